@@ -1,0 +1,11 @@
+//! Every business decision of Sluice.
+//!
+//! Pure: no clock, no environment, no randomness, no async, no AWS. Time and random bytes come in as arguments,
+//! decisions go out as values, so that each can be replayed, explained and simulated with the same code.
+
+pub mod condition;
+pub mod id;
+pub mod identity;
+pub mod pii;
+pub mod team;
+pub mod time;

@@ -1,0 +1,73 @@
+//! An HTTP request and answer as our functions see them, whatever carried them (API Gateway, a function URL, the
+//! local front door).
+
+use bytes::Bytes;
+
+/// One request. Header names are lower case; several values of one name are joined with a comma, as payload 2.0 does.
+#[derive(Clone, Debug, Default)]
+pub struct HttpRequest {
+    /// Upper case, `POST`.
+    pub method: String,
+    /// Path as sent, percent-encoding kept.
+    pub path: String,
+    /// The raw query string, without `?`; repeats and order kept.
+    pub query: String,
+    /// Lower-case name and value.
+    pub headers: Vec<(String, String)>,
+    /// The body's own bytes (base64 of the envelope undone, `Content-Encoding` not).
+    pub body: Bytes,
+    /// The address of the caller as the front door saw it.
+    pub source_ip: Option<String>,
+}
+
+impl HttpRequest {
+    /// The value of a header; `name` in lower case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
+    }
+
+    /// The first value of a query parameter, decoded.
+    pub fn query_value(&self, name: &str) -> Option<String> {
+        form_urlencoded::parse(self.query.as_bytes()).find(|(n, _)| n == name).map(|(_, v)| v.into_owned())
+    }
+}
+
+/// One answer.
+#[derive(Clone, Debug, Default)]
+pub struct HttpResponse {
+    /// Status code.
+    pub status: u16,
+    /// Lower-case name and value.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Bytes,
+}
+
+impl HttpResponse {
+    /// An answer without a body.
+    pub fn empty(status: u16) -> Self {
+        Self { status, ..Self::default() }
+    }
+
+    /// A JSON answer.
+    pub fn json(status: u16, value: &serde_json::Value) -> Self {
+        Self::empty(status).with_body("application/json", value.to_string())
+    }
+
+    /// A plain-text answer.
+    pub fn text(status: u16, text: impl Into<String>) -> Self {
+        Self::empty(status).with_body("text/plain; charset=utf-8", text.into())
+    }
+
+    /// The same answer with a body of the given type.
+    pub fn with_body(mut self, content_type: &str, body: impl Into<Bytes>) -> Self {
+        self.body = body.into();
+        self.with_header("content-type", content_type)
+    }
+
+    /// The same answer with one more header; `name` in lower case.
+    pub fn with_header(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.headers.push((name.to_owned(), value.into()));
+        self
+    }
+}

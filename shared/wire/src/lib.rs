@@ -1,0 +1,6 @@
+//! What crosses a boundary: HTTP bodies, source adapters, queue messages, policy documents.
+
+pub mod body;
+pub mod http;
+pub mod problem;
+pub mod sources;
