@@ -1,1 +1,74 @@
-//! Placeholder.
+//! Forms and ad webhooks become leads in the ledger: durable before the 2xx, then on to their queue.
+
+mod accept;
+mod cors;
+mod form;
+mod hook;
+
+use accept::Ledger;
+use futures::future::BoxFuture;
+use sluice_host::environment::Environment;
+use sluice_host::function::{Function, StartError};
+use sluice_host::http::{Http, HttpHandler};
+use sluice_host::outbox::{Outbox, QueueName};
+use sluice_host::secrets::SecretStore;
+use sluice_store::Policies;
+use sluice_wire::http::{HttpRequest, HttpResponse};
+use sluice_wire::problem::Problem;
+use std::sync::Arc;
+
+/// Routes served, as the template declares them.
+pub const ROUTES: [&str; 4] =
+    ["POST /f/{form}", "OPTIONS /f/{form}", "GET /hooks/{source}", "POST /hooks/{source}"];
+
+/// Variables read besides those every function has.
+pub const VARIABLES: [&str; 4] =
+    ["SLUICE_TABLE", "SLUICE_LEAD_QUEUE_URL", "SLUICE_ENRICH_QUEUE_URL", "SLUICE_SECRET_PREFIX"];
+
+/// Builds the function.
+pub fn build(env: Environment) -> BoxFuture<'static, Result<Arc<dyn Function>, StartError>> {
+    Box::pin(async move {
+        let store = sluice_host::aws::store(&env)?;
+        let capture = Capture {
+            policies: Policies::new(store.clone()),
+            secrets: SecretStore::new(&env)?,
+            ledger: Ledger {
+                outbox: Outbox::new(&env, store.clone(), &[QueueName::Lead, QueueName::Enrich])?,
+                store,
+                env: env.clone(),
+            },
+            env,
+        };
+        // One call during start, so that the first request does not pay for the connection. If it fails, the first
+        // request will say so.
+        let _ = capture.policies.current(capture.env.clock.now()).await;
+        Ok(Arc::new(Http(capture)) as Arc<dyn Function>)
+    })
+}
+
+struct Capture {
+    policies: Policies,
+    secrets: SecretStore,
+    ledger: Ledger,
+    env: Environment,
+}
+
+impl HttpHandler for Capture {
+    async fn handle(&self, request: HttpRequest) -> HttpResponse {
+        let path = request.path.clone();
+        let answer = match (request.method.as_str(), path.trim_start_matches('/').split_once('/')) {
+            ("POST", Some(("f", name))) => self.post_form(name, request).await,
+            ("OPTIONS", Some(("f", name))) => self.preflight(name, &request).await,
+            ("GET", Some(("hooks", name))) => self.challenge(name, &request).await,
+            ("POST", Some(("hooks", name))) => self.post_hook(name, &request).await,
+            _ => Err(Problem::new(404, "no-such-route", "There is nothing here. Post a form to /f/{form}.")),
+        };
+        answer.unwrap_or_else(|problem| problem.response())
+    }
+}
+
+/// What a caller is told when we cannot answer for the lead now.
+fn unavailable() -> Problem {
+    Problem::new(503, "unavailable", "The lead could not be stored just now. Send it again in a few seconds.")
+        .retry_after(5)
+}

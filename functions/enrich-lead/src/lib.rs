@@ -1,1 +1,160 @@
-//! Placeholder.
+//! Fetches what the sender left out of a lead: Meta's notification names the lead, the Graph API has its fields. The
+//! lead is in the ledger before; here it is completed and handed on to routing.
+
+use futures::future::BoxFuture;
+use futures::stream::{self, StreamExt};
+use sluice_domain::lead::{Envelope, Lead};
+use sluice_host::environment::Environment;
+use sluice_host::fetch::{FetchError, fetch};
+use sluice_host::function::{Function, StartError};
+use sluice_host::outbox::{Outbox, Outgoing, QueueName};
+use sluice_host::queue::{Failed, Queue, QueueHandler, Record};
+use sluice_host::secrets::SecretStore;
+use sluice_store::{Policies, Store, Written};
+use sluice_wire::queue::{EnrichMessage, LeadMessage, encode};
+use sluice_wire::sources::meta::{self, GraphError};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Variables read besides those every function has.
+pub const VARIABLES: [&str; 5] = [
+    "SLUICE_TABLE",
+    "SLUICE_LEAD_QUEUE_URL",
+    "SLUICE_ENRICH_QUEUE_URL",
+    "SLUICE_SECRET_PREFIX",
+    "SLUICE_GRAPH_URL",
+];
+
+/// Leads fetched at the same time.
+const AT_ONCE: usize = 5;
+/// One call to the Graph API.
+const LIMIT: Duration = Duration::from_secs(10);
+/// How long a refusal that is not the lead's fault (a rate limit, a token) is waited out, in milliseconds.
+const LATER_MS: i64 = 300_000;
+
+/// From this age on, in milliseconds, a lead that Meta does not know is not asked for again: three days.
+const GIVE_UP_MS: i64 = 259_200_000;
+
+/// Builds the function.
+pub fn build(env: Environment) -> BoxFuture<'static, Result<Arc<dyn Function>, StartError>> {
+    Box::pin(async move {
+        let store = sluice_host::aws::store(&env)?;
+        let enricher = Enricher {
+            policies: Policies::new(store.clone()),
+            secrets: SecretStore::new(&env)?,
+            outbox: Outbox::new(&env, store.clone(), &[QueueName::Lead, QueueName::Enrich])?,
+            graph: env.required("SLUICE_GRAPH_URL")?.trim_end_matches('/').to_owned(),
+            store,
+            env,
+        };
+        // The connection before the first record.
+        let _ = enricher.policies.current(enricher.env.clock.now()).await;
+        Ok(Arc::new(Queue(enricher)) as Arc<dyn Function>)
+    })
+}
+
+struct Enricher {
+    policies: Policies,
+    secrets: SecretStore,
+    outbox: Outbox,
+    graph: String,
+    store: Store,
+    env: Environment,
+}
+
+/// What the sender's server says of a lead.
+enum Answer {
+    /// Its fields.
+    Complete(Envelope),
+    /// Not now, and not because of this lead.
+    Later(String),
+}
+
+impl QueueHandler for Enricher {
+    async fn handle(&self, records: &[Record]) -> Vec<Failed> {
+        let each: Vec<_> = records.iter().map(|record| self.one(record)).collect();
+        stream::iter(each)
+            .buffer_unordered(AT_ONCE)
+            .filter_map(|failed| async move { failed })
+            .collect()
+            .await
+    }
+}
+
+impl Enricher {
+    async fn one(&self, record: &Record) -> Option<Failed> {
+        let done = self.enrich(record).await;
+        done.err().map(|why| Failed { id: record.id.clone(), why })
+    }
+
+    async fn enrich(&self, record: &Record) -> Result<(), String> {
+        let EnrichMessage::Lead(id) =
+            serde_json::from_str(&record.body).map_err(|_| "not an enrich message".to_owned())?;
+        let lead = self.store.lead(&id).await.map_err(|error| error.to_string())?;
+        let lead = lead.ok_or_else(|| "no such lead in the ledger".to_owned())?;
+        let now = self.env.clock.now();
+        if lead.needs_enrichment && !lead.progress.state.is_end() {
+            match self.ask(&lead).await? {
+                Answer::Complete(envelope) => {
+                    // A conflict means that another delivery completed it; either way it is complete now.
+                    let _: Written =
+                        self.store.enrich_lead(&lead, &envelope).await.map_err(|error| error.to_string())?;
+                }
+                Answer::Later(why) => {
+                    tracing::warn!(lead = %id, why, "lead fetched later");
+                    let body = encode(&EnrichMessage::Lead(id.clone()));
+                    let not_before = now.plus_millis(LATER_MS);
+                    let again = Outgoing { queue: QueueName::Enrich, id: id.to_string(), body, not_before };
+                    return self.outbox.hand_over(vec![again], now).await.map_err(|error| error.to_string());
+                }
+            }
+        }
+        let body = encode(&LeadMessage::Lead(id.clone()));
+        let message = Outgoing { queue: QueueName::Lead, id: id.to_string(), body, not_before: now };
+        self.outbox.hand_over(vec![message], now).await.map_err(|error| error.to_string())
+    }
+
+    async fn ask(&self, lead: &Lead) -> Result<Answer, String> {
+        let policies =
+            self.policies.current(self.env.clock.now()).await.map_err(|error| error.to_string())?;
+        let Some(source) = policies.sources.get(&lead.origin.name) else {
+            return Ok(Answer::Later("its source document is gone".to_owned()));
+        };
+        let mut token = None;
+        for reference in source.secrets.get("page_token").into_iter().flatten() {
+            token = token.or(self.secrets.resolve(reference).await.map_err(|error| error.to_string())?);
+        }
+        let Some(token) = token else { return Ok(Answer::Later("the source has no page_token".to_owned())) };
+        let external_id = lead.external_id.as_deref().unwrap_or_default();
+        let url = format!("{}{}", self.graph, meta::graph_path(external_id));
+        let headers = [("authorization".to_owned(), format!("Bearer {}", token.reveal()))];
+        let answer = match fetch(&self.env, "GET", &url, &headers, Vec::new(), LIMIT).await {
+            Ok(answer) => answer,
+            Err(error @ (FetchError::NotSent(_) | FetchError::Unknown)) => return Err(format!("Graph API: {error}")),
+        };
+        let refusal = match answer.status {
+            200 => match meta::read_graph(&answer.body) {
+                Ok(graph) => {
+                    let mut envelope = lead.envelope.clone();
+                    envelope.fields = graph.fields;
+                    envelope.attribution.extend(graph.attribution);
+                    if graph.test {
+                        envelope.attribution.insert("test".to_owned(), "true".to_owned());
+                    }
+                    return Ok(Answer::Complete(envelope));
+                }
+                Err(error) => error,
+            },
+            status => GraphError::classify(status, &answer.body),
+        };
+        match refusal {
+            GraphError::Unavailable(_) | GraphError::Unreadable => Err(refusal.to_string()),
+            GraphError::Unknown if self.env.clock.now().since(lead.received) > GIVE_UP_MS => {
+                let mut envelope = lead.envelope.clone();
+                envelope.unreadable.push("Meta no longer has this lead".to_owned());
+                Ok(Answer::Complete(envelope))
+            }
+            _ => Ok(Answer::Later(refusal.to_string())),
+        }
+    }
+}

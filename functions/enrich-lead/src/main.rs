@@ -1,1 +1,4 @@
-fn main() {}
+//! Entry point on Lambda.
+fn main() -> Result<(), sluice_host::function::StartError> {
+    sluice_host::lambda::run(enrich_lead::build)
+}

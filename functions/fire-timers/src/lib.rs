@@ -1,1 +1,120 @@
-//! Placeholder.
+//! Every minute: what is due soon goes to its queue, and what stayed open too long is driven again.
+
+use futures::future::BoxFuture;
+use futures::stream::{self, StreamExt};
+use sluice_domain::lead::LeadState;
+use sluice_domain::time::Timestamp;
+use sluice_host::environment::Environment;
+use sluice_host::function::{Function, StartError};
+use sluice_host::metrics::Metrics;
+use sluice_host::outbox::{Outbox, Outgoing, QueueName};
+use sluice_host::schedule::{Schedule, ScheduleHandler};
+use sluice_store::{DueEntry, Store, StoreError, keys};
+use sluice_wire::queue::{LeadMessage, encode};
+use std::sync::Arc;
+
+/// Variables read besides those every function has.
+pub const VARIABLES: [&str; 4] =
+    ["SLUICE_TABLE", "SLUICE_LEAD_QUEUE_URL", "SLUICE_ENRICH_QUEUE_URL", "SLUICE_NOTICE_QUEUE_URL"];
+
+/// How far ahead entries are handed to their queue, which waits the rest, in milliseconds.
+const AHEAD_MS: i64 = 120_000;
+/// Entries of one read.
+const PAGE: i32 = 200;
+/// Reads of one shard in one run: what is left comes with the next.
+const PAGES: usize = 25;
+/// How old a waiting lead must be to be driven again, in milliseconds: older than a queue needs to bring it again.
+const STUCK_MS: i64 = 240_000;
+/// Waiting leads driven again in one run.
+const STUCK_LIMIT: usize = 1_000;
+/// Escalated leads tried again in one run, oldest first; a change that may help wakes them sooner.
+const ESCALATED_LIMIT: usize = 20;
+
+/// Builds the function.
+pub fn build(env: Environment) -> BoxFuture<'static, Result<Arc<dyn Function>, StartError>> {
+    Box::pin(async move {
+        let store = sluice_host::aws::store(&env)?;
+        let outbox = Outbox::new(&env, store.clone(), &QueueName::ALL)?;
+        Ok(Arc::new(Schedule(Timers { store, outbox, env })) as Arc<dyn Function>)
+    })
+}
+
+struct Timers {
+    store: Store,
+    outbox: Outbox,
+    env: Environment,
+}
+
+impl ScheduleHandler for Timers {
+    async fn fire(&self) -> Result<(), String> {
+        let now = self.env.clock.now();
+        let shards: Vec<_> = (0..keys::DUE_SHARDS).map(|shard| self.shard(shard, now)).collect();
+        let mut problems: Vec<String> = stream::iter(shards)
+            .buffer_unordered(8)
+            .filter_map(|result| async move { result.err().map(|error| error.to_string()) })
+            .collect()
+            .await;
+        problems.extend(self.reconcile(now).await.err().map(|error| error.to_string()));
+        if problems.is_empty() { Ok(()) } else { Err(problems.join("; ")) }
+    }
+}
+
+impl Timers {
+    /// Sends what is due, then deletes what was sent. A crash between the two sends twice, which is harmless.
+    async fn shard(&self, shard: u8, now: Timestamp) -> Result<(), StoreError> {
+        for _ in 0..PAGES {
+            let entries = self.store.due_before(shard, now.plus_millis(AHEAD_MS), PAGE).await?;
+            if entries.is_empty() {
+                return Ok(());
+            }
+            let full = entries.len() >= PAGE as usize;
+            let messages = entries.iter().filter_map(outgoing).collect();
+            let refused = self.outbox.enqueue(messages, now).await;
+            let sent: Vec<DueEntry> = entries
+                .into_iter()
+                .filter(|entry| !refused.iter().any(|left| left.id == entry.id && left.not_before == entry.at))
+                .collect();
+            self.store.delete_due(&sent).await?;
+            if !refused.is_empty() {
+                return Err(StoreError::Unavailable("a queue refuses".to_owned()));
+            }
+            if !full {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// The reconciler: reads the sparse index, drives again what stayed open, and measures it.
+    async fn reconcile(&self, now: Timestamp) -> Result<(), StoreError> {
+        let stuck_before = now.plus_millis(-STUCK_MS);
+        let stuck = self.store.open_leads(LeadState::Waiting, stuck_before, STUCK_LIMIT).await?;
+        let escalated = self.store.open_leads(LeadState::Escalated, now, ESCALATED_LIMIT).await?;
+        let oldest = stuck.first().map_or(0, |lead| now.since(lead.since) / 1000);
+        let again = stuck.into_iter().chain(escalated).map(|lead| lead.id);
+        // One that is still to be completed is sent on by route-lead.
+        let messages: Vec<Outgoing> = again
+            .map(|id| Outgoing {
+                queue: QueueName::Lead,
+                id: id.to_string(),
+                body: encode(&LeadMessage::Lead(id)),
+                not_before: now,
+            })
+            .collect();
+        let refused = self.outbox.enqueue(messages, now).await;
+        Metrics::new().seconds("OldestOpenLeadSeconds", oldest).emit(&self.env, now);
+        for state in [LeadState::Waiting, LeadState::Escalated] {
+            let open = self.store.count_open(state).await?;
+            Metrics::new()
+                .count("InFlight", usize::try_from(open).unwrap_or(usize::MAX))
+                .by("State", state.name())
+                .emit(&self.env, now);
+        }
+        if refused.is_empty() { Ok(()) } else { Err(StoreError::Unavailable("the lead queue refuses".to_owned())) }
+    }
+}
+
+fn outgoing(entry: &DueEntry) -> Option<Outgoing> {
+    let queue = QueueName::parse(&entry.queue)?;
+    Some(Outgoing { queue, id: entry.id.clone(), body: entry.body.clone(), not_before: entry.at })
+}

@@ -1,1 +1,126 @@
-//! Placeholder.
+//! Who is this person, and who owns them: recognise, route, commit, tell the owner.
+
+mod batch;
+mod change;
+mod shares;
+
+use futures::future::BoxFuture;
+use sluice_domain::id::LeadId;
+use sluice_domain::lead::LeadState;
+use sluice_host::environment::Environment;
+use sluice_host::function::{Function, StartError};
+use sluice_host::outbox::{Outbox, QueueName};
+use sluice_host::queue::{Failed, Queue, QueueHandler, Record};
+use sluice_host::secrets::SecretStore;
+use sluice_store::{Policies, Store};
+use sluice_wire::queue::LeadMessage;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// Variables read besides those every function has.
+pub const VARIABLES: [&str; 4] =
+    ["SLUICE_TABLE", "SLUICE_NOTICE_QUEUE_URL", "SLUICE_ENRICH_QUEUE_URL", "SLUICE_HASH_KEY_SECRET"];
+
+/// How often a lead is decided again because somebody else was faster, before the queue brings it again.
+const ATTEMPTS: u32 = 12;
+/// Escalated leads tried again for one wake-up.
+const WAKE_LIMIT: usize = 10;
+
+/// Builds the function.
+pub fn build(env: Environment) -> BoxFuture<'static, Result<Arc<dyn Function>, StartError>> {
+    Box::pin(async move {
+        let store = sluice_host::aws::store(&env)?;
+        let router = Router {
+            policies: Policies::new(store.clone()),
+            secrets: SecretStore::new(&env)?,
+            outbox: Outbox::new(&env, store.clone(), &[QueueName::Notice, QueueName::Enrich])?,
+            settled: Mutex::default(),
+            store,
+            env,
+        };
+        // The connection and the hash key before the first record. A failure here is that record's to report.
+        let _ = router.policies.current(router.env.clock.now()).await;
+        let _ = router.secrets.hash_keys().await;
+        Ok(Arc::new(Queue(router)) as Arc<dyn Function>)
+    })
+}
+
+pub(crate) struct Router {
+    pub(crate) policies: Policies,
+    pub(crate) secrets: SecretStore,
+    pub(crate) outbox: Outbox,
+    pub(crate) store: Store,
+    pub(crate) env: Environment,
+    /// Leads this instance has committed: their grants need no look into the ledger.
+    pub(crate) settled: Mutex<BTreeSet<LeadId>>,
+}
+
+impl QueueHandler for Router {
+    async fn handle(&self, records: &[Record]) -> Vec<Failed> {
+        let mut failed = Vec::new();
+        let mut asked: BTreeMap<LeadId, Vec<&str>> = BTreeMap::new();
+        for record in records {
+            match serde_json::from_str::<LeadMessage>(&record.body) {
+                Ok(LeadMessage::Lead(id)) => asked.entry(id).or_default().push(&record.id),
+                Ok(LeadMessage::Wake(_)) => match self.escalated().await {
+                    Ok(ids) => ids.into_iter().for_each(|id| asked.entry(id).or_default().push(&record.id)),
+                    Err(why) => failed.push(Failed { id: record.id.clone(), why }),
+                },
+                Err(_) => failed.push(Failed { id: record.id.clone(), why: "not a lead message".to_owned() }),
+            }
+        }
+        for (lead, why) in self.route_all(asked.keys().cloned().collect()).await {
+            let records = asked.remove(&lead).unwrap_or_default();
+            failed.extend(records.into_iter().map(|id| Failed { id: id.to_owned(), why: why.clone() }));
+        }
+        failed.sort_by(|a, b| a.id.cmp(&b.id));
+        failed.dedup_by(|a, b| a.id == b.id);
+        failed
+    }
+}
+
+impl Router {
+    /// Routes leads until each is done or has failed; answers with the failed ones.
+    async fn route_all(&self, mut left: Vec<LeadId>) -> BTreeMap<LeadId, String> {
+        let mut failed = BTreeMap::new();
+        let mut held = BTreeMap::new();
+        let mut attempt = 0;
+        while !left.is_empty() {
+            let pass = match self.pass(&left, &mut held).await {
+                Ok(pass) => pass,
+                Err(why) => {
+                    failed.extend(left.into_iter().map(|lead| (lead, why.clone())));
+                    break;
+                }
+            };
+            failed.extend(pass.failed);
+            left = pass.again;
+            if pass.done > 0 {
+                attempt = 0;
+            } else if !left.is_empty() {
+                attempt += 1;
+                if attempt >= ATTEMPTS {
+                    failed.extend(left.into_iter().map(|lead| (lead, "too much contention".to_owned())));
+                    break;
+                }
+                self.pause(attempt).await;
+            }
+        }
+        failed
+    }
+
+    async fn escalated(&self) -> Result<Vec<LeadId>, String> {
+        let now = self.env.clock.now().plus_millis(1);
+        let open = self.store.open_leads(LeadState::Escalated, now, WAKE_LIMIT).await;
+        Ok(open.map_err(|error| error.to_string())?.into_iter().map(|lead| lead.id).collect())
+    }
+
+    /// Lets whoever was faster finish; random, so that two do not meet again.
+    async fn pause(&self, attempt: u32) {
+        let mut byte = [0];
+        self.env.random.fill(&mut byte);
+        let ms = u64::from(attempt) * 2 + u64::from(byte[0]) * u64::from(attempt) / 32;
+        tokio::time::sleep(Duration::from_millis(ms)).await;
+    }
+}

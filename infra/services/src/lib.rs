@@ -4,6 +4,11 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use std::sync::Arc;
 
+pub mod connector;
+pub mod dynamodb;
+pub mod listen;
+pub mod secrets;
+pub mod ses;
 pub mod sqs;
 
 /// One emulated service: a request in its wire protocol gives an answer in its wire protocol.

@@ -32,7 +32,8 @@ macro_rules! id {
             /// Reads an id of this kind; `None` for anything else.
             pub fn parse(text: &str) -> Option<Self> {
                 let body = text.strip_prefix($prefix)?;
-                (body.len() == 26 && body.bytes().all(|b| ALPHABET.contains(&b))).then(|| Self(text.to_owned()))
+                (body.len() == 26 && body.bytes().all(|b| ALPHABET.contains(&b)))
+                    .then(|| Self(text.to_owned()))
             }
 
             /// The id as text, prefix included.

@@ -4,8 +4,12 @@
 //! decisions go out as values, so that each can be replayed, explained and simulated with the same code.
 
 pub mod condition;
+pub mod customer;
 pub mod id;
 pub mod identity;
+pub mod lead;
 pub mod pii;
+pub mod policy;
+pub mod routing;
 pub mod team;
 pub mod time;

@@ -1,1 +1,51 @@
-//! Placeholder.
+//! Sluice's table: keys, records, load, commit. The only crate that links aws-sdk-dynamodb.
+//!
+//! Every write carries its condition. A condition that does not hold is an answer ([`Written::Conflict`]), not an
+//! error; errors are only "try again" and "a record cannot be read".
+
+mod commit;
+mod due;
+mod error;
+mod item;
+pub mod keys;
+mod lead;
+mod message;
+mod people;
+mod policy;
+mod team;
+mod token;
+
+pub use commit::Commit;
+pub use due::DueEntry;
+pub use error::StoreError;
+pub use lead::{Accepted, LeadLine, OpenLead, Page};
+pub use message::{Claim, MessageRecord, MessageState};
+pub use policy::{Manifest, ManifestEntry, Policies};
+pub use team::TeamRecord;
+pub use token::{Role, Token};
+
+use aws_sdk_dynamodb::Client;
+
+/// The table.
+#[derive(Clone, Debug)]
+pub struct Store {
+    client: Client,
+    table: String,
+}
+
+/// What became of a conditional write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Written {
+    /// It is stored.
+    Done,
+    /// Somebody was faster: load again and decide again.
+    Conflict,
+}
+
+impl Store {
+    /// The table called `table`, through `client`.
+    pub fn new(client: Client, table: impl Into<String>) -> Self {
+        Self { client, table: table.into() }
+    }
+}

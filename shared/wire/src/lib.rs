@@ -1,6 +1,8 @@
 //! What crosses a boundary: HTTP bodies, source adapters, queue messages, policy documents.
 
 pub mod body;
+pub mod capture;
 pub mod http;
 pub mod problem;
+pub mod queue;
 pub mod sources;

@@ -1,1 +1,265 @@
-//! Placeholder.
+//! Fair assignment: who of a team gets the next lead.
+//!
+//! Weighted stride scheduling. Each member has a *pass*, the virtual time at which its next lead is due; the eligible
+//! member with the lowest pass gets the lead, and its pass grows by `SCALE / weight`. What the store keeps is one
+//! [`TeamState`] per team, changed by the functions of this module and written with one conditional write, however
+//! many leads were granted in between. A lead's grant stays in the state until the lead's own commit is durable
+//! ([`settle`]), so a redelivered lead finds its grant and is never granted twice.
+//!
+//! What holds, for any interleaving of batches, redeliveries, crashes, refunds and absences (`tests.rs`):
+//!
+//! - Between two members that were eligible for every lead since the team began, `received / weight` differs by at
+//!   most one lead of the member that is ahead. If one of them came (back) later, by at most one lead of each.
+//! - A lead given back does not count as received. It lets its member lag by one own lead more, until the member has
+//!   been granted another; it never lets anyone else run ahead.
+//! - Whoever returns is due no earlier than the others: nothing is caught up, and of the next `n` leads among the same
+//!   members they get at most their share, plus one, plus their share of the one lead that each other member may be
+//!   ahead.
+//! - A member is never granted a lead beyond its capacity.
+
+mod stride;
+#[cfg(test)]
+mod tests;
+
+pub use stride::{choose, close, give_back, grant, settle, take_sticky};
+
+use crate::id::LeadId;
+use crate::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// One lead of a member of weight 1, in units of pass: the least common multiple of 1 to 20, so that every weight up
+/// to 20 divides it. Above 20 the stride is rounded down, which is worth less than one lead in two million.
+pub const SCALE: u64 = 232_792_560;
+
+/// A member as the team's and the rep's documents describe it now. Names are unique within a team.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// The rep's name.
+    pub rep: String,
+    /// Share relative to the other members, 1 to 100; 0 counts as 1.
+    pub weight: u32,
+    /// How many open leads this membership may hold; `None` is unlimited.
+    pub capacity: Option<u32>,
+    /// Whether the rep takes leads at all now.
+    pub available: bool,
+}
+
+/// What is kept of a team between decisions.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TeamState {
+    /// By rep. Somebody who left the team stays only while they hold open leads or grants.
+    #[serde(rename = "m", default)]
+    pub members: BTreeMap<String, MemberState>,
+    /// Leads that were granted and whose own commit is not known to be durable.
+    #[serde(rename = "g", default)]
+    pub grants: BTreeMap<LeadId, Grant>,
+}
+
+/// One member's place in the order.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemberState {
+    /// When the next lead is due, in units of [`SCALE`], counted from the least of the eligible members.
+    #[serde(rename = "p", default)]
+    pub pass: u64,
+    /// Open leads, granted and sticky ones.
+    #[serde(rename = "o", default)]
+    pub open: u32,
+    /// Rank by how long ago the member was last served, 0 the longest; it decides between equal passes.
+    #[serde(rename = "t", default)]
+    pub turn: u32,
+    /// Leads given back that could not lower the pass any further, in units of [`SCALE`]: the next strides are paid
+    /// from it. Apart from the pass, so that whoever returns is not put next to somebody who is owed leads.
+    #[serde(rename = "c", default, skip_serializing_if = "is_zero")]
+    pub credit: u64,
+    /// Passed over at the latest decision (or never seen yet): the pass is raised when the member is eligible again.
+    #[serde(rename = "a", default, skip_serializing_if = "is_false")]
+    pub away: bool,
+}
+
+/// An outstanding grant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Grant {
+    /// Who has the lead.
+    #[serde(rename = "r")]
+    pub rep: String,
+    /// What it cost, in units of [`SCALE`]: the stride of that moment, 0 for a sticky assignment.
+    #[serde(rename = "p", default, skip_serializing_if = "is_zero")]
+    pub paid: u64,
+    /// When it was granted.
+    #[serde(rename = "t")]
+    pub at: Timestamp,
+    /// What the decision saw, so that a lead redelivered after a crash is explained by the decision that was made.
+    #[serde(rename = "s", default, skip_serializing_if = "Snapshot::is_empty")]
+    pub seen: Snapshot,
+}
+
+/// Why a member did not come into question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PassedOver {
+    /// The rep takes no leads now.
+    Away,
+    /// Outside the working hours of the team or the rep.
+    OffHours,
+    /// At capacity.
+    Full {
+        /// Open leads held.
+        open: u32,
+        /// Open leads allowed.
+        capacity: u32,
+    },
+    /// Not for this lead. It is about the lead, so the member keeps its place for the next one.
+    Excluded,
+}
+
+impl fmt::Display for PassedOver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Away => f.write_str("away"),
+            Self::OffHours => f.write_str("outside working hours"),
+            Self::Full { open, capacity } => write!(f, "full ({open} of {capacity} open)"),
+            Self::Excluded => f.write_str("excluded for this lead"),
+        }
+    }
+}
+
+/// What came of asking for a lead's owner.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Assignment {
+    /// The lead goes to `rep`.
+    Granted {
+        /// Who has the lead.
+        rep: String,
+        /// What the decision saw; empty if the lead was taken sticky.
+        seen: Snapshot,
+    },
+    /// Every member was passed over.
+    Nobody {
+        /// What the decision saw.
+        seen: Snapshot,
+    },
+}
+
+/// What one decision saw, in the order of the team's document: enough to make it again with [`choose`], and to say
+/// why.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// Each member as the decision saw it.
+    #[serde(rename = "m", default)]
+    pub members: Vec<Seen>,
+    /// Whose turn it was, as an index into `members`.
+    #[serde(rename = "c", default, skip_serializing_if = "Option::is_none")]
+    pub chosen: Option<usize>,
+}
+
+impl Snapshot {
+    /// Whether no decision was taken.
+    pub fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
+    /// Whose turn it was, decided again.
+    pub fn chosen_rep(&self) -> Option<String> {
+        Some(self.members.get(choose(self)?)?.rep.clone())
+    }
+
+    /// The decision in words, one line for each member in the document's order. "Due in" counts the team's leads per
+    /// unit of weight: a member of weight 2 comes up every 0.50.
+    pub fn words(&self) -> Vec<String> {
+        let chosen = choose(self);
+        let line = |(index, seen): (usize, &Seen)| {
+            let open = match (seen.open, seen.capacity) {
+                (open, Some(capacity)) => format!("{open} of {capacity} open"),
+                (open, None) => format!("{open} open"),
+            };
+            let verdict = match seen.passed_over {
+                Some(reason @ PassedOver::Full { .. }) => format!("passed over, {reason}"),
+                Some(reason) => format!("passed over, {reason}; {open}"),
+                None => {
+                    let hundredths = seen.pass.saturating_mul(100) / SCALE;
+                    let due = format!("due in {}.{:02}", hundredths / 100, hundredths % 100);
+                    let outcome = if chosen == Some(index) { "whose turn it is" } else { "later" };
+                    format!("{outcome}: {due}, weight {}, {open}", seen.weight)
+                }
+            };
+            format!("{}: {verdict}", seen.rep)
+        };
+        self.members.iter().enumerate().map(line).collect()
+    }
+}
+
+/// One member as a decision saw it. JSON: `[rep, pass, open, turn, weight, verdict, capacity]`, ending early where the
+/// verdict is 0 (eligible) and there is no capacity.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "Vec<Value>", try_from = "Vec<Value>")]
+pub struct Seen {
+    /// Who it is.
+    pub rep: String,
+    /// The pass compared, after raising it for somebody who returned.
+    pub pass: u64,
+    /// Open leads before the decision.
+    pub open: u32,
+    /// Rank by how long ago the member was served.
+    pub turn: u32,
+    /// The weight.
+    pub weight: u32,
+    /// The capacity.
+    pub capacity: Option<u32>,
+    /// Why the member did not come into question; `None` is eligible.
+    pub passed_over: Option<PassedOver>,
+}
+
+impl From<Seen> for Vec<Value> {
+    fn from(seen: Seen) -> Self {
+        let verdict = match seen.passed_over {
+            None => 0,
+            Some(PassedOver::Away) => 1,
+            Some(PassedOver::OffHours) => 2,
+            Some(PassedOver::Full { .. }) => 3,
+            Some(PassedOver::Excluded) => 4,
+        };
+        let numbers = [seen.open, seen.turn, seen.weight];
+        let mut row = vec![Value::from(seen.rep), Value::from(seen.pass)];
+        row.extend(numbers.map(Value::from));
+        match seen.capacity {
+            Some(capacity) => row.extend([verdict, capacity].map(Value::from)),
+            None if verdict != 0 => row.push(Value::from(verdict)),
+            None => {}
+        }
+        row
+    }
+}
+
+impl TryFrom<Vec<Value>> for Seen {
+    type Error = &'static str;
+
+    fn try_from(row: Vec<Value>) -> Result<Self, Self::Error> {
+        let small =
+            |at: usize| row.get(at).and_then(Value::as_u64).and_then(|value| u32::try_from(value).ok());
+        let rep = row.first().and_then(Value::as_str).ok_or("a member seen begins with the rep's name")?;
+        let pass = row.get(1).and_then(Value::as_u64);
+        let (Some(pass), Some(open), Some(turn), Some(weight)) = (pass, small(2), small(3), small(4)) else {
+            return Err("a member seen has a pass, open leads, a turn and a weight");
+        };
+        let (verdict, capacity) = (if row.len() > 5 { small(5) } else { Some(0) }, small(6));
+        let passed_over = match (verdict, capacity) {
+            (Some(0), _) => None,
+            (Some(1), _) => Some(PassedOver::Away),
+            (Some(2), _) => Some(PassedOver::OffHours),
+            (Some(3), Some(capacity)) => Some(PassedOver::Full { open, capacity }),
+            (Some(4), _) => Some(PassedOver::Excluded),
+            _ => return Err("an unknown verdict"),
+        };
+        Ok(Self { rep: rep.to_owned(), pass, open, turn, weight, capacity, passed_over })
+    }
+}
+
+fn is_zero(value: &u64) -> bool {
+    *value == 0
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
+}

@@ -1,1 +1,253 @@
-//! Placeholder.
+//! The body of a form post or webhook, read into named fields whatever it was encoded as.
+//!
+//! A sender's mistake costs as little as possible: what can be read is read, what could not is flagged and the raw
+//! bytes are kept. Only a body that is too large, of a foreign type or broken as a whole is refused.
+
+mod charset;
+mod gzip;
+pub(crate) mod json;
+mod multipart;
+mod urlencoded;
+
+#[cfg(test)]
+mod tests;
+
+use crate::{http::HttpRequest, problem::Problem};
+use bytes::Bytes;
+use std::fmt;
+
+/// Largest body in bytes, before and after `Content-Encoding` is undone.
+pub const MAX_BODY: usize = 1024 * 1024;
+/// Most fields of one body; the rest is left out and flagged.
+pub const MAX_FIELDS: usize = 500;
+/// Longest field name in characters; more is cut and flagged.
+pub const MAX_NAME: usize = 200;
+/// Longest field value in bytes; more is cut and flagged.
+pub const MAX_VALUE: usize = 32 * 1024;
+
+/// What a body said.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Submission {
+    /// Name and value, in the order sent, repeats kept. `a[b]` and nested JSON objects are `a.b`, `a[]` and JSON
+    /// lists repeat `a`.
+    pub fields: Vec<(String, String)>,
+    /// Files that came with it. Their content is not kept.
+    pub files: Vec<FileNote>,
+    /// What could not be read as sent, each once.
+    pub flags: Vec<BodyFlag>,
+    /// The body as sent (`Content-Encoding` undone), where `flags` says that `fields` is not all of it.
+    pub raw: Option<Bytes>,
+}
+
+/// A file that was sent in a form.
+#[derive(Clone, PartialEq, Eq)]
+pub struct FileNote {
+    /// The name of its form field.
+    pub field: String,
+    /// The file's name on the sender's machine. Personal more often than not.
+    pub file_name: String,
+    /// The type the sender stated.
+    pub content_type: Option<String>,
+    /// Size in bytes.
+    pub size: u64,
+}
+
+/// Something about a body that a person should know; the lead is taken all the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum BodyFlag {
+    /// Text was not in the encoding stated (UTF-8 without one); unreadable bytes became U+FFFD.
+    BadEncoding,
+    /// The encoding stated is unknown; read as UTF-8.
+    UnknownCharset,
+    /// No names and values were found, such as a JSON list or plain prose.
+    NotFields,
+    /// JSON nested too deep to be read.
+    NestedTooDeep,
+    /// JSON with `NaN`, `Infinity` or half a surrogate pair, which is not JSON.
+    RepairedJson,
+    /// A value was longer than [`MAX_VALUE`].
+    ValueCut,
+    /// A name was longer than [`MAX_NAME`].
+    NameCut,
+    /// There were more than [`MAX_FIELDS`] fields.
+    TooManyFields,
+}
+
+impl BodyFlag {
+    /// The flag's stable name, for records and answers.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::BadEncoding => "body_bad_encoding",
+            Self::UnknownCharset => "body_unknown_charset",
+            Self::NotFields => "body_not_fields",
+            Self::NestedTooDeep => "body_nested_too_deep",
+            Self::RepairedJson => "body_repaired_json",
+            Self::ValueCut => "body_value_cut",
+            Self::NameCut => "body_name_cut",
+            Self::TooManyFields => "body_too_many_fields",
+        }
+    }
+}
+
+/// Reads the body of `request`. An empty body has no fields, whatever its type. Fails with 413 `body-too-large`, 415
+/// `unsupported-media-type` or 400 `malformed-body`.
+pub async fn parse(request: &HttpRequest) -> Result<Submission, Problem> {
+    let body = gzip::undo(request)?;
+    let mut submission = Submission::default();
+    if body.is_empty() {
+        return Ok(submission);
+    }
+    let declared = ContentType::of(request.header("content-type").unwrap_or_default());
+    match declared.kind(&body)? {
+        Kind::Multipart(boundary) => multipart::read(&body, &boundary, &mut submission).await?,
+        Kind::Json => {
+            let text = charset::decode(&body, declared.charset(), &mut submission);
+            json::fields(text.trim_start_matches('\u{feff}'), &mut submission)?;
+        }
+        Kind::Urlencoded => urlencoded::read(&body, declared.charset(), &mut submission),
+        Kind::Unknown => submission.flag(BodyFlag::NotFields),
+    }
+    if !submission.flags.is_empty() {
+        submission.raw = Some(body);
+    }
+    Ok(submission)
+}
+
+impl Submission {
+    /// The first value of a field.
+    pub fn value(&self, name: &str) -> Option<&str> {
+        self.fields.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
+    }
+
+    fn flag(&mut self, flag: BodyFlag) {
+        if !self.flags.contains(&flag) {
+            self.flags.push(flag);
+        }
+    }
+
+    fn push(&mut self, name: &str, mut value: String) {
+        if self.fields.len() >= MAX_FIELDS {
+            return self.flag(BodyFlag::TooManyFields);
+        }
+        if value.len() > MAX_VALUE {
+            value.truncate(value.floor_char_boundary(MAX_VALUE));
+            self.flag(BodyFlag::ValueCut);
+        }
+        let name = self.cut_name(name);
+        self.fields.push((name, value));
+    }
+
+    fn cut_name(&mut self, name: &str) -> String {
+        match name.char_indices().nth(MAX_NAME) {
+            Some((end, _)) => {
+                self.flag(BodyFlag::NameCut);
+                name[..end].to_owned()
+            }
+            None => name.to_owned(),
+        }
+    }
+}
+
+impl fmt::Debug for Submission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Submission")
+            .field("fields", &self.fields.len())
+            .field("files", &self.files.len())
+            .field("flags", &self.flags)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for FileNote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FileNote")
+            .field("field", &self.field)
+            .field("size", &self.size)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A `Content-Type` header, taken apart: type and subtype in lower case, and the whole for its parameters.
+struct ContentType<'a> {
+    essence: String,
+    header: &'a str,
+}
+
+enum Kind {
+    Urlencoded,
+    Multipart(String),
+    Json,
+    Unknown,
+}
+
+impl<'a> ContentType<'a> {
+    fn of(header: &'a str) -> Self {
+        let essence = header.split([';', ',']).next().unwrap_or_default().trim().to_ascii_lowercase();
+        Self { essence, header }
+    }
+
+    fn charset(&self) -> Option<&'a str> {
+        charset::parameter(self.header)
+    }
+
+    fn kind(&self, body: &[u8]) -> Result<Kind, Problem> {
+        let is_json = |essence: &str| {
+            matches!(essence, "application/json" | "text/json")
+                || essence.starts_with("application/") && essence.ends_with("+json")
+        };
+        match self.essence.as_str() {
+            // Some clients put JSON in a form post without changing the type that their library sets.
+            "application/x-www-form-urlencoded" if looks_like_json(body) => Ok(Kind::Json),
+            "application/x-www-form-urlencoded" => Ok(Kind::Urlencoded),
+            "multipart/form-data" => {
+                match multer::parse_boundary(self.header).ok().or_else(|| first_line(body)) {
+                    Some(boundary) => Ok(Kind::Multipart(boundary)),
+                    None => Err(malformed(
+                        "The multipart form has no boundary. Let your HTTP client set Content-Type itself.",
+                    )),
+                }
+            }
+            essence if is_json(essence) => Ok(Kind::Json),
+            // navigator.sendBeacon sends text/plain; its content is whatever the page made.
+            "" | "text/plain" | "application/octet-stream" => Ok(sniff(body)),
+            _ => Err(Problem::new(
+                415,
+                "unsupported-media-type",
+                "Send the form as application/x-www-form-urlencoded, multipart/form-data or application/json.",
+            )),
+        }
+    }
+}
+
+fn sniff(body: &[u8]) -> Kind {
+    let text = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body).trim_ascii();
+    if let Some(b'{' | b'[') = text.first() {
+        return Kind::Json;
+    }
+    match first_line(body) {
+        Some(boundary) => Kind::Multipart(boundary),
+        None if text.contains(&b'=') && !text.contains(&b'\n') => Kind::Urlencoded,
+        None => Kind::Unknown,
+    }
+}
+
+/// A whole JSON object, as opposed to a form field whose name starts with a brace.
+fn looks_like_json(body: &[u8]) -> bool {
+    let body = body.trim_ascii();
+    body.first() == Some(&b'{')
+        && body.last() == Some(&b'}')
+        && serde_json::from_slice::<serde::de::IgnoredAny>(body).is_ok()
+}
+
+/// The boundary of a multipart body, read off its first line.
+fn first_line(body: &[u8]) -> Option<String> {
+    let line = body.split(|b| *b == b'\r').next()?.strip_prefix(b"--")?;
+    let is_boundary = (1..=70).contains(&line.len())
+        && line.iter().all(|b| b.is_ascii_alphanumeric() || b"'()+_,-./:=?".contains(b));
+    let is_part = body.get(line.len() + 2..)?.get(..10)?.eq_ignore_ascii_case(b"\r\ncontent-");
+    (is_boundary && is_part).then(|| String::from_utf8_lossy(line).into_owned())
+}
+
+fn malformed(detail: impl Into<String>) -> Problem {
+    Problem::new(400, "malformed-body", detail)
+}

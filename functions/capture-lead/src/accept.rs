@@ -1,0 +1,51 @@
+//! Into the ledger and onto the queue.
+
+use crate::unavailable;
+use sluice_domain::id::LeadId;
+use sluice_domain::lead::Lead;
+use sluice_host::environment::Environment;
+use sluice_host::metrics::Metrics;
+use sluice_host::outbox::{Outbox, Outgoing, QueueName};
+use sluice_store::{Accepted, Store};
+use sluice_wire::problem::Problem;
+use sluice_wire::queue::{EnrichMessage, LeadMessage, encode};
+
+pub(crate) struct Ledger {
+    pub(crate) store: Store,
+    pub(crate) outbox: Outbox,
+    pub(crate) env: Environment,
+}
+
+impl Ledger {
+    /// Puts one lead into the ledger; it still has to be handed on.
+    pub(crate) async fn put(&self, lead: &Lead) -> Result<Accepted, Problem> {
+        self.store.accept_lead(lead).await.map_err(|error| {
+            tracing::error!(lead = %lead.id, %error, "lead not stored");
+            unavailable()
+        })
+    }
+
+    /// Hands leads on to their queues. Leads that were known are handed on again: the call that stored them may have
+    /// died before, and consumers drop what they have done.
+    pub(crate) async fn hand_on(&self, leads: &[Lead], new: usize) -> Result<(), Problem> {
+        let now = self.env.clock.now();
+        let messages = leads.iter().map(|lead| outgoing(&lead.id, lead.needs_enrichment, lead)).collect();
+        self.outbox.hand_over(messages, now).await.map_err(|error| {
+            tracing::error!(%error, "leads stored but not handed on");
+            unavailable()
+        })?;
+        if let Some(lead) = leads.first().filter(|_| new > 0) {
+            Metrics::new().count("Accepted", new).by("Source", &lead.origin.name).emit(&self.env, now);
+        }
+        Ok(())
+    }
+}
+
+fn outgoing(id: &LeadId, needs_enrichment: bool, lead: &Lead) -> Outgoing {
+    let (queue, body) = if needs_enrichment {
+        (QueueName::Enrich, encode(&EnrichMessage::Lead(id.clone())))
+    } else {
+        (QueueName::Lead, encode(&LeadMessage::Lead(id.clone())))
+    };
+    Outgoing { queue, id: id.to_string(), body, not_before: lead.received }
+}

@@ -1,0 +1,111 @@
+//! `POST /f/{form}`.
+
+use crate::{Capture, cors, unavailable};
+use serde_json::json;
+use sluice_domain::id::LeadId;
+use sluice_domain::lead::{Lead, Origin, Progress};
+use sluice_domain::policy::{Form, PolicySet};
+use sluice_host::metrics::Metrics;
+use sluice_store::Accepted;
+use sluice_wire::http::{HttpRequest, HttpResponse};
+use sluice_wire::problem::Problem;
+use sluice_wire::{body, capture};
+use std::sync::Arc;
+
+/// Longest `Idempotency-Key`, in characters.
+const LONGEST_KEY: usize = 255;
+
+impl Capture {
+    pub(crate) async fn preflight(&self, name: &str, request: &HttpRequest) -> Result<HttpResponse, Problem> {
+        let policies = self.current().await?;
+        Ok(cors::preflight(find(&policies, name)?, request))
+    }
+
+    pub(crate) async fn post_form(&self, name: &str, request: HttpRequest) -> Result<HttpResponse, Problem> {
+        let policies = self.current().await?;
+        let form = find(&policies, name)?;
+        let answer = self.accept_form(&policies, form, &request).await.unwrap_or_else(HttpResponse::from);
+        Ok(cors::allow(form, &request, answer))
+    }
+
+    async fn accept_form(
+        &self,
+        policies: &PolicySet,
+        form: &Form,
+        request: &HttpRequest,
+    ) -> Result<HttpResponse, Problem> {
+        let now = self.env.clock.now();
+        let key = idempotency_key(request)?;
+        let submission = body::parse(request).await?;
+        let mut random = [0; 10];
+        self.env.random.fill(&mut random);
+        let fresh = LeadId::fresh(now, random);
+        if capture::is_spam(form, &submission) {
+            Metrics::new().count("Spam", 1).by("Source", &form.name).emit(&self.env, now);
+            return Ok(success(form, request, &fresh));
+        }
+        let id = key.map_or(fresh, |key| LeadId::derived(&["form", &form.name, key]));
+        let lead = Lead {
+            id,
+            origin: Origin { kind: "form".to_owned(), name: form.name.clone() },
+            external_id: None,
+            received: now,
+            envelope: capture::from_form(form, request, submission)?,
+            needs_enrichment: false,
+            manifest: policies.version,
+            progress: Progress::default(),
+            version: 0,
+        };
+        let new = match self.ledger.put(&lead).await? {
+            Accepted::New => 1,
+            Accepted::Known { fingerprint } if fingerprint == lead.envelope.fingerprint() => 0,
+            Accepted::Known { .. } => {
+                return Err(Problem::new(
+                    409,
+                    "idempotency-key-reused",
+                    "This Idempotency-Key was used for other fields. Use a new key for a new lead.",
+                )
+                .about("Idempotency-Key"));
+            }
+        };
+        self.ledger.hand_on(std::slice::from_ref(&lead), new).await?;
+        Ok(success(form, request, &lead.id))
+    }
+
+    pub(crate) async fn current(&self) -> Result<Arc<PolicySet>, Problem> {
+        self.policies.current(self.env.clock.now()).await.map_err(|error| {
+            tracing::error!(%error, "policies not read");
+            unavailable()
+        })
+    }
+}
+
+fn find<'a>(policies: &'a PolicySet, name: &str) -> Result<&'a Form, Problem> {
+    policies.forms.get(name).ok_or_else(|| {
+        Problem::new(404, "no-such-form", "There is no form of this name. `sluice apply` publishes one.")
+    })
+}
+
+fn idempotency_key(request: &HttpRequest) -> Result<Option<&str>, Problem> {
+    let key = request.header("idempotency-key").map(str::trim);
+    match key {
+        Some(key) if key.is_empty() || key.chars().count() > LONGEST_KEY => {
+            let detail = format!("An Idempotency-Key has 1 to {LONGEST_KEY} characters.");
+            Err(Problem::new(400, "idempotency-key-unusable", detail).about("Idempotency-Key"))
+        }
+        key => Ok(key),
+    }
+}
+
+/// A browser goes to the form's page, a script gets the id.
+fn success(form: &Form, request: &HttpRequest, id: &LeadId) -> HttpResponse {
+    let is_browser = request.header("accept").is_some_and(|accept| accept.contains("text/html"));
+    match &form.redirect {
+        Some(url) if is_browser => HttpResponse::empty(303).with_header("location", url),
+        None if is_browser => HttpResponse::empty(200).with_body(
+            "text/html; charset=utf-8",
+            "<!doctype html><title>Thank you</title><p>Thank you. We have received your message.</p>",
+        ),
+        _ => HttpResponse::json(202, &json!({"lead_id": id})),
+    }
+}

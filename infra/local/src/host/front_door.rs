@@ -1,0 +1,179 @@
+//! The HTTP front door: routes as API Gateway matches them, and local-only pages under `/_local/`.
+
+use super::clock::StackClock;
+use super::hosted::Hosted;
+use super::payload::{Arrival, event, percent_decode, refusal, response};
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::{ConnectInfo, Request};
+use axum::http::{Response, StatusCode};
+use axum::serve::ListenerExt;
+use bytes::Bytes;
+use sluice_host::environment::Clock;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::net::TcpListener;
+
+/// The largest request body, in bytes, as API Gateway limits it.
+pub const MAX_BODY: usize = 10 * 1024 * 1024;
+
+/// One route of the HTTP API.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RouteSpec {
+    /// Such as `POST`, or `ANY`.
+    pub method: String,
+    /// Such as `/f/{form}`; `{rest+}` at the end takes all that follows.
+    pub path: String,
+    /// The function it leads to.
+    pub function: String,
+}
+
+impl RouteSpec {
+    /// `POST /f/{form}`.
+    pub fn key(&self) -> String {
+        format!("{} {}", self.method, self.path)
+    }
+}
+
+/// Answers `GET` requests under `/_local/`; `None` for a page that does not exist. Takes the whole path.
+pub type LocalPages = Arc<dyn Fn(&str) -> Option<Response<Bytes>> + Send + Sync>;
+
+/// Routes with their functions, most specific first.
+pub struct FrontDoor {
+    routes: Vec<Route>,
+    pages: LocalPages,
+    clock: StackClock,
+    count: AtomicU64,
+}
+
+struct Route {
+    key: String,
+    method: String,
+    segments: Vec<Segment>,
+    function: Hosted,
+}
+
+/// In the order API Gateway prefers them.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Segment {
+    Literal(String),
+    Parameter(String),
+    Rest(String),
+}
+
+impl Segment {
+    fn read(text: &str) -> Self {
+        match text.strip_prefix('{').and_then(|text| text.strip_suffix('}')) {
+            Some(name) => match name.strip_suffix('+') {
+                Some(rest) => Self::Rest(rest.to_owned()),
+                None => Self::Parameter(name.to_owned()),
+            },
+            None => Self::Literal(text.to_owned()),
+        }
+    }
+
+    fn rank(&self) -> u8 {
+        match self {
+            Self::Literal(_) => 0,
+            Self::Parameter(_) => 1,
+            Self::Rest(_) => 2,
+        }
+    }
+}
+
+impl Route {
+    /// The path's parameters, if the path is this route's.
+    fn matches(&self, path: &[&str]) -> Option<Vec<(String, String)>> {
+        let mut parameters = Vec::new();
+        for (index, segment) in self.segments.iter().enumerate() {
+            let given = path.get(index)?;
+            match segment {
+                Segment::Literal(text) if text == given => {}
+                Segment::Literal(_) => return None,
+                Segment::Parameter(_) if given.is_empty() => return None,
+                Segment::Parameter(name) => parameters.push((name.clone(), percent_decode(given))),
+                Segment::Rest(name) => {
+                    let rest = path.get(index..).unwrap_or_default().join("/");
+                    parameters.push((name.clone(), percent_decode(&rest)));
+                    return Some(parameters);
+                }
+            }
+        }
+        (self.segments.len() == path.len()).then_some(parameters)
+    }
+}
+
+impl FrontDoor {
+    /// A door with the given routes, each with the function it leads to.
+    pub fn new(routes: Vec<(RouteSpec, Hosted)>, pages: LocalPages, clock: StackClock) -> Self {
+        let mut routes: Vec<Route> = routes
+            .into_iter()
+            .map(|(spec, function)| Route {
+                key: spec.key(),
+                segments: segments(&spec.path).into_iter().map(Segment::read).collect(),
+                method: spec.method,
+                function,
+            })
+            .collect();
+        routes.sort_by_key(|route| {
+            let ranks: Vec<u8> = route.segments.iter().map(Segment::rank).collect();
+            (ranks, route.method == "ANY")
+        });
+        Self { routes, pages, clock, count: AtomicU64::new(0) }
+    }
+
+    /// Serves connections until `stop` is ready and the requests that had begun are answered.
+    pub async fn serve(self, listener: TcpListener, stop: impl Future<Output = ()> + Send + 'static) {
+        // Answers are small: Nagle's algorithm would hold them back.
+        let listener = listener.tap_io(|stream| {
+            if let Err(error) = stream.set_nodelay(true) {
+                tracing::debug!(%error, "cannot turn off Nagle's algorithm");
+            }
+        });
+        let door = Arc::new(self);
+        let answer = move |ConnectInfo(from): ConnectInfo<SocketAddr>, request: Request| {
+            let door = door.clone();
+            async move { door.answer(from, request).await.map(Body::from) }
+        };
+        let app = Router::new().fallback(answer).into_make_service_with_connect_info::<SocketAddr>();
+        if let Err(error) = axum::serve(listener, app).with_graceful_shutdown(stop).await {
+            tracing::error!(%error, "the front door closed");
+        }
+    }
+
+    async fn answer(&self, from: SocketAddr, request: Request) -> Response<Bytes> {
+        let (head, body) = request.into_parts();
+        let path = head.uri.path();
+        if path == "/_local" || path.starts_with("/_local/") {
+            let page = if head.method == "GET" { (self.pages)(path) } else { None };
+            return page.unwrap_or_else(|| refusal(StatusCode::NOT_FOUND, "Not Found"));
+        }
+        let asked = segments(path);
+        let wanted = |route: &&Route| route.method == head.method.as_str() || route.method == "ANY";
+        let found = self.routes.iter().filter(wanted).find_map(|route| Some((route, route.matches(&asked)?)));
+        let Some((route, path_parameters)) = found else {
+            return refusal(StatusCode::NOT_FOUND, "Not Found");
+        };
+        let Ok(body) = to_bytes(body, MAX_BODY).await else {
+            return refusal(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large");
+        };
+        let now = self.clock.now();
+        let request_id = format!("{:x}-{:x}", now.millis(), self.count.fetch_add(1, Ordering::Relaxed));
+        let arrival = Arrival {
+            route_key: &route.key,
+            path_parameters,
+            source_ip: from.ip(),
+            now,
+            request_id: &request_id,
+        };
+        match route.function.invoke(event(&head, &body, &arrival)).await {
+            Ok(answer) => response(&answer),
+            Err(_) => refusal(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error"),
+        }
+    }
+}
+
+fn segments(path: &str) -> Vec<&str> {
+    path.strip_prefix('/').unwrap_or(path).split('/').collect()
+}

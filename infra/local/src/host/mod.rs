@@ -1,0 +1,12 @@
+//! Everything AWS does around the functions, on one machine: routes, queues that call, schedules, the Runtime API.
+
+pub mod clock;
+pub mod front_door;
+pub mod hosted;
+pub mod pages;
+pub mod payload;
+pub mod pollers;
+pub mod runtime_api;
+pub mod schedule;
+pub mod spec;
+pub mod stack;

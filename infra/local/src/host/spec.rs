@@ -1,0 +1,231 @@
+//! What a stack consists of, as plain values, and how the template says it.
+
+use super::front_door::RouteSpec;
+use super::pollers::EventSourceSpec;
+use super::schedule::ScheduleSpec;
+use super::stack::Addresses;
+use crate::template::{KeyAttribute, Queue, Table, Template};
+use serde_json::{Value, json};
+use sluice_host::function::StartError;
+use sluice_services::secrets::{self, Generate};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Names of tables, queues and secrets begin with this, as CloudFormation begins them with the stack's name.
+const STACK: &str = "sluice";
+/// Calls at one time where the template gives no limit.
+const DEFAULT_CONCURRENCY: u32 = 10;
+/// Instances of a binary where the template reserves no concurrency.
+const DEFAULT_INSTANCES: usize = 4;
+
+/// A whole stack.
+#[derive(Clone, Debug, Default)]
+pub struct StackSpec {
+    /// Tables.
+    pub tables: Vec<TableSpec>,
+    /// Queues, each after the one its dead letters go to.
+    pub queues: Vec<QueueSpec>,
+    /// Functions.
+    pub functions: Vec<FunctionSpec>,
+    /// Queues that call functions.
+    pub event_sources: Vec<EventSourceSpec>,
+    /// Recurring calls.
+    pub schedules: Vec<ScheduleSpec>,
+    /// Routes of the HTTP API.
+    pub routes: Vec<RouteSpec>,
+    /// Secrets that are made when the stack is, by name.
+    pub secrets: BTreeMap<String, Generate>,
+}
+
+/// A table.
+#[derive(Clone, Debug)]
+pub struct TableSpec {
+    /// Its name.
+    pub name: String,
+    /// The body of its `CreateTable` request.
+    pub create: Value,
+    /// The attribute that holds an item's end of life, in seconds since the epoch.
+    pub ttl: Option<String>,
+}
+
+/// A queue.
+#[derive(Clone, Debug)]
+pub struct QueueSpec {
+    /// Its name.
+    pub name: String,
+    /// Its attributes in SQS's names, `RedrivePolicy` included.
+    pub attributes: BTreeMap<String, String>,
+}
+
+/// A function.
+#[derive(Clone, Debug)]
+pub struct FunctionSpec {
+    /// Its name, which is also its binary's.
+    pub name: String,
+    /// How long one call may take.
+    pub timeout: Duration,
+    /// Memory in MB.
+    pub memory_mb: u32,
+    /// Most instances at a time, where it is a binary.
+    pub max_instances: usize,
+    /// Its own variables. The host adds region, credentials and endpoints.
+    pub vars: BTreeMap<String, String>,
+}
+
+impl StackSpec {
+    /// The stack that a template describes, with its references worked out for these addresses.
+    pub fn from_template(template: &Template, addresses: &Addresses) -> Result<Self, StartError> {
+        let lookup = |id: &str, attribute: &str| reference(template, addresses, id, attribute);
+        let unresolved = |error| StartError(format!("template: {error}"));
+        let mut functions = Vec::new();
+        for function in &template.functions {
+            let reserved = match &function.reserved_concurrency {
+                Some(expr) => template.resolve(expr, &lookup).map_err(unresolved)?,
+                None => None,
+            };
+            functions.push(FunctionSpec {
+                name: function.name.clone(),
+                timeout: Duration::from_secs(u64::from(function.timeout_seconds)),
+                memory_mb: function.memory_mb,
+                max_instances: reserved
+                    .and_then(|number| number.parse().ok())
+                    .map_or(DEFAULT_INSTANCES, |number: usize| number.clamp(1, DEFAULT_INSTANCES)),
+                vars: template.environment(function, &lookup).map_err(unresolved)?,
+            });
+        }
+        let name_of = |id: &str| {
+            let function = template.functions.iter().find(|function| function.id == id);
+            function
+                .map(|function| function.name.clone())
+                .ok_or_else(|| StartError(format!("template: no function {id}")))
+        };
+        let mut routes = Vec::new();
+        for route in &template.routes {
+            let function = name_of(&route.function)?;
+            routes.push(RouteSpec { method: route.method.clone(), path: route.path.clone(), function });
+        }
+        let mut schedules = Vec::new();
+        for schedule in &template.schedules {
+            schedules.push(ScheduleSpec {
+                name: schedule.id.clone(),
+                function: name_of(&schedule.function)?,
+                every: Duration::from_secs(u64::from(schedule.every_seconds)),
+                input: schedule.input.clone(),
+            });
+        }
+        let sources = template.functions.iter().flat_map(|function| {
+            function.sources.iter().map(|source| EventSourceSpec {
+                queue: named(&source.queue),
+                function: function.name.clone(),
+                batch_size: usize::try_from(source.batch_size).unwrap_or(usize::MAX),
+                max_concurrency: usize::try_from(source.max_concurrency.unwrap_or(DEFAULT_CONCURRENCY)).unwrap_or(1),
+                window: Duration::from_secs(u64::from(source.window_seconds)),
+            })
+        });
+        Ok(Self {
+            tables: template.tables.iter().map(table).collect(),
+            queues: queues(template, addresses),
+            event_sources: sources.collect(),
+            secrets: template
+                .secrets
+                .iter()
+                .map(|secret| {
+                    let how = Generate {
+                        length: usize::try_from(secret.length).unwrap_or_default(),
+                        alphabet: secret.alphabet.clone(),
+                        inside: secret.inside.as_ref().map(|it| (it.document.clone(), it.key.clone())),
+                    };
+                    (named(&secret.id), how)
+                })
+                .collect(),
+            functions,
+            schedules,
+            routes,
+        })
+    }
+}
+
+/// The name of a table, queue or secret of the template.
+pub fn named(id: &str) -> String {
+    format!("{STACK}-{id}")
+}
+
+/// What `!Ref` and `!GetAtt` give here.
+fn reference(template: &Template, addresses: &Addresses, id: &str, attribute: &str) -> Option<String> {
+    let name = named(id);
+    let text = match (template.resources.get(id).map(String::as_str), attribute) {
+        (Some("AWS::DynamoDB::Table"), "Ref") => name,
+        (Some("AWS::DynamoDB::Table"), "Arn") => format!("arn:aws:dynamodb:us-east-1:000000000000:table/{name}"),
+        (Some("AWS::SQS::Queue"), "Ref" | "QueueUrl") => addresses.queue_url(&name),
+        (Some("AWS::SQS::Queue"), "Arn") => addresses.queue_arn(&name),
+        (Some("AWS::SQS::Queue"), "QueueName") => name,
+        (Some("AWS::SecretsManager::Secret"), "Ref") => secrets::arn(&name),
+        (Some("AWS::ApiGatewayV2::Api"), "ApiEndpoint") => addresses.url.clone(),
+        (None, "Ref") => match id {
+            "AWS::AccountId" => "000000000000".to_owned(),
+            "AWS::Partition" => "aws".to_owned(),
+            "AWS::Region" => "us-east-1".to_owned(),
+            "AWS::StackName" => STACK.to_owned(),
+            _ => return None,
+        },
+        _ => return None,
+    };
+    Some(text)
+}
+
+fn table(table: &Table) -> TableSpec {
+    let name = named(&table.id);
+    let keys = |partition: &KeyAttribute, sort: Option<&KeyAttribute>| -> Vec<Value> {
+        let key = |attribute: &KeyAttribute, kind: &str| json!({ "AttributeName": attribute.name, "KeyType": kind });
+        let sort = sort.map(|sort| key(sort, "RANGE"));
+        std::iter::once(key(partition, "HASH")).chain(sort).collect()
+    };
+    let of_table = std::iter::once(&table.partition).chain(&table.sort);
+    let of_indexes =
+        table.indexes.iter().flat_map(|index| std::iter::once(&index.partition).chain(&index.sort));
+    let attributes: BTreeMap<&str, &str> =
+        of_table.chain(of_indexes).map(|it| (it.name.as_str(), it.kind.as_str())).collect();
+    let defined = |(name, kind): (&&str, &&str)| json!({ "AttributeName": name, "AttributeType": kind });
+    let mut create = json!({
+        "TableName": name,
+        "BillingMode": "PAY_PER_REQUEST",
+        "AttributeDefinitions": attributes.iter().map(defined).collect::<Vec<_>>(),
+        "KeySchema": keys(&table.partition, table.sort.as_ref()),
+    });
+    let indexes = table.indexes.iter().map(|index| {
+        json!({
+            "IndexName": index.name,
+            "KeySchema": keys(&index.partition, index.sort.as_ref()),
+            "Projection": { "ProjectionType": index.projection },
+        })
+    });
+    let indexes: Vec<Value> = indexes.collect();
+    if !indexes.is_empty() {
+        create["GlobalSecondaryIndexes"] = indexes.into();
+    }
+    TableSpec { name, create, ttl: table.ttl.clone() }
+}
+
+/// The queues, those that take dead letters first: a redrive policy may only name a queue that exists.
+fn queues(template: &Template, addresses: &Addresses) -> Vec<QueueSpec> {
+    let mut ordered: Vec<&Queue> = template.queues.iter().collect();
+    ordered.sort_by_key(|queue| queue.redrive.is_some());
+    ordered
+        .into_iter()
+        .map(|queue| {
+            let mut attributes = BTreeMap::from([
+                ("VisibilityTimeout".to_owned(), queue.visibility_seconds.to_string()),
+                ("MessageRetentionPeriod".to_owned(), queue.retention_seconds.to_string()),
+                ("DelaySeconds".to_owned(), queue.delay_seconds.to_string()),
+            ]);
+            if let Some(redrive) = &queue.redrive {
+                let policy = json!({
+                    "deadLetterTargetArn": addresses.queue_arn(&named(&redrive.dead_letters)),
+                    "maxReceiveCount": redrive.max_receives,
+                });
+                attributes.insert("RedrivePolicy".to_owned(), policy.to_string());
+            }
+            QueueSpec { name: named(&queue.id), attributes }
+        })
+        .collect()
+}

@@ -1,0 +1,260 @@
+//! Who is this? From a lead's identities and what the store knows of them to one customer.
+
+use super::{AddressHash, Customer, Identity, IdentityKind, MAX_HALVES, Whole};
+use crate::id::{CustomerId, LeadId};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What the store knows of one address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownAddress {
+    /// The customer it was claimed for.
+    pub customer: CustomerId,
+    /// Other customers that came with it and hold something against joining.
+    pub others: BTreeSet<CustomerId>,
+}
+
+/// Everything loaded for one lead.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    /// Per identity of the lead, in its order: the hash to claim, and the claim found under it or under the
+    /// previous key.
+    pub addresses: Vec<(AddressHash, Option<KnownAddress>)>,
+    /// Customer records by id: those the addresses name, the ones they gave way to, and all their halves.
+    pub customers: BTreeMap<CustomerId, Customer>,
+}
+
+impl Known {
+    /// The live customer an id leads to. An id without a record is its own root: whoever finds it creates it.
+    pub fn root(&self, id: &CustomerId) -> CustomerId {
+        let mut at = id.clone();
+        // A chain is at most as long as there are records; the bound only guards against a corrupt circle.
+        for _ in 0..=self.customers.len() {
+            match self.customers.get(&at).and_then(|customer| customer.into.clone()) {
+                Some(next) => at = next,
+                None => break,
+            }
+        }
+        at
+    }
+
+    /// A live customer and its halves, as far as loaded.
+    pub fn whole<'a>(&'a self, root: &'a Customer) -> Whole<'a> {
+        let mut halves = Vec::new();
+        let mut open: Vec<&CustomerId> = root.halves.iter().collect();
+        while let Some(id) = open.pop() {
+            if let Some(half) = self.customers.get(id) {
+                halves.push(half);
+                open.extend(&half.halves);
+            }
+        }
+        halves.sort_by(|a, b| a.id.cmp(&b.id));
+        Whole { root, halves }
+    }
+
+    /// Ids that a complete decision needs and that are not loaded yet.
+    pub fn missing(&self, loaded: &BTreeSet<CustomerId>) -> BTreeSet<CustomerId> {
+        let named = self.addresses.iter().filter_map(|(_, known)| known.as_ref()).map(|known| &known.customer);
+        let linked = self.customers.values().flat_map(|customer| customer.into.iter().chain(&customer.halves));
+        named.chain(linked).filter(|id| !loaded.contains(*id)).cloned().collect()
+    }
+
+    fn held(&self, root: &CustomerId) -> BTreeSet<(IdentityKind, AddressHash)> {
+        let record = self.customers.get(root);
+        record
+            .map(|root| self.whole(root).parts().flat_map(|part| part.keys.iter().cloned()).collect())
+            .unwrap_or_default()
+    }
+}
+
+/// An identity that led somewhere.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Found {
+    /// Its kind.
+    pub kind: IdentityKind,
+    /// The live customer it led to.
+    pub customer: CustomerId,
+    /// Whether it counted, or why it did not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub passed_over: Option<SuggestionReason>,
+}
+
+/// Why two customers were not joined although something speaks for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SuggestionReason {
+    /// Both hold a different strong identity of one kind.
+    HoldsAnother,
+    /// The address is seen with too many people to say who it is.
+    SharedAddress,
+    /// A person has said that they are two.
+    KeptApart,
+    /// So many customers were joined already that a person has to look.
+    TooManyHalves,
+}
+
+/// A hint for a person: these might be one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Suggestion {
+    /// The other customer.
+    pub customer: CustomerId,
+    /// What speaks for it.
+    pub kind: IdentityKind,
+    /// What speaks against it.
+    pub reason: SuggestionReason,
+}
+
+/// One customer gives way to another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Merge {
+    /// The one that gives way.
+    pub from: CustomerId,
+    /// The one that stays.
+    pub into: CustomerId,
+}
+
+/// The answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recognition {
+    /// The live customer the lead belongs to.
+    pub customer: CustomerId,
+    /// The record whose address it came by: the live one, or a half of it. What the lead says stays there, so that
+    /// un-merging finds each half as it was.
+    pub home: CustomerId,
+    /// Addresses to claim for it, best evidence first.
+    pub claims: Vec<(IdentityKind, AddressHash)>,
+    /// Every strong address now known to be the customer's, claims included.
+    pub keys: BTreeSet<(IdentityKind, AddressHash)>,
+    /// Customers that turn out to be one.
+    pub merges: Vec<Merge>,
+    /// Hints.
+    pub suggestions: Vec<Suggestion>,
+    /// Addresses seen with a customer that does not hold them.
+    pub seen_with: Vec<AddressHash>,
+    /// What the identities led to, for the explanation.
+    pub found: Vec<Found>,
+}
+
+/// Decides who a lead is from.
+///
+/// An identity leads to its customer unless the address is shared by more than `shared_after` others, or unless the
+/// lead itself carries a better kind of identity than this one that the customer holds with another value: a
+/// colleague's phone does not make two people one. The best identity that counts gives the customer; others that
+/// count join theirs to it if no strong kind speaks against it. Who stays is who has an owner, then who is older.
+pub fn recognise(lead: &LeadId, identities: &[Identity], known: &Known, shared_after: usize) -> Recognition {
+    let own: BTreeSet<(IdentityKind, AddressHash)> =
+        identities.iter().zip(&known.addresses).map(|(id, (hash, _))| (id.kind, hash.clone())).collect();
+    let mut found = Vec::new();
+    let mut suggestions = Vec::new();
+    let mut seen_with = Vec::new();
+    let mut roots: Vec<(IdentityKind, CustomerId)> = Vec::new();
+    let mut home = None;
+
+    for (identity, (hash, claim)) in identities.iter().zip(&known.addresses) {
+        let Some(claim) = claim else { continue };
+        let root = known.root(&claim.customer);
+        let better: BTreeSet<_> = own.iter().filter(|(kind, _)| *kind < identity.kind).cloned().collect();
+        let passed_over = if claim.others.len() > shared_after {
+            Some(SuggestionReason::SharedAddress)
+        } else if conflict(&better, &known.held(&root)) {
+            Some(SuggestionReason::HoldsAnother)
+        } else {
+            None
+        };
+        if passed_over.is_none() && home.is_none() {
+            home = Some(claim.customer.clone());
+        }
+        if let Some(reason) = passed_over {
+            suggestions.push(Suggestion { customer: root.clone(), kind: identity.kind, reason });
+            seen_with.push(hash.clone());
+        } else if !roots.iter().any(|(_, known)| *known == root) {
+            roots.push((identity.kind, root.clone()));
+        }
+        found.push(Found { kind: identity.kind, customer: root, passed_over });
+    }
+
+    let mut joined: Vec<CustomerId> = Vec::new();
+    let mut keys = BTreeSet::new();
+    for (kind, root) in roots {
+        if joined.is_empty() {
+            keys = known.held(&root);
+            joined.push(root);
+            continue;
+        }
+        match objection(known, &joined, &keys, &root) {
+            Some(reason) => suggestions.push(Suggestion { customer: root, kind, reason }),
+            None => {
+                keys.extend(known.held(&root));
+                joined.push(root);
+            }
+        }
+    }
+    suggestions.retain(|suggestion| !joined.contains(&suggestion.customer));
+
+    let customer = stays(known, &joined).unwrap_or_else(|| CustomerId::derived(&[lead.as_str()]));
+    let merges = joined
+        .into_iter()
+        .filter(|id| *id != customer)
+        .map(|from| Merge { from, into: customer.clone() })
+        .collect::<Vec<_>>();
+
+    let mut claims = Vec::new();
+    for (identity, (hash, claim)) in identities.iter().zip(&known.addresses) {
+        let key = (identity.kind, hash.clone());
+        let ours = claim.as_ref().is_some_and(|claim| {
+            let root = known.root(&claim.customer);
+            root == customer || merges.iter().any(|merge| merge.from == root)
+        });
+        if ours {
+            keys.insert(key);
+        } else if claim.is_none() && !keys.iter().any(|(kind, _)| *kind == identity.kind) {
+            claims.push(key.clone());
+            keys.insert(key);
+        }
+    }
+    let home = home.unwrap_or_else(|| customer.clone());
+    Recognition { customer, home, claims, keys, merges, suggestions, seen_with, found }
+}
+
+/// Whether both hold a kind and share no value of it.
+fn conflict(one: &BTreeSet<(IdentityKind, AddressHash)>, other: &BTreeSet<(IdentityKind, AddressHash)>) -> bool {
+    one.iter().any(|(kind, _)| {
+        let of = |set: &BTreeSet<(IdentityKind, AddressHash)>| -> BTreeSet<AddressHash> {
+            set.iter().filter(|(k, _)| k == kind).map(|(_, hash)| hash.clone()).collect()
+        };
+        let theirs = of(other);
+        !theirs.is_empty() && of(one).is_disjoint(&theirs)
+    })
+}
+
+fn objection(
+    known: &Known,
+    joined: &[CustomerId],
+    keys: &BTreeSet<(IdentityKind, AddressHash)>,
+    root: &CustomerId,
+) -> Option<SuggestionReason> {
+    if conflict(keys, &known.held(root)) {
+        return Some(SuggestionReason::HoldsAnother);
+    }
+    let parts = |id: &CustomerId| -> Vec<Customer> {
+        let root = known.customers.get(id);
+        root.map(|root| known.whole(root).parts().cloned().collect()).unwrap_or_default()
+    };
+    let theirs = parts(root);
+    let ours: Vec<Customer> = joined.iter().flat_map(parts).collect();
+    let apart = |a: &Customer, b: &Customer| a.apart.contains(&b.id) || b.apart.contains(&a.id);
+    if ours.iter().any(|one| theirs.iter().any(|other| apart(one, other))) {
+        return Some(SuggestionReason::KeptApart);
+    }
+    (ours.len() + theirs.len() > MAX_HALVES).then_some(SuggestionReason::TooManyHalves)
+}
+
+fn stays(known: &Known, joined: &[CustomerId]) -> Option<CustomerId> {
+    let rank = |id: &CustomerId| {
+        let record = known.customers.get(id);
+        let owned = record.is_some_and(|root| known.whole(root).owner().is_some());
+        let created = record.map_or(i64::MAX, |customer| customer.created.millis());
+        (!owned, created, id.clone())
+    };
+    joined.iter().min_by_key(|id| rank(id)).cloned()
+}

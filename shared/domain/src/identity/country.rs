@@ -1,0 +1,151 @@
+//! Countries: ISO 3166-1 alpha-2 and the three codes that telephone numbering plans add (`AC`, `TA`, `XK`), read
+//! from what people and form tools write.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use std::fmt;
+use unicode_normalization::UnicodeNormalization;
+
+/// A country by its ISO 3166-1 alpha-2 code; shown and stored in upper case.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Country([u8; 2]);
+
+impl Country {
+    /// Reads an alpha-2 code (`de`), an alpha-3 code (`DEU`) or a common English or own-language name
+    /// (`Deutschland`). Case, accents, blanks and punctuation do not count. `None` for anything else, `XX` included.
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = text.trim();
+        if text.len() > MAX_BYTES {
+            return None;
+        }
+        let wanted = plain(text);
+        if wanted.is_empty() {
+            return None;
+        }
+        // Codes are what is nearly always asked, and need no name to be taken apart.
+        let found =
+            rows().find(|row| row.has_code(&wanted)).or_else(|| rows().find(|row| row.has_name(&wanted)));
+        found.map(|row| row.code)
+    }
+
+    /// The alpha-2 code in upper case.
+    pub fn code(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+
+    fn from_code(code: &str) -> Option<Self> {
+        code.as_bytes().try_into().ok().map(Self)
+    }
+}
+
+impl fmt::Display for Country {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code())
+    }
+}
+
+impl fmt::Debug for Country {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code())
+    }
+}
+
+impl Serialize for Country {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.code())
+    }
+}
+
+impl<'de> Deserialize<'de> for Country {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).ok_or_else(|| de::Error::custom("not a country: use a code such as \"DE\""))
+    }
+}
+
+const TABLE: &str = include_str!("countries.txt");
+
+/// Longer than any name in the table.
+const MAX_BYTES: usize = 200;
+
+struct Row {
+    code: Country,
+    alpha_3: &'static str,
+    names: &'static str,
+}
+
+impl Row {
+    fn has_code(&self, wanted: &str) -> bool {
+        wanted.eq_ignore_ascii_case(self.code.code()) || wanted.eq_ignore_ascii_case(self.alpha_3)
+    }
+
+    fn has_name(&self, wanted: &str) -> bool {
+        self.names.split('|').any(|name| plain(name) == wanted)
+    }
+}
+
+fn rows() -> impl Iterator<Item = Row> {
+    TABLE.lines().filter_map(|line| {
+        let (code, rest) = line.split_once(' ')?;
+        let (alpha_3, names) = rest.split_once(' ')?;
+        Some(Row { code: Country::from_code(code)?, alpha_3, names })
+    })
+}
+
+/// Lower case, without accents (taken apart, they are no letters), blanks and punctuation; `&` is "and".
+fn plain(text: &str) -> String {
+    text.replace('&', "and").nfd().flat_map(char::to_lowercase).filter(|c| c.is_alphanumeric()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn code(text: &str) -> Option<String> {
+        Country::parse(text).map(|c| c.to_string())
+    }
+
+    #[test]
+    fn codes_and_names_in_any_case_are_read() {
+        for (text, expected) in [
+            ("us", "US"),
+            ("US", "US"),
+            (" De ", "DE"),
+            ("DEU", "DE"),
+            ("U.S.A.", "US"),
+            ("united states", "US"),
+            ("Côte d’Ivoire", "CI"),
+            ("cote d'ivoire", "CI"),
+            ("ÖSTERREICH", "AT"),
+            ("中国", "CN"),
+            ("UK", "GB"),
+            ("Bosnia & Herzegovina", "BA"),
+            ("Bosnia and Herzegovina", "BA"),
+        ] {
+            assert_eq!(code(text).as_deref(), Some(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_country_is_none() {
+        for text in ["", "  ", "XX", "ZZ", "001", "Atlantis", "#", "--", &"x".repeat(10_000)] {
+            assert_eq!(code(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_table_is_whole_and_no_name_means_two_countries() {
+        assert_eq!(rows().count(), 249 + 3);
+        for row in rows() {
+            for name in row.names.split('|').chain([row.code.code(), row.alpha_3]) {
+                assert_eq!(Country::parse(name), Some(row.code), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_country_is_stored_as_its_code() {
+        let country: Country = serde_json::from_str("\"germany\"").unwrap();
+        assert_eq!(serde_json::to_string(&country).unwrap(), "\"DE\"");
+        assert!(serde_json::from_str::<Country>("\"nowhere\"").is_err());
+    }
+}

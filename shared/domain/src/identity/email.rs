@@ -1,0 +1,197 @@
+//! E-mail addresses: what one delivers to, and the keys under which the same person is found again.
+
+use crate::pii::Pii;
+use email_address::{EmailAddress, Error as Syntax, Options};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use unicode_normalization::UnicodeNormalization;
+
+/// An e-mail address that could be delivered to. The local part is as typed (RFC 5321 section 2.4: only its host may
+/// interpret it), the domain in lower case as A-label (IDNA).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Email(Pii<String>);
+
+/// Why a text is no e-mail address. Never holds the text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EmailError {
+    /// Nothing but blanks.
+    #[error("the e-mail address is empty")]
+    Empty,
+    /// Longer than an address can be: 64 bytes before the `@` (RFC 5321 section 4.5.3.1), 254 in all.
+    #[error("the e-mail address is too long")]
+    TooLong,
+    /// Not of the form `local@domain.tld`.
+    #[error("this is not an e-mail address; expected one address such as name@example.com")]
+    Syntax,
+    /// The part after the `@` is no domain name.
+    #[error("the part after the @ is not a domain name")]
+    Domain,
+}
+
+impl Email {
+    /// Reads one address, without display name, comment or quoted local part. Blanks and invisible characters around
+    /// it are dropped.
+    pub fn parse(text: &str) -> Result<Self, EmailError> {
+        let text = text.trim_matches(|c: char| c.is_whitespace() || is_invisible(c));
+        if text.is_empty() {
+            return Err(EmailError::Empty);
+        }
+        if text.len() > MAX_INPUT {
+            return Err(EmailError::TooLong);
+        }
+        let text: String = text.nfc().collect();
+        // Checked before IDNA, which would drop invisible characters without a word.
+        let options = Options::default().with_required_tld().without_domain_literal().without_display_text();
+        let address = EmailAddress::parse_with_options(&text, options).map_err(|error| match error {
+            Syntax::LocalPartTooLong | Syntax::DomainTooLong => EmailError::TooLong,
+            _ => EmailError::Syntax,
+        })?;
+        let local = address.local_part();
+        if local.starts_with('"')
+            || local.chars().any(|c| c.is_control() || c.is_whitespace() || is_invisible(c))
+        {
+            return Err(EmailError::Syntax);
+        }
+        let domain = idna::domain_to_ascii_strict(address.domain()).map_err(|_| EmailError::Domain)?;
+        let address = format!("{local}@{domain}");
+        if local.len() > MAX_LOCAL || address.len() > MAX_ADDRESS {
+            return Err(EmailError::TooLong);
+        }
+        Ok(Self(Pii::new(address)))
+    }
+
+    /// The address to deliver to.
+    pub fn as_sent(&self) -> &str {
+        self.0.reveal()
+    }
+
+    /// The domain: lower case, A-label.
+    pub fn domain(&self) -> &str {
+        self.parts().1
+    }
+
+    /// The key under which the same mailbox is found: the whole address in lower case. No real host keeps two
+    /// mailboxes apart by case. For matching, never for sending.
+    pub fn match_key(&self) -> String {
+        let (local, domain) = self.parts();
+        let local: String = local.to_lowercase().nfc().collect();
+        format!("{local}@{domain}")
+    }
+
+    /// A weaker key for Gmail only, where dots and everything from `+` on do not count and `googlemail.com` is the
+    /// same host. `None` elsewhere (Google Workspace domains keep dots), where nothing is left, and where it would
+    /// say no more than [`Email::match_key`]. It may suggest a match, never decide one.
+    pub fn weak_key(&self) -> Option<String> {
+        let (local, domain) = self.parts();
+        if !matches!(domain, "gmail.com" | "googlemail.com") {
+            return None;
+        }
+        let bare = local.split('+').next().unwrap_or_default().replace('.', "").to_lowercase();
+        let key = format!("{bare}@gmail.com");
+        (!bare.is_empty() && key != self.match_key()).then_some(key)
+    }
+
+    fn parts(&self) -> (&str, &str) {
+        self.as_sent().rsplit_once('@').unwrap_or((self.as_sent(), ""))
+    }
+}
+
+impl Serialize for Email {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_sent())
+    }
+}
+
+impl<'de> Deserialize<'de> for Email {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::parse(&String::deserialize(deserializer)?).map_err(de::Error::custom)
+    }
+}
+
+/// Bytes before normalisation; well above any address, so that hostile text costs nothing.
+const MAX_INPUT: usize = 1_000;
+const MAX_LOCAL: usize = 64;
+/// RFC 3696 erratum 1690: what fits into the path of RFC 5321.
+const MAX_ADDRESS: usize = 254;
+
+/// Characters that are seen by nobody and come with copy and paste.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2064}' | '\u{feff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_local_part_is_sent_as_typed_and_matched_in_lower_case() {
+        for (text, sent, key, weak) in [
+            ("Mia.Berg@Example.ORG", "Mia.Berg@example.org", "mia.berg@example.org", None),
+            ("  mia@example.org\u{feff}\n", "mia@example.org", "mia@example.org", None),
+            ("JOSÉ@Bücher.example", "JOSÉ@xn--bcher-kva.example", "josé@xn--bcher-kva.example", None),
+            ("jose\u{301}@example.org", "josé@example.org", "josé@example.org", None),
+            ("M.I.A+shop@Gmail.com", "M.I.A+shop@gmail.com", "m.i.a+shop@gmail.com", Some("mia@gmail.com")),
+            ("m.ia@googlemail.com", "m.ia@googlemail.com", "m.ia@googlemail.com", Some("mia@gmail.com")),
+            ("mia@gmail.com", "mia@gmail.com", "mia@gmail.com", None),
+            ("+only@gmail.com", "+only@gmail.com", "+only@gmail.com", None),
+            ("m.ia+x@workspace.example", "m.ia+x@workspace.example", "m.ia+x@workspace.example", None),
+        ] {
+            let email = Email::parse(text).unwrap();
+            assert_eq!(email.as_sent(), sent);
+            assert_eq!(email.match_key(), key);
+            assert_eq!(email.weak_key().as_deref(), weak);
+            assert_eq!(email.domain(), sent.rsplit_once('@').unwrap().1);
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_delivered_is_refused_with_a_reason() {
+        for (text, reason) in [
+            ("", EmailError::Empty),
+            (" \u{200b} ", EmailError::Empty),
+            ("mia", EmailError::Syntax),
+            ("mia@localhost", EmailError::Syntax),
+            ("mia@[127.0.0.1]", EmailError::Syntax),
+            ("Mia <mia@example.org>", EmailError::Syntax),
+            ("\"m ia\"@example.org", EmailError::Syntax),
+            ("mi\u{200b}a@example.org", EmailError::Syntax),
+            ("mia@example.org\r\nBcc: all@example.org", EmailError::Syntax),
+            ("mia@ex_ample.org", EmailError::Domain),
+            ("mia@xn--a.org", EmailError::Domain),
+        ] {
+            assert_eq!(Email::parse(text), Err(reason), "{text:?}");
+        }
+        assert_eq!(Email::parse(&format!("{}@example.org", "m".repeat(65))), Err(EmailError::TooLong));
+        assert!(Email::parse(&format!("{}@example.org", "m".repeat(64))).is_ok());
+        assert_eq!(Email::parse(&"m@".repeat(50_000)), Err(EmailError::TooLong));
+    }
+
+    #[test]
+    fn an_address_is_stored_as_text_and_never_printed() {
+        let email = Email::parse("Mia@Example.org").unwrap();
+        let stored = serde_json::to_string(&email).unwrap();
+        assert_eq!(stored, "\"Mia@example.org\"");
+        assert_eq!(serde_json::from_str::<Email>(&stored).unwrap(), email);
+        assert!(!format!("{email:?}").to_lowercase().contains("mia"));
+        let refused = serde_json::from_str::<Email>("\"mia at example\"").unwrap_err().to_string();
+        assert!(!refused.contains("mia"), "{refused}");
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_or_refused_and_reading_again_changes_nothing(
+            text in prop_oneof![
+                any::<String>(),
+                "[a-zA-Z.+é\u{200b}\"]{0,6}@[a-zA-Zü.-]{0,6}\\.(com|ORG|xn--p1ai)",
+            ]
+        ) {
+            if let Ok(email) = Email::parse(&text) {
+                prop_assert_eq!(Email::parse(email.as_sent()), Ok(email.clone()));
+                let key = email.match_key();
+                if let Ok(again) = Email::parse(&key) {
+                    prop_assert_eq!(again.match_key(), key);
+                }
+            }
+        }
+    }
+}

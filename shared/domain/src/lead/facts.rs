@@ -1,0 +1,205 @@
+//! What a submission says, read once: standard fields found under the names the form uses, parsed, flagged.
+
+use super::{Envelope, Origin};
+use crate::customer::{Identity, IdentityKind};
+use crate::identity::{Country, Email, Phone};
+use crate::pii::Pii;
+use crate::policy::{FieldMap, Reading, Settings};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+
+/// Something about a lead that a person should look at. It never stops the lead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Flag {
+    /// An e-mail address was given and cannot be one.
+    EmailInvalid,
+    /// A phone number was given and cannot be one.
+    PhoneInvalid,
+    /// The e-mail address is on the junk list: it identifies nobody.
+    EmailJunk,
+    /// The phone number is on the junk list.
+    PhoneJunk,
+    /// Neither e-mail, phone nor external id: nobody to recognise.
+    NoIdentity,
+    /// No field at all.
+    Empty,
+    /// Part of the body could not be read; the raw bytes are kept.
+    Unreadable,
+}
+
+impl Flag {
+    /// The word used on the wire.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::EmailInvalid => "email_invalid",
+            Self::PhoneInvalid => "phone_invalid",
+            Self::EmailJunk => "email_junk",
+            Self::PhoneJunk => "phone_junk",
+            Self::NoIdentity => "no_identity",
+            Self::Empty => "empty",
+            Self::Unreadable => "unreadable",
+        }
+    }
+}
+
+/// A submission, read.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// The e-mail address, if usable.
+    pub email: Option<Email>,
+    /// The phone number, if usable.
+    pub phone: Option<Phone>,
+    /// The country the person named, else the form's.
+    pub country: Option<Country>,
+    /// Standard fields by their standard name: `first_name`, `company`, …
+    pub standard: BTreeMap<&'static str, Pii<String>>,
+    /// Strong identities, best first. Junk is left out.
+    pub identities: Vec<Identity>,
+    /// What a person should look at.
+    pub flags: Vec<Flag>,
+    /// What conditions see as `lead`.
+    pub view: Value,
+}
+
+/// The standard names and, for forms that map nothing, the names fields usually have. Compared in lower case with
+/// everything but letters and digits left out, so `E-Mail`, `e_mail` and `email` are one.
+const STANDARD: [(&str, &[&str]); 10] = [
+    ("email", &["email", "emailaddress", "mail", "workemail", "youremail"]),
+    ("phone", &["phone", "phonenumber", "telephone", "tel", "mobile", "mobilephone", "yourphone"]),
+    ("first_name", &["firstname", "givenname", "fname"]),
+    ("last_name", &["lastname", "surname", "familyname", "lname"]),
+    ("full_name", &["fullname", "name", "yourname"]),
+    ("company", &["company", "companyname", "organization", "organisation"]),
+    ("country", &["country", "countrycode"]),
+    ("postal_code", &["postalcode", "postcode", "zip", "zipcode"]),
+    ("language", &["language", "locale"]),
+    ("external_id", &["externalid"]),
+];
+
+/// Reads a submission with the form's or source's field map and the settings' junk list.
+pub fn read(origin: &Origin, envelope: &Envelope, reading: &Reading, settings: &Settings) -> Facts {
+    let mut standard = BTreeMap::new();
+    for (name, usual) in STANDARD {
+        if let Some(value) = find(envelope, name, usual, &reading.fields) {
+            standard.insert(name, Pii::new(value));
+        }
+    }
+    let mut flags = Vec::new();
+    let text = |name: &str| standard.get(name).map(|value: &Pii<String>| value.reveal().as_str());
+
+    let country = text("country").and_then(Country::parse).or(reading.default_country);
+    let email = text("email").and_then(|value| Email::parse(value).map_err(|_| flags.push(Flag::EmailInvalid)).ok());
+    let phone =
+        text("phone").and_then(|value| Phone::parse(value, country).map_err(|_| flags.push(Flag::PhoneInvalid)).ok());
+
+    let mut identities = Vec::new();
+    if let Some(id) = text("external_id") {
+        identities.push(Identity::new(IdentityKind::External, format!("{}\u{0}{id}", origin.name)));
+    }
+    if let Some(email) = &email {
+        if settings.junk.is_junk_email(email) {
+            flags.push(Flag::EmailJunk);
+        } else {
+            identities.push(Identity::new(IdentityKind::Email, email.match_key()));
+        }
+    }
+    if let Some(phone) = &phone {
+        if settings.junk.is_junk_phone(phone) {
+            flags.push(Flag::PhoneJunk);
+        } else {
+            identities.push(Identity::new(IdentityKind::Phone, phone.e164().to_owned()));
+        }
+    }
+    let said_nothing = envelope.fields.iter().all(|(_, value)| value.trim().is_empty());
+    if said_nothing && envelope.files.is_empty() && envelope.raw.is_none() {
+        flags.push(Flag::Empty);
+    } else if identities.is_empty() {
+        flags.push(Flag::NoIdentity);
+    }
+    if !envelope.unreadable.is_empty() {
+        flags.push(Flag::Unreadable);
+    }
+
+    let view = view(origin, envelope, &standard, country, email.as_ref(), &flags);
+    Facts { email, phone, country, standard, identities, flags, view }
+}
+
+impl Facts {
+    /// How to address the person, or nothing.
+    pub fn display_name(&self) -> Option<String> {
+        let part = |name: &str| self.standard.get(name).map(|value| value.reveal().trim().to_owned());
+        let joined = [part("first_name"), part("last_name")].into_iter().flatten().collect::<Vec<_>>().join(" ");
+        part("full_name").filter(|name| !name.is_empty()).or_else(|| Some(joined).filter(|name| !name.is_empty()))
+    }
+}
+
+/// Parameters that say where a lead came from, wherever they are found: fields, the page's address, the referrer's.
+pub const ATTRIBUTION: [&str; 14] = [
+    "utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content", "utm_id", "gclid", "gbraid", "wbraid",
+    "fbclid", "msclkid", "ttclid", "li_fat_id", "twclid",
+];
+
+/// Where the lead came from: what capture noted, and what hidden fields of the form say.
+pub fn attribution(envelope: &Envelope) -> BTreeMap<String, String> {
+    let mut all = envelope.attribution.clone();
+    for (name, value) in envelope.fields.iter().filter(|(name, value)| ATTRIBUTION.contains(&name.as_str()) && !value.is_empty()) {
+        all.entry(name.clone()).or_insert_with(|| value.clone());
+    }
+    all
+}
+
+fn find(envelope: &Envelope, name: &str, usual: &[&str], map: &FieldMap) -> Option<String> {
+    let wanted: Vec<String> = match map.get(name) {
+        Some(names) => names.iter().map(|n| plain(n)).collect(),
+        None => usual.iter().map(|n| (*n).to_owned()).collect(),
+    };
+    wanted.iter().find_map(|wanted| {
+        envelope
+            .fields
+            .iter()
+            .find(|(field, value)| plain(field) == *wanted && !value.trim().is_empty())
+            .map(|(_, value)| value.trim().to_owned())
+    })
+}
+
+fn plain(name: &str) -> String {
+    name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+}
+
+fn view(
+    origin: &Origin,
+    envelope: &Envelope,
+    standard: &BTreeMap<&'static str, Pii<String>>,
+    country: Option<Country>,
+    email: Option<&Email>,
+    flags: &[Flag],
+) -> Value {
+    let mut fields = Map::new();
+    for (name, value) in &envelope.fields {
+        let value = Value::String(value.clone());
+        match fields.get_mut(name) {
+            None => {
+                fields.insert(name.clone(), value);
+            }
+            Some(Value::Array(list)) => list.push(value),
+            Some(first) => *first = Value::Array(vec![first.take(), value]),
+        }
+    }
+    let mut lead = json!({
+        "source": origin.name,
+        "kind": origin.kind,
+        "fields": fields,
+        "attribution": attribution(envelope),
+        "flags": flags.iter().map(|flag| flag.name()).collect::<Vec<_>>(),
+        "country": country.map(|country| country.to_string()).unwrap_or_default(),
+        "email_domain": email.map(|email| email.domain().to_owned()).unwrap_or_default(),
+    });
+    if let Some(object) = lead.as_object_mut() {
+        for (name, value) in standard.iter().filter(|(name, _)| !matches!(**name, "country")) {
+            object.insert((*name).to_owned(), Value::String(value.reveal().clone()));
+        }
+    }
+    lead
+}

@@ -1,0 +1,261 @@
+//! A lead: one submission, from the moment it is accepted to the end it reaches.
+
+mod facts;
+
+pub use facts::{ATTRIBUTION, Facts, Flag, attribution, read};
+
+use crate::id::{CustomerId, LeadId};
+use crate::routing::Receipt;
+use crate::time::Timestamp;
+use ring::digest;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Where a lead stands in the ledger. `Waiting` and `Escalated` are in flight, all others are ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LeadState {
+    /// Accepted; recognition, enrichment or routing is still to come.
+    Waiting,
+    /// Nobody could take it: a person has to look, or somebody has to become available.
+    Escalated,
+    /// It has an owner.
+    Assigned,
+    /// The same form with the same fields within minutes: counted, nobody told again.
+    Repeat,
+    /// The person may not be approached.
+    Suppressed,
+    /// Not from a person.
+    Spam,
+    /// A trial submission of the sender.
+    Test,
+    /// Nothing in it that one could work with.
+    Invalid,
+}
+
+impl LeadState {
+    /// Every state, in the order a report lists them.
+    pub const ALL: [LeadState; 8] = [
+        Self::Waiting,
+        Self::Escalated,
+        Self::Assigned,
+        Self::Repeat,
+        Self::Suppressed,
+        Self::Spam,
+        Self::Test,
+        Self::Invalid,
+    ];
+
+    /// The word used on the wire, in the ledger and in metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Escalated => "escalated",
+            Self::Assigned => "assigned",
+            Self::Repeat => "repeat",
+            Self::Suppressed => "suppressed",
+            Self::Spam => "spam",
+            Self::Test => "test",
+            Self::Invalid => "invalid",
+        }
+    }
+
+    /// The state with this name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.name() == name)
+    }
+
+    /// Whether the lead has reached an end.
+    pub const fn is_end(self) -> bool {
+        !matches!(self, Self::Waiting | Self::Escalated)
+    }
+}
+
+/// What brought the lead here.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Origin {
+    /// `form`, or the type of the source: `meta`.
+    pub kind: String,
+    /// The name of the form or source document.
+    pub name: String,
+}
+
+/// A file that came with a form; only its description is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileNote {
+    /// Form field.
+    pub field: String,
+    /// Name the sender gave it.
+    pub name: String,
+    /// Size in bytes.
+    pub size: u64,
+}
+
+/// Proof of what the person was shown and did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConsentProof {
+    /// What it allows: `marketing`.
+    pub topic: String,
+    /// Whether the box was ticked.
+    pub given: bool,
+    /// Version of the wording. The wording itself is in the form's document, which is kept as of the lead's manifest.
+    pub version: String,
+}
+
+/// What arrived, as it arrived: written once, never changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Envelope {
+    /// Submitted names and values, order and repeats kept, unnormalised.
+    pub fields: Vec<(String, String)>,
+    /// Files, described.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<FileNote>,
+    /// UTM parameters, click ids, campaign ids, referrer, user agent, IP.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub attribution: BTreeMap<String, String>,
+    /// What could not be read, in the parser's words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unreadable: Vec<String>,
+    /// The raw body in base64, kept when part of it could not be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub raw: Option<String>,
+    /// What the person agreed to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consent: Option<ConsentProof>,
+}
+
+impl Envelope {
+    /// A fingerprint of what was submitted: the same parsed fields give the same 128 bits (hex), whatever the
+    /// encoding, headers or time.
+    pub fn fingerprint(&self) -> String {
+        let mut context = digest::Context::new(&digest::SHA256);
+        let files = self.files.iter().map(|file| (&file.field, &file.name));
+        for (name, value) in self.fields.iter().map(|(n, v)| (n, v)).chain(files) {
+            for part in [name, value] {
+                context.update(&(part.len() as u64).to_be_bytes());
+                context.update(part.as_bytes());
+            }
+        }
+        context.finish().as_ref()[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+/// Who has the lead now and since when.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Assignment {
+    /// The rep.
+    pub rep: String,
+    /// The team whose share it is, if it came through one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub team: Option<String>,
+    /// When it was decided.
+    pub at: Timestamp,
+    /// 1 for the first, counted up by each reassignment.
+    pub n: u32,
+}
+
+/// What the rep has done with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Work {
+    /// Not touched.
+    Open,
+    /// The rep has taken it on.
+    Accepted,
+    /// Worked to its end.
+    Closed,
+    /// Not a lead after all.
+    Disqualified,
+}
+
+impl Work {
+    /// Whether it still counts against the rep's capacity.
+    pub const fn is_open(self) -> bool {
+        matches!(self, Self::Open | Self::Accepted)
+    }
+
+    /// The word used on the wire.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Accepted => "accepted",
+            Self::Closed => "closed",
+            Self::Disqualified => "disqualified",
+        }
+    }
+}
+
+/// One thing a person did to the lead.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Act {
+    /// `accept`, `close`, `disqualify`, `reassign`, `claim`.
+    pub what: String,
+    /// Who: the rep of the token, or its role.
+    pub by: String,
+    /// When.
+    pub at: Timestamp,
+    /// Why, in the person's words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// The changing half of the ledger's line, small because an update is charged on the whole item.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Where it stands.
+    pub state: LeadState,
+    /// Whom it belongs to, once known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub customer: Option<CustomerId>,
+    /// The same customer's lead before this one: the chain is the customer's timeline.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<LeadId>,
+    /// Who has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assignment: Option<Assignment>,
+    /// What the rep did with it.
+    pub work: Work,
+    /// What was decided and what the decision saw.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub receipt: Option<Receipt>,
+    /// What people did, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub acts: Vec<Act>,
+}
+
+impl Default for Progress {
+    fn default() -> Self {
+        Self {
+            state: LeadState::Waiting,
+            customer: None,
+            previous: None,
+            assignment: None,
+            work: Work::Open,
+            receipt: None,
+            acts: Vec::new(),
+        }
+    }
+}
+
+/// The ledger's line.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Lead {
+    /// Its id.
+    pub id: LeadId,
+    /// Form or source.
+    pub origin: Origin,
+    /// The source's own id, where it has one.
+    pub external_id: Option<String>,
+    /// When it was accepted.
+    pub received: Timestamp,
+    /// What arrived. For a lead still to be enriched, what the notification said.
+    pub envelope: Envelope,
+    /// Whether the sender left the fields out and they must be fetched first.
+    pub needs_enrichment: bool,
+    /// The manifest version whose form or source document read it.
+    pub manifest: u64,
+    /// What has happened to it.
+    pub progress: Progress,
+    /// Counted up by each write.
+    pub version: u64,
+}

@@ -1,0 +1,387 @@
+//! Policies: what people decide, as documents. Types and the checks that need more than one document.
+
+mod check;
+mod set;
+
+pub use check::{Finding, check};
+pub use set::{PolicySet, Rules};
+
+use crate::identity::{Country, Email, Phone};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Standard field name to the names the form uses for it.
+pub type FieldMap = BTreeMap<String, Vec<String>>;
+
+/// One document.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Document {
+    /// A web form.
+    Form(Form),
+    /// An ad platform or form tool.
+    Source(Source),
+    /// A sales person.
+    Rep(Rep),
+    /// A team.
+    Team(Team),
+    /// Routing rules.
+    Routing(Routing),
+    /// Settings of the whole stack.
+    Settings(Settings),
+}
+
+/// The kinds of document, as `kind:` names them.
+pub const KINDS: [&str; 6] = ["form", "source", "rep", "team", "routing", "settings"];
+
+impl Document {
+    /// Its kind.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Form(_) => "form",
+            Self::Source(_) => "source",
+            Self::Rep(_) => "rep",
+            Self::Team(_) => "team",
+            Self::Routing(_) => "routing",
+            Self::Settings(_) => "settings",
+        }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Form(document) => &document.name,
+            Self::Source(document) => &document.name,
+            Self::Rep(document) => &document.name,
+            Self::Team(document) => &document.name,
+            Self::Routing(document) => &document.name,
+            Self::Settings(document) => &document.name,
+        }
+    }
+
+    /// `kind/name`.
+    pub fn path(&self) -> String {
+        format!("{}/{}", self.kind(), self.name())
+    }
+
+    /// The document as it is stored and shown, `kind` included.
+    pub fn to_json(&self) -> serde_json::Value {
+        let mut value = serde_json::to_value(self).unwrap_or_default();
+        if let Some(object) = value.as_object_mut() {
+            object.insert("kind".to_owned(), self.kind().into());
+        }
+        value
+    }
+
+    /// Reads a stored document.
+    pub fn from_json(mut value: serde_json::Value) -> Result<Self, serde_json::Error> {
+        use serde::de::Error;
+        let kind = value.as_object_mut().and_then(|object| object.remove("kind"));
+        let kind = kind.as_ref().and_then(|kind| kind.as_str()).unwrap_or_default();
+        Ok(match kind {
+            "form" => Self::Form(serde_json::from_value(value)?),
+            "source" => Self::Source(serde_json::from_value(value)?),
+            "rep" => Self::Rep(serde_json::from_value(value)?),
+            "team" => Self::Team(serde_json::from_value(value)?),
+            "routing" => Self::Routing(serde_json::from_value(value)?),
+            "settings" => Self::Settings(serde_json::from_value(value)?),
+            other => {
+                return Err(serde_json::Error::custom(format!(
+                    "unknown kind `{other}`, expected one of {}",
+                    KINDS.join(", ")
+                )));
+            }
+        })
+    }
+}
+
+/// How a submission's fields are read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reading {
+    /// Standard field to submitted names.
+    pub fields: FieldMap,
+    /// Country for phone numbers without one.
+    pub default_country: Option<Country>,
+}
+
+/// A web form: `POST /f/{name}`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Form {
+    /// Name in the URL.
+    pub name: String,
+    /// Standard field to the names the form uses.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub fields: FieldMap,
+    /// Country for phone numbers and leads that name none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub default_country: Option<Country>,
+    /// A field people cannot see; filled in, the post is from a robot.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub honeypot: Option<String>,
+    /// Origins whose pages may post by script; `*` for any.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub origins: Vec<String>,
+    /// Where a browser is sent afterwards.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub redirect: Option<String>,
+    /// The consent box.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub consent: Option<Consent>,
+}
+
+/// A consent box of a form.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Consent {
+    /// The checkbox's field.
+    pub field: String,
+    /// What it allows.
+    pub topic: String,
+    /// The text shown.
+    pub wording: String,
+    /// Version of the text.
+    pub version: String,
+}
+
+/// How a source proves who it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Auth {
+    /// A signature over the raw body.
+    #[default]
+    Signature,
+    /// `?key=` in the URL.
+    UrlKey,
+    /// Nothing.
+    Public,
+}
+
+/// An ad platform or form tool: `/hooks/{name}`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Source {
+    /// Name in the URL.
+    pub name: String,
+    /// Type of sender: `meta`.
+    #[serde(rename = "type")]
+    pub sender: String,
+    /// How it proves who it is.
+    #[serde(default)]
+    pub auth: Auth,
+    /// References to secrets by what they are for, never the secrets: `env:NAME` or `secret:NAME`. Several during a
+    /// rotation.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub secrets: BTreeMap<String, Vec<SecretRef>>,
+    /// Standard field to the names the source uses.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub fields: FieldMap,
+    /// Country for phone numbers without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default_country: Option<Country>,
+}
+
+/// Where a secret is: `env:NAME` (a variable of the function) or `secret:NAME` (Secrets Manager, below the stack's
+/// prefix).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SecretRef(pub String);
+
+/// A sales person.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Rep {
+    /// Short name, `li.wei`.
+    pub name: String,
+    /// Name for people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub full_name: Option<String>,
+    /// Where notices go by mail.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
+    /// Where notices go as signed webhooks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub webhook: Option<Webhook>,
+    /// Whether new leads may come.
+    pub available: Availability,
+}
+
+/// A receiver of signed webhooks (Standard Webhooks 1.0.0).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Webhook {
+    /// `https://…`
+    pub url: String,
+    /// Signing secret, `whsec_…`; several during a rotation.
+    pub secrets: Vec<SecretRef>,
+}
+
+/// Whether a rep takes new leads; documents say `true` or `false`, absent is `true`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Availability(pub bool);
+
+impl Default for Availability {
+    fn default() -> Self {
+        Self(true)
+    }
+}
+
+/// A team that shares leads.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Team {
+    /// Its name.
+    pub name: String,
+    /// Who is in it; the order breaks ties.
+    pub members: Vec<Membership>,
+    /// Whether a returning customer's lead may exceed its owner's capacity.
+    #[serde(default)]
+    pub sticky_may_exceed: Availability,
+}
+
+/// A rep's place in a team.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Membership {
+    /// The rep.
+    pub rep: String,
+    /// Share, relative to the others: 1 to 100.
+    #[serde(default = "one")]
+    pub weight: u32,
+    /// Open leads at most; absent is unlimited.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capacity: Option<u32>,
+}
+
+const fn one() -> u32 {
+    1
+}
+
+/// Routing rules: the first that matches and yields somebody decides.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Routing {
+    /// `default`.
+    pub name: String,
+    /// In order.
+    pub rules: Vec<Rule>,
+}
+
+/// One rule: what to look for, and either whom to give it to or how it ends.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rule {
+    /// For explanations.
+    pub name: String,
+    /// A CEL condition over `lead` and `customer`; absent is always.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub when: Option<String>,
+    /// Whom to give it to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assign: Option<Assign>,
+    /// Or: the end it reaches at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<EndWord>,
+}
+
+/// Whom a rule gives a lead to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Assign {
+    /// `owner: customer`: the customer's owner keeps it.
+    Owner(OwnerWord),
+    /// The next member of a team.
+    Team(String),
+    /// One rep.
+    Rep(String),
+}
+
+/// The only word after `owner:`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OwnerWord {
+    /// The customer's.
+    Customer,
+}
+
+/// Ends a rule may give.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EndWord {
+    /// Not from a person.
+    Spam,
+    /// A trial.
+    Test,
+    /// Not to be approached.
+    Suppressed,
+}
+
+/// Settings of the stack.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// `default`.
+    pub name: String,
+    /// Within how many minutes the same form with the same fields is a repeat.
+    pub repeat_minutes: u32,
+    /// An address seen with more customers than this identifies nobody.
+    pub shared_after: u32,
+    /// Values that identify nobody.
+    pub junk: Junk,
+    /// Reps told when nobody can take a lead.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub escalate_to: Vec<String>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            name: "default".to_owned(),
+            repeat_minutes: 10,
+            shared_after: 3,
+            junk: Junk::default(),
+            escalate_to: Vec::new(),
+        }
+    }
+}
+
+impl Settings {
+    /// The repeat window in milliseconds.
+    pub const fn repeat_window_ms(&self) -> i64 {
+        self.repeat_minutes as i64 * 60_000
+    }
+}
+
+/// The junk list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Junk {
+    /// Whole addresses, in lower case.
+    pub emails: Vec<String>,
+    /// Numbers in E.164: switchboards and made-up ones.
+    pub phones: Vec<String>,
+}
+
+impl Default for Junk {
+    fn default() -> Self {
+        let emails = ["test@test.com", "test@example.com", "a@a.com", "none@none.com", "no@no.com", "asdf@asdf.com"];
+        let phones = ["+12345678900", "+11234567890", "+8613800138000"];
+        Self {
+            emails: emails.map(str::to_owned).to_vec(),
+            phones: phones.map(str::to_owned).to_vec(),
+        }
+    }
+}
+
+impl Junk {
+    /// Whether the address identifies nobody.
+    pub fn is_junk_email(&self, email: &Email) -> bool {
+        self.emails.iter().any(|junk| *junk == email.match_key())
+    }
+
+    /// Whether the number identifies nobody.
+    pub fn is_junk_phone(&self, phone: &Phone) -> bool {
+        self.phones.iter().any(|junk| junk == phone.e164())
+    }
+}

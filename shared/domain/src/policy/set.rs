@@ -1,0 +1,92 @@
+//! One version of all documents, ready to decide with.
+
+use super::{Document, Form, Reading, Rep, Routing, Rule, Settings, Source, Team};
+use crate::condition::{Condition, ConditionError};
+use std::collections::BTreeMap;
+
+/// Routing rules with their conditions compiled.
+#[derive(Debug, Default)]
+pub struct Rules {
+    /// In order; no condition is "always".
+    pub rules: Vec<(Rule, Option<Condition>)>,
+}
+
+impl Rules {
+    /// Compiles the rules; the error names the rule's place.
+    pub fn compile(routing: &Routing) -> Result<Self, (usize, ConditionError)> {
+        let mut rules = Vec::with_capacity(routing.rules.len());
+        for (at, rule) in routing.rules.iter().enumerate() {
+            let condition = match &rule.when {
+                Some(source) => Some(Condition::compile(source).map_err(|error| (at, error))?),
+                None => None,
+            };
+            rules.push((rule.clone(), condition));
+        }
+        Ok(Self { rules })
+    }
+
+    /// Every path the conditions read below `root`.
+    pub fn reads<'a>(&'a self, root: &'a str) -> impl Iterator<Item = &'a str> {
+        self.rules
+            .iter()
+            .filter_map(|(_, condition)| condition.as_ref())
+            .flat_map(|condition| condition.reads())
+            .map(String::as_str)
+            .filter(move |path| path.split('.').next() == Some(root))
+    }
+}
+
+/// All documents of one manifest version.
+#[derive(Debug, Default)]
+pub struct PolicySet {
+    /// The manifest's version; 0 before the first is published.
+    pub version: u64,
+    /// By name.
+    pub forms: BTreeMap<String, Form>,
+    /// By name.
+    pub sources: BTreeMap<String, Source>,
+    /// By name.
+    pub reps: BTreeMap<String, Rep>,
+    /// By name.
+    pub teams: BTreeMap<String, Team>,
+    /// The `default` routing document.
+    pub routing: Rules,
+    /// The `default` settings document, or the defaults.
+    pub settings: Settings,
+}
+
+impl PolicySet {
+    /// Builds the set. Documents were checked when they were published, so a failure here is a corrupt store.
+    pub fn build(version: u64, documents: impl IntoIterator<Item = Document>) -> Result<Self, ConditionError> {
+        let mut set = Self { version, ..Self::default() };
+        for document in documents {
+            match document {
+                Document::Form(form) => drop(set.forms.insert(form.name.clone(), form)),
+                Document::Source(source) => drop(set.sources.insert(source.name.clone(), source)),
+                Document::Rep(rep) => drop(set.reps.insert(rep.name.clone(), rep)),
+                Document::Team(team) => drop(set.teams.insert(team.name.clone(), team)),
+                Document::Routing(routing) => {
+                    set.routing = Rules::compile(&routing).map_err(|(_, error)| error)?;
+                }
+                Document::Settings(settings) => set.settings = settings,
+            }
+        }
+        Ok(set)
+    }
+
+    /// How a lead of this origin is read. An origin whose document is gone is read with the usual names.
+    pub fn reading(&self, origin: &crate::lead::Origin) -> Reading {
+        let form = self.forms.get(&origin.name).filter(|_| origin.kind == "form");
+        let source = self.sources.get(&origin.name).filter(|_| origin.kind != "form");
+        match (form, source) {
+            (Some(form), _) => Reading { fields: form.fields.clone(), default_country: form.default_country },
+            (_, Some(source)) => Reading { fields: source.fields.clone(), default_country: source.default_country },
+            _ => Reading::default(),
+        }
+    }
+
+    /// Whether the rep exists and takes new leads.
+    pub fn is_available(&self, rep: &str) -> bool {
+        self.reps.get(rep).is_some_and(|rep| rep.available.0)
+    }
+}

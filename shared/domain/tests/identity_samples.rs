@@ -1,0 +1,63 @@
+//! Recorded verdicts of other tools on addresses and numbers, where the recordings are at hand.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "clippy knows the test functions, not their helpers"
+)]
+
+use serde_json::Value;
+use sluice_domain::identity::{Country, Email, Phone};
+use std::{fs, path::Path};
+
+fn rows(file: &str) -> Vec<Value> {
+    let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/payloads")).join(file);
+    match fs::read(&path) {
+        Ok(bytes) => serde_json::from_slice(&bytes).unwrap(),
+        Err(_) => {
+            println!("skipped: no recordings at {}", path.display());
+            Vec::new()
+        }
+    }
+}
+
+#[test]
+fn every_recorded_address_gets_its_verdict_and_its_keys() {
+    for row in rows("email_normalisation/cases.json") {
+        let input = row["input"].as_str().unwrap();
+        let email = Email::parse(input);
+        assert_eq!(email.is_ok(), row["valid"], "{input}");
+        if let Ok(email) = email {
+            assert_eq!(email.match_key(), row["match_key"].as_str().unwrap(), "{input}");
+            assert_eq!(email.weak_key().as_deref(), row["weak_key"].as_str(), "{input}");
+            assert_eq!(email.domain(), row["ascii_domain"].as_str().unwrap(), "{input}");
+            assert_eq!(
+                email.as_sent().rsplit_once('@').unwrap().0,
+                row["local"].as_str().unwrap(),
+                "{input}"
+            );
+        }
+    }
+}
+
+#[test]
+fn every_example_number_of_every_country_is_read_from_both_spellings() {
+    for row in rows("phone_normalisation/examples.json") {
+        let country = Country::parse(row["region"].as_str().unwrap());
+        for spelling in ["national", "international"] {
+            let input = row[spelling].as_str().unwrap();
+            let phone = Phone::parse(input, country);
+            let expected = row["e164"].as_str().unwrap();
+            assert_eq!(phone.as_ref().map(Phone::e164), Ok(expected), "{country:?} {input}");
+        }
+    }
+}
+
+#[test]
+fn every_free_form_number_is_read_or_refused() {
+    for row in rows("phone_normalisation/freeform.json") {
+        let input = row["input"].as_str().unwrap();
+        let phone = Phone::parse(input, Country::parse(row["region"].as_str().unwrap())).ok();
+        assert_eq!(phone.as_ref().map(Phone::e164), row["e164"].as_str(), "{input}");
+    }
+}

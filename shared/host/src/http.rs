@@ -1,0 +1,133 @@
+//! HTTP functions: API Gateway's payload 2.0 (function URLs have the same) in and out.
+
+use crate::function::{Function, InvokeError};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use sluice_wire::http::{HttpRequest, HttpResponse};
+use sluice_wire::problem::Problem;
+use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
+
+/// A function that answers HTTP requests.
+pub trait HttpHandler: Send + Sync + 'static {
+    /// Answers one request. Every refusal is an answer.
+    fn handle(&self, request: HttpRequest) -> impl Future<Output = HttpResponse> + Send;
+}
+
+/// Adapts a handler to Lambda events.
+pub struct Http<H>(pub H);
+
+impl<H: HttpHandler> Function for Http<H> {
+    fn invoke(&self, payload: Bytes) -> BoxFuture<'_, Result<Bytes, InvokeError>> {
+        Box::pin(async move {
+            let request = read_event(&payload)?;
+            let answer = match AssertUnwindSafe(self.0.handle(request)).catch_unwind().await {
+                Ok(answer) => answer,
+                Err(_) => {
+                    tracing::error!("a request panicked");
+                    Problem::new(500, "internal", "Something went wrong here. Try again.").response()
+                }
+            };
+            Ok(write_answer(&answer))
+        })
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Event {
+    raw_path: String,
+    #[serde(default)]
+    raw_query_string: Option<String>,
+    #[serde(default)]
+    headers: BTreeMap<String, String>,
+    #[serde(default)]
+    cookies: Option<Vec<String>>,
+    #[serde(default)]
+    body: Option<String>,
+    #[serde(default)]
+    is_base64_encoded: bool,
+    request_context: Context,
+}
+
+#[derive(Deserialize)]
+struct Context {
+    http: Call,
+    #[serde(default)]
+    stage: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Call {
+    method: String,
+    #[serde(default)]
+    source_ip: Option<String>,
+}
+
+/// Reads a payload 2.0 event.
+pub fn read_event(payload: &[u8]) -> Result<HttpRequest, InvokeError> {
+    let malformed = |message: String| InvokeError { kind: "MalformedEvent".to_owned(), message };
+    let event: Event = serde_json::from_slice(payload)
+        .map_err(|error| malformed(format!("line {} column {}", error.line(), error.column())))?;
+    let body = match event.body {
+        Some(text) if event.is_base64_encoded => {
+            STANDARD.decode(text).map(Bytes::from).map_err(|_| malformed("body is not base64".to_owned()))?
+        }
+        text => Bytes::from(text.unwrap_or_default()),
+    };
+    let mut headers: Vec<(String, String)> =
+        event.headers.into_iter().map(|(name, value)| (name.to_lowercase(), value)).collect();
+    if let Some(cookies) = event.cookies.filter(|cookies| !cookies.is_empty()) {
+        headers.push(("cookie".to_owned(), cookies.join("; ")));
+    }
+    // A stage that is not the default one is the path's first segment.
+    let stage = event.request_context.stage.filter(|stage| stage != "$default" && !stage.is_empty());
+    let path = stage
+        .and_then(|stage| event.raw_path.strip_prefix(&format!("/{stage}")).map(str::to_owned))
+        .filter(|path| path.starts_with('/'))
+        .unwrap_or(event.raw_path);
+    Ok(HttpRequest {
+        method: event.request_context.http.method,
+        path,
+        query: event.raw_query_string.unwrap_or_default(),
+        headers,
+        body,
+        source_ip: event.request_context.http.source_ip,
+    })
+}
+
+/// Writes an answer; a body that is not text goes as base64.
+pub fn write_answer(answer: &HttpResponse) -> Bytes {
+    let mut headers = Map::new();
+    let mut cookies = Vec::new();
+    for (name, value) in &answer.headers {
+        if name == "set-cookie" {
+            cookies.push(Value::String(value.clone()));
+            continue;
+        }
+        match headers.get_mut(name) {
+            Some(Value::String(before)) => {
+                before.push(',');
+                before.push_str(value);
+            }
+            _ => drop(headers.insert(name.clone(), Value::String(value.clone()))),
+        }
+    }
+    let (body, encoded) = match std::str::from_utf8(&answer.body) {
+        Ok(text) => (text.to_owned(), false),
+        Err(_) => (STANDARD.encode(&answer.body), true),
+    };
+    let mut event = json!({"statusCode": answer.status, "headers": headers, "body": body, "isBase64Encoded": encoded});
+    if !cookies.is_empty()
+        && let Some(event) = event.as_object_mut()
+    {
+        event.insert("cookies".to_owned(), Value::Array(cookies));
+    }
+    Bytes::from(event.to_string())
+}

@@ -1,0 +1,90 @@
+//! Running a function on Lambda: `main` of every function is one call of [`run`].
+
+use crate::environment::{Clock, Environment, MetricSink, Random};
+use crate::function::{Build, StartError};
+use aws_smithy_http_client::tls;
+use bytes::Bytes;
+use lambda_runtime::{LambdaEvent, service_fn};
+use sluice_domain::time::Timestamp;
+use std::io::Write;
+use std::sync::Arc;
+
+/// The machine's clock.
+#[derive(Clone, Copy, Debug)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the machine's clock")]
+    fn now(&self) -> Timestamp {
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+    }
+}
+
+/// The machine's randomness.
+#[derive(Clone, Copy, Debug)]
+pub struct SystemRandom;
+
+impl Random for SystemRandom {
+    fn fill(&self, bytes: &mut [u8]) {
+        // Without randomness ids would collide: better to stop than to go on.
+        if getrandom::fill(bytes).is_err() {
+            tracing::error!("the machine gives no randomness");
+            std::process::abort();
+        }
+    }
+}
+
+/// Metrics as lines on standard output, where CloudWatch finds them.
+#[derive(Clone, Copy, Debug)]
+pub struct StdoutMetrics;
+
+impl MetricSink for StdoutMetrics {
+    fn emit(&self, line: &str) {
+        // A metric that cannot be written is not worth an invocation.
+        let _ = writeln!(std::io::stdout().lock(), "{line}");
+    }
+}
+
+impl Environment {
+    /// The process's own: its variables, clock and randomness, and a client with its own TLS.
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+    pub fn of_process() -> Self {
+        Self {
+            vars: std::env::vars().collect(),
+            clock: Arc::new(SystemClock),
+            random: Arc::new(SystemRandom),
+            http: https_client(),
+            metrics: Arc::new(StdoutMetrics),
+        }
+    }
+}
+
+/// A client for real connections: rustls with ring.
+pub fn https_client() -> aws_smithy_runtime_api::client::http::SharedHttpClient {
+    aws_smithy_http_client::Builder::new()
+        .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
+        .build_https()
+}
+
+/// Builds the function and serves Lambda's invocations until the process is stopped.
+pub fn run(build: Build) -> Result<(), StartError> {
+    let env = Environment::of_process();
+    let level = env.optional("SLUICE_LOG").and_then(|level| level.parse().ok()).unwrap_or(tracing::Level::INFO);
+    tracing_subscriber::fmt().json().with_max_level(level).with_writer(std::io::stderr).init();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| StartError(format!("no runtime: {error}")))?;
+    runtime.block_on(async move {
+        let function = build(env).await?;
+        lambda_runtime::run(service_fn(move |event: LambdaEvent<Box<serde_json::value::RawValue>>| {
+            let function = function.clone();
+            async move {
+                let answer = function.invoke(Bytes::from(event.payload.get().to_owned())).await?;
+                let answer = String::from_utf8(answer.to_vec())?;
+                Ok::<_, lambda_runtime::Error>(serde_json::value::RawValue::from_string(answer)?)
+            }
+        }))
+        .await
+        .map_err(|error| StartError(error.to_string()))
+    })
+}

@@ -1,0 +1,73 @@
+//! Metrics in CloudWatch's embedded metric format: one JSON object on one line.
+//! (Specification: "Specification: Embedded metric format", CloudWatch user guide.)
+
+use crate::environment::Environment;
+use serde_json::{Map, Value, json};
+use sluice_domain::time::Timestamp;
+use std::collections::BTreeMap;
+
+/// One line's worth of metrics. Dimensions are names of documents and states, never anything personal.
+#[derive(Debug, Default)]
+pub struct Metrics {
+    values: BTreeMap<&'static str, (Vec<f64>, &'static str)>,
+    dimensions: BTreeMap<&'static str, String>,
+}
+
+impl Metrics {
+    /// Nothing measured yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Counts `n` of something.
+    pub fn count(mut self, name: &'static str, n: usize) -> Self {
+        self.values.entry(name).or_insert((Vec::new(), "Count")).0.push(n as f64);
+        self
+    }
+
+    /// A duration in milliseconds.
+    pub fn millis(mut self, name: &'static str, ms: i64) -> Self {
+        self.values.entry(name).or_insert((Vec::new(), "Milliseconds")).0.push(ms as f64);
+        self
+    }
+
+    /// A duration in seconds.
+    pub fn seconds(mut self, name: &'static str, seconds: i64) -> Self {
+        self.values.entry(name).or_insert((Vec::new(), "Seconds")).0.push(seconds as f64);
+        self
+    }
+
+    /// A dimension of all values.
+    pub fn by(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.dimensions.insert(name, value.into());
+        self
+    }
+
+    /// Writes the line, if there is anything to say.
+    pub fn emit(self, env: &Environment, now: Timestamp) {
+        if self.values.is_empty() {
+            return;
+        }
+        let definitions: Vec<Value> =
+            self.values.iter().map(|(name, (_, unit))| json!({"Name": name, "Unit": unit})).collect();
+        let dimensions: Vec<&str> = self.dimensions.keys().copied().collect();
+        let mut line = Map::new();
+        line.insert(
+            "_aws".to_owned(),
+            json!({"Timestamp": now.millis(), "CloudWatchMetrics": [
+                {"Namespace": "Sluice", "Dimensions": [dimensions], "Metrics": definitions}
+            ]}),
+        );
+        for (name, value) in self.dimensions {
+            line.insert(name.to_owned(), Value::String(value));
+        }
+        for (name, (values, _)) in self.values {
+            let value = match values.as_slice() {
+                [one] => json!(one),
+                many => json!(many),
+            };
+            line.insert(name.to_owned(), value);
+        }
+        env.metrics.emit(&Value::Object(line).to_string());
+    }
+}

@@ -1,0 +1,144 @@
+//! Handing messages to queues so that none is lost: what the queue refuses, or what is due later than a queue can
+//! wait, becomes a due entry.
+
+use crate::aws;
+use crate::environment::{ConfigError, Environment};
+use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
+use sluice_domain::time::Timestamp;
+use sluice_store::{DueEntry, Store, StoreError};
+use std::collections::BTreeMap;
+
+/// What a queue can wait by itself, in milliseconds. (SQS: `DelaySeconds` is at most 900.)
+const LONGEST_DELAY_MS: i64 = 900_000;
+
+/// Our queues.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum QueueName {
+    /// Leads to recognise and route.
+    Lead,
+    /// Leads to complete.
+    Enrich,
+    /// Notices to send.
+    Notice,
+}
+
+impl QueueName {
+    /// Every queue.
+    pub const ALL: [Self; 3] = [Self::Lead, Self::Enrich, Self::Notice];
+
+    /// The word in due entries.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Lead => "lead",
+            Self::Enrich => "enrich",
+            Self::Notice => "notice",
+        }
+    }
+
+    /// The variable that holds its URL.
+    pub const fn variable(self) -> &'static str {
+        match self {
+            Self::Lead => "SLUICE_LEAD_QUEUE_URL",
+            Self::Enrich => "SLUICE_ENRICH_QUEUE_URL",
+            Self::Notice => "SLUICE_NOTICE_QUEUE_URL",
+        }
+    }
+
+    /// The queue with this name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|queue| queue.name() == name)
+    }
+}
+
+/// A message to hand over.
+#[derive(Clone, Debug)]
+pub struct Outgoing {
+    /// To this queue.
+    pub queue: QueueName,
+    /// Same id, same message: consumers drop repeats by what the body names, due entries by this.
+    pub id: String,
+    /// The body.
+    pub body: String,
+    /// Not before; in the past is now.
+    pub not_before: Timestamp,
+}
+
+/// Sends to the queues a function was given.
+#[derive(Clone, Debug)]
+pub struct Outbox {
+    client: aws_sdk_sqs::Client,
+    urls: BTreeMap<QueueName, String>,
+    store: Store,
+}
+
+impl Outbox {
+    /// The queues that `queues` names, by their variables.
+    pub fn new(env: &Environment, store: Store, queues: &[QueueName]) -> Result<Self, ConfigError> {
+        let urls = queues
+            .iter()
+            .map(|queue| Ok((*queue, env.required(queue.variable())?.to_owned())))
+            .collect::<Result<_, ConfigError>>()?;
+        Ok(Self { client: aws::sqs(env)?, urls, store })
+    }
+
+    /// Hands all messages over. After `Ok` each is on its queue or a due entry; after an error some may be neither,
+    /// and handing all over again is harmless.
+    pub async fn hand_over(&self, messages: Vec<Outgoing>, now: Timestamp) -> Result<(), StoreError> {
+        for message in self.enqueue(messages, now).await {
+            let Outgoing { queue, id, body, not_before } = message;
+            let at = not_before.max(now);
+            self.store.put_due(&DueEntry { at, id, queue: queue.name().to_owned(), body }).await?;
+        }
+        Ok(())
+    }
+
+    /// Puts messages on their queues, ten a call, and answers with those that are not there.
+    pub async fn enqueue(&self, messages: Vec<Outgoing>, now: Timestamp) -> Vec<Outgoing> {
+        let (mut left, near): (Vec<_>, Vec<_>) = messages.into_iter().partition(|message| {
+            message.not_before.since(now) > LONGEST_DELAY_MS || !self.urls.contains_key(&message.queue)
+        });
+        let mut by_queue: BTreeMap<QueueName, Vec<Outgoing>> = BTreeMap::new();
+        for message in near {
+            by_queue.entry(message.queue).or_default().push(message);
+        }
+        for (queue, messages) in by_queue {
+            for chunk in messages.chunks(10) {
+                left.extend(self.enqueue_chunk(queue, chunk, now).await);
+            }
+        }
+        left
+    }
+
+    async fn enqueue_chunk(&self, queue: QueueName, chunk: &[Outgoing], now: Timestamp) -> Vec<Outgoing> {
+        let url = self.urls.get(&queue).cloned().unwrap_or_default();
+        let delay = |message: &Outgoing| {
+            let seconds = (message.not_before.since(now).max(0) + 999) / 1000;
+            i32::try_from(seconds).unwrap_or(900)
+        };
+        if let [one] = chunk {
+            let sent = self
+                .client
+                .send_message()
+                .queue_url(url)
+                .message_body(&one.body)
+                .set_delay_seconds(Some(delay(one)).filter(|seconds| *seconds > 0))
+                .send()
+                .await;
+            return if sent.is_ok() { Vec::new() } else { chunk.to_vec() };
+        }
+        let entries = chunk.iter().enumerate().filter_map(|(at, message)| {
+            SendMessageBatchRequestEntry::builder()
+                .id(at.to_string())
+                .message_body(&message.body)
+                .set_delay_seconds(Some(delay(message)).filter(|seconds| *seconds > 0))
+                .build()
+                .ok()
+        });
+        let answer = self.client.send_message_batch().queue_url(url).set_entries(Some(entries.collect())).send().await;
+        let sent: Vec<usize> = match answer {
+            Ok(answer) => answer.successful.iter().filter_map(|entry| entry.id.parse().ok()).collect(),
+            Err(_) => Vec::new(),
+        };
+        chunk.iter().enumerate().filter(|(at, _)| !sent.contains(at)).map(|(_, message)| message.clone()).collect()
+    }
+}

@@ -1,0 +1,84 @@
+//! Secrets: references in documents and variables, values only in memory.
+
+use crate::aws;
+use crate::environment::{ConfigError, Environment};
+use serde::Deserialize;
+use sluice_domain::customer::{HashKey, HashKeys};
+use sluice_domain::pii::Pii;
+use sluice_domain::policy::SecretRef;
+use sluice_domain::time::Timestamp;
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+/// How long a value is trusted, in milliseconds: a rotation is seen within this.
+const FRESH_MS: i64 = 60_000;
+
+/// Reads secrets.
+pub struct SecretStore {
+    client: aws_sdk_secretsmanager::Client,
+    env: Environment,
+    cache: Mutex<BTreeMap<String, (Option<Pii<String>>, Timestamp)>>,
+}
+
+/// The secret could not be asked for; says nothing about its value.
+#[derive(Debug, thiserror::Error)]
+#[error("secret {0} cannot be read now")]
+pub struct SecretError(String);
+
+impl SecretStore {
+    /// Nothing is read yet.
+    pub fn new(env: &Environment) -> Result<Self, ConfigError> {
+        Ok(Self { client: aws::secrets_manager(env)?, env: env.clone(), cache: Mutex::default() })
+    }
+
+    /// The value of a reference; `None` if there is no such secret, which makes its source refuse everything.
+    pub async fn resolve(&self, reference: &SecretRef) -> Result<Option<Pii<String>>, SecretError> {
+        match reference.0.split_once(':') {
+            Some(("env", name)) => Ok(self.env.optional(name).map(|value| Pii::new(value.to_owned()))),
+            Some(("secret", name)) => {
+                let prefix = self.env.optional("SLUICE_SECRET_PREFIX").unwrap_or("sluice/sources");
+                self.fetch(&format!("{prefix}/{name}")).await
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// A secret by name or ARN.
+    pub async fn fetch(&self, id: &str) -> Result<Option<Pii<String>>, SecretError> {
+        let now = self.env.clock.now();
+        let cached = self.cache.lock().unwrap_or_else(PoisonError::into_inner).get(id).cloned();
+        if let Some((value, read)) = cached
+            && now.since(read).abs() < FRESH_MS
+        {
+            return Ok(value);
+        }
+        let value = match self.client.get_secret_value().secret_id(id).send().await {
+            Ok(answer) => answer.secret_string.map(Pii::new),
+            Err(error) if error.as_service_error().is_some_and(|e| e.is_resource_not_found_exception()) => None,
+            Err(_) => return Err(SecretError(id.to_owned())),
+        };
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner).insert(id.to_owned(), (value.clone(), now));
+        Ok(value)
+    }
+
+    /// The keys that addresses are hashed with, from the secret that `SLUICE_HASH_KEY_SECRET` names:
+    /// `{"version": "2", "current": "…", "previous_version": "1", "previous": "…"}`.
+    pub async fn hash_keys(&self) -> Result<HashKeys, SecretError> {
+        #[derive(Deserialize)]
+        struct Stored {
+            version: String,
+            current: String,
+            previous_version: Option<String>,
+            previous: Option<String>,
+        }
+        let id = self.env.optional("SLUICE_HASH_KEY_SECRET").unwrap_or_default();
+        let unreadable = || SecretError(id.to_owned());
+        let value = self.fetch(id).await?.ok_or_else(unreadable)?;
+        let stored: Stored = serde_json::from_str(value.reveal()).map_err(|_| unreadable())?;
+        let previous = stored.previous_version.zip(stored.previous);
+        Ok(HashKeys {
+            current: HashKey::new(stored.version, stored.current.as_bytes()),
+            previous: previous.map(|(version, key)| HashKey::new(version, key.as_bytes())),
+        })
+    }
+}

@@ -1,0 +1,137 @@
+//! The commit: what belongs together, in one transaction.
+
+use crate::item::{document, key, number, text};
+use crate::lead::progress_values;
+use crate::{Store, StoreError, TeamRecord, Written, keys};
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem, Update};
+use sluice_domain::customer::{AddressHash, Customer};
+use sluice_domain::id::CustomerId;
+use sluice_domain::lead::{Lead, LeadState, Progress};
+use std::collections::HashMap;
+
+/// Everything one decision changes. Each part is stored only at the version it was read at, and all or none.
+#[derive(Clone, Debug, Default)]
+pub struct Commit {
+    leads: Vec<(Lead, Progress)>,
+    customers: Vec<Customer>,
+    teams: Vec<(String, TeamRecord)>,
+    seen_with: Vec<(AddressHash, CustomerId)>,
+}
+
+impl Commit {
+    /// The lead as read, and what becomes of it.
+    pub fn lead(mut self, read: &Lead, after: Progress) -> Self {
+        self.leads.push((read.clone(), after));
+        self
+    }
+
+    /// A customer as it shall be; its version is the one read, 0 for a new one.
+    pub fn customer(mut self, customer: Customer) -> Self {
+        self.customers.push(customer);
+        self
+    }
+
+    /// A team as it shall be; its version is the one read.
+    pub fn team(mut self, name: &str, team: TeamRecord) -> Self {
+        self.teams.push((name.to_owned(), team));
+        self
+    }
+
+    /// An address that came with a customer that does not hold it.
+    pub fn seen_with(mut self, address: AddressHash, customer: CustomerId) -> Self {
+        self.seen_with.push((address, customer));
+        self
+    }
+}
+
+impl Store {
+    /// Stores all of it or nothing. A lost answer is repaired by redelivery: the receipt in the lead is found.
+    pub async fn commit(&self, commit: Commit) -> Result<Written, StoreError> {
+        let mut items = Vec::new();
+        for (lead, after) in &commit.leads {
+            items.push(TransactWriteItem::builder().update(self.lead_update(lead, after)?).build());
+        }
+        for customer in &commit.customers {
+            let mut item = key(keys::customer(&customer.id), keys::CUSTOMER);
+            item.insert("v".to_owned(), number(customer.version + 1));
+            item.insert("d".to_owned(), document(customer)?);
+            items.push(TransactWriteItem::builder().put(self.versioned_put(item, customer.version)?).build());
+        }
+        for (name, team) in &commit.teams {
+            let mut item = key(keys::team(name), keys::TEAM);
+            item.insert("v".to_owned(), number(team.version + 1));
+            item.insert("d".to_owned(), document(&team.state)?);
+            items.push(TransactWriteItem::builder().put(self.versioned_put(item, team.version)?).build());
+        }
+        for (address, customer) in &commit.seen_with {
+            let update = Update::builder()
+                .table_name(&self.table)
+                .set_key(Some(key(keys::address(address), keys::ADDRESS)))
+                .update_expression("ADD w :w")
+                .condition_expression("attribute_exists(pk)")
+                .expression_attribute_values(":w", AttributeValue::Ss(vec![customer.to_string()]))
+                .build()
+                .map_err(unbuilt)?;
+            items.push(TransactWriteItem::builder().update(update).build());
+        }
+        match self.client.transact_write_items().set_transact_items(Some(items)).send().await {
+            Ok(_) => Ok(Written::Done),
+            Err(error) if is_conflict(&error) => Ok(Written::Conflict),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn lead_update(&self, lead: &Lead, after: &Progress) -> Result<Update, StoreError> {
+        let (state, progress) = progress_values(after)?;
+        let mut update = Update::builder()
+            .table_name(&self.table)
+            .set_key(Some(key(lead.id.as_str(), keys::LEAD)))
+            .condition_expression("v = :v")
+            .expression_attribute_values(":v", number(lead.version))
+            .expression_attribute_values(":n", number(lead.version + 1))
+            .expression_attribute_values(":st", state)
+            .expression_attribute_values(":d", progress);
+        // The index is touched only when the lead moves in it: an index write is a unit of its own.
+        update = if after.state == lead.progress.state {
+            update.update_expression("SET v = :n, d = :d, st = :st")
+        } else if after.state.is_end() {
+            update.update_expression("SET v = :n, d = :d, st = :st REMOVE ix, ia")
+        } else {
+            update
+                .update_expression("SET v = :n, d = :d, st = :st, ix = :ix, ia = :ia")
+                .expression_attribute_values(":ix", text(keys::open(after.state, &lead.id)))
+                .expression_attribute_values(":ia", text(keys::millis(lead.received)))
+        };
+        debug_assert!(after.state != LeadState::Waiting || lead.progress.state == LeadState::Waiting);
+        update.build().map_err(unbuilt)
+    }
+
+    fn versioned_put(&self, item: HashMap<String, AttributeValue>, read: u64) -> Result<Put, StoreError> {
+        let put = Put::builder().table_name(&self.table).set_item(Some(item));
+        let put = match read {
+            0 => put.condition_expression("attribute_not_exists(pk)"),
+            version => put
+                .condition_expression("v = :v")
+                .expression_attribute_values(":v", number(version)),
+        };
+        put.build().map_err(unbuilt)
+    }
+}
+
+fn unbuilt(_: aws_sdk_dynamodb::error::BuildError) -> StoreError {
+    StoreError::Unavailable("request cannot be built".to_owned())
+}
+
+fn is_conflict<R>(error: &SdkError<TransactWriteItemsError, R>) -> bool {
+    let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) = error.as_service_error() else {
+        return matches!(
+            error.as_service_error(),
+            Some(TransactWriteItemsError::TransactionInProgressException(_))
+        );
+    };
+    let codes = cancelled.cancellation_reasons().iter().filter_map(|reason| reason.code());
+    let mut codes = codes.filter(|code| *code != "None").peekable();
+    codes.peek().is_some() && codes.all(|code| matches!(code, "ConditionalCheckFailed" | "TransactionConflict"))
+}

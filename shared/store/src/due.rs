@@ -1,0 +1,96 @@
+//! Due entries: what to wake, and when. An entry is deleted only after what it stands for was sent, so the entries
+//! that are left are their own cursor: nothing has to be remembered, and a missed minute is caught up by itself.
+
+use crate::item::{Item, document, get_document, get_text, key};
+use crate::{Store, StoreError, keys};
+use aws_sdk_dynamodb::types::{DeleteRequest, WriteRequest};
+use serde::{Deserialize, Serialize};
+use sluice_domain::time::Timestamp;
+
+/// One thing to put on a queue at a time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DueEntry {
+    /// Not before.
+    #[serde(skip)]
+    pub at: Timestamp,
+    /// Same id, same entry.
+    #[serde(skip)]
+    pub id: String,
+    /// Which queue: `lead`, `enrich` or `notice`.
+    #[serde(rename = "q")]
+    pub queue: String,
+    /// The message body.
+    #[serde(rename = "b")]
+    pub body: String,
+}
+
+impl Store {
+    /// Puts an entry. Putting it again changes nothing; firing twice is harmless.
+    pub async fn put_due(&self, entry: &DueEntry) -> Result<(), StoreError> {
+        let mut item = due_key(entry);
+        item.insert("d".to_owned(), document(entry)?);
+        let answer = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(item))
+            .condition_expression("attribute_not_exists(pk)")
+            .send()
+            .await;
+        match answer {
+            Ok(_) => Ok(()),
+            Err(error)
+                if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) =>
+            {
+                Ok(())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Entries of one shard due before `before`, oldest first.
+    pub async fn due_before(&self, shard: u8, before: Timestamp, limit: i32) -> Result<Vec<DueEntry>, StoreError> {
+        use crate::item::text;
+        let answer = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("pk = :pk AND sk < :before")
+            .expression_attribute_values(":pk", text(keys::due(shard)))
+            .expression_attribute_values(":before", text(keys::millis(before)))
+            .limit(limit)
+            .consistent_read(true)
+            .send()
+            .await?;
+        answer.items.unwrap_or_default().iter().map(read_due).collect()
+    }
+
+    /// Deletes entries whose messages were sent. One left over fires again, which is harmless.
+    pub async fn delete_due(&self, entries: &[DueEntry]) -> Result<(), StoreError> {
+        for chunk in entries.chunks(25) {
+            let requests = chunk
+                .iter()
+                .map(|entry| {
+                    let delete = DeleteRequest::builder().set_key(Some(due_key(entry))).build();
+                    let delete =
+                        delete.map_err(|_| StoreError::Unavailable("request cannot be built".to_owned()))?;
+                    Ok(WriteRequest::builder().delete_request(delete).build())
+                })
+                .collect::<Result<Vec<_>, StoreError>>()?;
+            self.client.batch_write_item().request_items(&self.table, requests).send().await?;
+        }
+        Ok(())
+    }
+}
+
+fn due_key(entry: &DueEntry) -> Item {
+    key(keys::due(keys::shard_of(&entry.id)), keys::due_at(entry.at, &entry.id))
+}
+
+fn read_due(item: &Item) -> Result<DueEntry, StoreError> {
+    let mut entry: DueEntry = get_document(item, "d")?;
+    let sk = get_text(item, "sk")?;
+    entry.at = keys::parse_due_at(sk).ok_or_else(|| StoreError::Corrupt("not a due time".to_owned()))?;
+    entry.id = sk.split_once('#').map(|(_, id)| id.to_owned()).unwrap_or_default();
+    Ok(entry)
+}

@@ -1,0 +1,82 @@
+//! Items as the SDK wants them, and the calls that every kind of record shares.
+
+use crate::{Store, StoreError};
+use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
+use serde::de::DeserializeOwned;
+use serde::Serialize;
+use std::collections::HashMap;
+
+pub(crate) type Item = HashMap<String, AttributeValue>;
+
+pub(crate) fn text(value: impl Into<String>) -> AttributeValue {
+    AttributeValue::S(value.into())
+}
+
+pub(crate) fn number(value: impl ToString) -> AttributeValue {
+    AttributeValue::N(value.to_string())
+}
+
+pub(crate) fn document(value: &impl Serialize) -> Result<AttributeValue, StoreError> {
+    Ok(AttributeValue::S(serde_json::to_string(value)?))
+}
+
+pub(crate) fn key(pk: impl Into<String>, sk: impl Into<String>) -> Item {
+    HashMap::from([("pk".to_owned(), text(pk)), ("sk".to_owned(), text(sk))])
+}
+
+pub(crate) fn get_text<'a>(item: &'a Item, name: &str) -> Result<&'a str, StoreError> {
+    optional_text(item, name).ok_or_else(|| StoreError::Corrupt(format!("attribute {name} is missing")))
+}
+
+pub(crate) fn optional_text<'a>(item: &'a Item, name: &str) -> Option<&'a str> {
+    item.get(name).and_then(|value| value.as_s().ok()).map(String::as_str)
+}
+
+pub(crate) fn get_number<T: std::str::FromStr>(item: &Item, name: &str) -> Result<T, StoreError> {
+    item.get(name)
+        .and_then(|value| value.as_n().ok())
+        .and_then(|text| text.parse().ok())
+        .ok_or_else(|| StoreError::Corrupt(format!("attribute {name} is not a number")))
+}
+
+pub(crate) fn get_document<T: DeserializeOwned>(item: &Item, name: &str) -> Result<T, StoreError> {
+    Ok(serde_json::from_str(get_text(item, name)?)?)
+}
+
+impl Store {
+    /// One item, strongly consistent.
+    pub(crate) async fn get(&self, pk: &str, sk: &str) -> Result<Option<Item>, StoreError> {
+        let answer = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(key(pk, sk)))
+            .consistent_read(true)
+            .send()
+            .await?;
+        Ok(answer.item)
+    }
+
+    /// Many items, strongly consistent, 100 a call. What is not there is not in the answer.
+    pub(crate) async fn get_many(&self, mut keys: Vec<Item>) -> Result<Vec<Item>, StoreError> {
+        let mut items = Vec::with_capacity(keys.len());
+        // The store may hand keys back when it is busy. A bounded number of rounds, then the caller is redelivered.
+        let rounds = 8 + keys.len() / 100;
+        for _ in 0..rounds {
+            let rest = keys.split_off(keys.len().min(100));
+            if keys.is_empty() {
+                return Ok(items);
+            }
+            let request = KeysAndAttributes::builder()
+                .set_keys(Some(std::mem::replace(&mut keys, rest)))
+                .consistent_read(true)
+                .build()
+                .map_err(|_| StoreError::Unavailable("request cannot be built".to_owned()))?;
+            let answer = self.client.batch_get_item().request_items(&self.table, request).send().await?;
+            items.extend(answer.responses.unwrap_or_default().remove(&self.table).unwrap_or_default());
+            let left = answer.unprocessed_keys.unwrap_or_default().remove(&self.table);
+            keys.extend(left.map(|left| left.keys).unwrap_or_default());
+        }
+        if keys.is_empty() { Ok(items) } else { Err(StoreError::Unavailable("keys left unprocessed".to_owned())) }
+    }
+}

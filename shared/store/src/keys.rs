@@ -1,0 +1,134 @@
+//! Every key of the table, one constructor and one parser each. Append only: a retired prefix stays reserved.
+//!
+//! | item | pk | sk | read by |
+//! |---|---|---|---|
+//! | lead | `ld_…` | `l` | its id |
+//! | envelope too large for the lead | `ld_…` | `e` | its lead |
+//! | address | `ad#<key version>.<hash>` | `a` | a lead's identities |
+//! | customer | `cu_…` | `c` | its id |
+//! | team | `team#<name>` | `t` | route-lead, and acts that free capacity |
+//! | message to a rep | `rep#<name>` | `m#<ms>#<lead>#<kind><n>#<channel>` | send-message; a rep's list, newest first |
+//! | due | `due#<shard>` | `<ms>#<id>` | fire-timers, oldest first |
+//! | policy document | `policy#<sha>` | `<chunk>` | functions, once per version |
+//! | manifest | `manifest` | `<version>` | functions, every few seconds, newest first |
+//! | token | `token#<sha>` | `t` | serve-console, each request |
+//!
+//! The sparse index `open` (`ix`, `ia`) holds leads that have not ended: `waiting#<shard>` and `escalated#<shard>`,
+//! oldest first.
+
+use sluice_domain::customer::AddressHash;
+use sluice_domain::id::{CustomerId, LeadId};
+use sluice_domain::lead::LeadState;
+use sluice_domain::time::Timestamp;
+
+/// Name of the sparse index.
+pub const OPEN_INDEX: &str = "open";
+/// Partitions of the sparse index per state: each takes 1,000 writes a second.
+pub const OPEN_SHARDS: u8 = 4;
+/// Partitions of due entries.
+pub const DUE_SHARDS: u8 = 16;
+
+/// Sort key of a lead.
+pub const LEAD: &str = "l";
+/// Sort key of an envelope stored apart.
+pub const ENVELOPE: &str = "e";
+/// Sort key of an address.
+pub const ADDRESS: &str = "a";
+/// Sort key of a customer.
+pub const CUSTOMER: &str = "c";
+/// Sort key of a team.
+pub const TEAM: &str = "t";
+/// Sort key of a token.
+pub const TOKEN: &str = "t";
+/// Partition of the manifests.
+pub const MANIFEST: &str = "manifest";
+
+/// Partition of an address.
+pub fn address(hash: &AddressHash) -> String {
+    format!("ad#{}", hash.as_str())
+}
+
+/// The hash in an address's partition key.
+pub fn parse_address(pk: &str) -> Option<AddressHash> {
+    pk.strip_prefix("ad#").map(AddressHash::from_text)
+}
+
+/// Partition of a team.
+pub fn team(name: &str) -> String {
+    format!("team#{name}")
+}
+
+/// The name in a team's partition key.
+pub fn parse_team(pk: &str) -> Option<&str> {
+    pk.strip_prefix("team#")
+}
+
+/// Partition of what a rep was told.
+pub fn rep(name: &str) -> String {
+    format!("rep#{name}")
+}
+
+/// Sort key of a message to a rep.
+pub fn message(at: Timestamp, lead: &LeadId, kind: &str, n: u32, channel: &str) -> String {
+    format!("m#{}#{lead}#{kind}{n}#{channel}", millis(at))
+}
+
+/// The lead in a message's sort key.
+pub fn parse_message_lead(sk: &str) -> Option<LeadId> {
+    sk.split('#').nth(2).and_then(LeadId::parse)
+}
+
+/// Partition of due entries.
+pub fn due(shard: u8) -> String {
+    format!("due#{shard}")
+}
+
+/// Sort key of a due entry.
+pub fn due_at(at: Timestamp, id: &str) -> String {
+    format!("{}#{id}", millis(at))
+}
+
+/// The time in a due entry's sort key.
+pub fn parse_due_at(sk: &str) -> Option<Timestamp> {
+    sk.split('#').next()?.parse().ok().map(Timestamp)
+}
+
+/// Partition of a policy document.
+pub fn policy(sha: &str) -> String {
+    format!("policy#{sha}")
+}
+
+/// Sort key of a manifest.
+pub fn manifest(version: u64) -> String {
+    format!("{version:010}")
+}
+
+/// Partition of a token, by the hash of it.
+pub fn token(sha: &str) -> String {
+    format!("token#{sha}")
+}
+
+/// Index partition of an open lead.
+pub fn open(state: LeadState, lead: &LeadId) -> String {
+    open_shard(state, lead.as_str().bytes().last().unwrap_or(0) % OPEN_SHARDS)
+}
+
+/// Index partition by its number.
+pub fn open_shard(state: LeadState, shard: u8) -> String {
+    format!("{}#{shard}", state.name())
+}
+
+/// The shard a thing falls into by its id.
+pub fn shard_of(id: &str) -> u8 {
+    (id.bytes().fold(0u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(u32::from(byte))) % u32::from(DUE_SHARDS)) as u8
+}
+
+/// A time that sorts as text.
+pub fn millis(at: Timestamp) -> String {
+    format!("{:013}", at.millis().max(0))
+}
+
+/// A customer's partition is its id.
+pub fn customer(id: &CustomerId) -> &str {
+    id.as_str()
+}

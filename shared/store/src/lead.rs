@@ -1,0 +1,340 @@
+//! Leads: the ledger.
+
+use crate::item::{Item, document, get_document, get_number, get_text, key, number, optional_text, text};
+use crate::{Store, StoreError, Written, keys};
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure, Select};
+use futures::stream::{self, StreamExt, TryStreamExt};
+use sluice_domain::id::LeadId;
+use sluice_domain::lead::{Envelope, Lead, LeadState, Origin, Progress};
+use sluice_domain::time::Timestamp;
+use std::collections::BTreeMap;
+
+/// Up to this many bytes of envelope stay in the lead: with what is decided later the item keeps below 1 KB, and an
+/// update is charged on the whole item.
+const INLINE_ENVELOPE: usize = 480;
+
+/// What became of accepting a lead.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Accepted {
+    /// It is in the ledger now.
+    New,
+    /// A lead with this id was there: the first wins. Carries its fingerprint.
+    Known {
+        /// Of the fields the first one had.
+        fingerprint: String,
+    },
+}
+
+/// An entry of the sparse index.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenLead {
+    /// The lead.
+    pub id: LeadId,
+    /// Accepted when.
+    pub since: Timestamp,
+}
+
+/// A line of the ledger as a report needs it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeadLine {
+    /// The lead.
+    pub id: LeadId,
+    /// Where it stands.
+    pub state: LeadState,
+    /// Name of the form or source.
+    pub source: String,
+    /// Accepted when.
+    pub received: Timestamp,
+}
+
+/// A page of something.
+#[derive(Clone, Debug)]
+pub struct Page<T> {
+    /// The items.
+    pub items: Vec<T>,
+    /// Where the next page starts; absent on the last.
+    pub next: Option<String>,
+}
+
+impl Store {
+    /// Puts a lead into the ledger unless its id is there already. An envelope too large for the item goes first, so
+    /// that a lead never lacks it.
+    pub async fn accept_lead(&self, lead: &Lead) -> Result<Accepted, StoreError> {
+        let envelope = serde_json::to_string(&lead.envelope)?;
+        let mut item = key(lead.id.as_str(), keys::LEAD);
+        if envelope.len() > INLINE_ENVELOPE {
+            self.put_envelope(&lead.id, envelope).await?;
+        } else {
+            item.insert("e".to_owned(), text(envelope));
+        }
+        item.insert("v".to_owned(), number(1));
+        item.insert("st".to_owned(), text(lead.progress.state.name()));
+        item.insert("ix".to_owned(), text(keys::open(lead.progress.state, &lead.id)));
+        item.insert("ia".to_owned(), text(keys::millis(lead.received)));
+        item.insert("o".to_owned(), text(format!("{}/{}", lead.origin.kind, lead.origin.name)));
+        item.insert("r".to_owned(), number(lead.received.millis()));
+        item.insert("f".to_owned(), text(lead.envelope.fingerprint()));
+        item.insert("m".to_owned(), number(lead.manifest));
+        if let Some(id) = &lead.external_id {
+            item.insert("x".to_owned(), text(id));
+        }
+        if lead.needs_enrichment {
+            item.insert("n".to_owned(), AttributeValue::Bool(true));
+        }
+        let answer = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(item))
+            .condition_expression("attribute_not_exists(pk)")
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .send()
+            .await;
+        match answer {
+            Ok(_) => Ok(Accepted::New),
+            Err(error) => match error.as_service_error() {
+                Some(service) if service.is_conditional_check_failed_exception() => {
+                    let old = match error.into_service_error() {
+                        aws_sdk_dynamodb::operation::put_item::PutItemError::ConditionalCheckFailedException(e) => e.item,
+                        _ => None,
+                    };
+                    let old = old.ok_or_else(|| StoreError::Unavailable("old item not returned".to_owned()))?;
+                    Ok(Accepted::Known { fingerprint: get_text(&old, "f")?.to_owned() })
+                }
+                _ => Err(error.into()),
+            },
+        }
+    }
+
+    /// Envelopes are written once: the id says whose, and the first wins with its lead.
+    async fn put_envelope(&self, id: &LeadId, envelope: String) -> Result<(), StoreError> {
+        let mut item = key(id.as_str(), keys::ENVELOPE);
+        item.insert("e".to_owned(), text(envelope));
+        let answer = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(item))
+            .condition_expression("attribute_not_exists(pk)")
+            .send()
+            .await;
+        match answer {
+            Ok(_) => Ok(()),
+            Err(error)
+                if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) =>
+            {
+                Ok(())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Leads by id; what is not there is not in the answer.
+    pub async fn leads(&self, ids: &[LeadId]) -> Result<BTreeMap<LeadId, Lead>, StoreError> {
+        let wanted = ids.iter().map(|id| key(id.as_str(), keys::LEAD)).collect();
+        let items = self.get_many(wanted).await?;
+        let apart: Vec<Item> = items
+            .iter()
+            .filter(|item| !item.contains_key("e"))
+            .filter_map(|item| optional_text(item, "pk"))
+            .map(|pk| key(pk, keys::ENVELOPE))
+            .collect();
+        let envelopes: BTreeMap<String, Item> = if apart.is_empty() {
+            BTreeMap::new()
+        } else {
+            let found = self.get_many(apart).await?;
+            found.into_iter().filter_map(|item| Some((optional_text(&item, "pk")?.to_owned(), item))).collect()
+        };
+        items
+            .iter()
+            .map(|item| {
+                let envelope = match optional_text(item, "e") {
+                    Some(inline) => serde_json::from_str(inline)?,
+                    None => match envelopes.get(get_text(item, "pk")?) {
+                        Some(apart) => get_document(apart, "e")?,
+                        None => return Err(StoreError::Corrupt("a lead lacks its envelope".to_owned())),
+                    },
+                };
+                let lead = read_lead(item, envelope)?;
+                Ok((lead.id.clone(), lead))
+            })
+            .collect()
+    }
+
+    /// One lead.
+    pub async fn lead(&self, id: &LeadId) -> Result<Option<Lead>, StoreError> {
+        Ok(self.leads(std::slice::from_ref(id)).await?.remove(id))
+    }
+
+    /// Puts the fetched fields into a lead that is still to be enriched, and marks it complete.
+    pub async fn enrich_lead(&self, lead: &Lead, envelope: &Envelope) -> Result<Written, StoreError> {
+        let encoded = serde_json::to_string(envelope)?;
+        let apart = encoded.len() > INLINE_ENVELOPE;
+        if apart {
+            self.put_envelope(&lead.id, encoded.clone()).await?;
+        }
+        let change = if apart { "REMOVE e, n SET v = :n, f = :f" } else { "SET e = :e, v = :n, f = :f REMOVE n" };
+        let mut request = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(key(lead.id.as_str(), keys::LEAD)))
+            .update_expression(change)
+            .condition_expression("v = :v")
+            .expression_attribute_values(":v", number(lead.version))
+            .expression_attribute_values(":n", number(lead.version + 1))
+            .expression_attribute_values(":f", text(envelope.fingerprint()));
+        if !apart {
+            request = request.expression_attribute_values(":e", text(encoded));
+        }
+        match request.send().await {
+            Ok(_) => Ok(Written::Done),
+            Err(error)
+                if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) =>
+            {
+                Ok(Written::Conflict)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Open leads in one state accepted before `before`, oldest first over all partitions, at most `limit`.
+    pub async fn open_leads(
+        &self,
+        state: LeadState,
+        before: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<OpenLead>, StoreError> {
+        let partitions = (0..keys::OPEN_SHARDS).map(|shard| async move {
+            let answer = self
+                .client
+                .query()
+                .table_name(&self.table)
+                .index_name(keys::OPEN_INDEX)
+                .key_condition_expression("ix = :ix AND ia < :before")
+                .expression_attribute_values(":ix", text(keys::open_shard(state, shard)))
+                .expression_attribute_values(":before", text(keys::millis(before)))
+                .limit(i32::try_from(limit).unwrap_or(i32::MAX))
+                .send()
+                .await?;
+            answer.items.unwrap_or_default().iter().map(read_open).collect::<Result<Vec<_>, StoreError>>()
+        });
+        let mut all: Vec<OpenLead> =
+            stream::iter(partitions).buffer_unordered(4).try_collect::<Vec<_>>().await?.concat();
+        all.sort_by(|a, b| (a.since, &a.id).cmp(&(b.since, &b.id)));
+        all.truncate(limit);
+        Ok(all)
+    }
+
+    /// How many leads are open in a state.
+    pub async fn count_open(&self, state: LeadState) -> Result<u64, StoreError> {
+        let mut total = 0;
+        for shard in 0..keys::OPEN_SHARDS {
+            let mut from = None;
+            loop {
+                let answer = self
+                    .client
+                    .query()
+                    .table_name(&self.table)
+                    .index_name(keys::OPEN_INDEX)
+                    .key_condition_expression("ix = :ix")
+                    .expression_attribute_values(":ix", text(keys::open_shard(state, shard)))
+                    .select(Select::Count)
+                    .set_exclusive_start_key(from)
+                    .send()
+                    .await?;
+                total += u64::try_from(answer.count).unwrap_or(0);
+                from = answer.last_evaluated_key;
+                if from.is_none() {
+                    break;
+                }
+            }
+        }
+        Ok(total)
+    }
+
+    /// Lines of the whole ledger, by parallel scan: one segment of `segments`, from `cursor` on.
+    pub async fn scan_ledger(
+        &self,
+        segment: i32,
+        segments: i32,
+        cursor: Option<&str>,
+    ) -> Result<Page<LeadLine>, StoreError> {
+        let answer = self
+            .client
+            .scan()
+            .table_name(&self.table)
+            .segment(segment)
+            .total_segments(segments)
+            .filter_expression("sk = :sk AND begins_with(pk, :pk)")
+            .expression_attribute_values(":sk", text(keys::LEAD))
+            .expression_attribute_values(":pk", text(LeadId::PREFIX))
+            .projection_expression("pk, st, o, r")
+            .set_exclusive_start_key(cursor.map(read_cursor).transpose()?)
+            .send()
+            .await?;
+        let items = answer.items.unwrap_or_default().iter().map(read_line).collect::<Result<_, _>>()?;
+        Ok(Page { items, next: answer.last_evaluated_key.as_ref().map(write_cursor).transpose()? })
+    }
+}
+
+/// The changing attributes of a lead after a decision.
+pub(crate) fn progress_values(progress: &Progress) -> Result<(AttributeValue, AttributeValue), StoreError> {
+    Ok((text(progress.state.name()), document(progress)?))
+}
+
+fn read_lead(item: &Item, envelope: Envelope) -> Result<Lead, StoreError> {
+    let (kind, name) = read_origin(item)?;
+    Ok(Lead {
+        id: read_id(item)?,
+        origin: Origin { kind: kind.to_owned(), name: name.to_owned() },
+        external_id: optional_text(item, "x").map(str::to_owned),
+        received: Timestamp(get_number(item, "r")?),
+        envelope,
+        needs_enrichment: item.contains_key("n"),
+        manifest: get_number(item, "m")?,
+        progress: match optional_text(item, "d") {
+            Some(progress) => serde_json::from_str(progress)?,
+            None => Progress::default(),
+        },
+        version: get_number(item, "v")?,
+    })
+}
+
+fn read_id(item: &Item) -> Result<LeadId, StoreError> {
+    LeadId::parse(get_text(item, "pk")?).ok_or_else(|| StoreError::Corrupt("not a lead id".to_owned()))
+}
+
+fn read_origin(item: &Item) -> Result<(&str, &str), StoreError> {
+    get_text(item, "o")?.split_once('/').ok_or_else(|| StoreError::Corrupt("not an origin".to_owned()))
+}
+
+fn read_open(item: &Item) -> Result<OpenLead, StoreError> {
+    let since = get_text(item, "ia")?.parse().map_err(|_| StoreError::Corrupt("not a time".to_owned()))?;
+    Ok(OpenLead { id: read_id(item)?, since: Timestamp(since) })
+}
+
+fn read_line(item: &Item) -> Result<LeadLine, StoreError> {
+    let state = LeadState::parse(get_text(item, "st")?);
+    Ok(LeadLine {
+        id: read_id(item)?,
+        state: state.ok_or_else(|| StoreError::Corrupt("not a state".to_owned()))?,
+        source: read_origin(item)?.1.to_owned(),
+        received: Timestamp(get_number(item, "r")?),
+    })
+}
+
+pub(crate) fn write_cursor(last: &Item) -> Result<String, StoreError> {
+    use base64::Engine;
+    let pair = (get_text(last, "pk")?, get_text(last, "sk")?);
+    Ok(base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(serde_json::to_string(&pair)?))
+}
+
+pub(crate) fn read_cursor(cursor: &str) -> Result<Item, StoreError> {
+    use base64::Engine;
+    let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD
+        .decode(cursor)
+        .map_err(|_| StoreError::Corrupt("not a cursor".to_owned()))?;
+    let (pk, sk): (String, String) = serde_json::from_slice(&bytes)?;
+    Ok(key(pk, sk))
+}

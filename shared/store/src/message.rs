@@ -1,0 +1,173 @@
+//! Messages to reps: READY -> CLAIMED -> SENT / UNKNOWN / FAILED / SKIPPED. A rep's messages are the rep's list.
+
+use crate::item::{Item, document, get_document, get_number, get_text, key, number, text};
+use crate::lead::{read_cursor, write_cursor};
+use crate::{Page, Store, StoreError, Written, keys};
+use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure::AllOld;
+use serde::{Deserialize, Serialize};
+use sluice_domain::id::LeadId;
+use sluice_domain::time::Timestamp;
+
+/// Where a message stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MessageState {
+    /// To be sent; a claim was given back.
+    Ready,
+    /// Somebody is sending it.
+    Claimed,
+    /// The provider took it.
+    Sent,
+    /// The provider's answer was lost: it may or may not have gone out.
+    Unknown,
+    /// The provider refused it for good.
+    Failed,
+    /// There was a reason not to send it.
+    Skipped,
+}
+
+impl MessageState {
+    /// Whether nothing more will be done.
+    pub const fn is_final(self) -> bool {
+        matches!(self, Self::Sent | Self::Failed | Self::Skipped)
+    }
+}
+
+/// One message to one rep over one channel.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MessageRecord {
+    /// The rep; half of the key.
+    #[serde(skip)]
+    pub rep: String,
+    /// Sort key: time, lead, kind, channel.
+    #[serde(skip)]
+    pub sort_key: String,
+    /// Counted up by each write; 0 is "not stored yet".
+    #[serde(skip)]
+    pub version: u64,
+    /// The lead it is about.
+    #[serde(rename = "l")]
+    pub lead: LeadId,
+    /// What it says: `assigned`, `returned`, `escalated`.
+    #[serde(rename = "k")]
+    pub kind: String,
+    /// `email`, `webhook` or `none`.
+    #[serde(rename = "c")]
+    pub channel: String,
+    /// Where it stands.
+    #[serde(rename = "s")]
+    pub state: MessageState,
+    /// Hand-overs begun.
+    #[serde(rename = "a")]
+    pub attempts: u32,
+    /// While claimed: nobody else may send before this.
+    #[serde(rename = "u")]
+    pub claimed_until: Timestamp,
+    /// Hand-overs whose outcome is unknown.
+    #[serde(rename = "x", default, skip_serializing_if = "is_zero")]
+    pub unknown: u32,
+    /// The provider's id, or the reason.
+    #[serde(rename = "n", default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature serde calls")]
+const fn is_zero(n: &u32) -> bool {
+    *n == 0
+}
+
+/// What became of claiming a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// Ours: send it.
+    Ours,
+    /// As it stands: somebody else was first.
+    Held(MessageRecord),
+}
+
+impl Store {
+    /// Puts a message that is not there yet. Otherwise answers what is there.
+    pub async fn put_new_message(&self, message: &MessageRecord) -> Result<Claim, StoreError> {
+        use aws_sdk_dynamodb::operation::put_item::PutItemError::ConditionalCheckFailedException;
+        let answer = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(message_item(message, 1)?))
+            .condition_expression("attribute_not_exists(pk)")
+            .return_values_on_condition_check_failure(AllOld)
+            .send()
+            .await;
+        let Err(error) = answer else { return Ok(Claim::Ours) };
+        if !error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) {
+            return Err(error.into());
+        }
+        match error.into_service_error() {
+            ConditionalCheckFailedException(failed) => {
+                let old = failed.item.ok_or_else(|| StoreError::Unavailable("old item not returned".to_owned()))?;
+                Ok(Claim::Held(read_message(&old)?))
+            }
+            _ => Err(StoreError::Unavailable("condition failed".to_owned())),
+        }
+    }
+
+    /// Stores a message as it shall be if nobody changed it since `message.version` was read.
+    pub async fn update_message(&self, message: &MessageRecord) -> Result<Written, StoreError> {
+        let answer = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(message_item(message, message.version + 1)?))
+            .condition_expression("v = :v")
+            .expression_attribute_values(":v", number(message.version))
+            .send()
+            .await;
+        match answer {
+            Ok(_) => Ok(Written::Done),
+            Err(error)
+                if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) =>
+            {
+                Ok(Written::Conflict)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// What a rep was told, newest first.
+    pub async fn messages_to(
+        &self,
+        rep: &str,
+        cursor: Option<&str>,
+        limit: i32,
+    ) -> Result<Page<MessageRecord>, StoreError> {
+        let answer = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("pk = :pk")
+            .expression_attribute_values(":pk", text(keys::rep(rep)))
+            .scan_index_forward(false)
+            .limit(limit)
+            .set_exclusive_start_key(cursor.map(read_cursor).transpose()?)
+            .send()
+            .await?;
+        let items = answer.items.unwrap_or_default().iter().map(read_message).collect::<Result<_, _>>()?;
+        Ok(Page { items, next: answer.last_evaluated_key.as_ref().map(write_cursor).transpose()? })
+    }
+}
+
+fn message_item(message: &MessageRecord, version: u64) -> Result<Item, StoreError> {
+    let mut item = key(keys::rep(&message.rep), message.sort_key.clone());
+    item.insert("v".to_owned(), number(version));
+    item.insert("d".to_owned(), document(message)?);
+    Ok(item)
+}
+
+fn read_message(item: &Item) -> Result<MessageRecord, StoreError> {
+    let mut message: MessageRecord = get_document(item, "d")?;
+    let pk = get_text(item, "pk")?;
+    message.rep = pk.strip_prefix("rep#").unwrap_or(pk).to_owned();
+    message.sort_key = get_text(item, "sk")?.to_owned();
+    message.version = get_number(item, "v")?;
+    Ok(message)
+}

@@ -1,0 +1,71 @@
+//! Addresses and customers.
+
+use crate::item::{Item, get_document, get_number, get_text, key, optional_text, text};
+use crate::{Store, StoreError, keys};
+use sluice_domain::customer::{AddressHash, Customer, KnownAddress};
+use sluice_domain::id::CustomerId;
+use std::collections::{BTreeMap, BTreeSet};
+
+impl Store {
+    /// What is known of addresses; unclaimed ones are not in the answer.
+    pub async fn addresses(&self, hashes: &[AddressHash]) -> Result<BTreeMap<AddressHash, KnownAddress>, StoreError> {
+        let distinct: BTreeSet<&AddressHash> = hashes.iter().collect();
+        let wanted = distinct.into_iter().map(|hash| key(keys::address(hash), keys::ADDRESS)).collect();
+        self.get_many(wanted).await?.iter().map(read_address).collect()
+    }
+
+    /// Claims an address for a customer, once and for ever. Answers whose it is: ours, or whoever was first.
+    pub async fn claim_address(&self, hash: &AddressHash, customer: &CustomerId) -> Result<CustomerId, StoreError> {
+        use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure::AllOld;
+        let mut item = key(keys::address(hash), keys::ADDRESS);
+        item.insert("c".to_owned(), text(customer.as_str()));
+        let answer = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(item))
+            .condition_expression("attribute_not_exists(pk)")
+            .return_values_on_condition_check_failure(AllOld)
+            .send()
+            .await;
+        let Err(error) = answer else { return Ok(customer.clone()) };
+        if !error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) {
+            return Err(error.into());
+        }
+        use aws_sdk_dynamodb::operation::put_item::PutItemError::ConditionalCheckFailedException;
+        match error.into_service_error() {
+            ConditionalCheckFailedException(failed) => {
+                let old = failed.item.ok_or_else(|| StoreError::Unavailable("old item not returned".to_owned()))?;
+                read_customer_id(get_text(&old, "c")?)
+            }
+            _ => Err(StoreError::Unavailable("condition failed".to_owned())),
+        }
+    }
+
+    /// Customer records by id; what is not there is not in the answer.
+    pub async fn customers(&self, ids: &BTreeSet<CustomerId>) -> Result<BTreeMap<CustomerId, Customer>, StoreError> {
+        let wanted = ids.iter().map(|id| key(keys::customer(id), keys::CUSTOMER)).collect();
+        let items = self.get_many(wanted).await?;
+        items.iter().map(|item| read_customer(item).map(|customer| (customer.id.clone(), customer))).collect()
+    }
+}
+
+pub(crate) fn read_customer(item: &Item) -> Result<Customer, StoreError> {
+    let mut customer: Customer = get_document(item, "d")?;
+    customer.id = read_customer_id(get_text(item, "pk")?)?;
+    customer.version = get_number(item, "v")?;
+    Ok(customer)
+}
+
+fn read_address(item: &Item) -> Result<(AddressHash, KnownAddress), StoreError> {
+    let hash = keys::parse_address(get_text(item, "pk")?)
+        .ok_or_else(|| StoreError::Corrupt("not an address".to_owned()))?;
+    let others = item.get("w").and_then(|value| value.as_ss().ok());
+    let others = others.into_iter().flatten().map(|id| read_customer_id(id)).collect::<Result<_, _>>()?;
+    let customer = optional_text(item, "c").ok_or_else(|| StoreError::Corrupt("an unclaimed address".to_owned()))?;
+    Ok((hash, KnownAddress { customer: read_customer_id(customer)?, others }))
+}
+
+fn read_customer_id(text: &str) -> Result<CustomerId, StoreError> {
+    CustomerId::parse(text).ok_or_else(|| StoreError::Corrupt("not a customer id".to_owned()))
+}

@@ -1,0 +1,216 @@
+//! Policy documents, stored by content, and the manifests that name the documents of each version.
+
+use crate::item::{document, get_document, get_text, key, number, text};
+use crate::{Store, StoreError, Written, keys};
+use serde::{Deserialize, Serialize};
+use sluice_domain::policy::{Document, PolicySet};
+use sluice_domain::time::Timestamp;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Bytes of a document in one item; DynamoDB takes 400 KB.
+const CHUNK: usize = 300_000;
+
+/// How long a function trusts the manifest it has, in milliseconds.
+const FRESH_MS: i64 = 2_000;
+
+/// One document of a version.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ManifestEntry {
+    /// `form`, `team`, …
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+    /// SHA-256 (hex) of the stored text.
+    pub sha: String,
+}
+
+/// The documents of one version.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Counted up by each publication; 0 is "nothing published".
+    #[serde(skip)]
+    pub version: u64,
+    /// Published when.
+    pub at: Timestamp,
+    /// Sorted by kind and name.
+    pub documents: Vec<ManifestEntry>,
+}
+
+impl Store {
+    /// The newest manifest.
+    pub async fn manifest(&self) -> Result<Manifest, StoreError> {
+        let answer = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("pk = :pk")
+            .expression_attribute_values(":pk", text(keys::MANIFEST))
+            .scan_index_forward(false)
+            .limit(1)
+            .consistent_read(true)
+            .send()
+            .await?;
+        match answer.items.unwrap_or_default().first() {
+            Some(item) => read_manifest(item),
+            None => Ok(Manifest::default()),
+        }
+    }
+
+    /// The manifest of a version.
+    pub async fn manifest_at(&self, version: u64) -> Result<Manifest, StoreError> {
+        match self.get(keys::MANIFEST, &keys::manifest(version)).await? {
+            Some(item) => read_manifest(&item),
+            None if version == 0 => Ok(Manifest::default()),
+            None => Err(StoreError::Corrupt(format!("manifest {version} is missing"))),
+        }
+    }
+
+    /// Publishes a manifest as the next after `manifest.version`. The documents were stored before.
+    pub async fn publish(&self, manifest: &Manifest) -> Result<Written, StoreError> {
+        let mut item = key(keys::MANIFEST, keys::manifest(manifest.version + 1));
+        item.insert("d".to_owned(), document(manifest)?);
+        item.insert("v".to_owned(), number(manifest.version + 1));
+        self.put_once(item).await
+    }
+
+    /// Stores a document's text under the hash of it, in chunks. The same text is stored once.
+    pub async fn put_policy_text(&self, sha: &str, body: &str) -> Result<(), StoreError> {
+        let mut rest = body;
+        let mut chunk = 0;
+        loop {
+            let mut cut = rest.len().min(CHUNK);
+            while !rest.is_char_boundary(cut) {
+                cut -= 1;
+            }
+            let (now, later) = rest.split_at(cut);
+            let mut item = key(keys::policy(sha), format!("{chunk:04}"));
+            item.insert("b".to_owned(), text(now));
+            // Content-addressed: if it is there, it is the same.
+            let _ = self.put_once(item).await?;
+            chunk += 1;
+            rest = later;
+            if rest.is_empty() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// A document's text.
+    pub async fn policy_text(&self, sha: &str) -> Result<Option<String>, StoreError> {
+        let answer = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("pk = :pk")
+            .expression_attribute_values(":pk", text(keys::policy(sha)))
+            .send()
+            .await?;
+        let items = answer.items.unwrap_or_default();
+        if items.is_empty() {
+            return Ok(None);
+        }
+        items.iter().map(|item| get_text(item, "b")).collect::<Result<String, _>>().map(Some)
+    }
+
+    /// All documents of a manifest.
+    pub async fn documents(&self, manifest: &Manifest) -> Result<Vec<Document>, StoreError> {
+        // Nearly all documents are one chunk: one batch reads them, the rare longer one is read by itself.
+        let wanted = manifest.documents.iter().map(|entry| key(keys::policy(&entry.sha), "0000")).collect();
+        let mut bodies = BTreeMap::new();
+        for item in self.get_many(wanted).await? {
+            bodies.insert(get_text(&item, "pk")?.to_owned(), get_text(&item, "b")?.to_owned());
+        }
+        let mut documents = Vec::new();
+        for entry in &manifest.documents {
+            let first = bodies.get(&keys::policy(&entry.sha));
+            let body = match first {
+                Some(body) if body.len() < CHUNK - 4 => body.clone(),
+                Some(_) => self.policy_text(&entry.sha).await?.unwrap_or_default(),
+                None => return Err(StoreError::Corrupt(format!("document {}/{} is missing", entry.kind, entry.name))),
+            };
+            documents.push(Document::from_json(serde_json::from_str(&body)?)?);
+        }
+        Ok(documents)
+    }
+
+    async fn put_once(&self, item: crate::item::Item) -> Result<Written, StoreError> {
+        let answer = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(item))
+            .condition_expression("attribute_not_exists(pk)")
+            .send()
+            .await;
+        match answer {
+            Ok(_) => Ok(Written::Done),
+            Err(error)
+                if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) =>
+            {
+                Ok(Written::Conflict)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+fn read_manifest(item: &crate::item::Item) -> Result<Manifest, StoreError> {
+    let mut manifest: Manifest = get_document(item, "d")?;
+    let version = get_text(item, "sk")?.parse();
+    manifest.version = version.map_err(|_| StoreError::Corrupt("not a manifest version".to_owned()))?;
+    Ok(manifest)
+}
+
+/// The policies a function decides with: the newest, asked for every two seconds, and older ones when a decision is
+/// explained.
+#[derive(Debug)]
+pub struct Policies {
+    store: Store,
+    current: Mutex<Option<(Arc<PolicySet>, Timestamp)>>,
+    older: Mutex<BTreeMap<u64, Arc<PolicySet>>>,
+}
+
+impl Policies {
+    /// Nothing is loaded yet.
+    pub const fn new(store: Store) -> Self {
+        Self { store, current: Mutex::new(None), older: Mutex::new(BTreeMap::new()) }
+    }
+
+    /// The newest policies as of at most two seconds before `now`.
+    pub async fn current(&self, now: Timestamp) -> Result<Arc<PolicySet>, StoreError> {
+        let cached = self.current.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some((set, read)) = &cached
+            && now.since(*read).abs() < FRESH_MS
+        {
+            return Ok(set.clone());
+        }
+        let manifest = self.store.manifest().await?;
+        let set = match cached {
+            Some((set, _)) if set.version == manifest.version => set,
+            _ => self.load(&manifest).await?,
+        };
+        *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Some((set.clone(), now));
+        Ok(set)
+    }
+
+    /// The policies of one version, for explanations.
+    pub async fn at(&self, version: u64) -> Result<Arc<PolicySet>, StoreError> {
+        if let Some(set) = self.older.lock().unwrap_or_else(PoisonError::into_inner).get(&version) {
+            return Ok(set.clone());
+        }
+        let set = self.load(&self.store.manifest_at(version).await?).await?;
+        let mut older = self.older.lock().unwrap_or_else(PoisonError::into_inner);
+        if older.len() >= 16 {
+            older.pop_first();
+        }
+        older.insert(version, set.clone());
+        Ok(set)
+    }
+
+    async fn load(&self, manifest: &Manifest) -> Result<Arc<PolicySet>, StoreError> {
+        let documents = self.store.documents(manifest).await?;
+        let set = PolicySet::build(manifest.version, documents);
+        Ok(Arc::new(set.map_err(|_| StoreError::Corrupt("a stored condition does not compile".to_owned()))?))
+    }
+}

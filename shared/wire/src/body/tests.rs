@@ -1,0 +1,321 @@
+use super::*;
+use flate2::{Compression, write::GzEncoder};
+use futures::FutureExt;
+use proptest::prelude::*;
+use std::io::Write;
+
+fn request(content_type: &str, body: impl Into<Bytes>) -> HttpRequest {
+    let headers = match content_type {
+        "" => Vec::new(),
+        _ => vec![("content-type".to_owned(), content_type.to_owned())],
+    };
+    HttpRequest { method: "POST".into(), headers, body: body.into(), ..HttpRequest::default() }
+}
+
+fn read(content_type: &str, body: impl Into<Bytes>) -> Result<Submission, Problem> {
+    now(&request(content_type, body))
+}
+
+/// The whole body is at hand, so reading it never waits.
+fn now(request: &HttpRequest) -> Result<Submission, Problem> {
+    parse(request).now_or_never().unwrap()
+}
+
+fn pairs(submission: &Submission) -> Vec<(&str, &str)> {
+    submission.fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
+}
+
+const FORM: &str = "application/x-www-form-urlencoded";
+const JSON: &str = "application/json";
+
+#[test]
+fn a_form_keeps_order_repeats_and_empty_values() {
+    let form = read(FORM, "name=Ana+Mar%C3%ADa&topic=a&topic=b&note=&agree&x=1%2B1%3D2&bad=100%&&").unwrap();
+    let expected = [
+        ("name", "Ana María"),
+        ("topic", "a"),
+        ("topic", "b"),
+        ("note", ""),
+        ("agree", ""),
+        ("x", "1+1=2"),
+        ("bad", "100%"),
+    ];
+    assert_eq!(pairs(&form), expected);
+    assert_eq!((form.flags, form.raw), (vec![], None));
+}
+
+#[test]
+fn php_brackets_and_nested_json_give_the_same_names() {
+    let form = read(FORM, "a%5Bb%5D%5Bc%5D=1&tags[]=x&tags[]=y&[odd]=z").unwrap();
+    assert_eq!(pairs(&form), [("a.b.c", "1"), ("tags", "x"), ("tags", "y"), ("[odd]", "z")]);
+    let json = read(JSON, r#"{"a":{"b":{"c":1}},"tags":["x","y"],"[odd]":"z"}"#).unwrap();
+    assert_eq!(pairs(&json), pairs(&form));
+}
+
+#[test]
+fn other_encodings_are_read_and_foreign_bytes_are_flagged_with_the_body_kept() {
+    let latin =
+        read("application/x-www-form-urlencoded; charset=ISO-8859-1", "name=Zo%EB&city=K%F6ln").unwrap();
+    assert_eq!(pairs(&latin), [("name", "Zoë"), ("city", "Köln")]);
+    assert_eq!(latin.flags, []);
+    let chinese = read("application/x-www-form-urlencoded; Charset=\"gbk\"", "name=%C0%EE").unwrap();
+    assert_eq!(pairs(&chinese), [("name", "李")]);
+
+    let wrong = read(FORM, "name=Zo%EB").unwrap();
+    assert_eq!(pairs(&wrong), [("name", "Zo\u{fffd}")]);
+    assert_eq!(wrong.flags, [BodyFlag::BadEncoding]);
+    assert_eq!(wrong.raw.as_deref(), Some(b"name=Zo%EB".as_slice()));
+    let marked = read(FORM, "a=%EF%BB%BFb&c=%FF%FEd").unwrap();
+    assert_eq!(pairs(&marked), [("a", "\u{feff}b"), ("c", "\u{fffd}\u{fffd}d")]);
+    let unknown = read("application/x-www-form-urlencoded; charset=klingon", "name=Zo%C3%AB").unwrap();
+    assert_eq!(
+        (pairs(&unknown), unknown.flags.as_slice()),
+        (vec![("name", "Zoë")], [BodyFlag::UnknownCharset].as_slice())
+    );
+}
+
+#[test]
+fn json_values_are_text_exactly_as_written() {
+    let json = r#"{"phone":15550000000,"id":123456789012345678901234567890,"sum":12.50,"tiny":-1.0E+2,"yes":true,
+        "gone":null,"text":"a \"1\" \\ \u00e9","twice":1,"twice":2,"empty":{},"rows":[{"n":1},{"n":2}]}"#;
+    let read = read(JSON, json).unwrap();
+    let expected = [
+        ("phone", "15550000000"),
+        ("id", "123456789012345678901234567890"),
+        ("sum", "12.50"),
+        ("tiny", "-1.0E+2"),
+        ("yes", "true"),
+        ("text", "a \"1\" \\ é"),
+        ("twice", "1"),
+        ("twice", "2"),
+        ("rows.n", "1"),
+        ("rows.n", "2"),
+    ];
+    assert_eq!(pairs(&read), expected);
+    assert_eq!(read.flags, []);
+}
+
+#[test]
+fn json_that_is_nearly_json_is_repaired_and_flagged() {
+    let json = r#"{"a":NaN,"b":[Infinity,-Infinity,3],"c":"NaN \\\" Infinity","d":"x\ud800y\ud83d\ude00","e":"\udc00"}"#;
+    let read = read("application/json; charset=utf-8", json).unwrap();
+    let expected = [("b", "3"), ("c", "NaN \\\" Infinity"), ("d", "x\u{fffd}y😀"), ("e", "\u{fffd}")];
+    assert_eq!(pairs(&read), expected);
+    assert_eq!(read.flags, [BodyFlag::RepairedJson]);
+    assert_eq!(read.raw.unwrap(), json);
+}
+
+#[test]
+fn json_without_names_or_too_deep_is_kept_raw() {
+    for body in ["[1,2]", "\"text\"", "17"] {
+        let read = read(JSON, body).unwrap();
+        assert_eq!((read.fields.len(), read.flags.as_slice()), (0, [BodyFlag::NotFields].as_slice()));
+        assert_eq!(read.raw.unwrap(), body);
+    }
+    let deep = |levels| format!("{{\"top\":1,\"a\":{}1{}}}", "[".repeat(levels), "]".repeat(levels));
+    assert_eq!(read(JSON, deep(16)).unwrap().flags, []);
+    let flagged = read(JSON, deep(17)).unwrap();
+    assert_eq!(
+        (pairs(&flagged), flagged.flags.as_slice()),
+        (vec![("top", "1")], [BodyFlag::NestedTooDeep].as_slice())
+    );
+    let bottomless = read(JSON, deep(100_000)).unwrap();
+    assert_eq!(
+        (bottomless.flags.as_slice(), bottomless.raw.is_some()),
+        ([BodyFlag::NestedTooDeep].as_slice(), true)
+    );
+}
+
+#[test]
+fn broken_json_is_refused_with_the_place() {
+    let problem = read(JSON, "{\"a\": 1,\n \"b\": 01}").unwrap_err();
+    assert_eq!((problem.status, problem.name), (400, "malformed-body"));
+    assert!(problem.detail.contains("line 2"), "{}", problem.detail);
+    for body in ["{", "{\"a\"", "{\"a\":}", "{\"a\":1}x", "{\"a\":\"\\", "{\"a\":\"\\é", "nonsense"] {
+        assert_eq!(read(JSON, body).unwrap_err().status, 400, "{body}");
+    }
+}
+
+const MULTIPART: &str = "multipart/form-data; boundary=\"line\"";
+
+fn part(headers: &str, content: &str) -> String {
+    format!("--line\r\n{headers}\r\n\r\n{content}\r\n")
+}
+
+#[test]
+fn multipart_gives_fields_and_notes_of_files() {
+    let body = [
+        part("Content-Disposition: form-data; name=\"name\"", "Zoë"),
+        part("Content-Disposition: form-data; name=\"tags[]\"", "a"),
+        part("Content-Disposition: form-data; name=\"tags[]\"", "b\r\n--lin"),
+        part("Content-Disposition: form-data; name=\"cv\"; filename=\"my cv.pdf\"\r\nContent-Type: application/pdf", "12345"),
+        part("Content-Disposition: form-data; name=\"photo\"; filename=\"\"\r\nContent-Type: application/octet-stream", ""),
+        "--line--\r\n".to_owned(),
+    ]
+    .concat();
+    let form = read(MULTIPART, body.clone()).unwrap();
+    assert_eq!(pairs(&form), [("name", "Zoë"), ("tags", "a"), ("tags", "b\r\n--lin")]);
+    assert_eq!(form.flags, []);
+    let note = FileNote {
+        field: "cv".into(),
+        file_name: "my cv.pdf".into(),
+        content_type: Some("application/pdf".into()),
+        size: 5,
+    };
+    assert!(form.files == [note]);
+    assert!(read("", body.clone()).unwrap() == form, "the boundary is found without a content type");
+    assert!(read("multipart/form-data", body).unwrap() == form, "and where the content type leaves it out");
+}
+
+#[test]
+fn a_multipart_part_may_state_its_own_encoding() {
+    let mut body = part(
+        "Content-Disposition: form-data; name=\"n\"\r\nContent-Type: text/plain; charset=iso-8859-1",
+        "@",
+    )
+    .into_bytes();
+    let at = body.iter().position(|b| *b == b'@').unwrap();
+    body[at] = 0xEB;
+    body.extend_from_slice(b"--line--\r\n");
+    assert_eq!(pairs(&read(MULTIPART, body).unwrap()), [("n", "ë")]);
+}
+
+#[test]
+fn multipart_that_ends_early_or_has_no_boundary_is_refused() {
+    let whole = part("Content-Disposition: form-data; name=\"name\"", "Zoë");
+    for body in [whole.as_str(), &whole[..whole.len() - 5], "--line", "garbage"] {
+        let problem = read(MULTIPART, body.to_owned()).unwrap_err();
+        assert_eq!((problem.status, problem.name), (400, "malformed-body"), "{body}");
+    }
+    assert_eq!(read("multipart/form-data", "garbage").unwrap_err().status, 400);
+}
+
+#[test]
+fn what_a_body_is_does_not_depend_on_a_right_content_type() {
+    let expected = [("email", "mia@example.org")];
+    for (content_type, body) in [
+        ("", "email=mia%40example.org"),
+        ("", " {\"email\": \"mia@example.org\"}"),
+        ("text/plain;charset=UTF-8", "{\"email\":\"mia@example.org\"}"),
+        ("text/plain", "\u{feff}{\"email\":\"mia@example.org\"}"),
+        ("text/plain", "email=mia@example.org"),
+        (FORM, "{\"email\":\"mia@example.org\"}"),
+        ("Application/JSON", "{\"email\":\"mia@example.org\"}"),
+        ("application/vnd.form+json", "{\"email\":\"mia@example.org\"}"),
+    ] {
+        assert_eq!(pairs(&read(content_type, body).unwrap()), expected, "{content_type} {body}");
+    }
+    let prose = read("text/plain", "Please call me.\nMia").unwrap();
+    assert_eq!((prose.fields.len(), prose.flags.as_slice()), (0, [BodyFlag::NotFields].as_slice()));
+    assert!(prose.raw.is_some());
+    let problem = read("application/xml", "<a/>").unwrap_err();
+    assert_eq!((problem.status, problem.name), (415, "unsupported-media-type"));
+}
+
+#[test]
+fn an_empty_body_has_no_fields() {
+    for content_type in ["", FORM, JSON, MULTIPART, "multipart/form-data", "text/plain", "application/xml"] {
+        assert!(read(content_type, "").unwrap() == Submission::default(), "{content_type}");
+    }
+    assert!(read(JSON, " \n").unwrap() == Submission::default());
+}
+
+fn zipped(body: &[u8], coding: &str) -> HttpRequest {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(body).unwrap();
+    let mut request = request(JSON, encoder.finish().unwrap());
+    request.headers.push(("content-encoding".into(), coding.into()));
+    request
+}
+
+#[test]
+fn gzip_is_undone_within_the_limit() {
+    assert_eq!(pairs(&now(&zipped(b"{\"a\":\"b\"}", "gzip")).unwrap()), [("a", "b")]);
+    let bomb = now(&zipped(&vec![b' '; MAX_BODY + 1], "gzip")).unwrap_err();
+    assert_eq!((bomb.status, bomb.name), (413, "body-too-large"));
+    assert!(now(&zipped(&vec![b' '; MAX_BODY], "GZIP")).is_ok());
+    assert_eq!(now(&zipped(b"{}", "br")).unwrap_err().status, 415);
+    let mut torn = zipped(b"{\"a\":\"b\"}", "gzip");
+    torn.body = torn.body.slice(..torn.body.len() - 4);
+    assert_eq!(now(&torn).unwrap_err().status, 400);
+}
+
+#[test]
+fn too_much_of_anything_is_cut_and_flagged_or_refused() {
+    assert_eq!(read(FORM, vec![b'a'; MAX_BODY + 1]).unwrap_err().status, 413);
+    assert!(read(FORM, vec![b'a'; MAX_BODY]).is_ok());
+
+    let long = format!("{}=1&v={}", "n".repeat(MAX_NAME + 1), "é".repeat(MAX_VALUE));
+    let cut = read(FORM, long.clone()).unwrap();
+    assert_eq!((cut.fields[0].0.len(), cut.fields[1].1.len()), (MAX_NAME, MAX_VALUE));
+    assert_eq!(cut.flags, [BodyFlag::NameCut, BodyFlag::ValueCut]);
+    assert_eq!(cut.raw.unwrap(), long);
+
+    let many = read(FORM, "a=1&".repeat(MAX_FIELDS + 1)).unwrap();
+    assert_eq!(
+        (many.fields.len(), many.flags.as_slice()),
+        (MAX_FIELDS, [BodyFlag::TooManyFields].as_slice())
+    );
+    let many = read(JSON, format!("{{\"a\":[{}1]}}", "1,".repeat(MAX_FIELDS))).unwrap();
+    assert_eq!(
+        (many.fields.len(), many.flags.as_slice()),
+        (MAX_FIELDS, [BodyFlag::TooManyFields].as_slice())
+    );
+}
+
+#[test]
+fn what_was_sent_is_never_printed() {
+    let form = read(FORM, "email=mia%40example.org&x=Zo%EB").unwrap();
+    let printed = format!("{form:?}");
+    assert!(!printed.contains("mia") && printed.contains("BadEncoding"), "{printed}");
+}
+
+const TYPES: [&str; 6] =
+    ["", FORM, JSON, MULTIPART, "text/plain", "application/x-www-form-urlencoded; charset=gbk"];
+
+proptest! {
+    #[test]
+    fn any_bytes_are_read_or_refused(body in prop::collection::vec(any::<u8>(), 0..300)) {
+        for content_type in TYPES {
+            let _ = read(content_type, body.clone());
+        }
+        let mut packed = request(JSON, body);
+        packed.headers.push(("content-encoding".into(), "gzip".into()));
+        let _ = now(&packed);
+    }
+
+    #[test]
+    fn text_that_looks_like_each_type_is_read_or_refused(
+        body in prop::collection::vec(prop::sample::select(vec![
+            "{", "}", "[", "]", "\"", "\\", "\\u", "d800", "\\ud83d\\ude00", ":", ",", "NaN", "-Infinity", "null", "1.5", "é",
+            "=", "&", "%", "%C3", "+", "a", "--line", "\r\n", "--", "Content-Disposition: form-data; name=\"a\"",
+        ]), 0..40),
+    ) {
+        let body = body.concat();
+        for content_type in TYPES {
+            if let Ok(read) = read(content_type, body.clone()) {
+                prop_assert_eq!(read.flags.is_empty(), read.raw.is_none());
+            }
+        }
+    }
+
+    #[test]
+    fn a_form_that_was_encoded_is_read_as_it_was(
+        fields in prop::collection::vec(("[a-z_]{1,8}", any::<String>()), 0..12),
+    ) {
+        let form: String = form_urlencoded::Serializer::new(String::new()).extend_pairs(&fields).finish();
+        let fields: Vec<_> = fields.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+        let read = read(FORM, form).unwrap();
+        prop_assert_eq!(pairs(&read), fields);
+    }
+
+    #[test]
+    fn json_texts_are_read_as_they_were(
+        fields in prop::collection::vec(("[a-z_]{1,8}", any::<String>()), 0..12),
+    ) {
+        let members: Vec<_> = fields.iter().map(|(n, v)| format!("\"{n}\":{}", serde_json::json!(v))).collect();
+        let read = read(JSON, format!("{{{}}}", members.join(","))).unwrap();
+        let fields: Vec<_> = fields.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+        prop_assert_eq!(pairs(&read), fields);
+    }
+}

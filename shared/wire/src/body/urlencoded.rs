@@ -1,0 +1,61 @@
+//! `application/x-www-form-urlencoded` (WHATWG URL, section 5), with an encoding other than UTF-8 where stated.
+
+use super::{BodyFlag, MAX_FIELDS, Submission, charset};
+
+/// Reads every pair; a piece without `=` is a name without a value. Never fails: what is not percent-encoded is taken
+/// as it stands.
+pub(super) fn read(body: &[u8], charset: Option<&str>, submission: &mut Submission) {
+    for pair in body.trim_ascii_end().split(|b| *b == b'&').filter(|pair| !pair.is_empty()) {
+        if submission.fields.len() >= MAX_FIELDS {
+            return submission.flag(BodyFlag::TooManyFields);
+        }
+        let mut parts = pair.splitn(2, |b| *b == b'=');
+        let name = percent_decode(parts.next().unwrap_or_default());
+        let value = percent_decode(parts.next().unwrap_or_default());
+        let name = dotted(&charset::decode(&name, charset, submission));
+        let value = charset::decode(&value, charset, submission).into_owned();
+        submission.push(&name, value);
+    }
+}
+
+/// `a[b][c]` as `a.b.c` and `a[]` as `a`: the way PHP senders nest, told in the way JSON senders are read.
+pub(super) fn dotted(name: &str) -> String {
+    let Some((root, rest)) =
+        name.split_once('[').filter(|(root, rest)| !root.is_empty() && rest.ends_with(']'))
+    else {
+        return name.to_owned();
+    };
+    let mut path = root.to_owned();
+    for part in rest.trim_end_matches(']').split("][").filter(|part| !part.is_empty()) {
+        path.push('.');
+        path.push_str(part);
+    }
+    path
+}
+
+fn percent_decode(text: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((&first, after)) = rest.split_first() {
+        rest = after;
+        bytes.push(match first {
+            b'+' => b' ',
+            b'%' => match after {
+                [high, low, after @ ..] => match (hex(*high), hex(*low)) {
+                    (Some(high), Some(low)) => {
+                        rest = after;
+                        high << 4 | low
+                    }
+                    _ => b'%',
+                },
+                _ => b'%',
+            },
+            other => other,
+        });
+    }
+    bytes
+}
+
+fn hex(digit: u8) -> Option<u8> {
+    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
+}

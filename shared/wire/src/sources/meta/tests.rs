@@ -1,0 +1,208 @@
+use super::*;
+use ring::hmac;
+
+const SECRET: &str = "an app secret of these tests";
+
+fn secrets() -> Secrets {
+    Secrets::default()
+        .with("app_secret", "the next one")
+        .with("app_secret", SECRET)
+        .with("verify_token", "open sesame")
+}
+
+fn fixture(name: &str) -> Vec<u8> {
+    std::fs::read(format!("{}/tests/fixtures/meta/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+}
+
+fn signed(body: Vec<u8>) -> HttpRequest {
+    let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, SECRET.as_bytes()), &body);
+    let hex: String = tag.as_ref().iter().map(|b| format!("{b:02x}")).collect();
+    HttpRequest {
+        method: "POST".into(),
+        headers: vec![("x-hub-signature-256".into(), format!("sha256={hex}"))],
+        body: body.into(),
+        ..HttpRequest::default()
+    }
+}
+
+fn leads(body: Vec<u8>) -> Vec<SourceLead> {
+    let request = signed(body);
+    assert_eq!(Meta.verify(&request, &secrets(), Timestamp(0)), Ok(()));
+    Meta.leads(&request, Timestamp(0)).unwrap()
+}
+
+fn named<'a>(pairs: &'a [(String, String)], name: &str) -> Option<&'a str> {
+    pairs.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
+}
+
+#[test]
+fn a_batch_announces_each_lead_once_and_nothing_else() {
+    let leads = leads(fixture("batch.json"));
+    let ids: Vec<_> = leads.iter().map(|lead| lead.external_id.as_str()).collect();
+    assert_eq!(ids, ["881100220033", "881100220034", "881100220035"]);
+    assert!(leads.iter().all(|lead| lead.needs_enrichment && !lead.test && lead.fields.is_empty()));
+    assert_eq!(leads[0].created_at, Some(Timestamp::from_seconds(1_767_000_123)));
+    assert_eq!(named(&leads[0].attribution, "form_id"), Some("5550001"));
+    assert_eq!(named(&leads[0].attribution, "ad_id"), None, "an organic lead has no ad");
+    assert_eq!(named(&leads[2].attribution, "ad_id"), Some("120000000000000007"));
+    assert_eq!(named(&leads[2].attribution, "page_id"), Some("7000001"), "told by the entry alone");
+}
+
+#[test]
+fn ids_of_older_apps_are_numbers_and_keep_every_digit() {
+    let leads = leads(fixture("numeric_ids.json"));
+    assert_eq!(leads[0].external_id, "98765432109876543219");
+    assert_eq!(named(&leads[0].attribution, "ad_id"), None, "0 is no ad");
+    assert_eq!(named(&leads[0].attribution, "page_id"), Some("7000001"));
+    assert_eq!(leads[0].created_at, Some(Timestamp::from_seconds(1_767_000_123)));
+}
+
+#[test]
+fn the_test_button_of_the_dashboard_is_known() {
+    let leads = leads(fixture("dashboard_test.json"));
+    assert!(leads[0].test);
+}
+
+#[test]
+fn only_the_bytes_that_were_signed_are_believed() {
+    let good = signed(fixture("batch.json"));
+    let verify = |request: &HttpRequest, secrets: &Secrets| Meta.verify(request, secrets, Timestamp(0));
+    assert_eq!(verify(&good, &secrets()), Ok(()));
+
+    let mut rewritten = good.clone();
+    let value: serde_json::Value = serde_json::from_slice(&good.body).unwrap();
+    rewritten.body = value.to_string().into();
+    assert_eq!(verify(&rewritten, &secrets()), Err(Refusal::Wrong), "the same JSON in other bytes");
+
+    let mut bare = good.clone();
+    bare.headers[0].1 = bare.headers[0].1.replace("sha256=", "");
+    assert_eq!(verify(&bare, &secrets()), Err(Refusal::Wrong), "the algorithm is not named");
+
+    let mut unsigned = good.clone();
+    unsigned.headers.clear();
+    assert_eq!(verify(&unsigned, &secrets()), Err(Refusal::Missing));
+    assert_eq!(verify(&good, &Secrets::default()), Err(Refusal::NoSecret));
+    assert_eq!(verify(&good, &Secrets::default().with("app_secret", "other")), Err(Refusal::Wrong));
+}
+
+#[test]
+fn bodies_that_announce_nothing_are_no_error_and_broken_ones_are() {
+    for body in [
+        "{}",
+        "[]",
+        "null",
+        r#"{"object":"user","entry":[{"changes":[{"field":"leadgen","value":{"leadgen_id":1}}]}]}"#,
+        r#"{"object":"page","entry":[{"changes":[{"field":"leadgen","value":{}},{"field":"leadgen","value":{"leadgen_id":"../me"}}]}]}"#,
+    ] {
+        assert_eq!(leads(body.into()), [], "{body}");
+    }
+    for body in ["", "{", "object=page"] {
+        assert_eq!(Meta.leads(&signed(body.into()), Timestamp(0)).unwrap_err().status, 400, "{body}");
+    }
+}
+
+fn handshake(query: &str, secrets: &Secrets) -> HttpResponse {
+    let request = HttpRequest { method: "GET".into(), query: query.into(), ..HttpRequest::default() };
+    Meta.challenge(&request, secrets).unwrap()
+}
+
+#[test]
+fn the_handshake_echoes_the_challenge_for_our_token_only() {
+    let good = "hub.mode=subscribe&hub.challenge=90210&hub.verify_token=open+sesame";
+    let answer = handshake(good, &secrets());
+    assert_eq!((answer.status, answer.body.as_ref()), (200, b"90210".as_slice()));
+    assert!(answer.headers.iter().any(|(n, v)| n == "content-type" && v.starts_with("text/plain")));
+
+    for query in [
+        "hub.mode=subscribe&hub.challenge=90210&hub.verify_token=open",
+        "hub.mode=subscribe&hub.challenge=90210",
+        "hub.challenge=90210&hub.verify_token=open+sesame",
+        "hub.mode=subscribe&hub.verify_token=open+sesame",
+        "",
+    ] {
+        let answer = handshake(query, &secrets());
+        assert_eq!(answer.status, 403, "{query}");
+        assert!(!String::from_utf8_lossy(&answer.body).contains("90210"), "{query}");
+    }
+    assert_eq!(
+        handshake("hub.mode=subscribe&hub.challenge=9&hub.verify_token=", &Secrets::default()).status,
+        403
+    );
+    assert!(Meta.challenge(&signed(b"{}".to_vec()), &secrets()).is_none());
+    assert_eq!(Meta.answer(&[]).status, 200);
+}
+
+#[test]
+fn the_graph_answer_gives_fields_under_standard_names() {
+    let lead = read_graph(&fixture("graph_lead.json")).unwrap();
+    assert_eq!(lead.id, "881100220033");
+    let fields: Vec<_> = lead.fields.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+    let expected = [
+        ("full_name", "Zoë Ångström"),
+        ("email", "zoe@example.org"),
+        ("phone", "+46701740605"),
+        ("company", "Ångström & Co"),
+        ("what_do_you_need?", "advice"),
+        ("what_do_you_need?", "a price"),
+    ];
+    assert_eq!(fields, expected, "a question without an answer is absent");
+    assert_eq!(lead.created_at, Timestamp::parse("2026-02-03T04:05:06Z"));
+    assert_eq!(named(&lead.attribution, "platform"), Some("ig"));
+    assert_eq!(named(&lead.attribution, "is_organic"), Some("false"));
+    assert_eq!(named(&lead.attribution, "ad_id"), Some("120000000000000007"));
+    assert_eq!(named(&lead.attribution, "campaign_id"), None);
+    assert!(!lead.test);
+    assert!(!format!("{lead:?}").contains("zoe"));
+}
+
+#[test]
+fn a_lead_of_the_testing_tool_is_a_test() {
+    let lead = read_graph(
+        br#"{"id":"1","field_data":[{"name":"full_name","values":["<test lead: dummy data for full_name>"]}]}"#,
+    );
+    assert!(lead.unwrap().test);
+}
+
+#[test]
+fn graph_errors_say_whether_to_wait_or_what_to_do() {
+    let error = |code: i64, subcode: i64| {
+        format!(r#"{{"error":{{"message":"m","code":{code},"error_subcode":{subcode},"fbtrace_id":"t"}}}}"#)
+    };
+    for (status, code, subcode, expected) in [
+        (400, 4, 0, GraphError::RateLimited(4)),
+        (400, 17, 0, GraphError::RateLimited(17)),
+        (400, 32, 0, GraphError::RateLimited(32)),
+        (400, 613, 0, GraphError::RateLimited(613)),
+        (400, 80_005, 0, GraphError::RateLimited(80_005)),
+        (500, 1, 99, GraphError::Unavailable(1)),
+        (500, 999, 0, GraphError::Unavailable(999)),
+        (401, 190, 463, GraphError::Token(190)),
+        (403, 200, 0, GraphError::Permission(200)),
+        (400, 10, 0, GraphError::Permission(10)),
+        (400, 100, 33, GraphError::Unknown),
+        (400, 100, 0, GraphError::Refused(100)),
+    ] {
+        let body = error(code, subcode);
+        assert_eq!(GraphError::classify(status, body.as_bytes()), expected);
+        let waits = matches!(expected, GraphError::RateLimited(_) | GraphError::Unavailable(_));
+        assert_eq!(expected.is_retryable(), waits);
+        if status != 500 {
+            assert_eq!(read_graph(body.as_bytes()), Err(expected));
+        }
+    }
+    assert_eq!(GraphError::classify(503, b"<html>"), GraphError::Unreadable);
+    assert!(GraphError::Unreadable.is_retryable());
+    assert!(!GraphError::classify(404, b"").is_retryable());
+    assert!(GraphError::Token(190).to_string().contains("page_token"));
+    assert_eq!(read_graph(b"{}"), Err(GraphError::Unreadable));
+}
+
+#[test]
+fn the_path_asks_for_every_field_that_is_read() {
+    let path = graph_path("881100220033");
+    assert!(path.starts_with("/881100220033?fields="));
+    for field in ["created_time", "field_data", "ad_id", "form_id", "platform", "is_organic"] {
+        assert!(path.contains(field), "{field}");
+    }
+    assert!(graph_path("../me?x").starts_with("/..%2Fme%3Fx?fields="));
+}
