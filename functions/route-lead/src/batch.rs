@@ -1,18 +1,17 @@
 //! One pass over a batch: load together, claim and decide each, write the teams, commit each, hand on the notices.
 
-use crate::shares::LiveShares;
-use crate::{Router, change};
+use crate::Router;
 use futures::stream::{self, StreamExt};
-use sluice_domain::customer::{AddressHash, HashKeys, Known, KnownAddress, Recognition, recognise};
-use sluice_domain::id::{CustomerId, LeadId};
+use sluice_domain::customer::{AddressHash, Known, Recognition, recognise};
+use sluice_domain::id::LeadId;
 use sluice_domain::lead::{self, Facts, Flag, Lead, LeadState};
 use sluice_domain::policy::PolicySet;
-use sluice_domain::routing::{CustomerView, Outcome, Receipt, Saw, route};
-use sluice_domain::team;
+use sluice_domain::routing::{Case, LiveTeams, Outcome, Receipt, change, decide, owners_team};
+use sluice_domain::team::{self, TeamState};
 use sluice_domain::time::Timestamp;
 use sluice_host::metrics::Metrics;
 use sluice_host::outbox::{Outgoing, QueueName};
-use sluice_store::{StoreError, TeamRecord, Written};
+use sluice_store::{Commit, StoreError, TeamRecord, Written};
 use sluice_wire::queue::{EnrichMessage, NoticeKind, NoticeMessage, encode};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::PoisonError;
@@ -43,6 +42,12 @@ struct Work {
     facts: Facts,
     known: Known,
     who: Option<Recognition>,
+}
+
+impl Work {
+    const fn case(&self) -> Case<'_> {
+        Case { lead: &self.lead, facts: &self.facts, known: &self.known, who: self.who.as_ref() }
+    }
 }
 
 /// A decided lead.
@@ -92,50 +97,17 @@ impl Router {
             }
         }
 
-        self.load_people(&mut works, &keys).await.map_err(text)?;
+        let identities: Vec<_> = works.iter().map(|work: &Work| work.facts.identities.as_slice()).collect();
+        let known = self.store.known(&identities, &keys).await.map_err(text)?;
+        for (work, known) in works.iter_mut().zip(known) {
+            work.known = known;
+        }
         let works = self.claim(works, &policies, &mut pass).await;
         let (decided, teams) = self.decide(works, &policies, held, now).await.map_err(text)?;
         let decided = self.write_teams(decided, teams, &mut pass).await.map_err(text)?;
         self.commit(decided, &policies, now, &mut pass, &mut notices).await;
         self.hand_on(notices, now, &mut pass).await;
         Ok(pass)
-    }
-
-    /// Addresses of all leads in one read, then customers until every link is followed.
-    async fn load_people(&self, works: &mut [Work], keys: &HashKeys) -> Result<(), StoreError> {
-        let hashes = |work: &Work| -> Vec<Vec<AddressHash>> {
-            work.facts.identities.iter().map(|identity| keys.hashes(identity)).collect()
-        };
-        let all: Vec<AddressHash> = works.iter().flat_map(|work| hashes(work).concat()).collect();
-        if all.is_empty() {
-            return Ok(());
-        }
-        let found: BTreeMap<AddressHash, KnownAddress> = self.store.addresses(&all).await?;
-        for work in works.iter_mut() {
-            work.known.addresses = hashes(work)
-                .into_iter()
-                .filter_map(|candidates| {
-                    let claim = candidates.iter().find_map(|hash| found.get(hash).cloned());
-                    Some((candidates.into_iter().next()?, claim))
-                })
-                .collect();
-        }
-        let mut loaded: BTreeSet<CustomerId> = BTreeSet::new();
-        // Address, then live customer, then its halves; a longer chain is loaded by further rounds.
-        for _ in 0..16 {
-            let wanted: BTreeSet<CustomerId> =
-                works.iter().flat_map(|work| work.known.missing(&loaded)).collect();
-            if wanted.is_empty() {
-                return Ok(());
-            }
-            let customers = self.store.customers(&wanted).await?;
-            loaded.extend(wanted);
-            for work in works.iter_mut() {
-                // Each work holds all records of the batch: they are few, and sharing keeps the rounds together.
-                work.known.customers.extend(customers.clone());
-            }
-        }
-        Err(StoreError::Corrupt("customers point at each other in a circle".to_owned()))
     }
 
     /// Recognises each lead and claims its new addresses, best evidence first. A lead whose claim somebody else won
@@ -183,51 +155,41 @@ impl Router {
         policies: &PolicySet,
         held: &mut BTreeMap<LeadId, String>,
         now: Timestamp,
-    ) -> Result<(Vec<Decided>, BTreeMap<String, (TeamRecord, TeamRecord)>), StoreError> {
+    ) -> Result<(Vec<Decided>, Vec<(String, TeamRecord)>), StoreError> {
         let mut read: BTreeMap<String, TeamRecord> = BTreeMap::new();
-        let mut wanted: BTreeSet<String> = works
-            .iter()
-            .filter_map(|work| held.get(&work.lead.id).cloned())
-            .chain(works.iter().filter_map(|work| owners_team(work, policies)))
-            .collect();
+        let held_in = works.iter().filter_map(|work| held.get(&work.lead.id).cloned());
+        let mut wanted: BTreeSet<String> =
+            held_in.chain(works.iter().filter_map(|work| owners_team(work.case(), policies))).collect();
         loop {
-            let mut fresh = self.store.teams(&wanted).await?;
-            for (name, record) in &mut fresh {
-                self.settle(name, record, &works, now).await?;
+            read.extend(self.store.teams(&wanted).await?);
+            let mut teams: BTreeMap<String, TeamState> =
+                read.iter().map(|(name, record)| (name.clone(), record.state.clone())).collect();
+            for (name, state) in &mut teams {
+                self.settle(name, state, &works, now).await?;
             }
-            read.extend(fresh);
-            let mut teams = read.clone();
             let mut missing = BTreeSet::new();
-            let mut receipts = Vec::with_capacity(works.len());
-            for work in &works {
-                receipts.push(decide_one(work, policies, &mut teams, &mut missing, now));
+            let receipts: Vec<Receipt> = works
+                .iter()
+                .map(|work| {
+                    let live = LiveTeams { teams: &mut teams, missing: &mut missing };
+                    decide(work.case(), policies, live, now)
+                })
+                .collect();
+            if !missing.is_empty() {
+                wanted = missing;
+                continue;
             }
-            if missing.is_empty() {
-                let decided: Vec<Decided> = works
-                    .into_iter()
-                    .zip(receipts)
-                    .map(|(work, receipt)| Decided { work, receipt })
-                    .collect();
-                for Decided { work, receipt } in &decided {
-                    let now_in = team_of(&receipt.outcome);
-                    let before = held.get(&work.lead.id).cloned();
-                    if let Some(before) = before.filter(|before| Some(before.as_str()) != now_in)
-                        && let Some(record) = teams.get_mut(&before)
-                    {
-                        team::give_back(&mut record.state, &work.lead.id);
-                    }
-                    match now_in {
-                        Some(team) => drop(held.insert(work.lead.id.clone(), team.to_owned())),
-                        None => drop(held.remove(&work.lead.id)),
-                    }
-                }
-                let both = teams
-                    .into_iter()
-                    .filter_map(|(name, after)| read.remove(&name).map(|before| (name, (before, after))))
-                    .collect();
-                return Ok((decided, both));
+            for (work, receipt) in works.iter().zip(&receipts) {
+                give_back_elsewhere(&work.lead.id, &receipt.outcome, &mut teams, held);
             }
-            wanted = missing;
+            let changed = teams.into_iter().filter_map(|(name, state)| {
+                let before = read.remove(&name)?;
+                (before.state != state).then_some((name, TeamRecord { state, version: before.version }))
+            });
+            let changed = changed.collect();
+            let decided =
+                works.into_iter().zip(receipts).map(|(work, receipt)| Decided { work, receipt }).collect();
+            return Ok((decided, changed));
         }
     }
 
@@ -235,22 +197,22 @@ impl Router {
     async fn settle(
         &self,
         name: &str,
-        record: &mut TeamRecord,
+        state: &mut TeamState,
         works: &[Work],
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let ours: BTreeSet<&LeadId> = works.iter().map(|work| &work.lead.id).collect();
         let mut unsure = Vec::new();
-        let many = record.state.grants.len() > MANY_GRANTS;
+        let many = state.grants.len() > MANY_GRANTS;
         let outstanding: Vec<(LeadId, Timestamp)> =
-            record.state.grants.iter().map(|(lead, grant)| (lead.clone(), grant.at)).collect();
+            state.grants.iter().map(|(lead, grant)| (lead.clone(), grant.at)).collect();
         for (lead, at) in outstanding {
             if ours.contains(&lead) {
                 continue;
             }
             let done = self.settled.lock().unwrap_or_else(PoisonError::into_inner).contains(&lead);
             if done {
-                team::settle(&mut record.state, &lead);
+                team::settle(state, &lead);
             } else if many || now.since(at) > OLD_GRANT_MS {
                 unsure.push(lead);
             }
@@ -259,13 +221,13 @@ impl Router {
             return Ok(());
         }
         for (id, lead) in self.store.leads(&unsure).await? {
-            let Some(grant) = record.state.grants.get(&id) else { continue };
+            let Some(grant) = state.grants.get(&id) else { continue };
             let assignment = lead.progress.assignment.as_ref();
             let stands = assignment.is_some_and(|a| a.rep == grant.rep && a.team.as_deref() == Some(name));
             if stands {
-                team::settle(&mut record.state, &id);
+                team::settle(state, &id);
             } else if lead.progress.state.is_end() {
-                team::give_back(&mut record.state, &id);
+                team::give_back(state, &id);
             }
         }
         Ok(())
@@ -276,14 +238,11 @@ impl Router {
     async fn write_teams(
         &self,
         decided: Vec<Decided>,
-        teams: BTreeMap<String, (TeamRecord, TeamRecord)>,
+        teams: Vec<(String, TeamRecord)>,
         pass: &mut Pass,
     ) -> Result<Vec<Decided>, StoreError> {
-        for (name, (before, after)) in teams {
-            if before.state == after.state {
-                continue;
-            }
-            if self.store.put_team(&name, &after).await? == Written::Conflict {
+        for (name, team) in teams {
+            if self.store.put_team(&name, &team).await? == Written::Conflict {
                 pass.again.extend(decided.into_iter().map(|decided| decided.work.lead.id));
                 return Ok(Vec::new());
             }
@@ -301,14 +260,22 @@ impl Router {
     ) {
         let results: Vec<(Lead, Outcome, Result<Written, StoreError>)> = stream::iter(decided)
             .map(|Decided { work, receipt }| async move {
-                let Work { lead, facts, known, who } = work;
                 let outcome = receipt.outcome.clone();
-                if outcome == Outcome::Escalated && lead.progress.state == LeadState::Escalated {
-                    return (lead, outcome, Ok(Written::Done));
+                if outcome == Outcome::Escalated && work.lead.progress.state == LeadState::Escalated {
+                    return (work.lead, outcome, Ok(Written::Done));
                 }
-                let commit = change::commit(&lead, &facts, &known, who.as_ref(), receipt, policies, now);
+                let (after, customers) = change(work.case(), receipt, policies);
+                let mut commit = Commit::default().lead(&work.lead, after);
+                for customer in customers {
+                    commit = commit.customer(customer);
+                }
+                if let Some(who) = &work.who {
+                    for address in &who.seen_with {
+                        commit = commit.seen_with(address.clone(), who.customer.clone());
+                    }
+                }
                 let written = self.store.commit(commit).await;
-                (lead, outcome, written)
+                (work.lead, outcome, written)
             })
             .buffer_unordered(AT_ONCE)
             .collect()
@@ -383,64 +350,28 @@ fn notice(lead: &LeadId, rep: &str, kind: NoticeKind, n: u32, at: Timestamp) -> 
     Outgoing { queue: QueueName::Notice, id, body: encode(&message), not_before: at }
 }
 
+/// Remembers where a lead is granted now. A grant that an earlier pass took elsewhere goes back.
+fn give_back_elsewhere(
+    lead: &LeadId,
+    outcome: &Outcome,
+    teams: &mut BTreeMap<String, TeamState>,
+    held: &mut BTreeMap<LeadId, String>,
+) {
+    let now_in = team_of(outcome);
+    if let Some(before) = held.get(lead).filter(|before| Some(before.as_str()) != now_in)
+        && let Some(state) = teams.get_mut(before)
+    {
+        team::give_back(state, lead);
+    }
+    match now_in {
+        Some(team) => drop(held.insert(lead.clone(), team.to_owned())),
+        None => drop(held.remove(lead)),
+    }
+}
+
 fn team_of(outcome: &Outcome) -> Option<&str> {
     match outcome {
         Outcome::Assigned { team, .. } => team.as_deref(),
         _ => None,
     }
-}
-
-/// The team that a returning customer's owner came through: it will be asked for room.
-fn owners_team(work: &Work, policies: &PolicySet) -> Option<String> {
-    let who = work.who.as_ref()?;
-    let root = work.known.customers.get(&who.customer)?;
-    let owner = work.known.whole(root).owner()?;
-    owner.team.clone().filter(|team| policies.teams.contains_key(team))
-}
-
-fn decide_one(
-    work: &Work,
-    policies: &PolicySet,
-    teams: &mut BTreeMap<String, TeamRecord>,
-    missing: &mut BTreeSet<String>,
-    now: Timestamp,
-) -> Receipt {
-    let view = work.who.as_ref().map(|who| customer_view(work, who, policies)).unwrap_or_default();
-    let mut saw = Saw {
-        customer: view.view.clone(),
-        owner: view.owner.clone(),
-        repeats: view.repeats.clone(),
-        ..Saw::default()
-    };
-    let mut shares = LiveShares { teams, policies, lead: &work.lead.id, at: now, saw: &mut saw, missing };
-    let (tried, outcome) = route(policies, &work.facts, &view, &mut shares);
-    let who = work.who.as_ref();
-    Receipt {
-        at: now,
-        manifest: policies.version,
-        new_customer: who.is_some_and(|who| !work.known.customers.contains_key(&who.customer)),
-        found: who.map(|who| who.found.clone()).unwrap_or_default(),
-        merges: who.map(|who| who.merges.clone()).unwrap_or_default(),
-        suggestions: who.map(|who| who.suggestions.clone()).unwrap_or_default(),
-        saw,
-        tried,
-        outcome,
-    }
-}
-
-/// The whole person as it will be after joining.
-fn customer_view(work: &Work, who: &Recognition, policies: &PolicySet) -> CustomerView {
-    let mut root = work.known.customers.get(&who.customer).cloned();
-    if let Some(root) = &mut root {
-        root.halves.extend(who.merges.iter().map(|merge| merge.from.clone()));
-    }
-    let whole = root.as_ref().map(|root| work.known.whole(root));
-    let fingerprint = change::fingerprint(&work.lead);
-    let window = policies.settings.repeat_window_ms();
-    let repeats = whole.as_ref().and_then(|whole| {
-        whole.parts().find_map(|part| part.repeats(&fingerprint, work.lead.received, window)).cloned()
-    });
-    // An escalated lead that is tried again is not a repeat of itself.
-    let repeats = repeats.filter(|of| *of != work.lead.id);
-    CustomerView::of(whole.as_ref(), repeats, policies)
 }

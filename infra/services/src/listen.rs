@@ -5,7 +5,6 @@ use axum::Router;
 use axum::body::{Body, HttpBody, to_bytes};
 use axum::extract::Request;
 use axum::serve::ListenerExt;
-use bytes::Bytes;
 use http::StatusCode;
 use std::sync::Arc;
 use tokio::net::TcpListener;
@@ -52,6 +51,7 @@ fn refusal(status: StatusCode) -> http::Response<Body> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bytes::Bytes;
     use futures::future::BoxFuture;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpStream;

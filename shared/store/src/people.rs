@@ -2,7 +2,7 @@
 
 use crate::item::{Item, get_document, get_number, get_text, key, optional_text, text};
 use crate::{Store, StoreError, keys};
-use sluice_domain::customer::{AddressHash, Customer, KnownAddress};
+use sluice_domain::customer::{AddressHash, Customer, HashKeys, Identity, Known, KnownAddress};
 use sluice_domain::id::CustomerId;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -47,6 +47,60 @@ impl Store {
         let wanted = ids.iter().map(|id| key(keys::customer(id), keys::CUSTOMER)).collect();
         let items = self.get_many(wanted).await?;
         items.iter().map(|item| read_customer(item).map(|customer| (customer.id.clone(), customer))).collect()
+    }
+}
+
+/// Rounds of following links between customers.
+const ROUNDS: usize = 16;
+
+impl Store {
+    /// All that is known of several leads' identities: addresses in one read, then customers until every link is
+    /// followed. One [`Known`] a lead, in order.
+    pub async fn known(&self, leads: &[&[Identity]], keys: &HashKeys) -> Result<Vec<Known>, StoreError> {
+        let hashes: Vec<Vec<Vec<AddressHash>>> =
+            leads.iter().map(|identities| identities.iter().map(|identity| keys.hashes(identity)).collect()).collect();
+        let all: Vec<AddressHash> = hashes.concat().concat();
+        let found = if all.is_empty() { BTreeMap::new() } else { self.addresses(&all).await? };
+        let mut known: Vec<Known> = hashes
+            .into_iter()
+            .map(|of_lead| {
+                let addresses = of_lead.into_iter().filter_map(|candidates| {
+                    let claim = candidates.iter().find_map(|hash| found.get(hash).cloned());
+                    Some((candidates.into_iter().next()?, claim))
+                });
+                Known { addresses: addresses.collect(), customers: BTreeMap::new() }
+            })
+            .collect();
+        let mut loaded: BTreeSet<CustomerId> = BTreeSet::new();
+        for _ in 0..ROUNDS {
+            let wanted: BTreeSet<CustomerId> = known.iter().flat_map(|known| known.missing(&loaded)).collect();
+            if wanted.is_empty() {
+                return Ok(known);
+            }
+            let customers = self.customers(&wanted).await?;
+            loaded.extend(wanted);
+            // Each lead gets all records of the batch: they are few, and the rounds stay together.
+            for known in &mut known {
+                known.customers.extend(customers.clone());
+            }
+        }
+        Err(StoreError::Corrupt("customers point at each other in a circle".to_owned()))
+    }
+
+    /// One customer with all records of the person: the live one and its halves.
+    pub async fn person(&self, id: &CustomerId) -> Result<Known, StoreError> {
+        let mut known = Known::default();
+        let mut wanted = BTreeSet::from([id.clone()]);
+        let mut loaded = BTreeSet::new();
+        for _ in 0..ROUNDS {
+            known.customers.extend(self.customers(&wanted).await?);
+            loaded.extend(wanted);
+            wanted = known.missing(&loaded);
+            if wanted.is_empty() {
+                return Ok(known);
+            }
+        }
+        Err(StoreError::Corrupt("customers point at each other in a circle".to_owned()))
     }
 }
 

@@ -3,6 +3,8 @@
 pub mod body;
 pub mod capture;
 pub mod http;
+#[cfg(feature = "yaml")]
+pub mod policy;
 pub mod problem;
 pub mod queue;
 pub mod sources;

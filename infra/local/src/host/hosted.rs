@@ -37,14 +37,20 @@ impl Hosted {
     pub async fn invoke(&self, payload: Bytes) -> Result<Bytes, InvokeError> {
         let _running = Running::new(&self.running);
         let call = AssertUnwindSafe(self.function.invoke(payload)).catch_unwind();
-        let failed = |kind: &str, message: &str| InvokeError { kind: kind.to_owned(), message: message.to_owned() };
+        let failed =
+            |kind: &str, message: &str| InvokeError { kind: kind.to_owned(), message: message.to_owned() };
         let answer = match tokio::time::timeout(self.timeout, call).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(_)) => Err(failed("Runtime.Panic", "the function panicked")),
             Err(_) => Err(failed("Sandbox.Timedout", "the function took longer than its time limit")),
         };
         answer.inspect_err(|error| {
-            tracing::error!(function = self.name(), kind = error.kind, message = error.message, "call failed");
+            tracing::error!(
+                function = self.name(),
+                kind = error.kind,
+                message = error.message,
+                "call failed"
+            );
         })
     }
 }

@@ -20,7 +20,10 @@ pub fn pages(ses: Ses) -> LocalPages {
             let id = path.strip_prefix("mail/")?;
             let content = ses.read(id)?;
             let text = String::from_utf8_lossy(&content);
-            Some(page("Mail", &format!("<p><a href=\"/_local/mail\">All mails</a></p><pre>{}</pre>", escape(&text))))
+            Some(page(
+                "Mail",
+                &format!("<p><a href=\"/_local/mail\">All mails</a></p><pre>{}</pre>", escape(&text)),
+            ))
         }
     })
 }

@@ -77,7 +77,8 @@ pub fn event(head: &Parts, body: &[u8], arrival: &Arrival<'_>) -> Bytes {
         event["queryStringParameters"] = parameters.into();
     }
     if !arrival.path_parameters.is_empty() {
-        let parameters = arrival.path_parameters.iter().map(|(name, value)| (name.clone(), value.as_str().into()));
+        let parameters =
+            arrival.path_parameters.iter().map(|(name, value)| (name.clone(), value.as_str().into()));
         event["pathParameters"] = parameters.collect::<Map<_, _>>().into();
     }
     if !body.is_empty() {
@@ -234,9 +235,13 @@ mod tests {
     #[test]
     fn an_answer_without_a_status_is_the_body_and_a_malformed_one_is_an_internal_error() {
         assert_eq!(response(b"{\"a\":1}").body().as_ref(), b"{\"a\":1}");
-        for bad in [&b"not json"[..], b"{\"statusCode\":\"x\"}", b"{\"statusCode\":200,\"headers\":{\"a b\":\"1\"}}",
-            b"{\"statusCode\":200,\"body\":{}}", b"{\"statusCode\":200,\"body\":\"?\",\"isBase64Encoded\":true}"]
-        {
+        for bad in [
+            &b"not json"[..],
+            b"{\"statusCode\":\"x\"}",
+            b"{\"statusCode\":200,\"headers\":{\"a b\":\"1\"}}",
+            b"{\"statusCode\":200,\"body\":{}}",
+            b"{\"statusCode\":200,\"body\":\"?\",\"isBase64Encoded\":true}",
+        ] {
             let response = response(bad);
             assert_eq!(response.status().as_u16(), 500, "{}", String::from_utf8_lossy(bad));
             assert_eq!(response.body().as_ref(), br#"{"message":"Internal Server Error"}"#);

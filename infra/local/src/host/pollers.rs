@@ -2,12 +2,12 @@
 
 use super::hosted::Hosted;
 use bytes::Bytes;
-use futures::future::BoxFuture;
 use serde_json::{Map, Value, json};
+use sluice_services::sqs::{MessageAttribute, ReceivedMessage, Sqs, SqsError};
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 /// A queue that calls a function.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,97 +18,85 @@ pub struct EventSourceSpec {
     pub function: String,
     /// Most messages of one call.
     pub batch_size: usize,
-    /// Most calls at one time.
+    /// Most calls at one time, at least 1.
     pub max_concurrency: usize,
     /// How long to wait for a full batch.
     pub window: Duration,
 }
 
-/// One received message.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Received {
-    /// Its id.
-    pub id: String,
-    /// What it is deleted with.
-    pub receipt_handle: String,
-    /// Its body.
-    pub body: String,
-    /// MD5 of the body, hexadecimal.
-    pub md5_of_body: String,
-    /// System attributes: `ApproximateReceiveCount`, `SentTimestamp`, ...
-    pub attributes: Map<String, Value>,
-    /// Message attributes in the event's spelling (`stringValue`, `dataType`, ...).
-    pub message_attributes: Map<String, Value>,
-}
+/// How long a poller rests after the queues refused it, which only a broken disk or a deleted queue does.
+const REST: Duration = Duration::from_secs(1);
 
-/// One queue, as its poller sees it.
-pub trait QueueReader: Send + Sync + 'static {
-    /// The queue's ARN.
-    fn arn(&self) -> String;
-    /// Up to `max` messages that are visible now, at most 10 at a time.
-    fn receive(&self, max: usize) -> BoxFuture<'_, Vec<Received>>;
-    /// Deletes messages by receipt handle.
-    fn delete(&self, receipt_handles: Vec<String>) -> BoxFuture<'_, ()>;
-    /// Returns when there may be a message to receive.
-    fn wait(&self) -> BoxFuture<'_, ()>;
-}
-
-/// Polls until `stop` turns true and the calls that had begun are over.
-pub async fn run(
-    spec: EventSourceSpec,
-    queue: Arc<dyn QueueReader>,
-    function: Hosted,
-    mut stop: watch::Receiver<bool>,
-) {
-    let slots = Arc::new(Semaphore::new(spec.max_concurrency));
+/// Polls until `stop` turns true and the calls that had begun are over. Dropping it ends the calls too; their messages
+/// come again.
+pub async fn run(spec: EventSourceSpec, sqs: Sqs, function: Hosted, mut stop: watch::Receiver<bool>) {
+    let mut calls = JoinSet::new();
     loop {
-        let slot = tokio::select! {
-            _ = stop.wait_for(|stop| *stop) => break,
-            slot = slots.clone().acquire_owned() => slot,
-        };
-        let Ok(slot) = slot else { break };
+        while calls.try_join_next().is_some() {}
         let batch = tokio::select! {
-            _ = stop.wait_for(|stop| *stop) => break,
-            batch = collect(&spec, queue.as_ref()) => batch,
+            biased;
+            () = told(&mut stop) => break,
+            _ = calls.join_next(), if calls.len() >= spec.max_concurrency => continue,
+            batch = collect(&spec, &sqs), if calls.len() < spec.max_concurrency => batch,
         };
-        let (queue, function) = (queue.clone(), function.clone());
-        tokio::spawn(async move {
-            handle(batch, queue.as_ref(), &function).await;
-            drop(slot);
-        });
+        match batch {
+            Ok(batch) => {
+                let (spec, sqs, function) = (spec.clone(), sqs.clone(), function.clone());
+                calls.spawn(async move { handle(batch, &spec.queue, &sqs, &function).await });
+            }
+            Err(error) => {
+                tracing::error!(queue = spec.queue, %error, "a queue cannot be read");
+                tokio::time::sleep(REST).await;
+            }
+        }
     }
-    // All slots back means that no call is running.
-    let all = u32::try_from(spec.max_concurrency).unwrap_or(u32::MAX);
-    let _ = slots.acquire_many(all).await;
+    calls.join_all().await;
 }
 
-/// A batch of at least one message. It is received in one step wherever one step is enough, so that a poller that is
-/// stopped meanwhile holds nothing.
-async fn collect(spec: &EventSourceSpec, queue: &dyn QueueReader) -> Vec<Received> {
+async fn told(stop: &mut watch::Receiver<bool>) {
+    // An error means that the stack is gone, which is a stop too.
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+/// A batch of at least one message. Without a window it is received in the step that ends the future, so that a poller
+/// which is stopped meanwhile holds nothing.
+async fn collect(spec: &EventSourceSpec, sqs: &Sqs) -> Result<Vec<ReceivedMessage>, SqsError> {
+    // A receive gives at most ten; a larger batch is several of them.
+    let receive = |room: usize| sqs.receive(&spec.queue, room.min(10), None);
     let mut batch = loop {
-        let batch = queue.receive(spec.batch_size).await;
+        let batch = receive(spec.batch_size)?;
         if !batch.is_empty() {
             break batch;
         }
-        queue.wait().await;
+        sqs.wait(&spec.queue).await?;
     };
-    if !spec.window.is_zero() {
-        let fill = async {
-            while batch.len() < spec.batch_size {
-                let more = queue.receive(spec.batch_size - batch.len()).await;
-                if more.is_empty() {
-                    queue.wait().await;
-                }
-                batch.extend(more);
+    if spec.window.is_zero() {
+        while batch.len() < spec.batch_size {
+            let more = receive(spec.batch_size - batch.len())?;
+            if more.is_empty() {
+                break;
             }
-        };
-        let _ = tokio::time::timeout(spec.window, fill).await;
+            batch.extend(more);
+        }
+        return Ok(batch);
     }
-    batch
+    let fill = async {
+        while batch.len() < spec.batch_size {
+            let more = receive(spec.batch_size - batch.len())?;
+            if more.is_empty() {
+                sqs.wait(&spec.queue).await?;
+            }
+            batch.extend(more);
+        }
+        Ok::<(), SqsError>(())
+    };
+    // The window is over, or the batch is full.
+    tokio::time::timeout(spec.window, fill).await.unwrap_or(Ok(()))?;
+    Ok(batch)
 }
 
-async fn handle(batch: Vec<Received>, queue: &dyn QueueReader, function: &Hosted) {
-    let failed = match function.invoke(event(&batch, &queue.arn())).await {
+async fn handle(batch: Vec<ReceivedMessage>, queue: &str, sqs: &Sqs, function: &Hosted) {
+    let failed = match function.invoke(event(&batch, &Sqs::queue_arn(queue))).await {
         Ok(answer) => failures(&answer, &batch),
         Err(_) => None,
     };
@@ -118,40 +106,69 @@ async fn handle(batch: Vec<Received>, queue: &dyn QueueReader, function: &Hosted
         return;
     };
     if !failed.is_empty() {
-        tracing::warn!(function = function.name(), failed = failed.len(), records = batch.len(), "records failed");
+        tracing::warn!(
+            function = function.name(),
+            failed = failed.len(),
+            records = batch.len(),
+            "records failed"
+        );
     }
-    let done = batch.into_iter().filter(|message| !failed.contains(&message.id));
-    let handles: Vec<String> = done.map(|message| message.receipt_handle).collect();
-    if !handles.is_empty() {
-        queue.delete(handles).await;
+    let done = batch.iter().filter(|message| !failed.contains(&message.message_id));
+    let handles: Vec<&str> = done.map(|message| message.receipt_handle.as_str()).collect();
+    if handles.is_empty() {
+        return;
+    }
+    for chunk in handles.chunks(10) {
+        let deleted = sqs.delete_batch(queue, chunk);
+        if let Err(error) = deleted.and_then(|results| results.into_iter().collect::<Result<Vec<()>, _>>()) {
+            tracing::error!(queue, %error, "handled messages cannot be deleted and will come again");
+        }
     }
 }
 
 /// The event of one batch, as Lambda builds it.
-fn event(batch: &[Received], arn: &str) -> Bytes {
+fn event(batch: &[ReceivedMessage], arn: &str) -> Bytes {
     let region = arn.split(':').nth(3).unwrap_or_default();
     let records: Vec<Value> = batch
         .iter()
         .map(|message| {
-            json!({
-                "messageId": message.id,
+            let attributes =
+                message.message_attributes.iter().map(|(name, it)| (name.clone(), attribute(it)));
+            let mut record = json!({
+                "messageId": message.message_id,
                 "receiptHandle": message.receipt_handle,
                 "body": message.body,
                 "attributes": message.attributes,
-                "messageAttributes": message.message_attributes,
+                "messageAttributes": attributes.collect::<Map<_, _>>(),
                 "md5OfBody": message.md5_of_body,
                 "eventSource": "aws:sqs",
                 "eventSourceARN": arn,
                 "awsRegion": region,
-            })
+            });
+            if let Some(md5) = message.md5_of_message_attributes() {
+                record["md5OfMessageAttributes"] = md5.into();
+            }
+            record
         })
         .collect();
     Bytes::from(json!({ "Records": records }).to_string())
 }
 
+fn attribute(attribute: &MessageAttribute) -> Value {
+    let mut written =
+        json!({ "stringListValues": [], "binaryListValues": [], "dataType": attribute.data_type });
+    if let Some(text) = &attribute.string_value {
+        written["stringValue"] = text.as_str().into();
+    }
+    if let Some(bytes) = &attribute.binary_value {
+        written["binaryValue"] = bytes.as_str().into();
+    }
+    written
+}
+
 /// The ids that failed; `None` if the whole batch did. As the Lambda guide has it: nothing, `null` and an empty list are
 /// full success; what cannot be read, and an identifier that is missing, empty or not of this batch, is full failure.
-fn failures(answer: &[u8], batch: &[Received]) -> Option<BTreeSet<String>> {
+fn failures(answer: &[u8], batch: &[ReceivedMessage]) -> Option<BTreeSet<String>> {
     if answer.is_empty() {
         return Some(BTreeSet::new());
     }
@@ -165,7 +182,7 @@ fn failures(answer: &[u8], batch: &[Received]) -> Option<BTreeSet<String>> {
         Value::Array(items) => items,
         _ => return None,
     };
-    let known = |id: &str| batch.iter().any(|message| message.id == id);
+    let known = |id: &str| batch.iter().any(|message| message.message_id == id);
     items
         .iter()
         .map(|item| item.get("itemIdentifier")?.as_str().filter(|id| known(id)).map(str::to_owned))
@@ -175,15 +192,16 @@ fn failures(answer: &[u8], batch: &[Received]) -> Option<BTreeSet<String>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeMap;
 
-    fn message(id: &str) -> Received {
-        Received {
-            id: id.into(),
+    fn message(id: &str) -> ReceivedMessage {
+        ReceivedMessage {
+            message_id: id.into(),
             receipt_handle: format!("handle-{id}"),
             body: "{}".into(),
             md5_of_body: "99914b932bd37a50b983c5e7c90ae93b".into(),
-            attributes: Map::new(),
-            message_attributes: Map::new(),
+            attributes: BTreeMap::new(),
+            message_attributes: BTreeMap::new(),
         }
     }
 
@@ -209,12 +227,20 @@ mod tests {
 
     #[test]
     fn the_event_has_the_fields_of_lambdas() {
-        let event: Value = serde_json::from_slice(&event(&[message("a")], "arn:aws:sqs:us-east-1:1:q")).unwrap();
+        let event: Value =
+            serde_json::from_slice(&event(&[message("a")], "arn:aws:sqs:us-east-1:1:q")).unwrap();
         let record = event["Records"][0].as_object().unwrap();
         let names: Vec<&str> = record.keys().map(String::as_str).collect();
         let expected = [
-            "attributes", "awsRegion", "body", "eventSource", "eventSourceARN", "md5OfBody", "messageAttributes",
-            "messageId", "receiptHandle",
+            "attributes",
+            "awsRegion",
+            "body",
+            "eventSource",
+            "eventSourceARN",
+            "md5OfBody",
+            "messageAttributes",
+            "messageId",
+            "receiptHandle",
         ];
         assert_eq!(names, expected);
         assert_eq!(record["awsRegion"], "us-east-1");

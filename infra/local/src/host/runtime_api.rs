@@ -120,7 +120,8 @@ impl Function for BinaryFunction {
             let _open = Open::new(&self.shared.open);
             self.shared.grow();
             let (answer, answered) = oneshot::channel();
-            let id = format!("{}-{}", self.shared.spec.name, self.shared.count.fetch_add(1, Ordering::Relaxed));
+            let id =
+                format!("{}-{}", self.shared.spec.name, self.shared.count.fetch_add(1, Ordering::Relaxed));
             // The receiver lives as long as `shared`.
             let _ = self.shared.calls.send(Call { id, payload, answer });
             answered.await.unwrap_or_else(|_| Err(exited()))
@@ -144,7 +145,10 @@ impl Drop for Open<'_> {
 }
 
 fn exited() -> InvokeError {
-    InvokeError { kind: "Runtime.ExitError".to_owned(), message: "the process ended during the call".to_owned() }
+    InvokeError {
+        kind: "Runtime.ExitError".to_owned(),
+        message: "the process ended during the call".to_owned(),
+    }
 }
 
 impl Shared {
@@ -176,7 +180,10 @@ impl Shared {
         }
     }
 
-    async fn run_once(self: &Arc<Self>, ready: Option<oneshot::Sender<Result<(), String>>>) -> std::io::Result<()> {
+    async fn run_once(
+        self: &Arc<Self>,
+        ready: Option<oneshot::Sender<Result<(), String>>>,
+    ) -> std::io::Result<()> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
         let instance = Arc::new(Instance { ready: Mutex::new(ready), ..Instance::default() });
@@ -191,8 +198,8 @@ impl Shared {
             }
         };
         let (shared, of_route) = (self.clone(), instance.clone());
-        let app = Router::new()
-            .fallback(move |request: Request| answer(shared.clone(), of_route.clone(), request));
+        let app =
+            Router::new().fallback(move |request: Request| answer(shared.clone(), of_route.clone(), request));
         let serve = axum::serve(listener, app);
         let copied = tokio::spawn(copy);
         let ended = tokio::select! {

@@ -20,18 +20,21 @@ pub struct ScheduleSpec {
     pub input: Option<String>,
 }
 
-/// Calls `function` at every whole multiple of the interval, until the task is dropped. Times that pass while a call
-/// runs, or in one push of the clock, give one call: what it finds due makes up for them.
-pub async fn run(spec: ScheduleSpec, function: Hosted, clock: StackClock) {
+/// Calls `function` at every whole multiple of the interval after now, until the future is dropped. Times that pass while
+/// a call runs, or in one push of the clock, give one call: what it finds due makes up for them.
+pub fn run(spec: ScheduleSpec, function: Hosted, clock: StackClock) -> impl Future<Output = ()> + Send {
     let every = i64::try_from(spec.every.as_millis()).unwrap_or(i64::MAX).max(1);
+    // Reckoned here and not at the first poll: the clock may be moved before that.
     let mut due = next(clock.now(), every);
-    loop {
-        clock.sleep_until(due).await;
-        // The newest time that has come, so that a push of an hour is one call and not sixty.
-        let scheduled = Timestamp(clock.now().millis().div_euclid(every).saturating_mul(every)).max(due);
-        // The failure is in the log; the next time makes up for it.
-        let _ = function.invoke(payload(&spec, scheduled)).await;
-        due = next(clock.now().max(scheduled), every);
+    async move {
+        loop {
+            clock.sleep_until(due).await;
+            // The newest time that has come, so that a push of an hour is one call and not sixty.
+            let scheduled = Timestamp(clock.now().millis().div_euclid(every).saturating_mul(every)).max(due);
+            // The failure is in the log; the next time makes up for it.
+            let _ = function.invoke(payload(&spec, scheduled)).await;
+            due = next(scheduled, every);
+        }
     }
 }
 
@@ -67,7 +70,9 @@ mod tests {
             name: "EveryMinute".into(),
             function: "fire-timers".into(),
             every: Duration::from_secs(60),
-            input: Some(r#"{"at":"<aws.scheduler.scheduled-time>","try":<aws.scheduler.attempt-number>}"#.into()),
+            input: Some(
+                r#"{"at":"<aws.scheduler.scheduled-time>","try":<aws.scheduler.attempt-number>}"#.into(),
+            ),
         };
         let at = Timestamp::parse("2026-01-05T09:30:00Z").unwrap();
         assert_eq!(payload(&spec, at), r#"{"at":"2026-01-05T09:30:00Z","try":1}"#);

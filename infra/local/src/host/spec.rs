@@ -8,6 +8,7 @@ use crate::template::{KeyAttribute, Queue, Table, Template};
 use serde_json::{Value, json};
 use sluice_host::function::StartError;
 use sluice_services::secrets::{self, Generate};
+use sluice_services::sqs::{QueueSpec, Sqs};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -46,15 +47,6 @@ pub struct TableSpec {
     pub create: Value,
     /// The attribute that holds an item's end of life, in seconds since the epoch.
     pub ttl: Option<String>,
-}
-
-/// A queue.
-#[derive(Clone, Debug)]
-pub struct QueueSpec {
-    /// Its name.
-    pub name: String,
-    /// Its attributes in SQS's names, `RedrivePolicy` included.
-    pub attributes: BTreeMap<String, String>,
 }
 
 /// A function.
@@ -118,13 +110,14 @@ impl StackSpec {
                 queue: named(&source.queue),
                 function: function.name.clone(),
                 batch_size: usize::try_from(source.batch_size).unwrap_or(usize::MAX),
-                max_concurrency: usize::try_from(source.max_concurrency.unwrap_or(DEFAULT_CONCURRENCY)).unwrap_or(1),
+                max_concurrency: usize::try_from(source.max_concurrency.unwrap_or(DEFAULT_CONCURRENCY))
+                    .unwrap_or(1),
                 window: Duration::from_secs(u64::from(source.window_seconds)),
             })
         });
         Ok(Self {
             tables: template.tables.iter().map(table).collect(),
-            queues: queues(template, addresses),
+            queues: queues(template),
             event_sources: sources.collect(),
             secrets: template
                 .secrets
@@ -155,9 +148,11 @@ fn reference(template: &Template, addresses: &Addresses, id: &str, attribute: &s
     let name = named(id);
     let text = match (template.resources.get(id).map(String::as_str), attribute) {
         (Some("AWS::DynamoDB::Table"), "Ref") => name,
-        (Some("AWS::DynamoDB::Table"), "Arn") => format!("arn:aws:dynamodb:us-east-1:000000000000:table/{name}"),
+        (Some("AWS::DynamoDB::Table"), "Arn") => {
+            format!("arn:aws:dynamodb:us-east-1:000000000000:table/{name}")
+        }
         (Some("AWS::SQS::Queue"), "Ref" | "QueueUrl") => addresses.queue_url(&name),
-        (Some("AWS::SQS::Queue"), "Arn") => addresses.queue_arn(&name),
+        (Some("AWS::SQS::Queue"), "Arn") => Sqs::queue_arn(&name),
         (Some("AWS::SQS::Queue"), "QueueName") => name,
         (Some("AWS::SecretsManager::Secret"), "Ref") => secrets::arn(&name),
         (Some("AWS::ApiGatewayV2::Api"), "ApiEndpoint") => addresses.url.clone(),
@@ -207,25 +202,68 @@ fn table(table: &Table) -> TableSpec {
 }
 
 /// The queues, those that take dead letters first: a redrive policy may only name a queue that exists.
-fn queues(template: &Template, addresses: &Addresses) -> Vec<QueueSpec> {
+fn queues(template: &Template) -> Vec<QueueSpec> {
     let mut ordered: Vec<&Queue> = template.queues.iter().collect();
     ordered.sort_by_key(|queue| queue.redrive.is_some());
     ordered
         .into_iter()
         .map(|queue| {
-            let mut attributes = BTreeMap::from([
-                ("VisibilityTimeout".to_owned(), queue.visibility_seconds.to_string()),
-                ("MessageRetentionPeriod".to_owned(), queue.retention_seconds.to_string()),
-                ("DelaySeconds".to_owned(), queue.delay_seconds.to_string()),
-            ]);
-            if let Some(redrive) = &queue.redrive {
-                let policy = json!({
-                    "deadLetterTargetArn": addresses.queue_arn(&named(&redrive.dead_letters)),
-                    "maxReceiveCount": redrive.max_receives,
-                });
-                attributes.insert("RedrivePolicy".to_owned(), policy.to_string());
+            let spec = QueueSpec::new(named(&queue.id))
+                .with("VisibilityTimeout", queue.visibility_seconds.to_string())
+                .with("MessageRetentionPeriod", queue.retention_seconds.to_string())
+                .with("DelaySeconds", queue.delay_seconds.to_string());
+            match &queue.redrive {
+                Some(redrive) => spec.with_redrive(&named(&redrive.dead_letters), redrive.max_receives),
+                None => spec,
             }
-            QueueSpec { name: named(&queue.id), attributes }
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn addresses() -> Addresses {
+        let at = |port: u16| format!("http://127.0.0.1:{port}");
+        Addresses { url: at(1), dynamodb: at(2), sqs: at(3), ses: at(4), secrets_manager: at(5) }
+    }
+
+    #[test]
+    fn the_template_of_the_project_becomes_a_stack() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../template.yaml");
+        let mut template = Template::parse(&std::fs::read_to_string(path).unwrap(), path).unwrap();
+        template.set("MailFrom", "sales@example.com").unwrap();
+        let spec = StackSpec::from_template(&template, &addresses()).unwrap();
+        let function = |name: &str| spec.functions.iter().find(|function| function.name == name).unwrap();
+        let capture = function("capture-lead");
+        assert_eq!(capture.vars["SLUICE_TABLE"], "sluice-Table");
+        assert_eq!(capture.vars["SLUICE_LEAD_QUEUE_URL"], "http://127.0.0.1:3/000000000000/sluice-LeadQueue");
+        assert_eq!(function("send-message").vars["SLUICE_PUBLIC_URL"], "http://127.0.0.1:1");
+        let secret = &function("route-lead").vars["SLUICE_HASH_KEY_SECRET"];
+        assert!(spec.secrets.keys().any(|name| secrets::arn(name) == *secret), "{secret}");
+        let source = spec.event_sources.iter().find(|source| source.function == "route-lead").unwrap();
+        assert_eq!((source.queue.as_str(), source.batch_size), ("sluice-LeadQueue", 10));
+        assert!(
+            spec.routes
+                .iter()
+                .any(|route| route.key() == "POST /f/{form}" && route.function == "capture-lead")
+        );
+        assert_eq!(spec.schedules[0].every, Duration::from_secs(60));
+    }
+
+    #[test]
+    fn its_table_and_queues_can_be_made_and_dead_letters_come_first() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../template.yaml");
+        let mut template = Template::parse(&std::fs::read_to_string(path).unwrap(), path).unwrap();
+        template.set("MailFrom", "sales@example.com").unwrap();
+        let spec = StackSpec::from_template(&template, &addresses()).unwrap();
+        let store = sluice_services::dynamodb::DynamoDb::memory().unwrap();
+        store.run("CreateTable", spec.tables[0].create.to_string().as_bytes()).unwrap();
+        let sqs = Sqs::open(None, std::sync::Arc::new(|| 0), "http://127.0.0.1:3".into()).unwrap();
+        for queue in &spec.queues {
+            sqs.create_queue(queue).unwrap();
+        }
+        assert_eq!(sqs.depth("sluice-LeadQueue").unwrap().visible, 0);
+    }
 }

@@ -30,7 +30,9 @@ pub(super) async fn perform(sqs: &Sqs, action: &str, body: &[u8]) -> Result<Valu
         "StartMessageMoveTask" => start_message_move_task(sqs, parse(body)?),
         "ListMessageMoveTasks" => list_message_move_tasks(sqs, parse(body)?),
         "CancelMessageMoveTask" => cancel_message_move_task(sqs, parse(body)?),
-        _ => Err(SqsError::refused(Code::UnknownOperation, format!("The action {action} is not known here."))),
+        _ => {
+            Err(SqsError::refused(Code::UnknownOperation, format!("The action {action} is not known here.")))
+        }
     }
 }
 
@@ -68,8 +70,12 @@ fn get_queue_url(sqs: &Sqs, request: QueueRequest) -> Result<Value, SqsError> {
 fn list_queues(sqs: &Sqs, request: QueueRequest) -> Result<Value, SqsError> {
     let prefix = request.queue_name_prefix.unwrap_or_default();
     let most = ranged("MaxResults", request.max_results, 1..=1000)?;
-    let mut names: Vec<String> =
-        sqs.store().queues().map(|queue| queue.name.clone()).filter(|name| name.starts_with(&prefix)).collect();
+    let mut names: Vec<String> = sqs
+        .store()
+        .queues()
+        .map(|queue| queue.name.clone())
+        .filter(|name| name.starts_with(&prefix))
+        .collect();
     names.sort_unstable();
     // The token is the last name of the page before.
     if let Some(token) = request.next_token {
@@ -264,8 +270,10 @@ async fn receive_message(sqs: &Sqs, request: ReceiveRequest) -> Result<Value, Sq
     if messages.is_empty() {
         return Ok(json!({}));
     }
-    let messages: Vec<Value> =
-        messages.into_iter().map(|message| asked_for(message, &system, &request.message_attribute_names)).collect();
+    let messages: Vec<Value> = messages
+        .into_iter()
+        .map(|message| asked_for(message, &system, &request.message_attribute_names))
+        .collect();
     Ok(json!({ "Messages": messages }))
 }
 
@@ -274,7 +282,9 @@ fn asked_for(mut message: ReceivedMessage, system: &BTreeSet<String>, own: &[Str
     message.attributes.retain(|name, _| system.contains("All") || system.contains(name));
     message.message_attributes.retain(|name, _| {
         own.iter().any(|pattern| match pattern.strip_suffix(".*") {
-            Some(prefix) => prefix.is_empty() || name.strip_prefix(prefix).is_some_and(|rest| rest.starts_with('.')),
+            Some(prefix) => {
+                prefix.is_empty() || name.strip_prefix(prefix).is_some_and(|rest| rest.starts_with('.'))
+            }
             None => pattern == "All" || pattern == name,
         })
     });
@@ -457,7 +467,9 @@ fn checked_ids<T>(entries: &[T], id: impl Fn(&T) -> Option<&str>) -> Result<Vec<
 
 /// The answer to a batch: what succeeded, and what did not with its reason.
 fn split<T>(
-    ids: Vec<String>, results: Vec<Result<T, SqsError>>, show: impl Fn(T) -> Map<String, Value>,
+    ids: Vec<String>,
+    results: Vec<Result<T, SqsError>>,
+    show: impl Fn(T) -> Map<String, Value>,
 ) -> Value {
     let (mut successful, mut failed) = (Vec::new(), Vec::new());
     for (id, result) in ids.into_iter().zip(results) {

@@ -117,7 +117,8 @@ pub(super) fn check_name(name: &str) -> Result<(), SqsError> {
 pub(super) fn settings(name: &str, given: &Given) -> Result<Settings, SqsError> {
     let fifo = given.get("FifoQueue").is_some_and(|v| v == "true");
     if fifo != name.ends_with(".fifo") {
-        let rule = "The name of a FIFO queue must end in .fifo and only its name, and FifoQueue must be true for it";
+        let rule =
+            "The name of a FIFO queue must end in .fifo and only its name, and FifoQueue must be true for it";
         return Err(SqsError::refused(Code::InvalidParameterValue, rule));
     }
     for (name, value) in given {
@@ -147,7 +148,8 @@ pub(super) fn settings(name: &str, given: &Given) -> Result<Settings, SqsError> 
 /// Every attribute that has a value, given or by default; the computed ones are not here.
 pub(super) fn with_defaults(given: &Given, settings: &Settings) -> Given {
     let numbers = NUMBERS.iter().filter(|(name, ..)| *name != "KmsDataKeyReusePeriodSeconds");
-    let mut all: Given = numbers.map(|(name, .., default)| ((*name).to_owned(), default.to_string())).collect();
+    let mut all: Given =
+        numbers.map(|(name, .., default)| ((*name).to_owned(), default.to_string())).collect();
     all.insert("SqsManagedSseEnabled".to_owned(), "true".to_owned());
     if settings.fifo {
         for (name, value) in [
@@ -212,7 +214,8 @@ fn redrive(text: &str) -> Result<Redrive, SqsError> {
     let policy: Value =
         serde_json::from_str(text).map_err(|_| refuse("Redrive policy is not a valid JSON map"))?;
     let target = policy.get("deadLetterTargetArn").and_then(Value::as_str);
-    let target = target.ok_or_else(|| refuse("Redrive policy does not contain mandatory attribute: deadLetterTargetArn"))?;
+    let target = target
+        .ok_or_else(|| refuse("Redrive policy does not contain mandatory attribute: deadLetterTargetArn"))?;
     let target = name_of_arn(target).ok_or_else(|| refuse("Invalid value for deadLetterTargetArn"))?;
     let receives = match policy.get("maxReceiveCount") {
         None => return Err(refuse("Redrive policy does not contain mandatory attribute: maxReceiveCount")),
@@ -251,19 +254,30 @@ mod tests {
         assert!(read("q.fifo", &[("FifoQueue", "true")]).is_ok_and(|s| s.fifo));
         assert_eq!(read("q.fifo", &[]), Err(Some(Code::InvalidParameterValue)));
         assert_eq!(read("q", &[("FifoQueue", "true")]), Err(Some(Code::InvalidParameterValue)));
-        assert_eq!(read("q", &[("ContentBasedDeduplication", "true")]), Err(Some(Code::InvalidAttributeName)));
+        assert_eq!(
+            read("q", &[("ContentBasedDeduplication", "true")]),
+            Err(Some(Code::InvalidAttributeName))
+        );
     }
 
     #[test]
     fn a_redrive_policy_names_a_queue_and_one_to_a_thousand_receives() {
-        let policy = |arn: &str, count: &str| format!(r#"{{"deadLetterTargetArn":"{arn}","maxReceiveCount":{count}}}"#);
+        let policy = |arn: &str, count: &str| {
+            format!(r#"{{"deadLetterTargetArn":"{arn}","maxReceiveCount":{count}}}"#)
+        };
         let arn = "arn:aws:sqs:us-east-1:000000000000:dead";
         for count in ["3", "\"3\""] {
             let settings = read("q", &[("RedrivePolicy", &policy(arn, count))]).unwrap();
             assert_eq!(settings.redrive, Some(Redrive { target: "dead".to_owned(), max_receives: 3 }));
         }
-        for bad in [policy(arn, "0"), policy(arn, "1001"), policy("dead", "3"), "{}".to_owned(), "x".to_owned()] {
-            assert_eq!(read("q", &[("RedrivePolicy", &bad)]), Err(Some(Code::InvalidParameterValue)), "{bad}");
+        for bad in
+            [policy(arn, "0"), policy(arn, "1001"), policy("dead", "3"), "{}".to_owned(), "x".to_owned()]
+        {
+            assert_eq!(
+                read("q", &[("RedrivePolicy", &bad)]),
+                Err(Some(Code::InvalidParameterValue)),
+                "{bad}"
+            );
         }
     }
 }

@@ -64,11 +64,15 @@ impl Code {
             }
             Self::InvalidAddress => ("com.amazonaws.sqs#InvalidAddress", "InvalidAddress"),
             Self::InvalidAttributeName => ("com.amazonaws.sqs#InvalidAttributeName", "InvalidAttributeName"),
-            Self::InvalidAttributeValue => ("com.amazonaws.sqs#InvalidAttributeValue", "InvalidAttributeValue"),
+            Self::InvalidAttributeValue => {
+                ("com.amazonaws.sqs#InvalidAttributeValue", "InvalidAttributeValue")
+            }
             Self::InvalidBatchEntryId => {
                 ("com.amazonaws.sqs#InvalidBatchEntryId", "AWS.SimpleQueueService.InvalidBatchEntryId")
             }
-            Self::InvalidMessageContents => ("com.amazonaws.sqs#InvalidMessageContents", "InvalidMessageContents"),
+            Self::InvalidMessageContents => {
+                ("com.amazonaws.sqs#InvalidMessageContents", "InvalidMessageContents")
+            }
             Self::MessageNotInflight => {
                 ("com.amazonaws.sqs#MessageNotInflight", "AWS.SimpleQueueService.MessageNotInflight")
             }
@@ -82,7 +86,9 @@ impl Code {
                 ("com.amazonaws.sqs#QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue")
             }
             Self::QueueNameExists => ("com.amazonaws.sqs#QueueNameExists", "QueueAlreadyExists"),
-            Self::ReceiptHandleIsInvalid => ("com.amazonaws.sqs#ReceiptHandleIsInvalid", "ReceiptHandleIsInvalid"),
+            Self::ReceiptHandleIsInvalid => {
+                ("com.amazonaws.sqs#ReceiptHandleIsInvalid", "ReceiptHandleIsInvalid")
+            }
             Self::ResourceNotFound => {
                 ("com.amazonaws.sqs#ResourceNotFoundException", "ResourceNotFoundException")
             }
@@ -134,7 +140,11 @@ impl SqsError {
     }
 
     /// A parameter has a value it cannot have.
-    pub(super) fn parameter(name: &str, value: impl std::fmt::Display, reason: impl std::fmt::Display) -> Self {
+    pub(super) fn parameter(
+        name: &str,
+        value: impl std::fmt::Display,
+        reason: impl std::fmt::Display,
+    ) -> Self {
         Self::refused(
             Code::InvalidParameterValue,
             format!("Value {value} for parameter {name} is invalid. Reason: {reason}."),

@@ -50,7 +50,10 @@ pub(super) fn ticket(message: &OutgoingMessage, settings: &Settings) -> Result<T
 
 /// The message this one repeats, if its deduplication id was used in the last five minutes.
 pub(super) fn repeated(
-    db: &Connection, queue: &Queue, ticket: &Ticket, now: i64,
+    db: &Connection,
+    queue: &Queue,
+    ticket: &Ticket,
+    now: i64,
 ) -> Result<Option<([u8; 16], i64)>, SqsError> {
     let seen = "SELECT message_id, sequence FROM sent_once
                 WHERE queue = ?1 AND scope = ?2 AND deduplication_id = ?3 AND until > ?4";
@@ -60,7 +63,12 @@ pub(super) fn repeated(
 
 /// Remembers a deduplication id, and forgets those that are over.
 pub(super) fn remember(
-    db: &Connection, queue: &Queue, ticket: &Ticket, message: [u8; 16], sequence: i64, now: i64,
+    db: &Connection,
+    queue: &Queue,
+    ticket: &Ticket,
+    message: [u8; 16],
+    sequence: i64,
+    now: i64,
 ) -> Result<(), SqsError> {
     db.prepare_cached("DELETE FROM sent_once WHERE until <= ?1")?.execute([now])?;
     db.prepare_cached(

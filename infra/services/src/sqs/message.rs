@@ -76,12 +76,18 @@ impl OutgoingMessage {
             let limit = settings.max_bytes;
             return Err(SqsError::refused(
                 Code::InvalidParameterValue,
-                format!("One or more parameters are invalid. Reason: Message must be shorter than {limit} bytes."),
+                format!(
+                    "One or more parameters are invalid. Reason: Message must be shorter than {limit} bytes."
+                ),
             ));
         }
         if let Some(delay) = self.delay_seconds {
             if !(0..=MAX_DELAY).contains(&delay) {
-                return Err(SqsError::parameter("DelaySeconds", delay, "DelaySeconds must be >= 0 and <= 900"));
+                return Err(SqsError::parameter(
+                    "DelaySeconds",
+                    delay,
+                    "DelaySeconds must be >= 0 and <= 900",
+                ));
             }
             if settings.fifo && delay != 0 {
                 return Err(SqsError::parameter("DelaySeconds", delay, OTHER_QUEUE_TYPE));
@@ -96,7 +102,9 @@ impl OutgoingMessage {
             if let Some(id) = id
                 && !identifier(id)
             {
-                let rule = format!("{name} can only include alphanumeric and punctuation characters. 1 to 128 in length");
+                let rule = format!(
+                    "{name} can only include alphanumeric and punctuation characters. 1 to 128 in length"
+                );
                 return Err(SqsError::parameter(name, id, rule));
             }
         }
@@ -106,8 +114,11 @@ impl OutgoingMessage {
     /// The digest of the system attributes, which is of the trace header alone.
     pub(super) fn md5_of_system_attributes(&self) -> Option<String> {
         let header = self.trace_header.clone()?;
-        let attribute =
-            MessageAttribute { data_type: "String".to_owned(), string_value: Some(header), binary_value: None };
+        let attribute = MessageAttribute {
+            data_type: "String".to_owned(),
+            string_value: Some(header),
+            binary_value: None,
+        };
         md5::of_attributes(&BTreeMap::from([("AWSTraceHeader".to_owned(), attribute)]))
     }
 }
@@ -166,7 +177,10 @@ fn identifier(text: &str) -> bool {
 fn check_attributes(attributes: &BTreeMap<String, MessageAttribute>) -> Result<(), SqsError> {
     let invalid = |message: String| Err(SqsError::refused(Code::InvalidParameterValue, message));
     if attributes.len() > 10 {
-        return invalid(format!("Number of message attributes [{}] exceeds the allowed maximum [10].", attributes.len()));
+        return invalid(format!(
+            "Number of message attributes [{}] exceeds the allowed maximum [10].",
+            attributes.len()
+        ));
     }
     for (name, attribute) in attributes {
         let lower = name.to_ascii_lowercase();
@@ -193,7 +207,9 @@ fn check_attributes(attributes: &BTreeMap<String, MessageAttribute>) -> Result<(
             }
         };
         if !valued || attribute.data_type.len() > 256 {
-            return invalid(format!("The message attribute '{name}' must contain a non-empty value of its type."));
+            return invalid(format!(
+                "The message attribute '{name}' must contain a non-empty value of its type."
+            ));
         }
         if (kind == "Binary" && attribute.string_value.is_some())
             || (kind != "Binary" && attribute.binary_value.is_some())
@@ -217,8 +233,11 @@ mod tests {
         let settings = Settings::default();
         let mut message = OutgoingMessage::new("x".repeat(MAX_BYTES));
         assert_eq!(refusal(&message, &settings), None);
-        let text =
-            MessageAttribute { data_type: "String".to_owned(), string_value: Some("v".to_owned()), binary_value: None };
+        let text = MessageAttribute {
+            data_type: "String".to_owned(),
+            string_value: Some("v".to_owned()),
+            binary_value: None,
+        };
         message.attributes.insert("n".to_owned(), text);
         assert_eq!(message.size(), MAX_BYTES + 1 + 6 + 1);
         assert_eq!(refusal(&message, &settings), Some(Code::InvalidParameterValue));
@@ -226,7 +245,9 @@ mod tests {
 
     #[test]
     fn characters_outside_xml_are_refused() {
-        for (body, taken) in [("\t\n\r ~é\u{FFFD}\u{1F600}", true), ("a\0", false), ("\u{1b}", false), ("\u{FFFE}", false)] {
+        for (body, taken) in
+            [("\t\n\r ~é\u{FFFD}\u{1F600}", true), ("a\0", false), ("\u{1b}", false), ("\u{FFFE}", false)]
+        {
             let code = refusal(&OutgoingMessage::new(body), &Settings::default());
             assert_eq!(code, (!taken).then_some(Code::InvalidMessageContents), "{body:?}");
         }

@@ -60,8 +60,8 @@ impl QueueSpec {
 
 /// The queues of one machine. Cheap to clone; all clones are the same queues.
 ///
-/// SQLite is called on the caller's thread: an operation takes some tens of microseconds, which is less than handing it
-/// to another thread and back.
+/// SQLite is called on the caller's thread: an operation takes some tens of microseconds. Handing each to the blocking pool
+/// halved the measured rate (3,500 against 6,200 send-receive-delete cycles a second in an unoptimised build).
 #[derive(Clone)]
 pub struct Sqs {
     shared: Arc<Shared>,
@@ -107,14 +107,19 @@ impl Sqs {
 
     /// Receives at most `max` messages that are there now, hidden for `visibility` seconds or as the queue says.
     pub fn receive(
-        &self, queue: &str, max: usize, visibility: Option<i64>,
+        &self,
+        queue: &str,
+        max: usize,
+        visibility: Option<i64>,
     ) -> Result<Vec<ReceivedMessage>, SqsError> {
         self.store().receive(queue, max, visibility, self.now())
     }
 
     /// Deletes by receipt handle; one result for each, in order.
     pub fn delete_batch(
-        &self, queue: &str, handles: &[impl AsRef<str>],
+        &self,
+        queue: &str,
+        handles: &[impl AsRef<str>],
     ) -> Result<Vec<Result<(), SqsError>>, SqsError> {
         self.store().delete(queue, handles, self.now())
     }

@@ -36,7 +36,11 @@ const COLUMNS: &str =
 impl Store {
     /// StartMessageMoveTask. Without a rate everything has moved when this returns; with one, the first second's share.
     pub(super) fn start_move(
-        &mut self, source: &str, destination: Option<&str>, rate: Option<i64>, now: i64,
+        &mut self,
+        source: &str,
+        destination: Option<&str>,
+        rate: Option<i64>,
+        now: i64,
     ) -> Result<String, SqsError> {
         let from = self.queue_of_arn(source)?;
         if !self.queues().any(|q| q.settings.redrive.as_ref().is_some_and(|r| r.target == from.name)) {
@@ -50,7 +54,11 @@ impl Store {
             return Err(SqsError::parameter("DestinationArn", arn, reason));
         }
         if let Some(rate) = rate.filter(|rate| !(1..=500).contains(rate)) {
-            return Err(SqsError::parameter("MaxNumberOfMessagesPerSecond", rate, "Must be between 1 and 500"));
+            return Err(SqsError::parameter(
+                "MaxNumberOfMessagesPerSecond",
+                rate,
+                "Must be between 1 and 500",
+            ));
         }
         self.continue_moves(now)?;
         let running = "SELECT EXISTS (SELECT 1 FROM moves WHERE source = ?1 AND status = 'RUNNING')";
@@ -88,7 +96,9 @@ impl Store {
                 self.db.execute("UPDATE moves SET status = 'CANCELLED' WHERE id = ?1", [task.id])?;
                 Ok(task.moved)
             }
-            Some(_) => Err(SqsError::refused(Code::UnsupportedOperation, "Only active tasks can be cancelled.")),
+            Some(_) => {
+                Err(SqsError::refused(Code::UnsupportedOperation, "Only active tasks can be cancelled."))
+            }
             None => Err(SqsError::refused(Code::ResourceNotFound, "Task does not exist.")),
         }
     }
@@ -122,7 +132,8 @@ impl Store {
                 "SELECT id, dead_from FROM messages
                  WHERE queue = ?1 AND visible_at <= ?2 AND retained_from > ?3 ORDER BY {order} LIMIT ?4"
             ))?;
-            let found = select.query_map([from.id, now, from.cutoff(now), share], |r| Ok((r.get(0)?, r.get(1)?)))?;
+            let found =
+                select.query_map([from.id, now, from.cutoff(now), share], |r| Ok((r.get(0)?, r.get(1)?)))?;
             found.collect::<Result<_, _>>()?
         };
         let asked = task.destination.as_deref().and_then(attributes::name_of_arn);
@@ -170,7 +181,10 @@ impl Store {
         let name = attributes::name_of_arn(arn)
             .ok_or_else(|| SqsError::refused(Code::InvalidParameterValue, "You must use this format to specify the SourceArn: arn:<partition>:<service>:<region>:<account-id>:<resource-id>"))?;
         self.queue(name).map_err(|_| {
-            SqsError::refused(Code::ResourceNotFound, "The resource that you specified for the SourceArn parameter doesn't exist.")
+            SqsError::refused(
+                Code::ResourceNotFound,
+                "The resource that you specified for the SourceArn parameter doesn't exist.",
+            )
         })
     }
 }

@@ -12,7 +12,8 @@ const TARGET: &str = "AmazonSQS.";
 
 /// Answers one request.
 pub(super) async fn answer(sqs: Sqs, request: Request<Bytes>) -> Response<Bytes> {
-    let target = request.headers().get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let target =
+        request.headers().get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default();
     let result = match target.strip_prefix(TARGET) {
         Some(action) => actions::perform(&sqs, action, request.body()).await,
         None => Err(SqsError::refused(

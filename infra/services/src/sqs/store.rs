@@ -7,6 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::Notify;
 
 /// Columns that receives look at come before the body, so that reading them never loads the pages of a long one.
@@ -111,20 +112,24 @@ impl Store {
         // checkpoints. What was written is the operating system's, so a killed process loses nothing; a power cut can
         // lose the last commits but never damages the file. FULL would cost an fsync for each message.
         // EXCLUSIVE: the queues are also in memory, so a second process must not change them.
+        // Waiting for another process to end would only delay saying so.
+        db.busy_timeout(Duration::ZERO)?;
         db.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
         db.pragma_update(None, "journal_mode", "WAL")?;
         db.pragma_update(None, "synchronous", "NORMAL")?;
         db.set_prepared_statement_cache_capacity(64);
         db.execute_batch(SCHEMA)?;
-        let key = match db.query_row("SELECT key FROM secret", [], |row| row.get::<_, Vec<u8>>(0)).optional()? {
-            Some(key) => key,
-            None => {
-                let key = receipt::random::<32>()?.to_vec();
-                db.execute("INSERT INTO secret (key) VALUES (?1)", [&key])?;
-                key
-            }
-        };
-        let moving = db.query_row("SELECT EXISTS (SELECT 1 FROM moves WHERE status = 'RUNNING')", [], |r| r.get(0))?;
+        let key =
+            match db.query_row("SELECT key FROM secret", [], |row| row.get::<_, Vec<u8>>(0)).optional()? {
+                Some(key) => key,
+                None => {
+                    let key = receipt::random::<32>()?.to_vec();
+                    db.execute("INSERT INTO secret (key) VALUES (?1)", [&key])?;
+                    key
+                }
+            };
+        let moving =
+            db.query_row("SELECT EXISTS (SELECT 1 FROM moves WHERE status = 'RUNNING')", [], |r| r.get(0))?;
         let mut store =
             Self { db, key: Key::new(&key), moving, queues: HashMap::new(), swept: HashMap::new() };
         store.load()?;
@@ -132,13 +137,15 @@ impl Store {
     }
 
     fn load(&mut self) -> Result<(), SqsError> {
-        let mut select = self.db.prepare("SELECT id, name, attributes, created_at, modified_at FROM queues")?;
+        let mut select =
+            self.db.prepare("SELECT id, name, attributes, created_at, modified_at FROM queues")?;
         let rows = select.query_map([], |row| {
             Ok((row.get(0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?, row.get(3)?, row.get(4)?))
         })?;
         for row in rows {
             let (id, name, attributes, created_at, modified_at) = row?;
-            let given = serde_json::from_str(&attributes).map_err(|_| SqsError::Corrupt("queue attributes"))?;
+            let given =
+                serde_json::from_str(&attributes).map_err(|_| SqsError::Corrupt("queue attributes"))?;
             let settings = attributes::settings(&name, &given)?;
             let queue = Queue { id, name, settings, given, created_at, modified_at, changed: Arc::default() };
             self.queues.insert(queue.name.clone(), Arc::new(queue));
@@ -172,7 +179,9 @@ impl Store {
                 None => Ok(()),
                 Some((attribute, _)) => Err(SqsError::refused(
                     Code::QueueNameExists,
-                    format!("A queue already exists with the same name and a different value for attribute {attribute}"),
+                    format!(
+                        "A queue already exists with the same name and a different value for attribute {attribute}"
+                    ),
                 )),
             };
         }
@@ -248,7 +257,7 @@ impl Store {
                             coalesce(sum(visible_at > ?2 AND receive_count > 0), 0),
                             coalesce(sum(visible_at > ?2 AND receive_count = 0), 0)
                      FROM messages WHERE queue = ?1 AND retained_from > ?3";
-        let unsigned = |row: &Row<'_>, at| Ok(row.get::<_, i64>(at)?.max(0) as u64);
+        let unsigned = |row: &Row<'_>, at| row.get::<_, i64>(at).map(|count| count.max(0) as u64);
         Ok(self.db.prepare_cached(count)?.query_row([queue.id, now, queue.cutoff(now)], |row| {
             Ok(Depth { visible: unsigned(row, 0)?, in_flight: unsigned(row, 1)?, delayed: unsigned(row, 2)? })
         })?)
@@ -256,8 +265,10 @@ impl Store {
 
     /// Makes every received and undeleted message visible. The receive counts stay.
     pub(super) fn release(&mut self, now: i64) -> Result<(), SqsError> {
-        self.db
-            .execute("UPDATE messages SET visible_at = ?1 WHERE receive_count > 0 AND visible_at > ?1", [now])?;
+        self.db.execute(
+            "UPDATE messages SET visible_at = ?1 WHERE receive_count > 0 AND visible_at > ?1",
+            [now],
+        )?;
         self.wake_all();
         Ok(())
     }

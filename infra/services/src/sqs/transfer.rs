@@ -14,13 +14,17 @@ const RECEIVABLE: &str = "
     FROM messages AS m WHERE m.queue = ?1 AND m.visible_at <= ?2 AND m.retained_from > ?3
     ORDER BY m.visible_at, m.id LIMIT ?4";
 
-const COLUMNS: &str = "SELECT m.id, m.message_id, m.receive_count, m.sent_at, m.first_received_at, m.sequence, m.group_id,
+const COLUMNS: &str =
+    "SELECT m.id, m.message_id, m.receive_count, m.sent_at, m.first_received_at, m.sequence, m.group_id,
     m.deduplication_id, m.dead_from, m.trace_header, m.attributes, m.body";
 
 impl Store {
     /// Sends messages in one transaction, in order. A message the queue does not take leaves the others alone.
     pub(super) fn send(
-        &mut self, name: &str, messages: &[OutgoingMessage], now: i64,
+        &mut self,
+        name: &str,
+        messages: &[OutgoingMessage],
+        now: i64,
     ) -> Result<Vec<Result<Sent, SqsError>>, SqsError> {
         let queue = self.queue(name)?;
         self.sweep(&queue, now)?;
@@ -40,7 +44,11 @@ impl Store {
     /// Receives at most `max` messages and hides them for `visibility` seconds, or the queue's own. A message that was
     /// received as often as the redrive policy allows goes to the dead-letter queue instead.
     pub(super) fn receive(
-        &mut self, name: &str, max: usize, visibility: Option<i64>, now: i64,
+        &mut self,
+        name: &str,
+        max: usize,
+        visibility: Option<i64>,
+        now: i64,
     ) -> Result<Vec<ReceivedMessage>, SqsError> {
         self.continue_moves(now)?;
         let queue = self.queue(name)?;
@@ -55,13 +63,14 @@ impl Store {
         let mut moved = false;
         loop {
             let mut moved_now = false;
-            let found = {
-                let mut select = change.prepare_cached(&select)?;
-                let limit = i64::try_from(max).unwrap_or(i64::MAX);
-                select
-                    .query_map(params![queue.id, now, queue.cutoff(now), limit], read)?
-                    .collect::<Result<Vec<Stored>, _>>()?
-            };
+            let found =
+                {
+                    let mut select = change.prepare_cached(&select)?;
+                    let limit = i64::try_from(max).unwrap_or(i64::MAX);
+                    select
+                        .query_map(params![queue.id, now, queue.cutoff(now), limit], read)?
+                        .collect::<Result<Vec<Stored>, _>>()?
+                };
             for message in found {
                 // With a visibility timeout of 0 a message just received is found again.
                 if received.len() == max || received.iter().any(|(row, _)| *row == message.row) {
@@ -98,7 +107,10 @@ impl Store {
     /// Deletes by receipt handle, in one transaction. On a standard queue an old handle, or one of a message that is
     /// gone, succeeds without effect (DeleteMessage); on a FIFO queue a handle ends with its visibility timeout.
     pub(super) fn delete(
-        &mut self, name: &str, handles: &[impl AsRef<str>], now: i64,
+        &mut self,
+        name: &str,
+        handles: &[impl AsRef<str>],
+        now: i64,
     ) -> Result<Vec<Result<(), SqsError>>, SqsError> {
         let queue = self.queue(name)?;
         let key = &self.key;
@@ -133,7 +145,10 @@ impl Store {
 
     /// Hides messages in flight for `seconds` from now, each by handle and seconds, in one transaction.
     pub(super) fn hide(
-        &mut self, name: &str, entries: &[(String, i64)], now: i64,
+        &mut self,
+        name: &str,
+        entries: &[(String, i64)],
+        now: i64,
     ) -> Result<Vec<Result<(), SqsError>>, SqsError> {
         let queue = self.queue(name)?;
         let key = &self.key;
@@ -141,7 +156,9 @@ impl Store {
         let mut results = Vec::with_capacity(entries.len());
         for (handle, seconds) in entries {
             let result = match Receipt::read(handle, key) {
-                Some(receipt) if receipt.queue == queue.id => hide_one(&change, &receipt, handle, *seconds, now),
+                Some(receipt) if receipt.queue == queue.id => {
+                    hide_one(&change, &receipt, handle, *seconds, now)
+                }
                 _ => Err(unknown_handle(handle)),
             };
             match result {
@@ -164,8 +181,7 @@ impl Store {
             return Ok(Some(now));
         }
         let next = "SELECT min(visible_at) FROM messages WHERE queue = ?1 AND visible_at > ?2";
-        let next: Option<i64> =
-            self.db.prepare_cached(next)?.query_row([queue.id, now], |row| row.get(0))?;
+        let next: Option<i64> = self.db.prepare_cached(next)?.query_row([queue.id, now], |row| row.get(0))?;
         // A move at a given rate goes on each second.
         let step = self.moving.then_some(now + 1000);
         Ok([next, step].into_iter().flatten().min())
@@ -194,9 +210,13 @@ fn send_one(db: &Connection, queue: &Queue, message: &OutgoingMessage, now: i64)
     let attributes = if message.attributes.is_empty() {
         None
     } else {
-        Some(serde_json::to_string(&message.attributes).map_err(|_| SqsError::Corrupt("message attributes"))?)
+        Some(
+            serde_json::to_string(&message.attributes)
+                .map_err(|_| SqsError::Corrupt("message attributes"))?,
+        )
     };
-    let visible_at = now + message.delay_seconds.filter(|_| ticket.is_none()).unwrap_or(queue.settings.delay) * 1000;
+    let visible_at =
+        now + message.delay_seconds.filter(|_| ticket.is_none()).unwrap_or(queue.settings.delay) * 1000;
     db.prepare_cached(
         "INSERT INTO messages (queue, visible_at, sent_at, retained_from, sequence, message_id, group_id,
             deduplication_id, trace_header, attributes, body)
@@ -240,13 +260,20 @@ fn bury(db: &Connection, message: &Stored, from: &Queue, dead: &Queue, now: i64)
 
 /// Whether the receipt's message is still there and this receipt no longer holds it.
 fn expired(db: &Connection, receipt: &Receipt, now: i64) -> Result<bool, SqsError> {
-    let held = "SELECT receive_count = ?3 AND visible_at > ?4 FROM messages WHERE id = ?1 AND message_id = ?2";
+    let held =
+        "SELECT receive_count = ?3 AND visible_at > ?4 FROM messages WHERE id = ?1 AND message_id = ?2";
     let key = params![receipt.row, receipt.message, receipt.receive, now];
     let held: Option<bool> = db.prepare_cached(held)?.query_row(key, |row| row.get(0)).optional()?;
     Ok(held == Some(false))
 }
 
-fn hide_one(db: &Connection, receipt: &Receipt, handle: &str, seconds: i64, now: i64) -> Result<(), SqsError> {
+fn hide_one(
+    db: &Connection,
+    receipt: &Receipt,
+    handle: &str,
+    seconds: i64,
+    now: i64,
+) -> Result<(), SqsError> {
     if !(0..=MAX_VISIBILITY).contains(&seconds) {
         return Err(SqsError::parameter("VisibilityTimeout", seconds, "Must be between 0 and 43200"));
     }
@@ -273,7 +300,10 @@ fn hide_one(db: &Connection, receipt: &Receipt, handle: &str, seconds: i64, now:
 
 fn unknown_handle(handle: &str) -> SqsError {
     let shown: String = handle.chars().take(80).collect();
-    SqsError::refused(Code::ReceiptHandleIsInvalid, format!("The input receipt handle \"{shown}\" is not valid."))
+    SqsError::refused(
+        Code::ReceiptHandleIsInvalid,
+        format!("The input receipt handle \"{shown}\" is not valid."),
+    )
 }
 
 struct Stored {

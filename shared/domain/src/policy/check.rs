@@ -1,8 +1,10 @@
 //! What is wrong with a set of documents: each finding names the document and the place inside it.
 
-use super::{Assign, Document, KINDS, Rules, SecretRef};
+use super::{Assign, Document, KINDS, SecretRef};
+use crate::condition::Condition;
 use crate::identity::Email;
-use std::collections::BTreeSet;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// One thing to mend.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +17,17 @@ pub struct Finding {
     pub message: String,
     /// Offset inside the value, as line and column from 1, for conditions.
     pub within: Option<(usize, usize)>,
+    /// The other document it is about, if there is one.
+    pub other: Option<Other>,
+}
+
+/// The other document a finding is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Other {
+    /// One of that name is not among those checked.
+    Absent,
+    /// Index into the documents checked: the first of two with one name.
+    Document(usize),
 }
 
 /// Checks documents against themselves and each other. Empty means they may be published.
@@ -24,12 +37,16 @@ pub fn check(documents: &[Document]) -> Vec<Finding> {
         documents.iter().filter(|d| d.kind() == kind).map(Document::name).collect()
     };
     let (reps, teams) = (names("rep"), names("team"));
-    let mut seen = BTreeSet::new();
+    let mut seen = BTreeMap::new();
     for (at, document) in documents.iter().enumerate() {
         checker.at = at;
         checker.name(document);
-        if !seen.insert(document.path()) {
-            checker.add(&["name"], format!("{} is defined twice; rename one", document.path()));
+        match seen.entry(document.path()) {
+            Entry::Vacant(free) => drop(free.insert(at)),
+            Entry::Occupied(first) => {
+                let message = format!("{} is defined twice; rename one", first.key());
+                checker.add_about(&["name"], message, Some(Other::Document(*first.get())));
+            }
         }
         match document {
             Document::Form(form) => {
@@ -78,16 +95,11 @@ pub fn check(documents: &[Document]) -> Vec<Finding> {
                 }
             }
             Document::Routing(routing) => {
-                if let Err((rule, error)) = Rules::compile(routing) {
-                    checker.findings.push(Finding {
-                        document: at,
-                        path: vec!["rules".into(), rule.to_string(), "when".into()],
-                        message: format!("not a condition: {}", error.message),
-                        within: Some((error.line, error.column)),
-                    });
-                }
                 for (i, rule) in routing.rules.iter().enumerate() {
                     let i = i.to_string();
+                    if let Some(source) = &rule.when {
+                        checker.condition(&["rules", &i, "when"], source, &["lead", "customer"]);
+                    }
                     match (&rule.assign, &rule.end) {
                         (Some(Assign::Team(team)), None) => {
                             checker.known(&["rules", &i, "assign", "team"], "team", team, &teams);
@@ -123,14 +135,39 @@ struct Checker {
 
 impl Checker {
     fn add(&mut self, path: &[&str], message: impl Into<String>) {
+        self.add_about(path, message, None);
+    }
+
+    fn add_about(&mut self, path: &[&str], message: impl Into<String>, other: Option<Other>) {
         let path = path.iter().map(|part| (*part).to_owned()).collect();
-        self.findings.push(Finding { document: self.at, path, message: message.into(), within: None });
+        self.findings.push(Finding { document: self.at, path, message: message.into(), within: None, other });
+    }
+
+    /// Compiles a condition that sees nothing but `roots`.
+    fn condition(&mut self, path: &[&str], source: &str, roots: &[&str]) {
+        let error = match Condition::compile(source) {
+            Err(error) => error,
+            Ok(condition) => {
+                let root = |path: &String| path.split('.').next().unwrap_or_default().to_owned();
+                let strange = condition.reads().iter().map(root).find(|root| !roots.contains(&root.as_str()));
+                let Some(root) = strange else { return };
+                let message = format!("a condition here sees `{}`, and no `{root}`", roots.join("` and `"));
+                return self.add(path, message);
+            }
+        };
+        self.add(path, format!("not a condition: {}", error.message));
+        if let Some(finding) = self.findings.last_mut() {
+            finding.within = Some((error.line, error.column));
+        }
     }
 
     fn name(&mut self, document: &Document) {
         let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
         let name = document.name();
-        if name.is_empty() || name.len() > 64 || !name.chars().all(good) {
+        if name.is_empty() {
+            return self.add(&["name"], "a document needs a `name`");
+        }
+        if name.len() > 64 || !name.chars().all(good) {
             self.add(&["name"], "a name is 1 to 64 letters, digits, dots, dashes or underscores");
         }
         debug_assert!(KINDS.contains(&document.kind()));
@@ -139,7 +176,8 @@ impl Checker {
     fn known(&mut self, path: &[&str], kind: &str, name: &str, names: &BTreeSet<&str>) {
         if !names.contains(name) {
             let list = names.iter().copied().collect::<Vec<_>>().join(", ");
-            self.add(path, format!("there is no {kind} `{name}`; known: {list}"));
+            let list = if list.is_empty() { "none".to_owned() } else { list };
+            self.add_about(path, format!("there is no {kind} `{name}`; known: {list}"), Some(Other::Absent));
         }
     }
 

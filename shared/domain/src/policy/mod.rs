@@ -3,7 +3,7 @@
 mod check;
 mod set;
 
-pub use check::{Finding, check};
+pub use check::{Finding, Other, check};
 pub use set::{PolicySet, Rules};
 
 use crate::identity::{Country, Email, Phone};

@@ -1,7 +1,9 @@
 //! Whose lead is this? Rules in order; the first that matches and yields somebody decides.
 
+mod decide;
 mod explain;
 
+pub use decide::{Case, LiveTeams, change, decide, members, own, owners_team};
 pub use explain::{Explanation, explain};
 
 use crate::condition::Scope;

@@ -1,0 +1,153 @@
+//! Customers: find one, show one, undo a merge.
+
+use crate::{Call, Console, unavailable};
+use serde_json::{Map, Value, json};
+use sluice_domain::customer::{Customer, Known};
+use sluice_domain::id::CustomerId;
+use sluice_domain::lead::{self, Envelope, Origin};
+use sluice_domain::policy::Reading;
+use sluice_store::{Commit, Written};
+use sluice_wire::http::HttpResponse;
+use sluice_wire::problem::Problem;
+
+/// Leads of a customer listed with it.
+const LEADS: usize = 20;
+
+impl Console {
+    /// `{"email": …}`, `{"phone": …}` or `{"external_id": …, "source": …}`.
+    pub(crate) async fn lookup_customer(&self, call: &Call) -> Result<HttpResponse, Problem> {
+        let body = call.json()?;
+        let policies = self.current().await?;
+        let source = body["source"].as_str().unwrap_or_default();
+        let fields = ["email", "phone", "external_id", "country"]
+            .iter()
+            .filter_map(|name| Some(((*name).to_owned(), body[*name].as_str()?.to_owned())))
+            .collect();
+        let origin = Origin { kind: "lookup".to_owned(), name: source.to_owned() };
+        let envelope = Envelope { fields, ..Envelope::default() };
+        let facts = lead::read(&origin, &envelope, &Reading::default(), &policies.settings);
+        if facts.identities.is_empty() {
+            return Err(Problem::new(422, "nothing-to-look-up", "Give a usable `email`, `phone` (with + and country) or `external_id` with `source`."));
+        }
+        let keys = self.secrets.hash_keys().await.map_err(|error| {
+            tracing::warn!(%error, "hash key not read");
+            Problem::new(503, "unavailable", "Identities cannot be looked up just now. Try again.").retry_after(2)
+        })?;
+        let known = self.store.known(&[facts.identities.as_slice()], &keys).await.map_err(unavailable)?;
+        let known = known.into_iter().next().unwrap_or_default();
+        let found = known.addresses.iter().find_map(|(_, claim)| claim.as_ref()).map(|claim| known.root(&claim.customer));
+        match found {
+            Some(root) if known.customers.contains_key(&root) => {
+                Ok(HttpResponse::json(200, &self.customer_view(&root, &known).await?))
+            }
+            _ => Err(no_such_customer()),
+        }
+    }
+
+    pub(crate) async fn show_customer(&self, call: &Call) -> Result<HttpResponse, Problem> {
+        let (root, known) = self.find_person(call.part(0)).await?;
+        Ok(HttpResponse::json(200, &self.customer_view(&root, &known).await?))
+    }
+
+    /// Takes a customer out of the one it gave way to and keeps the two apart from then on. Named by the half, or by
+    /// the live customer when it has just one half.
+    pub(crate) async fn unmerge(&self, call: &Call) -> Result<HttpResponse, Problem> {
+        for _ in 0..8 {
+            let (root, known) = self.find_person(call.part(0)).await?;
+            let asked = CustomerId::parse(call.part(0)).ok_or_else(no_such_customer)?;
+            let nothing = || Problem::new(409, "not-merged", "This customer was not merged with another.");
+            let half = match known.customers.get(&asked) {
+                Some(record) if record.into.is_some() => record,
+                Some(record) if record.halves.len() == 1 => {
+                    record.halves.first().and_then(|id| known.customers.get(id)).ok_or_else(nothing)?
+                }
+                Some(record) if record.halves.len() > 1 => {
+                    let ids: Vec<String> = record.halves.iter().map(ToString::to_string).collect();
+                    let detail = format!("Say which part to take out: {}.", ids.join(", "));
+                    return Err(Problem::new(409, "several-halves", detail));
+                }
+                _ => return Err(nothing()),
+            };
+            let into = half.into.as_ref().and_then(|into| known.customers.get(into)).ok_or_else(nothing)?;
+            let (half, stays) = apart(half, into);
+            let id = half.id.clone();
+            let commit = Commit::default().customer(half).customer(stays);
+            if self.store.commit(commit).await.map_err(unavailable)? == Written::Conflict {
+                continue;
+            }
+            let known = self.store.person(&id).await.map_err(unavailable)?;
+            let taken_out = self.customer_view(&id, &known).await?;
+            let known = self.store.person(&root).await.map_err(unavailable)?;
+            let stays = self.customer_view(&known.root(&root), &known).await?;
+            return Ok(HttpResponse::json(200, &json!({"taken_out": taken_out, "stays": stays})));
+        }
+        Err(Problem::new(409, "busy", "Others are changing this customer. Try again.").retry_after(1))
+    }
+
+    async fn find_person(&self, id: &str) -> Result<(CustomerId, Known), Problem> {
+        let id = CustomerId::parse(id).ok_or_else(no_such_customer)?;
+        let known = self.store.person(&id).await.map_err(unavailable)?;
+        let root = known.root(&id);
+        if known.customers.contains_key(&root) { Ok((root, known)) } else { Err(no_such_customer()) }
+    }
+
+    async fn customer_view(&self, root: &CustomerId, known: &Known) -> Result<Value, Problem> {
+        let Some(record) = known.customers.get(root) else { return Err(no_such_customer()) };
+        let whole = known.whole(record);
+        let facts: Map<String, Value> = whole
+            .facts()
+            .into_iter()
+            .map(|(name, fact)| (name.to_owned(), json!({"value": fact.value.reveal(), "at": fact.at.rfc3339()})))
+            .collect();
+        let identities: Vec<&str> =
+            whole.parts().flat_map(|part| part.keys.iter().map(|(kind, _)| kind.name())).collect();
+        let mut leads = Vec::new();
+        for part in whole.parts() {
+            leads.extend(self.chain(part).await?);
+        }
+        leads.sort_by(|a, b| b["received"].as_str().cmp(&a["received"].as_str()));
+        leads.truncate(LEADS);
+        Ok(json!({
+            "id": root,
+            "created": record.created.rfc3339(),
+            "owner": whole.owner().map(|owner| json!({
+                "rep": owner.rep, "team": owner.team, "since": owner.since.rfc3339(),
+            })),
+            "identities": identities,
+            "facts": facts,
+            "lead_count": whole.leads(),
+            "leads": leads,
+            "merged_from": whole.halves.iter().map(|half| &half.id).collect::<Vec<_>>(),
+            "kept_apart_from": record.apart,
+        }))
+    }
+
+    /// A record's leads, newest first, along the chain that each lead continues.
+    async fn chain(&self, part: &Customer) -> Result<Vec<Value>, Problem> {
+        let mut rows = Vec::new();
+        let mut next = part.last_lead.clone();
+        while let Some(id) = next.take().filter(|_| rows.len() < LEADS) {
+            let Some(lead) = self.store.lead(&id).await.map_err(unavailable)? else { break };
+            rows.push(json!({
+                "id": lead.id, "state": lead.progress.state.name(), "source": lead.origin.name,
+                "received": lead.received.rfc3339(),
+            }));
+            next = lead.progress.previous;
+        }
+        Ok(rows)
+    }
+}
+
+/// Both records as they were, each marked to be kept apart from the other.
+fn apart(half: &Customer, into: &Customer) -> (Customer, Customer) {
+    let (mut half, mut into) = (half.clone(), into.clone());
+    half.into = None;
+    into.halves.remove(&half.id);
+    half.apart.insert(into.id.clone());
+    into.apart.insert(half.id.clone());
+    (half, into)
+}
+
+fn no_such_customer() -> Problem {
+    Problem::new(404, "no-such-customer", "There is no customer with this id or identity.")
+}

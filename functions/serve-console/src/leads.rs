@@ -1,0 +1,229 @@
+//! Leads: one with its why, and lists.
+
+use crate::{Call, Console, unavailable};
+use serde_json::{Value, json};
+use sluice_domain::customer::Known;
+use sluice_domain::id::{CustomerId, LeadId};
+use sluice_domain::lead::{self, Lead, LeadState, Work};
+use sluice_domain::routing::explain;
+use sluice_domain::time::Timestamp;
+use sluice_wire::http::HttpResponse;
+use sluice_wire::problem::Problem;
+use std::collections::BTreeSet;
+
+/// Leads of one page.
+const PAGE: usize = 50;
+/// Messages read to fill a page of a rep's leads.
+const MESSAGES: i32 = 100;
+
+impl Console {
+    pub(crate) async fn show_lead(&self, call: &Call) -> Result<HttpResponse, Problem> {
+        let lead = self.find_lead(call.part(0)).await?;
+        let person = self.person_of(&lead).await?;
+        let view = self.view(&lead, person.as_ref()).await?;
+        if !sees(call, &lead, &view) {
+            return Err(no_such_lead());
+        }
+        Ok(HttpResponse::json(200, &view))
+    }
+
+    /// `state`, `owner`, `source`, `since` narrow the list. A rep's list is what the rep was told, newest first; open
+    /// and escalated leads come from the index, oldest first; other states from the ledger, page by page.
+    pub(crate) async fn list_leads(&self, call: &Call) -> Result<HttpResponse, Problem> {
+        let query = |name: &str| call.request.query_value(name).filter(|value| !value.is_empty());
+        let state = match query("state").as_deref() {
+            None => None,
+            Some("open") => None,
+            Some(name) => Some(LeadState::parse(name).ok_or_else(|| {
+                let states = LeadState::ALL.map(LeadState::name).join(", ");
+                Problem::new(422, "state-unknown", format!("A state is open or one of {states}.")).about("state")
+            })?),
+        };
+        let since = match query("since") {
+            Some(text) => Some(Timestamp::parse(&text).ok_or_else(|| {
+                Problem::new(422, "time-unreadable", "A time is written like 2027-03-01T09:00:00Z.").about("since")
+            })?),
+            None => None,
+        };
+        let owner = match (call.who.only(), query("owner")) {
+            (Some(_), _) if state == Some(LeadState::Escalated) => None,
+            (Some(me), _) => Some(me.to_owned()),
+            (None, Some(owner)) if owner == "me" => Some(call.who.rep.clone().unwrap_or_default()),
+            (None, owner) => owner,
+        };
+        let only_open = query("state").as_deref() == Some("open");
+        let cursor = query("cursor");
+        let (ids, next) = match (&owner, state) {
+            (Some(owner), _) => self.told(owner, cursor.as_deref()).await?,
+            (None, Some(state)) if state.is_end() => self.ended(state, cursor.as_deref()).await?,
+            (None, state) => (self.in_flight(state).await?, None),
+        };
+        let mut leads = self.store.leads(&ids).await.map_err(unavailable)?;
+        let mut items = Vec::new();
+        for lead in ids.iter().filter_map(|id| leads.remove(id)) {
+            let person = self.person_of(&lead).await?;
+            let row = row(&lead, person.as_ref());
+            let fits = owner.as_ref().is_none_or(|owner| row["owner"] == Value::String(owner.clone()))
+                && (!only_open || !lead.progress.state.is_end() || lead.progress.work.is_open())
+                && state.is_none_or(|state| lead.progress.state == state)
+                && query("source").is_none_or(|source| source == lead.origin.name)
+                && since.is_none_or(|since| lead.received >= since);
+            if fits {
+                items.push(row);
+            }
+        }
+        Ok(HttpResponse::json(200, &json!({"leads": items, "cursor": next})))
+    }
+
+    async fn told(&self, rep: &str, cursor: Option<&str>) -> Result<(Vec<LeadId>, Option<String>), Problem> {
+        let page = self.store.messages_to(rep, cursor, MESSAGES).await.map_err(unavailable)?;
+        let mut seen = BTreeSet::new();
+        let ids = page.items.into_iter().map(|message| message.lead).filter(|id| seen.insert(id.clone()));
+        Ok((ids.collect(), page.next))
+    }
+
+    async fn in_flight(&self, state: Option<LeadState>) -> Result<Vec<LeadId>, Problem> {
+        let states = match state {
+            Some(state) => vec![state],
+            None => vec![LeadState::Waiting, LeadState::Escalated],
+        };
+        let mut open = Vec::new();
+        for state in states {
+            let before = self.env.clock.now().plus_millis(1);
+            open.extend(self.store.open_leads(state, before, PAGE).await.map_err(unavailable)?);
+        }
+        Ok(open.into_iter().map(|lead| lead.id).collect())
+    }
+
+    async fn ended(&self, state: LeadState, cursor: Option<&str>) -> Result<(Vec<LeadId>, Option<String>), Problem> {
+        let mut ids = Vec::new();
+        let mut cursor = cursor.map(str::to_owned);
+        loop {
+            let page = self.store.scan_ledger(0, 1, cursor.as_deref()).await.map_err(unavailable)?;
+            ids.extend(page.items.into_iter().filter(|line| line.state == state).map(|line| line.id));
+            cursor = page.next;
+            if cursor.is_none() || ids.len() >= PAGE {
+                return Ok((ids, cursor));
+            }
+        }
+    }
+
+    pub(crate) async fn find_lead(&self, id: &str) -> Result<Lead, Problem> {
+        let id = LeadId::parse(id).ok_or_else(no_such_lead)?;
+        self.store.lead(&id).await.map_err(unavailable)?.ok_or_else(no_such_lead)
+    }
+
+    /// All records of the person a lead belongs to.
+    pub(crate) async fn person_of(&self, lead: &Lead) -> Result<Option<(CustomerId, Known)>, Problem> {
+        let Some(id) = &lead.progress.customer else { return Ok(None) };
+        let known = self.store.person(id).await.map_err(unavailable)?;
+        Ok(Some((known.root(id), known)))
+    }
+
+    /// Everything about one lead, and why it went where it went.
+    pub(crate) async fn view(&self, lead: &Lead, person: Option<&(CustomerId, Known)>) -> Result<Value, Problem> {
+        let version = lead.progress.receipt.as_ref().map_or(lead.manifest, |receipt| receipt.manifest);
+        let policies = self.policies.at(version).await.map_err(unavailable)?;
+        let reading = policies.reading(&lead.origin);
+        let facts = lead::read(&lead.origin, &lead.envelope, &reading, &policies.settings);
+        let mut view = row(lead, person);
+        let explanation = lead.progress.receipt.as_ref().map(|receipt| explain(receipt, &facts, &policies));
+        let consent = match &lead.envelope.consent {
+            Some(proof) => {
+                let captured = self.policies.at(lead.manifest).await.map_err(unavailable)?;
+                let form = captured.forms.get(&lead.origin.name).and_then(|form| form.consent.as_ref());
+                json!({
+                    "topic": proof.topic, "given": proof.given, "version": proof.version,
+                    "wording": form.map(|consent| consent.wording.clone()),
+                })
+            }
+            None => Value::Null,
+        };
+        let mut why = explanation.as_ref().map(|explanation| explanation.why.clone()).unwrap_or_default();
+        why.extend(lead.progress.acts.iter().map(|act| {
+            let reason = act.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+            format!("{} by {} at {}{reason}", act.what, act.by, act.at)
+        }));
+        if lead.progress.receipt.is_none() {
+            why.push(match lead.needs_enrichment {
+                true => "Accepted; its fields are still to be fetched from the sender.".to_owned(),
+                false => "Accepted; routing is still to come.".to_owned(),
+            });
+        }
+        let more = json!({
+            "fields": lead.envelope.fields,
+            "files": lead.envelope.files,
+            "email": facts.email.as_ref().map(|email| email.as_sent().to_owned()),
+            "phone": facts.phone.as_ref().map(|phone| phone.e164().to_owned()),
+            "country": facts.country.map(|country| country.to_string()),
+            "flags": facts.flags.iter().map(|flag| flag.name()).collect::<Vec<_>>(),
+            "unreadable": lead.envelope.unreadable,
+            "raw": lead.envelope.raw,
+            "attribution": lead::attribution(&lead.envelope),
+            "consent": consent,
+            "external_id": lead.external_id,
+            "previous": lead.progress.previous,
+            "suggestions": lead.progress.receipt.as_ref().map(|receipt| &receipt.suggestions),
+            "acts": lead.progress.acts,
+            "why": why,
+            "policy_version": explanation.as_ref().map(|explanation| explanation.policy_version),
+            "reproduced": explanation.as_ref().map(|explanation| explanation.reproduced),
+        });
+        if let (Some(view), Value::Object(more)) = (view.as_object_mut(), more) {
+            view.extend(more);
+        }
+        Ok(view)
+    }
+
+    pub(crate) async fn list_messages(&self, call: &Call) -> Result<HttpResponse, Problem> {
+        let rep = call.who.only().map(str::to_owned).or_else(|| call.request.query_value("rep"));
+        let rep = rep.ok_or_else(|| Problem::new(422, "rep-missing", "Say whose messages: ?rep=NAME.").about("rep"))?;
+        let cursor = call.request.query_value("cursor");
+        let page = self.store.messages_to(&rep, cursor.as_deref(), MESSAGES).await.map_err(unavailable)?;
+        let items: Vec<Value> = page
+            .items
+            .iter()
+            .map(|message| {
+                json!({
+                    "lead": message.lead, "kind": message.kind, "channel": message.channel, "state": message.state,
+                    "attempts": message.attempts, "unknown": message.unknown, "note": message.note,
+                })
+            })
+            .collect();
+        Ok(HttpResponse::json(200, &json!({"messages": items, "cursor": page.next})))
+    }
+}
+
+fn row(lead: &Lead, person: Option<&(CustomerId, Known)>) -> Value {
+    let assignment = lead.progress.assignment.as_ref();
+    let root = person.and_then(|(root, known)| known.customers.get(root).map(|record| (known, record)));
+    let owner = root.and_then(|(known, record)| known.whole(record).owner().map(|owner| owner.rep.clone()));
+    // The customer's owner is the owner. A lead that ended without one never had any.
+    let owner = assignment.and_then(|assignment| owner.or_else(|| Some(assignment.rep.clone())));
+    let work = assignment.map(|_| match lead.progress.work {
+        Work::Open => "open",
+        other => other.name(),
+    });
+    json!({
+        "id": lead.id,
+        "state": lead.progress.state.name(),
+        "source": lead.origin.name,
+        "kind": lead.origin.kind,
+        "received": lead.received.rfc3339(),
+        "customer": person.map(|(root, _)| root),
+        "owner": owner,
+        "assignment": assignment.map(|a| json!({
+            "rep": a.rep, "team": a.team, "at": a.at.rfc3339(), "n": a.n,
+        })),
+        "work": work,
+    })
+}
+
+/// A rep sees what is theirs, and what anybody may claim.
+fn sees(call: &Call, lead: &Lead, view: &Value) -> bool {
+    call.who.only().is_none_or(|me| view["owner"] == me || lead.progress.state == LeadState::Escalated)
+}
+
+pub(crate) fn no_such_lead() -> Problem {
+    Problem::new(404, "no-such-lead", "There is no lead with this id.")
+}

@@ -1,0 +1,161 @@
+//! Policy documents: list, show, check, publish.
+
+use crate::{Call, Console, unavailable};
+use ring::digest;
+use serde_json::{Value, json};
+use sluice_domain::policy::Document;
+use sluice_host::outbox::{Outgoing, QueueName};
+use sluice_store::{Manifest, ManifestEntry, Written};
+use sluice_wire::http::HttpResponse;
+use sluice_wire::policy::{PolicyError, SourceText, load};
+use sluice_wire::problem::Problem;
+use sluice_wire::queue::{LeadMessage, encode};
+use std::collections::BTreeMap;
+
+impl Console {
+    pub(crate) async fn list_policies(&self) -> Result<HttpResponse, Problem> {
+        let manifest = self.store.manifest().await.map_err(unavailable)?;
+        let documents: Vec<Value> =
+            manifest.documents.iter().map(|entry| json!({"kind": entry.kind, "name": entry.name, "sha": entry.sha})).collect();
+        Ok(HttpResponse::json(200, &json!({
+            "version": manifest.version, "published": manifest.at.rfc3339(), "documents": documents,
+        })))
+    }
+
+    pub(crate) async fn show_policy(&self, call: &Call) -> Result<HttpResponse, Problem> {
+        let manifest = self.store.manifest().await.map_err(unavailable)?;
+        let entry = manifest.documents.iter().find(|entry| entry.kind == call.part(0) && entry.name == call.part(1));
+        let text = match entry {
+            Some(entry) => self.store.policy_text(&entry.sha).await.map_err(unavailable)?,
+            None => None,
+        };
+        let text = text.ok_or_else(|| Problem::new(404, "no-such-policy", "There is no document of this kind and name."))?;
+        Ok(HttpResponse::empty(200)
+            .with_body("application/json", text)
+            .with_header("etag", format!("\"{}\"", manifest.version)))
+    }
+
+    /// `{"files": [{"file": …, "text": …}]}`, or one document or stream of documents as the body itself.
+    pub(crate) fn validate(&self, call: &Call) -> Result<HttpResponse, Problem> {
+        let documents = read(call)?;
+        let paths: Vec<String> = documents.iter().map(Document::path).collect();
+        Ok(HttpResponse::json(200, &json!({"valid": true, "documents": paths})))
+    }
+
+    /// As `validate`, then published as one version. Documents that are not named stay; with `?prune=true` they go.
+    pub(crate) async fn apply(&self, call: &Call) -> Result<HttpResponse, Problem> {
+        let documents = read_unchecked(call)?;
+        let prune = call.request.query_value("prune").as_deref() == Some("true");
+        self.publish(call, documents, prune).await
+    }
+
+    pub(crate) async fn put_policy(&self, call: &Call) -> Result<HttpResponse, Problem> {
+        let documents = read_unchecked(call)?;
+        let named = format!("{}/{}", call.part(0), call.part(1));
+        match documents.as_slice() {
+            [one] if one.path() == named => self.publish(call, documents, false).await,
+            _ => Err(Problem::new(422, "wrong-document", format!("The body must be the one document {named}."))),
+        }
+    }
+
+    async fn publish(&self, call: &Call, documents: Vec<Document>, prune: bool) -> Result<HttpResponse, Problem> {
+        let expected = call.request.header("if-match").map(|tag| tag.trim_matches('"').to_owned());
+        for _ in 0..8 {
+            let before = self.store.manifest().await.map_err(unavailable)?;
+            if expected.as_ref().is_some_and(|expected| *expected != before.version.to_string()) {
+                let detail = format!("The policies are at version {} now. Read them again.", before.version);
+                return Err(Problem::new(409, "version-changed", detail));
+            }
+            let mut all: BTreeMap<String, Document> = BTreeMap::new();
+            if !prune {
+                let old = self.store.documents(&before).await.map_err(unavailable)?;
+                all.extend(old.into_iter().map(|document| (document.path(), document)));
+            }
+            all.extend(documents.iter().map(|document| (document.path(), document.clone())));
+            let all: Vec<Document> = all.into_values().collect();
+            check_together(&all)?;
+            let mut entries = Vec::with_capacity(all.len());
+            for document in &all {
+                let text = document.to_json().to_string();
+                let sha: String = digest::digest(&digest::SHA256, text.as_bytes())
+                    .as_ref()
+                    .iter()
+                    .map(|byte| format!("{byte:02x}"))
+                    .collect();
+                let known = before.documents.iter().any(|entry| entry.sha == sha);
+                if !known {
+                    self.store.put_policy_text(&sha, &text).await.map_err(unavailable)?;
+                }
+                entries.push(ManifestEntry { kind: document.kind().to_owned(), name: document.name().to_owned(), sha });
+            }
+            entries.sort();
+            let now = self.env.clock.now();
+            let changed: Vec<String> = entries
+                .iter()
+                .filter(|entry| !before.documents.contains(entry))
+                .map(|entry| format!("{}/{}", entry.kind, entry.name))
+                .collect();
+            if entries == before.documents {
+                return Ok(HttpResponse::json(200, &json!({"version": before.version, "changed": []})));
+            }
+            let manifest = Manifest { version: before.version, at: now, documents: entries };
+            if self.store.publish(&manifest).await.map_err(unavailable)? == Written::Conflict {
+                continue;
+            }
+            // Somebody may be available under the new policies.
+            let body = encode(&LeadMessage::Wake("policies".to_owned()));
+            let id = format!("wake-policies-{}", manifest.version + 1);
+            let wake = Outgoing { queue: QueueName::Lead, id, body, not_before: now };
+            self.outbox.hand_over(vec![wake], now).await.map_err(unavailable)?;
+            let version = manifest.version + 1;
+            return Ok(HttpResponse::json(200, &json!({"version": version, "changed": changed}))
+                .with_header("etag", format!("\"{version}\"")));
+        }
+        Err(Problem::new(409, "busy", "Others are publishing. Try again.").retry_after(1))
+    }
+}
+
+fn sources(call: &Call) -> Result<Vec<SourceText>, Problem> {
+    let text = std::str::from_utf8(&call.request.body)
+        .map_err(|_| Problem::new(400, "not-text", "Policy documents are UTF-8 text."))?;
+    if let Ok(Value::Object(body)) = serde_json::from_str::<Value>(text)
+        && let Some(Value::Array(files)) = body.get("files")
+    {
+        let file = |file: &Value| SourceText {
+            file: file["file"].as_str().unwrap_or("document").to_owned(),
+            text: file["text"].as_str().unwrap_or_default().to_owned(),
+        };
+        return Ok(files.iter().map(file).collect());
+    }
+    Ok(vec![SourceText { file: "document".to_owned(), text: text.to_owned() }])
+}
+
+fn read(call: &Call) -> Result<Vec<Document>, Problem> {
+    load(&sources(call)?).map_err(|errors| refused(&errors))
+}
+
+
+/// Documents whose references may be to documents that are published already.
+fn read_unchecked(call: &Call) -> Result<Vec<Document>, Problem> {
+    sluice_wire::policy::parse(&sources(call)?).map_err(|errors| refused(&errors))
+}
+
+fn check_together(documents: &[Document]) -> Result<(), Problem> {
+    let findings = sluice_domain::policy::check(documents);
+    if findings.is_empty() {
+        return Ok(());
+    }
+    let lines: Vec<String> = findings
+        .iter()
+        .map(|finding| {
+            let document = documents.get(finding.document).map(Document::path).unwrap_or_default();
+            format!("{document} {}: {}", finding.path.join("."), finding.message)
+        })
+        .collect();
+    Err(Problem::new(422, "policy-invalid", lines.join("\n")))
+}
+
+fn refused(errors: &[PolicyError]) -> Problem {
+    let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    Problem::new(422, "policy-invalid", lines.join("\n"))
+}

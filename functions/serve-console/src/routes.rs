@@ -1,0 +1,94 @@
+//! The routes of the API and what right each needs. A test walks them all with all roles.
+
+use sluice_wire::problem::Problem;
+
+/// What a route asks of a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Right {
+    /// Any token.
+    Any,
+    /// One's own leads, or all for a manager.
+    Leads,
+    /// Customers.
+    Customers,
+    /// Changing who owns what.
+    Manage,
+    /// Reading policies and trying them.
+    ReadPolicies,
+    /// Publishing policies.
+    WritePolicies,
+    /// Tokens.
+    Admin,
+}
+
+/// One route.
+#[derive(Clone, Copy, Debug)]
+pub struct Route {
+    /// Method and path, as the template declares them.
+    pub name: &'static str,
+    /// What it asks.
+    pub right: Right,
+}
+
+const fn route(name: &'static str, right: Right) -> Route {
+    Route { name, right }
+}
+
+/// Every route, fixed paths before those with placeholders.
+pub const ROUTES: [Route; 20] = [
+    route("GET /api/health", Right::Any),
+    route("GET /api/ledger", Right::Manage),
+    route("GET /api/leads", Right::Leads),
+    route("POST /api/leads/try", Right::ReadPolicies),
+    route("GET /api/leads/{id}", Right::Leads),
+    route("POST /api/leads/{id}/accept", Right::Leads),
+    route("POST /api/leads/{id}/close", Right::Leads),
+    route("POST /api/leads/{id}/disqualify", Right::Leads),
+    route("POST /api/leads/{id}/reassign", Right::Manage),
+    route("POST /api/leads/{id}/claim", Right::Leads),
+    route("POST /api/customers/lookup", Right::Customers),
+    route("GET /api/customers/{id}", Right::Customers),
+    route("POST /api/customers/{id}/unmerge", Right::Manage),
+    route("GET /api/policies", Right::ReadPolicies),
+    route("POST /api/policies/validate", Right::ReadPolicies),
+    route("POST /api/policies/apply", Right::WritePolicies),
+    route("GET /api/policies/{kind}/{name}", Right::ReadPolicies),
+    route("PUT /api/policies/{kind}/{name}", Right::WritePolicies),
+    route("GET /api/messages", Right::Leads),
+    route("POST /api/tokens", Right::Admin),
+];
+
+/// The route of a request and what its placeholders are.
+pub(crate) fn find(method: &str, path: &str) -> Result<(Route, Vec<String>), Problem> {
+    let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
+    let mut other_method = false;
+    for route in ROUTES {
+        let Some((want, pattern)) = route.name.split_once(' ') else { continue };
+        let Some(found) = matches(pattern, &parts) else { continue };
+        if want == method {
+            return Ok((route, found));
+        }
+        other_method = true;
+    }
+    Err(if other_method {
+        Problem::new(405, "wrong-method", "This path exists with another method.")
+    } else {
+        Problem::new(404, "no-such-route", "There is nothing at this path.")
+    })
+}
+
+fn matches(pattern: &str, parts: &[&str]) -> Option<Vec<String>> {
+    let pattern: Vec<&str> = pattern.trim_matches('/').split('/').collect();
+    if pattern.len() != parts.len() {
+        return None;
+    }
+    let mut found = Vec::new();
+    for (want, have) in pattern.iter().zip(parts) {
+        if want.starts_with('{') {
+            found.push((*have).to_owned());
+        } else if want != have {
+            return None;
+        }
+    }
+    Some(found)
+}

@@ -1,0 +1,96 @@
+//! `POST /api/leads/try`: what would happen to this lead now, and why. Writes nothing.
+
+use crate::{Call, Console, unavailable};
+use base64::Engine;
+use serde_json::json;
+use sluice_domain::customer::recognise;
+use sluice_domain::id::LeadId;
+use sluice_domain::lead::{self, Flag, Lead, Origin, Progress};
+use sluice_domain::routing::{Case, LiveTeams, Outcome, decide, explain, owners_team};
+use sluice_domain::team::TeamState;
+use sluice_wire::http::{HttpRequest, HttpResponse};
+use sluice_wire::problem::Problem;
+use sluice_wire::{body, capture};
+use std::collections::{BTreeMap, BTreeSet};
+
+impl Console {
+    /// `{"form": …, "content_type": …, "body": …}`; `"encoding": "base64"` for a body that is not text.
+    pub(crate) async fn try_lead(&self, call: &Call) -> Result<HttpResponse, Problem> {
+        let asked = call.json()?;
+        let policies = self.current().await?;
+        let form = asked["form"].as_str().and_then(|name| policies.forms.get(name)).ok_or_else(|| {
+            let forms = policies.forms.keys().cloned().collect::<Vec<_>>().join(", ");
+            Problem::new(404, "no-such-form", format!("There is no form of this name; known: {forms}.")).about("form")
+        })?;
+        let text = asked["body"].as_str().unwrap_or_default();
+        let bytes = match asked["encoding"].as_str() {
+            Some("base64") => base64::engine::general_purpose::STANDARD
+                .decode(text)
+                .map_err(|_| Problem::new(400, "malformed-base64", "The body is not base64.").about("body"))?,
+            _ => text.as_bytes().to_vec(),
+        };
+        let content_type = asked["content_type"].as_str().unwrap_or("application/json").to_owned();
+        let request = HttpRequest {
+            method: "POST".to_owned(),
+            path: format!("/f/{}", form.name),
+            headers: vec![("content-type".to_owned(), content_type)],
+            body: bytes.into(),
+            ..HttpRequest::default()
+        };
+        let submission = body::parse(&request).await?;
+        if capture::is_spam(form, &submission) {
+            return Ok(HttpResponse::json(200, &json!({
+                "state": "spam", "why": ["The field that people cannot see was filled in: answered, not stored."],
+            })));
+        }
+        let now = self.env.clock.now();
+        let lead = Lead {
+            id: LeadId::fresh(now, [0; 10]),
+            origin: Origin { kind: "form".to_owned(), name: form.name.clone() },
+            external_id: None,
+            received: now,
+            envelope: capture::from_form(form, &request, submission)?,
+            needs_enrichment: false,
+            manifest: policies.version,
+            progress: Progress::default(),
+            version: 0,
+        };
+        let facts = lead::read(&lead.origin, &lead.envelope, &policies.reading(&lead.origin), &policies.settings);
+        let keys = self.secrets.hash_keys().await.map_err(|error| {
+            tracing::warn!(%error, "hash key not read");
+            Problem::new(503, "unavailable", "Identities cannot be looked up just now. Try again.").retry_after(2)
+        })?;
+        let known = self.store.known(&[facts.identities.as_slice()], &keys).await.map_err(unavailable)?;
+        let known = known.into_iter().next().unwrap_or_default();
+        let is_empty = facts.flags.contains(&Flag::Empty);
+        let who = (!is_empty)
+            .then(|| recognise(&lead.id, &facts.identities, &known, policies.settings.shared_after as usize));
+        let case = Case { lead: &lead, facts: &facts, known: &known, who: who.as_ref() };
+        let mut wanted: BTreeSet<String> = owners_team(case, &policies).into_iter().collect();
+        let mut read: BTreeMap<String, TeamState> = BTreeMap::new();
+        let receipt = loop {
+            let fresh = self.store.teams(&wanted).await.map_err(unavailable)?;
+            read.extend(fresh.into_iter().map(|(name, record)| (name, record.state)));
+            let (mut teams, mut missing) = (read.clone(), BTreeSet::new());
+            let live = LiveTeams { teams: &mut teams, missing: &mut missing };
+            let receipt = decide(case, &policies, live, now);
+            if missing.is_empty() {
+                break receipt;
+            }
+            wanted = missing;
+        };
+        let owner = match &receipt.outcome {
+            Outcome::Assigned { rep, team } => json!({"rep": rep, "team": team}),
+            _ => json!(null),
+        };
+        let explanation = explain(&receipt, &facts, &policies);
+        Ok(HttpResponse::json(200, &json!({
+            "state": receipt.outcome.state().name(),
+            "owner": owner,
+            "customer": who.as_ref().filter(|_| !receipt.new_customer).map(|who| &who.customer),
+            "flags": facts.flags.iter().map(|flag| flag.name()).collect::<Vec<_>>(),
+            "why": explanation.why,
+            "policy_version": policies.version,
+        })))
+    }
+}

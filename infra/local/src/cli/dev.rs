@@ -1,0 +1,203 @@
+//! `sluice dev`: the whole system on this machine.
+
+use super::output::{note, say};
+use super::remote::SESSION_FILE;
+use super::{DevArgs, FunctionsKind, StackArgs, policies};
+use crate::host::clock::StackClock;
+use crate::host::spec::{StackSpec, named};
+use crate::host::stack::{Functions, NoMetrics, Options, Stack};
+use crate::template::Template;
+use serde_json::json;
+use sluice_domain::time::Timestamp;
+use sluice_host::environment::Environment;
+use sluice_host::function::Build;
+use std::collections::BTreeMap;
+use std::fs::OpenOptions;
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The template this command was built with.
+pub const TEMPLATE: &str = include_str!("../../../template.yaml");
+
+/// Every function, by the name the template gives it.
+pub fn embedded_functions() -> BTreeMap<String, Build> {
+    let all: [(&str, Build); 6] = [
+        ("capture-lead", capture_lead::build),
+        ("enrich-lead", enrich_lead::build),
+        ("route-lead", route_lead::build),
+        ("send-message", send_message::build),
+        ("fire-timers", fire_timers::build),
+        ("serve-console", serve_console::build),
+    ];
+    all.into_iter().map(|(name, build)| (name.to_owned(), build)).collect()
+}
+
+/// The template with what one machine needs for its parameters.
+pub fn local_template() -> Result<Template, String> {
+    let mut template = Template::parse(TEMPLATE, "infra/template.yaml").map_err(|errors| {
+        let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        lines.join("\n")
+    })?;
+    template.set("MailFrom", "sluice@localhost.example").map_err(|error| error.to_string())?;
+    Ok(template)
+}
+
+pub(crate) async fn run(args: DevArgs) -> Result<(), String> {
+    let data = args.data.clone().unwrap_or_else(|| PathBuf::from(".sluice"));
+    start_log(&data)?;
+    let clock = match &args.now {
+        Some(text) => {
+            let at = Timestamp::parse(text).ok_or("--now takes a time like 2027-03-01T09:00:00Z")?;
+            StackClock::starting_at(at)
+        }
+        None => StackClock::real(),
+    };
+    let functions = match args.functions {
+        FunctionsKind::InProcess => Functions::InProcess(embedded_functions()),
+        FunctionsKind::Binaries => Functions::Binaries(binaries(args.binaries.clone())?),
+    };
+    let template = local_template()?;
+    // Forms and sources may name secrets as variables of this process; what AWS or we use ourselves stays out.
+    let process = Environment::of_process();
+    let vars = process
+        .vars
+        .into_iter()
+        .filter(|(name, _)| !name.starts_with("AWS_") && !name.starts_with("SLUICE_"))
+        .chain(process_graph_url())
+        .collect();
+    let options = Options {
+        data: Some(data.clone()),
+        port: args.port.unwrap_or(8787),
+        functions,
+        clock,
+        metrics: Arc::new(NoMetrics),
+        vars,
+        wrap_client: None,
+    };
+    let stack = Stack::start(options, |addresses| StackSpec::from_template(&template, addresses))
+        .await
+        .map_err(|error| format!("{error}"))?;
+    let token = stack
+        .secrets
+        .value(&named("AdminTokenSecret"))
+        .ok_or("the stack has no admin token; the template lost AdminTokenSecret")?;
+    leave_session(&data, &stack, &token)?;
+    let url = stack.addresses.url.clone();
+    let here = StackArgs { url: url.clone(), token: Some(token.clone()), json: false };
+    let published = first_policies(&args, &here).await;
+    if args.json {
+        say(&json!({
+            "url": url,
+            "token": token,
+            "data": data.display().to_string(),
+            "endpoints": {
+                "dynamodb": stack.addresses.dynamodb,
+                "sqs": stack.addresses.sqs,
+                "ses": stack.addresses.ses,
+                "secrets_manager": stack.addresses.secrets_manager,
+            },
+        })
+        .to_string());
+    } else {
+        welcome(&url, &token, &data, published);
+    }
+    wait_for_the_end().await;
+    note("Stopping: calls that have begun may end.");
+    stack.stop().await;
+    Ok(())
+}
+
+/// Where the Graph API is, for tests of the whole command.
+fn process_graph_url() -> Option<(String, String)> {
+    let graph = Environment::of_process().vars.remove("SLUICE_GRAPH_URL")?;
+    Some(("SLUICE_GRAPH_URL".to_owned(), graph))
+}
+
+/// Warnings and errors to the data folder; the terminal is for the person.
+fn start_log(data: &Path) -> Result<(), String> {
+    std::fs::create_dir_all(data).map_err(|error| format!("{}: {error}", data.display()))?;
+    let path = data.join("sluice.log");
+    let file = OpenOptions::new().create(true).append(true).open(&path);
+    let file = file.map_err(|error| format!("{}: {error}", path.display()))?;
+    let level = Environment::of_process().optional("SLUICE_LOG").and_then(|level| level.parse().ok());
+    let subscriber = tracing_subscriber::fmt()
+        .json()
+        .with_max_level(level.unwrap_or(tracing::Level::INFO))
+        .with_writer(std::sync::Mutex::new(file))
+        .finish();
+    tracing::subscriber::set_global_default(subscriber).map_err(|error| error.to_string())
+}
+
+fn binaries(folder: Option<PathBuf>) -> Result<PathBuf, String> {
+    let own = || std::env::current_exe().ok().and_then(|path| path.parent().map(Path::to_owned));
+    let folder = folder.or_else(own).ok_or("where are the binaries? --binaries DIR")?;
+    for name in embedded_functions().keys() {
+        if !folder.join(name).is_file() {
+            let build = "cargo build --workspace builds them";
+            return Err(format!(
+                "{}: no binary {name}; {build}, --binaries says where they are",
+                folder.display()
+            ));
+        }
+    }
+    Ok(folder)
+}
+
+/// The other commands find the local stack by this file. It holds the admin token, so only its owner may read it.
+fn leave_session(data: &Path, stack: &Stack, token: &str) -> Result<(), String> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let path = data.join(SESSION_FILE);
+    let text = json!({"url": stack.addresses.url, "token": token}).to_string();
+    let _ = std::fs::remove_file(&path);
+    let file = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&path);
+    file.and_then(|mut file| file.write_all(text.as_bytes()))
+        .map_err(|error| format!("{}: {error}", path.display()))
+}
+
+/// Publishes the sample policies if nothing was published yet. Says how many documents.
+async fn first_policies(args: &DevArgs, stack: &StackArgs) -> Result<Option<usize>, String> {
+    let known = stack.call("GET", "/api/policies", None).await?;
+    if known["version"].as_u64() != Some(0) {
+        return Ok(None);
+    }
+    let dir = args.policies.clone().unwrap_or_else(|| PathBuf::from("samples/policies"));
+    let files = policies::read_folder(&dir)?;
+    let answer = policies::publish(&files, false, stack).await?;
+    Ok(answer["changed"].as_array().map(Vec::len))
+}
+
+fn welcome(url: &str, token: &str, data: &Path, published: Result<Option<usize>, String>) {
+    say(&format!("Sluice is running on {url}   (data in {}, stop with Ctrl-C)", data.display()));
+    match published {
+        Ok(Some(n)) => say(&format!("Published {n} sample policies.")),
+        Ok(None) => {}
+        Err(why) => say(&format!("No policies yet: {why}\nPublish some with `sluice apply DIR`.")),
+    }
+    say("");
+    say(&format!("Admin token   {token}"));
+    say(&format!("Mail sent     {url}/_local/mail"));
+    say("");
+    say("Post a lead:");
+    say(&format!(
+        "  curl -s {url}/f/contact -d first_name=Ada -d email=ada@example.com -d country=DE -d employees=250"
+    ));
+    say("See its owner and why:");
+    say(&format!("  curl -s {url}/api/leads/LEAD_ID -H 'authorization: Bearer {token}'"));
+    if std::io::stdout().is_terminal() {
+        say("  or, in another terminal: cargo run -q -- explain lead LEAD_ID");
+    }
+}
+
+async fn wait_for_the_end() {
+    let terminate = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut signal) => drop(signal.recv().await),
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        () = terminate => {}
+    }
+}

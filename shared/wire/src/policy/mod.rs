@@ -1,0 +1,287 @@
+//! Policy documents as people write them: YAML (or JSON, which is YAML), several documents to a file.
+//!
+//! Every mistake in every file is reported, each with its place. A document is read into a tree that keeps positions;
+//! what does not fit its type is reported, taken out of the tree, and the rest is read again.
+
+mod flaw;
+mod tree;
+mod typed;
+
+#[cfg(test)]
+mod samples;
+#[cfg(test)]
+mod tests;
+
+pub use flaw::PolicyError;
+
+use crate::sources;
+use flaw::{Flaw, Place, one_of};
+use saphyr_parser::ScalarStyle;
+use serde::Deserialize;
+use sluice_domain::policy::{Auth, Document, Finding, KINDS, Other, check};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use tree::{Node, Value};
+use typed::{Mismatch, Part};
+
+/// The text of one file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceText {
+    /// What errors call it.
+    pub file: String,
+    /// What is in it.
+    pub text: String,
+}
+
+/// Mistakes reported of one document at most.
+const MAX_MISTAKES: usize = 50;
+
+/// Reads and checks documents, all of them together: they may name one another across files.
+///
+/// # Errors
+/// Everything that is wrong, in the order of the files and of their lines. What only follows from another mistake
+/// (a rep that cannot be read is not missing as well) is left out.
+pub fn load(sources: &[SourceText]) -> Result<Vec<Document>, Vec<PolicyError>> {
+    read_all(sources, true)
+}
+
+/// Reads documents without checking what they say of one another: for single documents, which may name others that
+/// are published already.
+///
+/// # Errors
+/// Everything that cannot be read, in the order of the files and of their lines.
+pub fn parse(sources: &[SourceText]) -> Result<Vec<Document>, Vec<PolicyError>> {
+    read_all(sources, false)
+}
+
+fn read_all(sources: &[SourceText], together: bool) -> Result<Vec<Document>, Vec<PolicyError>> {
+    let mut flaws: Vec<(usize, Flaw)> = Vec::new();
+    let mut secret_lines: BTreeSet<(usize, usize)> = BTreeSet::new();
+    let mut documents = Vec::new();
+    let mut origins = Vec::new();
+    let mut is_whole = true;
+    for (file, source) in sources.iter().enumerate() {
+        let (trees, mistakes) = tree::read(source.text.trim_start_matches('\u{feff}'));
+        is_whole &= mistakes.is_empty();
+        flaws.extend(mistakes.into_iter().map(|flaw| (file, flaw)));
+        for tree in trees {
+            secret_lines.extend(lines_with_secrets(&tree).into_iter().map(|line| (file, line)));
+            let read = read(tree);
+            flaws.extend(read.flaws.into_iter().map(|flaw| (file, flaw)));
+            match read.document {
+                Some(document) => {
+                    documents.push(document);
+                    origins.push(Origin { file, tree: read.tree, wounds: read.wounds });
+                }
+                None => is_whole = false,
+            }
+        }
+    }
+    let mut findings = if together { check(&documents) } else { Vec::new() };
+    findings.extend(check_sources(&documents));
+    for finding in findings {
+        let follows = matches!(finding.other, Some(Other::Absent)) && !is_whole;
+        if let Some(origin) = origins.get(finding.document).filter(|_| !follows) {
+            flaws.extend(place(&finding, origin, &origins, sources).map(|flaw| (origin.file, flaw)));
+        }
+    }
+    if flaws.is_empty() {
+        return Ok(documents);
+    }
+    flaws.sort_by_key(|(file, flaw)| (*file, flaw.at));
+    let errors = flaws.into_iter().filter_map(|(file, flaw)| {
+        let source = sources.get(file)?;
+        Some(flaw.in_file(&source.file, &source.text, &|line| secret_lines.contains(&(file, line))))
+    });
+    Err(errors.collect())
+}
+
+/// Where a document was read.
+struct Origin {
+    file: usize,
+    tree: Node,
+    wounds: HashSet<Place>,
+}
+
+/// One document as far as it can be read.
+struct Read {
+    document: Option<Document>,
+    tree: Node,
+    flaws: Vec<Flaw>,
+    /// Lists and mappings that something was taken out of: what is found wrong with the whole of them may only follow.
+    wounds: HashSet<Place>,
+}
+
+fn read(mut tree: Node) -> Read {
+    let mut flaws = Vec::new();
+    let mut taken: Vec<(Place, String)> = Vec::new();
+    let kind = match take_kind(&mut tree) {
+        Ok(kind) => kind,
+        Err(flaw) => return Read { document: None, tree, flaws: vec![flaw], wounds: HashSet::new() },
+    };
+    let mut document = None;
+    while flaws.len() < MAX_MISTAKES {
+        let mismatch = match typed(kind, &tree) {
+            Ok(read) => {
+                document = Some(read);
+                break;
+            }
+            Err(mismatch) => mismatch,
+        };
+        let follows = match (mismatch.part, mismatch.missing) {
+            (Some(Part::Value(at)), Some(field)) => taken.iter().any(|(map, name)| *map == at && name == field),
+            _ => false,
+        };
+        if !follows {
+            flaws.push(mismatch.flaw(tree.at));
+        }
+        match mismatch.part.and_then(|part| take_out(&mut tree, part)) {
+            Some(out) => taken.push(out),
+            None => break,
+        }
+    }
+    let wounds = taken.into_iter().map(|(place, _)| place).collect();
+    Read { document, tree, flaws, wounds }
+}
+
+/// Takes `kind` off, wherever it stands among the keys: the types do not have it.
+fn take_kind(tree: &mut Node) -> Result<&'static str, Flaw> {
+    let start = tree.at;
+    let Value::Map(entries) = &mut tree.value else {
+        return Err(Flaw::new(start, "a document is a mapping").hint(format!("it begins with `kind: {}`", KINDS[0])));
+    };
+    let Some(at) = entries.iter().position(|entry| entry.name == "kind") else {
+        return Err(Flaw::new(start, "this document has no `kind`").hint(format!("known: {}", KINDS.join(", "))));
+    };
+    let entry = entries.remove(at);
+    let word = entry.node.text().unwrap_or_default();
+    let kind = KINDS.iter().copied().find(|kind| *kind == word);
+    kind.ok_or_else(|| Flaw::new(entry.node.at, format!("unknown kind `{word}`")).hint(one_of(word, KINDS)))
+}
+
+fn typed(kind: &str, tree: &Node) -> Result<Document, Mismatch> {
+    match kind {
+        "form" => Deserialize::deserialize(tree).map(Document::Form),
+        "source" => Deserialize::deserialize(tree).map(Document::Source),
+        "rep" => Deserialize::deserialize(tree).map(Document::Rep),
+        "team" => Deserialize::deserialize(tree).map(Document::Team),
+        "routing" => Deserialize::deserialize(tree).map(Document::Routing),
+        "settings" => Deserialize::deserialize(tree).map(Document::Settings),
+        other => Err(serde::de::Error::custom(format!("documents of kind `{other}` cannot be read from YAML"))),
+    }
+}
+
+/// Takes a part out; answers from which list or mapping, and the key it had there.
+fn take_out(node: &mut Node, part: Part) -> Option<(Place, String)> {
+    match &mut node.value {
+        Value::Scalar(_) => None,
+        Value::List(items) => match items.iter().position(|item| part == Part::Value(item.at)) {
+            Some(at) => {
+                items.remove(at);
+                Some((node.at, String::new()))
+            }
+            None => items.iter_mut().find_map(|item| take_out(item, part)),
+        },
+        Value::Map(entries) => {
+            let is_it = |entry: &tree::Entry| part == Part::Key(entry.at) || part == Part::Value(entry.node.at);
+            match entries.iter().position(is_it) {
+                Some(at) => Some((node.at, entries.remove(at).name)),
+                None => entries.iter_mut().find_map(|entry| take_out(&mut entry.node, part)),
+            }
+        }
+    }
+}
+
+/// Lines on which something other than a reference stands where secrets belong. They are never shown.
+fn lines_with_secrets(tree: &Node) -> Vec<usize> {
+    let mut lines = Vec::new();
+    tree.walk("", &mut |key, node| {
+        if key == "secrets" {
+            node.walk("", &mut |_, inner| {
+                if let Value::Scalar(scalar) = &inner.value
+                    && !scalar.text.starts_with("env:")
+                    && !scalar.text.starts_with("secret:")
+                {
+                    lines.extend(inner.at.line..=scalar.last_line);
+                }
+            });
+        }
+    });
+    lines
+}
+
+/// A source is of a type there is an adapter for, and brings what that adapter needs.
+fn check_sources(documents: &[Document]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (document, content) in documents.iter().enumerate() {
+        let Document::Source(source) = content else { continue };
+        let mut add = |path: &[&str], message: String| {
+            let path = path.iter().map(|part| (*part).to_owned()).collect();
+            findings.push(Finding { document, path, message, within: None, other: None });
+        };
+        let Some(adapter) = sources::find(&source.sender) else {
+            let known: Vec<&str> = sources::registry().iter().map(|adapter| adapter.kind()).collect();
+            add(&["type"], format!("there is no source of type `{}`; known: {}", source.sender, known.join(", ")));
+            continue;
+        };
+        let needs: BTreeMap<&str, &str> = adapter.needs().iter().map(|need| (need.name, need.what)).collect();
+        for name in source.secrets.keys().filter(|name| !needs.contains_key(name.as_str())) {
+            let names: Vec<&str> = needs.keys().copied().collect();
+            add(&["secrets", name], format!("{} uses no secret `{name}`, only {}", source.sender, names.join(", ")));
+        }
+        for (name, what) in needs.iter().filter(|_| source.auth == Auth::Signature) {
+            if source.secrets.get(*name).is_none_or(Vec::is_empty) {
+                add(&["secrets"], format!("the secret `{name}` is missing. {what}"));
+            }
+        }
+    }
+    findings
+}
+
+/// The finding at its place in the file; none if it may only follow from what was taken out there.
+fn place(finding: &Finding, origin: &Origin, origins: &[Origin], sources: &[SourceText]) -> Option<Flaw> {
+    let node = origin.tree.nearest(&finding.path);
+    let is_whole = matches!(node.value, Value::Scalar(_));
+    if !is_whole && origin.wounds.contains(&node.at) {
+        return None;
+    }
+    let mut message = finding.message.clone();
+    if let Some(Other::Document(first)) = finding.other
+        && let Some(first) = origins.get(first)
+    {
+        let file = sources.get(first.file).map(|source| source.file.as_str()).unwrap_or_default();
+        message.push_str(&format!("; the first is {file}:{}", first.tree.at.line));
+    }
+    let text = sources.get(origin.file).map(|source| source.text.as_str()).unwrap_or_default();
+    let at = match finding.within {
+        None => node.at,
+        Some((line, column)) => inside(node, text, line, column).unwrap_or_else(|| {
+            message.push_str(&format!(" (line {line}, column {column} of the value)"));
+            node.at
+        }),
+    };
+    Some(Flaw::new(at, message))
+}
+
+/// The place of a line and column of a value's text, where the text stands in the file as it is.
+fn inside(node: &Node, text: &str, line: usize, column: usize) -> Option<Place> {
+    let Value::Scalar(scalar) = &node.value else { return None };
+    let on_one_line = scalar.last_line == node.at.line && line == 1;
+    let row = |number: usize| text.lines().nth(number.checked_sub(1)?);
+    match scalar.style {
+        ScalarStyle::Plain if on_one_line => Some(Place { line: node.at.line, column: node.at.column + column - 1 }),
+        ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted if on_one_line => {
+            // Escapes are longer than what they stand for.
+            let written: String = row(node.at.line)?.chars().skip(node.at.column).collect();
+            let is_same = written.starts_with(&scalar.text);
+            is_same.then_some(Place { line: node.at.line, column: node.at.column + column })
+        }
+        ScalarStyle::Literal => {
+            let number = node.at.line + line;
+            let indent = row(number)?.chars().take_while(|c| *c == ' ').count();
+            let first = scalar.text.lines().nth(line - 1)?;
+            let kept = first.chars().take_while(|c| *c == ' ').count();
+            Some(Place { line: number, column: indent.checked_sub(kept)? + column })
+        }
+        _ => None,
+    }
+}

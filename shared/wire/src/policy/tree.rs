@@ -1,0 +1,267 @@
+//! YAML as a tree in which every key and value knows where it was written.
+
+use super::flaw::{Flaw, Place};
+use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span};
+use std::collections::HashMap;
+
+/// Keys and values of one file at most, those that aliases repeat included: a few aliases can stand for billions.
+const MAX_NODES: usize = 20_000;
+/// How deep lists and mappings may be inside one another: reading the tree recurses.
+const MAX_DEPTH: usize = 32;
+
+/// One value.
+#[derive(Clone, Debug)]
+pub(super) struct Node {
+    pub(super) at: Place,
+    pub(super) value: Value,
+}
+
+/// What a value is.
+#[derive(Clone, Debug)]
+pub(super) enum Value {
+    Scalar(Scalar),
+    List(Vec<Node>),
+    Map(Vec<Entry>),
+}
+
+/// Text, and how it was written.
+#[derive(Clone, Debug)]
+pub(super) struct Scalar {
+    pub(super) text: String,
+    pub(super) style: ScalarStyle,
+    /// The last line it stands on.
+    pub(super) last_line: usize,
+}
+
+/// A key and its value.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    pub(super) at: Place,
+    pub(super) name: String,
+    pub(super) node: Node,
+}
+
+/// The documents of a file as far as they can be read, and what keeps the rest from it. Documents without content
+/// are left out.
+pub(super) fn read(text: &str) -> (Vec<Node>, Vec<Flaw>) {
+    let mut builder = Builder::default();
+    let mut parser = Parser::new_from_str(text);
+    while let Some(next) = parser.next_event() {
+        let taken = match next {
+            Ok((event, span)) => builder.take(event, span),
+            Err(error) => Err(syntax(text, &error)),
+        };
+        if let Err(flaw) = taken {
+            builder.flaws.push(flaw);
+            break;
+        }
+    }
+    (builder.documents, builder.flaws)
+}
+
+impl Node {
+    /// The value of a key; none if this is no mapping or has no such key.
+    pub(super) fn get(&self, name: &str) -> Option<&Self> {
+        match &self.value {
+            Value::Map(entries) => entries.iter().find(|entry| entry.name == name).map(|entry| &entry.node),
+            _ => None,
+        }
+    }
+
+    /// The value at the end of a path, or the last one on the way that exists.
+    pub(super) fn nearest(&self, path: &[String]) -> &Self {
+        let Some((first, rest)) = path.split_first() else { return self };
+        let next = match &self.value {
+            Value::List(items) => first.parse().ok().and_then(|at: usize| items.get(at)),
+            _ => self.get(first),
+        };
+        next.map_or(self, |next| next.nearest(rest))
+    }
+
+    /// The text of a scalar.
+    pub(super) fn text(&self) -> Option<&str> {
+        match &self.value {
+            Value::Scalar(scalar) => Some(&scalar.text),
+            _ => None,
+        }
+    }
+
+    /// Whether nothing was written, or `null`.
+    pub(super) fn is_null(&self) -> bool {
+        matches!(&self.value, Value::Scalar(scalar) if scalar.is_null())
+    }
+
+    /// Visits every value with the name of the key it is below, outer ones first.
+    pub(super) fn walk<'a>(&'a self, key: &'a str, visit: &mut dyn FnMut(&'a str, &'a Self)) {
+        visit(key, self);
+        match &self.value {
+            Value::Scalar(_) => {}
+            Value::List(items) => items.iter().for_each(|item| item.walk(key, visit)),
+            Value::Map(entries) => entries.iter().for_each(|entry| entry.node.walk(&entry.name, visit)),
+        }
+    }
+
+    fn size(&self) -> usize {
+        match &self.value {
+            Value::Scalar(_) => 1,
+            Value::List(items) => 1 + items.iter().map(Self::size).sum::<usize>(),
+            Value::Map(entries) => 1 + entries.iter().map(|entry| 1 + entry.node.size()).sum::<usize>(),
+        }
+    }
+
+    fn depth(&self) -> usize {
+        match &self.value {
+            Value::Scalar(_) => 0,
+            Value::List(items) => 1 + items.iter().map(Self::depth).max().unwrap_or(0),
+            Value::Map(entries) => 1 + entries.iter().map(|entry| entry.node.depth()).max().unwrap_or(0),
+        }
+    }
+}
+
+impl Scalar {
+    pub(super) fn is_plain(&self) -> bool {
+        self.style == ScalarStyle::Plain
+    }
+
+    pub(super) fn is_null(&self) -> bool {
+        self.is_plain() && matches!(self.text.as_str(), "" | "~" | "null" | "Null" | "NULL")
+    }
+}
+
+#[derive(Default)]
+struct Builder {
+    documents: Vec<Node>,
+    flaws: Vec<Flaw>,
+    open: Vec<Open>,
+    anchors: HashMap<usize, Node>,
+    nodes: usize,
+}
+
+/// A list or mapping whose end has not come yet.
+struct Open {
+    node: Node,
+    anchor: usize,
+    key: Option<(Place, Option<String>)>,
+}
+
+impl Builder {
+    fn take(&mut self, event: Event<'_>, span: Span) -> Result<(), Flaw> {
+        let at = Place::of(&span.start);
+        match event {
+            Event::Scalar(text, style, anchor, tag) => {
+                refuse_tag(at, tag.as_deref())?;
+                let scalar = Scalar { text: text.into_owned(), style, last_line: span.end.line() };
+                self.close(Node { at, value: Value::Scalar(scalar) }, anchor)
+            }
+            Event::SequenceStart(anchor, tag) => {
+                refuse_tag(at, tag.as_deref())?;
+                self.begin(Node { at, value: Value::List(Vec::new()) }, anchor)
+            }
+            Event::MappingStart(anchor, tag) => {
+                refuse_tag(at, tag.as_deref())?;
+                self.begin(Node { at, value: Value::Map(Vec::new()) }, anchor)
+            }
+            Event::SequenceEnd | Event::MappingEnd => match self.open.pop() {
+                Some(Open { node, anchor, .. }) => self.close(node, anchor),
+                None => Ok(()),
+            },
+            Event::Alias(anchor) => {
+                let node = self.anchors.get(&anchor).cloned();
+                let node = node.ok_or_else(|| Flaw::new(at, "this alias stands for something that holds itself"))?;
+                if self.open.len() + node.depth() > MAX_DEPTH {
+                    return Err(too_deep(at));
+                }
+                self.count(at, node.size())?;
+                self.close(node, 0)
+            }
+            Event::DocumentStart(_) => {
+                self.anchors.clear();
+                Ok(())
+            }
+            Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => Ok(()),
+        }
+    }
+
+    fn begin(&mut self, node: Node, anchor: usize) -> Result<(), Flaw> {
+        if self.open.len() >= MAX_DEPTH {
+            return Err(too_deep(node.at));
+        }
+        self.open.push(Open { node, anchor, key: None });
+        Ok(())
+    }
+
+    fn close(&mut self, node: Node, anchor: usize) -> Result<(), Flaw> {
+        self.count(node.at, 1)?;
+        if anchor > 0 {
+            self.count(node.at, node.size())?;
+            self.anchors.insert(anchor, node.clone());
+        }
+        let Some(open) = self.open.last_mut() else {
+            if !node.is_null() {
+                self.documents.push(node);
+            }
+            return Ok(());
+        };
+        match (&mut open.node.value, open.key.take()) {
+            (Value::List(items), _) => items.push(node),
+            (Value::Map(entries), Some((at, Some(name)))) => {
+                if let Some(first) = entries.iter().find(|entry| entry.name == name) {
+                    let line = first.at.line;
+                    self.flaws.push(Flaw::new(at, format!("`{name}` is here twice; the first is on line {line}")));
+                } else {
+                    entries.push(Entry { at, name, node });
+                }
+            }
+            (Value::Map(_), Some((_, None))) | (Value::Scalar(_), _) => {}
+            (Value::Map(_), None) => {
+                let name = node.text().map(str::to_owned);
+                if name.is_none() {
+                    self.flaws.push(Flaw::new(node.at, "a key is a word, not a list or a mapping"));
+                }
+                open.key = Some((node.at, name));
+            }
+        }
+        Ok(())
+    }
+
+    fn count(&mut self, at: Place, nodes: usize) -> Result<(), Flaw> {
+        self.nodes += nodes;
+        if self.nodes > MAX_NODES {
+            let message = format!("a file holds at most {MAX_NODES} keys and values, repeated ones included");
+            return Err(Flaw::new(at, message).hint("split the file, or use fewer aliases"));
+        }
+        Ok(())
+    }
+}
+
+fn too_deep(at: Place) -> Flaw {
+    Flaw::new(at, format!("lists and mappings are more than {MAX_DEPTH} deep here"))
+}
+
+/// Tags would change what a value is behind the reader's back; no policy needs one.
+fn refuse_tag(at: Place, tag: Option<&saphyr_parser::Tag>) -> Result<(), Flaw> {
+    match tag {
+        None => Ok(()),
+        Some(_) => Err(Flaw::new(at, "what starts with `!` is a YAML tag, and policies have none")
+            .hint("a condition that starts with `!` goes in quotes")),
+    }
+}
+
+/// What the parser says, and the usual reason for it.
+fn syntax(text: &str, error: &ScanError) -> Flaw {
+    let at = Place::of(error.marker());
+    let flaw = Flaw::new(at, format!("not YAML: {}", error.info()));
+    let line = text.lines().nth(at.line - 1).unwrap_or_default();
+    // Where a value in a line with a secret ends is not known, so the line is not shown.
+    let flaw = if line.contains("secret") { flaw.unseen() } else { flaw };
+    if line.contains("when:") {
+        return flaw.hint(
+            "inside { } a condition ends at the first bracket or comma, and nowhere may it hold `: ` or ` #` or go on \
+             after a closing quote: put the whole condition in quotes, or write it in block style",
+        );
+    }
+    if line.starts_with('\t') {
+        return flaw.hint("indent with blanks, not with tabs");
+    }
+    flaw
+}
