@@ -1,1 +1,23 @@
-//! Placeholder.
+//! A stack in one process whose every outgoing call can be made to fail, and what must hold whatever fails.
+//!
+//! A [`scenarios::Scenario`] is a handler, the world it runs in and the event it gets. A [`plans::Plan`] puts faults at
+//! its outgoing calls and a duplicate beside it. After the plan faults stop, the world plays its queues and timers to
+//! rest, and [`invariants`] looks at what is left. [`mutants`] are handlers known to be bad: a sweep that does not
+//! catch them proves nothing.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test library: what cannot be set up stops the test"
+)]
+
+pub mod faults;
+pub mod invariants;
+pub mod mutants;
+pub mod observe;
+pub mod outside;
+pub mod plans;
+pub mod scenarios;
+pub mod sweep;
+pub mod wire;
+pub mod world;

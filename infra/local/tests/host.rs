@@ -332,6 +332,11 @@ async fn a_restart_keeps_table_queues_secrets_and_hands_out_again_what_was_in_fl
     let found = stack.dynamodb.run("GetItem", key.to_string().as_bytes()).unwrap();
     assert!(String::from_utf8(found).unwrap().contains("\"pk\""));
     assert_eq!(stack.sqs.receive("rest", 1, None).unwrap()[0].body, "kept");
+    assert_eq!(stack.secrets.value("key"), Some(secret.clone()));
+    stack.kill().await;
+
+    let World { stack, .. } = world(data()).await;
+    assert_eq!(stack.sqs.receive("rest", 1, None).unwrap()[0].body, "kept");
     assert_eq!(stack.secrets.value("key"), Some(secret));
 }
 

@@ -2,12 +2,15 @@
 //! whether a repeat is harmless.
 
 use crate::environment::Environment;
-use aws_smithy_async::rt::sleep::{AsyncSleep, TokioSleep};
-use aws_smithy_runtime_api::client::http::{HttpClient, HttpConnector, HttpConnectorSettings};
-use aws_smithy_runtime_api::client::orchestrator::HttpRequest as SmithyRequest;
-use aws_smithy_runtime_api::client::runtime_components::RuntimeComponentsBuilder;
+use aws_smithy_async::rt::sleep::TokioSleep;
+use aws_smithy_async::time::SystemTimeSource;
+use aws_smithy_runtime::client::orchestrator::operation::Operation;
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse, OrchestratorError};
+use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::body::SdkBody;
+use aws_smithy_types::timeout::TimeoutConfig;
 use bytes::Bytes;
+use std::convert::Infallible;
 use std::time::Duration;
 
 /// An answer of somebody else's server.
@@ -17,7 +20,7 @@ pub struct Fetched {
     pub status: u16,
     /// `Retry-After` in seconds, if it was a number.
     pub retry_after: Option<u32>,
-    /// The body, at most 1 MB.
+    /// The body.
     pub body: Bytes,
 }
 
@@ -32,10 +35,7 @@ pub enum FetchError {
     Unknown,
 }
 
-/// Largest body read, in bytes.
-const LARGEST: usize = 1_000_000;
-
-/// Makes one call and reads the answer. Redirects are not followed.
+/// Makes one call and reads the answer within `limit`. Redirects are not followed.
 pub async fn fetch(
     env: &Environment,
     method: &str,
@@ -44,45 +44,47 @@ pub async fn fetch(
     body: Vec<u8>,
     limit: Duration,
 ) -> Result<Fetched, FetchError> {
-    let mut request = SmithyRequest::new(SdkBody::from(body));
     let bad = |what: &str| FetchError::NotSent(format!("{what} cannot be used"));
+    let (origin, path) = split(url).ok_or_else(|| bad("the URL"))?;
+    let mut request = HttpRequest::new(SdkBody::from(body));
     request.set_method(method).map_err(|_| bad("the method"))?;
-    request.set_uri(url).map_err(|_| bad("the URL"))?;
+    request.set_uri(path).map_err(|_| bad("the URL"))?;
     for (name, value) in headers {
         request.headers_mut().try_insert(name.clone(), value.clone()).map_err(|_| bad("a header"))?;
     }
-    let settings =
-        HttpConnectorSettings::builder().connect_timeout(Duration::from_secs(3)).read_timeout(limit).build();
-    let components = RuntimeComponentsBuilder::new("fetch")
-        .with_sleep_impl(Some(TokioSleep::new()))
-        .with_time_source(Some(aws_smithy_async::time::SystemTimeSource::new()))
-        .build()
-        .map_err(|_| bad("the client"))?;
-    let call = env.http.http_connector(&settings, &components).call(request);
-    let answer = tokio::select! {
-        answer = call => answer,
-        () = TokioSleep::new().sleep(limit) => return Err(FetchError::Unknown),
-    };
-    let answer = match answer {
-        Ok(answer) => answer,
-        Err(error) if error.is_user() => return Err(FetchError::NotSent("the request was refused".to_owned())),
-        Err(_) => return Err(FetchError::Unknown),
-    };
-    let status = answer.status().as_u16();
-    let retry_after = answer.headers().get("retry-after").and_then(|value| value.parse().ok());
-    let mut bytes = Vec::new();
-    let mut stream = answer.into_body();
-    while let Some(chunk) = std::future::poll_fn(|cx| {
-        use http_body::Body;
-        std::pin::Pin::new(&mut stream).poll_frame(cx)
+    let timeouts = TimeoutConfig::builder().connect_timeout(Duration::from_secs(3)).operation_timeout(limit).build();
+    let operation = Operation::builder()
+        .service_name("fetch")
+        .operation_name("fetch")
+        .http_client(env.http.clone())
+        .endpoint_url(origin)
+        .no_auth()
+        .no_retry()
+        .timeout_config(timeouts)
+        .sleep_impl(TokioSleep::new())
+        .time_source(SystemTimeSource::new())
+        .serializer(|request: HttpRequest| Ok(request))
+        .deserializer::<Fetched, Infallible>(read)
+        .build();
+    operation.invoke(request).await.map_err(|error| match error {
+        SdkError::ConstructionFailure(_) => bad("the request"),
+        SdkError::DispatchFailure(failure) if failure.is_user() => bad("the request"),
+        _ => FetchError::Unknown,
     })
-    .await
-    {
-        let data = chunk.map_err(|_| FetchError::Unknown)?.into_data().unwrap_or_default();
-        if bytes.len() + data.len() > LARGEST {
-            return Err(FetchError::NotSent("the answer is too large".to_owned()));
-        }
-        bytes.extend_from_slice(&data);
-    }
-    Ok(Fetched { status, retry_after, body: Bytes::from(bytes) })
+}
+
+fn read(answer: &HttpResponse) -> Result<Fetched, OrchestratorError<Infallible>> {
+    Ok(Fetched {
+        status: answer.status().as_u16(),
+        retry_after: answer.headers().get("retry-after").and_then(|value| value.parse().ok()),
+        body: Bytes::copy_from_slice(answer.body().bytes().unwrap_or_default()),
+    })
+}
+
+/// `https://host:port` and the rest, which begins with a slash.
+fn split(url: &str) -> Option<(&str, &str)> {
+    let host = url.find("://")? + 3;
+    let path = url[host..].find(['/', '?']).map_or(url.len(), |at| at + host);
+    let (origin, rest) = url.split_at(path);
+    (origin.len() > host).then_some((origin, if rest.is_empty() { "/" } else { rest }))
 }

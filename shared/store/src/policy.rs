@@ -181,6 +181,8 @@ impl Policies {
     pub async fn current(&self, now: Timestamp) -> Result<Arc<PolicySet>, StoreError> {
         let cached = self.current.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some((set, read)) = &cached
+            // Before the first publication every call looks, so that the first takes effect at once.
+            && set.version > 0
             && now.since(*read).abs() < FRESH_MS
         {
             return Ok(set.clone());

@@ -4,7 +4,7 @@ use crate::Behaviour;
 use crate::server::{bodies, handle, verdict};
 use aws_sdk_sqs::types::QueueAttributeName;
 
-pub const LIST: &[Behaviour] = &[
+pub(crate) const LIST: &[Behaviour] = &[
     Behaviour {
         name: "a FIFO queue's name ends in .fifo",
         documented: "InvalidParameterValue",
@@ -75,7 +75,8 @@ pub const LIST: &[Behaviour] = &[
                     send.message_group_id("a").message_deduplication_id("once").send()
                 };
                 let (first, second) = (send("one").await?, send("two").await?);
-                let same = |id: &Option<String>| if *id == first.message_id { "same id" } else { "another id" };
+                let same =
+                    |id: &Option<String>| if *id == first.message_id { "same id" } else { "another id" };
                 let got = s.receive_up_to(&url, 10, 2).await?;
                 let held = got.first().ok_or("no message")?;
                 s.client.delete_message().queue_url(&url).receipt_handle(handle(held)).send().await?;
@@ -160,7 +161,8 @@ pub const LIST: &[Behaviour] = &[
                 s.send_in_group(&url, "a", "m").await?;
                 let held = s.receive(&url).await?;
                 s.pass(1).await;
-                let deleted = s.client.delete_message().queue_url(&url).receipt_handle(handle(&held)).send().await;
+                let deleted =
+                    s.client.delete_message().queue_url(&url).receipt_handle(handle(&held)).send().await;
                 Ok(format!("{}, {}", verdict(deleted), s.depth(&url).await?))
             })
         },

@@ -20,7 +20,8 @@ fn text(kind: &str, value: &str) -> Result<MessageAttributeValue, Failure> {
 }
 
 async fn send_with_attributes(s: &Server, url: &str) -> Result<Option<String>, Failure> {
-    let raw = MessageAttributeValue::builder().data_type("Binary").binary_value(Blob::new([0, 255])).build()?;
+    let raw =
+        MessageAttributeValue::builder().data_type("Binary").binary_value(Blob::new([0, 255])).build()?;
     let send = s.client.send_message().queue_url(url).message_body(BODY);
     let send = send.message_attributes("name", text("String", "Zoë")?);
     let send = send.message_attributes("age", text("Number", "41")?).message_attributes("raw.bytes", raw);
@@ -42,7 +43,7 @@ fn failed(entries: &[BatchResultErrorEntry]) -> String {
     entries.iter().map(|e| format!("{} {}", e.id(), e.code())).collect::<Vec<_>>().join(", ")
 }
 
-pub const LIST: &[Behaviour] = &[
+pub(crate) const LIST: &[Behaviour] = &[
     Behaviour {
         name: "the digests of body and attributes are those of the developer guide, on both sides",
         documented: "sent: body and attributes right; received: body and attributes right",
@@ -53,8 +54,8 @@ pub const LIST: &[Behaviour] = &[
                 let body = s.send(&s.queue(&[]).await?, BODY).await?.md5_of_message_body;
                 let sent = body.as_deref() == Some(MD5_OF_BODY) && attributes.as_deref() == Some(MD5_OF_ALL);
                 let got = s.receive(&url).await?;
-                let received =
-                    got.md5_of_body() == Some(MD5_OF_BODY) && got.md5_of_message_attributes() == Some(MD5_OF_ALL);
+                let received = got.md5_of_body() == Some(MD5_OF_BODY)
+                    && got.md5_of_message_attributes() == Some(MD5_OF_ALL);
                 let word = |right| if right { "right" } else { "wrong" };
                 let (sent, received) = (word(sent), word(received));
                 Ok(format!("sent: body and attributes {sent}; received: body and attributes {received}"))
@@ -141,7 +142,8 @@ pub const LIST: &[Behaviour] = &[
                 s.send(&url, "a").await?;
                 s.send(&url, "b").await?;
                 let one = s.client.receive_message().queue_url(&url).wait_time_seconds(2).send().await?;
-                let ask = |most| s.client.receive_message().queue_url(&url).max_number_of_messages(most).send();
+                let ask =
+                    |most| s.client.receive_message().queue_url(&url).max_number_of_messages(most).send();
                 let (eleven, none) = (ask(11).await, ask(0).await);
                 Ok(format!("{}, {} {}", one.messages().len(), verdict(eleven), verdict(none)))
             })
@@ -149,17 +151,17 @@ pub const LIST: &[Behaviour] = &[
     },
     Behaviour {
         name: "a received message is hidden until its visibility timeout ends",
-        documented: "at once: 0; a second later: 1, received 2 times",
+        documented: "at once: 0; two seconds later: 1, received 2 times",
         observe: |s| {
             Box::pin(async move {
-                let url = s.queue(&[("VisibilityTimeout", "1")]).await?;
+                let url = s.queue(&[("VisibilityTimeout", "2")]).await?;
                 s.send(&url, "m").await?;
                 s.receive(&url).await?;
                 let hidden = s.receive_now(&url).await?.len();
-                s.pass(1).await;
+                s.pass(2).await;
                 let again = s.receive(&url).await?;
                 let times = system(&again, "ApproximateReceiveCount");
-                Ok(format!("at once: {hidden}; a second later: 1, received {times} times"))
+                Ok(format!("at once: {hidden}; two seconds later: 1, received {times} times"))
             })
         },
     },
@@ -233,7 +235,8 @@ pub const LIST: &[Behaviour] = &[
                 let old = s.receive(&url).await?;
                 s.pass(1).await;
                 s.receive(&url).await?;
-                let deleted = s.client.delete_message().queue_url(&url).receipt_handle(handle(&old)).send().await;
+                let deleted =
+                    s.client.delete_message().queue_url(&url).receipt_handle(handle(&old)).send().await;
                 s.pass(1).await;
                 Ok(format!("{}, {} message left", verdict(deleted), s.receive_now(&url).await?.len()))
             })
@@ -247,7 +250,8 @@ pub const LIST: &[Behaviour] = &[
                 let url = s.queue(&[]).await?;
                 s.send(&url, "m").await?;
                 let held = s.receive(&url).await?;
-                let delete = || s.client.delete_message().queue_url(&url).receipt_handle(handle(&held)).send();
+                let delete =
+                    || s.client.delete_message().queue_url(&url).receipt_handle(handle(&held)).send();
                 let (first, second) = (verdict(delete().await), verdict(delete().await));
                 Ok(format!("{first} {second}, {}", s.depth(&url).await?))
             })
@@ -259,7 +263,8 @@ pub const LIST: &[Behaviour] = &[
         observe: |s| {
             Box::pin(async move {
                 let url = s.queue(&[]).await?;
-                let delete = s.client.delete_message().queue_url(&url).receipt_handle("invented").send().await;
+                let delete =
+                    s.client.delete_message().queue_url(&url).receipt_handle("invented").send().await;
                 let change = s.client.change_message_visibility().queue_url(&url).visibility_timeout(1);
                 let change = change.receipt_handle("invented").send().await;
                 Ok(format!("{} {}", verdict(delete), verdict(change)))
@@ -268,14 +273,17 @@ pub const LIST: &[Behaviour] = &[
     },
     Behaviour {
         name: "a delayed message comes when its delay has passed",
-        documented: "at once: 0; a second later: 1",
+        documented: "at once: 0; two seconds later: 1",
         observe: |s| {
             Box::pin(async move {
                 let url = s.queue(&[]).await?;
-                s.client.send_message().queue_url(&url).message_body("m").delay_seconds(1).send().await?;
+                s.client.send_message().queue_url(&url).message_body("m").delay_seconds(2).send().await?;
                 let at_once = s.receive_now(&url).await?.len();
-                s.pass(1).await;
-                Ok(format!("at once: {at_once}; a second later: {}", s.receive_up_to(&url, 1, 2).await?.len()))
+                s.pass(2).await;
+                Ok(format!(
+                    "at once: {at_once}; two seconds later: {}",
+                    s.receive_up_to(&url, 1, 2).await?.len()
+                ))
             })
         },
     },
@@ -285,8 +293,9 @@ pub const LIST: &[Behaviour] = &[
         observe: |s| {
             Box::pin(async move {
                 let url = s.queue(&[]).await?;
-                let send =
-                    |delay| s.client.send_message().queue_url(&url).message_body("m").delay_seconds(delay).send();
+                let send = |delay| {
+                    s.client.send_message().queue_url(&url).message_body("m").delay_seconds(delay).send()
+                };
                 Ok(format!("{} {}", verdict(send(900).await), verdict(send(901).await)))
             })
         },
@@ -308,7 +317,8 @@ pub const LIST: &[Behaviour] = &[
         observe: |s| {
             Box::pin(async move {
                 let url = s.queue(&[]).await?;
-                let send = |bytes| s.client.send_message().queue_url(&url).message_body("x".repeat(bytes)).send();
+                let send =
+                    |bytes| s.client.send_message().queue_url(&url).message_body("x".repeat(bytes)).send();
                 Ok(format!("{} {}", verdict(send(1_048_576).await), verdict(send(1_048_577).await)))
             })
         },
@@ -441,7 +451,8 @@ pub const LIST: &[Behaviour] = &[
                 let held = s.receive(&url).await?;
                 let mut delete = s.client.delete_message_batch().queue_url(&url);
                 for (id, handle) in [("bad", "invented"), ("good", handle(&held))] {
-                    let entry = DeleteMessageBatchRequestEntry::builder().id(id).receipt_handle(handle).build()?;
+                    let entry =
+                        DeleteMessageBatchRequestEntry::builder().id(id).receipt_handle(handle).build()?;
                     delete = delete.entries(entry);
                 }
                 Ok(format!("failed: {}; {}", failed(delete.send().await?.failed()), s.depth(&url).await?))
@@ -458,7 +469,8 @@ pub const LIST: &[Behaviour] = &[
                 let held = s.receive(&url).await?;
                 let mut change = s.client.change_message_visibility_batch().queue_url(&url);
                 for (id, handle) in [("bad", "invented"), ("good", handle(&held))] {
-                    let entry = ChangeMessageVisibilityBatchRequestEntry::builder().id(id).receipt_handle(handle);
+                    let entry =
+                        ChangeMessageVisibilityBatchRequestEntry::builder().id(id).receipt_handle(handle);
                     change = change.entries(entry.visibility_timeout(0).build()?);
                 }
                 Ok(format!("failed: {}; {}", failed(change.send().await?.failed()), s.depth(&url).await?))

@@ -10,14 +10,14 @@ use tokio::process::{Child, Command};
 const REQUIREMENTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/ministack/requirements.txt");
 
 /// A running ministack; ends with this value.
-pub struct Ministack {
+pub(crate) struct Ministack {
     /// Where it listens.
-    pub port: u16,
+    pub(crate) port: u16,
     _process: Child,
 }
 
 /// Installs it if needed, starts it and waits until it answers; else says why not.
-pub async fn start() -> Result<Ministack, String> {
+pub(crate) async fn start() -> Result<Ministack, String> {
     let python = installed().await?;
     let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).map_err(text)?.port();
     let mut process = Command::new(python)
@@ -53,7 +53,8 @@ async fn installed() -> Result<PathBuf, String> {
         return Ok(python);
     }
     run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder)).await?;
-    let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement", REQUIREMENTS];
+    let pip =
+        ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement", REQUIREMENTS];
     run(Command::new(&python).args(pip)).await?;
     std::fs::write(&marker, wanted).map_err(text)?;
     Ok(python)

@@ -4,7 +4,7 @@ use crate::Behaviour;
 use crate::server::{bodies, verdict};
 use aws_sdk_sqs::types::QueueAttributeName;
 
-pub const LIST: &[Behaviour] = &[
+pub(crate) const LIST: &[Behaviour] = &[
     Behaviour {
         name: "a queue can be made again with the same attributes, not with others",
         documented: "same URL, QueueAlreadyExists",
@@ -116,7 +116,7 @@ pub const LIST: &[Behaviour] = &[
         documented: "2 with a token, then 1 without",
         observe: |s| {
             Box::pin(async move {
-                let prefix = s.new_name();
+                let prefix = format!("{}-pages", s.new_name());
                 for name in ["a", "b", "c"] {
                     s.client.create_queue().queue_name(format!("{prefix}-{name}")).send().await?;
                 }
@@ -196,15 +196,21 @@ pub const LIST: &[Behaviour] = &[
     },
     Behaviour {
         name: "a queue's own delay holds for messages without one",
-        documented: "at once: prompt; a second later: late",
+        documented: "at once: prompt; two seconds later: late",
         observe: |s| {
             Box::pin(async move {
-                let url = s.queue(&[("DelaySeconds", "1")]).await?;
+                let url = s.queue(&[("DelaySeconds", "2")]).await?;
                 s.send(&url, "late").await?;
-                s.client.send_message().queue_url(&url).message_body("prompt").delay_seconds(0).send().await?;
+                s.client
+                    .send_message()
+                    .queue_url(&url)
+                    .message_body("prompt")
+                    .delay_seconds(0)
+                    .send()
+                    .await?;
                 let at_once = bodies(&[s.receive(&url).await?]);
-                s.pass(1).await;
-                Ok(format!("at once: {at_once}; a second later: {}", bodies(&[s.receive(&url).await?])))
+                s.pass(2).await;
+                Ok(format!("at once: {at_once}; two seconds later: {}", bodies(&[s.receive(&url).await?])))
             })
         },
     },

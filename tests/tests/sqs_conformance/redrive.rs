@@ -14,7 +14,7 @@ async fn dead_letter(s: &Server, body: &str) -> Result<(String, String), Failure
     Ok((url, dead))
 }
 
-pub const LIST: &[Behaviour] = &[
+pub(crate) const LIST: &[Behaviour] = &[
     Behaviour {
         name: "a message goes to the dead letters on the receive after the last one allowed",
         documented: "received 2 times, then 0; dead: the same message, from its queue",
@@ -30,7 +30,8 @@ pub const LIST: &[Behaviour] = &[
                 let found = s.receive(&dead).await?;
                 let same = if found.message_id == sent.message_id { "the same" } else { "another" };
                 let origin = system(&found, "DeadLetterQueueSourceArn");
-                let from = if origin == s.attribute(&url, "QueueArn").await? { "its queue" } else { "elsewhere" };
+                let from =
+                    if origin == s.attribute(&url, "QueueArn").await? { "its queue" } else { "elsewhere" };
                 Ok(format!("received {times} times, then {then}; dead: {same} message, from {from}"))
             })
         },
@@ -96,7 +97,10 @@ pub const LIST: &[Behaviour] = &[
                 let found = s.receive(&dead).await?;
                 let show = s.client.change_message_visibility().queue_url(&dead).visibility_timeout(0);
                 show.receipt_handle(handle(&found)).send().await?;
-                s.client.start_message_move_task().source_arn(&arn).send().await?;
+                let started = s.client.start_message_move_task().source_arn(&arn).send().await;
+                if started.is_err() {
+                    return Ok(verdict(started));
+                }
                 let mut status = String::new();
                 for _ in 0..20 {
                     let tasks = s.client.list_message_move_tasks().source_arn(&arn).send().await?;
@@ -114,7 +118,10 @@ pub const LIST: &[Behaviour] = &[
                 let back = s.receive(&url).await?;
                 let id = if back.message_id == found.message_id { "the same id" } else { "another id" };
                 let times = system(&back, "ApproximateReceiveCount");
-                Ok(format!("{status}; back: {}, {id}, received {times} times", back.body().unwrap_or_default()))
+                Ok(format!(
+                    "{status}; back: {}, {id}, received {times} times",
+                    back.body().unwrap_or_default()
+                ))
             })
         },
     },

@@ -14,17 +14,17 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 
 /// Something that should not have happened while looking.
-pub type Failure = Box<dyn std::error::Error + Send + Sync>;
+pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// Milliseconds since the epoch at which the own server's clock starts.
 const START: i64 = 1_750_000_000_000;
 
 /// A server under test.
 #[derive(Clone)]
-pub struct Server {
-    pub client: Client,
+pub(crate) struct Server {
+    pub(crate) client: Client,
     /// Begins the name of every queue made here.
-    pub run: String,
+    pub(crate) run: String,
     made: Arc<AtomicUsize>,
     /// The own server, and the milliseconds its clock is ahead.
     own: Option<(Sqs, Arc<AtomicI64>)>,
@@ -34,25 +34,25 @@ pub struct Server {
 
 impl Server {
     /// The own server on a port of this machine. Its clock runs, and can be put forward.
-    pub async fn own() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
+    pub(crate) async fn own() -> Result<Self, Failure> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let url = format!("http://{}", listener.local_addr()?);
         let (ahead, started) = (Arc::new(AtomicI64::new(0)), tokio::time::Instant::now());
         let hand = ahead.clone();
         let now: Now =
             Arc::new(move || START + hand.load(Ordering::SeqCst) + started.elapsed().as_millis() as i64);
-        let sqs = Sqs::open(None, now, url.clone()).unwrap();
+        let sqs = Sqs::open(None, now, url.clone())?;
         tokio::spawn(listen::serve(listener, Arc::new(sqs.clone())));
-        Self { own: Some((sqs, ahead)), ..Self::at(config().endpoint_url(url)) }
+        Ok(Self { own: Some((sqs, ahead)), ..Self::at(config().endpoint_url(url)) })
     }
 
     /// A ministack that listens on `port`.
-    pub fn ministack(port: u16) -> Self {
+    pub(crate) fn ministack(port: u16) -> Self {
         Self::at(config().endpoint_url(format!("http://127.0.0.1:{port}")))
     }
 
     /// AWS, if it was asked for and there are credentials.
-    pub fn aws() -> Option<Self> {
+    pub(crate) fn aws() -> Option<Self> {
         let wanted = variable("SLUICE_AWS_CONFORMANCE").is_some_and(|value| value == "1");
         let credentials = Credentials::new(
             variable("AWS_ACCESS_KEY_ID").filter(|_| wanted)?,
@@ -73,7 +73,7 @@ impl Server {
     }
 
     /// Lets seconds pass: in no time where the clock can be put forward.
-    pub async fn pass(&self, seconds: u32) {
+    pub(crate) async fn pass(&self, seconds: u32) {
         match &self.own {
             Some((sqs, ahead)) => {
                 ahead.fetch_add(i64::from(seconds) * 1000, Ordering::SeqCst);
@@ -85,12 +85,12 @@ impl Server {
     }
 
     /// A name that no queue has yet.
-    pub fn new_name(&self) -> String {
+    pub(crate) fn new_name(&self) -> String {
         format!("{}-{}", self.run, self.made.fetch_add(1, Ordering::SeqCst))
     }
 
     /// A new queue's URL.
-    pub async fn queue(&self, attributes: &[(&str, &str)]) -> Result<String, Failure> {
+    pub(crate) async fn queue(&self, attributes: &[(&str, &str)]) -> Result<String, Failure> {
         let fifo = attributes.iter().any(|(name, _)| *name == "FifoQueue");
         let name = format!("{}{}", self.new_name(), if fifo { ".fifo" } else { "" });
         let mut create = self.client.create_queue().queue_name(name);
@@ -103,13 +103,16 @@ impl Server {
     }
 
     /// A new FIFO queue that tells repeats by their content.
-    pub async fn fifo_queue(&self, attributes: &[(&str, &str)]) -> Result<String, Failure> {
+    pub(crate) async fn fifo_queue(&self, attributes: &[(&str, &str)]) -> Result<String, Failure> {
         let fifo = [("FifoQueue", "true"), ("ContentBasedDeduplication", "true")];
         self.queue(&[&fifo, attributes].concat()).await
     }
 
     /// A new queue whose messages go to a second new queue on the receive after `max_receives`: both URLs.
-    pub async fn queue_with_dead_letters(&self, max_receives: u32) -> Result<(String, String), Failure> {
+    pub(crate) async fn queue_with_dead_letters(
+        &self,
+        max_receives: u32,
+    ) -> Result<(String, String), Failure> {
         let dead = self.queue(&[]).await?;
         let policy = format!(
             r#"{{"deadLetterTargetArn":"{}","maxReceiveCount":"{max_receives}"}}"#,
@@ -119,14 +122,15 @@ impl Server {
     }
 
     /// One attribute of a queue; empty if it has none.
-    pub async fn attribute(&self, url: &str, name: &str) -> Result<String, Failure> {
+    pub(crate) async fn attribute(&self, url: &str, name: &str) -> Result<String, Failure> {
         let name = QueueAttributeName::from(name);
-        let got = self.client.get_queue_attributes().queue_url(url).attribute_names(name.clone()).send().await?;
+        let got =
+            self.client.get_queue_attributes().queue_url(url).attribute_names(name.clone()).send().await?;
         Ok(got.attributes.and_then(|mut attributes| attributes.remove(&name)).unwrap_or_default())
     }
 
     /// Visible, in flight and delayed messages of a queue.
-    pub async fn depth(&self, url: &str) -> Result<String, Failure> {
+    pub(crate) async fn depth(&self, url: &str) -> Result<String, Failure> {
         let visible = self.attribute(url, "ApproximateNumberOfMessages").await?;
         let in_flight = self.attribute(url, "ApproximateNumberOfMessagesNotVisible").await?;
         let delayed = self.attribute(url, "ApproximateNumberOfMessagesDelayed").await?;
@@ -134,29 +138,39 @@ impl Server {
     }
 
     /// Sends a message that is only a body.
-    pub async fn send(&self, url: &str, body: &str) -> Result<SendMessageOutput, Failure> {
+    pub(crate) async fn send(&self, url: &str, body: &str) -> Result<SendMessageOutput, Failure> {
         Ok(self.client.send_message().queue_url(url).message_body(body).send().await?)
     }
 
     /// Sends a message to a FIFO queue.
-    pub async fn send_in_group(&self, url: &str, group: &str, body: &str) -> Result<SendMessageOutput, Failure> {
+    pub(crate) async fn send_in_group(
+        &self,
+        url: &str,
+        group: &str,
+        body: &str,
+    ) -> Result<SendMessageOutput, Failure> {
         let send = self.client.send_message().queue_url(url).message_body(body).message_group_id(group);
         Ok(send.send().await?)
     }
 
     /// The next message, which must be there or about to come.
-    pub async fn receive(&self, url: &str) -> Result<Message, Failure> {
+    pub(crate) async fn receive(&self, url: &str) -> Result<Message, Failure> {
         let got = self.receive_up_to(url, 1, 2).await?;
         Ok(got.into_iter().next().ok_or("no message to receive")?)
     }
 
     /// What can be received at once.
-    pub async fn receive_now(&self, url: &str) -> Result<Vec<Message>, Failure> {
+    pub(crate) async fn receive_now(&self, url: &str) -> Result<Vec<Message>, Failure> {
         self.receive_up_to(url, 10, 0).await
     }
 
     /// Up to `max` messages with all their attributes, waiting up to `seconds` for the first.
-    pub async fn receive_up_to(&self, url: &str, max: i32, seconds: i32) -> Result<Vec<Message>, Failure> {
+    pub(crate) async fn receive_up_to(
+        &self,
+        url: &str,
+        max: i32,
+        seconds: i32,
+    ) -> Result<Vec<Message>, Failure> {
         let receive = self.client.receive_message().queue_url(url).max_number_of_messages(max);
         let receive = receive.wait_time_seconds(seconds).message_attribute_names("All");
         let receive = receive.message_system_attribute_names(MessageSystemAttributeName::All);
@@ -164,18 +178,17 @@ impl Server {
     }
 
     /// Deletes every queue of this run.
-    pub async fn delete_queues(&self) {
-        let listed = self.client.list_queues().queue_name_prefix(&self.run).send().await;
-        for url in listed.ok().and_then(|listed| listed.queue_urls).unwrap_or_default() {
-            if let Err(error) = self.client.delete_queue().queue_url(&url).send().await {
-                println!("cannot delete {url}: {error}");
-            }
+    pub(crate) async fn delete_queues(&self) -> Result<(), Failure> {
+        let listed = self.client.list_queues().queue_name_prefix(&self.run).send().await?;
+        for url in listed.queue_urls() {
+            self.client.delete_queue().queue_url(url).send().await?;
         }
+        Ok(())
     }
 }
 
 /// `accepted`, or the code of the refusal.
-pub fn verdict<T, E: ProvideErrorMetadata + std::fmt::Debug>(result: Result<T, E>) -> String {
+pub(crate) fn verdict<T, E: ProvideErrorMetadata + std::fmt::Debug>(result: Result<T, E>) -> String {
     match result {
         Ok(_) => "accepted".to_owned(),
         Err(error) => error.code().map_or_else(|| format!("no code: {error:?}"), str::to_owned),
@@ -183,27 +196,30 @@ pub fn verdict<T, E: ProvideErrorMetadata + std::fmt::Debug>(result: Result<T, E
 }
 
 /// A message system attribute; empty if it is not there.
-pub fn system(message: &Message, name: &str) -> String {
+pub(crate) fn system(message: &Message, name: &str) -> String {
     let name = MessageSystemAttributeName::from(name);
     message.attributes.as_ref().and_then(|all| all.get(&name)).cloned().unwrap_or_default()
 }
 
 /// The bodies, joined.
-pub fn bodies(messages: &[Message]) -> String {
+pub(crate) fn bodies(messages: &[Message]) -> String {
     messages.iter().filter_map(|message| message.body.as_deref()).collect::<Vec<_>>().join(" ")
 }
 
 /// The receipt handle.
-pub fn handle(message: &Message) -> &str {
+pub(crate) fn handle(message: &Message) -> &str {
     message.receipt_handle.as_deref().unwrap_or_default()
 }
 
 /// Whether this is a CI run, where nothing may be skipped.
-pub fn in_ci() -> bool {
+pub(crate) fn in_ci() -> bool {
     variable("CI").is_some_and(|value| !value.is_empty())
 }
 
-#[expect(clippy::disallowed_methods, reason = "whom a test asks is the runner's configuration, not a function's")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "whom a test asks is the runner's configuration, not a function's"
+)]
 fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }

@@ -155,7 +155,11 @@ impl Checker {
                 return self.add(path, message);
             }
         };
-        self.add(path, format!("not a condition: {}", error.message));
+        let mut reason = error.message.trim_start_matches("Syntax error: ").to_owned();
+        for end in ["mismatched input '<EOF>'", "mismatched input <EOF>"] {
+            reason = reason.replace(end, "it ends too early,");
+        }
+        self.add(path, format!("not a condition: {reason}"));
         if let Some(finding) = self.findings.last_mut() {
             finding.within = Some((error.line, error.column));
         }

@@ -118,13 +118,18 @@ fn width(c: char) -> usize {
 /// A hint for a word that is none of `known`: the nearest, or all of them.
 pub(super) fn one_of<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     let known: Vec<&str> = known.into_iter().collect();
-    let lower = word.to_lowercase();
-    let distance = |other: &&str| strsim::damerau_levenshtein(&lower, &other.to_lowercase());
-    match known.iter().copied().min_by_key(|other| distance(&other)) {
-        Some(nearest) if distance(&nearest) <= 2 && distance(&nearest) < nearest.len().max(2) / 2 + 1 => {
-            format!("did you mean `{nearest}`?")
-        }
-        Some(_) => format!("known: {}", known.join(", ")),
-        None => "there is none yet".to_owned(),
+    let near = known.iter().copied().filter(|other| is_like(word, other));
+    match near.min_by_key(|other| edits(word, other)) {
+        Some(nearest) => format!("did you mean `{nearest}`?"),
+        None => format!("known: {}", known.join(", ")),
     }
+}
+
+/// Whether one word is probably the other, mistyped.
+pub(super) fn is_like(word: &str, other: &str) -> bool {
+    edits(word, other) <= (word.chars().count() / 3).clamp(1, 2)
+}
+
+fn edits(word: &str, other: &str) -> usize {
+    strsim::damerau_levenshtein(&word.to_lowercase(), &other.to_lowercase())
 }

@@ -15,7 +15,7 @@ mod tests;
 pub use flaw::PolicyError;
 
 use crate::sources;
-use flaw::{Flaw, Place, one_of};
+use flaw::{Flaw, Place, is_like, one_of};
 use saphyr_parser::ScalarStyle;
 use serde::Deserialize;
 use sluice_domain::policy::{Auth, Document, Finding, KINDS, Other, check};
@@ -127,10 +127,10 @@ fn read(mut tree: Node) -> Read {
             }
             Err(mismatch) => mismatch,
         };
-        let follows = match (mismatch.part, mismatch.missing) {
-            (Some(Part::Value(at)), Some(field)) => taken.iter().any(|(map, name)| *map == at && name == field),
-            _ => false,
-        };
+        let follows = taken.iter().any(|(place, name)| {
+            mismatch.part == Some(Part::Value(*place))
+                && mismatch.missing.is_none_or(|field| name == field || is_like(name, field))
+        });
         if !follows {
             flaws.push(mismatch.flaw(tree.at));
         }
@@ -147,13 +147,21 @@ fn read(mut tree: Node) -> Read {
 fn take_kind(tree: &mut Node) -> Result<&'static str, Flaw> {
     let start = tree.at;
     let Value::Map(entries) = &mut tree.value else {
-        return Err(Flaw::new(start, "a document is a mapping").hint(format!("it begins with `kind: {}`", KINDS[0])));
+        return Err(
+            Flaw::new(start, "a document is a mapping").hint(format!("it begins with `kind: {}`", KINDS[0]))
+        );
     };
     let Some(at) = entries.iter().position(|entry| entry.name == "kind") else {
-        return Err(Flaw::new(start, "this document has no `kind`").hint(format!("known: {}", KINDS.join(", "))));
+        return Err(
+            Flaw::new(start, "this document has no `kind`").hint(format!("known: {}", KINDS.join(", ")))
+        );
     };
     let entry = entries.remove(at);
-    let word = entry.node.text().unwrap_or_default();
+    let Some(word) = entry.node.text() else {
+        return Err(
+            Flaw::new(entry.node.at, "`kind` is one word").hint(format!("known: {}", KINDS.join(", ")))
+        );
+    };
     let kind = KINDS.iter().copied().find(|kind| *kind == word);
     kind.ok_or_else(|| Flaw::new(entry.node.at, format!("unknown kind `{word}`")).hint(one_of(word, KINDS)))
 }
@@ -166,7 +174,9 @@ fn typed(kind: &str, tree: &Node) -> Result<Document, Mismatch> {
         "team" => Deserialize::deserialize(tree).map(Document::Team),
         "routing" => Deserialize::deserialize(tree).map(Document::Routing),
         "settings" => Deserialize::deserialize(tree).map(Document::Settings),
-        other => Err(serde::de::Error::custom(format!("documents of kind `{other}` cannot be read from YAML"))),
+        other => {
+            Err(serde::de::Error::custom(format!("documents of kind `{other}` cannot be read from YAML")))
+        }
     }
 }
 
@@ -182,7 +192,8 @@ fn take_out(node: &mut Node, part: Part) -> Option<(Place, String)> {
             None => items.iter_mut().find_map(|item| take_out(item, part)),
         },
         Value::Map(entries) => {
-            let is_it = |entry: &tree::Entry| part == Part::Key(entry.at) || part == Part::Value(entry.node.at);
+            let is_it =
+                |entry: &tree::Entry| part == Part::Key(entry.at) || part == Part::Value(entry.node.at);
             match entries.iter().position(is_it) {
                 Some(at) => Some((node.at, entries.remove(at).name)),
                 None => entries.iter_mut().find_map(|entry| take_out(&mut entry.node, part)),
@@ -195,7 +206,7 @@ fn take_out(node: &mut Node, part: Part) -> Option<(Place, String)> {
 fn lines_with_secrets(tree: &Node) -> Vec<usize> {
     let mut lines = Vec::new();
     tree.walk("", &mut |key, node| {
-        if key == "secrets" {
+        if key.contains("secret") {
             node.walk("", &mut |_, inner| {
                 if let Value::Scalar(scalar) = &inner.value
                     && !scalar.text.starts_with("env:")
@@ -220,13 +231,19 @@ fn check_sources(documents: &[Document]) -> Vec<Finding> {
         };
         let Some(adapter) = sources::find(&source.sender) else {
             let known: Vec<&str> = sources::registry().iter().map(|adapter| adapter.kind()).collect();
-            add(&["type"], format!("there is no source of type `{}`; known: {}", source.sender, known.join(", ")));
+            add(
+                &["type"],
+                format!("there is no source of type `{}`; known: {}", source.sender, known.join(", ")),
+            );
             continue;
         };
         let needs: BTreeMap<&str, &str> = adapter.needs().iter().map(|need| (need.name, need.what)).collect();
         for name in source.secrets.keys().filter(|name| !needs.contains_key(name.as_str())) {
             let names: Vec<&str> = needs.keys().copied().collect();
-            add(&["secrets", name], format!("{} uses no secret `{name}`, only {}", source.sender, names.join(", ")));
+            add(
+                &["secrets", name],
+                format!("{} uses no secret `{name}`, only {}", source.sender, names.join(", ")),
+            );
         }
         for (name, what) in needs.iter().filter(|_| source.auth == Auth::Signature) {
             if source.secrets.get(*name).is_none_or(Vec::is_empty) {
@@ -268,7 +285,9 @@ fn inside(node: &Node, text: &str, line: usize, column: usize) -> Option<Place> 
     let on_one_line = scalar.last_line == node.at.line && line == 1;
     let row = |number: usize| text.lines().nth(number.checked_sub(1)?);
     match scalar.style {
-        ScalarStyle::Plain if on_one_line => Some(Place { line: node.at.line, column: node.at.column + column - 1 }),
+        ScalarStyle::Plain if on_one_line => {
+            Some(Place { line: node.at.line, column: node.at.column + column - 1 })
+        }
         ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted if on_one_line => {
             // Escapes are longer than what they stand for.
             let written: String = row(node.at.line)?.chars().skip(node.at.column).collect();
@@ -276,11 +295,11 @@ fn inside(node: &Node, text: &str, line: usize, column: usize) -> Option<Place> 
             is_same.then_some(Place { line: node.at.line, column: node.at.column + column })
         }
         ScalarStyle::Literal => {
-            let number = node.at.line + line;
-            let indent = row(number)?.chars().take_while(|c| *c == ' ').count();
-            let first = scalar.text.lines().nth(line - 1)?;
-            let kept = first.chars().take_while(|c| *c == ' ').count();
-            Some(Place { line: number, column: indent.checked_sub(kept)? + column })
+            let number = node.at.line + line - 1;
+            let content = scalar.text.lines().nth(line - 1)?;
+            let written = row(number)?;
+            let indent = written.strip_suffix(content)?.chars().count();
+            Some(Place { line: number, column: indent + column })
         }
         _ => None,
     }

@@ -1,11 +1,105 @@
-//! What `samples/` shows has to work: every policy loads, every lead is read, nothing lies about unused.
+//! What `samples/` shows has to work: every policy loads, every lead ends where its README says, no file is unused.
 
 use super::{SourceText, load};
+use crate::{body, capture, http::HttpRequest};
+use futures::FutureExt;
+use sluice_domain::lead::{self, Origin};
+use sluice_domain::policy::{Document, PolicySet};
+use sluice_domain::routing::{CustomerView, Outcome, Shares, route};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-fn samples() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../samples")
+fn folder(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../samples").join(name)
+}
+
+fn names(folder: &Path) -> BTreeSet<String> {
+    let entries = std::fs::read_dir(folder).unwrap();
+    entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+fn policies() -> Vec<Document> {
+    let sources: Vec<SourceText> = names(&folder("policies"))
+        .into_iter()
+        .map(|name| {
+            assert!(name.ends_with(".yaml"), "samples/policies/{name} is read by nothing");
+            let text = std::fs::read_to_string(folder("policies").join(&name)).unwrap();
+            SourceText { file: format!("samples/policies/{name}"), text }
+        })
+        .collect();
+    let documents = load(&sources).unwrap_or_else(|errors| {
+        panic!("{}", errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+    });
+    assert!(documents.len() > sources.len());
+    documents
+}
+
+/// The first member of each team, whoever that is.
+struct First<'a>(&'a PolicySet);
+
+impl Shares for First<'_> {
+    fn next(&mut self, team: &str) -> Option<String> {
+        self.0.teams.get(team)?.members.first().map(|member| member.rep.clone())
+    }
+
+    fn keep(&mut self, _: &str, _: &str) -> bool {
+        true
+    }
+}
+
+/// Where a new person's lead ends: a team, or the state's name.
+fn outcome(policies: &PolicySet, file: &str) -> String {
+    let content_type = match file.rsplit_once('.').map(|(_, extension)| extension) {
+        Some("json") => "application/json",
+        Some("urlencoded") => "application/x-www-form-urlencoded",
+        Some("multipart") => "multipart/form-data; boundary=sluice-sample",
+        _ => panic!("samples/leads/{file} is of no type that forms take"),
+    };
+    let request = HttpRequest {
+        method: "POST".to_owned(),
+        headers: vec![("content-type".to_owned(), content_type.to_owned())],
+        body: std::fs::read(folder("leads").join(file)).unwrap().into(),
+        ..HttpRequest::default()
+    };
+    let submission = body::parse(&request).now_or_never().unwrap().unwrap();
+    assert!(submission.flags.is_empty(), "{file}: {:?}", submission.flags);
+    let form = &policies.forms["contact"];
+    assert!(!capture::is_spam(form, &submission), "{file} fills in the honeypot");
+    let envelope = capture::from_form(form, &request, submission).unwrap();
+    let origin = Origin { kind: "form".to_owned(), name: form.name.clone() };
+    let facts = lead::read(&origin, &envelope, &policies.reading(&origin), &policies.settings);
+    assert_eq!(facts.flags.is_empty(), file != "bad-fields.json", "{file}: {:?}", facts.flags);
+    let customer = CustomerView::of(None, None, policies);
+    match route(policies, &facts, &customer, &mut First(policies)).1 {
+        Outcome::Assigned { team, rep } => team.unwrap_or(rep),
+        other => other.state().name().to_owned(),
+    }
 }
 
 #[test]
-fn todo() {}
+fn every_sample_policy_loads_and_comes_back_from_the_store() {
+    for document in policies() {
+        assert_eq!(Document::from_json(document.to_json()).unwrap(), document);
+    }
+}
+
+#[test]
+fn every_sample_lead_ends_where_its_readme_says() {
+    let policies = PolicySet::build(1, policies()).unwrap();
+    let readme = std::fs::read_to_string(folder("leads/README.md")).unwrap();
+    let mut files: BTreeSet<String> = names(&folder("leads"));
+    assert!(files.remove("README.md"));
+    for row in readme.lines().filter(|line| line.starts_with("| `")) {
+        let quoted: Vec<&str> = row.split('`').skip(1).step_by(2).collect();
+        let (file, end) = (quoted[0], quoted[quoted.len() - 1]);
+        assert!(files.remove(file), "samples/leads/{file} is not there");
+        assert_eq!(outcome(&policies, file), end, "{file}");
+    }
+    assert_eq!(files, BTreeSet::new(), "not in samples/leads/README.md");
+}
+
+#[test]
+fn no_folder_of_samples_is_unused() {
+    let known = BTreeSet::from(["leads".to_owned(), "policies".to_owned()]);
+    assert_eq!(names(&folder("")), known, "a new kind of sample needs a test that runs it");
+}

@@ -38,7 +38,8 @@ fn routing(rule: &str) -> String {
 
 #[test]
 fn documents_are_the_same_after_they_were_stored() {
-    let documents = accepted(&routing("  - { name: all, when: \"lead.country in ['DE']\", assign: { team: dach } }"));
+    let documents =
+        accepted(&routing("  - { name: all, when: \"lead.country in ['DE']\", assign: { team: dach } }"));
     assert_eq!(documents.len(), 3);
     for document in documents {
         assert_eq!(Document::from_json(document.to_json()).unwrap(), document);
@@ -54,7 +55,8 @@ fn json_is_read_and_kind_may_stand_anywhere() {
 
 #[test]
 fn text_stays_as_it_was_written() {
-    let documents = accepted("kind: settings\nname: default\njunk:\n  phones: [+14155550100, 007]\n  emails: [no]");
+    let documents =
+        accepted("kind: settings\nname: default\njunk:\n  phones: [+14155550100, 007]\n  emails: [no]");
     assert_eq!(documents[0].to_json()["junk"]["phones"], serde_json::json!(["+14155550100", "007"]));
     assert_eq!(documents[0].to_json()["junk"]["emails"], serde_json::json!(["no"]));
 }
@@ -67,14 +69,19 @@ fn a_file_of_comments_or_of_nothing_holds_no_document() {
 
 #[test]
 fn an_alias_stands_for_what_it_names() {
-    let documents = accepted("kind: form\nname: a\nfields: &map { email: [mail] }\n---\nkind: form\nname: b\nfields: { email: &e [m], phone: *e }");
+    let documents = accepted(
+        "kind: form\nname: a\nfields: &map { email: [mail] }\n---\nkind: form\nname: b\nfields: { email: &e [m], phone: *e }",
+    );
     assert_eq!(documents[1].to_json()["fields"]["phone"], serde_json::json!(["m"]));
 }
 
 #[test]
 fn every_mistake_in_every_file_is_reported_once() {
     let rep = file("reps.yaml", "kind: rep\nname: ana.s\nemial: ana.s@example.com\navailable: yes\n");
-    let team = file("teams.yaml", "kind: team\nname: sdr\nmembers:\n  - { rep: ana.s, wight: 2, capacity: many }\n  - { rep: bob, weight: 0 }\n---\nkind: tem\n");
+    let team = file(
+        "teams.yaml",
+        "kind: team\nname: sdr\nmembers:\n  - { rep: ana.s, wight: 2, capacity: many }\n  - { rep: bob, weight: 0 }\n---\nkind: tem\n",
+    );
     let shown: Vec<_> = load(&[rep, team]).unwrap_err().iter().map(ToString::to_string).collect();
     expect![[r#"
         reps.yaml:3:1: unknown field `emial` (did you mean `email`?)
@@ -95,17 +102,23 @@ fn every_mistake_in_every_file_is_reported_once() {
         teams.yaml:7:7: unknown kind `tem` (did you mean `team`?)
             7 | kind: tem
               |       ^
-    "#]].assert_eq(&(shown.join("\n") + "\n"));
+    "#]]
+    .assert_eq(&(shown.join("\n") + "\n"));
 }
 
 #[test]
 fn an_unknown_field_gets_the_nearest_name_or_all() {
-    refused("kind: rep\nname: a\nemial: a@example.com\n", &expect![[r#"
+    refused(
+        "kind: rep\nname: a\nemial: a@example.com\n",
+        &expect![[r#"
         p.yaml:3:1: unknown field `emial` (did you mean `email`?)
             3 | emial: a@example.com
               | ^
-    "#]]);
-    refused("kind: team\nname: a\nhours: {}\nresponse: { within: 5m }\nmembers: []\n", &expect![[r#"
+    "#]],
+    );
+    refused(
+        "kind: team\nname: a\nhours: {}\nresponse: { within: 5m }\nmembers: []\n",
+        &expect![[r#"
         p.yaml:3:1: unknown field `hours` (known: name, members, sticky_may_exceed)
             3 | hours: {}
               | ^
@@ -115,46 +128,67 @@ fn an_unknown_field_gets_the_nearest_name_or_all() {
         p.yaml:5:10: a team needs at least one member
             5 | members: []
               |          ^
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn kind_is_needed_and_known() {
-    refused("name: a\n", &expect![[r#"
+    refused(
+        "name: a\n",
+        &expect![[r#"
         p.yaml:1:1: this document has no `kind` (known: form, source, rep, team, routing, settings)
             1 | name: a
               | ^
-    "#]]);
-    refused("kind: journey\nname: a\n", &expect![[r#"
+    "#]],
+    );
+    refused(
+        "kind: journey\nname: a\n",
+        &expect![[r#"
         p.yaml:1:7: unknown kind `journey` (known: form, source, rep, team, routing, settings)
             1 | kind: journey
               |       ^
-    "#]]);
-    refused("kind: from\nname: a\n", &expect![[r#"
+    "#]],
+    );
+    refused(
+        "kind: from\nname: a\n",
+        &expect![[r#"
         p.yaml:1:7: unknown kind `from` (did you mean `form`?)
             1 | kind: from
               |       ^
-    "#]]);
-    refused("kind: [rep]\nname: a\n", &expect![[r#"
-        p.yaml:1:7: unknown kind `` (known: form, source, rep, team, routing, settings)
+    "#]],
+    );
+    refused(
+        "kind: [rep]\nname: a\n",
+        &expect![[r#"
+        p.yaml:1:7: `kind` is one word (known: form, source, rep, team, routing, settings)
             1 | kind: [rep]
               |       ^
-    "#]]);
-    refused("- kind: rep\n", &expect![[r#"
+    "#]],
+    );
+    refused(
+        "- kind: rep\n",
+        &expect![[r#"
         p.yaml:1:1: a document is a mapping (it begins with `kind: form`)
             1 | - kind: rep
               | ^
-    "#]]);
-    refused("hello\n", &expect![[r#"
+    "#]],
+    );
+    refused(
+        "hello\n",
+        &expect![[r#"
         p.yaml:1:1: a document is a mapping (it begins with `kind: form`)
             1 | hello
               | ^
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_value_of_another_type_is_pointed_at() {
-    refused("kind: rep\nname: [a]\navailable: yes\nwebhook: https://example.com\n", &expect![[r#"
+    refused(
+        "kind: rep\nname: [a]\navailable: yes\nwebhook: https://example.com\n",
+        &expect![[r#"
         p.yaml:2:7: expected text, found a list
             2 | name: [a]
               |       ^
@@ -164,15 +198,19 @@ fn a_value_of_another_type_is_pointed_at() {
         p.yaml:4:10: expected a mapping, found text
             4 | webhook: https://example.com
               |          ^
-    "#]]);
-    refused("kind: form\nname: a\norigins: https://shop.example\nfields: { email: mail }\n", &expect![[r#"
+    "#]],
+    );
+    refused(
+        "kind: form\nname: a\norigins: https://shop.example\nfields: { email: mail }\n",
+        &expect![[r#"
         p.yaml:3:10: expected a list, found text (write it as a list, even of one: `[…]`)
             3 | origins: https://shop.example
               |          ^
         p.yaml:4:18: expected a list, found text (write it as a list, even of one: `[…]`)
             4 | fields: { email: mail }
               |                  ^
-    "#]]);
+    "#]],
+    );
     refused(
         "kind: team\nname: a\nmembers:\n  - { rep: x, weight: -1 }\n  - { rep: x, weight: 1.5 }\n  - { rep: x, capacity: 5000000000 }\n  - { rep: x, capacity: \"5\" }\n",
         &expect![[r#"
@@ -197,7 +235,7 @@ fn a_value_of_another_type_is_pointed_at() {
             p.yaml:6:12: x is in the team twice
                 6 |   - { rep: x, capacity: 5000000000 }
                   |            ^
-            p.yaml:6:25: expected a whole number, 0 or more, found another number
+            p.yaml:6:25: this number is too large
                 6 |   - { rep: x, capacity: 5000000000 }
                   |                         ^
             p.yaml:7:12: there is no rep `x`; known: none
@@ -211,82 +249,106 @@ fn a_value_of_another_type_is_pointed_at() {
                   |                         ^
         "#]],
     );
-    refused("kind: form\nname: a\ndefault_country: Atlantis\n", &expect![[r#"
+    refused(
+        "kind: form\nname: a\ndefault_country: Atlantis\n",
+        &expect![[r#"
         p.yaml:3:18: not a country: use a code such as "DE"
             3 | default_country: Atlantis
               |                  ^
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_required_field_is_missed_at_the_start_of_its_mapping() {
-    refused("kind: team\nmembers: []\n", &expect![[r#"
+    refused(
+        "kind: team\nmembers: []\n",
+        &expect![[r#"
         p.yaml:1:1: `name` is missing here
             1 | kind: team
               | ^
-    "#]]);
-    refused("kind: form\nname: a\nconsent:\n  field: ok\n  topic: news\n  wording: Yes\n", &expect![[r#"
+    "#]],
+    );
+    refused(
+        "kind: form\nname: a\nconsent:\n  field: ok\n  topic: news\n  wording: Yes\n",
+        &expect![[r#"
         p.yaml:4:3: `version` is missing here
             4 |   field: ok
               |   ^
-    "#]]);
-    refused("kind: rep\n", &expect![[r#"
+    "#]],
+    );
+    refused(
+        "kind: rep\n",
+        &expect![[r#"
         p.yaml:1:1: a document needs a `name`
             1 | kind: rep
               | ^
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn words_of_a_choice_are_listed() {
-    refused("kind: source\nname: meta\ntype: meta\nauth: sign\n", &expect![[r#"
+    refused(
+        "kind: source\nname: meta\ntype: meta\nauth: sign\n",
+        &expect![[r#"
         p.yaml:4:7: `sign` is none of the words for this (known: signature, url_key, public)
             4 | auth: sign
               |       ^
-    "#]]);
-    refused(&routing("  - { name: a, assign: { taem: dach } }"), &expect![[r#"
-        p.yaml:12:24: expected one of: owner, team, rep
-           12 |   - { name: a, assign: { taem: dach } }
-              |                        ^
+    "#]],
+    );
+    refused(
+        &routing("  - { name: a, assign: { taem: dach } }"),
+        &expect![[r#"
         p.yaml:12:26: `taem` is none of the words for this (did you mean `team`?)
            12 |   - { name: a, assign: { taem: dach } }
               |                          ^
-    "#]]);
-    refused(&routing("  - { name: a, assign: { team: dach, rep: li.wei } }"), &expect![[r#"
+    "#]],
+    );
+    refused(
+        &routing("  - { name: a, assign: { team: dach, rep: li.wei } }"),
+        &expect![[r#"
         p.yaml:12:24: expected one of: owner, team, rep
            12 |   - { name: a, assign: { team: dach, rep: li.wei } }
               |                        ^
-    "#]]);
-    refused(&routing("  - { name: a, assign: { owner: me } }"), &expect![[r#"
-        p.yaml:12:24: expected one of: owner, team, rep
-           12 |   - { name: a, assign: { owner: me } }
-              |                        ^
+    "#]],
+    );
+    refused(
+        &routing("  - { name: a, assign: { owner: me } }"),
+        &expect![[r#"
         p.yaml:12:33: `me` is none of the words for this (known: customer)
            12 |   - { name: a, assign: { owner: me } }
               |                                 ^
-    "#]]);
-    refused(&routing("  - { name: a, assign: owner }"), &expect![[r#"
+    "#]],
+    );
+    refused(
+        &routing("  - { name: a, assign: owner }"),
+        &expect![[r#"
         p.yaml:12:24: expected a mapping, found a word
            12 |   - { name: a, assign: owner }
               |                        ^
-    "#]]);
-    refused(&routing("  - { name: a, end: { spam: 1 } }"), &expect![[r#"
-        p.yaml:12:21: expected one of: spam, test, suppressed
-           12 |   - { name: a, end: { spam: 1 } }
-              |                     ^
+    "#]],
+    );
+    refused(
+        &routing("  - { name: a, end: { spam: 1 } }"),
+        &expect![[r#"
         p.yaml:12:23: expected a word, found a mapping
            12 |   - { name: a, end: { spam: 1 } }
               |                       ^
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_repeated_key_is_an_error() {
-    refused("kind: rep\nname: a\nname: b\n", &expect![[r#"
+    refused(
+        "kind: rep\nname: a\nname: b\n",
+        &expect![[r#"
         p.yaml:3:1: `name` is here twice; the first is on line 2
             3 | name: b
               | ^
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -294,63 +356,106 @@ fn a_condition_in_flow_style_ends_at_a_bracket() {
     refused(
         &routing("  - { name: a, when: lead.country in [\"DE\", \"AT\"], assign: { team: dach } }"),
         &expect![[r#"
-            p.yaml:12:38: not YAML: while parsing a flow mapping, did not find expected ',' or '}' (inside { } a condition ends at the first bracket or comma, and nowhere may it hold `: ` or ` #` or go on after a closing quote: put the whole condition in quotes, or write it in block style)
+            p.yaml:12:38: not YAML: while parsing a flow mapping, did not find expected ',' or '}' (inside { } a condition ends at the first bracket or comma: put the whole condition in quotes, or write the rule in block style)
                12 |   - { name: a, when: lead.country in ["DE", "AT"], assign: { team: dach } }
                   |                                      ^
         "#]],
     );
-    refused(&routing("  - name: a\n    when: \"a\" == lead.source"), &expect![[r#"
-        p.yaml:13:15: not YAML: invalid trailing content after double-quoted scalar (inside { } a condition ends at the first bracket or comma, and nowhere may it hold `: ` or ` #` or go on after a closing quote: put the whole condition in quotes, or write it in block style)
+    refused(
+        &routing("  - { name: a, when: lead.a.startsWith(b, c), end: spam }"),
+        &expect![[r#"
+            p.yaml:12:41: not a condition: it ends too early, expecting ')'
+               12 |   - { name: a, when: lead.a.startsWith(b, c), end: spam }
+                  |                                         ^
+            p.yaml:12:43: unknown field `c)` (inside { } a comma ends a value: put a condition that holds one in quotes)
+               12 |   - { name: a, when: lead.a.startsWith(b, c), end: spam }
+                  |                                           ^
+        "#]],
+    );
+    refused(
+        &routing("  - name: a\n    when: \"a\" == lead.source"),
+        &expect![[r#"
+        p.yaml:13:15: not YAML: invalid trailing content after double-quoted scalar (put the whole condition in single quotes: without them it may not hold `: `, and nothing may follow a closing quote)
            13 |     when: "a" == lead.source
               |               ^
-    "#]]);
-    refused(&routing("  - name: a\n    when: !has(lead.email)"), &expect![[r#"
+    "#]],
+    );
+    refused(
+        &routing("  - name: a\n    when: !has(lead.email)"),
+        &expect![[r#"
         p.yaml:13:11: what starts with `!` is a YAML tag, and policies have none (a condition that starts with `!` goes in quotes)
            13 |     when: !has(lead.email)
               |           ^
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_condition_is_pointed_into() {
-    refused(&routing("  - name: a\n    when: lead.country ==\n    end: spam"), &expect![[r#"
-        p.yaml:13:26: not a condition: Syntax error: mismatched input '<EOF>' expecting expression
-           13 |     when: lead.country ==
-              |                          ^
-    "#]]);
-    refused(&routing("  - name: a\n    when: 'lead.country === 1'\n    end: spam"), &expect![[r#"
+    refused(
+        &routing("  - name: a\n    when: lead.country ==\n    end: spam"),
+        &expect![[r#"
+            p.yaml:13:26: not a condition: it ends too early, expecting expression
+               13 |     when: lead.country ==
+                  |                          ^
+        "#]],
+    );
+    refused(
+        &routing("  - name: a\n    when: 'lead.country === 1'\n    end: spam"),
+        &expect![[r#"
         p.yaml:13:27: not a condition: unexpected token
            13 |     when: 'lead.country === 1'
               |                           ^
-    "#]]);
-    refused(&routing("  - name: a\n    when: |\n      lead.country == \"DE\"\n        && lead. == 1\n    end: spam"), &expect![[r#"
-        p.yaml:16:14: not a condition: expected identifier after '.'
-           16 |     end: spam
-              |              ^
-    "#]]);
-    refused(&routing("  - name: a\n    when: >\n      lead.country == \"DE\"\n      && lead. == 1\n    end: spam"), &expect![[r#"
+    "#]],
+    );
+    refused(
+        &routing(
+            "  - name: a\n    when: |\n      lead.country == \"DE\"\n        && lead. == 1\n    end: spam",
+        ),
+        &expect![[r#"
+        p.yaml:15:18: not a condition: expected identifier after '.'
+           15 |         && lead. == 1
+              |                  ^
+    "#]],
+    );
+    refused(
+        &routing(
+            "  - name: a\n    when: >\n      lead.country == \"DE\"\n      && lead. == 1\n    end: spam",
+        ),
+        &expect![[r#"
         p.yaml:14:7: not a condition: expected identifier after '.' (line 1, column 31 of the value)
            14 |       lead.country == "DE"
               |       ^
-    "#]]);
-    refused(&routing("  - name: a\n    when: laed.country == \"DE\"\n    end: spam"), &expect![[r#"
+    "#]],
+    );
+    refused(
+        &routing("  - name: a\n    when: laed.country == \"DE\"\n    end: spam"),
+        &expect![[r#"
         p.yaml:13:11: a condition here sees `lead` and `customer`, and no `laed`
            13 |     when: laed.country == "DE"
               |           ^
-    "#]]);
-    refused(&routing("  - { name: a, when: 1 +, end: spam }\n  - { name: b, when: 2 +, end: spam }"), &expect![[r#"
-        p.yaml:12:25: not a condition: Syntax error: mismatched input '<EOF>' expecting expression
-           12 |   - { name: a, when: 1 +, end: spam }
-              |                         ^
-        p.yaml:13:25: not a condition: Syntax error: mismatched input '<EOF>' expecting expression
-           13 |   - { name: b, when: 2 +, end: spam }
-              |                         ^
-    "#]]);
+    "#]],
+    );
+    refused(
+        &routing("  - { name: a, when: 1 +, end: spam }\n  - { name: b, when: 2 +, end: spam }"),
+        &expect![[r#"
+            p.yaml:12:25: not a condition: it ends too early, expecting expression
+               12 |   - { name: a, when: 1 +, end: spam }
+                  |                         ^
+            p.yaml:13:25: not a condition: it ends too early, expecting expression
+               13 |   - { name: b, when: 2 +, end: spam }
+                  |                         ^
+        "#]],
+    );
 }
 
 #[test]
 fn names_lead_to_documents_that_exist() {
-    refused(&routing("  - name: a\n    assign: { team: dahc }\n  - name: b\n    assign: { rep: bob }\n  - name: c"), &expect![[r#"
+    refused(
+        &routing(
+            "  - name: a\n    assign: { team: dahc }\n  - name: b\n    assign: { rep: bob }\n  - name: c",
+        ),
+        &expect![[r#"
         p.yaml:13:21: there is no team `dahc`; known: dach
            13 |     assign: { team: dahc }
               |                     ^
@@ -360,23 +465,30 @@ fn names_lead_to_documents_that_exist() {
         p.yaml:16:5: a rule has either `assign` or `end`
            16 |   - name: c
               |     ^
-    "#]]);
-    refused("kind: settings\nname: other\nescalate_to: [bob]\n", &expect![[r#"
+    "#]],
+    );
+    refused(
+        "kind: settings\nname: other\nescalate_to: [bob]\n",
+        &expect![[r#"
         p.yaml:2:7: the settings document is called `default`
             2 | name: other
               |       ^
         p.yaml:3:15: there is no rep `bob`; known: none
             3 | escalate_to: [bob]
               |               ^
-    "#]]);
-    refused("kind: team\nname: a b\nmembers: []\n", &expect![[r#"
+    "#]],
+    );
+    refused(
+        "kind: team\nname: a b\nmembers: []\n",
+        &expect![[r#"
         p.yaml:2:7: a name is 1 to 64 letters, digits, dots, dashes or underscores
             2 | name: a b
               |       ^
         p.yaml:3:10: a team needs at least one member
             3 | members: []
               |          ^
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -388,7 +500,8 @@ fn a_document_defined_twice_names_the_first() {
         two.yaml:3:7: rep/a is defined twice; rename one; the first is one.yaml:1
             3 | name: a
               |       ^
-    "#]].assert_eq(&(shown + "\n"));
+    "#]]
+    .assert_eq(&(shown + "\n"));
 }
 
 #[test]
@@ -420,12 +533,17 @@ fn a_form_and_a_rep_are_checked_for_what_they_say() {
 
 #[test]
 fn a_source_brings_what_its_type_needs() {
-    refused("kind: source\nname: a\ntype: carrier-pigeon\n", &expect![[r#"
+    refused(
+        "kind: source\nname: a\ntype: carrier-pigeon\n",
+        &expect![[r#"
         p.yaml:3:7: there is no source of type `carrier-pigeon`; known: meta
             3 | type: carrier-pigeon
               |       ^
-    "#]]);
-    refused("kind: source\nname: a\ntype: meta\nsecrets:\n  app_secret: [env:A]\n  verify: [env:B]\n", &expect![[r#"
+    "#]],
+    );
+    refused(
+        "kind: source\nname: a\ntype: meta\nsecrets:\n  app_secret: [env:A]\n  verify: [env:B]\n",
+        &expect![[r#"
         p.yaml:5:3: the secret `page_token` is missing. Long-lived Page access token with leads_retrieval. It fetches the answers of each lead.
             5 |   app_secret: [env:A]
               |   ^
@@ -435,7 +553,8 @@ fn a_source_brings_what_its_type_needs() {
         p.yaml:6:11: meta uses no secret `verify`, only app_secret, page_token, verify_token
             6 |   verify: [env:B]
               |           ^
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -446,6 +565,10 @@ fn a_secret_written_down_is_refused_and_never_shown() {
         "kind: source\nname: a\ntype: meta\nsecrets:\n  app_secret:\n    - |\n      hunter2\n",
         "kind: source\nname: a\ntype: meta\nsecrets: hunter2\n",
         "kind: source\nname: a\ntype: meta\nsecrets: { app_secret: [hunter2 }\n",
+        "kind: source\nname: a\ntype: meta\nsecrets:\n  app_secret:\n    - [hunter2\n",
+        "kind: source\nname: a\ntype: meta\nsecrets:\n  verify_token: [env:A]\n  verify_token: [hunter2]\n",
+        "kind: source\nname: a\ntype: meta\nsecrets:\n  verify_token: !x hunter2\n",
+        "kind: source\nname: a\ntype: meta\nsecret: hunter2\n",
         "kind: rep\nname: a\nwebhook: { url: 'https://example.com', secrets: [hunter2], evnts: [] }\n",
     ];
     for text in cases {
@@ -453,49 +576,70 @@ fn a_secret_written_down_is_refused_and_never_shown() {
             assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
         }
     }
-    refused(cases[5], &expect![[r#"
+    refused(
+        cases[cases.len() - 1],
+        &expect![[r#"
         p.yaml:3:49: a secret is a reference, `env:NAME` or `secret:NAME`, never the value
         p.yaml:3:60: unknown field `evnts` (known: url, secrets)
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_file_that_is_not_yaml_says_where() {
-    refused("kind: rep\nname: \"a\n", &expect![[r#"
+    refused(
+        "kind: rep\nname: \"a\n",
+        &expect![[r#"
         p.yaml:2:7: not YAML: while scanning a quoted scalar, found unexpected end of stream
             2 | name: "a
               |       ^
-    "#]]);
-    refused("kind: rep\n\tname: a\n", &expect![[r#"
-        p.yaml:1:7: not YAML: while scanning a plain scalar, found a tab
+    "#]],
+    );
+    refused(
+        "kind: rep\n\tname: a\n",
+        &expect![[r#"
+        p.yaml:1:7: not YAML: while scanning a plain scalar, found a tab (indent with blanks, not with tabs)
             1 | kind: rep
               |       ^
-    "#]]);
-    refused("kind: rep\nname: *nobody\n", &expect![[r#"
+    "#]],
+    );
+    refused(
+        "kind: rep\nname: *nobody\n",
+        &expect![[r#"
         p.yaml:2:7: not YAML: while parsing node, found unknown anchor
             2 | name: *nobody
               |       ^
-    "#]]);
-    refused("kind: rep\n[a]: b\nname: a\n", &expect![[r#"
+    "#]],
+    );
+    refused(
+        "kind: rep\n[a]: b\nname: a\n",
+        &expect![[r#"
         p.yaml:2:1: a key is a word, not a list or a mapping
             2 | [a]: b
               | ^
-    "#]]);
-    refused("kind: form\nname: a\nfields:\n  <<: { email: [x] }\n", &expect![[r#"
-        p.yaml:4:7: expected a list, found a mapping (each item starts with `- `)
+    "#]],
+    );
+    refused(
+        "kind: form\nname: a\nfields:\n  <<: { email: [x] }\n",
+        &expect![[r#"
+        p.yaml:4:3: mappings are not merged here (write the fields out)
             4 |   <<: { email: [x] }
-              |       ^
-    "#]]);
+              |   ^
+    "#]],
+    );
 }
 
 #[test]
 fn what_was_read_before_a_syntax_error_is_checked_too() {
-    refused("kind: rep\nname: a\nage: 3\n---\nkind: team\nname: t\nmembers: [ { rep: b } ]\n---\nkind: [\n", &expect![[r#"
-        p.yaml:3:1: unknown field `age` (did you mean `name`?)
+    refused(
+        "kind: rep\nname: a\nage: 3\n---\nkind: team\nname: t\nmembers: [ { rep: b } ]\n---\nkind: [\n",
+        &expect![[r#"
+        p.yaml:3:1: unknown field `age` (known: name, full_name, email, webhook, available)
             3 | age: 3
               | ^
         p.yaml:10:1: not YAML: while parsing a node, did not find expected node content
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -505,32 +649,46 @@ fn aliases_cannot_blow_up_a_file() {
         let repeated = vec![format!("*a{}", level - 1); 10].join(", ");
         text.push_str(&format!("a{level}: &a{level} [{repeated}]\n"));
     }
-    refused(&text, &expect![[r#"
+    refused(
+        &text,
+        &expect![[r#"
         p.yaml:4:5: a file holds at most 20000 keys and values, repeated ones included (split the file, or use fewer aliases)
             4 | a3: &a3 [*a2, *a2, *a2, *a2, *a2, *a2, *a2, *a2, *a2, *a2]
               |     ^
-    "#]]);
-    refused("kind: &a [*a]\n", &expect![[r#"
+    "#]],
+    );
+    refused(
+        "kind: &a [*a]\n",
+        &expect![[r#"
         p.yaml:1:11: this alias stands for something that holds itself
             1 | kind: &a [*a]
               |           ^
-    "#]]);
-    assert!(errors(&"[".repeat(100_000))[0].message.contains("32 deep"));
-    assert!(errors(&"- ".repeat(100_000))[0].message.contains("32 deep"));
+    "#]],
+    );
+    for deep in ["[", "- ", "{ a: ", "? "] {
+        let message = &errors(&deep.repeat(100_000))[0].message;
+        assert!(message.contains("32 deep") || message.contains("recursion limit"), "{message}");
+    }
 }
 
 #[test]
 fn the_caret_stands_below_its_place_whatever_is_before_it() {
-    refused("{ kind: rep, name: a, full_name: 李伟\u{1b}\t, emial: b }\n", &expect![[r#"
+    refused(
+        "{ kind: rep, name: a, full_name: 李伟\u{1b}\t, emial: b }\n",
+        &expect![[r#"
         p.yaml:1:40: unknown field `emial` (did you mean `email`?)
             1 | { kind: rep, name: a, full_name: 李伟  , emial: b }
               |                                          ^
-    "#]]);
-    refused(&format!("{{ kind: rep, name: a, full_name: {}, emial: {} }}", "x".repeat(200), "y".repeat(200)), &expect![[r#"
+    "#]],
+    );
+    refused(
+        &format!("{{ kind: rep, name: a, full_name: {}, emial: {} }}", "x".repeat(200), "y".repeat(200)),
+        &expect![[r#"
         p.yaml:1:236: unknown field `emial` (did you mean `email`?)
             1 | …xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx, emial: yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy…
               |                                                              ^
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -543,12 +701,16 @@ fn lines_count_from_one_behind_a_byte_order_mark_and_crlf() {
 fn yaml_like() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         Just("kind: ".to_owned()),
-        prop::sample::select(vec!["form", "source", "rep", "team", "routing", "settings"]).prop_map(str::to_owned),
-        prop::sample::select(vec!["name: a", "when: ", "rules:", "members:", "assign: ", "secrets:", "fields:"])
+        prop::sample::select(vec!["form", "source", "rep", "team", "routing", "settings"])
             .prop_map(str::to_owned),
         prop::sample::select(vec![
-            "\n", "\n  ", "\n    ", "\n---\n", "- ", "[", "]", "{", "}", ", ", ": ", "? ", "&a ", "*a", "!!str ", "|\n",
-            ">\n ", "'", "\"", "\\", "#", "\t", "\r", "%", "@", "...\n", "\u{feff}", "\u{85}", "é", "李", "\u{0}",
+            "name: a", "when: ", "rules:", "members:", "assign: ", "secrets:", "fields:"
+        ])
+        .prop_map(str::to_owned),
+        prop::sample::select(vec![
+            "\n", "\n  ", "\n    ", "\n---\n", "- ", "[", "]", "{", "}", ", ", ": ", "? ", "&a ", "*a",
+            "!!str ", "|\n", ">\n ", "'", "\"", "\\", "#", "\t", "\r", "%", "@", "...\n", "\u{feff}",
+            "\u{85}", "é", "李", "\u{0}",
         ])
         .prop_map(str::to_owned),
         any::<String>(),

@@ -52,7 +52,7 @@ pub(super) fn read(text: &str) -> (Vec<Node>, Vec<Flaw>) {
             Err(error) => Err(syntax(text, &error)),
         };
         if let Err(flaw) = taken {
-            builder.flaws.push(flaw);
+            builder.report(flaw);
             break;
         }
     }
@@ -167,7 +167,8 @@ impl Builder {
             },
             Event::Alias(anchor) => {
                 let node = self.anchors.get(&anchor).cloned();
-                let node = node.ok_or_else(|| Flaw::new(at, "this alias stands for something that holds itself"))?;
+                let node =
+                    node.ok_or_else(|| Flaw::new(at, "this alias stands for something that holds itself"))?;
                 if self.open.len() + node.depth() > MAX_DEPTH {
                     return Err(too_deep(at));
                 }
@@ -202,26 +203,48 @@ impl Builder {
             }
             return Ok(());
         };
-        match (&mut open.node.value, open.key.take()) {
-            (Value::List(items), _) => items.push(node),
+        let flaw = match (&mut open.node.value, open.key.take()) {
+            (Value::List(items), _) => {
+                items.push(node);
+                None
+            }
             (Value::Map(entries), Some((at, Some(name)))) => {
-                if let Some(first) = entries.iter().find(|entry| entry.name == name) {
-                    let line = first.at.line;
-                    self.flaws.push(Flaw::new(at, format!("`{name}` is here twice; the first is on line {line}")));
-                } else {
-                    entries.push(Entry { at, name, node });
+                match entries.iter().find(|entry| entry.name == name) {
+                    None => {
+                        entries.push(Entry { at, name, node });
+                        None
+                    }
+                    Some(first) => {
+                        let line = first.at.line;
+                        let flaw =
+                            Flaw::new(at, format!("`{name}` is here twice; the first is on line {line}"));
+                        Some(if name.contains("secret") { flaw.unseen() } else { flaw })
+                    }
                 }
             }
-            (Value::Map(_), Some((_, None))) | (Value::Scalar(_), _) => {}
+            (Value::Map(_), Some((_, None))) | (Value::Scalar(_), _) => None,
             (Value::Map(_), None) => {
-                let name = node.text().map(str::to_owned);
-                if name.is_none() {
-                    self.flaws.push(Flaw::new(node.at, "a key is a word, not a list or a mapping"));
-                }
+                let name = node.text().filter(|name| *name != "<<").map(str::to_owned);
+                let flaw = match (node.text(), &name) {
+                    (Some(_), None) => {
+                        Some(Flaw::new(node.at, "mappings are not merged here").hint("write the fields out"))
+                    }
+                    (None, _) => Some(Flaw::new(node.at, "a key is a word, not a list or a mapping")),
+                    (Some(_), Some(_)) => None,
+                };
                 open.key = Some((node.at, name));
+                flaw
             }
-        }
+        };
+        flaw.into_iter().for_each(|flaw| self.report(flaw));
         Ok(())
+    }
+
+    /// Below a key for secrets nothing is shown: what is wrong there is not in the tree, so nobody can look later.
+    fn report(&mut self, flaw: Flaw) {
+        let mut names = self.open.iter().filter_map(|open| open.key.as_ref()?.1.as_deref());
+        let flaw = if names.any(|name| name.contains("secret")) { flaw.unseen() } else { flaw };
+        self.flaws.push(flaw);
     }
 
     fn count(&mut self, at: Place, nodes: usize) -> Result<(), Flaw> {
@@ -252,16 +275,18 @@ fn syntax(text: &str, error: &ScanError) -> Flaw {
     let at = Place::of(error.marker());
     let flaw = Flaw::new(at, format!("not YAML: {}", error.info()));
     let line = text.lines().nth(at.line - 1).unwrap_or_default();
-    // Where a value in a line with a secret ends is not known, so the line is not shown.
+    // Which words of the line are a secret is not known now, so it is not shown.
     let flaw = if line.contains("secret") { flaw.unseen() } else { flaw };
-    if line.contains("when:") {
-        return flaw.hint(
-            "inside { } a condition ends at the first bracket or comma, and nowhere may it hold `: ` or ` #` or go on \
-             after a closing quote: put the whole condition in quotes, or write it in block style",
-        );
+    match line.split_once("when:") {
+        Some((before, _)) if before.contains('{') => flaw.hint(
+            "inside { } a condition ends at the first bracket or comma: put the whole condition in quotes, or write \
+             the rule in block style",
+        ),
+        Some(_) => flaw.hint(
+            "put the whole condition in single quotes: without them it may not hold `: `, and nothing may follow a \
+             closing quote",
+        ),
+        None if error.info().contains("tab") => flaw.hint("indent with blanks, not with tabs"),
+        None => flaw,
     }
-    if line.starts_with('\t') {
-        return flaw.hint("indent with blanks, not with tabs");
-    }
-    flaw
 }

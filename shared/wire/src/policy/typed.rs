@@ -4,8 +4,8 @@ use super::flaw::{Flaw, Place, one_of};
 use super::tree::{Entry, Node, Scalar, Value};
 use serde::de::value::StrDeserializer;
 use serde::de::{
-    self, DeserializeSeed, Deserializer, EnumAccess, Expected, IntoDeserializer, MapAccess, SeqAccess, Unexpected,
-    VariantAccess, Visitor,
+    self, DeserializeSeed, Deserializer, EnumAccess, Expected, IntoDeserializer, MapAccess, SeqAccess,
+    Unexpected, VariantAccess, Visitor,
 };
 use std::fmt;
 
@@ -82,19 +82,24 @@ impl de::Error for Mismatch {
     }
 
     fn invalid_value(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        Self::invalid_type(found, expected)
+        match found {
+            Unexpected::Unsigned(_) => Self::new("this number is too large"),
+            _ => Self::invalid_type(found, expected),
+        }
     }
 
     fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {
-        let hint = match field {
-            "<<" => "merging mappings is not supported: write the fields out".to_owned(),
-            _ => one_of(field, expected.iter().copied()),
+        let is_word = field.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.'));
+        let hint = match is_word {
+            true => one_of(field, expected.iter().copied()),
+            false => "inside { } a comma ends a value: put a condition that holds one in quotes".to_owned(),
         };
         Self::new(format!("unknown field `{field}`")).hint(hint)
     }
 
     fn unknown_variant(variant: &str, expected: &'static [&'static str]) -> Self {
-        Self::new(format!("`{variant}` is none of the words for this")).hint(one_of(variant, expected.iter().copied()))
+        Self::new(format!("`{variant}` is none of the words for this"))
+            .hint(one_of(variant, expected.iter().copied()))
     }
 
     fn missing_field(field: &'static str) -> Self {
@@ -121,7 +126,7 @@ fn kind(found: Unexpected<'_>) -> &'static str {
     match found {
         Unexpected::Bool(_) => "true or false",
         Unexpected::Signed(n) if n < 0 => "a negative number",
-        Unexpected::Unsigned(_) | Unexpected::Signed(_) => "another number",
+        Unexpected::Unsigned(_) | Unexpected::Signed(_) => "a number",
         Unexpected::Float(_) => "a number with a fraction",
         Unexpected::Unit | Unexpected::Option => "nothing",
         Unexpected::Seq => "a list",

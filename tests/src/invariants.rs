@@ -1,0 +1,372 @@
+//! What must hold once a world has come to rest, read from the table itself and from what was seen on the wire.
+
+use crate::observe::Observed;
+use crate::scenarios::channels;
+use crate::wire::{document, text};
+use crate::world::World;
+use serde_json::Value;
+use sluice_domain::customer::Customer;
+use sluice_domain::lead::{Assignment, Envelope, LeadState, Progress};
+use sluice_domain::team::TeamState;
+use sluice_store::{MessageRecord, MessageState};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A lead as the table has it.
+#[derive(Clone, Debug)]
+pub struct LeadItem {
+    /// Form or source.
+    pub source: String,
+    /// What was submitted.
+    pub fields: Vec<(String, String)>,
+    /// The state attribute.
+    pub state: String,
+    /// Whether the index of open leads has it.
+    pub is_indexed: bool,
+    /// Whether its fields are still to be fetched.
+    pub is_incomplete: bool,
+    /// What has happened to it.
+    pub progress: Progress,
+}
+
+/// The table, read.
+#[derive(Debug, Default)]
+pub struct Books {
+    /// The ledger.
+    pub leads: BTreeMap<String, LeadItem>,
+    customers: BTreeMap<String, Customer>,
+    addresses: BTreeMap<String, String>,
+    teams: BTreeMap<String, TeamState>,
+    messages: Vec<MessageRecord>,
+    due: usize,
+    broken: Vec<String>,
+}
+
+impl Books {
+    /// Reads all items of a table.
+    pub fn read(items: &[Value]) -> Self {
+        let mut books = Self::default();
+        let mut apart: BTreeMap<&str, Vec<&Value>> = BTreeMap::new();
+        for item in items.iter().filter(|item| text(item, "sk").starts_with('e')) {
+            apart.entry(text(item, "pk")).or_default().push(item);
+        }
+        for item in items {
+            let (pk, sk) = (text(item, "pk"), text(item, "sk"));
+            match (pk.split_once('#').map_or(pk, |(prefix, _)| prefix), sk) {
+                ("ad", _) => drop(books.addresses.insert(pk.to_owned(), text(item, "c").to_owned())),
+                ("team", _) => match document(item, "d") {
+                    Some(state) => drop(books.teams.insert(pk[5..].to_owned(), state)),
+                    None => books.broken.push(format!("{pk} cannot be read")),
+                },
+                ("due", _) => books.due += 1,
+                ("rep", _) => match document::<MessageRecord>(item, "d") {
+                    Some(message) => books.messages.push(MessageRecord {
+                        rep: pk[4..].to_owned(),
+                        sort_key: sk.to_owned(),
+                        ..message
+                    }),
+                    None => books.broken.push(format!("{pk} {sk} cannot be read")),
+                },
+                _ if pk.starts_with("cu_") => match document(item, "d") {
+                    Some(customer) => drop(books.customers.insert(pk.to_owned(), customer)),
+                    None => books.broken.push(format!("{pk} cannot be read")),
+                },
+                (_, "l") => {
+                    let envelope = document::<Envelope>(item, "e").or_else(|| {
+                        // Of envelopes stored apart the lead's own is the one named by its fingerprint.
+                        let apart = apart.get(pk)?;
+                        let named = apart.iter().find(|apart| text(apart, "sk").ends_with(text(item, "f")));
+                        document(named.or(apart.first())?, "e")
+                    });
+                    let Some(envelope) = envelope else {
+                        books.broken.push(format!("I1: {pk} lacks its envelope"));
+                        continue;
+                    };
+                    let lead = LeadItem {
+                        source: text(item, "o").split_once('/').map(|(_, name)| name.to_owned()).unwrap_or_default(),
+                        fields: envelope.fields,
+                        state: text(item, "st").to_owned(),
+                        is_indexed: item.get("ix").is_some(),
+                        is_incomplete: item.get("n").is_some(),
+                        progress: document(item, "d").unwrap_or_default(),
+                    };
+                    books.leads.insert(pk.to_owned(), lead);
+                }
+                _ => {}
+            }
+        }
+        books
+    }
+
+    fn root(&self, id: &str) -> String {
+        let mut at = id.to_owned();
+        for _ in 0..=self.customers.len() {
+            match self.customers.get(&at).and_then(|customer| customer.into.as_ref()) {
+                Some(next) => at = next.to_string(),
+                None => break,
+            }
+        }
+        at
+    }
+
+    fn assignment(&self, lead: &str) -> Option<&Assignment> {
+        let lead = self.leads.get(lead)?;
+        lead.progress.assignment.as_ref().filter(|_| lead.progress.state == LeadState::Assigned)
+    }
+
+    /// Grants whose leads went elsewhere: the team has not looked at its books since.
+    pub fn stray_grants(&self) -> Vec<(String, String)> {
+        let grants = self.teams.iter().flat_map(|(team, state)| {
+            state.grants.iter().map(move |(lead, grant)| (team, lead.to_string(), &grant.rep))
+        });
+        grants
+            .filter(|(team, lead, rep)| {
+                !self.assignment(lead).is_some_and(|a| a.rep == **rep && a.team.as_ref() == Some(*team))
+            })
+            .map(|(team, lead, _)| (team.clone(), lead))
+            .collect()
+    }
+
+    /// Everything that does not hold.
+    pub fn check(&self, world: &World) -> Vec<String> {
+        let observed = world.wire.observed();
+        let mut broken = self.broken.clone();
+        broken.extend(observed.broken.iter().cloned());
+        if self.due > 0 {
+            broken.push(format!("I11: {} due entries are left", self.due));
+        }
+        self.ledger(&mut broken);
+        self.people(&mut broken);
+        self.owners(&observed, &mut broken);
+        self.shares(&mut broken);
+        self.told(&observed, &mut broken);
+        broken
+    }
+
+    /// I1: ends, and the customer behind each.
+    fn ledger(&self, broken: &mut Vec<String>) {
+        for (id, lead) in &self.leads {
+            let state = lead.progress.state;
+            if state == LeadState::Waiting || lead.is_incomplete {
+                broken.push(format!("I1: {id} has not reached an end"));
+            }
+            if state.name() != lead.state || lead.is_indexed == state.is_end() {
+                broken.push(format!("I12: {id} is {} but listed as {}", state.name(), lead.state));
+            }
+            match &lead.progress.customer {
+                Some(customer) if !self.customers.contains_key(customer.as_str()) => {
+                    broken.push(format!("I1: {id} belongs to {customer}, which is not there"));
+                }
+                None if matches!(state, LeadState::Assigned | LeadState::Repeat) => {
+                    broken.push(format!("I1: {id} is {} and belongs to nobody", state.name()));
+                }
+                _ => {}
+            }
+            if state == LeadState::Assigned && lead.progress.assignment.is_none() {
+                broken.push(format!("I1: {id} is assigned to nobody"));
+            }
+        }
+    }
+
+    /// I1: one live customer for each person, and books that agree.
+    fn people(&self, broken: &mut Vec<String>) {
+        let mut of_identity: BTreeMap<&str, String> = BTreeMap::new();
+        let mut group: BTreeMap<&str, &str> = BTreeMap::new();
+        // Leads that share an e-mail address or phone number, directly or over others, are one person.
+        for _ in 0..self.leads.len() {
+            let mut first: BTreeMap<&str, &str> = BTreeMap::new();
+            for (id, lead) in &self.leads {
+                for (name, value) in lead.fields.iter().filter(|(name, _)| name == "email" || name == "phone") {
+                    let _ = name;
+                    let mine = group.get(id.as_str()).copied().unwrap_or(id);
+                    let theirs = *first.entry(value).or_insert(mine);
+                    let least = mine.min(theirs);
+                    first.insert(value, least);
+                    group.insert(id, least);
+                }
+            }
+        }
+        let mut roots: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+        for (id, lead) in &self.leads {
+            let person = group.get(id.as_str()).copied().unwrap_or(id);
+            if let Some(customer) = &lead.progress.customer {
+                roots.entry(person).or_default().insert(self.root(customer.as_str()));
+            }
+        }
+        for (person, roots) in &roots {
+            if roots.len() > 1 {
+                broken.push(format!("I1: the person of {person} is {} customers: {roots:?}", roots.len()));
+            }
+            for root in roots {
+                if let Some(other) = of_identity.insert(person, root.clone()).filter(|other| other != root) {
+                    broken.push(format!("I1: {person} is both {root} and {other}"));
+                }
+            }
+        }
+        let mut seen: BTreeMap<&String, &str> = BTreeMap::new();
+        for (person, roots) in &roots {
+            for root in roots {
+                if let Some(other) = seen.insert(root, person) {
+                    broken.push(format!("I1: {person} and {other} are one customer"));
+                }
+            }
+        }
+        for (address, customer) in &self.addresses {
+            if !self.customers.contains_key(customer) {
+                broken.push(format!("I1: {address} is claimed for {customer}, which is not there"));
+            } else if !self.held(&self.root(customer)).contains(&address[3..]) {
+                broken.push(format!("I1: {customer} does not hold {address}"));
+            }
+        }
+        for (id, customer) in &self.customers {
+            if let Some(into) = &customer.into
+                && !self.customers.get(into.as_str()).is_some_and(|into| into.halves.iter().any(|h| h.as_str() == id))
+            {
+                broken.push(format!("I1: {id} gave way to {into}, which does not know"));
+            }
+            let mine = self.leads.values().filter(|lead| {
+                lead.progress.customer.as_ref().is_some_and(|customer| customer.as_str() == id)
+            });
+            let mine = u32::try_from(mine.count()).unwrap_or(u32::MAX);
+            if customer.leads != mine {
+                broken.push(format!("I12: {id} counts {} leads, the ledger {mine}", customer.leads));
+            }
+            let mut chain = 0;
+            let mut at = customer.last_lead.as_ref().map(ToString::to_string);
+            while let Some(lead) = at.filter(|_| chain <= customer.leads) {
+                chain += 1;
+                at = self.leads.get(&lead).and_then(|lead| lead.progress.previous.as_ref()).map(ToString::to_string);
+            }
+            if chain != customer.leads {
+                broken.push(format!("I1: the timeline of {id} has {chain} of {} leads", customer.leads));
+            }
+        }
+    }
+
+    fn held(&self, root: &str) -> BTreeSet<String> {
+        let parts = self.customers.iter().filter(|(id, _)| self.root(id) == root);
+        parts.flat_map(|(_, part)| part.keys.iter().map(|(_, hash)| hash.as_str().to_owned())).collect()
+    }
+
+    /// I2: one owner for a whole person, at any time.
+    fn owners(&self, observed: &Observed, broken: &mut Vec<String>) {
+        for (customer, owners) in &observed.owners {
+            if owners.len() > 1 {
+                broken.push(format!("I2: {customer} went from owner to owner: {owners:?}"));
+            }
+        }
+        for (lead, reps) in &observed.assigned {
+            if reps.iter().any(|rep| *rep != reps[0]) || reps.iter().any(|rep| !rep.ends_with("#1")) {
+                broken.push(format!("I2: {lead} was assigned {reps:?}"));
+            }
+        }
+        let mut owner_of: BTreeMap<String, (String, bool)> = BTreeMap::new();
+        for lead in &observed.order {
+            let Some(item) = self.leads.get(lead) else { continue };
+            let (Some(assignment), Some(customer)) = (&item.progress.assignment, &item.progress.customer) else {
+                continue;
+            };
+            let root = self.root(customer.as_str());
+            let merged = item.progress.receipt.as_ref().is_some_and(|receipt| !receipt.merges.is_empty());
+            let new_half = item.progress.receipt.as_ref().is_some_and(|receipt| receipt.new_customer);
+            if let Some((owner, settled)) = owner_of.get(&root)
+                && *owner != assignment.rep
+                && (*settled || !(merged || new_half))
+            {
+                broken.push(format!("I2: {root} belongs to {owner}, {lead} went to {}", assignment.rep));
+            }
+            owner_of.insert(root, (assignment.rep.clone(), merged));
+        }
+        for (id, root) in self.customers.iter().filter(|(_, customer)| customer.into.is_none()) {
+            let has_assigned = self.leads.iter().any(|(lead, item)| {
+                self.assignment(lead).is_some()
+                    && item.progress.customer.as_ref().is_some_and(|customer| self.root(customer.as_str()) == *id)
+            });
+            match &root.owner {
+                None if has_assigned => broken.push(format!("I2: {id} has leads with an owner and none itself")),
+                Some(owner) if owner_of.get(id).is_some_and(|(last, _)| *last != owner.rep) => {
+                    broken.push(format!("I2: {id} is owned by {}, its last lead by another", owner.rep));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// I5 and I6: each member's open leads are those of the ledger, and shares are fair.
+    fn shares(&self, broken: &mut Vec<String>) {
+        for (team, state) in &self.teams {
+            let mut received: BTreeMap<&str, i64> = BTreeMap::new();
+            for rep in state.members.keys() {
+                let assigned = self.leads.keys().filter(|lead| {
+                    self.assignment(lead).is_some_and(|a| a.rep == *rep && a.team.as_ref() == Some(team))
+                });
+                let granted = state.grants.iter().filter(|(_, grant)| grant.rep == *rep).map(|(lead, _)| lead.as_str());
+                let held: BTreeSet<&str> = assigned.map(String::as_str).chain(granted).collect();
+                let open = usize::try_from(state.members[rep].open).unwrap_or(usize::MAX);
+                if open != held.len() {
+                    broken.push(format!("I6: {rep} of {team} counts {open} open leads and holds {}", held.len()));
+                }
+                let shares = held.iter().filter(|lead| {
+                    let receipt = self.leads.get(**lead).and_then(|lead| lead.progress.receipt.as_ref());
+                    receipt.is_some_and(|receipt| receipt.saw.owner.is_none())
+                });
+                received.insert(rep, i64::try_from(shares.count()).unwrap_or(i64::MAX));
+            }
+            let most = received.values().max().copied().unwrap_or(0);
+            let least = received.values().min().copied().unwrap_or(0);
+            // One lead of the member that is ahead, and one for a grant that was given back.
+            if most - least > 2 {
+                broken.push(format!("I5: shares of {team} are {received:?}"));
+            }
+        }
+    }
+
+    /// I3: everybody is told once.
+    fn told(&self, observed: &Observed, broken: &mut Vec<String>) {
+        let mut expected: BTreeSet<(String, String, &str)> = BTreeSet::new();
+        for (id, lead) in &self.leads {
+            if let Some(assignment) = self.assignment(id) {
+                for channel in channels(&assignment.rep) {
+                    expected.insert((format!("{id}_assigned_{}_{}", assignment.n, assignment.rep), id.clone(), channel));
+                }
+            }
+            if lead.progress.state == LeadState::Escalated {
+                expected.insert((format!("{id}_escalated_0_boss"), id.clone(), "email"));
+            }
+        }
+        for (name, lead, channel) in &expected {
+            let rep = name.rsplit('_').next().unwrap_or_default();
+            let kind = if name.contains("_escalated_") { "escalated" } else { "assigned" };
+            let records: Vec<&MessageRecord> = self
+                .messages
+                .iter()
+                .filter(|m| m.rep == rep && m.lead.as_str() == lead && m.kind == kind && m.channel == *channel)
+                .collect();
+            let sent: Vec<&&MessageRecord> = records.iter().filter(|m| m.state == MessageState::Sent).collect();
+            let handed = observed.handed.get(&(*channel, name.clone())).copied().unwrap_or(0);
+            let [record] = sent.as_slice() else {
+                broken.push(format!("I3: {name} by {channel} has {} sent messages of {}", sent.len(), records.len()));
+                continue;
+            };
+            if handed == 0 {
+                broken.push(format!("I3: {name} by {channel} is called sent and was not handed over"));
+            }
+            if handed > record.attempts || (*channel == "email" && handed > 1 + record.unknown) {
+                broken.push(format!(
+                    "I3: {name} by {channel} was handed over {handed} times in {} attempts, {} of them unknown",
+                    record.attempts, record.unknown
+                ));
+            }
+        }
+        for message in &self.messages {
+            if !message.state.is_final() {
+                broken.push(format!("I3: {} {} stays {:?}", message.rep, message.sort_key, message.state));
+            }
+        }
+        for (channel, id) in observed.handed.keys() {
+            let of_past = id.contains("_escalated_");
+            if !of_past && !expected.iter().any(|(name, _, by)| name == id && by == channel) {
+                broken.push(format!("I3: {id} was told by {channel} and is not so"));
+            }
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! What is seen on the wire while a plan runs: each commit as it happens, each hand-over to a rep.
+
+use crate::wire::{Call, Host, document, text};
+use bytes::Bytes;
+use serde_json::Value;
+use sluice_domain::customer::Customer;
+use sluice_domain::lead::Progress;
+use sluice_domain::team::TeamState;
+use std::collections::BTreeMap;
+
+/// Everything seen, and what was wrong with it at the moment it was seen.
+#[derive(Clone, Debug, Default)]
+pub struct Observed {
+    /// Open leads a member may hold, by team and rep. Only teams whose returning customers may not exceed it.
+    pub capacity: BTreeMap<(String, String), u32>,
+    /// Hand-overs that a provider or receiver took, by channel and message id.
+    pub handed: BTreeMap<(&'static str, String), u32>,
+    /// Reps that each lead was ever assigned to, in order.
+    pub assigned: BTreeMap<String, Vec<String>>,
+    /// Leads in the order in which they were assigned.
+    pub order: Vec<String>,
+    /// Owners that each customer record ever had, in order.
+    pub owners: BTreeMap<String, Vec<String>>,
+    /// Broken invariants.
+    pub broken: Vec<String>,
+}
+
+impl Observed {
+    /// Looks at a call that was carried out and at its answer.
+    pub fn see(&mut self, call: &Call, answer: &http::Response<Bytes>) {
+        if !answer.status().is_success() {
+            return;
+        }
+        if let Some((channel, id)) = call.handover() {
+            *self.handed.entry((channel, id)).or_default() += 1;
+            return;
+        }
+        if call.host != Host::Table {
+            return;
+        }
+        match call.operation.as_str() {
+            "PutItem" => self.put(&call.json()["Item"]),
+            "TransactWriteItems" => {
+                for action in call.json()["TransactItems"].as_array().into_iter().flatten() {
+                    if action.get("Put").is_some() {
+                        self.put(&action["Put"]["Item"]);
+                    }
+                    if action.get("Update").is_some() {
+                        self.update(&action["Update"]);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn put(&mut self, item: &Value) {
+        let pk = text(item, "pk");
+        if let Some(team) = pk.strip_prefix("team#")
+            && let Some(state) = document::<TeamState>(item, "d")
+        {
+            for (rep, place) in &state.members {
+                let capacity = self.capacity.get(&(team.to_owned(), rep.clone()));
+                if capacity.is_some_and(|capacity| place.open > *capacity) {
+                    self.broken.push(format!("I6: {rep} of {team} holds {} open leads in a commit", place.open));
+                }
+            }
+        }
+        if pk.starts_with("cu_")
+            && let Some(customer) = document::<Customer>(item, "d")
+            && let Some(owner) = customer.owner
+        {
+            let owners = self.owners.entry(pk.to_owned()).or_default();
+            if owners.last() != Some(&owner.rep) {
+                owners.push(owner.rep);
+            }
+        }
+    }
+
+    fn update(&mut self, update: &Value) {
+        let pk = text(&update["Key"], "pk");
+        let progress = document::<Progress>(&update["ExpressionAttributeValues"], ":d");
+        if let Some(assignment) = progress.and_then(|progress| progress.assignment) {
+            let reps = self.assigned.entry(pk.to_owned()).or_default();
+            reps.push(format!("{}#{}", assignment.rep, assignment.n));
+            self.order.retain(|lead| lead != pk);
+            self.order.push(pk.to_owned());
+        }
+    }
+}

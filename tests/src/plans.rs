@@ -1,0 +1,344 @@
+//! A plan: one scenario, the faults that strike it, and a duplicate that gets in between. Run, settled and checked.
+
+use crate::faults::{Invocation, Kind, Made, Ran, Shot};
+use crate::invariants::Books;
+use crate::mutants::Mutant;
+use crate::scenarios::{Event, POISON, Post, Prepared, probe};
+use crate::world::{QUEUES, World, queue_event};
+use bytes::Bytes;
+use serde_json::Value;
+use sluice_host::function::InvokeError;
+use sluice_services::sqs::ReceivedMessage;
+use std::fmt;
+
+/// A second invocation of the same event, in another instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Duplicate {
+    /// It begins first and stops after this many calls.
+    pub after: u32,
+    /// It goes on when everything else has settled as far as it can while a function may run; otherwise as soon as the
+    /// first invocation has ended.
+    pub late: bool,
+}
+
+/// What happens.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Plan {
+    /// To the invocation under test.
+    pub first: Option<Shot>,
+    /// To whatever runs afterwards.
+    pub second: Option<Shot>,
+    /// Beside it.
+    pub duplicate: Option<Duplicate>,
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut parts = Vec::new();
+        for shot in [self.first, self.second].into_iter().flatten() {
+            parts.push(format!("{}@{}", shot.kind.name(), shot.at));
+        }
+        if let Some(Duplicate { after, late }) = self.duplicate {
+            parts.push(format!("duplicate@{after}{}", if late { "-late" } else { "" }));
+        }
+        write!(f, "{}", parts.join("+"))
+    }
+}
+
+impl Plan {
+    /// Reads what [`fmt::Display`] writes.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut plan = Self::default();
+        for part in text.split('+').filter(|part| !part.is_empty()) {
+            let (word, at) = part.split_once('@')?;
+            if word == "duplicate" {
+                let (after, late) = at.strip_suffix("-late").map_or((at, false), |after| (after, true));
+                plan.duplicate = Some(Duplicate { after: after.parse().ok()?, late });
+                continue;
+            }
+            let kind = Kind::ALL.into_iter().find(|kind| kind.name() == word)?;
+            let shot = Shot { kind, at: at.parse().ok()? };
+            match plan.first {
+                None => plan.first = Some(shot),
+                Some(_) => plan.second = Some(shot),
+            }
+        }
+        Some(plan)
+    }
+}
+
+/// What came of a plan.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// Broken invariants.
+    pub broken: Vec<String>,
+    /// Calls of the invocation under test.
+    pub calls: u32,
+    /// Faults that struck.
+    pub struck: u32,
+    /// Calls made after the first fault.
+    pub made: Vec<Made>,
+}
+
+/// How long a function may run, in milliseconds: a duplicate that stands longer is dead.
+const LATEST: i64 = 15_000;
+/// Within this, in milliseconds, everything settles: longer than any back-off after a single fault.
+const LIMIT: i64 = 3_600_000;
+
+/// Runs a plan.
+pub async fn run(prepared: &Prepared, plan: &Plan, mutant: Option<Mutant>) -> Report {
+    let mut world = World::restore(&prepared.snapshot, mutant);
+    let mut report = Report::default();
+    let mut accepted: Vec<(String, Vec<(String, String)>)> = Vec::new();
+    if let Err(stuck) = play(&mut world, prepared, plan, &mut report, &mut accepted).await {
+        (report.struck, report.made) = world.wire.cease();
+        report.broken.push(stuck);
+        return report;
+    }
+    check(&mut world, prepared, &accepted, &mut report).await;
+    report
+}
+
+async fn play(
+    world: &mut World,
+    prepared: &Prepared,
+    plan: &Plan,
+    report: &mut Report,
+    accepted: &mut Vec<(String, Vec<(String, String)>)>,
+) -> Result<(), String> {
+    let (payload, messages) = begin(world, &prepared.event);
+    for (queue, body) in &prepared.beside {
+        world.send(queue, body);
+    }
+    let queue = match &prepared.event {
+        Event::Queue { queue, .. } => Some(*queue),
+        _ => None,
+    };
+    let ended = |world: &World, answer: &Result<Bytes, InvokeError>| {
+        if let Some(queue) = queue {
+            world.acknowledge(queue, &messages, answer);
+        }
+    };
+
+    let first = world.instance(prepared.function, 0).await;
+    let other = world.instance(prepared.function, 1).await;
+    world.wire.aim(plan.first, plan.second);
+    let mut standing = None;
+    if let Some(duplicate) = plan.duplicate {
+        let invocation = Invocation::new(false, duplicate.after);
+        let mut work = other.invoke(payload.clone());
+        match invocation.run(&mut work).await {
+            Ran::Done(answer) => {
+                ended(world, &answer);
+                note(&prepared.event, &answer, accepted);
+            }
+            Ran::Crashed => {}
+            Ran::Paused => standing = Some((invocation, work)),
+        }
+    }
+
+    let invocation = Invocation::new(true, u32::MAX);
+    let mut work = first.invoke(payload);
+    let answered = match invocation.run(&mut work).await {
+        Ran::Done(answer) => {
+            ended(world, &answer);
+            note(&prepared.event, &answer, accepted);
+            Some(answer)
+        }
+        Ran::Crashed | Ran::Paused => {
+            world.forget(prepared.function, 0);
+            None
+        }
+    };
+    drop(work);
+    report.calls = invocation.calls();
+
+    let late = plan.duplicate.is_some_and(|duplicate| duplicate.late);
+    if late {
+        again(world, prepared, answered.as_ref(), accepted).await;
+        world.settle(LATEST).await?;
+    }
+    if let Some((invocation, mut work)) = standing {
+        invocation.resume();
+        if let Ran::Done(answer) = invocation.run(&mut work).await {
+            ended(world, &answer);
+            note(&prepared.event, &answer, accepted);
+        }
+    }
+    if !late {
+        again(world, prepared, answered.as_ref(), accepted).await;
+    }
+    world.settle(LIMIT).await?;
+    (report.struck, report.made) = world.wire.cease();
+    // A second fault may strike at the very end; then its repairs are still to be played.
+    world.settle(LIMIT).await
+}
+
+/// The event as Lambda hands it over.
+fn begin(world: &mut World, event: &Event) -> (Bytes, Vec<ReceivedMessage>) {
+    match event {
+        Event::Queue { queue, bodies } => {
+            for body in bodies {
+                world.send(queue, body);
+            }
+            let messages = world.receive(queue, bodies.len());
+            (queue_event(&messages), messages)
+        }
+        Event::Http(post) => (post.payload.clone(), Vec::new()),
+        Event::Schedule => (Bytes::from_static(b"{}"), Vec::new()),
+    }
+}
+
+/// Remembers a lead that was accepted, with what its sender had sent.
+fn note(event: &Event, answer: &Result<Bytes, InvokeError>, accepted: &mut Vec<(String, Vec<(String, String)>)>) {
+    if let Event::Http(post) = event {
+        accept(post, answer, accepted);
+    }
+}
+
+fn accept(post: &Post, answer: &Result<Bytes, InvokeError>, accepted: &mut Vec<(String, Vec<(String, String)>)>) {
+    let Ok(answer) = answer else { return };
+    let answer: Value = serde_json::from_slice(answer).unwrap_or_default();
+    let body: Value = serde_json::from_str(answer["body"].as_str().unwrap_or_default()).unwrap_or_default();
+    if let (Some(200..=299), Some(lead)) = (answer["statusCode"].as_u64(), body["lead_id"].as_str()) {
+        accepted.push((lead.to_owned(), post.fields.clone()));
+    }
+}
+
+fn status(answer: Option<&Result<Bytes, InvokeError>>) -> u64 {
+    let answer = answer.and_then(|answer| answer.as_ref().ok());
+    let answer: Option<Value> = answer.and_then(|answer| serde_json::from_slice(answer).ok());
+    answer.and_then(|answer| answer["statusCode"].as_u64()).unwrap_or(0)
+}
+
+/// The sender tries again until there is a 2xx, or a 409 that tells it that the first attempt was accepted.
+async fn again(
+    world: &mut World,
+    prepared: &Prepared,
+    answered: Option<&Result<Bytes, InvokeError>>,
+    accepted: &mut Vec<(String, Vec<(String, String)>)>,
+) {
+    let Event::Http(post) = &prepared.event else { return };
+    let Some(post) = post.again.as_deref() else { return };
+    let mut last = status(answered);
+    for _ in 0..6 {
+        if (200..300).contains(&last) || last == 409 {
+            return;
+        }
+        let answer = world.invoke(prepared.function, post.payload.clone()).await;
+        last = status(answer.as_ref());
+        if let Some(answer) = &answer {
+            accept(post, answer, accepted);
+        }
+    }
+}
+
+async fn check(
+    world: &mut World,
+    prepared: &Prepared,
+    accepted: &[(String, Vec<(String, String)>)],
+    report: &mut Report,
+) {
+    let mut books = Books::read(&world.items());
+    // A team looks at its books when it is asked for the next lead.
+    let strays = books.stray_grants();
+    if !strays.is_empty() {
+        world.clock.advance(60_000);
+        let mut forms: Vec<&str> =
+            strays.iter().map(|(team, _)| if team == "sales" { "web" } else { team.as_str() }).collect();
+        forms.sort_unstable();
+        forms.dedup();
+        for form in forms {
+            probe(world, form).await;
+        }
+        if let Err(stuck) = world.settle(LIMIT).await {
+            report.broken.push(stuck);
+        }
+        books = Books::read(&world.items());
+        for (team, lead) in books.stray_grants() {
+            report.broken.push(format!("I6: {team} keeps a grant for {lead}, which went elsewhere"));
+        }
+    }
+    report.broken.extend(books.check(world));
+    submissions(world, prepared, accepted, &books, report).await;
+
+    let dead = world.dead();
+    if dead.iter().any(|body| body != POISON) {
+        report.broken.push(format!("I11: in the dead letters: {dead:?}"));
+    }
+    if let Event::Queue { bodies, .. } = &prepared.event
+        && bodies.iter().any(|body| body == POISON)
+        && dead.iter().filter(|body| *body == POISON).count() != 1
+    {
+        report.broken.push("I10: the poison record is not in the dead letters".to_owned());
+    }
+    replay(world, report).await;
+}
+
+/// I9, and that what was accepted is what is kept.
+async fn submissions(
+    world: &mut World,
+    prepared: &Prepared,
+    accepted: &[(String, Vec<(String, String)>)],
+    books: &Books,
+    report: &mut Report,
+) {
+    for (id, fields) in accepted {
+        let Some(lead) = books.leads.get(id) else {
+            report.broken.push(format!("I1: {id} was accepted and is not in the ledger"));
+            continue;
+        };
+        let mut kept = lead.fields.clone();
+        kept.sort();
+        if kept != *fields {
+            report.broken.push(format!("I9: {id} was accepted with other fields than are kept"));
+        }
+    }
+    let Event::Http(post) = &prepared.event else { return };
+    let Some(clash) = &post.clash else { return };
+    let same = world.invoke(prepared.function, post.payload.clone()).await;
+    let mut repeated = Vec::new();
+    if let Some(answer) = &same {
+        accept(post, answer, &mut repeated);
+    }
+    if repeated.is_empty() || accepted.iter().any(|(id, _)| *id != repeated[0].0) {
+        report.broken.push("I9: the same key and body was answered otherwise".to_owned());
+    }
+    if status(world.invoke(prepared.function, clash.clone()).await.as_ref()) != 409 {
+        report.broken.push("I9: the same key with another body was not refused".to_owned());
+    }
+    if let Err(stuck) = world.settle(LIMIT).await {
+        report.broken.push(stuck);
+    }
+}
+
+/// I14: everything that was ever delivered comes again, and nothing changes.
+async fn replay(world: &mut World, report: &mut Report) {
+    let before = world.items();
+    let handed = world.wire.observed().handed.clone();
+    let all: Vec<(&'static str, String)> =
+        world.delivered.iter().filter(|(_, body)| body != POISON).cloned().collect();
+    for (queue, name, _) in QUEUES {
+        for body in all.iter().filter(|(of, _)| *of == queue).map(|(_, body)| body) {
+            world.send(queue, body);
+        }
+        let messages = world.receive(queue, 10);
+        if messages.is_empty() {
+            continue;
+        }
+        if let Some(answer) = world.invoke(name, queue_event(&messages)).await {
+            world.acknowledge(queue, &messages, &answer);
+        }
+    }
+    if let Err(stuck) = world.settle(LIMIT).await {
+        report.broken.push(format!("I14: {stuck}"));
+    }
+    let after = world.items();
+    if world.wire.observed().handed != handed {
+        report.broken.push("I14: delivering everything again tells somebody again".to_owned());
+    }
+    if after != before {
+        let changed = after.iter().find(|item| !before.contains(item)).or_else(|| before.iter().find(|item| !after.contains(item)));
+        report.broken.push(format!("I14: delivering everything again changes {}", changed.map(|item| format!("{} {}", item["pk"]["S"], item["sk"]["S"])).unwrap_or_default()));
+    }
+}

@@ -1,0 +1,437 @@
+//! What is under test: for each handler the events it gets, and the world they come into.
+
+use crate::wire::Headers;
+use crate::world::{APP_SECRET, Name, Snapshot, World, http_event};
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use ring::{digest, hmac};
+use serde_json::{Value, json};
+use sluice_domain::id::LeadId;
+use sluice_domain::lead::{Envelope, Lead, Origin, Progress};
+use sluice_domain::policy::Document;
+use sluice_domain::time::Timestamp;
+use sluice_store::{DueEntry, Manifest, ManifestEntry, Written};
+use sluice_wire::queue::{EnrichMessage, LeadMessage, NoticeKind, NoticeMessage, encode};
+use std::collections::BTreeMap;
+
+/// A body that no handler can read.
+pub const POISON: &str = "not ours";
+
+/// The event that a handler gets.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// Messages from a queue, delivered as one batch.
+    Queue {
+        /// The queue.
+        queue: &'static str,
+        /// The bodies.
+        bodies: Vec<String>,
+    },
+    /// An HTTP request.
+    Http(Post),
+    /// The schedule.
+    Schedule,
+}
+
+/// A request, and what its sender does when it is not answered with 2xx.
+#[derive(Clone, Debug)]
+pub struct Post {
+    /// The first attempt.
+    pub payload: Bytes,
+    /// What it submits, in order; empty if that is not in the request.
+    pub fields: Vec<(String, String)>,
+    /// What is sent then, until there is a 2xx; none gives up.
+    pub again: Option<Box<Post>>,
+    /// A request that must be refused with 409 once this one is accepted.
+    pub clash: Option<Bytes>,
+}
+
+/// One thing to sweep.
+pub struct Scenario {
+    /// Its name in plans.
+    pub name: &'static str,
+    /// The handler.
+    pub function: Name,
+    /// Puts the world in place, which is played to rest, and answers with the event and with messages that are on
+    /// their queues beside it.
+    pub prepare: for<'a> fn(&'a mut World) -> BoxFuture<'a, (Event, Vec<(&'static str, String)>)>,
+}
+
+/// A scenario with its world prepared.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    /// Its name.
+    pub name: &'static str,
+    /// The handler.
+    pub function: Name,
+    /// Where each plan begins.
+    pub snapshot: Snapshot,
+    /// The event.
+    pub event: Event,
+    /// Messages beside it.
+    pub beside: Vec<(&'static str, String)>,
+}
+
+impl Scenario {
+    /// Prepares the world once for all plans.
+    pub async fn prepared(&self) -> Prepared {
+        let mut world = World::new(None);
+        publish(&world).await;
+        let (event, beside) = (self.prepare)(&mut world).await;
+        let snapshot = world.snapshot(capacities());
+        Prepared { name: self.name, function: self.function, snapshot, event, beside }
+    }
+}
+
+type Prepare<'a> = BoxFuture<'a, (Event, Vec<(&'static str, String)>)>;
+
+/// Every scenario. The acts of a further function are further lines here.
+pub const ALL: [Scenario; 17] = [
+    Scenario { name: "capture-form-key", function: Name::Capture, prepare: capture_form_key },
+    Scenario { name: "capture-form", function: Name::Capture, prepare: capture_form },
+    Scenario { name: "capture-form-corrected", function: Name::Capture, prepare: capture_form_corrected },
+    Scenario { name: "capture-meta", function: Name::Capture, prepare: capture_meta },
+    Scenario { name: "enrich", function: Name::Enrich, prepare: enrich },
+    Scenario { name: "enrich-large", function: Name::Enrich, prepare: enrich_large },
+    Scenario { name: "route-new", function: Name::Route, prepare: route_new },
+    Scenario { name: "route-batch", function: Name::Route, prepare: route_batch },
+    Scenario { name: "route-merge", function: Name::Route, prepare: route_merge },
+    Scenario { name: "route-merge-batch", function: Name::Route, prepare: route_merge_batch },
+    Scenario { name: "route-returning", function: Name::Route, prepare: route_returning },
+    Scenario { name: "route-full", function: Name::Route, prepare: route_full },
+    Scenario { name: "route-repeat", function: Name::Route, prepare: route_repeat },
+    Scenario { name: "send-email", function: Name::Send, prepare: send_email },
+    Scenario { name: "send-webhook", function: Name::Send, prepare: send_webhook },
+    Scenario { name: "send-both", function: Name::Send, prepare: send_both },
+    Scenario { name: "fire-timers", function: Name::Fire, prepare: fire_timers },
+];
+
+fn capture_form_key(_: &mut World) -> Prepare<'_> {
+    Box::pin(async {
+        let post = form_post(Some("one"), &[("name", "Ada"), ("email", "ada@example.org")]);
+        let clash = form_post(Some("one"), &[("name", "Ada"), ("email", "other@example.org")]).payload;
+        let again = Some(Box::new(post.clone()));
+        (Event::Http(Post { again, clash: Some(clash), ..post }), Vec::new())
+    })
+}
+
+fn capture_form(_: &mut World) -> Prepare<'_> {
+    Box::pin(async { (Event::Http(form_post(None, &[("name", "Ada"), ("email", "ada@example.org")])), Vec::new()) })
+}
+
+/// The form keeps its key, the person corrects a field before sending again; too large for one item.
+fn capture_form_corrected(_: &mut World) -> Prepare<'_> {
+    Box::pin(async {
+        let note = "n".repeat(600);
+        let post = form_post(Some("one"), &[("email", "ada@example.org"), ("note", &note)]);
+        let corrected = form_post(Some("one"), &[("email", "ada.l@example.org"), ("note", &note)]);
+        (Event::Http(Post { again: Some(Box::new(corrected)), ..post }), Vec::new())
+    })
+}
+
+fn capture_meta(_: &mut World) -> Prepare<'_> {
+    Box::pin(async {
+        let change = |id: &str| {
+            json!({ "field": "leadgen", "value": { "leadgen_id": id, "page_id": "7", "form_id": "8", "created_time": 1_795_259_990 } })
+        };
+        let changes: Vec<Value> = ["501", "502", "503"].map(change).to_vec();
+        let body = json!({ "object": "page", "entry": [{ "id": "7", "time": 1, "changes": changes }] }).to_string();
+        let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, APP_SECRET.as_bytes()), body.as_bytes());
+        let headers = Headers::from([
+            ("content-type".to_owned(), "application/json".to_owned()),
+            ("x-hub-signature-256".to_owned(), format!("sha256={}", hex(tag.as_ref()))),
+        ]);
+        let payload = http_event("POST", "/hooks/ads", &headers, &body);
+        let post = Post { payload, fields: Vec::new(), again: None, clash: None };
+        (Event::Http(Post { again: Some(Box::new(post.clone())), ..post }), Vec::new())
+    })
+}
+
+fn enrich(world: &mut World) -> Prepare<'_> {
+    Box::pin(async {
+        let one = accept(world, "ads", "601", &[], 0).await;
+        let two = accept(world, "ads", "602", &[], 0).await;
+        let bodies = vec![enrich_body(&one), POISON.to_owned(), enrich_body(&two)];
+        (Event::Queue { queue: "enrich", bodies }, Vec::new())
+    })
+}
+
+/// What was announced is already too large for one item.
+fn enrich_large(world: &mut World) -> Prepare<'_> {
+    Box::pin(async {
+        let one = accept(world, "ads", "611", &[], 600).await;
+        (Event::Queue { queue: "enrich", bodies: vec![enrich_body(&one)] }, Vec::new())
+    })
+}
+
+fn route_new(world: &mut World) -> Prepare<'_> {
+    Box::pin(async {
+        let new = accept(world, "web", "1", &[("email", "ada@example.org"), ("phone", "+4930901820")], 0).await;
+        let other = accept(world, "web", "2", &[("email", "grace@example.org")], 0).await;
+        (Event::Queue { queue: "lead", bodies: vec![lead_body(&new)] }, vec![("lead", lead_body(&other))])
+    })
+}
+
+fn route_batch(world: &mut World) -> Prepare<'_> {
+    Box::pin(async {
+        let ada = [("email", "ada@example.org"), ("name", "Ada")];
+        let one = accept(world, "web", "1", &ada, 0).await;
+        let two = accept(world, "web", "2", &[("email", "ada@example.org"), ("name", "Ada L")], 0).await;
+        let other = accept(world, "web", "3", &[("email", "grace@example.org")], 0).await;
+        let bodies = vec![lead_body(&one), POISON.to_owned(), lead_body(&two), lead_body(&other)];
+        (Event::Queue { queue: "lead", bodies }, Vec::new())
+    })
+}
+
+fn route_merge(world: &mut World) -> Prepare<'_> {
+    Box::pin(async {
+        let mail = accept(world, "web", "1", &[("email", "ada@example.org")], 0).await;
+        let phone = accept(world, "web", "2", &[("phone", "+4930901820")], 0).await;
+        play(world, &[&mail, &phone]).await;
+        let both = accept(world, "web", "3", &[("email", "ada@example.org"), ("phone", "+4930901820")], 0).await;
+        let next = accept(world, "web", "4", &[("phone", "+4930901820"), ("name", "Ada")], 0).await;
+        (Event::Queue { queue: "lead", bodies: vec![lead_body(&both)] }, vec![("lead", lead_body(&next))])
+    })
+}
+
+fn route_merge_batch(world: &mut World) -> Prepare<'_> {
+    Box::pin(async {
+        let mail = accept(world, "web", "1", &[("email", "ada@example.org")], 0).await;
+        let phone = accept(world, "web", "2", &[("phone", "+4930901820")], 0).await;
+        let both = accept(world, "web", "3", &[("email", "ada@example.org"), ("phone", "+4930901820")], 0).await;
+        let bodies = [mail, phone, both].iter().map(lead_body).collect();
+        (Event::Queue { queue: "lead", bodies }, Vec::new())
+    })
+}
+
+fn route_returning(world: &mut World) -> Prepare<'_> {
+    Box::pin(async {
+        let first = accept(world, "web", "1", &[("email", "ada@example.org")], 0).await;
+        let grace = accept(world, "web", "2", &[("email", "grace@example.org")], 0).await;
+        play(world, &[&first, &grace]).await;
+        world.clock.advance(86_400_000);
+        let again = accept(world, "web", "3", &[("email", "ada@example.org"), ("phone", "+4930901820")], 0).await;
+        let other = accept(world, "web", "4", &[("email", "joan@example.org")], 0).await;
+        (Event::Queue { queue: "lead", bodies: vec![lead_body(&again)] }, vec![("lead", lead_body(&other))])
+    })
+}
+
+/// Two places, three leads.
+fn route_full(world: &mut World) -> Prepare<'_> {
+    Box::pin(async {
+        let one = accept(world, "tight", "1", &[("email", "ada@example.org")], 0).await;
+        let two = accept(world, "tight", "2", &[("email", "grace@example.org")], 0).await;
+        let three = accept(world, "tight", "3", &[("email", "joan@example.org")], 0).await;
+        let beside = vec![("lead", lead_body(&three))];
+        (Event::Queue { queue: "lead", bodies: vec![lead_body(&one), lead_body(&two)] }, beside)
+    })
+}
+
+/// The same fields twice within minutes, the second while the first is being routed.
+fn route_repeat(world: &mut World) -> Prepare<'_> {
+    Box::pin(async {
+        let one = accept(world, "web", "1", &[("email", "ada@example.org")], 0).await;
+        let two = accept(world, "web", "2", &[("email", "ada@example.org")], 0).await;
+        (Event::Queue { queue: "lead", bodies: vec![lead_body(&one)] }, vec![("lead", lead_body(&two))])
+    })
+}
+
+fn send_email(world: &mut World) -> Prepare<'_> {
+    Box::pin(async { send(world, "mail", "ann").await })
+}
+
+fn send_webhook(world: &mut World) -> Prepare<'_> {
+    Box::pin(async { send(world, "hook", "bob").await })
+}
+
+fn send_both(world: &mut World) -> Prepare<'_> {
+    Box::pin(async { send(world, "both", "eve").await })
+}
+
+/// A lead that was routed, whose owner is still to be told.
+async fn send(world: &mut World, form: &str, rep: &str) -> (Event, Vec<(&'static str, String)>) {
+    let lead = accept(world, form, "1", &[("email", "ada@example.org"), ("name", "Ada")], 0).await;
+    world.send("lead", &lead_body(&lead));
+    let messages = world.receive("lead", 10);
+    let answer = world.invoke(Name::Route, crate::world::queue_event(&messages)).await.unwrap();
+    world.acknowledge("lead", &messages, &answer);
+    // What route-lead sent is what is under test.
+    let notices = world.receive("notice", 10);
+    world.acknowledge("notice", &notices, &answer);
+    let body = encode(&NoticeMessage { lead, rep: rep.to_owned(), kind: NoticeKind::Assigned, n: 1 });
+    assert_eq!(notices.iter().map(|notice| notice.body.as_str()).collect::<Vec<_>>(), [body.as_str()]);
+    (Event::Queue { queue: "notice", bodies: vec![body, POISON.to_owned()] }, Vec::new())
+}
+
+/// Entries for every queue, one far away, a lead whose message was lost, and one that nobody could take.
+fn fire_timers(world: &mut World) -> Prepare<'_> {
+    Box::pin(async {
+        let lost = accept(world, "web", "1", &[("email", "ada@example.org")], 0).await;
+        let due = accept(world, "web", "2", &[("email", "grace@example.org")], 0).await;
+        let fetched = accept(world, "ads", "621", &[], 0).await;
+        let tight = [("1", "a@example.org"), ("2", "b@example.org"), ("3", "c@example.org")];
+        let mut routed = Vec::new();
+        for (key, email) in tight {
+            routed.push(accept(world, "tight", key, &[("email", email)], 0).await);
+        }
+        for lead in &routed {
+            world.send("lead", &lead_body(lead));
+        }
+        let messages = world.receive("lead", 10);
+        let answer = world.invoke(Name::Route, crate::world::queue_event(&messages)).await.unwrap();
+        world.acknowledge("lead", &messages, &answer);
+        let notices = world.receive("notice", 10);
+        world.acknowledge("notice", &notices, &answer);
+        world.clock.advance(300_000);
+        let now = world.clock.millis();
+        let store = world.store();
+        let mut entries = vec![
+            ("lead", due.to_string(), lead_body(&due), now - 1000),
+            ("enrich", fetched.to_string(), enrich_body(&fetched), now + 30_000),
+        ];
+        for (at, notice) in notices.iter().enumerate() {
+            entries.push(("notice", format!("notice-{at}"), notice.body.clone(), now + 600_000));
+        }
+        for (queue, id, body, at) in entries {
+            let entry = DueEntry { at: Timestamp(at), id, queue: queue.to_owned(), body };
+            store.put_due(&entry).await.unwrap();
+        }
+        drop(lost);
+        (Event::Schedule, Vec::new())
+    })
+}
+
+/// Accepts a lead as capture does; `padding` bytes of attribution make it large.
+async fn accept(world: &World, source: &str, key: &str, fields: &[(&str, &str)], padding: usize) -> LeadId {
+    let is_ads = source == "ads";
+    let mut envelope = Envelope {
+        fields: fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+        ..Envelope::default()
+    };
+    if padding > 0 {
+        envelope.attribution.insert("page".to_owned(), "p".repeat(padding));
+    }
+    let lead = Lead {
+        id: LeadId::derived(&["test", source, key]),
+        origin: Origin { kind: if is_ads { "meta" } else { "form" }.to_owned(), name: source.to_owned() },
+        external_id: is_ads.then(|| key.to_owned()),
+        received: Timestamp(world.clock.millis()),
+        envelope,
+        needs_enrichment: is_ads,
+        manifest: 1,
+        progress: Progress::default(),
+        version: 0,
+    };
+    world.store().accept_lead(&lead).await.unwrap();
+    lead.id
+}
+
+async fn play(world: &mut World, leads: &[&LeadId]) {
+    for lead in leads {
+        world.send("lead", &lead_body(lead));
+    }
+    world.settle(600_000).await.unwrap();
+    world.deliveries = 0;
+}
+
+/// A lead by itself that goes through a team, so that the team looks at its books.
+pub async fn probe(world: &mut World, form: &str) {
+    let email = format!("probe-{form}@example.net");
+    let lead = accept(world, form, "probe", &[("email", &email)], 0).await;
+    world.send("lead", &lead_body(&lead));
+}
+
+fn lead_body(lead: &LeadId) -> String {
+    encode(&LeadMessage::Lead(lead.clone()))
+}
+
+fn enrich_body(lead: &LeadId) -> String {
+    encode(&EnrichMessage::Lead(lead.clone()))
+}
+
+fn form_post(key: Option<&str>, fields: &[(&str, &str)]) -> Post {
+    let mut headers = Headers::from([("content-type".to_owned(), "application/json".to_owned())]);
+    if let Some(key) = key {
+        headers.insert("idempotency-key".to_owned(), key.to_owned());
+    }
+    let mut body = serde_json::Map::new();
+    for (name, value) in fields {
+        body.insert((*name).to_owned(), (*value).into());
+    }
+    let payload = http_event("POST", "/f/web", &headers, &Value::Object(body).to_string());
+    let mut fields: Vec<_> = fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    fields.sort();
+    Post { payload, fields, again: None, clash: None }
+}
+
+/// Teams and how many open leads each member may hold.
+pub const TEAMS: [(&str, &[&str], Option<u32>); 5] = [
+    ("sales", &["ann", "bob"], Some(4)),
+    ("tight", &["cal", "dan"], Some(1)),
+    ("mail", &["ann"], None),
+    ("hook", &["bob"], None),
+    ("both", &["eve"], None),
+];
+
+fn capacities() -> BTreeMap<(String, String), u32> {
+    let members = TEAMS.iter().flat_map(|(team, reps, capacity)| {
+        reps.iter().filter_map(move |rep| Some((((*team).to_owned(), (*rep).to_owned()), (*capacity)?)))
+    });
+    members.collect()
+}
+
+/// The channels of each rep.
+pub fn channels(rep: &str) -> &'static [&'static str] {
+    match rep {
+        "bob" => &["webhook"],
+        "eve" => &["email", "webhook"],
+        _ => &["email"],
+    }
+}
+
+async fn publish(world: &World) {
+    let mut documents = vec![json!({
+        "kind": "source", "name": "ads", "type": "meta", "auth": "signature",
+        "secrets": { "app_secret": ["env:META_APP_SECRET"], "page_token": ["secret:page-token"] },
+    })];
+    for rep in ["ann", "bob", "cal", "dan", "eve", "boss"] {
+        let mut document = json!({ "kind": "rep", "name": rep });
+        if channels(rep).contains(&"email") {
+            document["email"] = format!("{rep}@example.com").into();
+        }
+        if channels(rep).contains(&"webhook") {
+            document["webhook"] = json!({ "url": "http://hook.test/in", "secrets": ["secret:hook"] });
+        }
+        documents.push(document);
+    }
+    let mut rules = vec![json!({ "name": "owner", "assign": { "owner": "customer" } })];
+    for (team, reps, capacity) in TEAMS {
+        let members: Vec<Value> = reps.iter().map(|rep| json!({ "rep": rep, "capacity": capacity })).collect();
+        documents.push(json!({ "kind": "team", "name": team, "members": members, "sticky_may_exceed": false }));
+        if team != "sales" {
+            documents.push(json!({ "kind": "form", "name": team }));
+            let when = format!("lead.source == '{team}'");
+            rules.push(json!({ "name": team, "when": when, "assign": { "team": team } }));
+        }
+    }
+    documents.push(json!({ "kind": "form", "name": "web" }));
+    rules.push(json!({ "name": "rest", "when": "lead.source in ['web', 'ads']", "assign": { "team": "sales" } }));
+    documents.push(json!({ "kind": "routing", "name": "default", "rules": rules }));
+    documents.push(json!({ "kind": "settings", "name": "default", "escalate_to": ["boss"] }));
+    let store = world.store();
+    let mut manifest = Manifest::default();
+    for document in documents {
+        let document = Document::from_json(document).unwrap();
+        let body = document.to_json().to_string();
+        let sha = hex(digest::digest(&digest::SHA256, body.as_bytes()).as_ref());
+        store.put_policy_text(&sha, &body).await.unwrap();
+        let (kind, name) = (document.kind().to_owned(), document.name().to_owned());
+        manifest.documents.push(ManifestEntry { kind, name, sha });
+    }
+    manifest.documents.sort();
+    assert_eq!(store.publish(&manifest).await.unwrap(), Written::Done);
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

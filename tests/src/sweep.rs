@@ -1,0 +1,140 @@
+//! Sweeps: which plans are run, on two threads, and what is said about them.
+
+use crate::faults::{Kind, Made, Shot};
+use crate::mutants::Mutant;
+use crate::outside::SeededRandom;
+use crate::plans::{Duplicate, Plan, Report, run};
+use crate::scenarios::{ALL, Prepared};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Threads that run plans.
+const THREADS: usize = 2;
+
+/// A plan that broke something.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// `scenario/plan`, as `SLUICE_PLAN` takes it.
+    pub plan: String,
+    /// What was broken.
+    pub broken: Vec<String>,
+}
+
+/// What a sweep of one scenario came to.
+#[derive(Clone, Debug, Default)]
+pub struct Swept {
+    /// Plans run.
+    pub run: usize,
+    /// Plans there are.
+    pub of: usize,
+    /// Those that broke something.
+    pub failures: Vec<Failure>,
+}
+
+/// A runtime whose sleeps take no time.
+pub fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap()
+}
+
+/// A scenario by its name, prepared.
+pub fn prepared(name: &str) -> Prepared {
+    let scenario = ALL.iter().find(|scenario| scenario.name == name).unwrap();
+    runtime().block_on(scenario.prepared())
+}
+
+/// Runs one plan by itself.
+pub fn one(prepared: &Prepared, plan: &Plan, mutant: Option<Mutant>) -> Report {
+    runtime().block_on(run(prepared, plan, mutant))
+}
+
+/// The calls of the handler when nothing goes wrong, and what may strike each.
+fn calls(prepared: &Prepared, mutant: Option<Mutant>) -> Vec<Made> {
+    // A fault that strikes the call before the first shows all the calls that follow.
+    let quiet = one(prepared, &Plan::default(), mutant);
+    let first = Shot { kind: Kind::LostReply, at: 1 };
+    let report = one(prepared, &Plan { first: Some(first), ..Plan::default() }, mutant);
+    let own = usize::try_from(quiet.calls).unwrap();
+    report.made.into_iter().take(own).collect()
+}
+
+/// Every single fault at every call: alone, and with a duplicate stopped at every call, that goes on at once or late.
+pub fn singles(prepared: &Prepared, mutant: Option<Mutant>) -> Vec<Plan> {
+    let calls = calls(prepared, mutant);
+    let stops = u32::try_from(calls.len()).unwrap();
+    let mut duplicates = vec![None];
+    for after in 0..stops {
+        duplicates.extend([false, true].map(|late| Some(Duplicate { after, late })));
+    }
+    let mut plans = Vec::new();
+    for duplicate in duplicates {
+        plans.push(Plan { duplicate, ..Plan::default() });
+        for (call, at) in calls.iter().zip(1..) {
+            for kind in call.kinds() {
+                plans.push(Plan { first: Some(Shot { kind, at }), duplicate, second: None });
+            }
+        }
+    }
+    plans
+}
+
+/// Every pair of single faults: the first at the handler's own calls, the second at each call of whatever follows.
+pub fn pairs(prepared: &Prepared) -> Vec<Plan> {
+    let calls = calls(prepared, None);
+    let firsts: Vec<Shot> =
+        calls.iter().zip(1..).flat_map(|(call, at)| call.kinds().map(move |kind| Shot { kind, at })).collect();
+    let plans = Mutex::new(Vec::new());
+    each(&firsts, |runtime, first| {
+        let alone = Plan { first: Some(*first), ..Plan::default() };
+        let report = runtime.block_on(run(prepared, &alone, None));
+        let seconds = report.made.iter().zip(1..).flat_map(|(call, at)| call.kinds().map(move |kind| Shot { kind, at }));
+        plans.lock().unwrap().extend(seconds.map(|second| Plan { second: Some(second), ..alone.clone() }));
+    });
+    let mut plans = plans.into_inner().unwrap();
+    plans.sort();
+    plans
+}
+
+/// At most `most` of the plans, the same ones for the same seed.
+pub fn sample(plans: Vec<Plan>, most: usize, seed: u64) -> Vec<Plan> {
+    if plans.len() <= most {
+        return plans;
+    }
+    let random = SeededRandom::new(seed);
+    let mut ranked: Vec<(u64, Plan)> = plans.into_iter().map(|plan| (random.next(), plan)).collect();
+    ranked.sort();
+    ranked.truncate(most);
+    ranked.into_iter().map(|(_, plan)| plan).collect()
+}
+
+/// Runs plans on all threads; stops early once `enough` have broken something.
+pub fn sweep(prepared: &Prepared, plans: &[Plan], mutant: Option<Mutant>, enough: usize) -> Swept {
+    let swept = Mutex::new(Swept { of: plans.len(), ..Swept::default() });
+    each(plans, |runtime, plan| {
+        if swept.lock().unwrap().failures.len() >= enough {
+            return;
+        }
+        let report = runtime.block_on(run(prepared, plan, mutant));
+        let mut swept = swept.lock().unwrap();
+        swept.run += 1;
+        if !report.broken.is_empty() {
+            swept.failures.push(Failure { plan: format!("{}/{plan}", prepared.name), broken: report.broken });
+        }
+    });
+    let mut swept = swept.into_inner().unwrap();
+    swept.failures.sort_by(|a, b| (a.plan.len(), &a.plan).cmp(&(b.plan.len(), &b.plan)));
+    swept
+}
+
+fn each<T: Sync>(all: &[T], work: impl Fn(&tokio::runtime::Runtime, &T) + Sync) {
+    let next = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| {
+                let runtime = runtime();
+                while let Some(one) = all.get(next.fetch_add(1, Ordering::SeqCst)) {
+                    work(&runtime, one);
+                }
+            });
+        }
+    });
+}

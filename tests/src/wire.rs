@@ -1,0 +1,249 @@
+//! One outgoing call as it goes over the wire, and the ways a service can refuse it.
+
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_types::body::SdkBody;
+use bytes::Bytes;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+/// Whom a call goes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Host {
+    /// DynamoDB.
+    Table,
+    /// SQS.
+    Queues,
+    /// SES.
+    Ses,
+    /// Secrets Manager.
+    Secrets,
+    /// Meta's Graph API.
+    Graph,
+    /// A rep's webhook.
+    Hook,
+}
+
+impl Host {
+    /// Every host.
+    pub const ALL: [Self; 6] = [Self::Table, Self::Queues, Self::Ses, Self::Secrets, Self::Graph, Self::Hook];
+
+    /// Its name on the wire.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Table => "table.test",
+            Self::Queues => "queues.test",
+            Self::Ses => "ses.test",
+            Self::Secrets => "secrets.test",
+            Self::Graph => "graph.test",
+            Self::Hook => "hook.test",
+        }
+    }
+}
+
+/// One outgoing call.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// To whom.
+    pub host: Host,
+    /// The operation: `PutItem`, `SendMessage`; the method for servers of others.
+    pub operation: String,
+    /// The body.
+    pub body: Bytes,
+    head: http::request::Parts,
+}
+
+impl Call {
+    /// Takes a request off the client.
+    pub fn read(mut request: HttpRequest) -> Result<Self, ConnectorError> {
+        let body = request.take_body();
+        let body = body.bytes().map(Bytes::copy_from_slice).unwrap_or_default();
+        let request = request.try_into_http1x().map_err(|error| ConnectorError::user(error.into()))?;
+        let (head, _): (_, SdkBody) = request.into_parts();
+        let authority = head.uri.authority().map(ToString::to_string).unwrap_or_default();
+        let host = Host::ALL
+            .into_iter()
+            .find(|host| host.name() == authority)
+            .ok_or_else(|| ConnectorError::io(format!("{authority} is not in this world").into()))?;
+        let target = head.headers.get("x-amz-target").and_then(|value| value.to_str().ok());
+        let operation = match (target, host) {
+            (Some(target), _) => target.rsplit('.').next().unwrap_or_default().to_owned(),
+            (None, Host::Ses) => "SendEmail".to_owned(),
+            (None, _) => head.method.to_string(),
+        };
+        Ok(Self { host, operation, body, head })
+    }
+
+    /// The request for the service.
+    pub fn request(&self) -> http::Request<Bytes> {
+        http::Request::from_parts(self.head.clone(), self.body.clone())
+    }
+
+    /// The same call with another body.
+    pub fn with_body(&self, body: &Value) -> Self {
+        Self { body: Bytes::from(body.to_string()), ..self.clone() }
+    }
+
+    /// Another operation of the same service.
+    pub fn with_operation(&self, operation: &str, body: &Value) -> Self {
+        let mut call = self.with_body(body);
+        let prefix = self.head.headers.get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let prefix = prefix.rsplit_once('.').map_or("", |(prefix, _)| prefix);
+        if let Ok(value) = format!("{prefix}.{operation}").parse() {
+            call.head.headers.insert("x-amz-target", value);
+        }
+        call.operation = operation.to_owned();
+        call
+    }
+
+    /// A header, or nothing.
+    pub fn header(&self, name: &str) -> &str {
+        self.head.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+
+    /// The body as JSON.
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_default()
+    }
+
+    /// Whether it reads a secondary index.
+    pub fn reads_index(&self) -> bool {
+        self.operation == "Query" && contains(&self.body, b"\"IndexName\"")
+    }
+
+    /// The same for every attempt at one request.
+    pub fn fingerprint(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        (self.host, &self.operation, &self.body, self.head.uri.path()).hash(&mut hasher);
+        hasher.finish()
+    }
+
+    /// An answer with a JSON body.
+    pub fn answer(status: u16, body: &str) -> http::Response<Bytes> {
+        let mut answer = http::Response::new(Bytes::from(body.to_owned()));
+        *answer.status_mut() = http::StatusCode::from_u16(status).unwrap_or_default();
+        answer
+    }
+
+    /// An answer as the client wants it.
+    pub fn hand_back(answer: http::Response<Bytes>) -> Result<HttpResponse, ConnectorError> {
+        HttpResponse::try_from(answer.map(SdkBody::from)).map_err(|error| ConnectorError::other(error.into(), None))
+    }
+
+    fn refusal(&self, status: u16, kind: &str) -> http::Response<Bytes> {
+        let prefix = match self.host {
+            Host::Table => "com.amazonaws.dynamodb.v20120810#",
+            Host::Queues => "com.amazonaws.sqs#",
+            _ => "",
+        };
+        let body = json!({ "__type": format!("{prefix}{kind}"), "message": "as planned" });
+        let mut answer = Self::answer(status, &body.to_string());
+        if self.host == Host::Ses
+            && let Ok(value) = kind.parse()
+        {
+            answer.headers_mut().insert("x-amzn-errortype", value);
+        }
+        answer
+    }
+
+    /// Too much to do.
+    pub fn throttled(&self) -> http::Response<Bytes> {
+        match self.host {
+            Host::Table => self.refusal(400, "ProvisionedThroughputExceededException"),
+            Host::Queues => self.refusal(400, "RequestThrottled"),
+            Host::Secrets => self.refusal(400, "ThrottlingException"),
+            Host::Ses => self.refusal(429, "TooManyRequestsException"),
+            Host::Graph => Self::answer(429, r#"{"error":{"code":4,"message":"as planned"}}"#),
+            Host::Hook => Self::answer(429, ""),
+        }
+    }
+
+    /// Something broke over there.
+    pub fn failed(&self) -> http::Response<Bytes> {
+        match self.host {
+            Host::Table => self.refusal(500, "InternalServerError"),
+            Host::Queues => self.refusal(500, "InternalError"),
+            Host::Secrets => self.refusal(500, "InternalServiceError"),
+            Host::Ses => self.refusal(500, "InternalServiceErrorException"),
+            Host::Graph => Self::answer(500, r#"{"error":{"code":2,"message":"as planned"}}"#),
+            Host::Hook => Self::answer(500, ""),
+        }
+    }
+
+    /// Another transaction is on the item.
+    pub fn conflicted(&self) -> http::Response<Bytes> {
+        if self.operation != "TransactWriteItems" {
+            return self.refusal(400, "TransactionConflictException");
+        }
+        let items = self.json()["TransactItems"].as_array().map_or(1, Vec::len);
+        let mut reasons = vec![json!({ "Code": "None" }); items];
+        if let Some(first) = reasons.first_mut() {
+            *first = json!({ "Code": "TransactionConflict", "Message": "Transaction is ongoing for the item" });
+        }
+        let body = json!({
+            "__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
+            "message": "Transaction cancelled, please refer cancellation reasons for specific reasons",
+            "CancellationReasons": reasons,
+        });
+        Self::answer(400, &body.to_string())
+    }
+
+    /// The first entry of a batch that was sent.
+    pub fn first_half(&self) -> Option<Self> {
+        let mut body = self.json();
+        body.get_mut("Entries")?.as_array_mut()?.truncate(1);
+        Some(self.with_body(&body))
+    }
+
+    /// The answer for a whole batch of which only the first entry was sent.
+    pub fn without_rest(&self, answer: &http::Response<Bytes>) -> http::Response<Bytes> {
+        let mut body: Value = serde_json::from_slice(answer.body()).unwrap_or_default();
+        let entries = self.json()["Entries"].as_array().cloned().unwrap_or_default();
+        let failed = entries.iter().skip(1).map(|entry| {
+            json!({ "Id": entry["Id"], "SenderFault": false, "Code": "InternalError", "Message": "as planned" })
+        });
+        body["Failed"] = failed.collect();
+        Self::answer(200, &body.to_string())
+    }
+
+    /// The answer of a batch of which nothing was done.
+    pub fn unprocessed(&self) -> http::Response<Bytes> {
+        let asked = &self.json()["RequestItems"];
+        let body = match self.operation.as_str() {
+            "BatchGetItem" => json!({ "Responses": {}, "UnprocessedKeys": asked }),
+            _ => json!({ "UnprocessedItems": asked }),
+        };
+        Self::answer(200, &body.to_string())
+    }
+
+    /// What the webhook or mail that this call hands over is called, if it is one.
+    pub fn handover(&self) -> Option<(&'static str, String)> {
+        match self.host {
+            Host::Ses => {
+                let tags = self.json()["EmailTags"].as_array().cloned().unwrap_or_default();
+                let value = tags.first()?["Value"].as_str()?.to_owned();
+                Some(("email", value))
+            }
+            Host::Hook => Some(("webhook", self.header("webhook-id").to_owned())),
+            _ => None,
+        }
+    }
+}
+
+fn contains(haystack: &[u8], needle: &[u8]) -> bool {
+    haystack.windows(needle.len()).any(|window| window == needle)
+}
+
+/// An attribute map's text.
+pub fn text<'a>(item: &'a Value, name: &str) -> &'a str {
+    item[name]["S"].as_str().unwrap_or_default()
+}
+
+/// An attribute map's document.
+pub fn document<T: serde::de::DeserializeOwned>(item: &Value, name: &str) -> Option<T> {
+    serde_json::from_str(item[name]["S"].as_str()?).ok()
+}
+
+/// What a header map of an HTTP event holds.
+pub type Headers = BTreeMap<String, String>;
