@@ -374,6 +374,7 @@ pub fn http_event(method: &str, path: &str, headers: &Headers, body: &str) -> By
 
 fn create_table() -> Value {
     let attribute = |name: &str| json!({ "AttributeName": name, "AttributeType": "S" });
+    let attributes = ["pk", "sk", "ix", "ia"].map(attribute);
     let keys = |hash: &str, range: &str| {
         json!([
             { "AttributeName": hash, "KeyType": "HASH" },
@@ -383,7 +384,7 @@ fn create_table() -> Value {
     json!({
         "TableName": TABLE,
         "BillingMode": "PAY_PER_REQUEST",
-        "AttributeDefinitions": ["pk", "sk", "ix", "ia"].map(attribute),
+        "AttributeDefinitions": attributes,
         "KeySchema": keys("pk", "sk"),
         "GlobalSecondaryIndexes": [{
             "IndexName": "open", "Projection": { "ProjectionType": "KEYS_ONLY" }, "KeySchema": keys("ix", "ia"),

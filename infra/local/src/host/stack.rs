@@ -317,7 +317,10 @@ fn make_table(table: &TableSpec, store: &DynamoDb) -> Result<(), DynoxideError> 
 
 /// The store tells the age of an item by the machine's clock, so under another time nothing is swept.
 async fn sweep(store: DynamoDb, shifted: bool) {
-    while !shifted {
+    if shifted {
+        return;
+    }
+    loop {
         let store = store.clone();
         if let Ok(Err(error)) = tokio::task::spawn_blocking(move || store.sweep_ttl()).await {
             tracing::warn!(%error, "items past their time to live cannot be deleted");

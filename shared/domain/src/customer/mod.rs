@@ -2,6 +2,8 @@
 
 mod address;
 mod recognise;
+#[cfg(test)]
+mod tests;
 
 pub use address::{AddressHash, HashKey, HashKeys, Identity, IdentityKind};
 pub use recognise::{Found, Known, KnownAddress, Merge, Recognition, Suggestion, SuggestionReason, recognise};

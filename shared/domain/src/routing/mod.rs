@@ -2,6 +2,8 @@
 
 mod decide;
 mod explain;
+#[cfg(test)]
+mod tests;
 
 pub use decide::{Case, LiveTeams, change, decide, members, own, owners_team};
 pub use explain::{Explanation, explain};

@@ -1,0 +1,232 @@
+//! Recognition: who joins whom, and who does not.
+
+use super::*;
+use crate::id::{CustomerId, LeadId};
+use crate::lead::{Envelope, Origin, read};
+use crate::policy::{Reading, Settings};
+use proptest::prelude::*;
+use std::collections::{BTreeMap, BTreeSet};
+
+const SHARED_AFTER: usize = 3;
+
+/// A store small enough to see through: addresses and customers, changed as a commit would.
+#[derive(Default)]
+struct Town {
+    addresses: BTreeMap<AddressHash, KnownAddress>,
+    customers: BTreeMap<CustomerId, Customer>,
+    posted: usize,
+}
+
+fn keys() -> HashKeys {
+    HashKeys { current: HashKey::new("1", b"test"), previous: None }
+}
+
+fn identity(kind: IdentityKind, value: &str) -> Identity {
+    Identity::new(kind, value.to_owned())
+}
+
+fn email(value: &str) -> Identity {
+    identity(IdentityKind::Email, value)
+}
+
+fn phone(value: &str) -> Identity {
+    identity(IdentityKind::Phone, value)
+}
+
+impl Town {
+    fn known(&self, identities: &[Identity]) -> Known {
+        let addresses = identities.iter().map(|identity| {
+            let hash = keys().hashes(identity).remove(0);
+            let claim = self.addresses.get(&hash).cloned();
+            (hash, claim)
+        });
+        Known { addresses: addresses.collect(), customers: self.customers.clone() }
+    }
+
+    fn post(&mut self, identities: &[Identity]) -> Recognition {
+        self.posted += 1;
+        let lead = LeadId::derived(&[&self.posted.to_string()]);
+        let known = self.known(identities);
+        let who = recognise(&lead, identities, &known, SHARED_AFTER);
+        for (_, hash) in &who.claims {
+            let claim = KnownAddress { customer: who.customer.clone(), others: BTreeSet::new() };
+            self.addresses.insert(hash.clone(), claim);
+        }
+        let created = Timestamp(self.posted as i64);
+        let ids = who.merges.iter().map(|merge| &merge.from).chain([&who.customer, &who.home]);
+        for id in ids {
+            self.customers.entry(id.clone()).or_insert_with(|| Customer::new(id.clone(), created));
+        }
+        for merge in &who.merges {
+            self.customers.get_mut(&merge.from).unwrap().into = Some(merge.into.clone());
+            self.customers.get_mut(&merge.into).unwrap().halves.insert(merge.from.clone());
+        }
+        self.customers.get_mut(&who.customer).unwrap().keys.extend(who.claims.iter().cloned());
+        for hash in &who.seen_with {
+            self.addresses.get_mut(hash).unwrap().others.insert(who.customer.clone());
+        }
+        who
+    }
+
+    fn live(&self) -> usize {
+        self.customers.values().filter(|customer| customer.into.is_none()).count()
+    }
+
+    fn root(&self, identity: Identity) -> CustomerId {
+        let known = self.known(&[identity]);
+        known.root(&known.addresses[0].1.as_ref().unwrap().customer)
+    }
+}
+
+#[test]
+fn the_same_person_by_email_by_phone_and_by_both_is_one_customer_in_any_order() {
+    let posts = [vec![email("a")], vec![phone("1")], vec![email("a"), phone("1")]];
+    for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+        let mut town = Town::default();
+        for at in order {
+            town.post(&posts[at]);
+        }
+        assert_eq!(town.live(), 1, "{order:?}");
+        assert_eq!(town.root(email("a")), town.root(phone("1")));
+    }
+}
+
+#[test]
+fn customers_with_different_emails_do_not_join_over_a_phone() {
+    let mut town = Town::default();
+    town.post(&[email("a"), phone("1")]);
+    let who = town.post(&[email("b"), phone("1")]);
+    assert_eq!(town.live(), 2);
+    assert_eq!(who.suggestions.len(), 1);
+    assert_eq!(who.suggestions[0].reason, SuggestionReason::HoldsAnother);
+    assert_ne!(town.root(email("a")), town.root(email("b")));
+}
+
+#[test]
+fn a_lead_between_two_who_cannot_join_goes_to_the_better_evidence() {
+    let mut town = Town::default();
+    let first = town.post(&[email("a"), phone("1")]);
+    town.post(&[email("b"), phone("2")]);
+    let who = town.post(&[email("a"), phone("2")]);
+    assert_eq!(who.customer, first.customer);
+    assert!(who.merges.is_empty() && who.suggestions.len() == 1);
+}
+
+#[test]
+fn a_switchboard_stops_identifying_anybody() {
+    let mut town = Town::default();
+    for name in ["a", "b", "c", "d", "e"] {
+        town.post(&[email(name), phone("switchboard")]);
+    }
+    let who = town.post(&[phone("switchboard")]);
+    assert_eq!(who.found[0].passed_over, Some(SuggestionReason::SharedAddress));
+    assert!(town.customers[&who.customer].keys.is_empty());
+}
+
+#[test]
+fn an_address_claimed_without_its_customer_leads_to_that_customer() {
+    let mut town = Town::default();
+    let ghost = CustomerId::derived(&["ghost"]);
+    let hash = keys().hashes(&email("a")).remove(0);
+    town.addresses.insert(hash, KnownAddress { customer: ghost.clone(), others: BTreeSet::new() });
+    let who = town.post(&[email("a"), phone("1")]);
+    assert_eq!(who.customer, ghost);
+    assert_eq!(town.root(phone("1")), ghost);
+}
+
+#[test]
+fn who_has_an_owner_stays_then_who_is_older() {
+    let mut town = Town::default();
+    let by_email = town.post(&[email("a")]);
+    let by_phone = town.post(&[phone("1")]);
+    let mut owned = Town { posted: town.posted, ..Town::default() };
+    owned.addresses = town.addresses.clone();
+    owned.customers = town.customers.clone();
+    let owner = Ownership { rep: "li".into(), team: None, since: Timestamp(1) };
+    owned.customers.get_mut(&by_phone.customer).unwrap().owner = Some(owner);
+    assert_eq!(town.post(&[email("a"), phone("1")]).customer, by_email.customer);
+    assert_eq!(owned.post(&[email("a"), phone("1")]).customer, by_phone.customer);
+}
+
+#[test]
+fn who_was_taken_apart_stays_apart() {
+    let mut town = Town::default();
+    let one = town.post(&[email("a")]).customer;
+    let other = town.post(&[phone("1")]).customer;
+    town.customers.get_mut(&one).unwrap().apart.insert(other.clone());
+    let who = town.post(&[email("a"), phone("1")]);
+    assert!(who.merges.is_empty());
+    assert_eq!(who.suggestions[0].reason, SuggestionReason::KeptApart);
+    assert_eq!(town.live(), 2);
+}
+
+#[test]
+fn while_a_key_is_rotated_claims_under_the_previous_are_found() {
+    let old = HashKeys { current: HashKey::new("1", b"old"), previous: None };
+    let new = HashKeys { current: HashKey::new("2", b"new"), previous: Some(old.current.clone()) };
+    assert!(new.hashes(&email("a")).contains(&old.hashes(&email("a"))[0]));
+}
+
+#[test]
+fn an_unverified_post_fills_blanks_and_overwrites_nothing() {
+    let facts = |fields: &[(&str, &str)]| {
+        let fields = fields.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
+        let origin = Origin { kind: "form".into(), name: "contact".into() };
+        let envelope = Envelope { fields, ..Envelope::default() };
+        read(&origin, &envelope, &Reading::default(), &Settings::default())
+    };
+    let mut customer = Customer::new(CustomerId::derived(&["c"]), Timestamp(0));
+    let lead = LeadId::derived(&["l"]);
+    customer.absorb(&lead, "1", Timestamp(1), &facts(&[("email", "a@example.com"), ("name", "Ada")]), 1000);
+    customer.absorb(&lead, "2", Timestamp(2), &facts(&[("name", "Mallory"), ("company", "Acme")]), 1000);
+    assert_eq!(customer.facts["full_name"].value.reveal(), "Ada");
+    assert_eq!(customer.facts["company"].value.reveal(), "Acme");
+    assert_eq!(customer.leads, 2);
+}
+
+#[test]
+fn the_same_within_the_window_is_a_repeat_and_later_is_not() {
+    let mut customer = Customer::new(CustomerId::derived(&["c"]), Timestamp(0));
+    let lead = LeadId::derived(&["l"]);
+    let nothing = read(
+        &Origin { kind: "form".into(), name: "f".into() },
+        &Envelope::default(),
+        &Reading::default(),
+        &Settings::default(),
+    );
+    customer.absorb(&lead, "same", Timestamp(1_000), &nothing, 600_000);
+    assert_eq!(customer.repeats("same", Timestamp(601_000), 600_000), Some(&lead));
+    assert_eq!(customer.repeats("same", Timestamp(601_001), 600_000), None);
+    assert_eq!(customer.repeats("other", Timestamp(1_001), 600_000), None);
+}
+
+proptest! {
+    /// Whatever is posted in whatever order: an address leads to one live customer, nobody points in a circle, no
+    /// live customer holds two values of one kind, and merging never loses a record.
+    #[test]
+    fn recognition_keeps_its_promises(posts in prop::collection::vec((0u8..6, 0u8..6, 0u8..3), 1..40)) {
+        let mut town = Town::default();
+        for (e, p, which) in posts {
+            let identities = match which {
+                0 => vec![email(&e.to_string())],
+                1 => vec![phone(&p.to_string())],
+                _ => vec![email(&e.to_string()), phone(&p.to_string())],
+            };
+            let before: Vec<_> = town.customers.keys().cloned().collect();
+            let who = town.post(&identities);
+            prop_assert!(town.customers[&who.customer].into.is_none());
+            prop_assert!(before.iter().all(|id| town.customers.contains_key(id)));
+            let known = town.known(&identities);
+            for customer in town.customers.values() {
+                let root = known.root(&customer.id);
+                prop_assert!(town.customers[&root].into.is_none());
+                let whole = known.whole(&town.customers[&root]);
+                let mut held: BTreeMap<IdentityKind, BTreeSet<&AddressHash>> = BTreeMap::new();
+                for (kind, hash) in whole.parts().flat_map(|part| &part.keys) {
+                    held.entry(*kind).or_default().insert(hash);
+                }
+                prop_assert!(held.values().all(|hashes| hashes.len() == 1), "{held:?}");
+            }
+        }
+    }
+}
