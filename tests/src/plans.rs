@@ -121,10 +121,13 @@ async fn play(
     };
 
     let first = world.instance(prepared.function, 0).await;
-    let other = world.instance(prepared.function, 1).await;
+    let other = match plan.duplicate {
+        Some(_) => Some(world.instance(prepared.function, 1).await),
+        None => None,
+    };
     world.wire.aim(plan.first, plan.second);
     let mut standing = None;
-    if let Some(duplicate) = plan.duplicate {
+    if let (Some(duplicate), Some(other)) = (plan.duplicate, &other) {
         let invocation = Invocation::new(false, duplicate.after);
         let mut work = other.invoke(payload.clone());
         match invocation.run(&mut work).await {

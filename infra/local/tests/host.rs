@@ -1,4 +1,10 @@
 //! The host: what API Gateway, Lambda and the scheduler do around a function, with functions made for the purpose.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "helpers of tests, which clippy.toml does not see as such"
+)]
 
 use bytes::Bytes;
 use futures::future::BoxFuture;

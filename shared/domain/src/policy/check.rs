@@ -55,7 +55,10 @@ pub fn check(documents: &[Document]) -> Vec<Finding> {
                 }
                 for (i, origin) in form.origins.iter().enumerate() {
                     if origin != "*" && (!is_http(origin) || origin.matches('/').count() != 2) {
-                        checker.add(&["origins", &i.to_string()], "an origin is scheme://host[:port] without a path");
+                        checker.add(
+                            &["origins", &i.to_string()],
+                            "an origin is scheme://host[:port] without a path",
+                        );
                     }
                 }
             }
@@ -128,6 +131,26 @@ pub fn check(documents: &[Document]) -> Vec<Finding> {
     checker.findings
 }
 
+/// What conditions see of a lead, see [`crate::lead::Facts::view`]. Any other name would never match, and nobody told.
+const LEAD: [&str; 16] = [
+    "source",
+    "kind",
+    "fields",
+    "attribution",
+    "flags",
+    "country",
+    "email_domain",
+    "email",
+    "phone",
+    "first_name",
+    "last_name",
+    "full_name",
+    "company",
+    "postal_code",
+    "language",
+    "external_id",
+];
+
 struct Checker {
     findings: Vec<Finding>,
     at: usize,
@@ -144,22 +167,36 @@ impl Checker {
     }
 
     /// Compiles a condition that sees nothing but `roots`.
-    fn condition(&mut self, path: &[&str], source: &str, roots: &[&str]) {
+    fn condition(&mut self, at: &[&str], source: &str, roots: &[&str]) {
         let error = match Condition::compile(source) {
             Err(error) => error,
             Ok(condition) => {
-                let root = |path: &String| path.split('.').next().unwrap_or_default().to_owned();
-                let strange = condition.reads().iter().map(root).find(|root| !roots.contains(&root.as_str()));
-                let Some(root) = strange else { return };
-                let message = format!("a condition here sees `{}`, and no `{root}`", roots.join("` and `"));
-                return self.add(path, message);
+                for path in condition.reads() {
+                    let mut parts = path.split('.');
+                    let (root, member) = (parts.next().unwrap_or_default(), parts.next());
+                    if !roots.contains(&root) {
+                        let seen = roots.join("` and `");
+                        return self.add(at, format!("a condition here sees `{seen}`, and no `{root}`"));
+                    }
+                    if let Some(member) = member.filter(|member| root == "lead" && !LEAD.contains(member)) {
+                        let mut seen = LEAD.to_vec();
+                        seen.sort_unstable();
+                        let message = format!(
+                            "a lead has no `{member}`; a field of the form is `lead.fields.{member}`, and besides \
+                             there are {}",
+                            seen.join(", ")
+                        );
+                        return self.add(at, message);
+                    }
+                }
+                return;
             }
         };
         let mut reason = error.message.trim_start_matches("Syntax error: ").to_owned();
         for end in ["mismatched input '<EOF>'", "mismatched input <EOF>"] {
             reason = reason.replace(end, "it ends too early,");
         }
-        self.add(path, format!("not a condition: {reason}"));
+        self.add(at, format!("not a condition: {reason}"));
         if let Some(finding) = self.findings.last_mut() {
             finding.within = Some((error.line, error.column));
         }
@@ -196,4 +233,21 @@ impl Checker {
 
 fn is_http(url: &str) -> bool {
     url.starts_with("https://") || url.starts_with("http://")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lead::{Envelope, Origin, read};
+    use crate::policy::{Reading, Settings};
+
+    #[test]
+    fn conditions_may_name_exactly_what_a_lead_shows() {
+        let fields = LEAD.iter().map(|name| ((*name).to_owned(), "x".to_owned())).collect();
+        let envelope = Envelope { fields, ..Envelope::default() };
+        let origin = Origin { kind: "form".to_owned(), name: "contact".to_owned() };
+        let facts = read(&origin, &envelope, &Reading::default(), &Settings::default());
+        let shown: BTreeSet<&str> = facts.view.as_object().unwrap().keys().map(String::as_str).collect();
+        assert_eq!(shown, BTreeSet::from(LEAD));
+    }
 }
