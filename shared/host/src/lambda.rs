@@ -4,7 +4,8 @@ use crate::environment::{Clock, Environment, MetricSink, Random};
 use crate::function::{Build, StartError};
 use aws_smithy_http_client::tls;
 use bytes::Bytes;
-use lambda_runtime::{LambdaEvent, service_fn};
+use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
+use serde_json::value::RawValue;
 use sluice_domain::time::Timestamp;
 use std::io::Write;
 use std::sync::Arc;
@@ -76,12 +77,15 @@ pub fn run(build: Build) -> Result<(), StartError> {
     let runtime = runtime.map_err(|error| StartError(format!("no runtime: {error}")))?;
     runtime.block_on(async move {
         let function = build(env).await?;
-        lambda_runtime::run(service_fn(move |event: LambdaEvent<Box<serde_json::value::RawValue>>| {
+        lambda_runtime::run(service_fn(move |event: LambdaEvent<Box<RawValue>>| {
             let function = function.clone();
             async move {
-                let answer = function.invoke(Bytes::from(event.payload.get().to_owned())).await?;
-                let answer = String::from_utf8(answer.to_vec())?;
-                Ok::<_, lambda_runtime::Error>(serde_json::value::RawValue::from_string(answer)?)
+                let failed = |kind: String, message: String| Diagnostic { error_type: kind, error_message: message };
+                let answer = function.invoke(Bytes::from(event.payload.get().to_owned())).await;
+                let answer = answer.map_err(|error| failed(error.kind, error.message))?;
+                let text = String::from_utf8(answer.to_vec()).unwrap_or_default();
+                RawValue::from_string(text)
+                    .map_err(|_| failed("MalformedAnswer".to_owned(), "the answer is not JSON".to_owned()))
             }
         }))
         .await

@@ -50,12 +50,14 @@ impl Metrics {
         }
         let definitions: Vec<Value> =
             self.values.iter().map(|(name, (_, unit))| json!({"Name": name, "Unit": unit})).collect();
-        let dimensions: Vec<&str> = self.dimensions.keys().copied().collect();
+        // Once over all and once by the dimensions: alarms watch the sum.
+        let by: Vec<&str> = self.dimensions.keys().copied().collect();
+        let dimensions = if by.is_empty() { json!([[]]) } else { json!([[], by]) };
         let mut line = Map::new();
         line.insert(
             "_aws".to_owned(),
             json!({"Timestamp": now.millis(), "CloudWatchMetrics": [
-                {"Namespace": "Sluice", "Dimensions": [dimensions], "Metrics": definitions}
+                {"Namespace": "Sluice", "Dimensions": dimensions, "Metrics": definitions}
             ]}),
         );
         for (name, value) in self.dimensions {

@@ -13,11 +13,14 @@ use std::sync::{Mutex, PoisonError};
 /// How long a value is trusted, in milliseconds: a rotation is seen within this.
 const FRESH_MS: i64 = 60_000;
 
+/// A value as it was read, and when; `None` is "there is no such secret".
+type Cached = (Option<Pii<String>>, Timestamp);
+
 /// Reads secrets.
 pub struct SecretStore {
     client: aws_sdk_secretsmanager::Client,
     env: Environment,
-    cache: Mutex<BTreeMap<String, (Option<Pii<String>>, Timestamp)>>,
+    cache: Mutex<BTreeMap<String, Cached>>,
 }
 
 /// The secret could not be asked for; says nothing about its value.

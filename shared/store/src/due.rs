@@ -90,7 +90,8 @@ fn due_key(entry: &DueEntry) -> Item {
 fn read_due(item: &Item) -> Result<DueEntry, StoreError> {
     let mut entry: DueEntry = get_document(item, "d")?;
     let sk = get_text(item, "sk")?;
-    entry.at = keys::parse_due_at(sk).ok_or_else(|| StoreError::Corrupt("not a due time".to_owned()))?;
-    entry.id = sk.split_once('#').map(|(_, id)| id.to_owned()).unwrap_or_default();
+    let (at, id) = keys::parse_due_at(sk).ok_or_else(|| StoreError::Corrupt("not a due time".to_owned()))?;
+    entry.at = at;
+    entry.id = id.to_owned();
     Ok(entry)
 }

@@ -68,6 +68,11 @@ pub fn rep(name: &str) -> String {
     format!("rep#{name}")
 }
 
+/// The name in the partition of what a rep was told.
+pub fn parse_rep(pk: &str) -> Option<&str> {
+    pk.strip_prefix("rep#")
+}
+
 /// Sort key of a message to a rep.
 pub fn message(at: Timestamp, lead: &LeadId, kind: &str, n: u32, channel: &str) -> String {
     format!("m#{}#{lead}#{kind}{n}#{channel}", millis(at))
@@ -88,9 +93,10 @@ pub fn due_at(at: Timestamp, id: &str) -> String {
     format!("{}#{id}", millis(at))
 }
 
-/// The time in a due entry's sort key.
-pub fn parse_due_at(sk: &str) -> Option<Timestamp> {
-    sk.split('#').next()?.parse().ok().map(Timestamp)
+/// The time and the id in a due entry's sort key.
+pub fn parse_due_at(sk: &str) -> Option<(Timestamp, &str)> {
+    let (at, id) = sk.split_once('#')?;
+    Some((Timestamp(at.parse().ok()?), id))
 }
 
 /// Partition of a policy document.
@@ -101,6 +107,11 @@ pub fn policy(sha: &str) -> String {
 /// Sort key of a manifest.
 pub fn manifest(version: u64) -> String {
     format!("{version:010}")
+}
+
+/// The version in a manifest's sort key.
+pub fn parse_manifest(sk: &str) -> Option<u64> {
+    sk.parse().ok()
 }
 
 /// Partition of a token, by the hash of it.

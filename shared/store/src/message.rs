@@ -166,7 +166,7 @@ fn message_item(message: &MessageRecord, version: u64) -> Result<Item, StoreErro
 fn read_message(item: &Item) -> Result<MessageRecord, StoreError> {
     let mut message: MessageRecord = get_document(item, "d")?;
     let pk = get_text(item, "pk")?;
-    message.rep = pk.strip_prefix("rep#").unwrap_or(pk).to_owned();
+    message.rep = keys::parse_rep(pk).unwrap_or(pk).to_owned();
     message.sort_key = get_text(item, "sk")?.to_owned();
     message.version = get_number(item, "v")?;
     Ok(message)

@@ -157,8 +157,8 @@ impl Store {
 
 fn read_manifest(item: &crate::item::Item) -> Result<Manifest, StoreError> {
     let mut manifest: Manifest = get_document(item, "d")?;
-    let version = get_text(item, "sk")?.parse();
-    manifest.version = version.map_err(|_| StoreError::Corrupt("not a manifest version".to_owned()))?;
+    let version = keys::parse_manifest(get_text(item, "sk")?);
+    manifest.version = version.ok_or_else(|| StoreError::Corrupt("not a manifest version".to_owned()))?;
     Ok(manifest)
 }
 

@@ -43,6 +43,11 @@ fn failed(entries: &[BatchResultErrorEntry]) -> String {
     entries.iter().map(|e| format!("{} {}", e.id(), e.code())).collect::<Vec<_>>().join(", ")
 }
 
+/// Whether a wait of ten seconds that began at `started` ended early.
+fn in_time(started: tokio::time::Instant) -> &'static str {
+    if started.elapsed().as_secs() < 8 { "before the wait is over" } else { "when the wait was over" }
+}
+
 pub(crate) const LIST: &[Behaviour] = &[
     Behaviour {
         name: "the digests of body and attributes are those of the developer guide, on both sides",
@@ -350,7 +355,7 @@ pub(crate) const LIST: &[Behaviour] = &[
     },
     Behaviour {
         name: "a receive waits for a message that arrives meanwhile",
-        documented: "m",
+        documented: "m, before the wait is over",
         observe: |s| {
             Box::pin(async move {
                 let url = s.queue(&[]).await?;
@@ -358,20 +363,23 @@ pub(crate) const LIST: &[Behaviour] = &[
                     tokio::time::sleep(std::time::Duration::from_millis(200)).await;
                     s.send(&url, "m").await
                 };
+                let started = tokio::time::Instant::now();
                 let (received, sent) = tokio::join!(s.receive_up_to(&url, 1, 10), send);
                 sent?;
-                Ok(bodies(&received?))
+                Ok(format!("{}, {}", bodies(&received?), in_time(started)))
             })
         },
     },
     Behaviour {
         name: "a receive waits for a delay that ends meanwhile",
-        documented: "m",
+        documented: "m, before the wait is over",
         observe: |s| {
             Box::pin(async move {
                 let url = s.queue(&[]).await?;
                 s.client.send_message().queue_url(&url).message_body("m").delay_seconds(1).send().await?;
-                Ok(bodies(&s.receive_up_to(&url, 1, 10).await?))
+                let started = tokio::time::Instant::now();
+                let received = s.receive_up_to(&url, 1, 10).await?;
+                Ok(format!("{}, {}", bodies(&received), in_time(started)))
             })
         },
     },

@@ -330,6 +330,14 @@ async fn a_wait_ends_on_arrival_and_when_a_delay_or_a_visibility_timeout_ends() 
     assert_eq!(expiry.await.unwrap(), Ok(()));
 
     world.delete("q", &message).unwrap();
+    let prompt = waiting(world.sqs.clone());
+    tokio::task::yield_now().await;
+    world.send("q", "m");
+    let prompt = tokio::time::timeout(std::time::Duration::from_secs(10), prompt).await;
+    assert_eq!(prompt.expect("nobody was told of the message").unwrap(), Ok(()));
+
+    let message = world.receive("q", 1).remove(0);
+    world.delete("q", &message).unwrap();
     let deleted = waiting(world.sqs.clone());
     tokio::task::yield_now().await;
     world.sqs.store().delete_queue("q", START).unwrap();

@@ -19,9 +19,8 @@ impl Sqs {
     pub(super) async fn wait_until(&self, queue: &str, deadline: i64) -> Result<bool, SqsError> {
         loop {
             let changed = self.store().queue(queue)?.changed.clone();
-            // Registered before the look at the queue: what arrives between the two is not missed.
+            // Made before the look at the queue: it also hears what happens between the two.
             let mut changed = pin!(changed.notified());
-            changed.as_mut().enable();
             let now = self.now();
             let due = self.store().next_due(queue, now)?;
             if due.is_some_and(|due| due <= now) {

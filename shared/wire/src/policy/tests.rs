@@ -1,6 +1,6 @@
 mod written;
 
-use super::{PolicyError, SourceText, load};
+use super::{PolicyError, SourceText, load, parse};
 use expect_test::{Expect, expect};
 use proptest::prelude::*;
 use sluice_domain::policy::Document;
@@ -380,11 +380,22 @@ fn a_condition_is_pointed_into() {
 
 #[test]
 fn a_condition_over_what_no_lead_has_is_refused() {
-    refused(&routing("  - name: a\n    when: lead.employees >= 200\n    end: spam"), &expect![[r#"
+    refused(
+        &routing("  - name: a\n    when: lead.employees >= 200\n    end: spam"),
+        &expect![[r#"
         p.yaml:13:11: a lead has no `employees`; a field of the form is `lead.fields.employees`, and besides there are attribution, company, country, email, email_domain, external_id, fields, first_name, flags, full_name, kind, language, last_name, phone, postal_code, source
            13 |     when: lead.employees >= 200
               |           ^
-    "#]]);
+    "#]],
+    );
+}
+
+#[test]
+fn documents_that_are_only_parsed_may_name_what_is_elsewhere() {
+    let text = "kind: settings\nescalate_to: [bob]\n";
+    assert_eq!(parse(&[file("p.yaml", text)]).unwrap().len(), 1);
+    assert!(load(&[file("p.yaml", text)]).is_err());
+    assert!(parse(&[file("p.yaml", "kind: settings\nescalate: [bob]\n")]).is_err());
 }
 
 #[test]

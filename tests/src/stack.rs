@@ -1,0 +1,319 @@
+//! A running stack for scenarios: the whole system in this process, met through its doors and nothing else.
+//!
+//! Every scenario ends with [`Running::finish`], which looks at what must hold whatever the scenario did.
+
+pub mod fake;
+pub mod http;
+pub mod log;
+pub mod refusals;
+mod verify;
+
+use self::http::{Answer, urlencoded};
+use refusals::Refusals;
+use serde_json::{Value, json};
+use sluice::cli::{embedded_functions, local_template};
+use sluice::host::clock::StackClock;
+use sluice::host::spec::{StackSpec, named};
+use sluice::host::stack::{Functions, NoMetrics, Options, Stack};
+use sluice_domain::time::Timestamp;
+use sluice_host::environment::Environment;
+use sluice_host::lambda::{SystemRandom, https_client};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// When a scenario's clock begins.
+pub const START: &str = "2026-03-02T09:00:00Z";
+/// How long a stack may take to become quiet, in the machine's time.
+const QUIET: Duration = Duration::from_secs(30);
+/// Longer than a function trusts the policies it has.
+const POLICIES_SEEN: Duration = Duration::from_secs(3);
+
+/// The forms, source, reps and rules that scenarios start from unless they bring their own.
+pub const POLICIES: &str = include_str!("stack/policies.yaml");
+
+/// How a scenario's stack is started.
+pub struct Setup {
+    /// Policy documents, one YAML text; none publishes nothing.
+    pub policies: Option<String>,
+    /// Variables of every function: secrets that the policies name, the Graph API's address.
+    pub vars: BTreeMap<String, String>,
+    /// What AWS refuses.
+    pub refusals: Refusals,
+    /// Run the functions as the binaries of this folder, under the machine's clock.
+    pub binaries: Option<PathBuf>,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        let vars = [
+            ("META_APP_SECRET", "app-secret-of-the-scenarios"),
+            ("META_VERIFY_TOKEN", "verify-token-of-the-scenarios"),
+            ("META_PAGE_TOKEN", "page-token-of-the-scenarios"),
+            // Nothing answers here unless the scenario puts its own server in.
+            ("SLUICE_GRAPH_URL", "http://127.0.0.1:9"),
+        ];
+        Self {
+            policies: Some(POLICIES.to_owned()),
+            vars: vars.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+            refusals: Refusals::default(),
+            binaries: None,
+        }
+    }
+}
+
+impl Setup {
+    /// With these documents instead of the usual ones.
+    pub fn policies(text: impl Into<String>) -> Self {
+        Self { policies: Some(text.into()), ..Self::default() }
+    }
+
+    /// With one more variable.
+    pub fn var(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.vars.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// Starts the stack.
+    pub async fn start(self) -> Running {
+        Running::start(self).await
+    }
+}
+
+/// A stack that is up, with the admin's token. Dropping it without [`Running::finish`] fails the test.
+pub struct Running {
+    /// The stack itself.
+    pub stack: Stack,
+    /// The admin's token.
+    pub token: String,
+    /// What AWS refuses from now on.
+    pub refusals: Refusals,
+    finished: bool,
+}
+
+impl Running {
+    async fn start(setup: Setup) -> Self {
+        log::capture();
+        let template = local_template().expect("the template is sound");
+        let wrap = setup.refusals.clone();
+        let options = Options {
+            data: None,
+            port: 0,
+            functions: match setup.binaries.clone() {
+                Some(folder) => Functions::Binaries(folder),
+                None => Functions::InProcess(embedded_functions()),
+            },
+            clock: match setup.binaries {
+                Some(_) => StackClock::real(),
+                None => StackClock::starting_at(Timestamp::parse(START).expect("a time")),
+            },
+            metrics: Arc::new(NoMetrics),
+            vars: setup.vars,
+            wrap_client: Some(Arc::new(move |function, client| wrap.around(function, client))),
+        };
+        let stack = Stack::start(options, |addresses| StackSpec::from_template(&template, addresses));
+        let stack = stack.await.expect("the stack starts");
+        let token = stack.secrets.value(&named("AdminTokenSecret")).expect("an admin token");
+        let running = Self { stack, token, refusals: setup.refusals, finished: false };
+        if let Some(policies) = &setup.policies {
+            running.publish(policies).await;
+            running.settle().await;
+        }
+        running
+    }
+
+    /// Publishes documents over what is there. Functions may go by the old ones for two seconds.
+    pub async fn publish(&self, yaml: &str) -> Value {
+        let body = json!({"files": [{"file": "scenario.yaml", "text": yaml}]});
+        let (status, answer) = self.api("POST", "/api/policies/apply", Some(body)).await;
+        assert_eq!(status, 200, "{answer:#}");
+        answer
+    }
+
+    /// Publishes documents and lets the time pass after which all functions go by them.
+    pub async fn apply(&self, yaml: &str) -> Value {
+        let answer = self.publish(yaml).await;
+        self.stack.advance(POLICIES_SEEN);
+        self.settle().await;
+        answer
+    }
+
+    /// One request, as any HTTP client sends it.
+    pub async fn send(&self, method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+        http::request(&self.stack.addresses.url, method, target, headers, body).await.expect("an answer")
+    }
+
+    /// Bytes as they are, over a connection of their own.
+    pub async fn raw(&self, bytes: &[u8]) -> Answer {
+        http::raw(&self.stack.addresses.url, bytes).await.expect("an answer")
+    }
+
+    /// Posts fields as a browser encodes them; a script's answer.
+    pub async fn post(&self, form: &str, fields: &[(&str, &str)]) -> Answer {
+        let headers = [("content-type", "application/x-www-form-urlencoded")];
+        self.send("POST", &format!("/f/{form}"), &headers, urlencoded(fields).as_bytes()).await
+    }
+
+    /// Posts fields to `contact`, which must be accepted, and waits until all is quiet. The lead's id.
+    pub async fn lead(&self, fields: &[(&str, &str)]) -> String {
+        let answer = self.post("contact", fields).await;
+        let id = answer.lead_id();
+        self.settle().await;
+        id
+    }
+
+    /// A call of the API as admin.
+    pub async fn api(&self, method: &str, target: &str, body: Option<Value>) -> (u16, Value) {
+        self.api_as(Some(&self.token), method, target, body).await
+    }
+
+    /// A call of the API with this token, or with none.
+    pub async fn api_as(
+        &self,
+        token: Option<&str>,
+        method: &str,
+        target: &str,
+        body: Option<Value>,
+    ) -> (u16, Value) {
+        let bearer = token.map(|token| format!("Bearer {token}"));
+        let mut headers = vec![("content-type", "application/json")];
+        headers.extend(bearer.as_deref().map(|bearer| ("authorization", bearer)));
+        let body = body.map(|body| body.to_string()).unwrap_or_default();
+        let answer = self.send(method, target, &headers, body.as_bytes()).await;
+        (answer.status, answer.json())
+    }
+
+    /// A new token.
+    pub async fn new_token(&self, role: &str, rep: Option<&str>) -> String {
+        let (status, answer) = self.api("POST", "/api/tokens", Some(json!({"role": role, "rep": rep}))).await;
+        assert_eq!(status, 201, "{answer:#}");
+        answer["token"].as_str().expect("a token").to_owned()
+    }
+
+    /// A lead as the API shows it.
+    pub async fn show(&self, lead: &str) -> Value {
+        let (status, view) = self.api("GET", &format!("/api/leads/{lead}"), None).await;
+        assert_eq!(status, 200, "{lead}: {view:#}");
+        view
+    }
+
+    /// The customer that this identity leads to, as the API shows it.
+    pub async fn lookup(&self, identity: Value) -> (u16, Value) {
+        self.api("POST", "/api/customers/lookup", Some(identity)).await
+    }
+
+    /// A customer as the API shows it.
+    pub async fn customer(&self, id: &str) -> Value {
+        let (status, view) = self.api("GET", &format!("/api/customers/{id}"), None).await;
+        assert_eq!(status, 200, "{id}: {view:#}");
+        view
+    }
+
+    /// What the ledger says.
+    pub async fn ledger(&self) -> Value {
+        let (status, ledger) = self.api("GET", "/api/ledger", None).await;
+        assert_eq!(status, 200, "{ledger:#}");
+        ledger
+    }
+
+    /// Everything a rep was told, newest first.
+    pub async fn messages(&self, rep: &str) -> Vec<Value> {
+        let (status, page) = self.api("GET", &format!("/api/messages?rep={rep}"), None).await;
+        assert_eq!(status, 200, "{page:#}");
+        page["messages"].as_array().cloned().unwrap_or_default()
+    }
+
+    /// Calls a function as Lambda does. Its answer, or the error it failed with.
+    pub async fn invoke(&self, function: &str, payload: &Value) -> Result<Value, String> {
+        let function = self.stack.function(function).expect("a function of the stack");
+        match function.invoke(payload.to_string().into()).await {
+            Ok(answer) => Ok(serde_json::from_slice(&answer).expect("a function answers with JSON")),
+            Err(error) => Err(error.kind),
+        }
+    }
+
+    /// Waits until no call runs and the queues are empty.
+    pub async fn settle(&self) {
+        assert!(self.stack.settle(QUIET).await, "the stack does not come to rest: {}", self.depths());
+    }
+
+    /// Lets time pass, then waits for what came due.
+    pub async fn pass(&self, by: Duration) {
+        self.stack.advance(by);
+        // What waits for the clock needs a turn to see it.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        self.settle().await;
+    }
+
+    /// Runs fire-timers once, as the schedule does each minute, and waits for what it woke.
+    pub async fn fire_timers(&self) {
+        self.invoke("fire-timers", &json!({})).await.expect("the timers fire");
+        self.settle().await;
+    }
+
+    /// Every item of the table by its key.
+    pub fn table(&self) -> BTreeMap<(String, String), Value> {
+        let mut items = BTreeMap::new();
+        let mut start = Value::Null;
+        loop {
+            let mut request = json!({"TableName": named("Table"), "ConsistentRead": true});
+            if !start.is_null() {
+                request["ExclusiveStartKey"] = start;
+            }
+            let page = self.stack.dynamodb.run("Scan", request.to_string().as_bytes()).expect("a scan");
+            let mut page: Value = serde_json::from_slice(&page).expect("JSON");
+            for item in page["Items"].as_array_mut().map(std::mem::take).unwrap_or_default() {
+                let part = |name: &str| item[name]["S"].as_str().unwrap_or_default().to_owned();
+                items.insert((part("pk"), part("sk")), item);
+            }
+            start = page["LastEvaluatedKey"].take();
+            if start.is_null() {
+                return items;
+            }
+        }
+    }
+
+    /// The ids of all leads in the table.
+    pub fn leads(&self) -> Vec<String> {
+        let lead = |(pk, sk): (String, String)| (sk == "l" && pk.starts_with("ld_")).then_some(pk);
+        self.table().into_keys().filter_map(lead).collect()
+    }
+
+    /// The ids of all customers that did not give way to another.
+    pub fn live_customers(&self) -> Vec<String> {
+        let live = |((pk, _), item): ((String, String), Value)| {
+            let record: Value = serde_json::from_str(item["d"]["S"].as_str()?).ok()?;
+            (pk.starts_with("cu_") && record["into"].is_null()).then_some(pk)
+        };
+        self.table().into_iter().filter_map(live).collect()
+    }
+
+    /// Every mail that was sent, oldest first: to whom, and the whole text.
+    pub fn mails(&self) -> Vec<(Vec<String>, String)> {
+        let mut mails = self.stack.ses.list();
+        mails.reverse();
+        let read = |id: &str| self.stack.ses.read(id).map(|text| String::from_utf8_lossy(&text).into_owned());
+        mails.into_iter().map(|mail| (mail.to, read(&mail.id).unwrap_or_default())).collect()
+    }
+
+    /// The surroundings of an SDK client that talks to the stack's services over HTTP.
+    pub fn sdk(&self) -> Environment {
+        let addresses = &self.stack.addresses;
+        let vars = [
+            ("AWS_REGION", "us-east-1"),
+            ("AWS_ACCESS_KEY_ID", "scenario"),
+            ("AWS_SECRET_ACCESS_KEY", "scenario"),
+            ("AWS_ENDPOINT_URL_DYNAMODB", &addresses.dynamodb),
+            ("AWS_ENDPOINT_URL_SQS", &addresses.sqs),
+            ("AWS_ENDPOINT_URL_SECRETS_MANAGER", &addresses.secrets_manager),
+        ];
+        Environment {
+            vars: vars.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+            clock: Arc::new(self.stack.clock.clone()),
+            random: Arc::new(SystemRandom),
+            http: https_client(),
+            metrics: Arc::new(NoMetrics),
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! What a process writes to its log, kept so that it can be searched for what must not be in it.
+
+use std::io::{self, Write};
+use std::sync::{Mutex, Once, PoisonError};
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+
+/// The targets of our own code: everything they say is kept.
+pub const OURS: [&str; 7] = [
+    "sluice",
+    "capture_lead",
+    "enrich_lead",
+    "route_lead",
+    "send_message",
+    "fire_timers",
+    "serve_console",
+];
+
+static LINES: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+
+struct Lines;
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        LINES.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// From now on this process's log is kept: our own code at every level, all other code as in production.
+pub fn capture() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let mut targets = Targets::new().with_default(LevelFilter::INFO);
+        for ours in OURS {
+            targets = targets.with_target(ours, LevelFilter::TRACE);
+        }
+        let layer = tracing_subscriber::fmt::layer().json().with_writer(|| Lines).with_filter(targets);
+        let subscriber = tracing_subscriber::registry().with(layer);
+        tracing::subscriber::set_global_default(subscriber).expect("the first subscriber of this process");
+    });
+}
+
+/// Every line so far.
+pub fn lines() -> Vec<String> {
+    let lines = LINES.lock().unwrap_or_else(PoisonError::into_inner);
+    String::from_utf8_lossy(&lines).lines().map(str::to_owned).collect()
+}

@@ -1,0 +1,67 @@
+//! Keys: what a constructor writes its parser reads, and no two kinds of item can meet.
+
+use sluice_domain::customer::AddressHash;
+use sluice_domain::id::{CustomerId, LeadId};
+use sluice_domain::lead::LeadState;
+use sluice_domain::time::Timestamp;
+use sluice_store::keys;
+use std::collections::BTreeSet;
+
+const TIMES: [i64; 4] = [0, 1, 1_795_260_000_000, 9_999_999_999_999];
+
+#[test]
+fn every_constructor_round_trips_with_its_parser() {
+    let hash = AddressHash::from_text("2.MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
+    assert_eq!(keys::parse_address(&keys::address(&hash)), Some(hash));
+    for name in ["sdr", "a#b", "größte"] {
+        assert_eq!(keys::parse_team(&keys::team(name)), Some(name));
+        assert_eq!(keys::parse_rep(&keys::rep(name)), Some(name));
+    }
+    let lead = LeadId::derived(&["form", "contact", "1"]);
+    for at in TIMES.map(Timestamp) {
+        let message = keys::message(at, &lead, "assigned", 3, "email");
+        assert_eq!(keys::parse_message_lead(&message), Some(lead.clone()));
+        assert_eq!(keys::parse_due_at(&keys::due_at(at, "id#with#signs")), Some((at, "id#with#signs")));
+    }
+    for version in [0, 1, 1_234_567_890] {
+        assert_eq!(keys::parse_manifest(&keys::manifest(version)), Some(version));
+    }
+}
+
+#[test]
+fn a_key_of_one_kind_is_not_read_as_another() {
+    assert_eq!(keys::parse_team(&keys::rep("ann")), None);
+    assert_eq!(keys::parse_rep(&keys::team("ann")), None);
+    assert_eq!(keys::parse_address(&keys::team("ann")), None);
+    let id = |text: &str| CustomerId::derived(&[text]);
+    let hash = AddressHash::from_text("1.x");
+    let partitions = [
+        LeadId::derived(&["x"]).to_string(),
+        keys::address(&hash),
+        keys::customer(&id("x")).to_owned(),
+        keys::team("x"),
+        keys::rep("x"),
+        keys::due(1),
+        keys::policy("x"),
+        keys::MANIFEST.to_owned(),
+        keys::token("x"),
+    ];
+    let prefix = |pk: &String| pk.split(['#', '_']).next().unwrap_or_default().to_owned();
+    let prefixes: BTreeSet<String> = partitions.iter().map(prefix).collect();
+    assert_eq!(prefixes.len(), partitions.len(), "{prefixes:?}");
+}
+
+#[test]
+fn times_sort_as_text_and_shards_stay_in_their_bounds() {
+    let written: Vec<String> = TIMES.map(|at| keys::millis(Timestamp(at))).to_vec();
+    assert!(written.is_sorted(), "{written:?}");
+    assert!((0..15).map(keys::manifest).collect::<Vec<_>>().is_sorted());
+    for n in 0..200 {
+        let lead = LeadId::derived(&["form", &n.to_string()]);
+        assert!(keys::shard_of(lead.as_str()) < keys::DUE_SHARDS);
+        let open = keys::open(LeadState::Waiting, &lead);
+        let shards: Vec<String> =
+            (0..keys::OPEN_SHARDS).map(|shard| keys::open_shard(LeadState::Waiting, shard)).collect();
+        assert!(shards.contains(&open), "{open}");
+    }
+}

@@ -1,0 +1,355 @@
+//! Each function may do what it does and no more: a workload that reaches every kind of call is run with all calls
+//! written down, and what was called is compared with what the template allows.
+
+use crate::none;
+use crate::stack::{Call, Recorded};
+use ring::hmac;
+use serde_json::{Value, json};
+use sluice::cli::local_template;
+use sluice::host::spec::named;
+use sluice::template::{Function, Template};
+use sluice_domain::id::LeadId;
+use sluice_domain::lead::{Envelope, Lead, Origin, Progress};
+use sluice_domain::time::Timestamp;
+use sluice_host::environment::{Clock, Environment};
+use sluice_services::{Service, listen, secrets};
+use sluice_store::{DueEntry, Store};
+use sluice_tests::outside::{Graph, Receiver};
+use sluice_wire::queue::{EnrichMessage, LeadMessage, NoticeKind, NoticeMessage, encode};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+
+/// Allowed and not seen in the workload: who, what, on what, and why it is needed all the same.
+const UNSEEN: [(&str, &str, &str, &str); 0] = [];
+
+/// What Lambda's own poller needs of the role. (Lambda developer guide, "Using Lambda with Amazon SQS", permissions.)
+const POLLER: [&str; 3] = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"];
+/// What writes a function's log.
+const LOGGER: [&str; 2] = ["logs:CreateLogStream", "logs:PutLogEvents"];
+
+/// An action on a resource, both as they are complained about.
+type Grant = (String, String);
+
+fn grant(action: &str, resource: impl Into<String>) -> Grant {
+    (action.to_owned(), resource.into())
+}
+
+/// What the role of a function allows, resources by their logical ids.
+fn allowed(template: &Template, function: &Function) -> BTreeSet<Grant> {
+    let role = template.roles.iter().find(|role| role.id == function.role).unwrap();
+    let lookup = |id: &str, _: &str| Some(id.to_owned());
+    let mut grants = BTreeSet::new();
+    for statement in &role.statements {
+        for resource in &statement.resources {
+            let text = template.resolve(resource, &lookup).unwrap().unwrap();
+            let text = text.rsplit(':').next().unwrap();
+            // An identity is an address or its domain: the same permission.
+            let text = if text.starts_with("identity/") { "identity" } else { text };
+            grants.extend(statement.actions.iter().map(|action| grant(action, text)));
+        }
+    }
+    grants
+}
+
+/// What one call needs.
+fn needed(template: &Template, call: &Call) -> Vec<Grant> {
+    let Some(target) = &call.target else {
+        return match call.url.ends_with("/v2/email/outbound-emails") {
+            true => vec![grant("ses:SendEmail", "identity")],
+            false => Vec::new(), // not AWS
+        };
+    };
+    let id = |name: &str| name.strip_prefix(&named("")).unwrap_or(name).to_owned();
+    let (service, operation) = target.split_once('.').unwrap();
+    match (service, operation) {
+        ("DynamoDB_20120810", "TransactWriteItems") => {
+            let actions = call.body["TransactItems"].as_array().unwrap().iter();
+            let action = |item: &Value| {
+                let (kind, of) = item.as_object().unwrap().iter().find(|(_, of)| of.is_object()).unwrap();
+                let action = if kind == "ConditionCheck" { "ConditionCheckItem".to_owned() } else { format!("{kind}Item") };
+                grant(&format!("dynamodb:{action}"), id(of["TableName"].as_str().unwrap()))
+            };
+            actions.map(action).collect()
+        }
+        ("DynamoDB_20120810", _) => {
+            let of_batch = call.body["RequestItems"].as_object().and_then(|items| items.keys().next());
+            let table = id(call.body["TableName"].as_str().or(of_batch.map(String::as_str)).unwrap());
+            let resource = match call.body["IndexName"].as_str() {
+                Some(index) => format!("{table}/index/{index}"),
+                None => table,
+            };
+            vec![grant(&format!("dynamodb:{operation}"), resource)]
+        }
+        ("AmazonSQS", _) => {
+            let queue = call.body["QueueUrl"].as_str().unwrap().rsplit('/').next().unwrap();
+            // A batch needs the permission of its single call. (SQS developer guide, "Amazon SQS API permissions".)
+            vec![grant(&format!("sqs:{}", operation.trim_end_matches("Batch")), id(queue))]
+        }
+        ("secretsmanager", _) => {
+            let asked = call.body["SecretId"].as_str().unwrap();
+            let own = template.secrets.iter().find(|secret| secrets::arn(&named(&secret.id)) == asked);
+            let resource = match own {
+                Some(secret) => secret.id.clone(),
+                None if asked.starts_with("sluice/sources/") => "AWS::StackName/sources/*".to_owned(),
+                None => asked.to_owned(),
+            };
+            vec![grant(&format!("secretsmanager:{operation}"), resource.rsplit(':').next().unwrap())]
+        }
+        _ => panic!("{target}: which permission is that?"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_function_may_do_what_it_does_and_no_more() {
+    let template = local_template().unwrap();
+    let mut called: BTreeMap<String, BTreeSet<Grant>> = BTreeMap::new();
+    for call in workload().await {
+        called.entry(call.function.clone()).or_default().extend(needed(&template, &call));
+    }
+    let mut wrong = Vec::new();
+    for function in &template.functions {
+        let allowed = allowed(&template, function);
+        let called = called.remove(&function.name).unwrap_or_default();
+        for (action, resource) in called.difference(&allowed) {
+            wrong.push(format!("{}: needs {action} on {resource}", function.name));
+        }
+        let mut meant = called;
+        meant.extend(LOGGER.map(|action| grant(action, format!("{}Logs", function.id))));
+        for source in &function.sources {
+            meant.extend(POLLER.map(|action| grant(action, source.queue.clone())));
+        }
+        let listed = UNSEEN.iter().filter(|(name, ..)| *name == function.name);
+        meant.extend(listed.map(|(_, action, resource, _)| grant(action, *resource)));
+        for (action, resource) in allowed.difference(&meant) {
+            wrong.push(format!("{}: never uses {action} on {resource}", function.name));
+        }
+        for (action, resource) in meant.difference(&allowed) {
+            if !wrong.iter().any(|line| line.ends_with(&format!("needs {action} on {resource}"))) {
+                wrong.push(format!("{}: lacks {action} on {resource}", function.name));
+            }
+        }
+    }
+    none("permissions", wrong);
+}
+
+const POLICIES: &str = r"
+kind: settings
+name: default
+escalate_to: [ann]
+---
+kind: rep
+name: ann
+email: ann@example.com
+---
+kind: rep
+name: bob
+webhook: { url: 'HOOK', secrets: ['secret:hook'] }
+---
+kind: rep
+name: eve
+webhook: { url: 'HOOK', secrets: ['secret:missing'] }
+---
+kind: team
+name: mail
+members: [{ rep: ann, weight: 1 }]
+---
+kind: team
+name: hook
+members: [{ rep: bob, weight: 1 }, { rep: eve, weight: 1 }]
+---
+kind: team
+name: tight
+members: [{ rep: ann, weight: 1, capacity: 1 }]
+sticky_may_exceed: false
+---
+kind: form
+name: web
+---
+kind: source
+name: ads
+type: meta
+auth: signature
+secrets:
+  app_secret: ['secret:app']
+  verify_token: ['secret:app']
+  page_token: ['secret:page']
+---
+kind: source
+name: mute
+type: meta
+auth: signature
+secrets: { app_secret: ['secret:app'], verify_token: ['secret:app'] }
+---
+kind: routing
+name: default
+rules:
+  - { name: returning, when: 'customer.owner != \'\'', assign: { owner: customer } }
+  - { name: tight, when: 'lead.fields.kind == \'tight\'', assign: { team: tight } }
+  - { name: none, when: 'lead.fields.kind == \'tight\'', end: spam }
+  - { name: hook, when: 'lead.fields.kind == \'hook\'', assign: { team: hook } }
+  - { name: rest, assign: { team: mail } }
+";
+
+/// A server of somebody else's; its URL.
+async fn outside(service: Arc<dyn Service>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(listen::serve(listener, service));
+    url
+}
+
+/// Reaches every kind of call that the functions make, with the queues refusing nothing.
+async fn workload() -> Vec<Call> {
+    let (graph, hook) = (outside(Arc::new(Graph)).await, outside(Arc::new(Receiver)).await);
+    let it = Recorded::start(BTreeMap::from([("SLUICE_GRAPH_URL".to_owned(), graph)])).await;
+    let key = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    for (name, value) in [("app", "app-secret"), ("page", "page-token"), ("hook", key)] {
+        it.stack.secrets.put(&format!("sluice/sources/{name}"), value.to_owned()).unwrap();
+    }
+    let policies = POLICIES.replace("HOOK", &hook).replace("\\'", "''");
+    it.publish(&[("policies.yaml".to_owned(), policies)]).await;
+    let leads = capture(&it).await;
+    timers(&it).await;
+    console(&it, &leads).await;
+    it.settle().await;
+    let calls = it.calls.lock().unwrap().clone();
+    it.stack.kill().await;
+    calls
+}
+
+/// Leads of every kind; the ids of two that have an owner and one that waits for one.
+async fn capture(it: &Recorded) -> Vec<String> {
+    let mut ids = Vec::new();
+    for fields in [
+        json!({ "email": "ada@example.org", "name": "Ada" }),
+        json!({ "email": "bee@example.org", "phone": "+4930901821", "kind": "hook" }),
+        json!({ "email": "cy@example.org", "kind": "tight" }),
+        json!({ "email": "dan@example.org", "kind": "tight" }),
+        json!({ "phone": "+4930901820", "name": "Ada" }),
+        // Two people that were apart are one, and an office's number comes with another.
+        json!({ "email": "ada@example.org", "phone": "+4930901820", "name": "Ada" }),
+        json!({ "email": "eli@example.org", "phone": "+4930901821", "message": "long ".repeat(200), "kind": "hook" }),
+    ] {
+        let answer = it.call("POST", "/f/web", &fields).await;
+        assert_eq!(answer.status, 202, "{}", answer.body);
+        ids.push(answer.body["lead_id"].as_str().unwrap().to_owned());
+        it.settle().await;
+        it.stack.advance(Duration::from_secs(5));
+    }
+    for source in ["ads", "mute"] {
+        let path = format!("/hooks/{source}");
+        let challenge = format!("{path}?hub.mode=subscribe&hub.verify_token=app-secret&hub.challenge=1");
+        assert_eq!(it.call("GET", &challenge, &Value::Null).await.status, 200);
+        let change = |id: u32| {
+            json!({ "field": "leadgen", "value": { "leadgen_id": id.to_string(), "page_id": "7", "form_id": "8", "created_time": 1_795_259_990 } })
+        };
+        let entry = json!({ "id": "7", "time": 1, "changes": [change(1), change(2)] });
+        let body = json!({ "object": "page", "entry": [entry] }).to_string();
+        let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, b"app-secret"), body.as_bytes());
+        let tag: String = tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        let signed = [("x-hub-signature-256", format!("sha256={tag}"))];
+        let signed = signed.each_ref().map(|(name, value)| (*name, value.as_str()));
+        let answer = it.send("POST", &path, "", &signed, body.into_bytes()).await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+    }
+    // What is to be tried again waits in a queue.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    for seconds in [10, 60, 300, 400] {
+        it.stack.advance(Duration::from_secs(seconds));
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    ids
+}
+
+/// Due entries of every queue, and leads whose messages were lost.
+async fn timers(it: &Recorded) {
+    let store = store(it);
+    let now = it.stack.clock.now();
+    let lost = |key: &str, needs_enrichment: bool| Lead {
+        id: LeadId::derived(&["test", key]),
+        origin: Origin { kind: "form".to_owned(), name: if needs_enrichment { "ads" } else { "web" }.to_owned() },
+        external_id: needs_enrichment.then(|| key.to_owned()),
+        received: Timestamp(now.millis() - 600_000),
+        envelope: Envelope { fields: vec![("email".to_owned(), format!("{key}@example.org"))], ..Envelope::default() },
+        needs_enrichment,
+        manifest: 1,
+        progress: Progress::default(),
+        version: 0,
+    };
+    let (one, two) = (lost("lost", false), lost("half", true));
+    store.accept_lead(&one).await.unwrap();
+    store.accept_lead(&two).await.unwrap();
+    let notice = NoticeMessage { lead: one.id.clone(), rep: "ann".to_owned(), kind: NoticeKind::Assigned, n: 1 };
+    for (queue, body) in [
+        ("lead", encode(&LeadMessage::Lead(one.id.clone()))),
+        ("enrich", encode(&EnrichMessage::Lead(two.id.clone()))),
+        ("notice", encode(&notice)),
+    ] {
+        let entry = DueEntry { at: now, id: format!("due-{queue}"), queue: queue.to_owned(), body };
+        store.put_due(&entry).await.unwrap();
+    }
+    it.stack.function("fire-timers").unwrap().invoke(bytes::Bytes::from_static(b"{}")).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    it.stack.advance(Duration::from_secs(400));
+}
+
+/// The store beside the functions.
+fn store(it: &Recorded) -> Store {
+    let mut env = Environment::of_process();
+    env.clock = Arc::new(it.stack.clock.clone());
+    for (name, value) in [
+        ("AWS_REGION", "us-east-1"),
+        ("AWS_ACCESS_KEY_ID", "local"),
+        ("AWS_SECRET_ACCESS_KEY", "local"),
+        ("AWS_ENDPOINT_URL_DYNAMODB", it.stack.addresses.dynamodb.as_str()),
+        ("SLUICE_TABLE", named("Table").as_str()),
+    ] {
+        env.vars.insert(name.to_owned(), value.to_owned());
+    }
+    sluice_host::aws::store(&env).unwrap()
+}
+
+/// Every route of the API once, and the acts in an order in which each is possible.
+async fn console(it: &Recorded, leads: &[String]) {
+    let nothing = Value::Null;
+    let made = it.call("POST", "/api/tokens", &json!({ "role": "rep", "rep": "ann" })).await;
+    let token = made.body["token"].as_str().unwrap().to_owned();
+    assert_eq!(it.send("GET", "/api/leads", &token, &[], Vec::new()).await.status, 200);
+    let lead = it.call("GET", &format!("/api/leads/{}", leads[5]), &nothing).await.body;
+    let customer = lead["customer"].as_str().unwrap_or_else(|| panic!("no customer: {lead}")).to_owned();
+    let calls = [
+        ("GET", "/api/health".to_owned(), nothing.clone()),
+        ("GET", "/api/ledger".to_owned(), nothing.clone()),
+        ("GET", "/api/leads?state=assigned".to_owned(), nothing.clone()),
+        ("GET", "/api/leads?state=open".to_owned(), nothing.clone()),
+        ("GET", "/api/messages?rep=ann".to_owned(), nothing.clone()),
+        ("POST", "/api/leads/try".to_owned(), json!({ "form": "web", "body": "{\"email\":\"ada@example.org\"}" })),
+        ("POST", format!("/api/leads/{}/accept", leads[0]), json!({})),
+        ("POST", format!("/api/leads/{}/reassign", leads[0]), json!({ "team": "hook", "reason": "asked" })),
+        ("POST", format!("/api/leads/{}/close", leads[1]), json!({})),
+        ("POST", format!("/api/leads/{}/disqualify", leads[6]), json!({})),
+        ("POST", format!("/api/leads/{}/claim", leads[3]), json!({ "rep": "ann" })),
+        ("POST", "/api/customers/lookup".to_owned(), json!({ "email": "ada@example.org" })),
+        ("GET", format!("/api/customers/{customer}"), nothing.clone()),
+        ("POST", format!("/api/customers/{customer}/unmerge"), json!({})),
+        ("GET", "/api/policies".to_owned(), nothing.clone()),
+        ("POST", "/api/policies/validate".to_owned(), json!({ "files": [{ "file": "a", "text": "kind: form\nname: a" }] })),
+        ("GET", "/api/policies/form/web".to_owned(), nothing.clone()),
+        ("PUT", "/api/policies/form/more".to_owned(), json!({ "kind": "form", "name": "more" })),
+    ];
+    let mut wrong = Vec::new();
+    for (method, path, body) in calls {
+        let answer = it.call(method, &path, &body).await;
+        if !(200..300).contains(&answer.status) {
+            wrong.push(format!("{method} {path}: {} {}", answer.status, answer.body));
+        }
+        it.stack.advance(Duration::from_secs(3));
+    }
+    // Explained by the policies of its time, which are no longer the newest.
+    let old = it.call("GET", &format!("/api/leads/{}", leads[0]), &nothing).await;
+    assert_eq!(old.status, 200, "{}", old.body);
+    none("calls that the workload needs", wrong);
+    assert!(it.callers().len() >= 6, "{:?}", it.callers());
+}

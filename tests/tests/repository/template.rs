@@ -1,0 +1,94 @@
+//! The template says what the code says: routes, variables, the table's keys.
+
+use crate::none;
+use sluice::cli::{embedded_functions, local_template};
+use sluice::template::Template;
+use sluice_store::keys;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What every function has without naming it: how much it logs.
+const EVERYWHERE: &str = "SLUICE_LOG";
+
+fn template() -> Template {
+    local_template().unwrap()
+}
+
+fn texts(of: &[&str]) -> BTreeSet<String> {
+    of.iter().map(|text| (*text).to_owned()).collect()
+}
+
+fn variables() -> BTreeMap<&'static str, BTreeSet<String>> {
+    BTreeMap::from([
+        ("capture-lead", texts(&capture_lead::VARIABLES)),
+        ("enrich-lead", texts(&enrich_lead::VARIABLES)),
+        ("route-lead", texts(&route_lead::VARIABLES)),
+        ("send-message", texts(&send_message::VARIABLES)),
+        ("fire-timers", texts(&fire_timers::VARIABLES)),
+        ("serve-console", texts(&serve_console::VARIABLES)),
+    ])
+}
+
+/// Differences between what is declared and what is meant, in words.
+fn differences(name: &str, template: &BTreeSet<String>, code: &BTreeSet<String>) -> Vec<String> {
+    let missing = code.difference(template).map(|it| format!("{name}: the template lacks {it}"));
+    let extra = template.difference(code).map(|it| format!("{name}: only the template has {it}"));
+    missing.chain(extra).collect()
+}
+
+#[test]
+fn the_template_the_command_and_the_variables_name_the_same_functions() {
+    let in_template: BTreeSet<String> = template().functions.into_iter().map(|function| function.name).collect();
+    let in_command: BTreeSet<String> = embedded_functions().into_keys().collect();
+    let in_test: BTreeSet<String> = variables().into_keys().map(str::to_owned).collect();
+    assert_eq!(in_template, in_command);
+    assert_eq!(in_template, in_test);
+}
+
+#[test]
+fn routes_are_those_of_the_functions() {
+    let template = template();
+    let name_of = |id: &str| template.functions.iter().find(|function| function.id == id).unwrap().name.clone();
+    let mut declared: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for route in &template.routes {
+        let key = format!("{} {}", route.method, route.path);
+        declared.entry(name_of(&route.function)).or_default().insert(key);
+    }
+    let served = BTreeMap::from([
+        ("capture-lead".to_owned(), texts(&capture_lead::ROUTES)),
+        ("serve-console".to_owned(), serve_console::ROUTES.iter().map(|route| route.name.to_owned()).collect()),
+    ]);
+    let mut wrong = Vec::new();
+    for name in declared.keys().chain(served.keys()).collect::<BTreeSet<_>>() {
+        let empty = BTreeSet::new();
+        wrong.extend(differences(name, declared.get(name).unwrap_or(&empty), served.get(name).unwrap_or(&empty)));
+    }
+    none("routes", wrong);
+}
+
+#[test]
+fn variables_are_those_that_the_functions_read() {
+    let read = variables();
+    let mut wrong = Vec::new();
+    for function in &template().functions {
+        let declared: BTreeSet<String> = function.environment.keys().cloned().collect();
+        let mut meant = read[function.name.as_str()].clone();
+        meant.insert(EVERYWHERE.to_owned());
+        wrong.extend(differences(&function.name, &declared, &meant));
+    }
+    none("variables", wrong);
+}
+
+#[test]
+fn the_table_has_the_keys_and_the_index_of_the_store() {
+    let template = template();
+    let [table] = template.tables.as_slice() else { panic!("one table") };
+    let text = |name: &str| (name.to_owned(), "S".to_owned());
+    let of = |attribute: &sluice::template::KeyAttribute| (attribute.name.clone(), attribute.kind.clone());
+    assert_eq!(of(&table.partition), text("pk"));
+    assert_eq!(table.sort.as_ref().map(of), Some(text("sk")));
+    let [index] = table.indexes.as_slice() else { panic!("one index") };
+    assert_eq!(index.name, keys::OPEN_INDEX);
+    assert_eq!(of(&index.partition), text("ix"));
+    assert_eq!(index.sort.as_ref().map(of), Some(text("ia")));
+    assert_eq!(index.projection, "KEYS_ONLY", "the store reads only keys from it");
+}
