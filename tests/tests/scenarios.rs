@@ -1,4 +1,6 @@
 //! What Sluice does, in the words of those who use it: whole stacks, real HTTP, the real SDKs.
+//!
+//! One binary with a file for each subject. Every scenario ends with the checks of `sluice_tests::stack::Running::finish`.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -6,5 +8,27 @@
     reason = "tests: what is not there stops the test"
 )]
 
-#[path = "scenarios/smoke.rs"]
-mod smoke;
+#[path = "scenarios/access.rs"]
+mod access;
+#[path = "scenarios/capture.rs"]
+mod capture;
+#[path = "scenarios/capture_meta.rs"]
+mod capture_meta;
+#[path = "scenarios/command.rs"]
+mod command;
+#[path = "scenarios/fixtures.rs"]
+mod fixtures;
+#[path = "scenarios/identity.rs"]
+mod identity;
+#[path = "scenarios/ledger.rs"]
+mod ledger;
+#[path = "scenarios/privacy.rs"]
+mod privacy;
+#[path = "scenarios/races.rs"]
+mod races;
+#[path = "scenarios/routing.rs"]
+mod routing;
+#[path = "scenarios/told.rs"]
+mod told;
+#[path = "scenarios/work.rs"]
+mod work;

@@ -4,6 +4,7 @@
 use futures::future::BoxFuture;
 use futures::stream::{self, StreamExt};
 use sluice_domain::lead::{Envelope, Lead};
+use sluice_domain::time::Timestamp;
 use sluice_host::environment::Environment;
 use sluice_host::fetch::{FetchError, fetch};
 use sluice_host::function::{Function, StartError};
@@ -29,7 +30,7 @@ pub const VARIABLES: [&str; 5] = [
 const AT_ONCE: usize = 5;
 /// One call to the Graph API.
 const LIMIT: Duration = Duration::from_secs(10);
-/// How long a refusal that is not the lead's fault (a rate limit, a token) is waited out, in milliseconds.
+/// How long a refusal that is not the lead's fault (a rate limit, a token) is waited out at least, in milliseconds.
 const LATER_MS: i64 = 300_000;
 
 /// From this age on, in milliseconds, a lead that Meta does not know is not asked for again: three days.
@@ -103,7 +104,9 @@ impl Enricher {
                 Answer::Later(why) => {
                     tracing::warn!(lead = %id, why, "lead fetched later");
                     let body = encode(&EnrichMessage::Lead(id.clone()));
-                    let not_before = now.plus_millis(LATER_MS);
+                    // On the boundary, so that repeats of this lead become one due entry.
+                    let boundary = (now.millis() / LATER_MS + 2) * LATER_MS;
+                    let not_before = Timestamp(boundary);
                     let again = Outgoing { queue: QueueName::Enrich, id: id.to_string(), body, not_before };
                     return self.outbox.hand_over(vec![again], now).await.map_err(|error| error.to_string());
                 }

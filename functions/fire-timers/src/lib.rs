@@ -91,7 +91,8 @@ impl Timers {
         let stuck = self.store.open_leads(LeadState::Waiting, stuck_before, STUCK_LIMIT).await?;
         let escalated = self.store.open_leads(LeadState::Escalated, now, ESCALATED_LIMIT).await?;
         let oldest = stuck.first().map_or(0, |lead| now.since(lead.since) / 1000);
-        let again = stuck.into_iter().chain(escalated).map(|lead| lead.id);
+        let stuck = stuck.into_iter().filter(|lead| is_turn(now.since(lead.since)));
+        let again = stuck.chain(escalated).map(|lead| lead.id);
         // One that is still to be completed is sent on by route-lead.
         let messages: Vec<Outgoing> = again
             .map(|id| Outgoing {
@@ -114,7 +115,31 @@ impl Timers {
     }
 }
 
+/// Whether a lead that has been open for this long, in milliseconds, is driven again in this minute: at first every
+/// minute, then ever less often, at least about hourly. What keeps it open may last, and repeats must not pile up.
+const fn is_turn(open_ms: i64) -> bool {
+    let minutes = open_ms / 60_000;
+    let mut step = 1;
+    while step < 64 && step * 16 <= minutes {
+        step *= 2;
+    }
+    minutes % step == 0
+}
+
 fn outgoing(entry: &DueEntry) -> Option<Outgoing> {
     let queue = QueueName::parse(&entry.queue)?;
     Some(Outgoing { queue, id: entry.id.clone(), body: entry.body.clone(), not_before: entry.at })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_turn;
+
+    #[test]
+    fn an_open_lead_is_driven_again_ever_less_often_and_never_forgotten() {
+        let turns = |from: i64, to: i64| (from..to).filter(|minute| is_turn(minute * 60_000)).count();
+        assert_eq!(turns(4, 16), 12);
+        assert_eq!(turns(16, 32), 8);
+        assert!((20..=24).contains(&turns(24 * 60, 48 * 60)), "about hourly on the second day");
+    }
 }

@@ -9,6 +9,7 @@ use sluice_domain::policy::Reading;
 use sluice_store::{Commit, Written};
 use sluice_wire::http::HttpResponse;
 use sluice_wire::problem::Problem;
+use std::collections::BTreeSet;
 
 /// Leads of a customer listed with it.
 const LEADS: usize = 20;
@@ -75,9 +76,9 @@ impl Console {
             if self.store.commit(commit).await.map_err(unavailable)? == Written::Conflict {
                 continue;
             }
-            let known = self.store.person(&id).await.map_err(unavailable)?;
+            let known = self.store.people(BTreeSet::from([id.clone()])).await.map_err(unavailable)?;
             let taken_out = self.customer_view(&id, &known).await?;
-            let known = self.store.person(&root).await.map_err(unavailable)?;
+            let known = self.store.people(BTreeSet::from([root.clone()])).await.map_err(unavailable)?;
             let stays = self.customer_view(&known.root(&root), &known).await?;
             return Ok(HttpResponse::json(200, &json!({"taken_out": taken_out, "stays": stays})));
         }
@@ -86,7 +87,7 @@ impl Console {
 
     async fn find_person(&self, id: &str) -> Result<(CustomerId, Known), Problem> {
         let id = CustomerId::parse(id).ok_or_else(no_such_customer)?;
-        let known = self.store.person(&id).await.map_err(unavailable)?;
+        let known = self.store.people(BTreeSet::from([id.clone()])).await.map_err(unavailable)?;
         let root = known.root(&id);
         if known.customers.contains_key(&root) { Ok((root, known)) } else { Err(no_such_customer()) }
     }

@@ -59,10 +59,12 @@ impl Console {
             (None, state) => (self.in_flight(state).await?, None),
         };
         let mut leads = self.store.leads(&ids).await.map_err(unavailable)?;
+        let people = leads.values().filter_map(|lead| lead.progress.customer.clone()).collect();
+        let people = self.store.people(people).await.map_err(unavailable)?;
         let mut items = Vec::new();
         for lead in ids.iter().filter_map(|id| leads.remove(id)) {
-            let person = self.person_of(&lead).await?;
-            let row = row(&lead, person.as_ref());
+            let person = lead.progress.customer.as_ref().map(|id| (people.root(id), &people));
+            let row = row(&lead, person);
             let fits = owner.as_ref().is_none_or(|owner| row["owner"] == Value::String(owner.clone()))
                 && (!only_open || !lead.progress.state.is_end() || lead.progress.work.is_open())
                 && state.is_none_or(|state| lead.progress.state == state)
@@ -116,7 +118,7 @@ impl Console {
     /// All records of the person a lead belongs to.
     pub(crate) async fn person_of(&self, lead: &Lead) -> Result<Option<(CustomerId, Known)>, Problem> {
         let Some(id) = &lead.progress.customer else { return Ok(None) };
-        let known = self.store.person(id).await.map_err(unavailable)?;
+        let known = self.store.people(BTreeSet::from([id.clone()])).await.map_err(unavailable)?;
         Ok(Some((known.root(id), known)))
     }
 
@@ -126,7 +128,7 @@ impl Console {
         let policies = self.policies.at(version).await.map_err(unavailable)?;
         let reading = policies.reading(&lead.origin);
         let facts = lead::read(&lead.origin, &lead.envelope, &reading, &policies.settings);
-        let mut view = row(lead, person);
+        let mut view = row(lead, person.map(|(root, known)| (root.clone(), known)));
         let explanation = lead.progress.receipt.as_ref().map(|receipt| explain(receipt, &facts, &policies));
         let consent = match &lead.envelope.consent {
             Some(proof) => {
@@ -194,9 +196,9 @@ impl Console {
     }
 }
 
-fn row(lead: &Lead, person: Option<&(CustomerId, Known)>) -> Value {
+fn row(lead: &Lead, person: Option<(CustomerId, &Known)>) -> Value {
     let assignment = lead.progress.assignment.as_ref();
-    let root = person.and_then(|(root, known)| known.customers.get(root).map(|record| (known, record)));
+    let root = person.as_ref().and_then(|(root, known)| known.customers.get(root).map(|record| (known, record)));
     let owner = root.and_then(|(known, record)| known.whole(record).owner().map(|owner| owner.rep.clone()));
     // The customer's owner is the owner. A lead that ended without one never had any.
     let owner = assignment.and_then(|assignment| owner.or_else(|| Some(assignment.rep.clone())));
@@ -210,7 +212,7 @@ fn row(lead: &Lead, person: Option<&(CustomerId, Known)>) -> Value {
         "source": lead.origin.name,
         "kind": lead.origin.kind,
         "received": lead.received.rfc3339(),
-        "customer": person.map(|(root, _)| root),
+        "customer": person.as_ref().map(|(root, _)| root),
         "owner": owner,
         "assignment": assignment.map(|a| json!({
             "rep": a.rep, "team": a.team, "at": a.at.rfc3339(), "n": a.n,

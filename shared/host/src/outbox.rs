@@ -8,8 +8,9 @@ use sluice_domain::time::Timestamp;
 use sluice_store::{DueEntry, Store, StoreError};
 use std::collections::BTreeMap;
 
-/// What a queue can wait by itself, in milliseconds. (SQS: `DelaySeconds` is at most 900.)
-const LONGEST_DELAY_MS: i64 = 900_000;
+/// What a queue waits by itself, in milliseconds; what is due later becomes a due entry. SQS could wait 15 minutes, but a
+/// due entry of the same id and time is one entry however often it is put, and so ends chains of repeats.
+const LONGEST_DELAY_MS: i64 = 180_000;
 
 /// Our queues.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

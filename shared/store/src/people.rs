@@ -87,10 +87,13 @@ impl Store {
         Err(StoreError::Corrupt("customers point at each other in a circle".to_owned()))
     }
 
-    /// One customer with all records of the person: the live one and its halves.
-    pub async fn person(&self, id: &CustomerId) -> Result<Known, StoreError> {
+    /// Customers with all records of each person: the live one and its halves.
+    pub async fn people(&self, ids: BTreeSet<CustomerId>) -> Result<Known, StoreError> {
         let mut known = Known::default();
-        let mut wanted = BTreeSet::from([id.clone()]);
+        let mut wanted = ids;
+        if wanted.is_empty() {
+            return Ok(known);
+        }
         let mut loaded = BTreeSet::new();
         for _ in 0..ROUNDS {
             known.customers.extend(self.customers(&wanted).await?);

@@ -19,8 +19,8 @@ struct Rule {
     function: &'static str,
     call: &'static str,
     left: usize,
-    status: u16,
-    code: &'static str,
+    /// None lets the call pass.
+    answer: Option<(u16, &'static str)>,
 }
 
 impl Refusals {
@@ -31,9 +31,14 @@ impl Refusals {
         function: &'static str,
         call: &'static str,
         times: usize,
-        (status, code): (u16, &'static str),
+        answer: (u16, &'static str),
     ) {
-        self.rules().push(Rule { function, call, left: times, status, code });
+        self.rules().push(Rule { function, call, left: times, answer: Some(answer) });
+    }
+
+    /// Lets the next `times` of these calls pass, whatever refuses them further down the list.
+    pub fn pass_first(&self, function: &'static str, call: &'static str, times: usize) {
+        self.rules().push(Rule { function, call, left: times, answer: None });
     }
 
     /// Nothing is refused any more.
@@ -57,7 +62,7 @@ impl Refusals {
         let mut rules = self.rules();
         let rule = rules.iter_mut().find(|rule| rule.left > 0 && is_meant(rule))?;
         rule.left -= 1;
-        Some((rule.status, rule.code))
+        rule.answer
     }
 }
 

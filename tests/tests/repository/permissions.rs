@@ -134,7 +134,7 @@ async fn every_function_may_do_what_it_does_and_no_more() {
     none("permissions", wrong);
 }
 
-const POLICIES: &str = r"
+const POLICIES: &str = r#"
 kind: settings
 name: default
 escalate_to: [ann]
@@ -180,17 +180,17 @@ kind: source
 name: mute
 type: meta
 auth: signature
-secrets: { app_secret: ['secret:app'], verify_token: ['secret:app'] }
+secrets: { app_secret: ['secret:app'], verify_token: ['secret:app'], page_token: ['secret:missing'] }
 ---
 kind: routing
 name: default
 rules:
-  - { name: returning, when: 'customer.owner != \'\'', assign: { owner: customer } }
-  - { name: tight, when: 'lead.fields.kind == \'tight\'', assign: { team: tight } }
-  - { name: none, when: 'lead.fields.kind == \'tight\'', end: spam }
-  - { name: hook, when: 'lead.fields.kind == \'hook\'', assign: { team: hook } }
+  - { name: returning, when: "customer.owner != ''", assign: { owner: customer } }
+  - { name: tight, when: "lead.fields.kind == 'tight'", assign: { team: tight } }
+  - { name: none, when: "lead.fields.kind == 'tight'", end: spam }
+  - { name: hook, when: "lead.fields.kind == 'hook'", assign: { team: hook } }
   - { name: rest, assign: { team: mail } }
-";
+"#;
 
 /// A server of somebody else's; its URL.
 async fn outside(service: Arc<dyn Service>) -> String {
@@ -208,12 +208,12 @@ async fn workload() -> Vec<Call> {
     for (name, value) in [("app", "app-secret"), ("page", "page-token"), ("hook", key)] {
         it.stack.secrets.put(&format!("sluice/sources/{name}"), value.to_owned()).unwrap();
     }
-    let policies = POLICIES.replace("HOOK", &hook).replace("\\'", "''");
+    let policies = POLICIES.replace("HOOK", &hook);
     it.publish(&[("policies.yaml".to_owned(), policies)]).await;
     let leads = capture(&it).await;
     timers(&it).await;
     console(&it, &leads).await;
-    it.settle().await;
+    it.rest().await;
     let calls = it.calls.lock().unwrap().clone();
     it.stack.kill().await;
     calls
@@ -235,7 +235,7 @@ async fn capture(it: &Recorded) -> Vec<String> {
         let answer = it.call("POST", "/f/web", &fields).await;
         assert_eq!(answer.status, 202, "{}", answer.body);
         ids.push(answer.body["lead_id"].as_str().unwrap().to_owned());
-        it.settle().await;
+        it.rest().await;
         it.stack.advance(Duration::from_secs(5));
     }
     for source in ["ads", "mute"] {
@@ -254,11 +254,11 @@ async fn capture(it: &Recorded) -> Vec<String> {
         let answer = it.send("POST", &path, "", &signed, body.into_bytes()).await;
         assert_eq!(answer.status, 200, "{}", answer.body);
     }
+    it.rest().await;
     // What is to be tried again waits in a queue.
-    tokio::time::sleep(Duration::from_millis(200)).await;
-    for seconds in [10, 60, 300, 400] {
+    for seconds in [10, 60, 300] {
         it.stack.advance(Duration::from_secs(seconds));
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        it.rest().await;
     }
     ids
 }
@@ -291,8 +291,7 @@ async fn timers(it: &Recorded) {
         store.put_due(&entry).await.unwrap();
     }
     it.stack.function("fire-timers").unwrap().invoke(bytes::Bytes::from_static(b"{}")).await.unwrap();
-    tokio::time::sleep(Duration::from_millis(200)).await;
-    it.stack.advance(Duration::from_secs(400));
+    it.rest().await;
 }
 
 /// The store beside the functions.

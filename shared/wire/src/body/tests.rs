@@ -1,3 +1,5 @@
+//! Bodies as browsers and scripts send them.
+
 use super::*;
 use flate2::{Compression, write::GzEncoder};
 use futures::FutureExt;

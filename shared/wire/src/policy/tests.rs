@@ -1,3 +1,5 @@
+//! Policy documents, good and bad.
+
 mod written;
 
 use super::{PolicyError, SourceText, load, parse};

@@ -1,3 +1,5 @@
+//! Meta's webhooks and its Graph API.
+
 use super::*;
 use ring::hmac;
 
