@@ -2,14 +2,13 @@
 //! lead is in the ledger before; here it is completed and handed on to routing.
 
 use futures::future::BoxFuture;
-use futures::stream::{self, StreamExt};
 use sluice_domain::lead::{Envelope, Lead};
 use sluice_domain::time::Timestamp;
 use sluice_host::environment::Environment;
 use sluice_host::fetch::{FetchError, fetch};
 use sluice_host::function::{Function, StartError};
 use sluice_host::outbox::{Outbox, Outgoing, QueueName};
-use sluice_host::queue::{Failed, Queue, QueueHandler, Record};
+use sluice_host::queue::{Each, Queue, Record, RecordHandler};
 use sluice_host::secrets::SecretStore;
 use sluice_store::{Policies, Store, Written};
 use sluice_wire::queue::{EnrichMessage, LeadMessage, encode};
@@ -50,7 +49,7 @@ pub fn build(env: Environment) -> BoxFuture<'static, Result<Arc<dyn Function>, S
         };
         // The connection before the first record.
         let _ = enricher.policies.current(enricher.env.clock.now()).await;
-        Ok(Arc::new(Queue(enricher)) as Arc<dyn Function>)
+        Ok(Arc::new(Queue(Each(enricher))) as Arc<dyn Function>)
     })
 }
 
@@ -71,23 +70,15 @@ enum Answer {
     Later(String),
 }
 
-impl QueueHandler for Enricher {
-    async fn handle(&self, records: &[Record]) -> Vec<Failed> {
-        let each: Vec<_> = records.iter().map(|record| self.one(record)).collect();
-        stream::iter(each)
-            .buffer_unordered(AT_ONCE)
-            .filter_map(|failed| async move { failed })
-            .collect()
-            .await
+impl RecordHandler for Enricher {
+    const AT_ONCE: usize = AT_ONCE;
+
+    async fn handle(&self, record: &Record) -> Result<(), String> {
+        self.enrich(record).await
     }
 }
 
 impl Enricher {
-    async fn one(&self, record: &Record) -> Option<Failed> {
-        let done = self.enrich(record).await;
-        done.err().map(|why| Failed { id: record.id.clone(), why })
-    }
-
     async fn enrich(&self, record: &Record) -> Result<(), String> {
         let EnrichMessage::Lead(id) =
             serde_json::from_str(&record.body).map_err(|_| "not an enrich message".to_owned())?;

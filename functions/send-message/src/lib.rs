@@ -10,7 +10,6 @@ mod webhook;
 
 use channel::{Handover, Mail};
 use futures::future::BoxFuture;
-use futures::stream::{self, StreamExt};
 use notice::Notice;
 use sluice_domain::policy::Rep;
 use sluice_domain::time::Timestamp;
@@ -18,7 +17,7 @@ use sluice_host::environment::Environment;
 use sluice_host::function::{Function, StartError};
 use sluice_host::metrics::Metrics;
 use sluice_host::outbox::{Outbox, Outgoing, QueueName};
-use sluice_host::queue::{Failed, Queue, QueueHandler, Record};
+use sluice_host::queue::{Each, Queue, Record, RecordHandler};
 use sluice_host::secrets::SecretStore;
 use sluice_store::{Claim, MessageRecord, MessageState, Policies, Store, Written, keys};
 use sluice_wire::queue::{NoticeMessage, encode};
@@ -53,7 +52,7 @@ pub fn build(env: Environment) -> BoxFuture<'static, Result<Arc<dyn Function>, S
         };
         // The connection before the first record.
         let _ = sender.policies.current(sender.env.clock.now()).await;
-        Ok(Arc::new(Queue(sender)) as Arc<dyn Function>)
+        Ok(Arc::new(Queue(Each(sender))) as Arc<dyn Function>)
     })
 }
 
@@ -67,23 +66,15 @@ struct Sender {
     env: Environment,
 }
 
-impl QueueHandler for Sender {
-    async fn handle(&self, records: &[Record]) -> Vec<Failed> {
-        let each: Vec<_> = records.iter().map(|record| self.one(record)).collect();
-        stream::iter(each)
-            .buffer_unordered(AT_ONCE)
-            .filter_map(|failed| async move { failed })
-            .collect()
-            .await
+impl RecordHandler for Sender {
+    const AT_ONCE: usize = AT_ONCE;
+
+    async fn handle(&self, record: &Record) -> Result<(), String> {
+        self.tell(record).await
     }
 }
 
 impl Sender {
-    async fn one(&self, record: &Record) -> Option<Failed> {
-        let told = self.tell(record).await;
-        told.err().map(|why| Failed { id: record.id.clone(), why })
-    }
-
     async fn tell(&self, record: &Record) -> Result<(), String> {
         let message: NoticeMessage =
             serde_json::from_str(&record.body).map_err(|_| "not a notice message".to_owned())?;

@@ -2,7 +2,7 @@
 
 use crate::{Call, Console, unavailable};
 use serde_json::{Map, Value, json};
-use sluice_domain::customer::{Customer, Known};
+use sluice_domain::customer::{Customer, Identity, Known};
 use sluice_domain::id::CustomerId;
 use sluice_domain::lead::{self, Envelope, Origin};
 use sluice_domain::policy::Reading;
@@ -30,12 +30,7 @@ impl Console {
         if facts.identities.is_empty() {
             return Err(Problem::new(422, "nothing-to-look-up", "Give a usable `email`, `phone` (with + and country) or `external_id` with `source`."));
         }
-        let keys = self.secrets.hash_keys().await.map_err(|error| {
-            tracing::warn!(%error, "hash key not read");
-            Problem::new(503, "unavailable", "Identities cannot be looked up just now. Try again.").retry_after(2)
-        })?;
-        let known = self.store.known(&[facts.identities.as_slice()], &keys).await.map_err(unavailable)?;
-        let known = known.into_iter().next().unwrap_or_default();
+        let known = self.known(&facts.identities).await?;
         let found = known.addresses.iter().find_map(|(_, claim)| claim.as_ref()).map(|claim| known.root(&claim.customer));
         match found {
             Some(root) if known.customers.contains_key(&root) => {
@@ -43,6 +38,16 @@ impl Console {
             }
             _ => Err(no_such_customer()),
         }
+    }
+
+    /// What is known of these identities.
+    pub(crate) async fn known(&self, identities: &[Identity]) -> Result<Known, Problem> {
+        let keys = self.secrets.hash_keys().await.map_err(|error| {
+            tracing::warn!(%error, "hash key not read");
+            Problem::new(503, "unavailable", "Identities cannot be looked up just now. Try again.").retry_after(2)
+        })?;
+        let known = self.store.known(&[identities], &keys).await.map_err(unavailable)?;
+        Ok(known.into_iter().next().unwrap_or_default())
     }
 
     pub(crate) async fn show_customer(&self, call: &Call) -> Result<HttpResponse, Problem> {

@@ -56,12 +56,7 @@ impl Console {
             version: 0,
         };
         let facts = lead::read(&lead.origin, &lead.envelope, &policies.reading(&lead.origin), &policies.settings);
-        let keys = self.secrets.hash_keys().await.map_err(|error| {
-            tracing::warn!(%error, "hash key not read");
-            Problem::new(503, "unavailable", "Identities cannot be looked up just now. Try again.").retry_after(2)
-        })?;
-        let known = self.store.known(&[facts.identities.as_slice()], &keys).await.map_err(unavailable)?;
-        let known = known.into_iter().next().unwrap_or_default();
+        let known = self.known(&facts.identities).await?;
         let is_empty = facts.flags.contains(&Flag::Empty);
         let who = (!is_empty)
             .then(|| recognise(&lead.id, &facts.identities, &known, policies.settings.shared_after as usize));

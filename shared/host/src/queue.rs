@@ -5,6 +5,7 @@ use crate::function::{Function, InvokeError};
 use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use futures::stream::{self, StreamExt};
 use serde::Deserialize;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -34,6 +35,32 @@ pub struct Failed {
 pub trait QueueHandler: Send + Sync + 'static {
     /// Works off a batch and answers with the records that failed.
     fn handle(&self, records: &[Record]) -> impl Future<Output = Vec<Failed>> + Send;
+}
+
+/// A function whose records have nothing to do with one another.
+pub trait RecordHandler: Send + Sync + 'static {
+    /// Records worked on at the same time.
+    const AT_ONCE: usize;
+
+    /// Works off one record; the error says why it has to come again.
+    fn handle(&self, record: &Record) -> impl Future<Output = Result<(), String>> + Send;
+}
+
+/// Works off a batch record by record.
+pub struct Each<H>(pub H);
+
+impl<H: RecordHandler> QueueHandler for Each<H> {
+    async fn handle(&self, records: &[Record]) -> Vec<Failed> {
+        let each: Vec<_> = records.iter().map(|record| self.one(record)).collect();
+        stream::iter(each).buffer_unordered(H::AT_ONCE).filter_map(std::future::ready).collect().await
+    }
+}
+
+impl<H: RecordHandler> Each<H> {
+    async fn one(&self, record: &Record) -> Option<Failed> {
+        let done = self.0.handle(record).await;
+        done.err().map(|why| Failed { id: record.id.clone(), why })
+    }
 }
 
 /// Adapts a handler to Lambda events.

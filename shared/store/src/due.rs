@@ -29,23 +29,7 @@ impl Store {
     pub async fn put_due(&self, entry: &DueEntry) -> Result<(), StoreError> {
         let mut item = due_key(entry);
         item.insert("d".to_owned(), document(entry)?);
-        let answer = self
-            .client
-            .put_item()
-            .table_name(&self.table)
-            .set_item(Some(item))
-            .condition_expression("attribute_not_exists(pk)")
-            .send()
-            .await;
-        match answer {
-            Ok(_) => Ok(()),
-            Err(error)
-                if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) =>
-            {
-                Ok(())
-            }
-            Err(error) => Err(error.into()),
-        }
+        self.put_once(item).await.map(|_| ())
     }
 
     /// Entries of one shard due before `before`, oldest first.

@@ -1,7 +1,8 @@
 //! Items as the SDK wants them, and the calls that every kind of record shares.
 
-use crate::{Store, StoreError};
-use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
+use crate::{Store, StoreError, Written};
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnValuesOnConditionCheckFailure};
 use serde::de::DeserializeOwned;
 use serde::Serialize;
 use std::collections::HashMap;
@@ -44,6 +45,51 @@ pub(crate) fn get_document<T: DeserializeOwned>(item: &Item, name: &str) -> Resu
 }
 
 impl Store {
+    /// Puts an item whose key is free. Otherwise answers what is there, and nothing changes.
+    pub(crate) async fn put_once(&self, item: Item) -> Result<Option<Item>, StoreError> {
+        let answer = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(item))
+            .condition_expression("attribute_not_exists(pk)")
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .send()
+            .await;
+        let Err(error) = answer else { return Ok(None) };
+        if !error.as_service_error().is_some_and(PutItemError::is_conditional_check_failed_exception) {
+            return Err(error.into());
+        }
+        match error.into_service_error() {
+            PutItemError::ConditionalCheckFailedException(failed) => {
+                failed.item.map(Some).ok_or_else(|| StoreError::Unavailable("old item not returned".to_owned()))
+            }
+            _ => Err(StoreError::Unavailable("condition failed".to_owned())),
+        }
+    }
+
+    /// Replaces an item that is still at the version it was read at.
+    pub(crate) async fn replace(&self, item: Item, read: u64) -> Result<Written, StoreError> {
+        let answer = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(item))
+            .condition_expression("v = :v")
+            .expression_attribute_values(":v", number(read))
+            .send()
+            .await;
+        match answer {
+            Ok(_) => Ok(Written::Done),
+            Err(error)
+                if error.as_service_error().is_some_and(PutItemError::is_conditional_check_failed_exception) =>
+            {
+                Ok(Written::Conflict)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// One item, strongly consistent.
     pub(crate) async fn get(&self, pk: &str, sk: &str) -> Result<Option<Item>, StoreError> {
         let answer = self

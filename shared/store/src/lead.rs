@@ -2,7 +2,7 @@
 
 use crate::item::{Item, document, get_document, get_number, get_text, key, number, optional_text, text};
 use crate::{Store, StoreError, Written, keys};
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure, Select};
+use aws_sdk_dynamodb::types::{AttributeValue, Select};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use sluice_domain::id::LeadId;
 use sluice_domain::lead::{Envelope, Lead, LeadState, Origin, Progress};
@@ -81,28 +81,9 @@ impl Store {
         if lead.needs_enrichment {
             item.insert("n".to_owned(), AttributeValue::Bool(true));
         }
-        let answer = self
-            .client
-            .put_item()
-            .table_name(&self.table)
-            .set_item(Some(item))
-            .condition_expression("attribute_not_exists(pk)")
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .send()
-            .await;
-        match answer {
-            Ok(_) => Ok(Accepted::New),
-            Err(error) => match error.as_service_error() {
-                Some(service) if service.is_conditional_check_failed_exception() => {
-                    let old = match error.into_service_error() {
-                        aws_sdk_dynamodb::operation::put_item::PutItemError::ConditionalCheckFailedException(e) => e.item,
-                        _ => None,
-                    };
-                    let old = old.ok_or_else(|| StoreError::Unavailable("old item not returned".to_owned()))?;
-                    Ok(Accepted::Known { fingerprint: get_text(&old, "f")?.to_owned() })
-                }
-                _ => Err(error.into()),
-            },
+        match self.put_once(item).await? {
+            None => Ok(Accepted::New),
+            Some(old) => Ok(Accepted::Known { fingerprint: get_text(&old, "f")?.to_owned() }),
         }
     }
 
@@ -110,23 +91,7 @@ impl Store {
     async fn put_envelope(&self, id: &LeadId, envelope: String) -> Result<(), StoreError> {
         let mut item = key(id.as_str(), keys::ENVELOPE);
         item.insert("e".to_owned(), text(envelope));
-        let answer = self
-            .client
-            .put_item()
-            .table_name(&self.table)
-            .set_item(Some(item))
-            .condition_expression("attribute_not_exists(pk)")
-            .send()
-            .await;
-        match answer {
-            Ok(_) => Ok(()),
-            Err(error)
-                if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) =>
-            {
-                Ok(())
-            }
-            Err(error) => Err(error.into()),
-        }
+        self.put_once(item).await.map(|_| ())
     }
 
     /// Leads by id; what is not there is not in the answer.

@@ -3,7 +3,6 @@
 use crate::item::{Item, document, get_document, get_number, get_text, key, number, text};
 use crate::lead::{read_cursor, write_cursor};
 use crate::{Page, Store, StoreError, Written, keys};
-use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure::AllOld;
 use serde::{Deserialize, Serialize};
 use sluice_domain::id::LeadId;
 use sluice_domain::time::Timestamp;
@@ -88,49 +87,15 @@ pub enum Claim {
 impl Store {
     /// Puts a message that is not there yet. Otherwise answers what is there.
     pub async fn put_new_message(&self, message: &MessageRecord) -> Result<Claim, StoreError> {
-        use aws_sdk_dynamodb::operation::put_item::PutItemError::ConditionalCheckFailedException;
-        let answer = self
-            .client
-            .put_item()
-            .table_name(&self.table)
-            .set_item(Some(message_item(message, 1)?))
-            .condition_expression("attribute_not_exists(pk)")
-            .return_values_on_condition_check_failure(AllOld)
-            .send()
-            .await;
-        let Err(error) = answer else { return Ok(Claim::Ours) };
-        if !error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) {
-            return Err(error.into());
-        }
-        match error.into_service_error() {
-            ConditionalCheckFailedException(failed) => {
-                let old = failed.item.ok_or_else(|| StoreError::Unavailable("old item not returned".to_owned()))?;
-                Ok(Claim::Held(read_message(&old)?))
-            }
-            _ => Err(StoreError::Unavailable("condition failed".to_owned())),
+        match self.put_once(message_item(message, 1)?).await? {
+            None => Ok(Claim::Ours),
+            Some(old) => Ok(Claim::Held(read_message(&old)?)),
         }
     }
 
     /// Stores a message as it shall be if nobody changed it since `message.version` was read.
     pub async fn update_message(&self, message: &MessageRecord) -> Result<Written, StoreError> {
-        let answer = self
-            .client
-            .put_item()
-            .table_name(&self.table)
-            .set_item(Some(message_item(message, message.version + 1)?))
-            .condition_expression("v = :v")
-            .expression_attribute_values(":v", number(message.version))
-            .send()
-            .await;
-        match answer {
-            Ok(_) => Ok(Written::Done),
-            Err(error)
-                if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) =>
-            {
-                Ok(Written::Conflict)
-            }
-            Err(error) => Err(error.into()),
-        }
+        self.replace(message_item(message, message.version + 1)?, message.version).await
     }
 
     /// What a rep was told, newest first.

@@ -16,29 +16,11 @@ impl Store {
 
     /// Claims an address for a customer, once and for ever. Answers whose it is: ours, or whoever was first.
     pub async fn claim_address(&self, hash: &AddressHash, customer: &CustomerId) -> Result<CustomerId, StoreError> {
-        use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure::AllOld;
         let mut item = key(keys::address(hash), keys::ADDRESS);
         item.insert("c".to_owned(), text(customer.as_str()));
-        let answer = self
-            .client
-            .put_item()
-            .table_name(&self.table)
-            .set_item(Some(item))
-            .condition_expression("attribute_not_exists(pk)")
-            .return_values_on_condition_check_failure(AllOld)
-            .send()
-            .await;
-        let Err(error) = answer else { return Ok(customer.clone()) };
-        if !error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) {
-            return Err(error.into());
-        }
-        use aws_sdk_dynamodb::operation::put_item::PutItemError::ConditionalCheckFailedException;
-        match error.into_service_error() {
-            ConditionalCheckFailedException(failed) => {
-                let old = failed.item.ok_or_else(|| StoreError::Unavailable("old item not returned".to_owned()))?;
-                read_customer_id(get_text(&old, "c")?)
-            }
-            _ => Err(StoreError::Unavailable("condition failed".to_owned())),
+        match self.put_once(item).await? {
+            None => Ok(customer.clone()),
+            Some(old) => read_customer_id(get_text(&old, "c")?),
         }
     }
 

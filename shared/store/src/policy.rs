@@ -71,7 +71,7 @@ impl Store {
         let mut item = key(keys::MANIFEST, keys::manifest(manifest.version + 1));
         item.insert("d".to_owned(), document(manifest)?);
         item.insert("v".to_owned(), number(manifest.version + 1));
-        self.put_once(item).await
+        Ok(if self.put_once(item).await?.is_none() { Written::Done } else { Written::Conflict })
     }
 
     /// Stores a document's text under the hash of it, in chunks. The same text is stored once.
@@ -87,7 +87,7 @@ impl Store {
             let mut item = key(keys::policy(sha), format!("{chunk:04}"));
             item.insert("b".to_owned(), text(now));
             // Content-addressed: if it is there, it is the same.
-            let _ = self.put_once(item).await?;
+            self.put_once(item).await?;
             chunk += 1;
             rest = later;
             if rest.is_empty() {
@@ -132,26 +132,6 @@ impl Store {
             documents.push(Document::from_json(serde_json::from_str(&body)?)?);
         }
         Ok(documents)
-    }
-
-    async fn put_once(&self, item: crate::item::Item) -> Result<Written, StoreError> {
-        let answer = self
-            .client
-            .put_item()
-            .table_name(&self.table)
-            .set_item(Some(item))
-            .condition_expression("attribute_not_exists(pk)")
-            .send()
-            .await;
-        match answer {
-            Ok(_) => Ok(Written::Done),
-            Err(error)
-                if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) =>
-            {
-                Ok(Written::Conflict)
-            }
-            Err(error) => Err(error.into()),
-        }
     }
 }
 

@@ -36,21 +36,9 @@ impl Store {
         let mut item = key(keys::team(name), keys::TEAM);
         item.insert("v".to_owned(), number(team.version + 1));
         item.insert("d".to_owned(), document(&team.state)?);
-        let put = self.client.put_item().table_name(&self.table).set_item(Some(item));
-        let put = match team.version {
-            0 => put.condition_expression("attribute_not_exists(pk)"),
-            version => put
-                .condition_expression("v = :v")
-                .expression_attribute_values(":v", number(version)),
-        };
-        match put.send().await {
-            Ok(_) => Ok(Written::Done),
-            Err(error)
-                if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) =>
-            {
-                Ok(Written::Conflict)
-            }
-            Err(error) => Err(error.into()),
+        match team.version {
+            0 => Ok(if self.put_once(item).await?.is_none() { Written::Done } else { Written::Conflict }),
+            version => self.replace(item, version).await,
         }
     }
 }

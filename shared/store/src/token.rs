@@ -49,14 +49,7 @@ impl Store {
     pub async fn put_token(&self, sha: &str, token: &Token) -> Result<(), StoreError> {
         let mut item = key(keys::token(sha), keys::TOKEN);
         item.insert("d".to_owned(), document(token)?);
-        self.client
-            .put_item()
-            .table_name(&self.table)
-            .set_item(Some(item))
-            .condition_expression("attribute_not_exists(pk)")
-            .send()
-            .await?;
-        Ok(())
+        self.put_once(item).await.map(|_| ())
     }
 
     /// The token with this SHA-256 (hex).

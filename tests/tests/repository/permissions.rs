@@ -187,9 +187,8 @@ name: default
 rules:
   - { name: returning, when: "customer.owner != ''", assign: { owner: customer } }
   - { name: tight, when: "lead.fields.kind == 'tight'", assign: { team: tight } }
-  - { name: none, when: "lead.fields.kind == 'tight'", end: spam }
   - { name: hook, when: "lead.fields.kind == 'hook'", assign: { team: hook } }
-  - { name: rest, assign: { team: mail } }
+  - { name: rest, when: "!has(lead.fields.kind)", assign: { team: mail } }
 "#;
 
 /// A server of somebody else's; its URL.

@@ -1,1 +1,164 @@
-//! x
+//! What reps and managers do with leads, and the lists they see.
+
+use crate::routing::{owner, policies};
+use serde_json::{Value, json};
+use sluice_tests::stack::{Running, Setup};
+
+async fn act(run: &Running, token: &str, lead: &str, what: &str, body: Value) -> (u16, Value) {
+    let answer = run.api_as(Some(token), "POST", &format!("/api/leads/{lead}/{what}"), Some(body)).await;
+    run.settle().await;
+    answer
+}
+
+fn team() -> String {
+    let teams = [("sdr", "[{ rep: one, capacity: 2 }, { rep: two, capacity: 2 }]")];
+    policies(&["one", "two", "three"], &teams, "  - name: all\n    assign: { team: sdr }\n")
+}
+
+#[tokio::test]
+async fn a_rep_accepts_and_closes_a_lead_once() {
+    let run = Setup::policies(team()).start().await;
+    let lead = run.lead(&[("email", "work@person.example")]).await;
+    let rep = owner(&run, &lead).await;
+    let token = run.new_token("rep", Some(&rep)).await;
+    let (status, view) = act(&run, &token, &lead, "accept", json!({})).await;
+    assert_eq!((status, view["work"].as_str()), (200, Some("accepted")), "{view:#}");
+    let written = run.table();
+    let (status, again) = act(&run, &token, &lead, "accept", json!({})).await;
+    assert_eq!((status, &again["acts"]), (200, &view["acts"]), "done before is fine");
+    assert_eq!(run.table(), written);
+
+    let (status, view) = act(&run, &token, &lead, "close", json!({"reason": "bought"})).await;
+    assert_eq!((status, view["work"].as_str()), (200, Some("closed")));
+    let acts: Vec<&str> = view["acts"].as_array().unwrap().iter().filter_map(|act| act["what"].as_str()).collect();
+    assert_eq!(acts, ["accept", "close"]);
+    assert_eq!((&view["acts"][1]["by"], &view["acts"][1]["reason"]), (&json!(rep), &json!("bought")));
+    assert_eq!(act(&run, &token, &lead, "close", json!({})).await.0, 200);
+    for what in ["accept", "disqualify"] {
+        let (status, problem) = act(&run, &token, &lead, what, json!({})).await;
+        assert_eq!((status, problem["type"].as_str()), (409, Some("urn:sluice:problem:out-of-place")), "{what}");
+    }
+    let (status, _) = act(&run, &run.token, &lead, "reassign", json!({"rep": "three"})).await;
+    assert_eq!(status, 409, "a closed lead stays where it is");
+    run.finish().await;
+}
+
+#[tokio::test]
+async fn a_disqualified_lead_makes_room() {
+    let teams = [("sdr", "[{ rep: one, capacity: 1 }]")];
+    let rules = "  - name: all\n    assign: { team: sdr }\n";
+    let run = Setup::policies(policies(&["one"], &teams, rules)).start().await;
+    let first = run.lead(&[("email", "room1@person.example")]).await;
+    let second = run.lead(&[("email", "room2@person.example")]).await;
+    assert_eq!(run.show(&second).await["state"], "escalated");
+    let (status, problem) = act(&run, &run.token, &second, "accept", json!({})).await;
+    assert_eq!((status, problem["status"].as_u64()), (409, Some(409)), "nobody has it yet");
+    let (status, view) = act(&run, &run.token, &first, "disqualify", json!({"reason": "student"})).await;
+    assert_eq!((status, view["work"].as_str()), (200, Some("disqualified")));
+    assert_eq!(act(&run, &run.token, &first, "disqualify", json!({})).await.0, 200);
+    assert_eq!(owner(&run, &second).await, "one");
+    run.finish().await;
+}
+
+#[tokio::test]
+async fn a_manager_gives_a_lead_to_another_rep_or_to_the_next_of_a_team() {
+    let run = Setup::policies(team()).start().await;
+    let manager = run.new_token("manager", None).await;
+    let lead = run.lead(&[("email", "moved@person.example")]).await;
+    let first = owner(&run, &lead).await;
+    let (status, view) = act(&run, &manager, &lead, "reassign", json!({"rep": "three", "reason": "speaks Dutch"})).await;
+    assert_eq!((status, view["owner"].as_str()), (200, Some("three")), "{view:#}");
+    assert_eq!(view["assignment"]["n"], 2);
+    let (_, text) = run.mails().pop().unwrap();
+    assert!(run.mails().pop().unwrap().0[0].starts_with("three@"), "{text}");
+    let customer = run.customer(view["customer"].as_str().unwrap()).await;
+    assert_eq!(customer["owner"]["rep"], "three");
+    // To whom it is already: nothing happens.
+    let mails = run.mails().len();
+    assert_eq!(act(&run, &manager, &lead, "reassign", json!({"rep": "three"})).await.0, 200);
+    assert_eq!(run.mails().len(), mails);
+    // To the team: the next of it, never the one it is taken from.
+    let (status, view) = act(&run, &manager, &lead, "reassign", json!({"team": "sdr"})).await;
+    assert_eq!((status, &view["assignment"]["team"]), (200, &json!("sdr")));
+    let second = view["owner"].as_str().unwrap().to_owned();
+    let (_, view) = act(&run, &manager, &lead, "reassign", json!({"team": "sdr"})).await;
+    assert_ne!(view["owner"], second.as_str(), "{view:#}");
+    assert!(["one", "two"].contains(&first.as_str()));
+
+    for (body, status, name) in [
+        (json!({}), 422, "target-missing"),
+        (json!({"rep": "three", "team": "sdr"}), 422, "target-missing"),
+        (json!({"rep": "nobody"}), 422, "rep-unknown"),
+        (json!({"team": "nobody"}), 422, "team-unknown"),
+    ] {
+        let (found, problem) = act(&run, &manager, &lead, "reassign", body).await;
+        assert_eq!((found, problem["type"].as_str()), (status, Some(format!("urn:sluice:problem:{name}").as_str())));
+    }
+    run.finish().await;
+}
+
+#[tokio::test]
+async fn an_escalated_lead_is_for_who_claims_it_first() {
+    let teams = [("sdr", "[{ rep: full, capacity: 1 }]")];
+    let rules = "  - name: all\n    assign: { team: sdr }\n";
+    let run = Setup::policies(policies(&["full", "fast", "slow"], &teams, rules)).start().await;
+    run.lead(&[("email", "claim1@person.example")]).await;
+    let lead = run.lead(&[("email", "claim2@person.example")]).await;
+    let (fast, slow) = (run.new_token("rep", Some("fast")).await, run.new_token("rep", Some("slow")).await);
+    // Anybody may see what anybody may claim.
+    assert_eq!(run.api_as(Some(&slow), "GET", &format!("/api/leads/{lead}"), None).await.0, 200);
+    let (status, listed) = run.api_as(Some(&slow), "GET", "/api/leads?state=escalated", None).await;
+    assert_eq!((status, &listed["leads"][0]["id"]), (200, &json!(lead)));
+    let (one, other) =
+        tokio::join!(act(&run, &fast, &lead, "claim", json!({})), act(&run, &slow, &lead, "claim", json!({})));
+    let mut statuses = [one.0, other.0];
+    statuses.sort_unstable();
+    // The loser no longer sees a lead that is somebody's, or hears that somebody was faster.
+    assert!(statuses[0] == 200 && matches!(statuses[1], 404 | 409), "{statuses:?}");
+    let winner = if one.0 == 200 { ("fast", &fast) } else { ("slow", &slow) };
+    assert_eq!(owner(&run, &lead).await, winner.0);
+    assert_eq!(act(&run, winner.1, &lead, "claim", json!({})).await.0, 200, "again is fine");
+    assert_eq!(run.show(&lead).await["assignment"]["n"], 1);
+    let (status, _) = act(&run, &run.token, &lead, "claim", json!({"rep": "full"})).await;
+    assert_eq!(status, 409);
+    run.finish().await;
+}
+
+async fn listed(run: &Running, token: &str, query: &str) -> Vec<String> {
+    let (status, page) = run.api_as(Some(token), "GET", &format!("/api/leads?{query}"), None).await;
+    assert_eq!(status, 200, "{page:#}");
+    let leads = page["leads"].as_array().unwrap();
+    leads.iter().map(|lead| lead["id"].as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn lists_show_what_was_asked_for_and_a_rep_only_their_own() {
+    let run = Setup::policies(team()).start().await;
+    let mut of = std::collections::BTreeMap::<String, Vec<String>>::new();
+    for at in 0..6 {
+        let lead = run.lead(&[("email", &format!("list{at}@person.example"))]).await;
+        let view = run.show(&lead).await;
+        of.entry(view["owner"].as_str().unwrap_or("nobody").to_owned()).or_default().push(lead);
+        run.pass(std::time::Duration::from_secs(1)).await;
+    }
+    let counts: Vec<(&str, usize)> = of.iter().map(|(rep, leads)| (rep.as_str(), leads.len())).collect();
+    assert_eq!(counts, [("nobody", 2), ("one", 2), ("two", 2)]);
+    let admin = run.token.clone();
+    let newest_first = |rep: &str| of[rep].iter().rev().cloned().collect::<Vec<_>>();
+    assert_eq!(listed(&run, &admin, "owner=one").await, newest_first("one"));
+    assert_eq!(listed(&run, &admin, "state=escalated").await, of["nobody"], "oldest first");
+    assert_eq!(listed(&run, &admin, "state=assigned").await.len(), 4);
+    assert_eq!(listed(&run, &admin, "state=waiting").await.len(), 0);
+    assert_eq!(listed(&run, &admin, "owner=two&source=contact").await.len(), 2);
+    assert_eq!(listed(&run, &admin, "owner=two&source=other").await.len(), 0);
+    assert_eq!(listed(&run, &admin, "owner=two&since=2027-01-01T00:00:00Z").await.len(), 0);
+    let rep = run.new_token("rep", Some("two")).await;
+    assert_eq!(listed(&run, &rep, "").await, newest_first("two"));
+    assert_eq!(listed(&run, &rep, "owner=one").await, newest_first("two"), "not the peer's");
+    act(&run, &rep, &of["two"][0], "close", json!({})).await;
+    assert_eq!(listed(&run, &rep, "state=open").await.iter().filter(|id| of["two"].contains(id)).count(), 1);
+    for bad in ["state=nonsense", "since=yesterday"] {
+        assert_eq!(run.api("GET", &format!("/api/leads?{bad}"), None).await.0, 422);
+    }
+    run.finish().await;
+}
