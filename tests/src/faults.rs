@@ -113,8 +113,8 @@ pub struct Shot {
     pub at: u32,
 }
 
-/// A call that was made after the first fault: what a second one may strike.
-#[derive(Clone, Debug)]
+/// A call that was made: what a fault may strike.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Made {
     /// To whom.
     pub host: Host,
@@ -129,6 +129,17 @@ impl Made {
     pub fn kinds(&self) -> impl Iterator<Item = Kind> + '_ {
         Kind::ALL.into_iter().filter(|kind| kind.can_strike(self.host, &self.operation, self.reads_index))
     }
+}
+
+/// What came of the faults of a plan.
+#[derive(Debug, Default)]
+pub struct Struck {
+    /// Calls of the invocation under test.
+    pub own: Vec<Made>,
+    /// Calls made after the first fault.
+    pub made: Vec<Made>,
+    /// Faults that struck.
+    pub faults: u32,
 }
 
 /// One running invocation.
@@ -189,11 +200,6 @@ impl Invocation {
         self.resumed.notify_waiters();
     }
 
-    /// Calls made so far.
-    pub fn calls(&self) -> u32 {
-        self.calls.load(Ordering::SeqCst)
-    }
-
     async fn point(&self) -> u32 {
         if self.crashed.load(Ordering::SeqCst) {
             std::future::pending::<()>().await;
@@ -218,6 +224,7 @@ struct Aim {
     first: Option<Shot>,
     second: Option<Shot>,
     struck: u32,
+    own: Vec<Made>,
     made: Vec<Made>,
     repeating: Vec<(u64, Kind, u32)>,
 }
@@ -253,10 +260,10 @@ impl Wire {
         *self.lock() = Aim { first, second, ..Aim::default() };
     }
 
-    /// No more faults. Answers with the number that struck and the calls made after the first.
-    pub fn cease(&self) -> (u32, Vec<Made>) {
+    /// No more faults. Answers with what there was to strike, and how many struck.
+    pub fn cease(&self) -> Struck {
         let aim = std::mem::take(&mut *self.lock());
-        (aim.struck, aim.made)
+        Struck { own: aim.own, made: aim.made, faults: aim.struck }
     }
 
     /// What was seen so far.
@@ -273,9 +280,13 @@ impl Wire {
         let invocation = invocation?;
         let mut aim = self.lock();
         let mut struck = None;
+        let made = Made { host: call.host, operation: call.operation.clone(), reads_index: call.reads_index() };
+        let can_be_struck = |shot: &Shot| shot.kind.can_strike(made.host, &made.operation, made.reads_index);
+        if invocation.under_test {
+            aim.own.push(made.clone());
+        }
         if aim.struck > 0 {
-            let (host, operation, reads_index) = (call.host, call.operation.clone(), call.reads_index());
-            aim.made.push(Made { host, operation, reads_index });
+            aim.made.push(made.clone());
         }
         let request = call.fingerprint();
         if let Some(at) = aim.repeating.iter().position(|(repeated, _, left)| *repeated == request && *left > 0) {
@@ -285,10 +296,10 @@ impl Wire {
         if aim.struck == 0 {
             struck = aim.first.filter(|shot| invocation.under_test && shot.at == number);
         } else if aim.struck == 1 {
-            let made = u32::try_from(aim.made.len()).unwrap_or(u32::MAX);
-            struck = aim.second.filter(|shot| shot.at == made);
+            let at = u32::try_from(aim.made.len()).unwrap_or(u32::MAX);
+            struck = aim.second.filter(|shot| shot.at == at);
         }
-        let kind = struck?.kind;
+        let kind = struck.filter(can_be_struck)?.kind;
         aim.struck += 1;
         if kind.times() > 1 {
             aim.repeating.push((request, kind, kind.times() - 1));

@@ -1,6 +1,6 @@
 //! Sweeps: which plans are run, on two threads, and what is said about them.
 
-use crate::faults::{Kind, Made, Shot};
+use crate::faults::Shot;
 use crate::mutants::Mutant;
 use crate::outside::SeededRandom;
 use crate::plans::{Duplicate, Plan, Report, run};
@@ -47,46 +47,38 @@ pub fn one(prepared: &Prepared, plan: &Plan, mutant: Option<Mutant>) -> Report {
     runtime().block_on(run(prepared, plan, mutant))
 }
 
-/// The calls of the handler when nothing goes wrong, and what may strike each.
-fn calls(prepared: &Prepared, mutant: Option<Mutant>) -> Vec<Made> {
-    // A fault that strikes the call before the first shows all the calls that follow.
-    let quiet = one(prepared, &Plan::default(), mutant);
-    let first = Shot { kind: Kind::LostReply, at: 1 };
-    let report = one(prepared, &Plan { first: Some(first), ..Plan::default() }, mutant);
-    let own = usize::try_from(quiet.calls).unwrap();
-    report.made.into_iter().take(own).collect()
-}
-
 /// Every single fault at every call: alone, and with a duplicate stopped at every call, that goes on at once or late.
+/// What there is to strike beside each duplicate is seen by letting it run without a fault.
 pub fn singles(prepared: &Prepared, mutant: Option<Mutant>) -> Vec<Plan> {
-    let calls = calls(prepared, mutant);
-    let stops = u32::try_from(calls.len()).unwrap();
-    let mut duplicates = vec![None];
+    let stops = u32::try_from(one(prepared, &Plan::default(), mutant).struck.own.len()).unwrap();
+    let mut quiet = vec![Plan::default()];
     for after in 0..stops {
-        duplicates.extend([false, true].map(|late| Some(Duplicate { after, late })));
+        quiet.extend([false, true].map(|late| Plan { duplicate: Some(Duplicate { after, late }), ..Plan::default() }));
     }
-    let mut plans = Vec::new();
-    for duplicate in duplicates {
-        plans.push(Plan { duplicate, ..Plan::default() });
-        for (call, at) in calls.iter().zip(1..) {
-            for kind in call.kinds() {
-                plans.push(Plan { first: Some(Shot { kind, at }), duplicate, second: None });
-            }
-        }
-    }
+    let plans = Mutex::new(Vec::new());
+    each(&quiet, |runtime, quiet| {
+        let report = runtime.block_on(run(prepared, quiet, mutant));
+        let shots = report.struck.own.iter().zip(1..).flat_map(|(call, at)| call.kinds().map(move |kind| Shot { kind, at }));
+        let with_fault = shots.map(|first| Plan { first: Some(first), ..quiet.clone() });
+        plans.lock().unwrap().extend(std::iter::once(quiet.clone()).chain(with_fault));
+    });
+    let mut plans = plans.into_inner().unwrap();
+    plans.sort();
     plans
 }
 
-/// Every pair of single faults: the first at the handler's own calls, the second at each call of whatever follows.
-pub fn pairs(prepared: &Prepared) -> Vec<Plan> {
-    let calls = calls(prepared, None);
-    let firsts: Vec<Shot> =
-        calls.iter().zip(1..).flat_map(|(call, at)| call.kinds().map(move |kind| Shot { kind, at })).collect();
+/// Every pair of single faults: the first at the handler's own calls, the second at each call of whatever follows. Of
+/// more than `most` first faults only a sample is followed.
+pub fn pairs(prepared: &Prepared, most: usize) -> Vec<Plan> {
+    let firsts: Vec<Plan> = singles(prepared, None)
+        .into_iter()
+        .filter(|plan| plan.first.is_some() && plan.duplicate.is_none())
+        .collect();
+    let firsts = sample(firsts, most, 3);
     let plans = Mutex::new(Vec::new());
-    each(&firsts, |runtime, first| {
-        let alone = Plan { first: Some(*first), ..Plan::default() };
-        let report = runtime.block_on(run(prepared, &alone, None));
-        let seconds = report.made.iter().zip(1..).flat_map(|(call, at)| call.kinds().map(move |kind| Shot { kind, at }));
+    each(&firsts, |runtime, alone| {
+        let report = runtime.block_on(run(prepared, alone, None));
+        let seconds = report.struck.made.iter().zip(1..).flat_map(|(call, at)| call.kinds().map(move |kind| Shot { kind, at }));
         plans.lock().unwrap().extend(seconds.map(|second| Plan { second: Some(second), ..alone.clone() }));
     });
     let mut plans = plans.into_inner().unwrap();
@@ -94,11 +86,8 @@ pub fn pairs(prepared: &Prepared) -> Vec<Plan> {
     plans
 }
 
-/// At most `most` of the plans, the same ones for the same seed.
+/// At most `most` of the plans in an order drawn from the seed.
 pub fn sample(plans: Vec<Plan>, most: usize, seed: u64) -> Vec<Plan> {
-    if plans.len() <= most {
-        return plans;
-    }
     let random = SeededRandom::new(seed);
     let mut ranked: Vec<(u64, Plan)> = plans.into_iter().map(|plan| (random.next(), plan)).collect();
     ranked.sort();

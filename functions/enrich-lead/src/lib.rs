@@ -17,13 +17,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Variables read besides those every function has.
-pub const VARIABLES: [&str; 5] = [
-    "SLUICE_TABLE",
-    "SLUICE_LEAD_QUEUE_URL",
-    "SLUICE_ENRICH_QUEUE_URL",
-    "SLUICE_SECRET_PREFIX",
-    "SLUICE_GRAPH_URL",
-];
+pub const VARIABLES: [&str; 4] =
+    ["SLUICE_TABLE", "SLUICE_LEAD_QUEUE_URL", "SLUICE_SECRET_PREFIX", "SLUICE_GRAPH_URL"];
 
 /// Leads fetched at the same time.
 const AT_ONCE: usize = 5;
@@ -42,7 +37,8 @@ pub fn build(env: Environment) -> BoxFuture<'static, Result<Arc<dyn Function>, S
         let enricher = Enricher {
             policies: Policies::new(store.clone()),
             secrets: SecretStore::new(&env)?,
-            outbox: Outbox::new(&env, store.clone(), &[QueueName::Lead, QueueName::Enrich])?,
+            // What is asked for again waits longer than a queue can: it becomes a due entry.
+            outbox: Outbox::new(&env, store.clone(), &[QueueName::Lead])?,
             graph: env.required("SLUICE_GRAPH_URL")?.trim_end_matches('/').to_owned(),
             store,
             env,

@@ -103,7 +103,7 @@ impl Router {
             work.known = known;
         }
         let works = self.claim(works, &policies, &mut pass).await;
-        let (decided, teams) = self.decide(works, &policies, held, now).await.map_err(text)?;
+        let (decided, teams) = self.decide(works, &policies, held, now, &mut pass).await.map_err(text)?;
         let decided = self.write_teams(decided, teams, &mut pass).await.map_err(text)?;
         self.commit(decided, &policies, now, &mut pass, &mut notices).await;
         self.hand_on(notices, now, &mut pass).await;
@@ -151,10 +151,11 @@ impl Router {
     /// again from the start, so that every decision has seen what it says it saw.
     async fn decide(
         &self,
-        works: Vec<Work>,
+        mut works: Vec<Work>,
         policies: &PolicySet,
         held: &mut BTreeMap<LeadId, String>,
         now: Timestamp,
+        pass: &mut Pass,
     ) -> Result<(Vec<Decided>, Vec<(String, TeamRecord)>), StoreError> {
         let mut read: BTreeMap<String, TeamRecord> = BTreeMap::new();
         let held_in = works.iter().filter_map(|work| held.get(&work.lead.id).cloned());
@@ -162,6 +163,9 @@ impl Router {
             held_in.chain(works.iter().filter_map(|work| owners_team(work.case(), policies))).collect();
         loop {
             read.extend(self.store.teams(&wanted).await?);
+            if !wanted.is_empty() {
+                works = self.still_open(works, pass).await?;
+            }
             let mut teams: BTreeMap<String, TeamState> =
                 read.iter().map(|(name, record)| (name.clone(), record.state.clone())).collect();
             for (name, state) in &mut teams {
@@ -193,6 +197,19 @@ impl Router {
         }
     }
 
+    /// Leaves out leads that were committed by another delivery before the teams were read: their grants may be cleared
+    /// already, and a second one for a lead that has its owner would count for ever. A lead that is committed later
+    /// still has its grant in what was read, or the team's version has changed.
+    async fn still_open(&self, works: Vec<Work>, pass: &mut Pass) -> Result<Vec<Work>, StoreError> {
+        let ids: Vec<LeadId> = works.iter().map(|work| work.lead.id.clone()).collect();
+        let standings = self.store.standings(&ids).await?;
+        let (open, moved): (Vec<Work>, Vec<Work>) = works
+            .into_iter()
+            .partition(|work| standings.get(&work.lead.id).is_some_and(|now| now.version == work.lead.version));
+        pass.again.extend(moved.into_iter().map(|work| work.lead.id));
+        Ok(open)
+    }
+
     /// Clears a team's record of grants whose leads are through: a lead that went elsewhere gives its grant back.
     async fn settle(
         &self,
@@ -204,14 +221,14 @@ impl Router {
         let ours: BTreeSet<&LeadId> = works.iter().map(|work| &work.lead.id).collect();
         let mut unsure = Vec::new();
         let many = state.grants.len() > MANY_GRANTS;
-        let outstanding: Vec<(LeadId, Timestamp)> =
-            state.grants.iter().map(|(lead, grant)| (lead.clone(), grant.at)).collect();
-        for (lead, at) in outstanding {
+        let outstanding: Vec<(LeadId, Timestamp, String)> =
+            state.grants.iter().map(|(lead, grant)| (lead.clone(), grant.at, grant.rep.clone())).collect();
+        for (lead, at, rep) in outstanding {
             if ours.contains(&lead) {
                 continue;
             }
-            let done = self.settled.lock().unwrap_or_else(PoisonError::into_inner).contains(&lead);
-            if done {
+            let went_to = self.settled.lock().unwrap_or_else(PoisonError::into_inner).get(&lead).cloned();
+            if went_to.is_some_and(|to| to == Outcome::Assigned { rep, team: Some(name.to_owned()) }) {
                 team::settle(state, &lead);
             } else if many || now.since(at) > OLD_GRANT_MS {
                 unsure.push(lead);
@@ -220,7 +237,7 @@ impl Router {
         if unsure.is_empty() {
             return Ok(());
         }
-        for (id, lead) in self.store.leads(&unsure).await? {
+        for (id, lead) in self.store.standings(&unsure).await? {
             let Some(grant) = state.grants.get(&id) else { continue };
             let assignment = lead.progress.assignment.as_ref();
             let stands = assignment.is_some_and(|a| a.rep == grant.rep && a.team.as_deref() == Some(name));
@@ -290,7 +307,7 @@ impl Router {
                     }
                     let mut settled = self.settled.lock().unwrap_or_else(PoisonError::into_inner);
                     if outcome.state() == LeadState::Assigned {
-                        settled.insert(lead.id);
+                        settled.insert(lead.id, outcome);
                     }
                     if settled.len() > REMEMBERED {
                         settled.pop_first();

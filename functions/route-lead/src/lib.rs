@@ -5,6 +5,7 @@ mod batch;
 use futures::future::BoxFuture;
 use sluice_domain::id::LeadId;
 use sluice_domain::lead::LeadState;
+use sluice_domain::routing::Outcome;
 use sluice_host::environment::Environment;
 use sluice_host::function::{Function, StartError};
 use sluice_host::outbox::{Outbox, QueueName};
@@ -12,7 +13,7 @@ use sluice_host::queue::{Failed, Queue, QueueHandler, Record};
 use sluice_host::secrets::SecretStore;
 use sluice_store::{Policies, Store};
 use sluice_wire::queue::LeadMessage;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -50,8 +51,8 @@ pub(crate) struct Router {
     pub(crate) outbox: Outbox,
     pub(crate) store: Store,
     pub(crate) env: Environment,
-    /// Leads this instance has committed: their grants need no look into the ledger.
-    pub(crate) settled: Mutex<BTreeSet<LeadId>>,
+    /// Leads this instance has committed, and where to: their grants need no look into the ledger.
+    pub(crate) settled: Mutex<BTreeMap<LeadId, Outcome>>,
 }
 
 impl QueueHandler for Router {

@@ -12,6 +12,9 @@ use sluice_wire::problem::Problem;
 use sluice_wire::queue::{LeadMessage, encode};
 use std::collections::BTreeMap;
 
+/// By when every function decides with a new publication, in milliseconds: it is asked for every two seconds.
+const SEEN_MS: i64 = 3_000;
+
 impl Console {
     pub(crate) async fn list_policies(&self) -> Result<HttpResponse, Problem> {
         let manifest = self.store.manifest().await.map_err(unavailable)?;
@@ -102,10 +105,11 @@ impl Console {
             if self.store.publish(&manifest).await.map_err(unavailable)? == Written::Conflict {
                 continue;
             }
-            // Somebody may be available under the new policies.
+            // Somebody may be available under the new policies. Sooner, the lead would be tried under the old ones.
             let body = encode(&LeadMessage::Wake("policies".to_owned()));
             let id = format!("wake-policies-{}", manifest.version + 1);
-            let wake = Outgoing { queue: QueueName::Lead, id, body, not_before: now };
+            let not_before = now.plus_millis(SEEN_MS);
+            let wake = Outgoing { queue: QueueName::Lead, id, body, not_before };
             self.outbox.hand_over(vec![wake], now).await.map_err(unavailable)?;
             let version = manifest.version + 1;
             return Ok(HttpResponse::json(200, &json!({"version": version, "changed": changed}))

@@ -3,7 +3,7 @@
 //! | item | pk | sk | read by |
 //! |---|---|---|---|
 //! | lead | `ld_…` | `l` | its id |
-//! | envelope too large for the lead | `ld_…` | `e` | its lead |
+//! | envelope too large for the lead | `ld_…` | `e#<fingerprint>` | its lead |
 //! | address | `ad#<key version>.<hash>` | `a` | a lead's identities |
 //! | customer | `cu_…` | `c` | its id |
 //! | team | `team#<name>` | `t` | route-lead, and acts that free capacity |
@@ -30,8 +30,6 @@ pub const DUE_SHARDS: u8 = 16;
 
 /// Sort key of a lead.
 pub const LEAD: &str = "l";
-/// Sort key of an envelope stored apart.
-pub const ENVELOPE: &str = "e";
 /// Sort key of an address.
 pub const ADDRESS: &str = "a";
 /// Sort key of a customer.
@@ -46,6 +44,12 @@ pub const MANIFEST: &str = "manifest";
 /// Partition of an address.
 pub fn address(hash: &AddressHash) -> String {
     format!("ad#{}", hash.as_str())
+}
+
+/// Sort key of an envelope stored apart. It names the content: of two posts under one id the lead keeps its own, and
+/// what is fetched later stands beside what was announced.
+pub fn envelope(fingerprint: &str) -> String {
+    format!("e#{fingerprint}")
 }
 
 /// The hash in an address's partition key.

@@ -47,6 +47,15 @@ pub struct LeadLine {
     pub received: Timestamp,
 }
 
+/// How far a lead is.
+#[derive(Clone, Debug)]
+pub struct Standing {
+    /// What has happened to it.
+    pub progress: Progress,
+    /// The version read.
+    pub version: u64,
+}
+
 /// A page of something.
 #[derive(Clone, Debug)]
 pub struct Page<T> {
@@ -63,7 +72,7 @@ impl Store {
         let envelope = serde_json::to_string(&lead.envelope)?;
         let mut item = key(lead.id.as_str(), keys::LEAD);
         if envelope.len() > INLINE_ENVELOPE {
-            self.put_envelope(&lead.id, envelope).await?;
+            self.put_envelope(&lead.id, &lead.envelope.fingerprint(), envelope).await?;
         } else {
             item.insert("e".to_owned(), text(envelope));
         }
@@ -87,9 +96,9 @@ impl Store {
         }
     }
 
-    /// Envelopes are written once: the id says whose, and the first wins with its lead.
-    async fn put_envelope(&self, id: &LeadId, envelope: String) -> Result<(), StoreError> {
-        let mut item = key(id.as_str(), keys::ENVELOPE);
+    /// Envelopes are written once, under their content's fingerprint: which one is the lead's, the lead says.
+    async fn put_envelope(&self, id: &LeadId, fingerprint: &str, envelope: String) -> Result<(), StoreError> {
+        let mut item = key(id.as_str(), keys::envelope(fingerprint));
         item.insert("e".to_owned(), text(envelope));
         self.put_once(item).await.map(|_| ())
     }
@@ -101,8 +110,8 @@ impl Store {
         let apart: Vec<Item> = items
             .iter()
             .filter(|item| !item.contains_key("e"))
-            .filter_map(|item| optional_text(item, "pk"))
-            .map(|pk| key(pk, keys::ENVELOPE))
+            .filter_map(|item| Some((optional_text(item, "pk")?, optional_text(item, "f")?)))
+            .map(|(pk, fingerprint)| key(pk, keys::envelope(fingerprint)))
             .collect();
         let envelopes: BTreeMap<String, Item> = if apart.is_empty() {
             BTreeMap::new()
@@ -126,6 +135,19 @@ impl Store {
             .collect()
     }
 
+    /// How far leads are, without what was submitted; what is not there is not in the answer.
+    pub async fn standings(&self, ids: &[LeadId]) -> Result<BTreeMap<LeadId, Standing>, StoreError> {
+        let wanted = ids.iter().map(|id| key(id.as_str(), keys::LEAD)).collect();
+        let items = self.get_many(wanted).await?;
+        items
+            .iter()
+            .map(|item| {
+                let standing = Standing { progress: read_progress(item)?, version: get_number(item, "v")? };
+                Ok((read_id(item)?, standing))
+            })
+            .collect()
+    }
+
     /// One lead.
     pub async fn lead(&self, id: &LeadId) -> Result<Option<Lead>, StoreError> {
         Ok(self.leads(std::slice::from_ref(id)).await?.remove(id))
@@ -136,7 +158,7 @@ impl Store {
         let encoded = serde_json::to_string(envelope)?;
         let apart = encoded.len() > INLINE_ENVELOPE;
         if apart {
-            self.put_envelope(&lead.id, encoded.clone()).await?;
+            self.put_envelope(&lead.id, &envelope.fingerprint(), encoded.clone()).await?;
         }
         let change = if apart { "REMOVE e, n SET v = :n, f = :f" } else { "SET e = :e, v = :n, f = :f REMOVE n" };
         let mut request = self
@@ -258,12 +280,16 @@ fn read_lead(item: &Item, envelope: Envelope) -> Result<Lead, StoreError> {
         envelope,
         needs_enrichment: item.contains_key("n"),
         manifest: get_number(item, "m")?,
-        progress: match optional_text(item, "d") {
-            Some(progress) => serde_json::from_str(progress)?,
-            None => Progress::default(),
-        },
+        progress: read_progress(item)?,
         version: get_number(item, "v")?,
     })
+}
+
+fn read_progress(item: &Item) -> Result<Progress, StoreError> {
+    match optional_text(item, "d") {
+        Some(progress) => Ok(serde_json::from_str(progress)?),
+        None => Ok(Progress::default()),
+    }
 }
 
 fn read_id(item: &Item) -> Result<LeadId, StoreError> {

@@ -18,7 +18,7 @@ mod token;
 pub use commit::Commit;
 pub use due::DueEntry;
 pub use error::StoreError;
-pub use lead::{Accepted, LeadLine, OpenLead, Page};
+pub use lead::{Accepted, LeadLine, OpenLead, Page, Standing};
 pub use message::{Claim, MessageRecord, MessageState};
 pub use policy::{Manifest, ManifestEntry, Policies};
 pub use team::TeamRecord;

@@ -19,15 +19,15 @@ use std::time::Duration;
 
 /// One outgoing call: the function, its method and URL, `X-Amz-Target` and the body.
 #[derive(Clone, Debug)]
-pub struct Call {
-    pub function: String,
-    pub url: String,
-    pub target: Option<String>,
-    pub body: Value,
+pub(crate) struct Call {
+    pub(crate) function: String,
+    pub(crate) url: String,
+    pub(crate) target: Option<String>,
+    pub(crate) body: Value,
 }
 
 /// The calls of all functions, in order.
-pub type Log = Arc<Mutex<Vec<Call>>>;
+pub(crate) type Log = Arc<Mutex<Vec<Call>>>;
 
 #[derive(Debug)]
 struct Recording {
@@ -67,22 +67,22 @@ impl HttpConnector for Connector {
 }
 
 /// An answer of the API.
-pub struct Answer {
-    pub status: u16,
-    pub body: Value,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) body: Value,
 }
 
 /// A running stack with its log of calls and an operator's token.
-pub struct Recorded {
-    pub stack: Stack,
-    pub calls: Log,
-    pub token: String,
+pub(crate) struct Recorded {
+    pub(crate) stack: Stack,
+    pub(crate) calls: Log,
+    pub(crate) token: String,
     env: Environment,
 }
 
 impl Recorded {
     /// Everything in memory, under a clock that is moved by hand.
-    pub async fn start(vars: BTreeMap<String, String>) -> Self {
+    pub(crate) async fn start(vars: BTreeMap<String, String>) -> Self {
         let calls = Log::default();
         let log = calls.clone();
         let mut options = Options::in_memory(embedded_functions());
@@ -98,13 +98,13 @@ impl Recorded {
     }
 
     /// One request to the front door, with the operator's token.
-    pub async fn call(&self, method: &str, path: &str, body: &Value) -> Answer {
+    pub(crate) async fn call(&self, method: &str, path: &str, body: &Value) -> Answer {
         let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
         self.send(method, path, &self.token, &[], body).await
     }
 
     /// One request to the front door with another token and more headers.
-    pub async fn send(&self, method: &str, path: &str, token: &str, more: &[(&str, &str)], body: Vec<u8>) -> Answer {
+    pub(crate) async fn send(&self, method: &str, path: &str, token: &str, more: &[(&str, &str)], body: Vec<u8>) -> Answer {
         let mut headers = vec![("authorization".to_owned(), format!("Bearer {token}"))];
         headers.extend(more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         if !more.iter().any(|(name, _)| *name == "content-type") {
@@ -116,7 +116,7 @@ impl Recorded {
     }
 
     /// Publishes documents and waits until every function trusts them.
-    pub async fn publish(&self, files: &[(String, String)]) {
+    pub(crate) async fn publish(&self, files: &[(String, String)]) {
         let files: Vec<Value> = files.iter().map(|(file, text)| json!({ "file": file, "text": text })).collect();
         let answer = self.call("POST", "/api/policies/apply", &json!({ "files": files })).await;
         assert_eq!(answer.status, 200, "{}", answer.body);
@@ -124,7 +124,7 @@ impl Recorded {
     }
 
     /// Waits until no function has called anything for a while: what is to be tried again waits for the clock.
-    pub async fn rest(&self) {
+    pub(crate) async fn rest(&self) {
         let count = || self.calls.lock().unwrap().len();
         let mut before = usize::MAX;
         while before != count() {
@@ -134,7 +134,7 @@ impl Recorded {
     }
 
     /// The functions that called anything.
-    pub fn callers(&self) -> BTreeSet<String> {
+    pub(crate) fn callers(&self) -> BTreeSet<String> {
         self.calls.lock().unwrap().iter().map(|call| call.function.clone()).collect()
     }
 }

@@ -1,1 +1,144 @@
-//! x
+//! Who may do what: every route, every role, and nobody.
+
+use serde_json::{Value, json};
+use sluice_tests::stack::{Running, Setup};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// Who gets past the door of each route: admin, manager, marketer, rep. Everybody else is told 403, strangers 401.
+const MAY: [(&str, &[&str]); 20] = [
+    ("GET /api/health", &["admin", "manager", "marketer", "rep"]),
+    ("GET /api/ledger", &["admin", "manager"]),
+    ("GET /api/leads", &["admin", "manager", "rep"]),
+    ("POST /api/leads/try", &["admin", "manager", "marketer"]),
+    ("GET /api/leads/{id}", &["admin", "manager", "rep"]),
+    ("POST /api/leads/{id}/accept", &["admin", "manager", "rep"]),
+    ("POST /api/leads/{id}/close", &["admin", "manager", "rep"]),
+    ("POST /api/leads/{id}/disqualify", &["admin", "manager", "rep"]),
+    ("POST /api/leads/{id}/reassign", &["admin", "manager"]),
+    ("POST /api/leads/{id}/claim", &["admin", "manager", "rep"]),
+    ("POST /api/customers/lookup", &["admin", "manager"]),
+    ("GET /api/customers/{id}", &["admin", "manager"]),
+    ("POST /api/customers/{id}/unmerge", &["admin", "manager"]),
+    ("GET /api/policies", &["admin", "manager", "marketer"]),
+    ("POST /api/policies/validate", &["admin", "manager", "marketer"]),
+    ("POST /api/policies/apply", &["admin", "marketer"]),
+    ("GET /api/policies/{kind}/{name}", &["admin", "manager", "marketer"]),
+    ("PUT /api/policies/{kind}/{name}", &["admin", "marketer"]),
+    ("GET /api/messages", &["admin", "manager", "rep"]),
+    ("POST /api/tokens", &["admin"]),
+];
+
+/// Longer than what a published policy wakes waits for.
+const WHILE: Duration = Duration::from_secs(4);
+
+/// A call that would do something if it were let in.
+fn call(route: &str, lead: &str, customer: &str) -> (String, String, Option<Value>) {
+    let (method, path) = route.split_once(' ').unwrap();
+    let id = if path.starts_with("/api/customers") { customer } else { lead };
+    let path = path.replace("{id}", id).replace("{kind}", "rep").replace("{name}", "newcomer");
+    let path = if path == "/api/messages" { "/api/messages?rep=ann".to_owned() } else { path };
+    let body = match route {
+        "POST /api/leads/try" => json!({"form": "contact", "body": "{\"email\":\"try@person.example\"}"}),
+        "POST /api/customers/lookup" => json!({"email": "ann0@person.example"}),
+        "POST /api/leads/{id}/reassign" => json!({"rep": "bo"}),
+        "POST /api/leads/{id}/claim" => json!({"rep": "boss"}),
+        "POST /api/policies/validate" | "POST /api/policies/apply" => {
+            json!({"files": [{"file": "a.yaml", "text": "kind: rep\nname: intruder\n"}]})
+        }
+        "PUT /api/policies/{kind}/{name}" => json!({"kind": "rep", "name": "newcomer"}),
+        "POST /api/tokens" => json!({"role": "admin"}),
+        _ if method == "POST" => json!({}),
+        _ => return (method.to_owned(), path, None),
+    };
+    (method.to_owned(), path, Some(body))
+}
+
+async fn somebody_of(run: &Running, rep: &str) -> Value {
+    for at in 0..4 {
+        let lead = run.lead(&[("email", &format!("{rep}{at}@person.example"))]).await;
+        let view = run.show(&lead).await;
+        if view["owner"] == rep {
+            return view;
+        }
+    }
+    panic!("{rep} got no lead");
+}
+
+#[tokio::test]
+async fn every_route_lets_in_whom_it_should_and_a_refused_call_changes_nothing() {
+    let listed: BTreeSet<&str> = serve_console::ROUTES.iter().map(|route| route.name).collect();
+    let expected: BTreeMap<&str, &[&str]> = MAY.into_iter().collect();
+    assert_eq!(listed, expected.keys().copied().collect(), "this table names every route");
+
+    let run = Setup::default().start().await;
+    let lead = somebody_of(&run, "ann").await;
+    assert_eq!(lead["email"], "ann0@person.example");
+    let (lead, customer) = (lead["id"].as_str().unwrap(), lead["customer"].as_str().unwrap());
+    let mut tokens = BTreeMap::from([("admin", run.token.clone())]);
+    for (role, rep) in [("manager", None), ("marketer", None), ("rep", Some("ann"))] {
+        tokens.insert(role, run.new_token(role, rep).await);
+    }
+    let before = run.table();
+    for (route, may) in MAY {
+        let (method, path, body) = call(route, lead, customer);
+        for (role, token) in tokens.iter().filter(|(role, _)| !may.contains(role)) {
+            let (status, problem) = run.api_as(Some(token), &method, &path, body.clone()).await;
+            assert_eq!((status, problem["type"].as_str()), (403, Some("urn:sluice:problem:not-allowed")), "{role} {route}");
+        }
+        for stranger in [None, Some(""), Some("slt_guess"), Some(&run.token[1..])] {
+            let (status, _) = run.api_as(stranger, &method, &path, body.clone()).await;
+            assert_eq!(status, 401, "{route}");
+        }
+        run.settle().await;
+        assert!(run.table() == before, "a refused {route} left something");
+    }
+    for (route, may) in MAY {
+        let (method, path, body) = call(route, lead, customer);
+        for role in may {
+            let (status, answer) = run.api_as(Some(&tokens[role]), &method, &path, body.clone()).await;
+            run.pass(WHILE).await;
+            // Some acts have been done by the role before: that is a conflict, and no question of rights.
+            assert!(matches!(status, 200 | 201 | 404 | 409), "{role} {route}: {status} {answer:#}");
+            assert!(status != 404 || (role == &"rep" && route.contains("{id}")), "{role} {route}: {answer:#}");
+        }
+    }
+    run.finish().await;
+}
+
+#[tokio::test]
+async fn a_rep_sees_neither_a_peers_lead_nor_a_peers_messages() {
+    let run = Setup::default().start().await;
+    let lead = somebody_of(&run, "ann").await;
+    let id = lead["id"].as_str().unwrap();
+    let peer = run.new_token("rep", Some("bo")).await;
+    let before = run.table();
+    for what in ["accept", "close", "disqualify", "claim"] {
+        let (status, _) = run.api_as(Some(&peer), "POST", &format!("/api/leads/{id}/{what}"), Some(json!({}))).await;
+        assert_eq!(status, 404, "{what}: a peer's lead is not there");
+    }
+    assert_eq!(run.api_as(Some(&peer), "GET", &format!("/api/leads/{id}"), None).await.0, 404);
+    let (status, page) = run.api_as(Some(&peer), "GET", "/api/messages?rep=ann", None).await;
+    assert_eq!(status, 200);
+    assert!(page["messages"].as_array().unwrap().iter().all(|message| message["lead"] != id), "{page:#}");
+    assert!(run.table() == before);
+    let own = run.new_token("rep", Some("ann")).await;
+    assert_eq!(run.api_as(Some(&own), "GET", &format!("/api/leads/{id}"), None).await.0, 200);
+    run.finish().await;
+}
+
+#[tokio::test]
+async fn unknown_paths_and_methods_are_named_as_such() {
+    let run = Setup::default().start().await;
+    // What the template does not route never reaches a function.
+    for (method, path) in [("GET", "/"), ("GET", "/f/contact"), ("DELETE", "/api/leads/ld_x"), ("PUT", "/hooks/meta")] {
+        assert_eq!(run.send(method, path, &[], b"").await.status, 404, "{method} {path}");
+    }
+    for path in ["/api/leads/ld_nothing", "/api/leads/x", "/api/customers/cu_nothing", "/api/policies/form/none"] {
+        let (status, problem) = run.api("GET", path, None).await;
+        assert_eq!((status, problem["status"].as_u64()), (404, Some(404)), "{path}");
+    }
+    let (status, problem) = run.api("POST", "/api/tokens", Some(json!({"role": "emperor"}))).await;
+    assert_eq!((status, problem["field"].as_str()), (422, Some("role")));
+    run.finish().await;
+}

@@ -1,1 +1,313 @@
-//! x
+//! The `sluice` command as a process: killed under load, restarted, asked with its own tools; and the functions as the
+//! binaries that are deployed.
+
+use serde_json::{Value, json};
+use sluice_domain::time::Timestamp;
+use sluice_host::environment::{Clock, Environment};
+use sluice_host::lambda::SystemClock;
+use sluice_tests::stack::http::{self, Answer};
+use sluice_tests::stack::{POLICIES, Setup};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Output, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+/// How often the process is killed, unless SLUICE_KILL_ROUNDS says otherwise.
+const ROUNDS: usize = 4;
+
+/// The folder of the binaries, built if they are not up to date.
+fn binaries() -> &'static Path {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(|| {
+        let mut cargo = std::process::Command::new(env!("CARGO"));
+        cargo.current_dir(ROOT).args(["build", "--quiet", "--bins", "--package", "sluice"]);
+        for function in sluice::cli::embedded_functions().keys() {
+            cargo.args(["--package", function]);
+        }
+        let built = cargo.stdin(Stdio::null()).output().expect("cargo runs");
+        assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+        // This test lies in `target/PROFILE/deps`.
+        let own = std::env::current_exe().expect("the test's own path");
+        let folder = own.ancestors().nth(2).expect("the profile's folder").with_file_name("debug");
+        assert!(folder.join("sluice").is_file(), "no sluice in {}", folder.display());
+        folder
+    })
+}
+
+/// How `sluice dev` is started.
+pub(crate) struct Command {
+    data: PathBuf,
+    now: Option<String>,
+    log: Option<&'static str>,
+}
+
+impl Command {
+    /// With its data in this folder.
+    pub(crate) fn new(data: &Path) -> Self {
+        Self { data: data.to_owned(), now: None, log: None }
+    }
+
+    /// With its log at this level.
+    pub(crate) fn log(mut self, level: &'static str) -> Self {
+        self.log = Some(level);
+        self
+    }
+
+    fn now(mut self, at: Timestamp) -> Self {
+        self.now = Some(at.rfc3339());
+        self
+    }
+}
+
+/// `sluice dev`, running. Dropping it kills it.
+pub(crate) struct Sluice {
+    child: Child,
+    pub(crate) url: String,
+    pub(crate) token: String,
+}
+
+impl Sluice {
+    /// Starts it and waits until it says that it is ready.
+    pub(crate) async fn start(command: &Command) -> Self {
+        let policies = command.data.join("policies");
+        std::fs::create_dir_all(&policies).unwrap();
+        std::fs::write(policies.join("all.yaml"), POLICIES).unwrap();
+        let mut process = std::process::Command::new(binaries().join("sluice"));
+        process.args(["dev", "--port", "0", "--json"]).arg("--data").arg(&command.data);
+        process.arg("--policies").arg(&policies);
+        if let Some(now) = &command.now {
+            process.args(["--now", now]);
+        }
+        if let Some(level) = command.log {
+            process.env("SLUICE_LOG", level);
+        }
+        let mut child = process.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("sluice starts");
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let ready: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("not ready: {line}"));
+        let text = |name: &str| ready[name].as_str().unwrap_or_default().to_owned();
+        assert!(ready["endpoints"]["dynamodb"].is_string(), "{ready:#}");
+        Self { child, url: text("url"), token: text("token") }
+    }
+
+    /// SIGKILL.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Posts an urlencoded body to `contact`.
+    pub(crate) async fn post(&self, body: &str) -> io::Result<Answer> {
+        post(&self.url, body).await
+    }
+
+    /// A call of the API as admin.
+    pub(crate) async fn api(&self, method: &str, target: &str, body: Option<Value>) -> Value {
+        let bearer = format!("Bearer {}", self.token);
+        let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
+        let body = body.map(|body| body.to_string()).unwrap_or_default();
+        http::request(&self.url, method, target, &headers, body.as_bytes()).await.unwrap().json()
+    }
+
+    /// The lead once it has ended.
+    pub(crate) async fn ended(&self, lead: &str) -> Value {
+        for _ in 0..1_000 {
+            let view = self.api("GET", &format!("/api/leads/{lead}"), None).await;
+            if !matches!(view["state"].as_str(), None | Some("waiting" | "escalated")) {
+                return view;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("{lead} does not end");
+    }
+
+    /// Runs another command of `sluice` against it.
+    fn tool(&self, arguments: &[&str]) -> Output {
+        let mut process = std::process::Command::new(binaries().join("sluice"));
+        process.args(arguments).args(["--url", &self.url]).env("SLUICE_TOKEN", &self.token);
+        process.stdin(Stdio::null()).output().unwrap()
+    }
+}
+
+impl Drop for Sluice {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+async fn post(url: &str, body: &str) -> io::Result<Answer> {
+    let headers = [("content-type", "application/x-www-form-urlencoded")];
+    http::request(url, "POST", "/f/contact", &headers, body.as_bytes()).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_under_load_again_and_again_no_acknowledged_lead_is_lost_or_owned_twice() {
+    let rounds = Environment::of_process().vars.get("SLUICE_KILL_ROUNDS").and_then(|text| text.parse().ok());
+    let rounds: usize = rounds.unwrap_or(ROUNDS);
+    let folder = tempfile::tempdir().unwrap();
+    let mut acknowledged = BTreeSet::new();
+    let (count, acknowledgements) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    for round in 0..rounds {
+        let sluice = Sluice::start(&Command::new(folder.path())).await;
+        let stop = Arc::new(AtomicBool::new(false));
+        let senders: Vec<_> = (0..6)
+            .map(|_| {
+                let (url, stop, count) = (sluice.url.clone(), stop.clone(), count.clone());
+                let acknowledgements = acknowledgements.clone();
+                tokio::spawn(async move {
+                    let mut mine = Vec::new();
+                    while !stop.load(Ordering::SeqCst) {
+                        let n = count.fetch_add(1, Ordering::SeqCst);
+                        // Every fifth is the same person as the one before, with something else to say.
+                        let body = format!("email=kill{}%40person.example&note={n}", n - n % 5 / 4);
+                        match post(&url, &body).await {
+                            Ok(answer) if answer.status == 202 => {
+                                mine.push(answer.lead_id());
+                                acknowledgements.fetch_add(1, Ordering::SeqCst);
+                            }
+                            _ => {}
+                        }
+                    }
+                    mine
+                })
+            })
+            .collect();
+        // Killed in the middle of it, each time at another point.
+        while acknowledgements.load(Ordering::SeqCst) < (round + 1) * 20 + round % 7 {
+            tokio::time::sleep(Duration::from_millis(3)).await;
+        }
+        sluice.kill();
+        stop.store(true, Ordering::SeqCst);
+        for sender in senders {
+            acknowledged.extend(sender.await.unwrap());
+        }
+    }
+    assert!(acknowledged.len() >= 20 * rounds);
+
+    // Ten minutes later, two seconds before a full minute: whoever was left without a message is driven again.
+    let minute = (SystemClock.now().seconds() / 60 + 11) * 60;
+    let sluice = Sluice::start(&Command::new(folder.path()).now(Timestamp::from_seconds(minute - 2))).await;
+    let mut owners: BTreeMap<String, String> = BTreeMap::new();
+    for id in &acknowledged {
+        let lead = sluice.ended(id).await;
+        assert_eq!((&lead["state"], &lead["reproduced"]), (&json!("assigned"), &json!(true)), "{lead:#}");
+        assert_eq!(lead["assignment"]["n"], 1, "{lead:#}");
+        let owner = lead["owner"].as_str().unwrap().to_owned();
+        let customer = lead["customer"].as_str().unwrap().to_owned();
+        let known = owners.entry(customer).or_insert_with(|| owner.clone());
+        assert_eq!(*known, owner, "two owners: {lead:#}");
+    }
+    for _ in 0..500 {
+        let ledger = sluice.api("GET", "/api/ledger", None).await;
+        if ledger["in_flight"] == json!({"waiting": 0, "escalated": 0}) {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let ledger = sluice.api("GET", "/api/ledger", None).await;
+    assert_eq!(ledger["adds_up"], true, "{ledger:#}");
+    assert_eq!(ledger["in_flight"], json!({"waiting": 0, "escalated": 0}));
+    assert!(ledger["accepted"].as_u64().unwrap() >= acknowledged.len() as u64);
+    // Each lead was told to one rep at most.
+    let mut told: BTreeMap<String, String> = BTreeMap::new();
+    for rep in ["ann", "bo", "boss"] {
+        let mut path = format!("/api/messages?rep={rep}");
+        loop {
+            let page = sluice.api("GET", &path, None).await;
+            for message in page["messages"].as_array().unwrap() {
+                let lead = message["lead"].as_str().unwrap().to_owned();
+                assert_eq!(told.entry(lead).or_insert_with(|| rep.to_owned()), rep, "{message:#}");
+            }
+            match page["cursor"].as_str() {
+                Some(cursor) => path = format!("/api/messages?rep={rep}&cursor={cursor}"),
+                None => break,
+            }
+        }
+    }
+    println!("{} leads acknowledged over {rounds} kills, {} in the ledger", acknowledged.len(), ledger["accepted"]);
+}
+
+#[tokio::test]
+async fn the_tools_answer_in_words_and_by_how_they_exit() {
+    let folder = tempfile::tempdir().unwrap();
+    let sluice = Sluice::start(&Command::new(folder.path())).await;
+    let id = sluice.post("email=tool%40person.example&first_name=Tool").await.unwrap().lead_id();
+    let owner = sluice.ended(&id).await["owner"].as_str().unwrap().to_owned();
+    let text = |output: &Output| String::from_utf8_lossy(&output.stdout).into_owned();
+
+    let ledger = sluice.tool(&["ledger"]);
+    assert!(ledger.status.success(), "{ledger:?}");
+    assert!(text(&ledger).contains("accepted") && text(&ledger).contains("contact"), "{}", text(&ledger));
+    let explained = sluice.tool(&["explain", "lead", &id]);
+    assert!(explained.status.success() && text(&explained).contains(&format!("Owner: {owner}")), "{explained:?}");
+    let file = folder.path().join("lead.json");
+    std::fs::write(&file, r#"{"email":"tool@person.example","message":"again"}"#).unwrap();
+    let trial = sluice.tool(&["try", file.to_str().unwrap(), "--form", "contact"]);
+    assert!(text(&trial).contains(&owner) && text(&trial).contains("Nothing was written"), "{trial:?}");
+    let token = sluice.tool(&["token", "create", "--role", "rep", "--rep", &owner]);
+    assert!(text(&token).starts_with("slt_"), "{token:?}");
+    for wrong in [&["explain", "lead", "ld_none"][..], &["unmerge", "cu_none"], &["token", "create", "--role", "king"]] {
+        let output = sluice.tool(wrong);
+        assert!(!output.status.success() && !output.stderr.is_empty(), "{wrong:?}: {output:?}");
+    }
+    let (url, token) = (sluice.url.clone(), sluice.token.clone());
+    sluice.kill();
+    let gone = std::process::Command::new(binaries().join("sluice"))
+        .args(["ledger", "--url", &url])
+        .env("SLUICE_TOKEN", token)
+        .output()
+        .unwrap();
+    assert!(!gone.status.success());
+    assert!(String::from_utf8_lossy(&gone.stderr).contains("is the stack running"), "{gone:?}");
+}
+
+#[tokio::test]
+async fn a_ledger_that_does_not_add_up_is_said_and_the_command_fails() {
+    // A lead whose state and whose place in the index disagree, as only a fault of ours could make it.
+    let run = Setup::default().start().await;
+    let id = run.lead(&[("email", "miscounted@person.example")]).await;
+    let set = |expression: &str, values: Value| {
+        let mut request = json!({
+            "TableName": sluice::host::spec::named("Table"),
+            "Key": {"pk": {"S": id}, "sk": {"S": "l"}},
+            "UpdateExpression": expression,
+        });
+        if !values.is_null() {
+            request["ExpressionAttributeValues"] = values;
+        }
+        run.stack.dynamodb.run("UpdateItem", request.to_string().as_bytes()).unwrap();
+    };
+    set("SET ix = :x, ia = :a", json!({":x": {"S": "waiting#0"}, ":a": {"S": "0000000000001"}}));
+    assert_eq!(run.ledger().await["adds_up"], false);
+    let output = tokio::task::spawn_blocking({
+        let (url, token) = (run.stack.addresses.url.clone(), run.token.clone());
+        move || {
+            let mut process = std::process::Command::new(binaries().join("sluice"));
+            process.args(["ledger", "--url", &url]).env("SLUICE_TOKEN", token).output().unwrap()
+        }
+    });
+    let output = output.await.unwrap();
+    assert!(!output.status.success());
+    assert!(String::from_utf8_lossy(&output.stderr).contains("accepted is not ended + in flight"), "{output:?}");
+    set("REMOVE ix, ia", Value::Null);
+    run.finish().await;
+}
+
+#[tokio::test]
+async fn the_binaries_that_are_deployed_take_a_lead_to_its_owner() {
+    let folder = binaries();
+    let setup = Setup { binaries: Some(folder.to_owned()), ..Setup::default() };
+    let run = setup.start().await;
+    let lead = run.lead(&[("email", "binary@person.example"), ("first_name", "Bin")]).await;
+    let view = run.show(&lead).await;
+    assert_eq!((&view["state"], &view["owner"]), (&json!("assigned"), &json!("ann")), "{view:#}");
+    assert_eq!(run.mails().len(), 1);
+    assert_eq!(run.mails()[0].0, ["ann@reps.example"]);
+    run.fire_timers().await;
+    run.finish().await;
+}

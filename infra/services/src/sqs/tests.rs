@@ -216,6 +216,25 @@ fn a_fifo_handle_ends_with_its_visibility_timeout() {
 }
 
 #[test]
+fn an_old_handle_does_not_change_the_visibility_of_a_later_receive() {
+    let world = World::new(None);
+    world.queue(QueueSpec::new("q"));
+    world.send("q", "m");
+    let old = world.receive("q", 1).remove(0);
+    world.pass(30);
+    let held = world.receive("q", 1).remove(0);
+    let show = |message: &ReceivedMessage| {
+        let entry = (message.receipt_handle.clone(), 0);
+        let mut results = world.sqs.store().hide("q", &[entry], world.sqs.now()).unwrap();
+        results.remove(0).map_err(|error| error.code())
+    };
+    assert_eq!(show(&old), Err(Some(Code::InvalidParameterValue)));
+    assert_eq!(world.depth("q"), (0, 1, 0));
+    assert_eq!(show(&held), Ok(()));
+    assert_eq!(world.depth("q"), (1, 0, 0));
+}
+
+#[test]
 fn a_deduplication_id_counts_for_five_minutes_even_after_the_message_is_deleted() {
     let world = World::new(None);
     world.queue(fifo("q.fifo")).queue(fifo("groups.fifo").with("DeduplicationScope", "messageGroup"));

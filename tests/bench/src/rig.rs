@@ -1,0 +1,174 @@
+//! What is measured: the whole stack in this process over files in a temporary folder, as `sluice dev` runs it.
+
+use crate::client::Connection;
+use crate::machine;
+use crate::probe::{self, Probe};
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use serde_json::{Value, json};
+use sluice::cli::{embedded_functions, local_template};
+use sluice::host::spec::{StackSpec, named};
+use sluice::host::stack::{Addresses, Options, Stack};
+use sluice_host::environment::MetricSink;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+/// Ten people in two teams without limits, two rules, mails to everybody: nothing that would end a lead early.
+const POLICIES: &str = r#"
+kind: form
+name: bench
+default_country: DE
+---
+kind: team
+name: enterprise
+members: [{ rep: r0, weight: 2 }, { rep: r1, weight: 1 }, { rep: r2, weight: 1 }, { rep: r3, weight: 1 }, { rep: r4, weight: 1 }]
+---
+kind: team
+name: sdr
+members: [{ rep: r5, weight: 2 }, { rep: r6, weight: 1 }, { rep: r7, weight: 1 }, { rep: r8, weight: 1 }, { rep: r9, weight: 1 }]
+---
+kind: routing
+name: default
+rules:
+  - { name: keep the owner, when: "customer.owner != ''", assign: { owner: customer } }
+  - { name: large companies, when: "lead.fields.employees >= 200", assign: { team: enterprise } }
+  - { name: everyone else, assign: { team: sdr } }
+"#;
+
+/// Longest wait for the queues to run empty after a phase.
+const DRAIN: Duration = Duration::from_secs(180);
+
+/// Lines of metrics with the time they were written.
+#[derive(Default)]
+pub(crate) struct Lines(Mutex<Vec<(i64, String)>>);
+
+impl MetricSink for Lines {
+    fn emit(&self, line: &str) {
+        let at = machine::epoch_millis();
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push((at, line.to_owned()));
+    }
+}
+
+/// Leads that got an owner.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Owned {
+    /// Milliseconds from `received` to the metric line that is written once the owner is committed, sorted.
+    pub(crate) millis: Vec<f64>,
+    /// When the last was, in milliseconds since the epoch.
+    pub(crate) last: i64,
+}
+
+/// A running stack with its measuring points.
+pub(crate) struct Rig {
+    /// The stack.
+    pub(crate) stack: Stack,
+    /// Sees every call.
+    pub(crate) probe: Arc<Probe>,
+    /// `host:port` of the front door.
+    pub(crate) address: String,
+    lines: Arc<Lines>,
+    client: SharedHttpClient,
+}
+
+/// What the SDK needs to reach a stack.
+pub(crate) fn sdk_variables(addresses: &Addresses) -> BTreeMap<String, String> {
+    let given = [
+        ("AWS_REGION", "us-east-1"),
+        ("AWS_ACCESS_KEY_ID", "local"),
+        ("AWS_SECRET_ACCESS_KEY", "local"),
+        ("AWS_ENDPOINT_URL_DYNAMODB", addresses.dynamodb.as_str()),
+        ("AWS_ENDPOINT_URL_SQS", addresses.sqs.as_str()),
+        ("AWS_ENDPOINT_URL_SESV2", addresses.ses.as_str()),
+        ("AWS_ENDPOINT_URL_SECRETS_MANAGER", addresses.secrets_manager.as_str()),
+    ];
+    given.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+}
+
+impl Rig {
+    /// Starts the stack with its data in `folder` and publishes the policies.
+    pub(crate) async fn start(folder: &Path) -> Result<Self, String> {
+        let (probe, lines) = (Arc::<Probe>::default(), Arc::<Lines>::default());
+        let mut options = Options::in_memory(embedded_functions());
+        options.data = Some(folder.to_owned());
+        options.metrics = lines.clone();
+        let (of_client, client) = (probe.clone(), Arc::<OnceLock<SharedHttpClient>>::default());
+        let inside = client.clone();
+        options.wrap_client = Some(Arc::new(move |function, inner| {
+            let _ = inside.set(inner.clone());
+            probe::around(&of_client, function, inner)
+        }));
+        let template = local_template()?;
+        let stack = Stack::start(options, |addresses| StackSpec::from_template(&template, addresses)).await;
+        let stack = stack.map_err(|error| error.to_string())?;
+        probe.watch(stack.dynamodb.clone());
+        let address = stack.addresses.url.trim_start_matches("http://").to_owned();
+        let client = client.get().cloned().ok_or("the stack has no functions")?;
+        let rig = Self { stack, probe, address, lines, client };
+        rig.publish().await?;
+        Ok(rig)
+    }
+
+    async fn publish(&self) -> Result<(), String> {
+        let rep = |n| format!("---\nkind: rep\nname: r{n}\nemail: r{n}@example.com\n");
+        let text = format!("{POLICIES}{}", (0..10).map(rep).collect::<String>());
+        let token = self.stack.secrets.value(&named("AdminTokenSecret")).unwrap_or_default();
+        let body = json!({ "files": [{ "file": "bench.yaml", "text": text }] }).to_string();
+        let mut connection = Connection::open(&self.address).await.map_err(|error| error.to_string())?;
+        let answer = connection.call("POST", "/api/policies/apply", &token, &body).await;
+        match answer.map_err(|error| error.to_string())? {
+            (200, _) => {}
+            (status, body) => return Err(format!("policies: {status} {}", String::from_utf8_lossy(&body))),
+        }
+        // Functions trust what they have for two seconds.
+        tokio::time::sleep(Duration::from_millis(2_100)).await;
+        self.drain().await;
+        Ok(())
+    }
+
+    /// The client that the functions reach the services with, past the probe.
+    pub(crate) fn stack_client(&self) -> SharedHttpClient {
+        self.client.clone()
+    }
+
+    /// Posts one lead and waits until everything about it is done.
+    pub(crate) async fn post(&self, lead: &Value) -> Result<(), String> {
+        let mut connection = Connection::open(&self.address).await.map_err(|error| error.to_string())?;
+        match connection
+            .call("POST", "/f/bench", "", &lead.to_string())
+            .await
+            .map_err(|error| error.to_string())?
+        {
+            (202, _) => {}
+            (status, body) => return Err(format!("lead: {status} {}", String::from_utf8_lossy(&body))),
+        }
+        self.drain().await;
+        Ok(())
+    }
+
+    /// Waits until the queues are empty; whether they are.
+    pub(crate) async fn drain(&self) -> bool {
+        self.stack.settle(DRAIN).await
+    }
+
+    /// The leads that got an owner since the last call.
+    pub(crate) fn owned(&self) -> Owned {
+        let lines = std::mem::take(&mut *self.lines.0.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut owned = Owned::default();
+        for (written, line) in lines.iter().filter(|(_, line)| line.contains("\"PostToOwner\"")) {
+            let Ok(line) = serde_json::from_str::<Value>(line) else { continue };
+            let decided = line["_aws"]["Timestamp"].as_i64().unwrap_or(*written);
+            let values = match &line["PostToOwner"] {
+                Value::Array(many) => many.clone(),
+                one => vec![one.clone()],
+            };
+            owned.last = owned.last.max(*written);
+            // The metric ends with the decision; the line is written after the commit.
+            owned
+                .millis
+                .extend(values.iter().filter_map(Value::as_f64).map(|ms| ms + (written - decided) as f64));
+        }
+        owned.millis.sort_by(f64::total_cmp);
+        owned
+    }
+}

@@ -1,0 +1,130 @@
+//! What one lead costs in the table, counted by the store, one lead at a time.
+
+use crate::people;
+use crate::probe::Call;
+use crate::rig::Rig;
+use serde_json::{Value, json};
+
+/// One kind of lead. A further kind is a further line in [`ALL`].
+pub(crate) struct Kind {
+    /// Its name.
+    pub(crate) name: &'static str,
+    /// Write units it may take without its notice. (The design's budgets.)
+    pub(crate) budget: Option<f64>,
+    /// What has to be there: submissions of before.
+    before: fn(u64) -> Vec<Value>,
+    /// The lead that is counted.
+    lead: fn(u64) -> Value,
+}
+
+/// Every kind.
+pub(crate) const ALL: [Kind; 4] = [
+    Kind { name: "new lead, two identities", budget: Some(10.0), before: |_| Vec::new(), lead: new },
+    Kind { name: "repeat within ten minutes", budget: Some(7.0), before: |n| vec![new(n)], lead: new },
+    Kind { name: "returning customer, owner kept", budget: None, before: |n| vec![new(n)], lead: returning },
+    Kind { name: "two customers become one", budget: None, before: halves, lead: new },
+];
+
+fn new(n: u64) -> Value {
+    people::lead(80, n)
+}
+
+fn returning(n: u64) -> Value {
+    with(n, &[("message", json!("We have one more question."))])
+}
+
+fn halves(n: u64) -> Vec<Value> {
+    vec![with(n, &[("phone", Value::Null)]), with(n, &[("email", Value::Null)])]
+}
+
+fn with(n: u64, changes: &[(&str, Value)]) -> Value {
+    let mut lead = new(n);
+    for (name, value) in changes {
+        match (value, lead.as_object_mut()) {
+            (Value::Null, Some(lead)) => drop(lead.remove(*name)),
+            (value, Some(lead)) => drop(lead.insert((*name).to_owned(), value.clone())),
+            (_, None) => {}
+        }
+    }
+    lead
+}
+
+/// What a lead of one kind cost.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Cost {
+    /// Every call in order, those for policies left out: functions make them every few seconds, not for a lead.
+    pub(crate) calls: Vec<Call>,
+    /// Write units before the notice.
+    pub(crate) write: f64,
+    /// Read units before the notice.
+    pub(crate) read: f64,
+    /// Calls to the table before the notice.
+    pub(crate) trips: usize,
+    /// Write units of the notice.
+    pub(crate) notice_write: f64,
+    /// Read units of the notice.
+    pub(crate) notice_read: f64,
+    /// Calls to the table of the notice.
+    pub(crate) notice_trips: usize,
+}
+
+/// Posts one lead of a kind and counts.
+pub(crate) async fn count(rig: &Rig, kind: &Kind, n: u64) -> Result<Cost, String> {
+    for lead in (kind.before)(n) {
+        rig.post(&lead).await?;
+    }
+    rig.probe.record();
+    rig.post(&(kind.lead)(n)).await?;
+    let mut cost = Cost::default();
+    for call in rig.probe.recorded() {
+        let items = items(&call);
+        if call.operation == "GetSecretValue"
+            || items.iter().any(|item| matches!(item.as_str(), "manifest" | "policy"))
+        {
+            continue;
+        }
+        let in_table = !items.is_empty();
+        if call.function == "send-message" {
+            cost.notice_write += call.write;
+            cost.notice_read += call.read;
+            cost.notice_trips += usize::from(in_table);
+        } else {
+            cost.write += call.write;
+            cost.read += call.read;
+            cost.trips += usize::from(in_table);
+        }
+        cost.calls.push(call);
+    }
+    Ok(cost)
+}
+
+/// The kinds of item that a call to the table touches.
+pub(crate) fn items(call: &Call) -> Vec<String> {
+    let body = &call.body;
+    let mut keys = vec![&body["Item"], &body["Key"]];
+    for action in body["TransactItems"].as_array().into_iter().flatten() {
+        keys.extend(action.as_object().into_iter().flatten().flat_map(|(_, of)| [&of["Item"], &of["Key"]]));
+    }
+    for table in body["RequestItems"].as_object().into_iter().flatten().map(|(_, table)| table) {
+        keys.extend(table["Keys"].as_array().into_iter().flatten());
+        let writes = table.as_array().into_iter().flatten();
+        keys.extend(writes.flat_map(|write| [&write["PutRequest"]["Item"], &write["DeleteRequest"]["Key"]]));
+    }
+    let of_query = body["ExpressionAttributeValues"].get(":pk").map(|pk| json!({ "pk": pk }));
+    keys.extend(of_query.iter());
+    keys.into_iter().filter_map(kind_of).collect()
+}
+
+/// The kind of the item with this key, by the prefixes of `sluice_store::keys`.
+fn kind_of(key: &Value) -> Option<String> {
+    let (pk, sk) = (key["pk"]["S"].as_str()?, key["sk"]["S"].as_str().unwrap_or_default());
+    let kind = match pk.split(['#', '_']).next().unwrap_or_default() {
+        "ld" if sk == "e" => "envelope",
+        "ld" => "lead",
+        "cu" => "customer",
+        "ad" => "address",
+        "rep" => "message",
+        other => other,
+    };
+    Some(kind.to_owned())
+}
