@@ -101,7 +101,10 @@ impl Kind {
 }
 
 fn is_write(operation: &str) -> bool {
-    operation.contains("Put") || operation.contains("Write") || operation.contains("Update") || operation.contains("Send")
+    operation.contains("Put")
+        || operation.contains("Write")
+        || operation.contains("Update")
+        || operation.contains("Send")
 }
 
 /// A fault at a call.
@@ -246,7 +249,11 @@ impl fmt::Debug for Wire {
 
 impl Wire {
     /// A wire to these services; a mutant makes every handler behave badly in one way.
-    pub fn new(services: BTreeMap<Host, Arc<dyn Service>>, observed: Observed, mutant: Option<Mutant>) -> Self {
+    pub fn new(
+        services: BTreeMap<Host, Arc<dyn Service>>,
+        observed: Observed,
+        mutant: Option<Mutant>,
+    ) -> Self {
         Self {
             services: Arc::new(services),
             aim: Arc::default(),
@@ -280,7 +287,8 @@ impl Wire {
         let invocation = invocation?;
         let mut aim = self.lock();
         let mut struck = None;
-        let made = Made { host: call.host, operation: call.operation.clone(), reads_index: call.reads_index() };
+        let made =
+            Made { host: call.host, operation: call.operation.clone(), reads_index: call.reads_index() };
         let can_be_struck = |shot: &Shot| shot.kind.can_strike(made.host, &made.operation, made.reads_index);
         if invocation.under_test {
             aim.own.push(made.clone());
@@ -289,7 +297,9 @@ impl Wire {
             aim.made.push(made.clone());
         }
         let request = call.fingerprint();
-        if let Some(at) = aim.repeating.iter().position(|(repeated, _, left)| *repeated == request && *left > 0) {
+        if let Some(at) =
+            aim.repeating.iter().position(|(repeated, _, left)| *repeated == request && *left > 0)
+        {
             aim.repeating[at].2 -= 1;
             return Some(aim.repeating[at].1);
         }
@@ -323,7 +333,7 @@ impl Wire {
         let mut call = call;
         if let Some(mutant) = self.mutant.filter(|_| invocation.is_some()) {
             match mutant.rewrite(&call) {
-                Rewritten::Call(rewritten) => call = rewritten,
+                Rewritten::Call(rewritten) => call = *rewritten,
                 Rewritten::Answer(answer) => return Call::hand_back(answer),
                 Rewritten::CheckFirst { check, write, held } => {
                     let found = self.execute(&check).await;
@@ -333,7 +343,7 @@ impl Wire {
                     if let Some(invocation) = &invocation {
                         invocation.point().await;
                     }
-                    call = write;
+                    call = *write;
                 }
             }
         }
@@ -369,7 +379,9 @@ impl Wire {
                 Call::hand_back(call.failed())
             }
             Kind::Conflict => Call::hand_back(call.conflicted()),
-            Kind::StaleIndex => Call::hand_back(Call::answer(200, r#"{"Items":[],"Count":0,"ScannedCount":0}"#)),
+            Kind::StaleIndex => {
+                Call::hand_back(Call::answer(200, r#"{"Items":[],"Count":0,"ScannedCount":0}"#))
+            }
             Kind::Partial => match call.first_half() {
                 Some(half) => {
                     let answer = self.execute(&half).await;

@@ -82,7 +82,10 @@ impl Books {
                         continue;
                     };
                     let lead = LeadItem {
-                        source: text(item, "o").split_once('/').map(|(_, name)| name.to_owned()).unwrap_or_default(),
+                        source: text(item, "o")
+                            .split_once('/')
+                            .map(|(_, name)| name.to_owned())
+                            .unwrap_or_default(),
                         fields: envelope.fields,
                         state: text(item, "st").to_owned(),
                         is_indexed: item.get("ix").is_some(),
@@ -211,7 +214,10 @@ impl Books {
         }
         for (id, customer) in &self.customers {
             if let Some(into) = &customer.into
-                && !self.customers.get(into.as_str()).is_some_and(|into| into.halves.iter().any(|h| h.as_str() == id))
+                && !self
+                    .customers
+                    .get(into.as_str())
+                    .is_some_and(|into| into.halves.iter().any(|h| h.as_str() == id))
             {
                 broken.push(format!("I1: {id} gave way to {into}, which does not know"));
             }
@@ -226,7 +232,11 @@ impl Books {
             let mut at = customer.last_lead.as_ref().map(ToString::to_string);
             while let Some(lead) = at.filter(|_| chain <= customer.leads) {
                 chain += 1;
-                at = self.leads.get(&lead).and_then(|lead| lead.progress.previous.as_ref()).map(ToString::to_string);
+                at = self
+                    .leads
+                    .get(&lead)
+                    .and_then(|lead| lead.progress.previous.as_ref())
+                    .map(ToString::to_string);
             }
             if chain != customer.leads {
                 broken.push(format!("I1: the timeline of {id} has {chain} of {} leads", customer.leads));
@@ -254,7 +264,8 @@ impl Books {
         let mut owner_of: BTreeMap<String, (String, bool)> = BTreeMap::new();
         for lead in &observed.order {
             let Some(item) = self.leads.get(lead) else { continue };
-            let (Some(assignment), Some(customer)) = (&item.progress.assignment, &item.progress.customer) else {
+            let (Some(assignment), Some(customer)) = (&item.progress.assignment, &item.progress.customer)
+            else {
                 continue;
             };
             let root = self.root(customer.as_str());
@@ -271,10 +282,16 @@ impl Books {
         for (id, root) in self.customers.iter().filter(|(_, customer)| customer.into.is_none()) {
             let has_assigned = self.leads.iter().any(|(lead, item)| {
                 self.assignment(lead).is_some()
-                    && item.progress.customer.as_ref().is_some_and(|customer| self.root(customer.as_str()) == *id)
+                    && item
+                        .progress
+                        .customer
+                        .as_ref()
+                        .is_some_and(|customer| self.root(customer.as_str()) == *id)
             });
             match &root.owner {
-                None if has_assigned => broken.push(format!("I2: {id} has leads with an owner and none itself")),
+                None if has_assigned => {
+                    broken.push(format!("I2: {id} has leads with an owner and none itself"))
+                }
                 Some(owner) if owner_of.get(id).is_some_and(|(last, _)| *last != owner.rep) => {
                     broken.push(format!("I2: {id} is owned by {}, its last lead by another", owner.rep));
                 }
@@ -291,11 +308,15 @@ impl Books {
                 let assigned = self.leads.keys().filter(|lead| {
                     self.assignment(lead).is_some_and(|a| a.rep == *rep && a.team.as_ref() == Some(team))
                 });
-                let granted = state.grants.iter().filter(|(_, grant)| grant.rep == *rep).map(|(lead, _)| lead.as_str());
+                let granted =
+                    state.grants.iter().filter(|(_, grant)| grant.rep == *rep).map(|(lead, _)| lead.as_str());
                 let held: BTreeSet<&str> = assigned.map(String::as_str).chain(granted).collect();
                 let open = usize::try_from(state.members[rep].open).unwrap_or(usize::MAX);
                 if open != held.len() {
-                    broken.push(format!("I6: {rep} of {team} counts {open} open leads and holds {}", held.len()));
+                    broken.push(format!(
+                        "I6: {rep} of {team} counts {open} open leads and holds {}",
+                        held.len()
+                    ));
                 }
                 let shares = held.iter().filter(|lead| {
                     let receipt = self.leads.get(**lead).and_then(|lead| lead.progress.receipt.as_ref());
@@ -318,7 +339,11 @@ impl Books {
         for (id, lead) in &self.leads {
             if let Some(assignment) = self.assignment(id) {
                 for channel in channels(&assignment.rep) {
-                    expected.insert((format!("{id}_assigned_{}_{}", assignment.n, assignment.rep), id.clone(), channel));
+                    expected.insert((
+                        format!("{id}_assigned_{}_{}", assignment.n, assignment.rep),
+                        id.clone(),
+                        channel,
+                    ));
                 }
             }
             if lead.progress.state == LeadState::Escalated {
@@ -331,12 +356,19 @@ impl Books {
             let records: Vec<&MessageRecord> = self
                 .messages
                 .iter()
-                .filter(|m| m.rep == rep && m.lead.as_str() == lead && m.kind == kind && m.channel == *channel)
+                .filter(|m| {
+                    m.rep == rep && m.lead.as_str() == lead && m.kind == kind && m.channel == *channel
+                })
                 .collect();
-            let sent: Vec<&&MessageRecord> = records.iter().filter(|m| m.state == MessageState::Sent).collect();
+            let sent: Vec<&&MessageRecord> =
+                records.iter().filter(|m| m.state == MessageState::Sent).collect();
             let handed = observed.handed.get(&(*channel, name.clone())).copied().unwrap_or(0);
             let [record] = sent.as_slice() else {
-                broken.push(format!("I3: {name} by {channel} has {} sent messages of {}", sent.len(), records.len()));
+                broken.push(format!(
+                    "I3: {name} by {channel} has {} sent messages of {}",
+                    sent.len(),
+                    records.len()
+                ));
                 continue;
             };
             if handed == 0 {

@@ -31,15 +31,15 @@ pub enum Mutant {
 /// What becomes of a call.
 pub enum Rewritten {
     /// Another one.
-    Call(Call),
+    Call(Box<Call>),
     /// It is not made; the handler believes this answer.
     Answer(http::Response<Bytes>),
     /// Two calls, with room between them. If `held` makes an answer of what the check found, the write is not made.
     CheckFirst {
         /// Looks.
-        check: Call,
+        check: Box<Call>,
         /// Writes, whatever has happened since.
-        write: Call,
+        write: Box<Call>,
         /// The refusal, if the check found something.
         held: fn(&http::Response<Bytes>) -> Option<http::Response<Bytes>>,
     },
@@ -61,9 +61,11 @@ impl Mutant {
 
     /// What it sends instead of a call.
     pub fn rewrite(self, call: &Call) -> Rewritten {
-        let same = || Rewritten::Call(call.clone());
+        let same = || Rewritten::Call(Box::new(call.clone()));
         match (self, call.host, call.operation.as_str()) {
-            (Self::AcceptsTwice, Host::Table, "PutItem") => unconditional(call, |item| text(item, "sk") == "l"),
+            (Self::AcceptsTwice, Host::Table, "PutItem") => {
+                unconditional(call, |item| text(item, "sk") == "l")
+            }
             (Self::ClaimsOver, Host::Table, "PutItem") => {
                 unconditional(call, |item| text(item, "pk").starts_with("ad#"))
             }
@@ -75,7 +77,8 @@ impl Mutant {
             }
             (Self::ChecksThenWrites, Host::Table, "PutItem") if is_new(call) => {
                 let body = call.json();
-                let Rewritten::Call(write) = unconditional(call, |item| text(item, "pk").starts_with("rep#")) else {
+                let Rewritten::Call(write) = unconditional(call, |item| text(item, "pk").starts_with("rep#"))
+                else {
                     return same();
                 };
                 if write.body == call.body {
@@ -83,27 +86,36 @@ impl Mutant {
                 }
                 let key = json!({ "pk": body["Item"]["pk"], "sk": body["Item"]["sk"] });
                 let get = json!({ "TableName": body["TableName"], "Key": key, "ConsistentRead": true });
-                Rewritten::CheckFirst { check: call.with_operation("GetItem", &get), write, held: refuse_if_found }
+                Rewritten::CheckFirst {
+                    check: Box::new(call.with_operation("GetItem", &get)),
+                    write,
+                    held: refuse_if_found,
+                }
             }
             (Self::CommitsBlindly, Host::Table, "TransactWriteItems") => {
                 let mut body = call.json();
                 for action in body["TransactItems"].as_array_mut().into_iter().flatten() {
                     for part in ["Put", "Update"] {
-                        if action.get(part).is_some() && !text(&action[part]["Key"], "pk").starts_with("ad#") {
+                        if action.get(part).is_some() && !text(&action[part]["Key"], "pk").starts_with("ad#")
+                        {
                             drop_condition(&mut action[part]);
                         }
                     }
                 }
-                Rewritten::Call(call.with_body(&body))
+                Rewritten::Call(Box::new(call.with_body(&body)))
             }
             (Self::LosesMessages, Host::Queues, "SendMessage") => {
                 Rewritten::Answer(Call::answer(200, r#"{"MessageId":"1","MD5OfMessageBody":"1"}"#))
             }
             (Self::LosesMessages, Host::Queues, "SendMessageBatch") => {
                 let entries = call.json()["Entries"].as_array().cloned().unwrap_or_default();
-                let taken = |entry: &Value| json!({ "Id": entry["Id"], "MessageId": "1", "MD5OfMessageBody": "1" });
+                let taken =
+                    |entry: &Value| json!({ "Id": entry["Id"], "MessageId": "1", "MD5OfMessageBody": "1" });
                 let taken: Vec<Value> = entries.iter().map(taken).collect();
-                Rewritten::Answer(Call::answer(200, &json!({ "Successful": taken, "Failed": [] }).to_string()))
+                Rewritten::Answer(Call::answer(
+                    200,
+                    &json!({ "Successful": taken, "Failed": [] }).to_string(),
+                ))
             }
             _ => same(),
         }
@@ -116,8 +128,9 @@ impl Mutant {
         }
         let found: Value = serde_json::from_slice(answer.body()).ok()?;
         let keys = found["Items"].as_array()?.iter().filter(|item| text(item, "pk").starts_with("due#"));
-        let deletes: Vec<Value> =
-            keys.map(|item| json!({ "DeleteRequest": { "Key": { "pk": item["pk"], "sk": item["sk"] } } })).collect();
+        let deletes: Vec<Value> = keys
+            .map(|item| json!({ "DeleteRequest": { "Key": { "pk": item["pk"], "sk": item["sk"] } } }))
+            .collect();
         let table = call.json()["TableName"].as_str()?.to_owned();
         (!deletes.is_empty())
             .then(|| call.with_operation("BatchWriteItem", &json!({ "RequestItems": { table: deletes } })))
@@ -136,10 +149,10 @@ fn is_new(call: &Call) -> bool {
 fn unconditional(call: &Call, is_meant: fn(&Value) -> bool) -> Rewritten {
     let mut body = call.json();
     if !is_meant(&body["Item"]) {
-        return Rewritten::Call(call.clone());
+        return Rewritten::Call(Box::new(call.clone()));
     }
     drop_condition(&mut body);
-    Rewritten::Call(call.with_body(&body))
+    Rewritten::Call(Box::new(call.with_body(&body)))
 }
 
 fn drop_condition(action: &mut Value) {

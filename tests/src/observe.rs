@@ -62,7 +62,8 @@ impl Observed {
             for (rep, place) in &state.members {
                 let capacity = self.capacity.get(&(team.to_owned(), rep.clone()));
                 if capacity.is_some_and(|capacity| place.open > *capacity) {
-                    self.broken.push(format!("I6: {rep} of {team} holds {} open leads in a commit", place.open));
+                    self.broken
+                        .push(format!("I6: {rep} of {team} holds {} open leads in a commit", place.open));
                 }
             }
         }

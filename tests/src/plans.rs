@@ -190,13 +190,21 @@ fn begin(world: &mut World, event: &Event) -> (Bytes, Vec<ReceivedMessage>) {
 }
 
 /// Remembers a lead that was accepted, with what its sender had sent.
-fn note(event: &Event, answer: &Result<Bytes, InvokeError>, accepted: &mut Vec<(String, Vec<(String, String)>)>) {
+fn note(
+    event: &Event,
+    answer: &Result<Bytes, InvokeError>,
+    accepted: &mut Vec<(String, Vec<(String, String)>)>,
+) {
     if let Event::Http(post) = event {
         accept(post, answer, accepted);
     }
 }
 
-fn accept(post: &Post, answer: &Result<Bytes, InvokeError>, accepted: &mut Vec<(String, Vec<(String, String)>)>) {
+fn accept(
+    post: &Post,
+    answer: &Result<Bytes, InvokeError>,
+    accepted: &mut Vec<(String, Vec<(String, String)>)>,
+) {
     let Ok(answer) = answer else { return };
     let answer: Value = serde_json::from_slice(answer).unwrap_or_default();
     let body: Value = serde_json::from_str(answer["body"].as_str().unwrap_or_default()).unwrap_or_default();

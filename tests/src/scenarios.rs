@@ -54,7 +54,7 @@ pub struct Scenario {
     pub function: Name,
     /// Puts the world in place, which is played to rest, and answers with the event and with messages that are on
     /// their queues beside it.
-    pub prepare: for<'a> fn(&'a mut World) -> BoxFuture<'a, (Event, Vec<(&'static str, String)>)>,
+    pub prepare: fn(&mut World) -> Prepare<'_>,
 }
 
 /// A scenario with its world prepared.
@@ -83,10 +83,11 @@ impl Scenario {
     }
 }
 
-type Prepare<'a> = BoxFuture<'a, (Event, Vec<(&'static str, String)>)>;
+/// An event, and messages beside it, once the world is in place.
+pub type Prepare<'a> = BoxFuture<'a, (Event, Vec<(&'static str, String)>)>;
 
 /// Every scenario. The acts of a further function are further lines here.
-pub const ALL: [Scenario; 17] = [
+pub const ALL: [Scenario; 18] = [
     Scenario { name: "capture-form-key", function: Name::Capture, prepare: capture_form_key },
     Scenario { name: "capture-form", function: Name::Capture, prepare: capture_form },
     Scenario { name: "capture-form-corrected", function: Name::Capture, prepare: capture_form_corrected },
@@ -98,6 +99,7 @@ pub const ALL: [Scenario; 17] = [
     Scenario { name: "route-merge", function: Name::Route, prepare: route_merge },
     Scenario { name: "route-merge-batch", function: Name::Route, prepare: route_merge_batch },
     Scenario { name: "route-returning", function: Name::Route, prepare: route_returning },
+    Scenario { name: "route-rotated", function: Name::Route, prepare: route_rotated },
     Scenario { name: "route-full", function: Name::Route, prepare: route_full },
     Scenario { name: "route-repeat", function: Name::Route, prepare: route_repeat },
     Scenario { name: "send-email", function: Name::Send, prepare: send_email },
@@ -116,7 +118,9 @@ fn capture_form_key(_: &mut World) -> Prepare<'_> {
 }
 
 fn capture_form(_: &mut World) -> Prepare<'_> {
-    Box::pin(async { (Event::Http(form_post(None, &[("name", "Ada"), ("email", "ada@example.org")])), Vec::new()) })
+    Box::pin(async {
+        (Event::Http(form_post(None, &[("name", "Ada"), ("email", "ada@example.org")])), Vec::new())
+    })
 }
 
 /// The form keeps its key, the person corrects a field before sending again; too large for one item.
@@ -131,11 +135,10 @@ fn capture_form_corrected(_: &mut World) -> Prepare<'_> {
 
 fn capture_meta(_: &mut World) -> Prepare<'_> {
     Box::pin(async {
-        let change = |id: &str| {
-            json!({ "field": "leadgen", "value": { "leadgen_id": id, "page_id": "7", "form_id": "8", "created_time": 1_795_259_990 } })
-        };
+        let change = |id: &str| json!({ "field": "leadgen", "value": { "leadgen_id": id, "page_id": "7", "form_id": "8", "created_time": 1_795_259_990 } });
         let changes: Vec<Value> = ["501", "502", "503"].map(change).to_vec();
-        let body = json!({ "object": "page", "entry": [{ "id": "7", "time": 1, "changes": changes }] }).to_string();
+        let body =
+            json!({ "object": "page", "entry": [{ "id": "7", "time": 1, "changes": changes }] }).to_string();
         let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, APP_SECRET.as_bytes()), body.as_bytes());
         let headers = Headers::from([
             ("content-type".to_owned(), "application/json".to_owned()),
@@ -166,7 +169,8 @@ fn enrich_large(world: &mut World) -> Prepare<'_> {
 
 fn route_new(world: &mut World) -> Prepare<'_> {
     Box::pin(async {
-        let new = accept(world, "web", "1", &[("email", "ada@example.org"), ("phone", "+4930901820")], 0).await;
+        let new =
+            accept(world, "web", "1", &[("email", "ada@example.org"), ("phone", "+4930901820")], 0).await;
         let other = accept(world, "web", "2", &[("email", "grace@example.org")], 0).await;
         (Event::Queue { queue: "lead", bodies: vec![lead_body(&new)] }, vec![("lead", lead_body(&other))])
     })
@@ -188,7 +192,8 @@ fn route_merge(world: &mut World) -> Prepare<'_> {
         let mail = accept(world, "web", "1", &[("email", "ada@example.org")], 0).await;
         let phone = accept(world, "web", "2", &[("phone", "+4930901820")], 0).await;
         play(world, &[&mail, &phone]).await;
-        let both = accept(world, "web", "3", &[("email", "ada@example.org"), ("phone", "+4930901820")], 0).await;
+        let both =
+            accept(world, "web", "3", &[("email", "ada@example.org"), ("phone", "+4930901820")], 0).await;
         let next = accept(world, "web", "4", &[("phone", "+4930901820"), ("name", "Ada")], 0).await;
         (Event::Queue { queue: "lead", bodies: vec![lead_body(&both)] }, vec![("lead", lead_body(&next))])
     })
@@ -198,7 +203,8 @@ fn route_merge_batch(world: &mut World) -> Prepare<'_> {
     Box::pin(async {
         let mail = accept(world, "web", "1", &[("email", "ada@example.org")], 0).await;
         let phone = accept(world, "web", "2", &[("phone", "+4930901820")], 0).await;
-        let both = accept(world, "web", "3", &[("email", "ada@example.org"), ("phone", "+4930901820")], 0).await;
+        let both =
+            accept(world, "web", "3", &[("email", "ada@example.org"), ("phone", "+4930901820")], 0).await;
         let bodies = [mail, phone, both].iter().map(lead_body).collect();
         (Event::Queue { queue: "lead", bodies }, Vec::new())
     })
@@ -210,9 +216,24 @@ fn route_returning(world: &mut World) -> Prepare<'_> {
         let grace = accept(world, "web", "2", &[("email", "grace@example.org")], 0).await;
         play(world, &[&first, &grace]).await;
         world.clock.advance(86_400_000);
-        let again = accept(world, "web", "3", &[("email", "ada@example.org"), ("phone", "+4930901820")], 0).await;
+        let again =
+            accept(world, "web", "3", &[("email", "ada@example.org"), ("phone", "+4930901820")], 0).await;
         let other = accept(world, "web", "4", &[("email", "joan@example.org")], 0).await;
         (Event::Queue { queue: "lead", bodies: vec![lead_body(&again)] }, vec![("lead", lead_body(&other))])
+    })
+}
+
+/// The hash key was rotated since the person was here.
+fn route_rotated(world: &mut World) -> Prepare<'_> {
+    Box::pin(async {
+        let ada = [("email", "ada@example.org"), ("phone", "+4930901820")];
+        let first = accept(world, "web", "1", &ada, 0).await;
+        play(world, &[&first]).await;
+        world.clock.advance(86_400_000);
+        world.rotate();
+        let again = accept(world, "web", "2", &ada, 0).await;
+        let other = accept(world, "web", "3", &[("email", "grace@example.org")], 0).await;
+        (Event::Queue { queue: "lead", bodies: vec![lead_body(&again), lead_body(&other)] }, Vec::new())
     })
 }
 
@@ -359,7 +380,8 @@ fn form_post(key: Option<&str>, fields: &[(&str, &str)]) -> Post {
         body.insert((*name).to_owned(), (*value).into());
     }
     let payload = http_event("POST", "/f/web", &headers, &Value::Object(body).to_string());
-    let mut fields: Vec<_> = fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let mut fields: Vec<_> =
+        fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     fields.sort();
     Post { payload, fields, again: None, clash: None }
 }
@@ -406,8 +428,10 @@ async fn publish(world: &World) {
     }
     let mut rules = vec![json!({ "name": "owner", "assign": { "owner": "customer" } })];
     for (team, reps, capacity) in TEAMS {
-        let members: Vec<Value> = reps.iter().map(|rep| json!({ "rep": rep, "capacity": capacity })).collect();
-        documents.push(json!({ "kind": "team", "name": team, "members": members, "sticky_may_exceed": false }));
+        let members: Vec<Value> =
+            reps.iter().map(|rep| json!({ "rep": rep, "capacity": capacity })).collect();
+        documents
+            .push(json!({ "kind": "team", "name": team, "members": members, "sticky_may_exceed": false }));
         if team != "sales" {
             documents.push(json!({ "kind": "form", "name": team }));
             let when = format!("lead.source == '{team}'");
@@ -415,7 +439,9 @@ async fn publish(world: &World) {
         }
     }
     documents.push(json!({ "kind": "form", "name": "web" }));
-    rules.push(json!({ "name": "rest", "when": "lead.source in ['web', 'ads']", "assign": { "team": "sales" } }));
+    rules.push(
+        json!({ "name": "rest", "when": "lead.source in ['web', 'ads']", "assign": { "team": "sales" } }),
+    );
     documents.push(json!({ "kind": "routing", "name": "default", "rules": rules }));
     documents.push(json!({ "kind": "settings", "name": "default", "escalate_to": ["boss"] }));
     let store = world.store();

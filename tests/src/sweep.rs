@@ -25,8 +25,6 @@ pub struct Failure {
 pub struct Swept {
     /// Plans run.
     pub run: usize,
-    /// Plans there are.
-    pub of: usize,
     /// Those that broke something.
     pub failures: Vec<Failure>,
 }
@@ -48,17 +46,23 @@ pub fn one(prepared: &Prepared, plan: &Plan, mutant: Option<Mutant>) -> Report {
 }
 
 /// Every single fault at every call: alone, and with a duplicate stopped at every call, that goes on at once or late.
-/// What there is to strike beside each duplicate is seen by letting it run without a fault.
-pub fn singles(prepared: &Prepared, mutant: Option<Mutant>) -> Vec<Plan> {
+/// What there is to strike beside each duplicate is seen by letting it run without a fault. Of more than `most`
+/// duplicates only a sample is looked at.
+pub fn singles(prepared: &Prepared, mutant: Option<Mutant>, most: usize) -> Vec<Plan> {
     let stops = u32::try_from(one(prepared, &Plan::default(), mutant).struck.own.len()).unwrap();
-    let mut quiet = vec![Plan::default()];
-    for after in 0..stops {
-        quiet.extend([false, true].map(|late| Plan { duplicate: Some(Duplicate { after, late }), ..Plan::default() }));
-    }
+    let beside = (0..stops).flat_map(|after| [false, true].map(|late| Duplicate { after, late }));
+    let beside = beside.map(|duplicate| Plan { duplicate: Some(duplicate), ..Plan::default() });
+    let mut quiet = sample(beside.collect(), most, 5);
+    quiet.push(Plan::default());
     let plans = Mutex::new(Vec::new());
     each(&quiet, |runtime, quiet| {
         let report = runtime.block_on(run(prepared, quiet, mutant));
-        let shots = report.struck.own.iter().zip(1..).flat_map(|(call, at)| call.kinds().map(move |kind| Shot { kind, at }));
+        let shots = report
+            .struck
+            .own
+            .iter()
+            .zip(1..)
+            .flat_map(|(call, at)| call.kinds().map(move |kind| Shot { kind, at }));
         let with_fault = shots.map(|first| Plan { first: Some(first), ..quiet.clone() });
         plans.lock().unwrap().extend(std::iter::once(quiet.clone()).chain(with_fault));
     });
@@ -70,15 +74,17 @@ pub fn singles(prepared: &Prepared, mutant: Option<Mutant>) -> Vec<Plan> {
 /// Every pair of single faults: the first at the handler's own calls, the second at each call of whatever follows. Of
 /// more than `most` first faults only a sample is followed.
 pub fn pairs(prepared: &Prepared, most: usize) -> Vec<Plan> {
-    let firsts: Vec<Plan> = singles(prepared, None)
-        .into_iter()
-        .filter(|plan| plan.first.is_some() && plan.duplicate.is_none())
-        .collect();
+    let firsts = singles(prepared, None, 0).into_iter().filter(|plan| plan.first.is_some()).collect();
     let firsts = sample(firsts, most, 3);
     let plans = Mutex::new(Vec::new());
     each(&firsts, |runtime, alone| {
         let report = runtime.block_on(run(prepared, alone, None));
-        let seconds = report.struck.made.iter().zip(1..).flat_map(|(call, at)| call.kinds().map(move |kind| Shot { kind, at }));
+        let seconds = report
+            .struck
+            .made
+            .iter()
+            .zip(1..)
+            .flat_map(|(call, at)| call.kinds().map(move |kind| Shot { kind, at }));
         plans.lock().unwrap().extend(seconds.map(|second| Plan { second: Some(second), ..alone.clone() }));
     });
     let mut plans = plans.into_inner().unwrap();
@@ -95,21 +101,43 @@ pub fn sample(plans: Vec<Plan>, most: usize, seed: u64) -> Vec<Plan> {
     ranked.into_iter().map(|(_, plan)| plan).collect()
 }
 
-/// Runs plans on all threads; stops early once `enough` have broken something.
-pub fn sweep(prepared: &Prepared, plans: &[Plan], mutant: Option<Mutant>, enough: usize) -> Swept {
-    let swept = Mutex::new(Swept { of: plans.len(), ..Swept::default() });
+/// Runs plans on all threads.
+pub fn sweep(prepared: &Prepared, plans: &[Plan]) -> Swept {
+    until(prepared, plans, None, |_| false)
+}
+
+/// Runs plans with a handler known to be bad until one breaks an invariant whose name begins so.
+pub fn catch(prepared: &Prepared, plans: &[Plan], mutant: Mutant, invariant: &str) -> Swept {
+    let mut swept = until(prepared, plans, Some(mutant), |failure| is_about(failure, invariant));
+    swept.failures.retain(|failure| is_about(failure, invariant));
+    swept
+}
+
+fn is_about(failure: &Failure, invariant: &str) -> bool {
+    failure.broken.iter().any(|why| why.starts_with(invariant))
+}
+
+fn until(
+    prepared: &Prepared,
+    plans: &[Plan],
+    mutant: Option<Mutant>,
+    is_enough: impl Fn(&Failure) -> bool + Sync,
+) -> Swept {
+    let swept = Mutex::new((Swept::default(), false));
     each(plans, |runtime, plan| {
-        if swept.lock().unwrap().failures.len() >= enough {
+        if swept.lock().unwrap().1 {
             return;
         }
         let report = runtime.block_on(run(prepared, plan, mutant));
-        let mut swept = swept.lock().unwrap();
+        let (swept, enough) = &mut *swept.lock().unwrap();
         swept.run += 1;
         if !report.broken.is_empty() {
-            swept.failures.push(Failure { plan: format!("{}/{plan}", prepared.name), broken: report.broken });
+            let failure = Failure { plan: format!("{}/{plan}", prepared.name), broken: report.broken };
+            *enough |= is_enough(&failure);
+            swept.failures.push(failure);
         }
     });
-    let mut swept = swept.into_inner().unwrap();
+    let (mut swept, _) = swept.into_inner().unwrap();
     swept.failures.sort_by(|a, b| (a.plan.len(), &a.plan).cmp(&(b.plan.len(), &b.plan)));
     swept
 }

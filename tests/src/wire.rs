@@ -88,7 +88,8 @@ impl Call {
     /// Another operation of the same service.
     pub fn with_operation(&self, operation: &str, body: &Value) -> Self {
         let mut call = self.with_body(body);
-        let prefix = self.head.headers.get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let prefix =
+            self.head.headers.get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default();
         let prefix = prefix.rsplit_once('.').map_or("", |(prefix, _)| prefix);
         if let Ok(value) = format!("{prefix}.{operation}").parse() {
             call.head.headers.insert("x-amz-target", value);
@@ -128,7 +129,8 @@ impl Call {
 
     /// An answer as the client wants it.
     pub fn hand_back(answer: http::Response<Bytes>) -> Result<HttpResponse, ConnectorError> {
-        HttpResponse::try_from(answer.map(SdkBody::from)).map_err(|error| ConnectorError::other(error.into(), None))
+        HttpResponse::try_from(answer.map(SdkBody::from))
+            .map_err(|error| ConnectorError::other(error.into(), None))
     }
 
     fn refusal(&self, status: u16, kind: &str) -> http::Response<Bytes> {
@@ -179,7 +181,8 @@ impl Call {
         let items = self.json()["TransactItems"].as_array().map_or(1, Vec::len);
         let mut reasons = vec![json!({ "Code": "None" }); items];
         if let Some(first) = reasons.first_mut() {
-            *first = json!({ "Code": "TransactionConflict", "Message": "Transaction is ongoing for the item" });
+            *first =
+                json!({ "Code": "TransactionConflict", "Message": "Transaction is ongoing for the item" });
         }
         let body = json!({
             "__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException",

@@ -68,6 +68,7 @@ pub const QUEUES: [(&str, Name, usize); 3] =
 pub struct Snapshot {
     items: Vec<Value>,
     capacity: BTreeMap<(String, String), u32>,
+    is_rotated: bool,
     millis: i64,
     observed: Observed,
     delivered: BTreeSet<(&'static str, String)>,
@@ -87,6 +88,8 @@ pub struct World {
     pub delivered: BTreeSet<(&'static str, String)>,
     /// Deliveries while settling.
     pub deliveries: u32,
+    secrets: Secrets,
+    is_rotated: bool,
     env: Environment,
     functions: BTreeMap<(Name, usize), Arc<dyn Function>>,
 }
@@ -106,14 +109,16 @@ impl World {
             queues.create_queue(&spec).unwrap();
         }
         let secrets = Secrets::memory(now.clone());
-        secrets.put("sluice/hash-key", json!({ "version": "1", "current": "k".repeat(64) }).to_string()).unwrap();
+        secrets
+            .put("sluice/hash-key", json!({ "version": "1", "current": "k".repeat(64) }).to_string())
+            .unwrap();
         secrets.put("sluice/sources/page-token", "token".to_owned()).unwrap();
         secrets.put("sluice/sources/hook", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".to_owned()).unwrap();
         let services: BTreeMap<Host, Arc<dyn Service>> = BTreeMap::from([
             (Host::Table, Arc::new(table.clone()) as Arc<dyn Service>),
             (Host::Queues, Arc::new(queues.clone())),
             (Host::Ses, Arc::new(Ses::memory(now))),
-            (Host::Secrets, Arc::new(secrets)),
+            (Host::Secrets, Arc::new(secrets.clone())),
             (Host::Graph, Arc::new(Graph)),
             (Host::Hook, Arc::new(Receiver)),
         ]);
@@ -155,6 +160,8 @@ impl World {
             wire,
             delivered: BTreeSet::new(),
             deliveries: 0,
+            secrets,
+            is_rotated: false,
             env,
             functions: BTreeMap::new(),
         }
@@ -165,11 +172,16 @@ impl World {
         let mut world = Self::new(mutant);
         world.clock.advance(snapshot.millis - START);
         for items in snapshot.items.chunks(25) {
-            let puts: Vec<Value> = items.iter().map(|item| json!({ "PutRequest": { "Item": item } })).collect();
+            let puts: Vec<Value> =
+                items.iter().map(|item| json!({ "PutRequest": { "Item": item } })).collect();
             world.run("BatchWriteItem", &json!({ "RequestItems": { TABLE: puts } }));
         }
+        if snapshot.is_rotated {
+            world.rotate();
+        }
         world.delivered.clone_from(&snapshot.delivered);
-        *world.wire.observed() = Observed { capacity: snapshot.capacity.clone(), ..snapshot.observed.clone() };
+        *world.wire.observed() =
+            Observed { capacity: snapshot.capacity.clone(), ..snapshot.observed.clone() };
         world
     }
 
@@ -179,10 +191,20 @@ impl World {
         Snapshot {
             items: self.items(),
             capacity,
+            is_rotated: self.is_rotated,
             millis: self.clock.millis(),
             observed: self.wire.observed().clone(),
             delivered: self.delivered.clone(),
         }
+    }
+
+    /// Addresses are hashed with another key from now on; the one before is still known.
+    pub fn rotate(&mut self) {
+        let (current, previous) = ("r".repeat(64), "k".repeat(64));
+        let keys =
+            json!({ "version": "2", "current": current, "previous_version": "1", "previous": previous });
+        self.secrets.put("sluice/hash-key", keys.to_string()).unwrap();
+        self.is_rotated = true;
     }
 
     /// The store, past every fault.
@@ -254,7 +276,12 @@ impl World {
     }
 
     /// Acknowledges what an invocation did not report as failed.
-    pub fn acknowledge(&self, queue: &str, messages: &[ReceivedMessage], answer: &Result<Bytes, InvokeError>) {
+    pub fn acknowledge(
+        &self,
+        queue: &str,
+        messages: &[ReceivedMessage],
+        answer: &Result<Bytes, InvokeError>,
+    ) {
         let Ok(answer) = answer else { return };
         let answer: Value = serde_json::from_slice(answer).unwrap();
         let failures = answer["batchItemFailures"].as_array().cloned().unwrap_or_default();
@@ -298,7 +325,9 @@ impl World {
                 self.deliveries += 1;
                 if self.deliveries > MAX_DELIVERIES {
                     let example = &messages[0].body;
-                    return Err(format!("I11: {MAX_DELIVERIES} deliveries and no rest; {queue} brings {example}"));
+                    return Err(format!(
+                        "I11: {MAX_DELIVERIES} deliveries and no rest; {queue} brings {example}"
+                    ));
                 }
                 if let Some(answer) = self.invoke(name, queue_event(&messages)).await {
                     self.acknowledge(queue, &messages, &answer);
@@ -323,7 +352,7 @@ impl World {
     }
 
     fn hidden(&self) -> u64 {
-        QUEUES.iter().map(|(queue, _, _)| u64::try_from(self.queues.depth(queue).unwrap().in_flight).unwrap()).sum()
+        QUEUES.iter().map(|(queue, _, _)| self.queues.depth(queue).unwrap().in_flight).sum()
     }
 
     fn queues_are_empty(&self) -> bool {
@@ -336,9 +365,10 @@ impl World {
     /// Whether nothing is on a queue, due, or waiting in the ledger.
     pub fn is_quiet(&self) -> bool {
         self.queues_are_empty()
-            && self.items().iter().all(|item| {
-                !text(item, "pk").starts_with("due#") && text(item, "st") != "waiting"
-            })
+            && self
+                .items()
+                .iter()
+                .all(|item| !text(item, "pk").starts_with("due#") && text(item, "st") != "waiting")
     }
 }
 

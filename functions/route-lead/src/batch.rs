@@ -188,7 +188,8 @@ impl Router {
             }
             let changed = teams.into_iter().filter_map(|(name, state)| {
                 let before = read.remove(&name)?;
-                (before.state != state).then_some((name, TeamRecord { state, version: before.version }))
+                is_worth_writing(&before.state, &state)
+                    .then_some((name, TeamRecord { state, version: before.version }))
             });
             let changed = changed.collect();
             let decided =
@@ -365,6 +366,14 @@ fn notice(lead: &LeadId, rep: &str, kind: NoticeKind, n: u32, at: Timestamp) -> 
     let message = NoticeMessage { lead: lead.clone(), rep: rep.to_owned(), kind, n };
     let id = format!("{lead}-{}-{n}-{rep}", kind.name());
     Outgoing { queue: QueueName::Notice, id, body: encode(&message), not_before: at }
+}
+
+/// Whether a team has to be written. Grants that are only cleared away are left to the next write, which comes with the
+/// team's next lead: a repeat would otherwise pay for what it does not change.
+fn is_worth_writing(before: &TeamState, after: &TeamState) -> bool {
+    let only_cleared = after.members == before.members
+        && after.grants.iter().all(|(lead, grant)| before.grants.get(lead) == Some(grant));
+    !only_cleared || before.grants.len() > MANY_GRANTS && after.grants.len() < before.grants.len()
 }
 
 /// Remembers where a lead is granted now. A grant that an earlier pass took elsewhere goes back.

@@ -18,8 +18,10 @@ use std::time::Duration;
 
 /// Connections at maximum load.
 const CONNECTIONS: usize = 64;
-/// Open loops, in leads a second, with what post-to-owner may take: p50 and p99 in milliseconds.
-const RATES: [(u64, Option<(f64, f64)>); 2] = [(50, Some((50.0, 250.0))), (200, None)];
+/// Open loops, in leads a second.
+const RATES: [(u64, Limits); 2] = [(50, Some((50.0, 250.0))), (200, None)];
+/// What post-to-owner may take, p50 and p99 in milliseconds.
+type Limits = Option<(f64, f64)>;
 /// The least share of what the store alone can do.
 const SHARE_OF_STORE: f64 = 0.7;
 
@@ -185,7 +187,7 @@ fn throughput(most: &Phase, bound: &Bound, calls_per_lead: f64) -> Section {
     section
 }
 
-fn latency(open: &[(u64, Option<(f64, f64)>, Phase)], most: &Phase) -> Section {
+fn latency(open: &[(u64, Limits, Phase)], most: &Phase) -> Section {
     let mut section = Section::new("LATENCY  (p50 / p99)");
     for (rate, limits, phase) in open {
         let sent = &phase.sent;

@@ -93,7 +93,7 @@ fn group(symbol: &str) -> Option<&'static str> {
     let start = symbol.trim_start_matches(|c: char| !c.is_alphanumeric() && c != '_');
     let name = start.strip_prefix("dyn ").unwrap_or(start).split("::").next().unwrap_or_default();
     let is_of = |known: &&str| name == *known || known.starts_with("aws_") && name.starts_with(known);
-    GROUPS.iter().find(|(_, crates)| crates.iter().any(|known| is_of(&known))).map(|(group, _)| *group)
+    GROUPS.iter().find(|(_, crates)| crates.iter().any(is_of)).map(|(group, _)| *group)
 }
 
 /// A symbol without its hash and type arguments.

@@ -44,7 +44,7 @@ struct Clients {
 
 /// Makes the recorded calls again for so many seconds.
 pub(crate) async fn replay(rig: &Rig, calls: Vec<Call>, seconds: u64) -> Result<Bound, String> {
-    let calls: Vec<Call> = calls.into_iter().filter(|call| is_known(call)).collect();
+    let calls: Vec<Call> = calls.into_iter().filter(is_known).collect();
     if calls.is_empty() {
         return Err("nothing was recorded".to_owned());
     }

@@ -57,8 +57,9 @@ impl Refusals {
 
     fn take(&self, function: &str, request: &HttpRequest) -> Option<(u16, &'static str)> {
         let operation = request.headers().get("x-amz-target").unwrap_or_else(|| request.uri());
-        let is_meant =
-            |rule: &Rule| (rule.function == "*" || rule.function == function) && operation.contains(rule.call);
+        let is_meant = |rule: &Rule| {
+            (rule.function == "*" || rule.function == function) && operation.contains(rule.call)
+        };
         let mut rules = self.rules();
         let rule = rules.iter_mut().find(|rule| rule.left > 0 && is_meant(rule))?;
         rule.left -= 1;

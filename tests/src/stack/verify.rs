@@ -6,9 +6,16 @@ use serde_json::Value;
 impl Running {
     /// Names of all queues.
     pub fn queues(&self) -> Vec<String> {
-        ["LeadQueue", "EnrichQueue", "NoticeQueue", "LeadDeadLetters", "EnrichDeadLetters", "NoticeDeadLetters"]
-            .map(sluice::host::spec::named)
-            .to_vec()
+        [
+            "LeadQueue",
+            "EnrichQueue",
+            "NoticeQueue",
+            "LeadDeadLetters",
+            "EnrichDeadLetters",
+            "NoticeDeadLetters",
+        ]
+        .map(sluice::host::spec::named)
+        .to_vec()
     }
 
     /// Messages in a queue, in any state.

@@ -22,7 +22,18 @@ const LAYERS: [&str; 9] = [
 /// What the domain must not link, by the beginning of a package's name: it has no IO, clock, randomness or async. What
 /// ring itself needs is left out: the domain calls its hashes only.
 const NOT_IN_DOMAIN: [&str; 12] = [
-    "aws-", "async-", "chrono", "fastrand", "getrandom", "hyper", "lambda", "mio", "rand", "reqwest", "rustls", "tokio",
+    "aws-",
+    "async-",
+    "chrono",
+    "fastrand",
+    "getrandom",
+    "hyper",
+    "lambda",
+    "mio",
+    "rand",
+    "reqwest",
+    "rustls",
+    "tokio",
 ];
 
 fn cargo(arguments: &[&str]) -> String {
@@ -34,7 +45,8 @@ fn cargo(arguments: &[&str]) -> String {
 /// Each package of the workspace: its folder and the packages of the workspace that it names, tests included.
 fn packages() -> BTreeMap<String, (String, Vec<String>)> {
     let metadata: Value =
-        serde_json::from_str(&cargo(&["metadata", "--no-deps", "--format-version", "1", "--offline"])).unwrap();
+        serde_json::from_str(&cargo(&["metadata", "--no-deps", "--format-version", "1", "--offline"]))
+            .unwrap();
     let package = |package: &Value| {
         let folder = relative(Path::new(package["manifest_path"].as_str().unwrap()).parent().unwrap());
         let own = package["dependencies"].as_array().unwrap().iter().filter(|it| it["path"].is_string());
@@ -70,7 +82,8 @@ fn dependencies_point_one_way_and_functions_never_use_each_other() {
 
 #[test]
 fn the_domain_links_no_io_clock_randomness_or_async() {
-    let tree = cargo(&["tree", "--package", "sluice-domain", "--edges", "normal", "--prefix", "none", "--offline"]);
+    let tree =
+        cargo(&["tree", "--package", "sluice-domain", "--edges", "normal", "--prefix", "none", "--offline"]);
     assert!(tree.contains("cel v"), "the tree was not read");
     let of_ring = cargo(&["tree", "--package", "ring", "--edges", "normal", "--prefix", "none", "--offline"]);
     let wrong = tree
@@ -114,7 +127,9 @@ fn every_function_is_a_library_with_a_main_of_a_dozen_lines() {
         let folder = entry.unwrap().path();
         let name = folder.file_name().unwrap().to_string_lossy().into_owned();
         seen += 1;
-        let lines = |file: &str| std::fs::read_to_string(folder.join("src").join(file)).map(|text| text.lines().count());
+        let lines = |file: &str| {
+            std::fs::read_to_string(folder.join("src").join(file)).map(|text| text.lines().count())
+        };
         match (lines("lib.rs"), lines("main.rs")) {
             (Ok(_), Ok(..=12)) => {}
             (Ok(_), Ok(lines)) => wrong.push(format!("{name}: its main has {lines} lines")),

@@ -68,7 +68,11 @@ fn needed(template: &Template, call: &Call) -> Vec<Grant> {
             let actions = call.body["TransactItems"].as_array().unwrap().iter();
             let action = |item: &Value| {
                 let (kind, of) = item.as_object().unwrap().iter().find(|(_, of)| of.is_object()).unwrap();
-                let action = if kind == "ConditionCheck" { "ConditionCheckItem".to_owned() } else { format!("{kind}Item") };
+                let action = if kind == "ConditionCheck" {
+                    "ConditionCheckItem".to_owned()
+                } else {
+                    format!("{kind}Item")
+                };
                 grant(&format!("dynamodb:{action}"), id(of["TableName"].as_str().unwrap()))
             };
             actions.map(action).collect()
@@ -241,9 +245,7 @@ async fn capture(it: &Recorded) -> Vec<String> {
         let path = format!("/hooks/{source}");
         let challenge = format!("{path}?hub.mode=subscribe&hub.verify_token=app-secret&hub.challenge=1");
         assert_eq!(it.call("GET", &challenge, &Value::Null).await.status, 200);
-        let change = |id: u32| {
-            json!({ "field": "leadgen", "value": { "leadgen_id": id.to_string(), "page_id": "7", "form_id": "8", "created_time": 1_795_259_990 } })
-        };
+        let change = |id: u32| json!({ "field": "leadgen", "value": { "leadgen_id": id.to_string(), "page_id": "7", "form_id": "8", "created_time": 1_795_259_990 } });
         let entry = json!({ "id": "7", "time": 1, "changes": [change(1), change(2)] });
         let body = json!({ "object": "page", "entry": [entry] }).to_string();
         let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, b"app-secret"), body.as_bytes());
@@ -268,10 +270,16 @@ async fn timers(it: &Recorded) {
     let now = it.stack.clock.now();
     let lost = |key: &str, needs_enrichment: bool| Lead {
         id: LeadId::derived(&["test", key]),
-        origin: Origin { kind: "form".to_owned(), name: if needs_enrichment { "ads" } else { "web" }.to_owned() },
+        origin: Origin {
+            kind: "form".to_owned(),
+            name: if needs_enrichment { "ads" } else { "web" }.to_owned(),
+        },
         external_id: needs_enrichment.then(|| key.to_owned()),
         received: Timestamp(now.millis() - 600_000),
-        envelope: Envelope { fields: vec![("email".to_owned(), format!("{key}@example.org"))], ..Envelope::default() },
+        envelope: Envelope {
+            fields: vec![("email".to_owned(), format!("{key}@example.org"))],
+            ..Envelope::default()
+        },
         needs_enrichment,
         manifest: 1,
         progress: Progress::default(),
@@ -280,7 +288,8 @@ async fn timers(it: &Recorded) {
     let (one, two) = (lost("lost", false), lost("half", true));
     store.accept_lead(&one).await.unwrap();
     store.accept_lead(&two).await.unwrap();
-    let notice = NoticeMessage { lead: one.id.clone(), rep: "ann".to_owned(), kind: NoticeKind::Assigned, n: 1 };
+    let notice =
+        NoticeMessage { lead: one.id.clone(), rep: "ann".to_owned(), kind: NoticeKind::Assigned, n: 1 };
     for (queue, body) in [
         ("lead", encode(&LeadMessage::Lead(one.id.clone()))),
         ("enrich", encode(&EnrichMessage::Lead(two.id.clone()))),
@@ -323,7 +332,11 @@ async fn console(it: &Recorded, leads: &[String]) {
         ("GET", "/api/leads?state=assigned".to_owned(), nothing.clone()),
         ("GET", "/api/leads?state=open".to_owned(), nothing.clone()),
         ("GET", "/api/messages?rep=ann".to_owned(), nothing.clone()),
-        ("POST", "/api/leads/try".to_owned(), json!({ "form": "web", "body": "{\"email\":\"ada@example.org\"}" })),
+        (
+            "POST",
+            "/api/leads/try".to_owned(),
+            json!({ "form": "web", "body": "{\"email\":\"ada@example.org\"}" }),
+        ),
         ("POST", format!("/api/leads/{}/accept", leads[0]), json!({})),
         ("POST", format!("/api/leads/{}/reassign", leads[0]), json!({ "team": "hook", "reason": "asked" })),
         ("POST", format!("/api/leads/{}/close", leads[1]), json!({})),
@@ -333,7 +346,11 @@ async fn console(it: &Recorded, leads: &[String]) {
         ("GET", format!("/api/customers/{customer}"), nothing.clone()),
         ("POST", format!("/api/customers/{customer}/unmerge"), json!({})),
         ("GET", "/api/policies".to_owned(), nothing.clone()),
-        ("POST", "/api/policies/validate".to_owned(), json!({ "files": [{ "file": "a", "text": "kind: form\nname: a" }] })),
+        (
+            "POST",
+            "/api/policies/validate".to_owned(),
+            json!({ "files": [{ "file": "a", "text": "kind: form\nname: a" }] }),
+        ),
         ("GET", "/api/policies/form/web".to_owned(), nothing.clone()),
         ("PUT", "/api/policies/form/more".to_owned(), json!({ "kind": "form", "name": "more" })),
     ];

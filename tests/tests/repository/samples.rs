@@ -45,7 +45,8 @@ async fn every_sample_policy_can_be_published_and_every_sample_lead_goes_where_i
         });
         let answer = stack.call("POST", "/api/leads/try", &asked).await;
         let body = &answer.body;
-        let flags: Vec<&str> = body["flags"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let flags: Vec<&str> =
+            body["flags"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
         let as_promised = answer.status == 200
             && body["state"] == state
             && body["owner"]["team"].as_str() == team
@@ -70,6 +71,7 @@ fn no_sample_is_an_orphan() {
             || name.starts_with("samples/policies/") && name.ends_with(".yaml")
             || name.ends_with("README.md")
     };
-    let orphans = files(&root().join("samples")).iter().map(|path| relative(path)).filter(|name| !used(name)).collect();
+    let orphans =
+        files(&root().join("samples")).iter().map(|path| relative(path)).filter(|name| !used(name)).collect();
     none("samples that no test uses", orphans);
 }

@@ -1,7 +1,8 @@
 //! The template's stack in this process, with every call of its functions written down.
 
 use aws_smithy_runtime_api::client::http::{
-    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
+    SharedHttpConnector,
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
@@ -37,7 +38,11 @@ struct Recording {
 }
 
 impl HttpClient for Recording {
-    fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
+    fn http_connector(
+        &self,
+        settings: &HttpConnectorSettings,
+        components: &RuntimeComponents,
+    ) -> SharedHttpConnector {
         SharedHttpConnector::new(Connector {
             inner: self.inner.http_connector(settings, components),
             function: self.function.clone(),
@@ -92,7 +97,8 @@ impl Recorded {
             SharedHttpClient::new(Recording { inner, function: function.to_owned(), log: log.clone() })
         }));
         let template = local_template().unwrap();
-        let stack = Stack::start(options, |addresses| StackSpec::from_template(&template, addresses)).await.unwrap();
+        let stack =
+            Stack::start(options, |addresses| StackSpec::from_template(&template, addresses)).await.unwrap();
         let token = stack.secrets.value(&named("AdminTokenSecret")).unwrap();
         Self { stack, calls, token, env: Environment::of_process() }
     }
@@ -104,7 +110,14 @@ impl Recorded {
     }
 
     /// One request to the front door with another token and more headers.
-    pub(crate) async fn send(&self, method: &str, path: &str, token: &str, more: &[(&str, &str)], body: Vec<u8>) -> Answer {
+    pub(crate) async fn send(
+        &self,
+        method: &str,
+        path: &str,
+        token: &str,
+        more: &[(&str, &str)],
+        body: Vec<u8>,
+    ) -> Answer {
         let mut headers = vec![("authorization".to_owned(), format!("Bearer {token}"))];
         headers.extend(more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         if !more.iter().any(|(name, _)| *name == "content-type") {
@@ -117,7 +130,8 @@ impl Recorded {
 
     /// Publishes documents and waits until every function trusts them.
     pub(crate) async fn publish(&self, files: &[(String, String)]) {
-        let files: Vec<Value> = files.iter().map(|(file, text)| json!({ "file": file, "text": text })).collect();
+        let files: Vec<Value> =
+            files.iter().map(|(file, text)| json!({ "file": file, "text": text })).collect();
         let answer = self.call("POST", "/api/policies/apply", &json!({ "files": files })).await;
         assert_eq!(answer.status, 200, "{}", answer.body);
         self.stack.advance(Duration::from_secs(3));

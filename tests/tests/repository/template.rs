@@ -37,7 +37,8 @@ fn differences(name: &str, template: &BTreeSet<String>, code: &BTreeSet<String>)
 
 #[test]
 fn the_template_the_command_and_the_variables_name_the_same_functions() {
-    let in_template: BTreeSet<String> = template().functions.into_iter().map(|function| function.name).collect();
+    let in_template: BTreeSet<String> =
+        template().functions.into_iter().map(|function| function.name).collect();
     let in_command: BTreeSet<String> = embedded_functions().into_keys().collect();
     let in_test: BTreeSet<String> = variables().into_keys().map(str::to_owned).collect();
     assert_eq!(in_template, in_command);
@@ -47,7 +48,8 @@ fn the_template_the_command_and_the_variables_name_the_same_functions() {
 #[test]
 fn routes_are_those_of_the_functions() {
     let template = template();
-    let name_of = |id: &str| template.functions.iter().find(|function| function.id == id).unwrap().name.clone();
+    let name_of =
+        |id: &str| template.functions.iter().find(|function| function.id == id).unwrap().name.clone();
     let mut declared: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for route in &template.routes {
         let key = format!("{} {}", route.method, route.path);
@@ -55,12 +57,19 @@ fn routes_are_those_of_the_functions() {
     }
     let served = BTreeMap::from([
         ("capture-lead".to_owned(), texts(&capture_lead::ROUTES)),
-        ("serve-console".to_owned(), serve_console::ROUTES.iter().map(|route| route.name.to_owned()).collect()),
+        (
+            "serve-console".to_owned(),
+            serve_console::ROUTES.iter().map(|route| route.name.to_owned()).collect(),
+        ),
     ]);
     let mut wrong = Vec::new();
     for name in declared.keys().chain(served.keys()).collect::<BTreeSet<_>>() {
         let empty = BTreeSet::new();
-        wrong.extend(differences(name, declared.get(name).unwrap_or(&empty), served.get(name).unwrap_or(&empty)));
+        wrong.extend(differences(
+            name,
+            declared.get(name).unwrap_or(&empty),
+            served.get(name).unwrap_or(&empty),
+        ));
     }
     none("routes", wrong);
 }

@@ -36,7 +36,8 @@ const WHILE: Duration = Duration::from_secs(4);
 fn call(route: &str, lead: &str, customer: &str) -> (String, String, Option<Value>) {
     let (method, path) = route.split_once(' ').unwrap();
     let id = if path.starts_with("/api/customers") { customer } else { lead };
-    let path = path.replace("{id}", id).replace("{kind}", "rep").replace("{name}", "newcomer");
+    let rep = if method == "PUT" { "newcomer" } else { "ann" };
+    let path = path.replace("{id}", id).replace("{kind}", "rep").replace("{name}", rep);
     let path = if path == "/api/messages" { "/api/messages?rep=ann".to_owned() } else { path };
     let body = match route {
         "POST /api/leads/try" => json!({"form": "contact", "body": "{\"email\":\"try@person.example\"}"}),
@@ -84,7 +85,11 @@ async fn every_route_lets_in_whom_it_should_and_a_refused_call_changes_nothing()
         let (method, path, body) = call(route, lead, customer);
         for (role, token) in tokens.iter().filter(|(role, _)| !may.contains(role)) {
             let (status, problem) = run.api_as(Some(token), &method, &path, body.clone()).await;
-            assert_eq!((status, problem["type"].as_str()), (403, Some("urn:sluice:problem:not-allowed")), "{role} {route}");
+            assert_eq!(
+                (status, problem["type"].as_str()),
+                (403, Some("urn:sluice:problem:not-allowed")),
+                "{role} {route}"
+            );
         }
         for stranger in [None, Some(""), Some("slt_guess"), Some(&run.token[1..])] {
             let (status, _) = run.api_as(stranger, &method, &path, body.clone()).await;
@@ -100,7 +105,10 @@ async fn every_route_lets_in_whom_it_should_and_a_refused_call_changes_nothing()
             run.pass(WHILE).await;
             // Some acts have been done by the role before: that is a conflict, and no question of rights.
             assert!(matches!(status, 200 | 201 | 404 | 409), "{role} {route}: {status} {answer:#}");
-            assert!(status != 404 || (role == &"rep" && route.contains("{id}")), "{role} {route}: {answer:#}");
+            assert!(
+                status != 404 || (role == &"rep" && route.contains("{id}")),
+                "{role} {route}: {answer:#}"
+            );
         }
     }
     run.finish().await;
@@ -114,7 +122,8 @@ async fn a_rep_sees_neither_a_peers_lead_nor_a_peers_messages() {
     let peer = run.new_token("rep", Some("bo")).await;
     let before = run.table();
     for what in ["accept", "close", "disqualify", "claim"] {
-        let (status, _) = run.api_as(Some(&peer), "POST", &format!("/api/leads/{id}/{what}"), Some(json!({}))).await;
+        let (status, _) =
+            run.api_as(Some(&peer), "POST", &format!("/api/leads/{id}/{what}"), Some(json!({}))).await;
         assert_eq!(status, 404, "{what}: a peer's lead is not there");
     }
     assert_eq!(run.api_as(Some(&peer), "GET", &format!("/api/leads/{id}"), None).await.0, 404);
@@ -131,10 +140,14 @@ async fn a_rep_sees_neither_a_peers_lead_nor_a_peers_messages() {
 async fn unknown_paths_and_methods_are_named_as_such() {
     let run = Setup::default().start().await;
     // What the template does not route never reaches a function.
-    for (method, path) in [("GET", "/"), ("GET", "/f/contact"), ("DELETE", "/api/leads/ld_x"), ("PUT", "/hooks/meta")] {
+    for (method, path) in
+        [("GET", "/"), ("GET", "/f/contact"), ("DELETE", "/api/leads/ld_x"), ("PUT", "/hooks/meta")]
+    {
         assert_eq!(run.send(method, path, &[], b"").await.status, 404, "{method} {path}");
     }
-    for path in ["/api/leads/ld_nothing", "/api/leads/x", "/api/customers/cu_nothing", "/api/policies/form/none"] {
+    for path in
+        ["/api/leads/ld_nothing", "/api/leads/x", "/api/customers/cu_nothing", "/api/policies/form/none"]
+    {
         let (status, problem) = run.api("GET", path, None).await;
         assert_eq!((status, problem["status"].as_u64()), (404, Some(404)), "{path}");
     }

@@ -124,10 +124,15 @@ async fn an_idempotency_key_stands_for_one_lead_whatever_the_encoding() {
 #[tokio::test]
 async fn a_bad_field_flags_the_lead_and_is_kept_as_typed() {
     let run = Setup::default().start().await;
-    let id = run.lead(&[("email", "ada(at)person.example"), ("phone", "call me"), ("first_name", "Ada")]).await;
+    let id =
+        run.lead(&[("email", "ada(at)person.example"), ("phone", "call me"), ("first_name", "Ada")]).await;
     let lead = run.show(&id).await;
     assert_eq!(lead["state"], "assigned");
-    assert!(has_flag(&lead, "email_invalid") && has_flag(&lead, "phone_invalid") && has_flag(&lead, "no_identity"));
+    assert!(
+        has_flag(&lead, "email_invalid")
+            && has_flag(&lead, "phone_invalid")
+            && has_flag(&lead, "no_identity")
+    );
     assert!(lead["email"].is_null() && lead["phone"].is_null());
     assert_eq!(lead["fields"][0], json!(["email", "ada(at)person.example"]));
     assert_eq!(lead["fields"][1], json!(["phone", "call me"]));
@@ -149,7 +154,10 @@ async fn an_empty_post_is_accepted_and_ends_as_invalid() {
         let id = run.send("POST", "/f/contact", &[URLENCODED], body.as_bytes()).await.lead_id();
         run.settle().await;
         let lead = run.show(&id).await;
-        assert_eq!((&lead["state"], &lead["owner"], &lead["customer"]), (&json!("invalid"), &Value::Null, &Value::Null));
+        assert_eq!(
+            (&lead["state"], &lead["owner"], &lead["customer"]),
+            (&json!("invalid"), &Value::Null, &Value::Null)
+        );
     }
     assert_eq!(run.ledger().await["ended"]["invalid"], 2);
     assert!(run.mails().is_empty());
@@ -217,7 +225,9 @@ async fn only_the_forms_own_pages_may_post_by_script() {
             assert_eq!(allowed, readable.then_some(origin), "{status}");
         }
     }
-    run.send("OPTIONS", "/f/nowhere", &preflight("https://shop.example"), b"").await.is_problem(404, "no-such-form");
+    run.send("OPTIONS", "/f/nowhere", &preflight("https://shop.example"), b"")
+        .await
+        .is_problem(404, "no-such-form");
     run.finish().await;
 }
 
@@ -250,7 +260,8 @@ async fn where_a_lead_came_from_and_what_was_agreed_to_are_kept_with_it() {
     assert_eq!(lead["consent"], proof);
     // Not ticked is no consent. The wording is the one of the day, also after it was changed.
     let without = run.lead(&[("email", "no-news@person.example")]).await;
-    let changed = sluice_tests::stack::POLICIES.replace(wording, "Another text.").replace("2026-11", "2027-01");
+    let changed =
+        sluice_tests::stack::POLICIES.replace(wording, "Another text.").replace("2026-11", "2027-01");
     run.apply(&changed).await;
     let after = run.lead(&[("email", "later@person.example"), ("newsletter", "yes")]).await;
     assert_eq!(run.show(&without).await["consent"]["given"], false);

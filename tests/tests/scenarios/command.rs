@@ -229,7 +229,11 @@ async fn killed_under_load_again_and_again_no_acknowledged_lead_is_lost_or_owned
             }
         }
     }
-    println!("{} leads acknowledged over {rounds} kills, {} in the ledger", acknowledged.len(), ledger["accepted"]);
+    println!(
+        "{} leads acknowledged over {rounds} kills, {} in the ledger",
+        acknowledged.len(),
+        ledger["accepted"]
+    );
 }
 
 #[tokio::test]
@@ -244,14 +248,19 @@ async fn the_tools_answer_in_words_and_by_how_they_exit() {
     assert!(ledger.status.success(), "{ledger:?}");
     assert!(text(&ledger).contains("accepted") && text(&ledger).contains("contact"), "{}", text(&ledger));
     let explained = sluice.tool(&["explain", "lead", &id]);
-    assert!(explained.status.success() && text(&explained).contains(&format!("Owner: {owner}")), "{explained:?}");
+    assert!(
+        explained.status.success() && text(&explained).contains(&format!("Owner: {owner}")),
+        "{explained:?}"
+    );
     let file = folder.path().join("lead.json");
     std::fs::write(&file, r#"{"email":"tool@person.example","message":"again"}"#).unwrap();
     let trial = sluice.tool(&["try", file.to_str().unwrap(), "--form", "contact"]);
     assert!(text(&trial).contains(&owner) && text(&trial).contains("Nothing was written"), "{trial:?}");
     let token = sluice.tool(&["token", "create", "--role", "rep", "--rep", &owner]);
     assert!(text(&token).starts_with("slt_"), "{token:?}");
-    for wrong in [&["explain", "lead", "ld_none"][..], &["unmerge", "cu_none"], &["token", "create", "--role", "king"]] {
+    for wrong in
+        [&["explain", "lead", "ld_none"][..], &["unmerge", "cu_none"], &["token", "create", "--role", "king"]]
+    {
         let output = sluice.tool(wrong);
         assert!(!output.status.success() && !output.stderr.is_empty(), "{wrong:?}: {output:?}");
     }
@@ -293,7 +302,10 @@ async fn a_ledger_that_does_not_add_up_is_said_and_the_command_fails() {
     });
     let output = output.await.unwrap();
     assert!(!output.status.success());
-    assert!(String::from_utf8_lossy(&output.stderr).contains("accepted is not ended + in flight"), "{output:?}");
+    assert!(
+        String::from_utf8_lossy(&output.stderr).contains("accepted is not ended + in flight"),
+        "{output:?}"
+    );
     set("REMOVE ix, ia", Value::Null);
     run.finish().await;
 }

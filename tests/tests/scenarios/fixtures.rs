@@ -68,8 +68,7 @@ fn strings(value: &Value) -> Vec<String> {
 /// Checks a stored lead against what the fixture says of it.
 fn check_form_lead(lead: &Value, facts: &Value, case: &str) {
     if let Some(fields) = facts["fields"].as_array() {
-        let wanted: Vec<Value> =
-            fields.iter().filter(|field| field[0] != "website_url2").cloned().collect();
+        let wanted: Vec<Value> = fields.iter().filter(|field| field[0] != "website_url2").cloned().collect();
         assert_eq!(lead["fields"], Value::Array(wanted.clone()), "{case}");
         let expected = if wanted.is_empty() { "invalid" } else { "assigned" };
         assert_eq!(lead["state"], expected, "{case}");
@@ -96,7 +95,11 @@ async fn every_form_post_of_the_fixtures_is_taken_as_its_facts_say() {
             let new = run.leads().len() - before;
             if let Some(statuses) = facts["must_answer_status"].as_array() {
                 assert!(statuses.contains(&json!(answer.status)), "{id}: {}", answer.status);
-                assert_eq!(answer.header("access-control-allow-origin"), Some("https://shop.example"), "{id}");
+                assert_eq!(
+                    answer.header("access-control-allow-origin"),
+                    Some("https://shop.example"),
+                    "{id}"
+                );
                 assert_eq!(new, 0, "{id}");
                 continue;
             }
@@ -205,9 +208,12 @@ async fn every_meta_webhook_of_the_fixtures_is_answered_as_meta_needs_and_its_le
         }
         let customer = run.customer(&text(&lead["customer"])).await;
         assert_eq!(customer["facts"]["full_name"]["value"], told["facts"]["full_name"]);
-        assert!(graph.seen().iter().all(|asked| {
-            asked.headers()["authorization"] == "Bearer page-token-of-the-scenarios"
-        }));
+        assert!(
+            graph
+                .seen()
+                .iter()
+                .all(|asked| { asked.headers()["authorization"] == "Bearer page-token-of-the-scenarios" })
+        );
         run.finish().await;
     }
 }
@@ -234,7 +240,9 @@ fn kind_of(id: &str) -> Envelope {
         _ if id.starts_with("lh-") && id.contains("url") => Envelope::OtherRoute,
         // API Gateway's older payload, which our routes do not use, and events of other services.
         "lh-apigw_proxy_request" | "fx-example-apigw-request" => Envelope::NotHttp,
-        "fx-example-sns-event" | "fx-example-dynamodb-event" | "fx-example-ses-lambda-event" => Envelope::NotHttp,
+        "fx-example-sns-event" | "fx-example-dynamodb-event" | "fx-example-ses-lambda-event" => {
+            Envelope::NotHttp
+        }
         "fx-example-eventbridge-schedule" | "scheduler-custom-input" => Envelope::OwnSchedule,
         "fx-example-sqs-event" => Envelope::ForeignRecords,
         "sqs-mixed-batch" => Envelope::MixedBatch,
@@ -263,7 +271,9 @@ async fn every_lambda_envelope_of_the_fixtures_is_ours_or_is_refused_without_a_t
                 }
                 Envelope::NotHttp => {
                     println!("{id}: not ours");
-                    for function in ["capture-lead", "serve-console", "route-lead", "enrich-lead", "send-message"] {
+                    for function in
+                        ["capture-lead", "serve-console", "route-lead", "enrich-lead", "send-message"]
+                    {
                         let error = run.invoke(function, &payload).await.expect_err("no such event");
                         assert_eq!(error, "MalformedEvent", "{id} to {function}");
                     }
@@ -342,7 +352,8 @@ async fn mixed_batch(run: &Running, mut payload: Value, good_answer: &Value) {
         assert_eq!(run.show(id).await["state"], "waiting");
     }
     // A second delivery at the same time changes nothing.
-    let (first, second) = tokio::join!(run.invoke("route-lead", &payload), run.invoke("route-lead", &payload));
+    let (first, second) =
+        tokio::join!(run.invoke("route-lead", &payload), run.invoke("route-lead", &payload));
     assert_eq!(failures(&first.unwrap()), bad);
     assert_eq!(failures(&second.unwrap()), bad);
     for id in &leads {
@@ -360,7 +371,8 @@ async fn mixed_batch(run: &Running, mut payload: Value, good_answer: &Value) {
 #[test]
 fn base64_envelopes_hold_the_bytes_of_what_they_wrap() {
     for folder in folders("lambda_envelopes") {
-        for case in folder.cases.iter().filter(|case| text(&case["facts"]["wraps"]).starts_with("html_form/")) {
+        for case in folder.cases.iter().filter(|case| text(&case["facts"]["wraps"]).starts_with("html_form/"))
+        {
             let payload = folder.json(case);
             let body = text(&payload["body"]);
             let body = match payload["isBase64Encoded"] == true {

@@ -15,7 +15,11 @@ async fn customer_of(run: &Running, lead: &str) -> String {
 async fn one_mailbox_is_one_customer_however_it_is_written() {
     let run = Setup::default().start().await;
     let mut customers = BTreeSet::new();
-    for email in ["Zoë.Müller@Bücher.example", " zoë.müller@bücher.EXAMPLE ", "ZOE\u{308}.MU\u{308}LLER@xn--bcher-kva.example"] {
+    for email in [
+        "Zoë.Müller@Bücher.example",
+        " zoë.müller@bücher.EXAMPLE ",
+        "ZOE\u{308}.MU\u{308}LLER@xn--bcher-kva.example",
+    ] {
         let lead = run.lead(&[("email", email), ("note", email)]).await;
         let view = run.show(&lead).await;
         assert_eq!(view["flags"], json!([]), "{view:#}");
@@ -189,14 +193,18 @@ async fn unmerging_gives_back_both_as_they_were_and_keeps_them_apart() {
     let minute = Duration::from_secs(60);
     run.lead(&[("email", "ada@person.example"), ("first_name", "Ada"), ("company", "Byron")]).await;
     run.pass(minute).await;
-    run.lead(&[("phone", "+12015550144"), ("first_name", "A."), ("last_name", "L."), ("country", "US")]).await;
+    run.lead(&[("phone", "+12015550144"), ("first_name", "A."), ("last_name", "L."), ("country", "US")])
+        .await;
     run.pass(minute).await;
     run.lead(&[("phone", "+12015550144"), ("note", "again")]).await;
     run.pass(minute).await;
     let (_, by_email) = run.lookup(json!({"email": "ada@person.example"})).await;
     let (_, by_phone) = run.lookup(json!({"phone": "+12015550144"})).await;
     assert_ne!(by_email["id"], by_phone["id"]);
-    assert_ne!(by_email["owner"]["rep"], by_phone["owner"]["rep"], "two owners, so that joining decides something");
+    assert_ne!(
+        by_email["owner"]["rep"], by_phone["owner"]["rep"],
+        "two owners, so that joining decides something"
+    );
 
     let both = [("email", "ada@person.example"), ("phone", "+12015550144")];
     let joining = run.lead(&both).await;
@@ -240,7 +248,8 @@ async fn an_unverified_post_fills_blanks_and_never_overwrites() {
     let run = Setup::default().start().await;
     run.lead(&[("email", "fill@person.example"), ("company", "First Ltd")]).await;
     run.pass(Duration::from_secs(3600)).await;
-    let lead = run.lead(&[("email", "fill@person.example"), ("company", "Second Ltd"), ("first_name", "Flo")]).await;
+    let lead =
+        run.lead(&[("email", "fill@person.example"), ("company", "Second Ltd"), ("first_name", "Flo")]).await;
     let customer = run.customer(&customer_of(&run, &lead).await).await;
     assert_eq!(customer["facts"]["company"]["value"], "First Ltd");
     assert_eq!(customer["facts"]["first_name"]["value"], "Flo");

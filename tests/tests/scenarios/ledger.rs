@@ -97,7 +97,10 @@ async fn a_lead_stored_and_never_queued_is_driven_again_by_the_reconciler() {
     answer.is_problem(503, "unavailable");
     run.refusals.lift();
     let id = run.leads().remove(0);
-    assert_eq!((state(&run, &id).await.as_str(), due(&run), run.depth(&named("LeadQueue"))), ("waiting", 0, 0));
+    assert_eq!(
+        (state(&run, &id).await.as_str(), due(&run), run.depth(&named("LeadQueue"))),
+        ("waiting", 0, 0)
+    );
     run.pass(Duration::from_secs(300)).await;
     run.fire_timers().await;
     assert_eq!(state(&run, &id).await, "assigned");
@@ -123,7 +126,11 @@ async fn poison_ends_in_the_dead_letters_and_neither_hides_nor_stops_a_lead() {
     assert!(run.depth(&dead) >= 2, "{}", run.depths());
     assert_eq!(state(&run, &id).await, "waiting");
     let ledger = run.ledger().await;
-    assert_eq!((&ledger["adds_up"], &ledger["in_flight"]["waiting"]), (&json!(true), &json!(1)), "{ledger:#}");
+    assert_eq!(
+        (&ledger["adds_up"], &ledger["in_flight"]["waiting"]),
+        (&json!(true), &json!(1)),
+        "{ledger:#}"
+    );
 
     // Somebody mended it and drives the dead letters again.
     run.refusals.lift();
@@ -176,7 +183,8 @@ async fn the_ledger_counts_every_lead_by_state_and_source() {
     run.settle().await;
     let ledger = run.ledger().await;
     assert_eq!(ledger["accepted"], 5);
-    let ended: Vec<&Value> = ["assigned", "repeat", "invalid"].iter().map(|state| &ledger["ended"][state]).collect();
+    let ended: Vec<&Value> =
+        ["assigned", "repeat", "invalid"].iter().map(|state| &ledger["ended"][state]).collect();
     assert_eq!(ended, [3, 1, 1]);
     assert_eq!(ledger["sources"]["contact"]["accepted"], 4);
     assert_eq!(ledger["sources"]["demo"], json!({"accepted": 1, "assigned": 1}));

@@ -28,7 +28,8 @@ fn found_in(lines: impl IntoIterator<Item = String>) -> Vec<String> {
 
 #[tokio::test]
 async fn no_line_of_any_log_holds_anything_about_a_person() {
-    let graph = Fake::start(|_| (400, json!({"error": {"code": 1, "message": EMAIL, "error_data": CANARIES}}))).await;
+    let graph =
+        Fake::start(|_| (400, json!({"error": {"code": 1, "message": EMAIL, "error_data": CANARIES}}))).await;
     let run = Setup::policies(POLICIES).var("SLUICE_GRAPH_URL", &graph.url).start().await;
     let everything = [
         ("email", EMAIL),
@@ -44,14 +45,20 @@ async fn no_line_of_any_log_holds_anything_about_a_person() {
     tokio::time::sleep(Duration::from_millis(300)).await;
     run.refusals.lift();
     run.pass(Duration::from_secs(400)).await;
-    run.refusals.refuse("capture-lead", "DynamoDB_20120810.PutItem", usize::MAX, (400, "ThrottlingException"));
+    run.refusals.refuse(
+        "capture-lead",
+        "DynamoDB_20120810.PutItem",
+        usize::MAX,
+        (400, "ThrottlingException"),
+    );
     assert_eq!(run.post("contact", &everything).await.status, 503);
     run.refusals.lift();
 
     // Bad values, bad bodies, bad paths.
     run.lead(&[("email", "kanarie.vogel@@kanarie-kooi.example"), ("phone", "555-0199-555-0199-1")]).await;
     let target = "/f/contact?utm_source=geheim-in-de-url";
-    let json_type = [("content-type", "application/json"), ("referer", "https://shop.example/?q=geheim-in-de-url")];
+    let json_type =
+        [("content-type", "application/json"), ("referer", "https://shop.example/?q=geheim-in-de-url")];
     for body in [format!("{{\"email\": \"{EMAIL}\""), format!("[\"{EMAIL}\"]"), EMAIL.to_owned()] {
         run.send("POST", target, &json_type, body.as_bytes()).await;
     }
@@ -62,9 +69,15 @@ async fn no_line_of_any_log_holds_anything_about_a_person() {
     // The API: looking up, trying, acting, policies that cannot be read.
     run.lookup(json!({"email": EMAIL})).await;
     run.lookup(json!({"phone": "555-0199"})).await;
-    run.api("POST", "/api/leads/try", Some(json!({"form": "contact", "body": format!("{{\"email\":\"{EMAIL}\"}}")}))).await;
+    run.api(
+        "POST",
+        "/api/leads/try",
+        Some(json!({"form": "contact", "body": format!("{{\"email\":\"{EMAIL}\"}}")})),
+    )
+    .await;
     run.api("POST", "/api/leads/try", Some(json!({"form": EMAIL, "body": EMAIL}))).await;
-    run.api("POST", &format!("/api/leads/{lead}/close"), Some(json!({"reason": "fluit fluit mijn lied"}))).await;
+    run.api("POST", &format!("/api/leads/{lead}/close"), Some(json!({"reason": "fluit fluit mijn lied"})))
+        .await;
     run.api("POST", "/api/policies/validate", Some(json!({"files": [{"file": "a", "text": EMAIL}]}))).await;
     run.api("GET", &format!("/api/leads?since={EMAIL}&cursor={EMAIL}"), None).await;
     run.api_as(Some("geheim-in-de-url"), "GET", "/api/health", None).await;
@@ -96,7 +109,9 @@ async fn no_line_of_any_log_holds_anything_about_a_person() {
 async fn the_commands_log_holds_nothing_about_a_person() {
     let folder = tempfile::tempdir().unwrap();
     let sluice = Sluice::start(&Command::new(folder.path()).log("debug")).await;
-    let body = format!("email={EMAIL}&phone=%2B12015550199&first_name=Kanarievogeltje&message=fluit+fluit+mijn+lied");
+    let body = format!(
+        "email={EMAIL}&phone=%2B12015550199&first_name=Kanarievogeltje&message=fluit+fluit+mijn+lied"
+    );
     let id = sluice.post(&body).await.unwrap().lead_id();
     sluice.ended(&id).await;
     sluice.post("email=kanarie.vogel%40%40kanarie-kooi.example&phone=555-0199").await.unwrap().lead_id();

@@ -14,7 +14,11 @@ async fn fifty_identical_posts_at_once_are_one_customer_one_owner_and_one_notice
     assert_eq!(ids.len(), 50);
     run.settle().await;
     let ledger = run.ledger().await;
-    assert_eq!((&ledger["ended"]["assigned"], &ledger["ended"]["repeat"]), (&json!(1), &json!(49)), "{ledger:#}");
+    assert_eq!(
+        (&ledger["ended"]["assigned"], &ledger["ended"]["repeat"]),
+        (&json!(1), &json!(49)),
+        "{ledger:#}"
+    );
     assert_eq!(run.live_customers().len(), 1);
     let customer = run.customer(&run.live_customers()[0]).await;
     assert_eq!(customer["lead_count"], 50);

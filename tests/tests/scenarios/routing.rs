@@ -23,7 +23,8 @@ pub(crate) fn policies(reps: &[&str], teams: &[(&str, &str)], rules: &str) -> St
     text + &format!("---\nkind: routing\nname: default\nrules:\n{rules}")
 }
 
-const KEEP: &str = "  - name: keep the owner\n    when: customer.owner != \"\"\n    assign: { owner: customer }\n";
+const KEEP: &str =
+    "  - name: keep the owner\n    when: customer.owner != \"\"\n    assign: { owner: customer }\n";
 
 pub(crate) async fn owner(run: &Running, lead: &str) -> String {
     let view = run.show(lead).await;
@@ -107,8 +108,10 @@ async fn a_team_shares_by_weight_exactly() {
 
 #[tokio::test]
 async fn a_full_team_leaves_the_lead_to_the_next_rule() {
-    let teams = [("small", "[{ rep: one, capacity: 1 }, { rep: two, capacity: 1 }]"), ("large", "[{ rep: big }]")];
-    let rules = "  - name: small\n    assign: { team: small }\n  - name: large\n    assign: { team: large }\n";
+    let teams =
+        [("small", "[{ rep: one, capacity: 1 }, { rep: two, capacity: 1 }]"), ("large", "[{ rep: big }]")];
+    let rules =
+        "  - name: small\n    assign: { team: small }\n  - name: large\n    assign: { team: large }\n";
     let run = Setup::policies(policies(&["one", "two", "big"], &teams, rules)).start().await;
     let mut owners = Vec::new();
     for at in 0..4 {
@@ -146,7 +149,8 @@ async fn a_lead_nobody_can_take_is_escalated_told_and_taken_when_somebody_is_fre
     assert_eq!(run.messages("boss").await.len(), 1);
     assert_eq!(run.mails().len(), 2);
 
-    let (status, _) = run.api("POST", &format!("/api/leads/{first}/close"), Some(json!({"reason": "won"}))).await;
+    let (status, _) =
+        run.api("POST", &format!("/api/leads/{first}/close"), Some(json!({"reason": "won"}))).await;
     assert_eq!(status, 200);
     run.settle().await;
     assert_eq!(owner(&run, &second).await, "only");
@@ -189,7 +193,8 @@ async fn a_trial_writes_nothing_and_says_what_then_happens() {
         json!({"email": "t6@person.example"}),
     ] {
         let before = run.table();
-        let asked = json!({"form": "contact", "content_type": "application/json", "body": fields.to_string()});
+        let asked =
+            json!({"form": "contact", "content_type": "application/json", "body": fields.to_string()});
         let (status, trial) = run.api("POST", "/api/leads/try", Some(asked)).await;
         assert_eq!(status, 200, "{trial:#}");
         assert_eq!(run.table(), before, "a trial wrote something");

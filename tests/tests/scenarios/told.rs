@@ -15,7 +15,12 @@ const SES: &str = "/v2/email/outbound-emails";
 #[tokio::test]
 async fn an_owner_gets_one_mail_with_a_link_to_the_lead() {
     let run = Setup::default().start().await;
-    let fields = [("email", "ada@person.example"), ("first_name", "Ada"), ("last_name", "L\r\nBcc: x"), ("company", "Byron")];
+    let fields = [
+        ("email", "ada@person.example"),
+        ("first_name", "Ada"),
+        ("last_name", "L\r\nBcc: x"),
+        ("company", "Byron"),
+    ];
     let lead = run.lead(&fields).await;
     let owner = run.show(&lead).await["owner"].as_str().unwrap().to_owned();
     let mails = run.mails();
@@ -31,7 +36,10 @@ async fn an_owner_gets_one_mail_with_a_link_to_the_lead() {
     let messages = run.messages(&owner).await;
     assert_eq!(messages.len(), 1);
     let message = &messages[0];
-    assert_eq!((&message["lead"], &message["channel"], &message["state"]), (&json!(lead), &json!("email"), &json!("sent")));
+    assert_eq!(
+        (&message["lead"], &message["channel"], &message["state"]),
+        (&json!(lead), &json!("email"), &json!("sent"))
+    );
     // Delivered once more by the queue: it went out already.
     let notice = json!({"lead": lead, "rep": owner, "kind": "assigned", "n": 1}).to_string();
     let record = json!({"messageId": "again", "body": notice});
@@ -74,7 +82,10 @@ async fn a_mail_refused_for_now_is_sent_later() {
     }
     run.pass(Duration::from_secs(31)).await;
     let message = first_message(&run).await;
-    assert_eq!((&message["state"], &message["attempts"], &message["unknown"]), (&json!("sent"), &json!(3), &json!(0)));
+    assert_eq!(
+        (&message["state"], &message["attempts"], &message["unknown"]),
+        (&json!("sent"), &json!(3), &json!(0))
+    );
     assert_eq!(run.mails().len(), 1);
     run.finish().await;
 }
@@ -88,7 +99,10 @@ async fn a_mail_whose_fate_is_unknown_is_shown_so_and_sent_again() {
     assert_eq!((&message["state"], &message["unknown"]), (&json!("unknown"), &json!(1)), "{message:#}");
     run.pass(Duration::from_secs(6)).await;
     let message = first_message(&run).await;
-    assert_eq!((&message["state"], &message["attempts"], &message["unknown"]), (&json!("sent"), &json!(2), &json!(1)));
+    assert_eq!(
+        (&message["state"], &message["attempts"], &message["unknown"]),
+        (&json!("sent"), &json!(2), &json!(1))
+    );
     assert_eq!(run.mails().len(), 1);
     run.finish().await;
 }
@@ -100,7 +114,11 @@ async fn a_mail_refused_for_good_has_failed_and_the_lead_is_not_held_up() {
     let lead = run.lead(&[("email", "rejected@person.example")]).await;
     assert_eq!(run.show(&lead).await["state"], "assigned");
     let message = first_message(&run).await;
-    assert_eq!((&message["state"], &message["note"]), (&json!("failed"), &json!("MessageRejected")), "{message:#}");
+    assert_eq!(
+        (&message["state"], &message["note"]),
+        (&json!("failed"), &json!("MessageRejected")),
+        "{message:#}"
+    );
     run.finish().await;
 }
 
@@ -147,7 +165,10 @@ async fn a_webhook_is_signed_and_comes_again_under_the_same_id_until_it_is_taken
     }
     assert_eq!(seen[0].headers()["webhook-id"], seen[1].headers()["webhook-id"]);
     let message = &run.messages("hook").await[0];
-    assert_eq!((&message["state"], &message["attempts"], &message["channel"]), (&json!("sent"), &json!(2), &json!("webhook")));
+    assert_eq!(
+        (&message["state"], &message["attempts"], &message["channel"]),
+        (&json!("sent"), &json!(2), &json!("webhook"))
+    );
     run.finish().await;
 }
 

@@ -30,13 +30,18 @@ async fn a_rep_accepts_and_closes_a_lead_once() {
 
     let (status, view) = act(&run, &token, &lead, "close", json!({"reason": "bought"})).await;
     assert_eq!((status, view["work"].as_str()), (200, Some("closed")));
-    let acts: Vec<&str> = view["acts"].as_array().unwrap().iter().filter_map(|act| act["what"].as_str()).collect();
+    let acts: Vec<&str> =
+        view["acts"].as_array().unwrap().iter().filter_map(|act| act["what"].as_str()).collect();
     assert_eq!(acts, ["accept", "close"]);
     assert_eq!((&view["acts"][1]["by"], &view["acts"][1]["reason"]), (&json!(rep), &json!("bought")));
     assert_eq!(act(&run, &token, &lead, "close", json!({})).await.0, 200);
     for what in ["accept", "disqualify"] {
         let (status, problem) = act(&run, &token, &lead, what, json!({})).await;
-        assert_eq!((status, problem["type"].as_str()), (409, Some("urn:sluice:problem:out-of-place")), "{what}");
+        assert_eq!(
+            (status, problem["type"].as_str()),
+            (409, Some("urn:sluice:problem:out-of-place")),
+            "{what}"
+        );
     }
     let (status, _) = act(&run, &run.token, &lead, "reassign", json!({"rep": "three"})).await;
     assert_eq!(status, 409, "a closed lead stays where it is");
@@ -66,7 +71,8 @@ async fn a_manager_gives_a_lead_to_another_rep_or_to_the_next_of_a_team() {
     let manager = run.new_token("manager", None).await;
     let lead = run.lead(&[("email", "moved@person.example")]).await;
     let first = owner(&run, &lead).await;
-    let (status, view) = act(&run, &manager, &lead, "reassign", json!({"rep": "three", "reason": "speaks Dutch"})).await;
+    let (status, view) =
+        act(&run, &manager, &lead, "reassign", json!({"rep": "three", "reason": "speaks Dutch"})).await;
     assert_eq!((status, view["owner"].as_str()), (200, Some("three")), "{view:#}");
     assert_eq!(view["assignment"]["n"], 2);
     let (_, text) = run.mails().pop().unwrap();
@@ -92,7 +98,10 @@ async fn a_manager_gives_a_lead_to_another_rep_or_to_the_next_of_a_team() {
         (json!({"team": "nobody"}), 422, "team-unknown"),
     ] {
         let (found, problem) = act(&run, &manager, &lead, "reassign", body).await;
-        assert_eq!((found, problem["type"].as_str()), (status, Some(format!("urn:sluice:problem:{name}").as_str())));
+        assert_eq!(
+            (found, problem["type"].as_str()),
+            (status, Some(format!("urn:sluice:problem:{name}").as_str()))
+        );
     }
     run.finish().await;
 }
@@ -109,8 +118,10 @@ async fn an_escalated_lead_is_for_who_claims_it_first() {
     assert_eq!(run.api_as(Some(&slow), "GET", &format!("/api/leads/{lead}"), None).await.0, 200);
     let (status, listed) = run.api_as(Some(&slow), "GET", "/api/leads?state=escalated", None).await;
     assert_eq!((status, &listed["leads"][0]["id"]), (200, &json!(lead)));
-    let (one, other) =
-        tokio::join!(act(&run, &fast, &lead, "claim", json!({})), act(&run, &slow, &lead, "claim", json!({})));
+    let (one, other) = tokio::join!(
+        act(&run, &fast, &lead, "claim", json!({})),
+        act(&run, &slow, &lead, "claim", json!({}))
+    );
     let mut statuses = [one.0, other.0];
     statuses.sort_unstable();
     // The loser no longer sees a lead that is somebody's, or hears that somebody was faster.
