@@ -311,7 +311,12 @@ fn fire_timers(world: &mut World) -> Prepare<'_> {
             ("enrich", fetched.to_string(), enrich_body(&fetched), now + 30_000),
         ];
         for (at, notice) in notices.iter().enumerate() {
-            entries.push(("notice", format!("notice-{at}"), notice.body.clone(), now + 600_000));
+            entries.push((
+                "notice",
+                format!("notice-{at}"),
+                notice.body.clone(),
+                now + i64::try_from(at).unwrap() * 300_000,
+            ));
         }
         for (queue, id, body, at) in entries {
             let entry = DueEntry { at: Timestamp(at), id, queue: queue.to_owned(), body };

@@ -1,6 +1,6 @@
 //! I1 to I14 hold whatever outgoing call fails, however it fails, and whatever else runs at that moment.
 //!
-//! A debug build runs a sample of the plans, the same one every time. All of them:
+//! A debug build runs a sample of the plans, the same one every time unless `SLUICE_SEED` names another. All of them:
 //! `SLUICE_SWEEP=all cargo test --profile sweep -p sluice-tests --test fault_sweep -- --nocapture`. One of them, as a
 //! failure names it: `SLUICE_PLAN=route-new/crash-after@7 cargo test -p sluice-tests --test fault_sweep one_plan`.
 
@@ -40,12 +40,13 @@ fn listed(failures: &[Failure]) -> String {
 fn sweep_all(what: &str, plans_of: impl Fn(&Prepared) -> Vec<Plan>, sampled: usize) {
     let only = variable("SLUICE_ONLY");
     let most = if all_are_asked_for() { MOST } else { sampled };
+    let seed = variable("SLUICE_SEED").and_then(|seed| seed.parse().ok()).unwrap_or(1);
     let (mut total, mut failures) = (0, Vec::new());
     for scenario in ALL.iter().filter(|scenario| only.as_ref().is_none_or(|only| scenario.name == only)) {
         let prepared = prepared(scenario.name);
         let plans = plans_of(&prepared);
         let of = plans.len();
-        let swept = sweep(&prepared, &sample(plans, most, 1));
+        let swept = sweep(&prepared, &sample(plans, most, seed));
         let broke = swept.failures.len();
         println!("{}: {} of {of} plans with {what}, {broke} broke something", scenario.name, swept.run);
         total += swept.run;
@@ -82,7 +83,11 @@ fn caught_by(mutant: Mutant) -> (&'static str, &'static str) {
 
 #[test]
 fn handlers_known_to_be_bad_are_caught() {
+    let only = variable("SLUICE_ONLY");
     for mutant in Mutant::ALL {
+        if only.as_ref().is_some_and(|only| *only != format!("{mutant:?}")) {
+            continue;
+        }
         let (name, invariant) = caught_by(mutant);
         let prepared = prepared(name);
         // These need no duplicate to be caught, and each of their plans takes long.

@@ -5,7 +5,8 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    reason = "tests: what is not there stops the test"
+    clippy::print_stdout,
+    reason = "tests: what is not there stops the test, what is skipped is said"
 )]
 
 #[path = "scenarios/access.rs"]

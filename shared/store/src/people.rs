@@ -47,8 +47,9 @@ impl Store {
             .into_iter()
             .map(|of_lead| {
                 let addresses = of_lead.into_iter().filter_map(|candidates| {
-                    let claim = candidates.iter().find_map(|hash| found.get(hash).cloned());
-                    Some((candidates.into_iter().next()?, claim))
+                    // A claim keeps the hash it was made under: after a rotation it is still that address.
+                    let claimed = candidates.iter().find_map(|hash| Some((hash.clone(), Some(found.get(hash)?.clone()))));
+                    claimed.or_else(|| Some((candidates.into_iter().next()?, None)))
                 });
                 Known { addresses: addresses.collect(), customers: BTreeMap::new() }
             })

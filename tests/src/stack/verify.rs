@@ -21,8 +21,7 @@ impl Running {
     /// Messages in a queue, in any state.
     pub fn depth(&self, queue: &str) -> u64 {
         let depth = self.stack.sqs.depth(queue).expect("a queue of the stack");
-        let all = depth.visible + depth.in_flight + depth.delayed;
-        u64::try_from(all).unwrap_or_default()
+        depth.visible + depth.in_flight + depth.delayed
     }
 
     /// The depth of each queue, for people.

@@ -32,7 +32,7 @@ async fn a_body_is_read_however_it_is_packed() {
     let zipped = zipped.finish().unwrap();
     let text = ("content-type", "text/plain;charset=UTF-8");
     let json_in = |email: &str| json!({"email": email, "first_name": "Gz"}).to_string().into_bytes();
-    let cases: [(&str, Vec<(&str, &str)>, Vec<u8>); 4] = [
+    let cases = [
         ("gzip@person.example", vec![URLENCODED, ("content-encoding", "gzip")], zipped),
         ("beacon@person.example", vec![text], json_in("beacon@person.example")),
         ("plain@person.example", vec![JSON], json_in("plain@person.example")),

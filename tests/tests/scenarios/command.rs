@@ -181,6 +181,7 @@ async fn killed_under_load_again_and_again_no_acknowledged_lead_is_lost_or_owned
         while acknowledgements.load(Ordering::SeqCst) < (round + 1) * 20 + round % 7 {
             tokio::time::sleep(Duration::from_millis(3)).await;
         }
+        tokio::time::sleep(Duration::from_millis(7 * (round as u64 + 1) % 31)).await;
         sluice.kill();
         stop.store(true, Ordering::SeqCst);
         for sender in senders {
