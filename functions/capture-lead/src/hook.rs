@@ -19,9 +19,9 @@ impl Capture {
         let policies = self.current().await?;
         let (document, source) = find(&policies, name)?;
         let secrets = self.secrets_of(document).await?;
-        source
-            .challenge(request, &secrets)
-            .ok_or_else(|| Problem::new(400, "no-challenge", "This address takes POST; a GET is only the handshake."))
+        source.challenge(request, &secrets).ok_or_else(|| {
+            Problem::new(400, "no-challenge", "This address takes POST; a GET is only the handshake.")
+        })
     }
 
     pub(crate) async fn post_hook(&self, name: &str, request: &HttpRequest) -> Result<HttpResponse, Problem> {
@@ -30,7 +30,11 @@ impl Capture {
         let secrets = self.secrets_of(document).await?;
         let now = self.env.clock.now();
         if document.auth != Auth::Signature {
-            return Err(Problem::new(401, "must-sign", "Senders of this type sign; the source must say `auth: signature`."));
+            return Err(Problem::new(
+                401,
+                "must-sign",
+                "Senders of this type sign; the source must say `auth: signature`.",
+            ));
         }
         source.verify(request, &secrets, now)?;
         let leads: Vec<Lead> = source
@@ -85,6 +89,10 @@ fn find<'a>(
         .get(name)
         .and_then(|document| Some((document, sources::find(&document.sender)?)))
         .ok_or_else(|| {
-            Problem::new(404, "no-such-source", "There is no source of this name. `sluice apply` publishes one.")
+            Problem::new(
+                404,
+                "no-such-source",
+                "There is no source of this name. `sluice apply` publishes one.",
+            )
         })
 }

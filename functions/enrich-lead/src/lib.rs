@@ -120,7 +120,9 @@ impl Enricher {
         let headers = [("authorization".to_owned(), format!("Bearer {}", token.reveal()))];
         let answer = match fetch(&self.env, "GET", &url, &headers, Vec::new(), LIMIT).await {
             Ok(answer) => answer,
-            Err(error @ (FetchError::NotSent(_) | FetchError::Unknown)) => return Err(format!("Graph API: {error}")),
+            Err(error @ (FetchError::NotSent(_) | FetchError::Unknown)) => {
+                return Err(format!("Graph API: {error}"));
+            }
         };
         let refusal = match answer.status {
             200 => match meta::read_graph(&answer.body) {

@@ -72,7 +72,9 @@ impl Timers {
             let refused = self.outbox.enqueue(messages, now).await;
             let sent: Vec<DueEntry> = entries
                 .into_iter()
-                .filter(|entry| !refused.iter().any(|left| left.id == entry.id && left.not_before == entry.at))
+                .filter(|entry| {
+                    !refused.iter().any(|left| left.id == entry.id && left.not_before == entry.at)
+                })
                 .collect();
             self.store.delete_due(&sent).await?;
             if !refused.is_empty() {
@@ -111,7 +113,11 @@ impl Timers {
                 .by("State", state.name())
                 .emit(&self.env, now);
         }
-        if refused.is_empty() { Ok(()) } else { Err(StoreError::Unavailable("the lead queue refuses".to_owned())) }
+        if refused.is_empty() {
+            Ok(())
+        } else {
+            Err(StoreError::Unavailable("the lead queue refuses".to_owned()))
+        }
     }
 }
 

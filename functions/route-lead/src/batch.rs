@@ -82,12 +82,14 @@ impl Router {
                 notices.push((id.clone(), notices_of(&lead)));
             } else if lead.needs_enrichment {
                 let body = encode(&EnrichMessage::Lead(id.clone()));
-                let message = Outgoing { queue: QueueName::Enrich, id: id.to_string(), body, not_before: now };
+                let message =
+                    Outgoing { queue: QueueName::Enrich, id: id.to_string(), body, not_before: now };
                 notices.push((id.clone(), vec![message]));
             } else {
                 let reading = policies.reading(&lead.origin);
                 let facts = lead::read(&lead.origin, &lead.envelope, &reading, &policies.settings);
-                let hashes: Vec<AddressHash> = facts.identities.iter().flat_map(|id| keys.hashes(id)).collect();
+                let hashes: Vec<AddressHash> =
+                    facts.identities.iter().flat_map(|id| keys.hashes(id)).collect();
                 if hashes.iter().any(|hash| taken.contains(hash)) {
                     pass.again.push(id.clone());
                 } else {
@@ -204,9 +206,9 @@ impl Router {
     async fn still_open(&self, works: Vec<Work>, pass: &mut Pass) -> Result<Vec<Work>, StoreError> {
         let ids: Vec<LeadId> = works.iter().map(|work| work.lead.id.clone()).collect();
         let standings = self.store.standings(&ids).await?;
-        let (open, moved): (Vec<Work>, Vec<Work>) = works
-            .into_iter()
-            .partition(|work| standings.get(&work.lead.id).is_some_and(|now| now.version == work.lead.version));
+        let (open, moved): (Vec<Work>, Vec<Work>) = works.into_iter().partition(|work| {
+            standings.get(&work.lead.id).is_some_and(|now| now.version == work.lead.version)
+        });
         pass.again.extend(moved.into_iter().map(|work| work.lead.id));
         Ok(open)
     }
@@ -343,7 +345,9 @@ impl Router {
     fn notices_for(&self, lead: &Lead, outcome: &Outcome, policies: &PolicySet) -> Vec<Outgoing> {
         let n = lead.progress.assignment.as_ref().map_or(0, |assignment| assignment.n) + 1;
         match outcome {
-            Outcome::Assigned { rep, .. } => vec![notice(&lead.id, rep, NoticeKind::Assigned, n, lead.received)],
+            Outcome::Assigned { rep, .. } => {
+                vec![notice(&lead.id, rep, NoticeKind::Assigned, n, lead.received)]
+            }
             // Told again each time it is tried: the first telling may have been lost, and a message goes out once.
             Outcome::Escalated => policies
                 .settings

@@ -49,7 +49,9 @@ impl Mail {
             .client
             .send_email()
             .from_email_address(&self.from)
-            .destination(Destination::builder().set_to_addresses(rep.email.clone().map(|to| vec![to])).build())
+            .destination(
+                Destination::builder().set_to_addresses(rep.email.clone().map(|to| vec![to])).build(),
+            )
             .content(EmailContent::builder().simple(message).build())
             .email_tags(tag)
             .send()

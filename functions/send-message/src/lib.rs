@@ -24,8 +24,13 @@ use sluice_wire::queue::{NoticeMessage, encode};
 use std::sync::Arc;
 
 /// Variables read besides those every function has.
-pub const VARIABLES: [&str; 5] =
-    ["SLUICE_TABLE", "SLUICE_NOTICE_QUEUE_URL", "SLUICE_MAIL_FROM", "SLUICE_PUBLIC_URL", "SLUICE_SECRET_PREFIX"];
+pub const VARIABLES: [&str; 5] = [
+    "SLUICE_TABLE",
+    "SLUICE_NOTICE_QUEUE_URL",
+    "SLUICE_MAIL_FROM",
+    "SLUICE_PUBLIC_URL",
+    "SLUICE_SECRET_PREFIX",
+];
 
 /// Messages sent at the same time.
 const AT_ONCE: usize = 10;

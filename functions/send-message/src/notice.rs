@@ -86,7 +86,12 @@ impl Notice {
             _ => "A new lead is yours.".to_owned(),
         }];
         lines.push(String::new());
-        let rows = [("Name", &self.name), ("Company", &self.company), ("E-mail", &self.email), ("Phone", &self.phone)];
+        let rows = [
+            ("Name", &self.name),
+            ("Company", &self.company),
+            ("E-mail", &self.email),
+            ("Phone", &self.phone),
+        ];
         for (label, value) in rows {
             if let Some(value) = value {
                 let value: String = value.chars().filter(|c| !c.is_control()).collect();

@@ -42,7 +42,9 @@ impl Sender {
                     Some(signature) => signatures.push(signature),
                     None => return Handover::Refused("the signing secret is not base64".to_owned()),
                 },
-                Ok(None) => return Handover::NotNow { why: "the signing secret is missing".to_owned(), after: None },
+                Ok(None) => {
+                    return Handover::NotNow { why: "the signing secret is missing".to_owned(), after: None };
+                }
                 Err(error) => return Handover::NotNow { why: error.to_string(), after: None },
             }
         }
@@ -67,7 +69,8 @@ impl Sender {
 /// `v1,` and the base 64 of HMAC-SHA256 over `id.timestamp.body`; the secret is base 64 after `whsec_`.
 pub(crate) fn sign(secret: &str, id: &str, timestamp: i64, body: &str) -> Option<String> {
     let key = STANDARD.decode(secret.trim().strip_prefix("whsec_").unwrap_or(secret.trim())).ok()?;
-    let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &key), format!("{id}.{timestamp}.{body}").as_bytes());
+    let tag =
+        hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &key), format!("{id}.{timestamp}.{body}").as_bytes());
     Some(format!("v1,{}", STANDARD.encode(tag.as_ref())))
 }
 

@@ -47,7 +47,9 @@ impl Console {
         let text = |name: &str| body[name].as_str().map(str::to_owned);
         let (rep, team) = (text("rep"), text("team"));
         if rep.is_some() == team.is_some() {
-            return Err(Problem::new(422, "target-missing", "Say to whom: either `rep` or `team`.").about("rep"));
+            return Err(
+                Problem::new(422, "target-missing", "Say to whom: either `rep` or `team`.").about("rep")
+            );
         }
         self.act(call, "reassign", Step::Give { rep, team }).await
     }
@@ -121,9 +123,13 @@ impl Console {
             Step::Finish(work) => after.work = *work,
             Step::Give { rep, team } => {
                 let mut none = TeamState::default();
-                let state = team.as_ref().and_then(|team| teams.get_mut(team)).map_or(&mut none, |team| &mut team.state);
+                let state = team
+                    .as_ref()
+                    .and_then(|team| teams.get_mut(team))
+                    .map_or(&mut none, |team| &mut team.state);
                 let except = before.as_ref().map(|before| before.rep.clone());
-                let rep = choose(lead, rep.as_deref(), team.as_deref(), state, policies, except.as_deref(), now)?;
+                let rep =
+                    choose(lead, rep.as_deref(), team.as_deref(), state, policies, except.as_deref(), now)?;
                 let n = before.as_ref().map_or(0, |before| before.n) + 1;
                 after.assignment = Some(Assignment { rep, team: clone(team), at: now, n });
                 after.state = LeadState::Assigned;
@@ -177,7 +183,12 @@ impl Console {
         }
         if !matches!(step, Step::Accept) {
             let body = encode(&LeadMessage::Wake("capacity".to_owned()));
-            messages.push(Outgoing { queue: QueueName::Lead, id: format!("wake-{}", lead.id), body, not_before: now });
+            messages.push(Outgoing {
+                queue: QueueName::Lead,
+                id: format!("wake-{}", lead.id),
+                body,
+                not_before: now,
+            });
         }
         self.outbox.hand_over(messages, now).await.map_err(unavailable)
     }
@@ -244,7 +255,8 @@ fn choose(
             Ok(rep)
         }
         team::Assignment::Nobody { .. } => {
-            Err(Problem::new(409, "nobody-available", "Nobody else in this team can take it now.").about("team"))
+            Err(Problem::new(409, "nobody-available", "Nobody else in this team can take it now.")
+                .about("team"))
         }
     }
 }

@@ -46,7 +46,11 @@ impl Principal {
 
 /// SHA-256 of a token, in hex: what is stored of it.
 pub(crate) fn hash(token: &str) -> String {
-    digest::digest(&digest::SHA256, token.as_bytes()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    digest::digest(&digest::SHA256, token.as_bytes())
+        .as_ref()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 impl Console {
@@ -57,7 +61,11 @@ impl Console {
             .map(str::trim)
             .filter(|token| !token.is_empty())
             .ok_or_else(|| {
-                Problem::new(401, "token-missing", "Send `Authorization: Bearer <token>`. `sluice token create` makes one.")
+                Problem::new(
+                    401,
+                    "token-missing",
+                    "Send `Authorization: Bearer <token>`. `sluice token create` makes one.",
+                )
             })?;
         let sha = hash(token);
         let first = self.secrets.fetch(&self.admin_token_secret).await.map_err(|error| {

@@ -28,10 +28,18 @@ impl Console {
         let envelope = Envelope { fields, ..Envelope::default() };
         let facts = lead::read(&origin, &envelope, &Reading::default(), &policies.settings);
         if facts.identities.is_empty() {
-            return Err(Problem::new(422, "nothing-to-look-up", "Give a usable `email`, `phone` (with + and country) or `external_id` with `source`."));
+            return Err(Problem::new(
+                422,
+                "nothing-to-look-up",
+                "Give a usable `email`, `phone` (with + and country) or `external_id` with `source`.",
+            ));
         }
         let known = self.known(&facts.identities).await?;
-        let found = known.addresses.iter().find_map(|(_, claim)| claim.as_ref()).map(|claim| known.root(&claim.customer));
+        let found = known
+            .addresses
+            .iter()
+            .find_map(|(_, claim)| claim.as_ref())
+            .map(|claim| known.root(&claim.customer));
         match found {
             Some(root) if known.customers.contains_key(&root) => {
                 Ok(HttpResponse::json(200, &self.customer_view(&root, &known).await?))
@@ -44,7 +52,8 @@ impl Console {
     pub(crate) async fn known(&self, identities: &[Identity]) -> Result<Known, Problem> {
         let keys = self.secrets.hash_keys().await.map_err(|error| {
             tracing::warn!(%error, "hash key not read");
-            Problem::new(503, "unavailable", "Identities cannot be looked up just now. Try again.").retry_after(2)
+            Problem::new(503, "unavailable", "Identities cannot be looked up just now. Try again.")
+                .retry_after(2)
         })?;
         let known = self.store.known(&[identities], &keys).await.map_err(unavailable)?;
         Ok(known.into_iter().next().unwrap_or_default())
@@ -103,7 +112,9 @@ impl Console {
         let facts: Map<String, Value> = whole
             .facts()
             .into_iter()
-            .map(|(name, fact)| (name.to_owned(), json!({"value": fact.value.reveal(), "at": fact.at.rfc3339()})))
+            .map(|(name, fact)| {
+                (name.to_owned(), json!({"value": fact.value.reveal(), "at": fact.at.rfc3339()}))
+            })
             .collect();
         let identities: Vec<&str> =
             whole.parts().flat_map(|part| part.keys.iter().map(|(kind, _)| kind.name())).collect();

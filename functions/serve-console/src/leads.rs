@@ -36,12 +36,14 @@ impl Console {
             Some("open") => None,
             Some(name) => Some(LeadState::parse(name).ok_or_else(|| {
                 let states = LeadState::ALL.map(LeadState::name).join(", ");
-                Problem::new(422, "state-unknown", format!("A state is open or one of {states}.")).about("state")
+                Problem::new(422, "state-unknown", format!("A state is open or one of {states}."))
+                    .about("state")
             })?),
         };
         let since = match query("since") {
             Some(text) => Some(Timestamp::parse(&text).ok_or_else(|| {
-                Problem::new(422, "time-unreadable", "A time is written like 2027-03-01T09:00:00Z.").about("since")
+                Problem::new(422, "time-unreadable", "A time is written like 2027-03-01T09:00:00Z.")
+                    .about("since")
             })?),
             None => None,
         };
@@ -97,7 +99,11 @@ impl Console {
         Ok(open.into_iter().map(|lead| lead.id).collect())
     }
 
-    async fn ended(&self, state: LeadState, cursor: Option<&str>) -> Result<(Vec<LeadId>, Option<String>), Problem> {
+    async fn ended(
+        &self,
+        state: LeadState,
+        cursor: Option<&str>,
+    ) -> Result<(Vec<LeadId>, Option<String>), Problem> {
         let mut ids = Vec::new();
         let mut cursor = cursor.map(str::to_owned);
         loop {
@@ -123,7 +129,11 @@ impl Console {
     }
 
     /// Everything about one lead, and why it went where it went.
-    pub(crate) async fn view(&self, lead: &Lead, person: Option<&(CustomerId, Known)>) -> Result<Value, Problem> {
+    pub(crate) async fn view(
+        &self,
+        lead: &Lead,
+        person: Option<&(CustomerId, Known)>,
+    ) -> Result<Value, Problem> {
         let version = lead.progress.receipt.as_ref().map_or(lead.manifest, |receipt| receipt.manifest);
         let policies = self.policies.at(version).await.map_err(unavailable)?;
         let reading = policies.reading(&lead.origin);
@@ -179,7 +189,8 @@ impl Console {
 
     pub(crate) async fn list_messages(&self, call: &Call) -> Result<HttpResponse, Problem> {
         let rep = call.who.only().map(str::to_owned).or_else(|| call.request.query_value("rep"));
-        let rep = rep.ok_or_else(|| Problem::new(422, "rep-missing", "Say whose messages: ?rep=NAME.").about("rep"))?;
+        let rep = rep
+            .ok_or_else(|| Problem::new(422, "rep-missing", "Say whose messages: ?rep=NAME.").about("rep"))?;
         let cursor = call.request.query_value("cursor");
         let page = self.store.messages_to(&rep, cursor.as_deref(), MESSAGES).await.map_err(unavailable)?;
         let items: Vec<Value> = page
@@ -198,7 +209,8 @@ impl Console {
 
 fn row(lead: &Lead, person: Option<(CustomerId, &Known)>) -> Value {
     let assignment = lead.progress.assignment.as_ref();
-    let root = person.as_ref().and_then(|(root, known)| known.customers.get(root).map(|record| (known, record)));
+    let root =
+        person.as_ref().and_then(|(root, known)| known.customers.get(root).map(|record| (known, record)));
     let owner = root.and_then(|(known, record)| known.whole(record).owner().map(|owner| owner.rep.clone()));
     // The customer's owner is the owner. A lead that ended without one never had any.
     let owner = assignment.and_then(|assignment| owner.or_else(|| Some(assignment.rep.clone())));

@@ -18,21 +18,30 @@ const SEEN_MS: i64 = 3_000;
 impl Console {
     pub(crate) async fn list_policies(&self) -> Result<HttpResponse, Problem> {
         let manifest = self.store.manifest().await.map_err(unavailable)?;
-        let documents: Vec<Value> =
-            manifest.documents.iter().map(|entry| json!({"kind": entry.kind, "name": entry.name, "sha": entry.sha})).collect();
-        Ok(HttpResponse::json(200, &json!({
-            "version": manifest.version, "published": manifest.at.rfc3339(), "documents": documents,
-        })))
+        let documents: Vec<Value> = manifest
+            .documents
+            .iter()
+            .map(|entry| json!({"kind": entry.kind, "name": entry.name, "sha": entry.sha}))
+            .collect();
+        Ok(HttpResponse::json(
+            200,
+            &json!({
+                "version": manifest.version, "published": manifest.at.rfc3339(), "documents": documents,
+            }),
+        ))
     }
 
     pub(crate) async fn show_policy(&self, call: &Call) -> Result<HttpResponse, Problem> {
         let manifest = self.store.manifest().await.map_err(unavailable)?;
-        let entry = manifest.documents.iter().find(|entry| entry.kind == call.part(0) && entry.name == call.part(1));
+        let entry =
+            manifest.documents.iter().find(|entry| entry.kind == call.part(0) && entry.name == call.part(1));
         let text = match entry {
             Some(entry) => self.store.policy_text(&entry.sha).await.map_err(unavailable)?,
             None => None,
         };
-        let text = text.ok_or_else(|| Problem::new(404, "no-such-policy", "There is no document of this kind and name."))?;
+        let text = text.ok_or_else(|| {
+            Problem::new(404, "no-such-policy", "There is no document of this kind and name.")
+        })?;
         Ok(HttpResponse::empty(200)
             .with_body("application/json", text)
             .with_header("etag", format!("\"{}\"", manifest.version)))
@@ -57,11 +66,20 @@ impl Console {
         let named = format!("{}/{}", call.part(0), call.part(1));
         match documents.as_slice() {
             [one] if one.path() == named => self.publish(call, documents, false).await,
-            _ => Err(Problem::new(422, "wrong-document", format!("The body must be the one document {named}."))),
+            _ => Err(Problem::new(
+                422,
+                "wrong-document",
+                format!("The body must be the one document {named}."),
+            )),
         }
     }
 
-    async fn publish(&self, call: &Call, documents: Vec<Document>, prune: bool) -> Result<HttpResponse, Problem> {
+    async fn publish(
+        &self,
+        call: &Call,
+        documents: Vec<Document>,
+        prune: bool,
+    ) -> Result<HttpResponse, Problem> {
         let expected = call.request.header("if-match").map(|tag| tag.trim_matches('"').to_owned());
         for _ in 0..8 {
             let before = self.store.manifest().await.map_err(unavailable)?;
@@ -89,7 +107,11 @@ impl Console {
                 if !known {
                     self.store.put_policy_text(&sha, &text).await.map_err(unavailable)?;
                 }
-                entries.push(ManifestEntry { kind: document.kind().to_owned(), name: document.name().to_owned(), sha });
+                entries.push(ManifestEntry {
+                    kind: document.kind().to_owned(),
+                    name: document.name().to_owned(),
+                    sha,
+                });
             }
             entries.sort();
             let now = self.env.clock.now();
@@ -137,7 +159,6 @@ fn sources(call: &Call) -> Result<Vec<SourceText>, Problem> {
 fn read(call: &Call) -> Result<Vec<Document>, Problem> {
     load(&sources(call)?).map_err(|errors| refused(&errors))
 }
-
 
 /// Documents whose references may be to documents that are published already.
 fn read_unchecked(call: &Call) -> Result<Vec<Document>, Problem> {

@@ -20,13 +20,14 @@ impl Console {
         let policies = self.current().await?;
         let form = asked["form"].as_str().and_then(|name| policies.forms.get(name)).ok_or_else(|| {
             let forms = policies.forms.keys().cloned().collect::<Vec<_>>().join(", ");
-            Problem::new(404, "no-such-form", format!("There is no form of this name; known: {forms}.")).about("form")
+            Problem::new(404, "no-such-form", format!("There is no form of this name; known: {forms}."))
+                .about("form")
         })?;
         let text = asked["body"].as_str().unwrap_or_default();
         let bytes = match asked["encoding"].as_str() {
-            Some("base64") => base64::engine::general_purpose::STANDARD
-                .decode(text)
-                .map_err(|_| Problem::new(400, "malformed-base64", "The body is not base64.").about("body"))?,
+            Some("base64") => base64::engine::general_purpose::STANDARD.decode(text).map_err(|_| {
+                Problem::new(400, "malformed-base64", "The body is not base64.").about("body")
+            })?,
             _ => text.as_bytes().to_vec(),
         };
         let content_type = asked["content_type"].as_str().unwrap_or("application/json").to_owned();
@@ -39,9 +40,12 @@ impl Console {
         };
         let submission = body::parse(&request).await?;
         if capture::is_spam(form, &submission) {
-            return Ok(HttpResponse::json(200, &json!({
-                "state": "spam", "why": ["The field that people cannot see was filled in: answered, not stored."],
-            })));
+            return Ok(HttpResponse::json(
+                200,
+                &json!({
+                    "state": "spam", "why": ["The field that people cannot see was filled in: answered, not stored."],
+                }),
+            ));
         }
         let now = self.env.clock.now();
         let lead = Lead {
@@ -55,7 +59,8 @@ impl Console {
             progress: Progress::default(),
             version: 0,
         };
-        let facts = lead::read(&lead.origin, &lead.envelope, &policies.reading(&lead.origin), &policies.settings);
+        let facts =
+            lead::read(&lead.origin, &lead.envelope, &policies.reading(&lead.origin), &policies.settings);
         let known = self.known(&facts.identities).await?;
         let is_empty = facts.flags.contains(&Flag::Empty);
         let who = (!is_empty)
@@ -79,13 +84,16 @@ impl Console {
             _ => json!(null),
         };
         let explanation = explain(&receipt, &facts, &policies);
-        Ok(HttpResponse::json(200, &json!({
-            "state": receipt.outcome.state().name(),
-            "owner": owner,
-            "customer": who.as_ref().filter(|_| !receipt.new_customer).map(|who| &who.customer),
-            "flags": facts.flags.iter().map(|flag| flag.name()).collect::<Vec<_>>(),
-            "why": explanation.why,
-            "policy_version": policies.version,
-        })))
+        Ok(HttpResponse::json(
+            200,
+            &json!({
+                "state": receipt.outcome.state().name(),
+                "owner": owner,
+                "customer": who.as_ref().filter(|_| !receipt.new_customer).map(|who| &who.customer),
+                "flags": facts.flags.iter().map(|flag| flag.name()).collect::<Vec<_>>(),
+                "why": explanation.why,
+                "policy_version": policies.version,
+            }),
+        ))
     }
 }

@@ -52,7 +52,8 @@ pub async fn fetch(
     for (name, value) in headers {
         request.headers_mut().try_insert(name.clone(), value.clone()).map_err(|_| bad("a header"))?;
     }
-    let timeouts = TimeoutConfig::builder().connect_timeout(Duration::from_secs(3)).operation_timeout(limit).build();
+    let timeouts =
+        TimeoutConfig::builder().connect_timeout(Duration::from_secs(3)).operation_timeout(limit).build();
     let operation = Operation::builder()
         .service_name("fetch")
         .operation_name("fetch")

@@ -123,7 +123,8 @@ pub fn write_answer(answer: &HttpResponse) -> Bytes {
         Ok(text) => (text.to_owned(), false),
         Err(_) => (STANDARD.encode(&answer.body), true),
     };
-    let mut event = json!({"statusCode": answer.status, "headers": headers, "body": body, "isBase64Encoded": encoded});
+    let mut event =
+        json!({"statusCode": answer.status, "headers": headers, "body": body, "isBase64Encoded": encoded});
     if !cookies.is_empty()
         && let Some(event) = event.as_object_mut()
     {

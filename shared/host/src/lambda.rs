@@ -71,7 +71,8 @@ pub fn https_client() -> aws_smithy_runtime_api::client::http::SharedHttpClient 
 /// Builds the function and serves Lambda's invocations until the process is stopped.
 pub fn run(build: Build) -> Result<(), StartError> {
     let env = Environment::of_process();
-    let level = env.optional("SLUICE_LOG").and_then(|level| level.parse().ok()).unwrap_or(tracing::Level::INFO);
+    let level =
+        env.optional("SLUICE_LOG").and_then(|level| level.parse().ok()).unwrap_or(tracing::Level::INFO);
     tracing_subscriber::fmt().json().with_max_level(level).with_writer(std::io::stderr).init();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| StartError(format!("no runtime: {error}")))?;
@@ -80,7 +81,8 @@ pub fn run(build: Build) -> Result<(), StartError> {
         lambda_runtime::run(service_fn(move |event: LambdaEvent<Box<RawValue>>| {
             let function = function.clone();
             async move {
-                let failed = |kind: String, message: String| Diagnostic { error_type: kind, error_message: message };
+                let failed =
+                    |kind: String, message: String| Diagnostic { error_type: kind, error_message: message };
                 let answer = function.invoke(Bytes::from(event.payload.get().to_owned())).await;
                 let answer = answer.map_err(|error| failed(error.kind, error.message))?;
                 let text = String::from_utf8(answer.to_vec()).unwrap_or_default();

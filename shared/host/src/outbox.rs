@@ -135,11 +135,17 @@ impl Outbox {
                 .build()
                 .ok()
         });
-        let answer = self.client.send_message_batch().queue_url(url).set_entries(Some(entries.collect())).send().await;
+        let answer =
+            self.client.send_message_batch().queue_url(url).set_entries(Some(entries.collect())).send().await;
         let sent: Vec<usize> = match answer {
             Ok(answer) => answer.successful.iter().filter_map(|entry| entry.id.parse().ok()).collect(),
             Err(_) => Vec::new(),
         };
-        chunk.iter().enumerate().filter(|(at, _)| !sent.contains(at)).map(|(_, message)| message.clone()).collect()
+        chunk
+            .iter()
+            .enumerate()
+            .filter(|(at, _)| !sent.contains(at))
+            .map(|(_, message)| message.clone())
+            .collect()
     }
 }

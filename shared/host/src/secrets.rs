@@ -57,7 +57,9 @@ impl SecretStore {
         }
         let value = match self.client.get_secret_value().secret_id(id).send().await {
             Ok(answer) => answer.secret_string.map(Pii::new),
-            Err(error) if error.as_service_error().is_some_and(|e| e.is_resource_not_found_exception()) => None,
+            Err(error) if error.as_service_error().is_some_and(|e| e.is_resource_not_found_exception()) => {
+                None
+            }
             Err(_) => return Err(SecretError(id.to_owned())),
         };
         self.cache.lock().unwrap_or_else(PoisonError::into_inner).insert(id.to_owned(), (value.clone(), now));

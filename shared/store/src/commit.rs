@@ -112,9 +112,7 @@ impl Store {
         let put = Put::builder().table_name(&self.table).set_item(Some(item));
         let put = match read {
             0 => put.condition_expression("attribute_not_exists(pk)"),
-            version => put
-                .condition_expression("v = :v")
-                .expression_attribute_values(":v", number(version)),
+            version => put.condition_expression("v = :v").expression_attribute_values(":v", number(version)),
         };
         put.build().map_err(unbuilt)
     }
@@ -125,7 +123,8 @@ fn unbuilt(_: aws_sdk_dynamodb::error::BuildError) -> StoreError {
 }
 
 fn is_conflict<R>(error: &SdkError<TransactWriteItemsError, R>) -> bool {
-    let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) = error.as_service_error() else {
+    let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) = error.as_service_error()
+    else {
         return matches!(
             error.as_service_error(),
             Some(TransactWriteItemsError::TransactionInProgressException(_))
@@ -133,5 +132,6 @@ fn is_conflict<R>(error: &SdkError<TransactWriteItemsError, R>) -> bool {
     };
     let codes = cancelled.cancellation_reasons().iter().filter_map(|reason| reason.code());
     let mut codes = codes.filter(|code| *code != "None").peekable();
-    codes.peek().is_some() && codes.all(|code| matches!(code, "ConditionalCheckFailed" | "TransactionConflict"))
+    codes.peek().is_some()
+        && codes.all(|code| matches!(code, "ConditionalCheckFailed" | "TransactionConflict"))
 }

@@ -33,7 +33,12 @@ impl Store {
     }
 
     /// Entries of one shard due before `before`, oldest first.
-    pub async fn due_before(&self, shard: u8, before: Timestamp, limit: i32) -> Result<Vec<DueEntry>, StoreError> {
+    pub async fn due_before(
+        &self,
+        shard: u8,
+        before: Timestamp,
+        limit: i32,
+    ) -> Result<Vec<DueEntry>, StoreError> {
         use crate::item::text;
         let answer = self
             .client

@@ -3,8 +3,8 @@
 use crate::{Store, StoreError, Written};
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnValuesOnConditionCheckFailure};
-use serde::de::DeserializeOwned;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use std::collections::HashMap;
 
 pub(crate) type Item = HashMap<String, AttributeValue>;
@@ -61,9 +61,10 @@ impl Store {
             return Err(error.into());
         }
         match error.into_service_error() {
-            PutItemError::ConditionalCheckFailedException(failed) => {
-                failed.item.map(Some).ok_or_else(|| StoreError::Unavailable("old item not returned".to_owned()))
-            }
+            PutItemError::ConditionalCheckFailedException(failed) => failed
+                .item
+                .map(Some)
+                .ok_or_else(|| StoreError::Unavailable("old item not returned".to_owned())),
             _ => Err(StoreError::Unavailable("condition failed".to_owned())),
         }
     }
@@ -82,7 +83,9 @@ impl Store {
         match answer {
             Ok(_) => Ok(Written::Done),
             Err(error)
-                if error.as_service_error().is_some_and(PutItemError::is_conditional_check_failed_exception) =>
+                if error
+                    .as_service_error()
+                    .is_some_and(PutItemError::is_conditional_check_failed_exception) =>
             {
                 Ok(Written::Conflict)
             }
@@ -123,6 +126,10 @@ impl Store {
             let left = answer.unprocessed_keys.unwrap_or_default().remove(&self.table);
             keys.extend(left.map(|left| left.keys).unwrap_or_default());
         }
-        if keys.is_empty() { Ok(items) } else { Err(StoreError::Unavailable("keys left unprocessed".to_owned())) }
+        if keys.is_empty() {
+            Ok(items)
+        } else {
+            Err(StoreError::Unavailable("keys left unprocessed".to_owned()))
+        }
     }
 }

@@ -135,7 +135,8 @@ pub fn open_shard(state: LeadState, shard: u8) -> String {
 
 /// The shard a thing falls into by its id.
 pub fn shard_of(id: &str) -> u8 {
-    (id.bytes().fold(0u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(u32::from(byte))) % u32::from(DUE_SHARDS)) as u8
+    (id.bytes().fold(0u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(u32::from(byte)))
+        % u32::from(DUE_SHARDS)) as u8
 }
 
 /// A time that sorts as text.

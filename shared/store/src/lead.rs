@@ -117,7 +117,10 @@ impl Store {
             BTreeMap::new()
         } else {
             let found = self.get_many(apart).await?;
-            found.into_iter().filter_map(|item| Some((optional_text(&item, "pk")?.to_owned(), item))).collect()
+            found
+                .into_iter()
+                .filter_map(|item| Some((optional_text(&item, "pk")?.to_owned(), item)))
+                .collect()
         };
         items
             .iter()
@@ -160,7 +163,8 @@ impl Store {
         if apart {
             self.put_envelope(&lead.id, &envelope.fingerprint(), encoded.clone()).await?;
         }
-        let change = if apart { "REMOVE e, n SET v = :n, f = :f" } else { "SET e = :e, v = :n, f = :f REMOVE n" };
+        let change =
+            if apart { "REMOVE e, n SET v = :n, f = :f" } else { "SET e = :e, v = :n, f = :f REMOVE n" };
         let mut request = self
             .client
             .update_item()

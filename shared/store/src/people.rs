@@ -8,14 +8,21 @@ use std::collections::{BTreeMap, BTreeSet};
 
 impl Store {
     /// What is known of addresses; unclaimed ones are not in the answer.
-    pub async fn addresses(&self, hashes: &[AddressHash]) -> Result<BTreeMap<AddressHash, KnownAddress>, StoreError> {
+    pub async fn addresses(
+        &self,
+        hashes: &[AddressHash],
+    ) -> Result<BTreeMap<AddressHash, KnownAddress>, StoreError> {
         let distinct: BTreeSet<&AddressHash> = hashes.iter().collect();
         let wanted = distinct.into_iter().map(|hash| key(keys::address(hash), keys::ADDRESS)).collect();
         self.get_many(wanted).await?.iter().map(read_address).collect()
     }
 
     /// Claims an address for a customer, once and for ever. Answers whose it is: ours, or whoever was first.
-    pub async fn claim_address(&self, hash: &AddressHash, customer: &CustomerId) -> Result<CustomerId, StoreError> {
+    pub async fn claim_address(
+        &self,
+        hash: &AddressHash,
+        customer: &CustomerId,
+    ) -> Result<CustomerId, StoreError> {
         let mut item = key(keys::address(hash), keys::ADDRESS);
         item.insert("c".to_owned(), text(customer.as_str()));
         match self.put_once(item).await? {
@@ -25,7 +32,10 @@ impl Store {
     }
 
     /// Customer records by id; what is not there is not in the answer.
-    pub async fn customers(&self, ids: &BTreeSet<CustomerId>) -> Result<BTreeMap<CustomerId, Customer>, StoreError> {
+    pub async fn customers(
+        &self,
+        ids: &BTreeSet<CustomerId>,
+    ) -> Result<BTreeMap<CustomerId, Customer>, StoreError> {
         let wanted = ids.iter().map(|id| key(keys::customer(id), keys::CUSTOMER)).collect();
         let items = self.get_many(wanted).await?;
         items.iter().map(|item| read_customer(item).map(|customer| (customer.id.clone(), customer))).collect()
@@ -39,8 +49,10 @@ impl Store {
     /// All that is known of several leads' identities: addresses in one read, then customers until every link is
     /// followed. One [`Known`] a lead, in order.
     pub async fn known(&self, leads: &[&[Identity]], keys: &HashKeys) -> Result<Vec<Known>, StoreError> {
-        let hashes: Vec<Vec<Vec<AddressHash>>> =
-            leads.iter().map(|identities| identities.iter().map(|identity| keys.hashes(identity)).collect()).collect();
+        let hashes: Vec<Vec<Vec<AddressHash>>> = leads
+            .iter()
+            .map(|identities| identities.iter().map(|identity| keys.hashes(identity)).collect())
+            .collect();
         let all: Vec<AddressHash> = hashes.concat().concat();
         let found = if all.is_empty() { BTreeMap::new() } else { self.addresses(&all).await? };
         let mut known: Vec<Known> = hashes
@@ -48,7 +60,9 @@ impl Store {
             .map(|of_lead| {
                 let addresses = of_lead.into_iter().filter_map(|candidates| {
                     // A claim keeps the hash it was made under: after a rotation it is still that address.
-                    let claimed = candidates.iter().find_map(|hash| Some((hash.clone(), Some(found.get(hash)?.clone()))));
+                    let claimed = candidates
+                        .iter()
+                        .find_map(|hash| Some((hash.clone(), Some(found.get(hash)?.clone()))));
                     claimed.or_else(|| Some((candidates.into_iter().next()?, None)))
                 });
                 Known { addresses: addresses.collect(), customers: BTreeMap::new() }
@@ -56,7 +70,8 @@ impl Store {
             .collect();
         let mut loaded: BTreeSet<CustomerId> = BTreeSet::new();
         for _ in 0..ROUNDS {
-            let wanted: BTreeSet<CustomerId> = known.iter().flat_map(|known| known.missing(&loaded)).collect();
+            let wanted: BTreeSet<CustomerId> =
+                known.iter().flat_map(|known| known.missing(&loaded)).collect();
             if wanted.is_empty() {
                 return Ok(known);
             }
@@ -102,7 +117,8 @@ fn read_address(item: &Item) -> Result<(AddressHash, KnownAddress), StoreError> 
         .ok_or_else(|| StoreError::Corrupt("not an address".to_owned()))?;
     let others = item.get("w").and_then(|value| value.as_ss().ok());
     let others = others.into_iter().flatten().map(|id| read_customer_id(id)).collect::<Result<_, _>>()?;
-    let customer = optional_text(item, "c").ok_or_else(|| StoreError::Corrupt("an unclaimed address".to_owned()))?;
+    let customer =
+        optional_text(item, "c").ok_or_else(|| StoreError::Corrupt("an unclaimed address".to_owned()))?;
     Ok((hash, KnownAddress { customer: read_customer_id(customer)?, others }))
 }
 

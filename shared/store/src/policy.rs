@@ -127,7 +127,12 @@ impl Store {
             let body = match first {
                 Some(body) if body.len() < CHUNK - 4 => body.clone(),
                 Some(_) => self.policy_text(&entry.sha).await?.unwrap_or_default(),
-                None => return Err(StoreError::Corrupt(format!("document {}/{} is missing", entry.kind, entry.name))),
+                None => {
+                    return Err(StoreError::Corrupt(format!(
+                        "document {}/{} is missing",
+                        entry.kind, entry.name
+                    )));
+                }
             };
             documents.push(Document::from_json(serde_json::from_str(&body)?)?);
         }

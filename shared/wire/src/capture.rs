@@ -107,7 +107,11 @@ fn bound(envelope: &mut Envelope) -> Result<(), Problem> {
         envelope.unreadable.push("raw body left out: too large".to_owned());
     }
     if size(envelope) > MAX_STORED {
-        return Err(Problem::new(413, "lead-too-large", "The fields of one lead may take 256 KB. Send less text."));
+        return Err(Problem::new(
+            413,
+            "lead-too-large",
+            "The fields of one lead may take 256 KB. Send less text.",
+        ));
     }
     Ok(())
 }

@@ -80,7 +80,10 @@ pub struct HashKeys {
 impl HashKeys {
     /// The hashes to look an identity up by, the one to claim first.
     pub fn hashes(&self, identity: &Identity) -> Vec<AddressHash> {
-        std::iter::once(&self.current).chain(&self.previous).map(|key| AddressHash::of(key, identity)).collect()
+        std::iter::once(&self.current)
+            .chain(&self.previous)
+            .map(|key| AddressHash::of(key, identity))
+            .collect()
     }
 }
 
@@ -113,10 +116,8 @@ mod tests {
 
     #[test]
     fn the_same_value_under_another_kind_or_key_is_another_address() {
-        let keys = HashKeys {
-            current: HashKey::new("2", b"now"),
-            previous: Some(HashKey::new("1", b"before")),
-        };
+        let keys =
+            HashKeys { current: HashKey::new("2", b"now"), previous: Some(HashKey::new("1", b"before")) };
         let email = keys.hashes(&Identity::new(IdentityKind::Email, "1".into()));
         let phone = keys.hashes(&Identity::new(IdentityKind::Phone, "1".into()));
         assert_eq!(email.len(), 2);

@@ -6,7 +6,9 @@ mod recognise;
 mod tests;
 
 pub use address::{AddressHash, HashKey, HashKeys, Identity, IdentityKind};
-pub use recognise::{Found, Known, KnownAddress, Merge, Recognition, Suggestion, SuggestionReason, recognise};
+pub use recognise::{
+    Found, Known, KnownAddress, Merge, Recognition, Suggestion, SuggestionReason, recognise,
+};
 
 use crate::id::{CustomerId, LeadId};
 use crate::lead::Facts;
@@ -120,10 +122,19 @@ impl Customer {
     }
 
     /// Takes in a lead: counts it, heads the chain with it, fills blanks. An unverified post never overwrites.
-    pub fn absorb(&mut self, lead: &LeadId, fingerprint: &str, received: Timestamp, facts: &Facts, window_ms: i64) {
+    pub fn absorb(
+        &mut self,
+        lead: &LeadId,
+        fingerprint: &str,
+        received: Timestamp,
+        facts: &Facts,
+        window_ms: i64,
+    ) {
         self.leads = self.leads.saturating_add(1);
         self.last_lead = Some(lead.clone());
-        self.recent.retain(|recent| received.since(recent.at).abs() <= window_ms && recent.fingerprint != fingerprint);
+        self.recent.retain(|recent| {
+            received.since(recent.at).abs() <= window_ms && recent.fingerprint != fingerprint
+        });
         self.recent.push(Recent { fingerprint: fingerprint.to_owned(), at: received, lead: lead.clone() });
         if self.recent.len() > MAX_RECENT {
             self.recent.remove(0);
@@ -132,7 +143,8 @@ impl Customer {
             self.facts.entry(name.to_owned()).or_insert(Fact { value: Pii::new(value), at: received });
         };
         for (name, value) in &facts.standard {
-            if !matches!(*name, "email" | "phone" | "country" | "external_id") && value.reveal().len() <= 120 {
+            if !matches!(*name, "email" | "phone" | "country" | "external_id") && value.reveal().len() <= 120
+            {
                 fill(name, value.reveal().clone());
             }
         }

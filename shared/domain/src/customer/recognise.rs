@@ -54,8 +54,10 @@ impl Known {
 
     /// Ids that a complete decision needs and that are not loaded yet.
     pub fn missing(&self, loaded: &BTreeSet<CustomerId>) -> BTreeSet<CustomerId> {
-        let named = self.addresses.iter().filter_map(|(_, known)| known.as_ref()).map(|known| &known.customer);
-        let linked = self.customers.values().flat_map(|customer| customer.into.iter().chain(&customer.halves));
+        let named =
+            self.addresses.iter().filter_map(|(_, known)| known.as_ref()).map(|known| &known.customer);
+        let linked =
+            self.customers.values().flat_map(|customer| customer.into.iter().chain(&customer.halves));
         named.chain(linked).filter(|id| !loaded.contains(*id)).cloned().collect()
     }
 
@@ -217,7 +219,10 @@ pub fn recognise(lead: &LeadId, identities: &[Identity], known: &Known, shared_a
 }
 
 /// Whether both hold a kind and share no value of it.
-fn conflict(one: &BTreeSet<(IdentityKind, AddressHash)>, other: &BTreeSet<(IdentityKind, AddressHash)>) -> bool {
+fn conflict(
+    one: &BTreeSet<(IdentityKind, AddressHash)>,
+    other: &BTreeSet<(IdentityKind, AddressHash)>,
+) -> bool {
     one.iter().any(|(kind, _)| {
         let of = |set: &BTreeSet<(IdentityKind, AddressHash)>| -> BTreeSet<AddressHash> {
             set.iter().filter(|(k, _)| k == kind).map(|(_, hash)| hash.clone()).collect()

@@ -90,9 +90,10 @@ pub fn read(origin: &Origin, envelope: &Envelope, reading: &Reading, settings: &
     let text = |name: &str| standard.get(name).map(|value: &Pii<String>| value.reveal().as_str());
 
     let country = text("country").and_then(Country::parse).or(reading.default_country);
-    let email = text("email").and_then(|value| Email::parse(value).map_err(|_| flags.push(Flag::EmailInvalid)).ok());
-    let phone =
-        text("phone").and_then(|value| Phone::parse(value, country).map_err(|_| flags.push(Flag::PhoneInvalid)).ok());
+    let email =
+        text("email").and_then(|value| Email::parse(value).map_err(|_| flags.push(Flag::EmailInvalid)).ok());
+    let phone = text("phone")
+        .and_then(|value| Phone::parse(value, country).map_err(|_| flags.push(Flag::PhoneInvalid)).ok());
 
     let mut identities = Vec::new();
     if let Some(id) = text("external_id") {
@@ -130,21 +131,40 @@ impl Facts {
     /// How to address the person, or nothing.
     pub fn display_name(&self) -> Option<String> {
         let part = |name: &str| self.standard.get(name).map(|value| value.reveal().trim().to_owned());
-        let joined = [part("first_name"), part("last_name")].into_iter().flatten().collect::<Vec<_>>().join(" ");
-        part("full_name").filter(|name| !name.is_empty()).or_else(|| Some(joined).filter(|name| !name.is_empty()))
+        let joined =
+            [part("first_name"), part("last_name")].into_iter().flatten().collect::<Vec<_>>().join(" ");
+        part("full_name")
+            .filter(|name| !name.is_empty())
+            .or_else(|| Some(joined).filter(|name| !name.is_empty()))
     }
 }
 
 /// Parameters that say where a lead came from, wherever they are found: fields, the page's address, the referrer's.
 pub const ATTRIBUTION: [&str; 14] = [
-    "utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content", "utm_id", "gclid", "gbraid", "wbraid",
-    "fbclid", "msclkid", "ttclid", "li_fat_id", "twclid",
+    "utm_source",
+    "utm_medium",
+    "utm_campaign",
+    "utm_term",
+    "utm_content",
+    "utm_id",
+    "gclid",
+    "gbraid",
+    "wbraid",
+    "fbclid",
+    "msclkid",
+    "ttclid",
+    "li_fat_id",
+    "twclid",
 ];
 
 /// Where the lead came from: what capture noted, and what hidden fields of the form say.
 pub fn attribution(envelope: &Envelope) -> BTreeMap<String, String> {
     let mut all = envelope.attribution.clone();
-    for (name, value) in envelope.fields.iter().filter(|(name, value)| ATTRIBUTION.contains(&name.as_str()) && !value.is_empty()) {
+    for (name, value) in envelope
+        .fields
+        .iter()
+        .filter(|(name, value)| ATTRIBUTION.contains(&name.as_str()) && !value.is_empty())
+    {
         all.entry(name.clone()).or_insert_with(|| value.clone());
     }
     all

@@ -365,12 +365,10 @@ pub struct Junk {
 
 impl Default for Junk {
     fn default() -> Self {
-        let emails = ["test@test.com", "test@example.com", "a@a.com", "none@none.com", "no@no.com", "asdf@asdf.com"];
+        let emails =
+            ["test@test.com", "test@example.com", "a@a.com", "none@none.com", "no@no.com", "asdf@asdf.com"];
         let phones = ["+12345678900", "+11234567890", "+8613800138000"];
-        Self {
-            emails: emails.map(str::to_owned).to_vec(),
-            phones: phones.map(str::to_owned).to_vec(),
-        }
+        Self { emails: emails.map(str::to_owned).to_vec(), phones: phones.map(str::to_owned).to_vec() }
     }
 }
 

@@ -57,7 +57,10 @@ pub struct PolicySet {
 
 impl PolicySet {
     /// Builds the set. Documents were checked when they were published, so a failure here is a corrupt store.
-    pub fn build(version: u64, documents: impl IntoIterator<Item = Document>) -> Result<Self, ConditionError> {
+    pub fn build(
+        version: u64,
+        documents: impl IntoIterator<Item = Document>,
+    ) -> Result<Self, ConditionError> {
         let mut set = Self { version, ..Self::default() };
         for document in documents {
             match document {
@@ -80,7 +83,9 @@ impl PolicySet {
         let source = self.sources.get(&origin.name).filter(|_| origin.kind != "form");
         match (form, source) {
             (Some(form), _) => Reading { fields: form.fields.clone(), default_country: form.default_country },
-            (_, Some(source)) => Reading { fields: source.fields.clone(), default_country: source.default_country },
+            (_, Some(source)) => {
+                Reading { fields: source.fields.clone(), default_country: source.default_country }
+            }
             _ => Reading::default(),
         }
     }

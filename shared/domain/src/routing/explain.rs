@@ -25,7 +25,12 @@ pub fn explain(receipt: &Receipt, facts: &Facts, policies: &PolicySet) -> Explan
     let mut why = who(receipt, facts);
     for (at, verdict) in receipt.tried.iter().enumerate() {
         let Some((rule, _)) = policies.routing.rules.get(at) else { continue };
-        why.push(format!("Rule {} \"{}\": {}", at + 1, rule.name, verdict_words(verdict, rule.assign.as_ref(), receipt)));
+        why.push(format!(
+            "Rule {} \"{}\": {}",
+            at + 1,
+            rule.name,
+            verdict_words(verdict, rule.assign.as_ref(), receipt)
+        ));
         if let (Some(Assign::Team(team)), Verdict::Decided | Verdict::Nobody) = (&rule.assign, verdict) {
             why.extend(receipt.saw.teams.get(team).map(Snapshot::words).unwrap_or_default());
         }
@@ -47,7 +52,10 @@ fn who(receipt: &Receipt, facts: &Facts) -> Vec<String> {
         return lines;
     }
     if facts.identities.is_empty() {
-        lines.push("No usable e-mail, phone or external id: nobody to recognise, so a customer of its own.".to_owned());
+        lines.push(
+            "No usable e-mail, phone or external id: nobody to recognise, so a customer of its own."
+                .to_owned(),
+        );
     }
     for Found { kind, customer, passed_over } in &receipt.found {
         lines.push(match passed_over {
@@ -61,7 +69,10 @@ fn who(receipt: &Receipt, facts: &Facts) -> Vec<String> {
         lines.push("First seen with this lead: a new customer.".to_owned());
     }
     for merge in &receipt.merges {
-        lines.push(format!("Customers {} and {} are one person: {} gives way.", merge.into, merge.from, merge.from));
+        lines.push(format!(
+            "Customers {} and {} are one person: {} gives way.",
+            merge.into, merge.from, merge.from
+        ));
     }
     for suggestion in &receipt.suggestions {
         lines.push(format!(

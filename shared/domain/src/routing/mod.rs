@@ -201,7 +201,8 @@ pub fn route(
     if let Some(of) = &customer.repeats {
         return (Vec::new(), Outcome::Repeat { of: of.clone() });
     }
-    let scope = Scope::new().with("lead", &facts.view).with("customer", &Value::Object(customer.view.clone()));
+    let scope =
+        Scope::new().with("lead", &facts.view).with("customer", &Value::Object(customer.view.clone()));
     let mut tried = Vec::new();
     for (rule, condition) in &policies.routing.rules {
         match condition.as_ref().map(|condition| condition.eval(&scope)) {
@@ -244,7 +245,10 @@ fn give(
                 return Err(Verdict::OwnerAway);
             }
             let is_member = |team: &&String| {
-                policies.teams.get(*team).is_some_and(|team| team.members.iter().any(|member| member.rep == *rep))
+                policies
+                    .teams
+                    .get(*team)
+                    .is_some_and(|team| team.members.iter().any(|member| member.rep == *rep))
             };
             let team = team.as_ref().filter(is_member);
             match team {

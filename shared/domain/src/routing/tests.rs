@@ -114,7 +114,8 @@ fn an_explanation_of_something_that_was_not_decided_is_found_out() {
     let lead = lead(1, &[("email", "a@example.com")]);
     let mut receipt = office.decide(&lead);
     receipt.outcome = Outcome::Assigned { rep: "tom".into(), team: Some("all".into()) };
-    let facts = read(&lead.origin, &lead.envelope, &office.policies.reading(&lead.origin), &office.policies.settings);
+    let facts =
+        read(&lead.origin, &lead.envelope, &office.policies.reading(&lead.origin), &office.policies.settings);
     assert!(!explain(&receipt, &facts, &office.policies).reproduced);
 }
 
