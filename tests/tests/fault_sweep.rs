@@ -37,6 +37,7 @@ fn listed(failures: &[Failure]) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
+#[expect(clippy::print_stdout, reason = "how many plans ran is what a reader of the run looks for")]
 fn sweep_all(what: &str, plans_of: impl Fn(&Prepared) -> Vec<Plan>, sampled: usize) {
     let only = variable("SLUICE_ONLY");
     let most = if all_are_asked_for() { MOST } else { sampled };
