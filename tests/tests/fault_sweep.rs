@@ -10,13 +10,13 @@ use sluice_tests::scenarios::{ALL, Prepared};
 use sluice_tests::sweep::{Failure, catch, one, pairs, prepared, sample, singles, sweep};
 
 /// Plans with one fault, of each scenario, in a sample.
-const SINGLES: usize = 100;
+const SINGLES: usize = 60;
 /// Plans with two faults, of each scenario, in a sample.
-const PAIRS: usize = 40;
+const PAIRS: usize = 25;
 /// First faults of each scenario that a sample of pairs begins with.
-const FIRSTS: usize = 6;
+const FIRSTS: usize = 4;
 /// Duplicates of each scenario that a sample looks at.
-const DUPLICATES: usize = 12;
+const DUPLICATES: usize = 8;
 /// Plans of one scenario, at most, when all are asked for: the timers read sixteen shards alike.
 const MOST: usize = 6_000;
 

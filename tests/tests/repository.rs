@@ -1,5 +1,12 @@
 //! Rules of the repository as tests: who may depend on whom, what a source file may hold, and that the template says
 //! what the code does.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "tests: what is not there stops the test, what is skipped is said"
+)]
 
 #[path = "repository/dependencies.rs"]
 mod dependencies;
