@@ -58,7 +58,7 @@ fn packages() -> BTreeMap<String, (String, Vec<String>)> {
 
 fn layer(folder: &str) -> usize {
     let inside = |layer: &&str| folder == *layer || *layer == "functions" && folder.starts_with("functions/");
-    LAYERS.iter().position(|layer| inside(layer)).unwrap_or_else(|| panic!("{folder} has no layer"))
+    LAYERS.iter().position(inside).unwrap_or_else(|| panic!("{folder} has no layer"))
 }
 
 #[test]
