@@ -10,9 +10,9 @@ use sluice_tests::scenarios::{ALL, Prepared};
 use sluice_tests::sweep::{Failure, catch, one, pairs, prepared, sample, singles, sweep};
 
 /// Plans with one fault, of each scenario, in a sample.
-const SINGLES: usize = 60;
+const SINGLES: usize = 40;
 /// Plans with two faults, of each scenario, in a sample.
-const PAIRS: usize = 25;
+const PAIRS: usize = 20;
 /// First faults of each scenario that a sample of pairs begins with.
 const FIRSTS: usize = 4;
 /// Duplicates of each scenario that a sample looks at.

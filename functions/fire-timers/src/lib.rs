@@ -9,7 +9,7 @@ use sluice_host::function::{Function, StartError};
 use sluice_host::metrics::Metrics;
 use sluice_host::outbox::{Outbox, Outgoing, QueueName};
 use sluice_host::schedule::{Schedule, ScheduleHandler};
-use sluice_store::{DueEntry, Store, StoreError, keys};
+use sluice_store::{DueEntry, OpenLead, Store, StoreError, keys};
 use sluice_wire::queue::{LeadMessage, encode};
 use std::sync::Arc;
 
@@ -26,9 +26,12 @@ const PAGES: usize = 25;
 /// How old a waiting lead must be to be driven again, in milliseconds: older than a queue needs to bring it again.
 const STUCK_MS: i64 = 240_000;
 /// Waiting leads driven again in one run.
-const STUCK_LIMIT: usize = 1_000;
-/// Escalated leads tried again in one run, oldest first; a change that may help wakes them sooner.
-const ESCALATED_LIMIT: usize = 20;
+const STUCK_LIMIT: usize = 5_000;
+/// Escalated leads looked at in one run.
+const ESCALATED_LIMIT: usize = 2_000;
+/// Of these, tried again: the oldest, and as many of the others in turn, so that none waits behind those that nobody
+/// can take. A change that may help wakes the oldest sooner.
+const ESCALATED_TRIED: usize = 10;
 
 /// Builds the function.
 pub fn build(env: Environment) -> BoxFuture<'static, Result<Arc<dyn Function>, StartError>> {
@@ -68,17 +71,20 @@ impl Timers {
                 return Ok(());
             }
             let full = entries.len() >= PAGE as usize;
+            let count = entries.len();
             let messages = entries.iter().filter_map(outgoing).collect();
             let refused = self.outbox.enqueue(messages, now).await;
+            // An entry for a queue that this version does not know stays for one that does.
             let sent: Vec<DueEntry> = entries
                 .into_iter()
+                .filter(|entry| QueueName::parse(&entry.queue).is_some())
                 .filter(|entry| {
                     !refused.iter().any(|left| left.id == entry.id && left.not_before == entry.at)
                 })
                 .collect();
             self.store.delete_due(&sent).await?;
-            if !refused.is_empty() {
-                return Err(StoreError::Unavailable("a queue refuses".to_owned()));
+            if sent.len() < count {
+                return Err(StoreError::Unavailable("a queue refuses, or is not known".to_owned()));
             }
             if !full {
                 return Ok(());
@@ -94,7 +100,7 @@ impl Timers {
         let escalated = self.store.open_leads(LeadState::Escalated, now, ESCALATED_LIMIT).await?;
         let oldest = stuck.first().map_or(0, |lead| now.since(lead.since) / 1000);
         let stuck = stuck.into_iter().filter(|lead| is_turn(now.since(lead.since)));
-        let again = stuck.chain(escalated).map(|lead| lead.id);
+        let again = stuck.chain(in_turn(escalated, now)).map(|lead| lead.id);
         // One that is still to be completed is sent on by route-lead.
         let messages: Vec<Outgoing> = again
             .map(|id| Outgoing {
@@ -121,6 +127,19 @@ impl Timers {
     }
 }
 
+/// The oldest of the escalated leads and, minute by minute, a window over the rest.
+fn in_turn(mut leads: Vec<OpenLead>, now: Timestamp) -> Vec<OpenLead> {
+    let mut rest = leads.split_off(leads.len().min(ESCALATED_TRIED));
+    let windows = rest.len().div_ceil(ESCALATED_TRIED);
+    if let Ok(minute) = usize::try_from(now.seconds() / 60)
+        && windows > 0
+    {
+        let from = minute % windows * ESCALATED_TRIED;
+        leads.extend(rest.drain(from..rest.len().min(from + ESCALATED_TRIED)));
+    }
+    leads
+}
+
 /// Whether a lead that has been open for this long, in milliseconds, is driven again in this minute: at first every
 /// minute, then ever less often, at least about hourly. What keeps it open may last, and repeats must not pile up.
 const fn is_turn(open_ms: i64) -> bool {
@@ -139,7 +158,22 @@ fn outgoing(entry: &DueEntry) -> Option<Outgoing> {
 
 #[cfg(test)]
 mod tests {
-    use super::is_turn;
+    use super::{ESCALATED_TRIED, Timestamp, in_turn, is_turn};
+    use sluice_domain::id::LeadId;
+    use sluice_store::OpenLead;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_escalated_lead_has_its_turn() {
+        let lead = |n: usize| OpenLead { id: LeadId::derived(&[&n.to_string()]), since: Timestamp(n as i64) };
+        let tried: BTreeSet<LeadId> = (0..5)
+            .flat_map(|minute| in_turn((0..47).map(lead).collect(), Timestamp(minute * 60_000)))
+            .map(|lead| lead.id)
+            .collect();
+        assert_eq!(tried.len(), 47);
+        assert!(in_turn((0..47).map(lead).collect(), Timestamp(0)).len() <= 2 * ESCALATED_TRIED);
+        assert!(in_turn(Vec::new(), Timestamp(0)).is_empty());
+    }
 
     #[test]
     fn an_open_lead_is_driven_again_ever_less_often_and_never_forgotten() {

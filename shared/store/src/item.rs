@@ -1,11 +1,15 @@
 //! Items as the SDK wants them, and the calls that every kind of record shares.
 
 use crate::{Store, StoreError, Written};
+use aws_sdk_dynamodb::error::ProvideErrorMetadata;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnValuesOnConditionCheckFailure};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::HashMap;
+
+/// How often a put is repeated while a transaction holds the item.
+const CONFLICTS: u32 = 4;
 
 pub(crate) type Item = HashMap<String, AttributeValue>;
 
@@ -47,25 +51,27 @@ pub(crate) fn get_document<T: DeserializeOwned>(item: &Item, name: &str) -> Resu
 impl Store {
     /// Puts an item whose key is free. Otherwise answers what is there, and nothing changes.
     pub(crate) async fn put_once(&self, item: Item) -> Result<Option<Item>, StoreError> {
-        let answer = self
-            .client
-            .put_item()
-            .table_name(&self.table)
-            .set_item(Some(item))
-            .condition_expression("attribute_not_exists(pk)")
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .send()
-            .await;
-        let Err(error) = answer else { return Ok(None) };
-        if !error.as_service_error().is_some_and(PutItemError::is_conditional_check_failed_exception) {
-            return Err(error.into());
-        }
-        match error.into_service_error() {
-            PutItemError::ConditionalCheckFailedException(failed) => failed
-                .item
-                .map(Some)
-                .ok_or_else(|| StoreError::Unavailable("old item not returned".to_owned())),
-            _ => Err(StoreError::Unavailable("condition failed".to_owned())),
+        let mut conflicts = 0;
+        loop {
+            let answer = self
+                .client
+                .put_item()
+                .table_name(&self.table)
+                .set_item(Some(item.clone()))
+                .condition_expression("attribute_not_exists(pk)")
+                .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+                .send()
+                .await;
+            let Err(error) = answer else { return Ok(None) };
+            let unavailable = StoreError::Unavailable(error.code().unwrap_or("no answer").to_owned());
+            match error.into_service_error() {
+                PutItemError::ConditionalCheckFailedException(failed) => {
+                    return failed.item.map(Some).ok_or(unavailable);
+                }
+                // A transaction is changing the item at this moment: it is there, or will be.
+                PutItemError::TransactionConflictException(_) if conflicts < CONFLICTS => conflicts += 1,
+                _ => return Err(unavailable),
+            }
         }
     }
 
@@ -80,16 +86,13 @@ impl Store {
             .expression_attribute_values(":v", number(read))
             .send()
             .await;
-        match answer {
-            Ok(_) => Ok(Written::Done),
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(PutItemError::is_conditional_check_failed_exception) =>
-            {
-                Ok(Written::Conflict)
-            }
-            Err(error) => Err(error.into()),
+        let Err(error) = answer else { return Ok(Written::Done) };
+        match error.as_service_error() {
+            Some(
+                PutItemError::ConditionalCheckFailedException(_)
+                | PutItemError::TransactionConflictException(_),
+            ) => Ok(Written::Conflict),
+            _ => Err(error.into()),
         }
     }
 

@@ -1,4 +1,5 @@
-//! Dollars per million leads at list prices of us-east-1 (aws.amazon.com/<service>/pricing, November 2026).
+//! Dollars per million leads at list prices of us-east-1. They are on aws.amazon.com/<service>/pricing and change: look
+//! before quoting.
 
 /// DynamoDB on demand, standard class: dollars per million write units.
 const WRITE: f64 = 0.625;

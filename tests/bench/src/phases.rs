@@ -6,7 +6,7 @@ use crate::money::{self, Usage};
 use crate::probe::Call;
 use crate::profile::{self, Profile};
 use crate::raw::{self, Bound};
-use crate::report::{Section, progress, quantile, spread, verdict};
+use crate::report::{Section, progress, quantile, spread, timed_verdict, verdict};
 use crate::rig::{Owned, Rig, sdk_variables};
 use crate::{startup, units};
 use sluice::cli::embedded_functions;
@@ -171,7 +171,7 @@ fn throughput(most: &Phase, bound: &Bound, calls_per_lead: f64) -> Section {
         format!(
             "of {most_possible:.0} leads/s; aim {:.0} %: {}",
             SHARE_OF_STORE * 100.0,
-            verdict(share >= SHARE_OF_STORE)
+            timed_verdict(share >= SHARE_OF_STORE, most.others)
         ),
     );
     section.row(
@@ -203,7 +203,7 @@ fn latency(open: &[(u64, Limits, Phase)], most: &Phase) -> Section {
         let millis = &phase.owned.millis;
         let judged = limits.map(|(p50, p99)| {
             let passed = quantile(millis, 0.5) < p50 && quantile(millis, 0.99) < p99;
-            format!("; aim {p50:.0} / {p99:.0} ms: {}", verdict(passed))
+            format!("; aim {p50:.0} / {p99:.0} ms: {}", timed_verdict(passed, phase.others))
         });
         section.row(
             format!("post to owner at {rate}/s"),
@@ -365,7 +365,7 @@ fn store_mix(mix: &BTreeMap<String, usize>, leads: f64) -> Section {
 async fn starts(rig: &Rig) -> Result<Section, String> {
     let names: Vec<String> = embedded_functions().into_keys().collect();
     let mut packages: Vec<&str> = names.iter().map(String::as_str).collect();
-    packages.push("sluice");
+    packages.extend(["sluice", env!("CARGO_PKG_NAME")]);
     let folder = startup::build(&packages)?;
     let template = sluice::cli::local_template()?;
     let spec =

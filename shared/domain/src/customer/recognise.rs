@@ -17,8 +17,8 @@ pub struct KnownAddress {
 /// Everything loaded for one lead.
 #[derive(Clone, Debug, Default)]
 pub struct Known {
-    /// Per identity of the lead, in its order: the hash to claim, and the claim found under it or under the
-    /// previous key.
+    /// Per identity of the lead, in its order: the hash it is claimed under (that of the previous key, if the claim was
+    /// made then), or the one to claim; and the claim.
     pub addresses: Vec<(AddressHash, Option<KnownAddress>)>,
     /// Customer records by id: those the addresses name, the ones they gave way to, and all their halves.
     pub customers: BTreeMap<CustomerId, Customer>,
