@@ -1,12 +1,13 @@
 //! What must hold once a world has come to rest, read from the table itself and from what was seen on the wire.
 
 use crate::observe::Observed;
-use crate::scenarios::channels;
+use crate::scenarios::{TEAMS, channels};
 use crate::wire::{document, text};
 use crate::world::World;
 use serde_json::Value;
 use sluice_domain::customer::Customer;
 use sluice_domain::lead::{Assignment, Envelope, LeadState, Progress};
+use sluice_domain::routing::Outcome;
 use sluice_domain::team::TeamState;
 use sluice_store::{MessageRecord, MessageState};
 use std::collections::{BTreeMap, BTreeSet};
@@ -129,6 +130,19 @@ impl Books {
             .collect()
     }
 
+    /// Leads that wait for room in a team that has some.
+    pub fn kept_waiting(&self) -> Vec<&str> {
+        let has_room = |team: &str| {
+            let members = TEAMS.iter().find(|(name, ..)| *name == team).map(|(_, reps, most)| (*reps, *most));
+            let (Some((reps, Some(most))), Some(state)) = (members, self.teams.get(team)) else {
+                return false;
+            };
+            reps.iter().any(|rep| state.members.get(*rep).is_none_or(|place| place.open < most))
+        };
+        let waits = |lead: &LeadItem| lead.progress.state == LeadState::Escalated && has_room(&lead.source);
+        self.leads.iter().filter(|(_, lead)| waits(lead)).map(|(id, _)| id.as_str()).collect()
+    }
+
     /// Everything that does not hold.
     pub fn check(&self, world: &World) -> Vec<String> {
         let observed = world.wire.observed();
@@ -193,7 +207,7 @@ impl Books {
             }
         }
         for (person, roots) in &roots {
-            if roots.len() > 1 {
+            if roots.len() > 1 && !self.are_apart(roots) {
                 broken.push(format!("I1: the person of {person} is {} customers: {roots:?}", roots.len()));
             }
         }
@@ -244,6 +258,18 @@ impl Books {
         }
     }
 
+    /// Whether somebody has said of all of them that they are different people.
+    fn are_apart(&self, roots: &BTreeSet<String>) -> bool {
+        let apart = |one: &String, other: &String| {
+            self.customers
+                .get(one)
+                .is_some_and(|customer| customer.apart.iter().any(|id| id.as_str() == other))
+        };
+        roots.iter().all(|one| {
+            roots.iter().filter(|other| *other != one).all(|other| apart(one, other) && apart(other, one))
+        })
+    }
+
     fn held(&self, root: &str) -> BTreeSet<String> {
         let parts = self.customers.iter().filter(|(id, _)| self.root(id) == root);
         parts.flat_map(|(_, part)| part.keys.iter().map(|(_, hash)| hash.as_str().to_owned())).collect()
@@ -252,12 +278,22 @@ impl Books {
     /// I2: one owner for a whole person, at any time.
     fn owners(&self, observed: &Observed, broken: &mut Vec<String>) {
         for (customer, owners) in &observed.owners {
-            if owners.len() > 1 {
+            let leads = self.leads.values().filter(|lead| {
+                lead.progress
+                    .customer
+                    .as_ref()
+                    .is_some_and(|of| self.root(of.as_str()) == self.root(customer))
+            });
+            if owners.len() > 1 + leads.map(reassigned).sum::<usize>() {
                 broken.push(format!("I2: {customer} went from owner to owner: {owners:?}"));
             }
         }
         for (lead, reps) in &observed.assigned {
-            if reps.iter().any(|rep| *rep != reps[0]) || reps.iter().any(|rep| !rep.ends_with("#1")) {
+            let mut reps = reps.clone();
+            reps.dedup();
+            let most = 1 + self.leads.get(lead).map_or(0, reassigned);
+            let in_turn = reps.iter().zip(1..).all(|(rep, n)| rep.ends_with(&format!("#{n}")));
+            if reps.len() > most || !in_turn {
                 broken.push(format!("I2: {lead} was assigned {reps:?}"));
             }
         }
@@ -270,6 +306,10 @@ impl Books {
             };
             let root = self.root(customer.as_str());
             let merged = item.progress.receipt.as_ref().is_some_and(|receipt| !receipt.merges.is_empty());
+            // Decided on a whole that was taken apart: each part has the owner it had before.
+            if merged && self.customers.get(&root).is_some_and(|root| !root.apart.is_empty()) {
+                continue;
+            }
             let new_half = item.progress.receipt.as_ref().is_some_and(|receipt| receipt.new_customer);
             if let Some((owner, settled)) = owner_of.get(&root)
                 && *owner != assignment.rep
@@ -310,7 +350,11 @@ impl Books {
                 });
                 let granted =
                     state.grants.iter().filter(|(_, grant)| grant.rep == *rep).map(|(lead, _)| lead.as_str());
-                let held: BTreeSet<&str> = assigned.map(String::as_str).chain(granted).collect();
+                // What is closed takes no place.
+                let is_open =
+                    |lead: &&str| self.leads.get(*lead).is_none_or(|lead| lead.progress.work.is_open());
+                let held: BTreeSet<&str> =
+                    assigned.map(String::as_str).filter(is_open).chain(granted.clone()).collect();
                 let open = usize::try_from(state.members[rep].open).unwrap_or(usize::MAX);
                 if open != held.len() {
                     broken.push(format!(
@@ -318,7 +362,13 @@ impl Books {
                         held.len()
                     ));
                 }
-                let shares = held.iter().filter(|lead| {
+                // A share is what was decided, whatever people did with it since.
+                let to_rep = Outcome::Assigned { rep: rep.clone(), team: Some(team.clone()) };
+                let decided = self.leads.iter().filter(|(_, lead)| {
+                    lead.progress.receipt.as_ref().is_some_and(|receipt| receipt.outcome == to_rep)
+                });
+                let given: BTreeSet<&str> = decided.map(|(lead, _)| lead.as_str()).chain(granted).collect();
+                let shares = given.iter().filter(|lead| {
                     let receipt = self.leads.get(**lead).and_then(|lead| lead.progress.receipt.as_ref());
                     receipt.is_some_and(|receipt| receipt.saw.owner.is_none())
                 });
@@ -331,6 +381,15 @@ impl Books {
                 broken.push(format!("I5: shares of {team} are {received:?}"));
             }
         }
+    }
+
+    /// Whether a message tells of an assignment that stood until somebody gave the lead to another.
+    fn was_given_away(&self, observed: &Observed, id: &str) -> bool {
+        let given = |lead: &String| self.leads.get(lead).is_some_and(|lead| reassigned(lead) > 0);
+        observed.assigned.iter().filter(|(lead, _)| given(lead)).any(|(lead, reps)| {
+            let mut reps = reps.iter().filter_map(|rep| rep.split_once('#'));
+            reps.any(|(rep, n)| *id == format!("{lead}_assigned_{n}_{rep}"))
+        })
     }
 
     /// I3: everybody is told once.
@@ -387,10 +446,15 @@ impl Books {
             }
         }
         for (channel, id) in observed.handed.keys() {
-            let of_past = id.contains("_escalated_");
+            let of_past = id.contains("_escalated_") || self.was_given_away(observed, id);
             if !of_past && !expected.iter().any(|(name, _, by)| name == id && by == channel) {
                 broken.push(format!("I3: {id} was told by {channel} and is not so"));
             }
         }
     }
+}
+
+/// How often people gave a lead to somebody else.
+fn reassigned(lead: &LeadItem) -> usize {
+    lead.progress.acts.iter().filter(|act| act.what == "reassign").count()
 }

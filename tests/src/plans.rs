@@ -5,7 +5,7 @@ use crate::invariants::Books;
 use crate::mutants::Mutant;
 use crate::scenarios::{Event, POISON, Post, Prepared, probe};
 use crate::wire::{document, text};
-use crate::world::{QUEUES, World, queue_event};
+use crate::world::{Name, QUEUES, World, queue_event};
 use bytes::Bytes;
 use serde_json::Value;
 use sluice_domain::team::TeamState;
@@ -93,7 +93,7 @@ pub async fn run(prepared: &Prepared, plan: &Plan, mutant: Option<Mutant>) -> Re
         report.broken.push(stuck);
         return report;
     }
-    check(&mut world, prepared, &accepted, &mut report).await;
+    check(&mut world, prepared, plan, &accepted, &mut report).await;
     report
 }
 
@@ -155,7 +155,7 @@ async fn play(
 
     let late = plan.duplicate.is_some_and(|duplicate| duplicate.late);
     if late {
-        again(world, prepared, answered.as_ref(), accepted).await;
+        again(world, prepared, answered.as_ref(), accepted, report).await;
         world.settle(LATEST).await?;
     }
     if let Some((invocation, mut work)) = standing {
@@ -166,7 +166,7 @@ async fn play(
         }
     }
     if !late {
-        again(world, prepared, answered.as_ref(), accepted).await;
+        again(world, prepared, answered.as_ref(), accepted, report).await;
     }
     world.settle(LIMIT).await?;
     report.struck = world.wire.cease();
@@ -219,31 +219,43 @@ fn status(answer: Option<&Result<Bytes, InvokeError>>) -> u64 {
     answer.and_then(|answer| answer["statusCode"].as_u64()).unwrap_or(0)
 }
 
-/// The sender tries again until there is a 2xx, or a 409 that tells it that the first attempt was accepted.
+/// Whether others were faster, so that the same request may do next time.
+fn is_busy(answer: Option<&Result<Bytes, InvokeError>>) -> bool {
+    let text = answer.and_then(|answer| answer.as_ref().ok()).map(|answer| String::from_utf8_lossy(answer));
+    status(answer) == 409 && text.is_some_and(|text| text.contains("urn:sluice:problem:busy"))
+}
+
+/// The sender tries again until there is a 2xx, or a 409 that tells it that the first attempt was accepted. Of what
+/// people do each repeat must be told that it is done.
 async fn again(
     world: &mut World,
     prepared: &Prepared,
     answered: Option<&Result<Bytes, InvokeError>>,
     accepted: &mut Vec<(String, Vec<(String, String)>)>,
+    report: &mut Report,
 ) {
     let Event::Http(post) = &prepared.event else { return };
     let Some(post) = post.again.as_deref() else { return };
-    let mut last = status(answered);
+    let (mut last, mut busy) = (status(answered), is_busy(answered));
     for _ in 0..6 {
-        if (200..300).contains(&last) || last == 409 {
-            return;
+        if (200..300).contains(&last) || (last == 409 && !busy) {
+            break;
         }
         let answer = world.invoke(prepared.function, post.payload.clone()).await;
-        last = status(answer.as_ref());
+        (last, busy) = (status(answer.as_ref()), is_busy(answer.as_ref()));
         if let Some(answer) = &answer {
             accept(post, answer, accepted);
         }
+    }
+    if prepared.function == Name::Console && last != 200 {
+        report.broken.push(format!("I14: what was asked for is answered with {last}, however often"));
     }
 }
 
 async fn check(
     world: &mut World,
     prepared: &Prepared,
+    plan: &Plan,
     accepted: &[(String, Vec<(String, String)>)],
     report: &mut Report,
 ) {
@@ -268,6 +280,9 @@ async fn check(
         }
     }
     report.broken.extend(books.check(world));
+    if prepared.function == Name::Console {
+        room(world, plan, &mut books, report).await;
+    }
     submissions(world, prepared, accepted, &books, report).await;
 
     let dead = world.dead();
@@ -280,7 +295,23 @@ async fn check(
     {
         report.broken.push("I10: the poison record is not in the dead letters".to_owned());
     }
-    replay(world, report).await;
+    replay(world, prepared, report).await;
+}
+
+/// Room that came free is taken: at once, or by the next timers if a fault may have struck the wake-up.
+async fn room(world: &mut World, plan: &Plan, books: &mut Books, report: &mut Report) {
+    if plan.first.is_some() && !books.kept_waiting().is_empty() {
+        world.clock.advance(60_000);
+        world.invoke(Name::Fire, Bytes::from_static(b"{}")).await;
+        if let Err(stuck) = world.settle(LIMIT).await {
+            report.broken.push(stuck);
+        }
+        *books = Books::read(&world.items());
+        report.broken.extend(books.check(world));
+    }
+    for lead in books.kept_waiting() {
+        report.broken.push(format!("I1: {lead} waits for room that is there"));
+    }
 }
 
 /// I9, and that what was accepted is what is kept.
@@ -322,10 +353,11 @@ async fn submissions(
 
 /// I14: everything that was ever delivered comes again, and nothing changes. The first time teams may clear grants whose
 /// leads are through, which is bookkeeping; the second time not a byte may change.
-async fn replay(world: &mut World, report: &mut Report) {
+async fn replay(world: &mut World, prepared: &Prepared, report: &mut Report) {
     for strictly in [false, true] {
         let before = world.items();
         let handed = world.wire.observed().handed.clone();
+        ask_again(world, prepared, report).await;
         if let Err(stuck) = deliver_again(world).await {
             report.broken.push(format!("I14: {stuck}"));
         }
@@ -340,6 +372,19 @@ async fn replay(world: &mut World, report: &mut Report) {
             let (pk, sk) = (text(item, "pk"), text(item, "sk"));
             report.broken.push(format!("I14: delivering everything again changes {pk} {sk}"));
         }
+    }
+}
+
+/// What people asked for is asked for once more, in an instance that has seen none of it.
+async fn ask_again(world: &mut World, prepared: &Prepared, report: &mut Report) {
+    let Event::Http(post) = &prepared.event else { return };
+    if prepared.function != Name::Console {
+        return;
+    }
+    world.forget(prepared.function, 0);
+    let answer = world.invoke(prepared.function, post.payload.clone()).await;
+    if status(answer.as_ref()) != 200 {
+        report.broken.push(format!("I14: asking again is answered with {}", status(answer.as_ref())));
     }
 }
 

@@ -1,5 +1,7 @@
 //! What is under test: for each handler the events it gets, and the world they come into.
 
+mod console;
+
 use crate::wire::Headers;
 use crate::world::{APP_SECRET, Name, Snapshot, World, http_event};
 use bytes::Bytes;
@@ -87,7 +89,7 @@ impl Scenario {
 pub type Prepare<'a> = BoxFuture<'a, (Event, Vec<(&'static str, String)>)>;
 
 /// Every scenario. The acts of a further function are further lines here.
-pub const ALL: [Scenario; 18] = [
+pub const ALL: [Scenario; 23] = [
     Scenario { name: "capture-form-key", function: Name::Capture, prepare: capture_form_key },
     Scenario { name: "capture-form", function: Name::Capture, prepare: capture_form },
     Scenario { name: "capture-form-corrected", function: Name::Capture, prepare: capture_form_corrected },
@@ -106,6 +108,11 @@ pub const ALL: [Scenario; 18] = [
     Scenario { name: "send-webhook", function: Name::Send, prepare: send_webhook },
     Scenario { name: "send-both", function: Name::Send, prepare: send_both },
     Scenario { name: "fire-timers", function: Name::Fire, prepare: fire_timers },
+    Scenario { name: "console-close", function: Name::Console, prepare: console::close },
+    Scenario { name: "console-reassign", function: Name::Console, prepare: console::reassign },
+    Scenario { name: "console-claim", function: Name::Console, prepare: console::claim },
+    Scenario { name: "console-unmerge", function: Name::Console, prepare: console::unmerge },
+    Scenario { name: "console-unmerge-live", function: Name::Console, prepare: console::unmerge_live },
 ];
 
 fn capture_form_key(_: &mut World) -> Prepare<'_> {

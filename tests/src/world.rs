@@ -25,6 +25,8 @@ pub const TABLE: &str = "sluice";
 pub const START: i64 = 1_795_260_000_000;
 /// The webhook secret of the Meta app.
 pub const APP_SECRET: &str = "app-secret";
+/// The first token of the people's API.
+pub const ADMIN_TOKEN: &str = "admin-token";
 /// How long a message that failed stays hidden, in seconds: short, so that redelivery comes at a bad time.
 const VISIBILITY: i64 = 2;
 /// Receives after which a message goes to the dead letters, as in the template.
@@ -45,6 +47,8 @@ pub enum Name {
     Send,
     /// fire-timers.
     Fire,
+    /// serve-console.
+    Console,
 }
 
 impl Name {
@@ -55,6 +59,7 @@ impl Name {
             Self::Route => route_lead::build,
             Self::Send => send_message::build,
             Self::Fire => fire_timers::build,
+            Self::Console => serve_console::build,
         }
     }
 }
@@ -112,6 +117,7 @@ impl World {
         secrets
             .put("sluice/hash-key", json!({ "version": "1", "current": "k".repeat(64) }).to_string())
             .unwrap();
+        secrets.put("sluice/admin-token", ADMIN_TOKEN.to_owned()).unwrap();
         secrets.put("sluice/sources/page-token", "token".to_owned()).unwrap();
         secrets.put("sluice/sources/hook", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".to_owned()).unwrap();
         let services: BTreeMap<Host, Arc<dyn Service>> = BTreeMap::from([
@@ -136,6 +142,7 @@ impl World {
                 ("SLUICE_TABLE", TABLE.to_owned()),
                 ("SLUICE_GRAPH_URL", url(Host::Graph)),
                 ("SLUICE_HASH_KEY_SECRET", "sluice/hash-key".to_owned()),
+                ("SLUICE_ADMIN_TOKEN_SECRET", "sluice/admin-token".to_owned()),
                 ("SLUICE_SECRET_PREFIX", "sluice/sources".to_owned()),
                 ("SLUICE_MAIL_FROM", "sales@example.org".to_owned()),
                 ("SLUICE_PUBLIC_URL", "https://sluice.example.org".to_owned()),

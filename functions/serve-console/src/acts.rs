@@ -72,6 +72,8 @@ impl Console {
             let now = self.env.clock.now();
             let act = Act { what: what.to_owned(), by: call.who.name(), at: now, reason: clone(&reason) };
             if !is_possible(what, &step, &lead)? {
+                // Whoever did it may have died before anybody was told. Who was told is not told again.
+                self.tell(&lead, &lead.progress, &step, now).await?;
                 return Ok(HttpResponse::json(200, &self.view(&lead, person.as_ref()).await?));
             }
             let policies = self.current().await?;

@@ -149,7 +149,6 @@ fn variables_are_those_of_all_functions_and_its_own() {
     let template = real();
     let variables = template.environment(function(&template, "enrich-lead"), &host).unwrap();
     let expected = [
-        ("SLUICE_ENRICH_QUEUE_URL", "EnrichQueue"),
         ("SLUICE_GRAPH_URL", "https://graph.facebook.com/v24.0"),
         ("SLUICE_LEAD_QUEUE_URL", "LeadQueue"),
         ("SLUICE_LOG", "info"),

@@ -1,0 +1,116 @@
+//! What people do with leads and customers. Who gets no answer, or is told to try again, asks again.
+
+use super::{Event, Post, Prepare, accept, lead_body, play};
+use crate::wire::{Headers, document, text};
+use crate::world::{ADMIN_TOKEN, World, http_event};
+use ring::digest;
+use serde_json::{Value, json};
+use sluice_domain::customer::Customer;
+use sluice_domain::id::LeadId;
+use sluice_domain::lead::LeadState;
+use sluice_domain::time::Timestamp;
+use sluice_store::{Role, Token};
+
+/// The token of a rep.
+const REP_TOKEN: &str = "ann-token";
+
+/// The team is full and a lead waits for room.
+pub(super) fn close(world: &mut World) -> Prepare<'_> {
+    Box::pin(async {
+        let [first, _, waiting] = full(world).await;
+        let path = format!("/api/leads/{first}/close");
+        (act(ADMIN_TOKEN, &path, &json!({ "reason": "bought" })), vec![("lead", lead_body(&waiting))])
+    })
+}
+
+/// To the other member of the team, while the person comes back.
+pub(super) fn reassign(world: &mut World) -> Prepare<'_> {
+    Box::pin(async {
+        let first = accept(world, "web", "1", &[("email", "ada@example.org")], 0).await;
+        let grace = accept(world, "web", "2", &[("email", "grace@example.org")], 0).await;
+        play(world, &[&first, &grace]).await;
+        world.clock.advance(86_400_000);
+        let other = if owner(world, &first).await == "ann" { "bob" } else { "ann" };
+        let next = accept(world, "web", "3", &[("email", "ada@example.org"), ("name", "Ada")], 0).await;
+        let path = format!("/api/leads/{first}/reassign");
+        (
+            act(ADMIN_TOKEN, &path, &json!({ "rep": other, "reason": "speaks Dutch" })),
+            vec![("lead", lead_body(&next))],
+        )
+    })
+}
+
+/// Nobody of the team could take it; a rep of another one does, while the team is asked again.
+pub(super) fn claim(world: &mut World) -> Prepare<'_> {
+    Box::pin(async {
+        let [.., waiting] = full(world).await;
+        let sha: String = digest::digest(&digest::SHA256, REP_TOKEN.as_bytes())
+            .as_ref()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        let token =
+            Token { role: Role::Rep, rep: Some("ann".to_owned()), at: Timestamp(world.clock.millis()) };
+        world.store().put_token(&sha, &token).await.unwrap();
+        let path = format!("/api/leads/{waiting}/claim");
+        (act(REP_TOKEN, &path, &json!({})), vec![("lead", lead_body(&waiting))])
+    })
+}
+
+/// The half is named; both addresses come in together once more.
+pub(super) fn unmerge(world: &mut World) -> Prepare<'_> {
+    Box::pin(async { take_apart(world, true).await })
+}
+
+/// The live customer is named.
+pub(super) fn unmerge_live(world: &mut World) -> Prepare<'_> {
+    Box::pin(async { take_apart(world, false).await })
+}
+
+async fn take_apart(world: &mut World, names_half: bool) -> (Event, Vec<(&'static str, String)>) {
+    let mail = accept(world, "web", "1", &[("email", "ada@example.org")], 0).await;
+    let phone = accept(world, "web", "2", &[("phone", "+4930901820")], 0).await;
+    play(world, &[&mail, &phone]).await;
+    let both = [("email", "ada@example.org"), ("phone", "+4930901820")];
+    let joins = accept(world, "web", "3", &both, 0).await;
+    play(world, &[&joins]).await;
+    let items = world.items();
+    let mut customers = items.iter().filter(|item| text(item, "pk").starts_with("cu_"));
+    let half =
+        customers.find_map(|item| Some((text(item, "pk"), document::<Customer>(item, "d")?.into?))).unwrap();
+    let named = if names_half { half.0.to_owned() } else { half.1.to_string() };
+    world.clock.advance(86_400_000);
+    let next = accept(world, "web", "4", &both, 0).await;
+    (
+        act(ADMIN_TOKEN, &format!("/api/customers/{named}/unmerge"), &json!({})),
+        vec![("lead", lead_body(&next))],
+    )
+}
+
+/// Two places, three leads: the last of them waits.
+async fn full(world: &mut World) -> [LeadId; 3] {
+    let one = accept(world, "tight", "1", &[("email", "ada@example.org")], 0).await;
+    let two = accept(world, "tight", "2", &[("email", "grace@example.org")], 0).await;
+    play(world, &[&one, &two]).await;
+    let three = accept(world, "tight", "3", &[("email", "joan@example.org")], 0).await;
+    play(world, &[&three]).await;
+    world.clock.advance(86_400_000);
+    let waits = world.store().lead(&three).await.unwrap().unwrap();
+    assert_eq!(waits.progress.state, LeadState::Escalated);
+    [one, two, three]
+}
+
+async fn owner(world: &World, lead: &LeadId) -> String {
+    let lead = world.store().lead(lead).await.unwrap().unwrap();
+    lead.progress.assignment.unwrap().rep
+}
+
+fn act(token: &str, path: &str, body: &Value) -> Event {
+    let headers = Headers::from([
+        ("content-type".to_owned(), "application/json".to_owned()),
+        ("authorization".to_owned(), format!("Bearer {token}")),
+    ]);
+    let payload = http_event("POST", path, &headers, &body.to_string());
+    let post = Post { payload, fields: Vec::new(), again: None, clash: None };
+    Event::Http(Post { again: Some(Box::new(post.clone())), ..post })
+}
