@@ -41,7 +41,8 @@ impl Console {
         self.act(call, "disqualify", Step::Finish(Work::Disqualified)).await
     }
 
-    /// `{"rep": …}` or `{"team": …}`, and a `reason`.
+    /// `{"rep": …}` or `{"team": …}`, and a `reason`. With `"from"`, the number of the assignment it is about, a repeat
+    /// whose first answer was lost moves the lead no further.
     pub(crate) async fn reassign(&self, call: &Call) -> Result<HttpResponse, Problem> {
         let body = call.json()?;
         let text = |name: &str| body[name].as_str().map(str::to_owned);
@@ -64,6 +65,7 @@ impl Console {
     }
 
     async fn act(&self, call: &Call, what: &'static str, step: Step) -> Result<HttpResponse, Problem> {
+        let from = call.json()?["from"].as_u64();
         let reason = call.json()?["reason"].as_str().map(|reason| reason.chars().take(500).collect());
         for _ in 0..ATTEMPTS {
             let lead = self.find_lead(call.part(0)).await?;
@@ -71,7 +73,8 @@ impl Console {
             self.check_mine(call, what, &lead)?;
             let now = self.env.clock.now();
             let act = Act { what: what.to_owned(), by: call.who.name(), at: now, reason: clone(&reason) };
-            if !is_possible(what, &step, &lead)? {
+            let n = lead.progress.assignment.as_ref().map_or(0, |assignment| u64::from(assignment.n));
+            if from.is_some_and(|from| from < n) || !is_possible(what, &step, &lead)? {
                 // Whoever did it may have died before anybody was told. Who was told is not told again.
                 self.tell(&lead, &lead.progress, &step, now).await?;
                 return Ok(HttpResponse::json(200, &self.view(&lead, person.as_ref()).await?));

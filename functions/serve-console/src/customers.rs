@@ -81,8 +81,6 @@ impl Console {
                     let detail = format!("Say which part to take out: {}.", ids.join(", "));
                     return Err(Problem::new(409, "several-halves", detail));
                 }
-                // Done before, and the answer was lost.
-                Some(record) if !record.apart.is_empty() => return self.kept_apart(record).await,
                 _ => return Err(nothing()),
             };
             let into = half.into.as_ref().and_then(|into| known.customers.get(into)).ok_or_else(nothing)?;
@@ -92,24 +90,13 @@ impl Console {
             if self.store.commit(commit).await.map_err(unavailable)? == Written::Conflict {
                 continue;
             }
-            return self.parted(&id, &root).await;
+            let known = self.store.people(BTreeSet::from([id.clone()])).await.map_err(unavailable)?;
+            let taken_out = self.customer_view(&id, &known).await?;
+            let known = self.store.people(BTreeSet::from([root.clone()])).await.map_err(unavailable)?;
+            let stays = self.customer_view(&known.root(&root), &known).await?;
+            return Ok(HttpResponse::json(200, &json!({"taken_out": taken_out, "stays": stays})));
         }
         Err(Problem::new(409, "busy", "Others are changing this customer. Try again.").retry_after(1))
-    }
-
-    /// The answer to an unmerge that was carried out before. Neither record remembers which gave way, so the one that
-    /// was asked for is shown as taken out.
-    async fn kept_apart(&self, record: &Customer) -> Result<HttpResponse, Problem> {
-        let other = record.apart.last().ok_or_else(no_such_customer)?;
-        self.parted(&record.id, other).await
-    }
-
-    async fn parted(&self, half: &CustomerId, stays: &CustomerId) -> Result<HttpResponse, Problem> {
-        let (half, known) = self.find_person(half.as_str()).await?;
-        let taken_out = self.customer_view(&half, &known).await?;
-        let (stays, known) = self.find_person(stays.as_str()).await?;
-        let stays = self.customer_view(&stays, &known).await?;
-        Ok(HttpResponse::json(200, &json!({"taken_out": taken_out, "stays": stays})))
     }
 
     async fn find_person(&self, id: &str) -> Result<(CustomerId, Known), Problem> {

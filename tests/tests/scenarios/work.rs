@@ -89,6 +89,11 @@ async fn a_manager_gives_a_lead_to_another_rep_or_to_the_next_of_a_team() {
     let second = view["owner"].as_str().unwrap().to_owned();
     let (_, view) = act(&run, &manager, &lead, "reassign", json!({"team": "sdr"})).await;
     assert_ne!(view["owner"], second.as_str(), "{view:#}");
+    // The same once more, as of the assignment before: it is done already, and the lead stays.
+    let before = view["assignment"]["n"].as_u64().unwrap() - 1;
+    let (status, again) =
+        act(&run, &manager, &lead, "reassign", json!({"team": "sdr", "from": before})).await;
+    assert_eq!((status, &again["assignment"]), (200, &view["assignment"]));
     assert!(["one", "two"].contains(&first.as_str()));
 
     for (body, status, name) in [
