@@ -77,22 +77,26 @@ impl Store {
 
     /// Replaces an item that is still at the version it was read at.
     pub(crate) async fn replace(&self, item: Item, read: u64) -> Result<Written, StoreError> {
-        let answer = self
-            .client
-            .put_item()
-            .table_name(&self.table)
-            .set_item(Some(item))
-            .condition_expression("v = :v")
-            .expression_attribute_values(":v", number(read))
-            .send()
-            .await;
-        let Err(error) = answer else { return Ok(Written::Done) };
-        match error.as_service_error() {
-            Some(
-                PutItemError::ConditionalCheckFailedException(_)
-                | PutItemError::TransactionConflictException(_),
-            ) => Ok(Written::Conflict),
-            _ => Err(error.into()),
+        let mut conflicts = 0;
+        loop {
+            let answer = self
+                .client
+                .put_item()
+                .table_name(&self.table)
+                .set_item(Some(item.clone()))
+                .condition_expression("v = :v")
+                .expression_attribute_values(":v", number(read))
+                .send()
+                .await;
+            let Err(error) = answer else { return Ok(Written::Done) };
+            match error.as_service_error() {
+                Some(PutItemError::ConditionalCheckFailedException(_)) => return Ok(Written::Conflict),
+                // A transaction holds the item at this moment. Only the condition says that somebody was faster.
+                Some(PutItemError::TransactionConflictException(_)) if conflicts < CONFLICTS => {
+                    conflicts += 1
+                }
+                _ => return Err(error.into()),
+            }
         }
     }
 
