@@ -141,6 +141,8 @@ impl World {
                 ("AWS_ENDPOINT_URL_SECRETS_MANAGER", url(Host::Secrets)),
                 ("SLUICE_TABLE", TABLE.to_owned()),
                 ("SLUICE_GRAPH_URL", url(Host::Graph)),
+                ("SLUICE_LINKEDIN_URL", url(Host::Graph)),
+                ("SLUICE_LINKEDIN_VERSION", "202606".to_owned()),
                 ("SLUICE_HASH_KEY_SECRET", "sluice/hash-key".to_owned()),
                 ("SLUICE_ADMIN_TOKEN_SECRET", "sluice/admin-token".to_owned()),
                 ("SLUICE_SECRET_PREFIX", "sluice/sources".to_owned()),

@@ -6,7 +6,7 @@ use sluice_domain::lead::Lead;
 use sluice_host::environment::Environment;
 use sluice_host::metrics::Metrics;
 use sluice_host::outbox::{Outbox, Outgoing, QueueName};
-use sluice_store::{Accepted, Store};
+use sluice_store::{Accepted, Mark, Store};
 use sluice_wire::problem::Problem;
 use sluice_wire::queue::{EnrichMessage, LeadMessage, encode};
 
@@ -21,6 +21,14 @@ impl Ledger {
     pub(crate) async fn put(&self, lead: &Lead) -> Result<Accepted, Problem> {
         self.store.accept_lead(lead).await.map_err(|error| {
             tracing::error!(lead = %lead.id, %error, "lead not stored");
+            unavailable()
+        })
+    }
+
+    /// Writes down what a sender says of a lead.
+    pub(crate) async fn mark(&self, lead: &LeadId, mark: Mark) -> Result<(), Problem> {
+        self.store.put_mark(lead, mark).await.map_err(|error| {
+            tracing::error!(%lead, %error, "mark not stored");
             unavailable()
         })
     }

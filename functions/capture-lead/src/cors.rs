@@ -19,3 +19,17 @@ pub(crate) fn preflight(form: &Form, request: &HttpRequest) -> HttpResponse {
         .with_header("access-control-max-age", "600");
     allow(form, request, answer)
 }
+
+/// The answer with the headers that let any page read it: there is nothing in it that is somebody's.
+pub(crate) fn anywhere(answer: HttpResponse) -> HttpResponse {
+    answer.with_header("access-control-allow-origin", "*")
+}
+
+/// The answer to a preflight where any page may post.
+pub(crate) fn preflight_anywhere() -> HttpResponse {
+    let answer = HttpResponse::empty(204)
+        .with_header("access-control-allow-methods", "POST")
+        .with_header("access-control-allow-headers", "content-type")
+        .with_header("access-control-max-age", "600");
+    anywhere(answer)
+}

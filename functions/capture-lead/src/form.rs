@@ -5,6 +5,7 @@ use serde_json::json;
 use sluice_domain::id::LeadId;
 use sluice_domain::lead::{Lead, Origin, Progress};
 use sluice_domain::policy::{Form, PolicySet};
+use sluice_domain::time::Timestamp;
 use sluice_host::metrics::Metrics;
 use sluice_store::Accepted;
 use sluice_wire::http::{HttpRequest, HttpResponse};
@@ -37,9 +38,7 @@ impl Capture {
         let now = self.env.clock.now();
         let key = idempotency_key(request)?;
         let submission = body::parse(request).await?;
-        let mut random = [0; 10];
-        self.env.random.fill(&mut random);
-        let fresh = LeadId::fresh(now, random);
+        let fresh = self.fresh_id(now);
         if capture::is_spam(form, &submission) {
             Metrics::new().count("Spam", 1).by("Source", &form.name).emit(&self.env, now);
             return Ok(success(form, request, &fresh));
@@ -70,6 +69,12 @@ impl Capture {
         };
         self.ledger.hand_on(std::slice::from_ref(&lead), new).await?;
         Ok(success(form, request, &lead.id))
+    }
+
+    pub(crate) fn fresh_id(&self, now: Timestamp) -> LeadId {
+        let mut random = [0; 10];
+        self.env.random.fill(&mut random);
+        LeadId::fresh(now, random)
     }
 
     pub(crate) async fn current(&self) -> Result<Arc<PolicySet>, Problem> {

@@ -1,69 +1,117 @@
-//! `GET, POST /hooks/{source}`.
+//! `GET, POST /hooks/{source}`, and the submit route of HubSpot's forms.
 
-use crate::{Capture, unavailable};
+use crate::{Capture, cors, unavailable};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use sluice_domain::id::LeadId;
 use sluice_domain::lead::{Lead, Origin, Progress};
-use sluice_domain::policy::{Auth, PolicySet, Source as SourceDocument};
-use sluice_store::Accepted;
+use sluice_domain::policy::{PolicySet, Source as Document};
+use sluice_store::{Accepted, Mark};
+use sluice_wire::body::MAX_BODY;
 use sluice_wire::capture;
 use sluice_wire::http::{HttpRequest, HttpResponse};
 use sluice_wire::problem::Problem;
-use sluice_wire::sources::{self, Secrets, Source};
+use sluice_wire::sources::{self, Delivery, Secrets, Source, SourceLead, hubspot};
 
 /// Leads of one request stored at the same time.
 const AT_ONCE: usize = 16;
 
 impl Capture {
-    pub(crate) async fn challenge(&self, name: &str, request: &HttpRequest) -> Result<HttpResponse, Problem> {
+    /// A handshake, or for some senders a lead in the query.
+    pub(crate) async fn get_hook(&self, name: &str, request: &HttpRequest) -> Result<HttpResponse, Problem> {
         let policies = self.current().await?;
         let (document, source) = find(&policies, name)?;
         let secrets = self.secrets_of(document).await?;
-        source.challenge(request, &secrets).ok_or_else(|| {
-            Problem::new(400, "no-challenge", "This address takes POST; a GET is only the handshake.")
-        })
+        if let Some(answer) = source.challenge(request, &secrets) {
+            return Ok(answer);
+        }
+        if source.takes_get() && !request.query.is_empty() {
+            return self.deliver(&policies, document, source, &secrets, request).await;
+        }
+        Err(Problem::new(400, "no-challenge", "This address takes POST; a GET is only the handshake."))
     }
 
     pub(crate) async fn post_hook(&self, name: &str, request: &HttpRequest) -> Result<HttpResponse, Problem> {
         let policies = self.current().await?;
         let (document, source) = find(&policies, name)?;
         let secrets = self.secrets_of(document).await?;
-        let now = self.env.clock.now();
-        if document.auth != Auth::Signature {
-            return Err(Problem::new(
-                401,
-                "must-sign",
-                "Senders of this type sign; the source must say `auth: signature`.",
-            ));
+        self.deliver(&policies, document, source, &secrets, request).await
+    }
+
+    /// `form` is `{portal}/{form}`. Scripts post here from any page, as they do to HubSpot.
+    pub(crate) async fn post_hubspot(
+        &self,
+        form: &str,
+        request: &HttpRequest,
+    ) -> Result<HttpResponse, Problem> {
+        let policies = self.current().await?;
+        let answer = match hubspot::document(policies.sources.values(), form) {
+            None => Err(Problem::new(
+                404,
+                "no-such-source",
+                "There is no source of type hubspot for this portal and form. `sluice apply` publishes one.",
+            )),
+            Some(document) => self.post_hook(&document.name, request).await,
+        };
+        Ok(cors::anywhere(answer.unwrap_or_else(HttpResponse::from)))
+    }
+
+    async fn deliver(
+        &self,
+        policies: &PolicySet,
+        document: &Document,
+        source: &dyn Source,
+        secrets: &Secrets,
+        request: &HttpRequest,
+    ) -> Result<HttpResponse, Problem> {
+        if request.body.len() > MAX_BODY {
+            let detail = "The body is larger than 1 MB. Send less.";
+            return Err(Problem::new(413, "body-too-large", detail));
         }
-        source.verify(request, &secrets, now)?;
+        let delivery = Delivery { request, document, secrets, now: self.env.clock.now() };
+        sources::believe(source, &delivery)?;
+        if let Some(answer) = source.challenge(request, secrets) {
+            return Ok(answer);
+        }
         let leads: Vec<Lead> = source
-            .leads(request, now)?
+            .leads(&delivery)?
             .into_iter()
-            .map(|lead| {
-                Ok(Lead {
-                    id: LeadId::derived(&["source", &document.name, &lead.external_id]),
-                    origin: Origin { kind: document.sender.clone(), name: document.name.clone() },
-                    envelope: capture::from_source(&lead)?,
-                    external_id: Some(lead.external_id),
-                    received: now,
-                    needs_enrichment: lead.needs_enrichment,
-                    manifest: policies.version,
-                    progress: Progress::default(),
-                    version: 0,
-                })
-            })
+            .map(|lead| self.lead(policies, document, lead))
             .collect::<Result<_, Problem>>()?;
+        for mark in source.marks(&delivery)? {
+            let id = sources::lead_id(&document.name, &mark.external_id);
+            let mark = Mark { kind: mark.kind, at: delivery.now };
+            self.ledger.mark(&id, mark).await?;
+        }
         // The first wins: a lead that is known was delivered again.
         let puts: Vec<_> = leads.iter().map(|lead| self.ledger.put(lead)).collect();
         let stored: Vec<Accepted> = stream::iter(puts).buffer_unordered(AT_ONCE).try_collect().await?;
         let new = stored.iter().filter(|accepted| **accepted == Accepted::New).count();
         self.ledger.hand_on(&leads, new).await?;
         let ids: Vec<LeadId> = leads.into_iter().map(|lead| lead.id).collect();
-        Ok(source.answer(&ids))
+        Ok(source.answer(&delivery, &ids))
     }
 
-    async fn secrets_of(&self, document: &SourceDocument) -> Result<Secrets, Problem> {
+    fn lead(&self, policies: &PolicySet, document: &Document, lead: SourceLead) -> Result<Lead, Problem> {
+        let now = self.env.clock.now();
+        let id = match &lead.external_id {
+            Some(external_id) => sources::lead_id(&document.name, external_id),
+            None => self.fresh_id(now),
+        };
+        Ok(Lead {
+            id,
+            origin: Origin { kind: document.sender.clone(), name: document.name.clone() },
+            envelope: capture::from_source(&lead)?,
+            external_id: lead.external_id,
+            received: now,
+            // A test of the sender's own has nothing to be fetched.
+            needs_enrichment: lead.needs_enrichment && !lead.test,
+            manifest: policies.version,
+            progress: Progress::default(),
+            version: 0,
+        })
+    }
+
+    async fn secrets_of(&self, document: &Document) -> Result<Secrets, Problem> {
         let mut secrets = Secrets::default();
         for (name, references) in &document.secrets {
             for reference in references {
@@ -80,10 +128,7 @@ impl Capture {
     }
 }
 
-fn find<'a>(
-    policies: &'a PolicySet,
-    name: &str,
-) -> Result<(&'a SourceDocument, &'static dyn Source), Problem> {
+fn find<'a>(policies: &'a PolicySet, name: &str) -> Result<(&'a Document, &'static dyn Source), Problem> {
     policies
         .sources
         .get(name)

@@ -15,11 +15,18 @@ use sluice_host::secrets::SecretStore;
 use sluice_store::Policies;
 use sluice_wire::http::{HttpRequest, HttpResponse};
 use sluice_wire::problem::Problem;
+use sluice_wire::sources::hubspot;
 use std::sync::Arc;
 
 /// Routes served, as the template declares them.
-pub const ROUTES: [&str; 4] =
-    ["POST /f/{form}", "OPTIONS /f/{form}", "GET /hooks/{source}", "POST /hooks/{source}"];
+pub const ROUTES: [&str; 6] = [
+    "POST /f/{form}",
+    "OPTIONS /f/{form}",
+    "GET /hooks/{source}",
+    "POST /hooks/{source}",
+    "POST /submissions/v3/integration/submit/{portal}/{form}",
+    "OPTIONS /submissions/v3/integration/submit/{portal}/{form}",
+];
 
 /// Variables read besides those every function has.
 pub const VARIABLES: [&str; 4] =
@@ -59,8 +66,14 @@ impl HttpHandler for Capture {
         let answer = match (request.method.as_str(), path.trim_start_matches('/').split_once('/')) {
             ("POST", Some(("f", name))) => self.post_form(name, request).await,
             ("OPTIONS", Some(("f", name))) => self.preflight(name, &request).await,
-            ("GET", Some(("hooks", name))) => self.challenge(name, &request).await,
+            ("GET", Some(("hooks", name))) => self.get_hook(name, &request).await,
             ("POST", Some(("hooks", name))) => self.post_hook(name, &request).await,
+            ("POST", Some(("submissions", _))) if let Some(form) = path.strip_prefix(hubspot::PATH) => {
+                self.post_hubspot(form, &request).await
+            }
+            ("OPTIONS", Some(("submissions", _))) if path.starts_with(hubspot::PATH) => {
+                Ok(cors::preflight_anywhere())
+            }
             _ => Err(Problem::new(404, "no-such-route", "There is nothing here. Post a form to /f/{form}.")),
         };
         answer.unwrap_or_else(|problem| problem.response())

@@ -1,33 +1,43 @@
-//! Fetches what the sender left out of a lead: Meta's notification names the lead, the Graph API has its fields. The
-//! lead is in the ledger before; here it is completed and handed on to routing.
+//! Fetches what the sender left out of a lead: a notification of Meta's or LinkedIn's names the lead, their APIs have its
+//! fields. The lead is in the ledger before; here it is completed and handed on to routing.
+
+mod linkedin;
+mod meta;
 
 use futures::future::BoxFuture;
 use sluice_domain::lead::{Envelope, Lead};
+use sluice_domain::pii::Pii;
+use sluice_domain::policy::Source as Document;
 use sluice_domain::time::Timestamp;
 use sluice_host::environment::Environment;
-use sluice_host::fetch::{FetchError, fetch};
+use sluice_host::fetch::{Fetched, fetch};
 use sluice_host::function::{Function, StartError};
 use sluice_host::outbox::{Outbox, Outgoing, QueueName};
 use sluice_host::queue::{Each, Queue, Record, RecordHandler};
 use sluice_host::secrets::SecretStore;
 use sluice_store::{Policies, Store, Written};
 use sluice_wire::queue::{EnrichMessage, LeadMessage, encode};
-use sluice_wire::sources::meta::{self, GraphError};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// Variables read besides those every function has.
-pub const VARIABLES: [&str; 4] =
-    ["SLUICE_TABLE", "SLUICE_LEAD_QUEUE_URL", "SLUICE_SECRET_PREFIX", "SLUICE_GRAPH_URL"];
+pub const VARIABLES: [&str; 6] = [
+    "SLUICE_TABLE",
+    "SLUICE_LEAD_QUEUE_URL",
+    "SLUICE_SECRET_PREFIX",
+    "SLUICE_GRAPH_URL",
+    "SLUICE_LINKEDIN_URL",
+    "SLUICE_LINKEDIN_VERSION",
+];
 
 /// Leads fetched at the same time.
 const AT_ONCE: usize = 5;
-/// One call to the Graph API.
+/// One call to a sender's API.
 const LIMIT: Duration = Duration::from_secs(10);
 /// How long a refusal that is not the lead's fault (a rate limit, a token) is waited out at least, in milliseconds.
 const LATER_MS: i64 = 300_000;
 
-/// From this age on, in milliseconds, a lead that Meta does not know is not asked for again: three days.
+/// From this age on, in milliseconds, a lead that its sender does not know is not asked for again: three days.
 const GIVE_UP_MS: i64 = 259_200_000;
 
 /// Builds the function.
@@ -40,6 +50,8 @@ pub fn build(env: Environment) -> BoxFuture<'static, Result<Arc<dyn Function>, S
             // What is asked for again waits longer than a queue can: it becomes a due entry.
             outbox: Outbox::new(&env, store.clone(), &[QueueName::Lead])?,
             graph: env.required("SLUICE_GRAPH_URL")?.trim_end_matches('/').to_owned(),
+            linkedin: env.required("SLUICE_LINKEDIN_URL")?.trim_end_matches('/').to_owned(),
+            linkedin_version: env.required("SLUICE_LINKEDIN_VERSION")?.to_owned(),
             store,
             env,
         };
@@ -54,6 +66,8 @@ struct Enricher {
     secrets: SecretStore,
     outbox: Outbox,
     graph: String,
+    linkedin: String,
+    linkedin_version: String,
     store: Store,
     env: Environment,
 }
@@ -110,43 +124,56 @@ impl Enricher {
         let Some(source) = policies.sources.get(&lead.origin.name) else {
             return Ok(Answer::Later("its source document is gone".to_owned()));
         };
-        let mut token = None;
-        for reference in source.secrets.get("page_token").into_iter().flatten() {
-            token = token.or(self.secrets.resolve(reference).await.map_err(|error| error.to_string())?);
-        }
-        let Some(token) = token else { return Ok(Answer::Later("the source has no page_token".to_owned())) };
-        let external_id = lead.external_id.as_deref().unwrap_or_default();
-        let url = format!("{}{}", self.graph, meta::graph_path(external_id));
-        let headers = [("authorization".to_owned(), format!("Bearer {}", token.reveal()))];
-        let answer = match fetch(&self.env, "GET", &url, &headers, Vec::new(), LIMIT).await {
-            Ok(answer) => answer,
-            Err(error @ (FetchError::NotSent(_) | FetchError::Unknown)) => {
-                return Err(format!("Graph API: {error}"));
-            }
-        };
-        let refusal = match answer.status {
-            200 => match meta::read_graph(&answer.body) {
-                Ok(graph) => {
-                    let mut envelope = lead.envelope.clone();
-                    envelope.fields = graph.fields;
-                    envelope.attribution.extend(graph.attribution);
-                    if graph.test {
-                        envelope.attribution.insert("test".to_owned(), "true".to_owned());
-                    }
-                    return Ok(Answer::Complete(envelope));
-                }
-                Err(error) => error,
-            },
-            status => GraphError::classify(status, &answer.body),
-        };
-        match refusal {
-            GraphError::Unavailable(_) | GraphError::Unreadable => Err(refusal.to_string()),
-            GraphError::Unknown if self.env.clock.now().since(lead.received) > GIVE_UP_MS => {
-                let mut envelope = lead.envelope.clone();
-                envelope.unreadable.push("Meta no longer has this lead".to_owned());
-                Ok(Answer::Complete(envelope))
-            }
-            _ => Ok(Answer::Later(refusal.to_string())),
+        match source.sender.as_str() {
+            "linkedin" => self.ask_linkedin(lead, source).await,
+            _ => self.ask_meta(lead, source).await,
         }
     }
+
+    /// The first value there is of a source's secret.
+    async fn token(&self, source: &Document, name: &str) -> Result<Option<Pii<String>>, String> {
+        for reference in source.secrets.get(name).into_iter().flatten() {
+            let value = self.secrets.resolve(reference).await.map_err(|error| error.to_string())?;
+            if value.is_some() {
+                return Ok(value);
+            }
+        }
+        Ok(None)
+    }
+
+    /// One call with a token.
+    async fn get(&self, url: &str, token: &Pii<String>, more: &[(&str, &str)]) -> Result<Fetched, String> {
+        let mut headers = vec![("authorization".to_owned(), format!("Bearer {}", token.reveal()))];
+        headers.extend(more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        let answer = fetch(&self.env, "GET", url, &headers, Vec::new(), LIMIT).await;
+        answer.map_err(|error| format!("the sender's API: {error}"))
+    }
+
+    /// Whether a lead that its sender does not know is given up.
+    fn is_old(&self, lead: &Lead) -> bool {
+        self.env.clock.now().since(lead.received) > GIVE_UP_MS
+    }
+}
+
+/// The lead with what its sender told.
+fn complete(
+    lead: &Lead,
+    fields: Vec<(String, String)>,
+    attribution: Vec<(String, String)>,
+    test: bool,
+) -> Answer {
+    let mut envelope = lead.envelope.clone();
+    envelope.fields = fields;
+    envelope.attribution.extend(attribution);
+    if test {
+        envelope.attribution.insert("test".to_owned(), "true".to_owned());
+    }
+    Answer::Complete(envelope)
+}
+
+/// The lead as it is, with the reason why there is nothing more.
+fn nothing_more(lead: &Lead, why: &str) -> Answer {
+    let mut envelope = lead.envelope.clone();
+    envelope.unreadable.push(why.to_owned());
+    Answer::Complete(envelope)
 }

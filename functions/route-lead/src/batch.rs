@@ -4,7 +4,7 @@ use crate::Router;
 use futures::stream::{self, StreamExt};
 use sluice_domain::customer::{AddressHash, Known, Recognition, recognise};
 use sluice_domain::id::LeadId;
-use sluice_domain::lead::{self, Facts, Flag, Lead, LeadState};
+use sluice_domain::lead::{self, Facts, Lead, LeadState};
 use sluice_domain::policy::PolicySet;
 use sluice_domain::routing::{Case, LiveTeams, Outcome, Receipt, change, decide, owners_team};
 use sluice_domain::team::{self, TeamState};
@@ -118,7 +118,7 @@ impl Router {
         let shared_after = policies.settings.shared_after as usize;
         let results: Vec<(Work, Result<bool, StoreError>)> = stream::iter(works)
             .map(|mut work| async move {
-                if work.facts.flags.contains(&Flag::Empty) {
+                if work.facts.is_nobody() {
                     return (work, Ok(true));
                 }
                 let who = recognise(&work.lead.id, &work.facts.identities, &work.known, shared_after);

@@ -156,6 +156,15 @@ impl Console {
             let reason = act.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
             format!("{} by {} at {}{reason}", act.what, act.by, act.at)
         }));
+        let marks = match lead.origin.kind.as_str() {
+            "form" => Vec::new(),
+            _ => self.store.marks(&lead.id).await.map_err(unavailable)?,
+        };
+        why.extend(marks.iter().map(|mark| {
+            format!("{} says that it was {} at {}", lead.origin.kind, mark.kind.name(), mark.at.rfc3339())
+        }));
+        let marks: Vec<Value> =
+            marks.iter().map(|mark| json!({"mark": mark.kind.name(), "at": mark.at.rfc3339()})).collect();
         if lead.progress.receipt.is_none() {
             why.push(match lead.needs_enrichment {
                 true => "Accepted; its fields are still to be fetched from the sender.".to_owned(),
@@ -177,6 +186,7 @@ impl Console {
             "previous": lead.progress.previous,
             "suggestions": lead.progress.receipt.as_ref().map(|receipt| &receipt.suggestions),
             "acts": lead.progress.acts,
+            "marks": marks,
             "why": why,
             "policy_version": explanation.as_ref().map(|explanation| explanation.policy_version),
             "reproduced": explanation.as_ref().map(|explanation| explanation.reproduced),

@@ -4,6 +4,7 @@
 //! |---|---|---|---|
 //! | lead | `ld_…` | `l` | its id |
 //! | envelope too large for the lead | `ld_…` | `e#<fingerprint>` | its lead |
+//! | mark a sender made on a lead | `ld_…` | `m#<kind>` | enrich-lead, the lead's view |
 //! | address | `ad#<key version>.<hash>` | `a` | a lead's identities |
 //! | customer | `cu_…` | `c` | its id |
 //! | team | `team#<name>` | `t` | route-lead, and acts that free capacity |
@@ -18,7 +19,7 @@
 
 use sluice_domain::customer::AddressHash;
 use sluice_domain::id::{CustomerId, LeadId};
-use sluice_domain::lead::LeadState;
+use sluice_domain::lead::{LeadState, MarkKind};
 use sluice_domain::time::Timestamp;
 
 /// Name of the sparse index.
@@ -50,6 +51,16 @@ pub fn address(hash: &AddressHash) -> String {
 /// what is fetched later stands beside what was announced.
 pub fn envelope(fingerprint: &str) -> String {
     format!("e#{fingerprint}")
+}
+
+/// Sort key of what a sender said of a lead.
+pub fn mark(kind: MarkKind) -> String {
+    format!("m#{}", kind.name())
+}
+
+/// The kind in a mark's sort key.
+pub fn parse_mark(sk: &str) -> Option<MarkKind> {
+    sk.strip_prefix("m#").and_then(MarkKind::parse)
 }
 
 /// The hash in an address's partition key.

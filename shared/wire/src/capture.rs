@@ -1,6 +1,6 @@
 //! From an HTTP request to what the ledger keeps of a lead.
 
-use crate::body::Submission;
+use crate::body::{self, Submission};
 use crate::http::HttpRequest;
 use crate::problem::Problem;
 use crate::sources::SourceLead;
@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 /// Bytes of one envelope at most; DynamoDB takes items of 400 KB.
 pub const MAX_STORED: usize = 256 * 1024;
 
-/// Longest header kept as attribution, in bytes.
+/// Longest header or other note kept as attribution, in bytes.
 const MAX_HEADER: usize = 512;
 
 /// Whether the field that people cannot see was filled in.
@@ -32,11 +32,7 @@ pub fn from_form(form: &Form, request: &HttpRequest, submission: Submission) -> 
     let honeypot = form.honeypot.as_deref();
     let mut envelope = Envelope {
         fields: submission.fields.into_iter().filter(|(name, _)| Some(name.as_str()) != honeypot).collect(),
-        files: submission
-            .files
-            .into_iter()
-            .map(|file| FileNote { field: file.field, name: file.file_name, size: file.size })
-            .collect(),
+        files: notes(submission.files),
         attribution: of_request(request),
         unreadable: submission.flags.iter().map(|flag| flag.name().to_owned()).collect(),
         raw: submission.raw.map(|raw| STANDARD.encode(raw)),
@@ -50,8 +46,15 @@ pub fn from_form(form: &Form, request: &HttpRequest, submission: Submission) -> 
 pub fn from_source(lead: &SourceLead) -> Result<Envelope, Problem> {
     let mut envelope = Envelope {
         fields: lead.fields.clone(),
-        attribution: lead.attribution.iter().cloned().collect(),
-        ..Envelope::default()
+        files: notes(lead.files.iter().cloned()),
+        attribution: lead
+            .attribution
+            .iter()
+            .map(|(name, value)| (name.clone(), cut(value).to_owned()))
+            .collect(),
+        unreadable: lead.flags.iter().map(|flag| flag.name().to_owned()).collect(),
+        raw: lead.raw.as_ref().map(|raw| STANDARD.encode(raw)),
+        consent: lead.consent.clone(),
     };
     if let Some(at) = lead.created_at {
         envelope.attribution.insert("created_at".to_owned(), at.rfc3339());
@@ -61,6 +64,11 @@ pub fn from_source(lead: &SourceLead) -> Result<Envelope, Problem> {
     }
     bound(&mut envelope)?;
     Ok(envelope)
+}
+
+fn notes(files: impl IntoIterator<Item = body::FileNote>) -> Vec<FileNote> {
+    let note = |file: body::FileNote| FileNote { field: file.field, name: file.file_name, size: file.size };
+    files.into_iter().map(note).collect()
 }
 
 fn is_ticked(value: &str) -> bool {

@@ -8,11 +8,11 @@
 
 use futures::FutureExt;
 use serde_json::Value;
-use sluice_domain::time::Timestamp;
+use sluice_domain::{policy::Source as Document, time::Timestamp};
 use sluice_wire::{
     body::{self, Submission},
     http::HttpRequest,
-    sources::{Refusal, Secrets, Source, meta},
+    sources::{Delivery, Refusal, Secrets, Source, meta},
 };
 use std::{fs, path::PathBuf};
 
@@ -100,7 +100,9 @@ fn every_meta_request_gets_its_recorded_answer() {
             assert!(facts["must_not_echo"].as_str().is_none_or(|secret| !text.contains(secret)), "{id}");
             continue;
         }
-        let verified = meta::Meta.verify(&request, &secrets, now);
+        let document = Document { name: "meta".into(), sender: "meta".into(), ..Document::default() };
+        let delivery = Delivery { request: &request, document: &document, secrets: &secrets, now };
+        let verified = meta::Meta.verify(&delivery);
         let expected = match facts["signature"].as_str() {
             Some("valid") => Ok(()),
             Some("missing") => Err(Refusal::Missing),
@@ -108,8 +110,8 @@ fn every_meta_request_gets_its_recorded_answer() {
         };
         assert_eq!(verified, expected, "{id}");
         if let Some(ids) = facts["leadgen_ids"].as_array() {
-            let leads = meta::Meta.leads(&request, now).unwrap();
-            let found: Vec<_> = leads.iter().map(|lead| lead.external_id.as_str()).collect();
+            let leads = meta::Meta.leads(&delivery).unwrap();
+            let found: Vec<_> = leads.iter().map(|lead| lead.external_id.as_deref().unwrap()).collect();
             assert_eq!(found, ids.iter().map(|id| id.as_str().unwrap()).collect::<Vec<_>>(), "{id}");
             for name in ["form_id", "page_id"] {
                 if let Some(expected) = facts[name].as_str() {

@@ -2,7 +2,7 @@
 
 use sluice_domain::customer::AddressHash;
 use sluice_domain::id::{CustomerId, LeadId};
-use sluice_domain::lead::LeadState;
+use sluice_domain::lead::{LeadState, MarkKind};
 use sluice_domain::time::Timestamp;
 use sluice_store::keys;
 use std::collections::BTreeSet;
@@ -22,6 +22,9 @@ fn every_constructor_round_trips_with_its_parser() {
         let message = keys::message(at, &lead, "assigned", 3, "email");
         assert_eq!(keys::parse_message_lead(&message), Some(lead.clone()));
         assert_eq!(keys::parse_due_at(&keys::due_at(at, "id#with#signs")), Some((at, "id#with#signs")));
+    }
+    for kind in MarkKind::ALL {
+        assert_eq!(keys::parse_mark(&keys::mark(kind)), Some(kind));
     }
     for version in [0, 1, 1_234_567_890] {
         assert_eq!(keys::parse_manifest(&keys::manifest(version)), Some(version));

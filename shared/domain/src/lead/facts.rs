@@ -27,6 +27,8 @@ pub enum Flag {
     Empty,
     /// Part of the body could not be read; the raw bytes are kept.
     Unreadable,
+    /// The sender says that it is its own test, not a person.
+    Test,
 }
 
 impl Flag {
@@ -40,6 +42,7 @@ impl Flag {
             Self::NoIdentity => "no_identity",
             Self::Empty => "empty",
             Self::Unreadable => "unreadable",
+            Self::Test => "test",
         }
     }
 }
@@ -122,12 +125,20 @@ pub fn read(origin: &Origin, envelope: &Envelope, reading: &Reading, settings: &
     if !envelope.unreadable.is_empty() {
         flags.push(Flag::Unreadable);
     }
+    if envelope.attribution.get("test").is_some_and(|word| word == "true") {
+        flags.push(Flag::Test);
+    }
 
     let view = view(origin, envelope, &standard, country, email.as_ref(), &flags);
     Facts { email, phone, country, standard, identities, flags, view }
 }
 
 impl Facts {
+    /// Whether there is nobody behind it to be recognised: it has no field, or is the sender's own test.
+    pub fn is_nobody(&self) -> bool {
+        self.flags.contains(&Flag::Empty) || self.flags.contains(&Flag::Test)
+    }
+
     /// How to address the person, or nothing.
     pub fn display_name(&self) -> Option<String> {
         let part = |name: &str| self.standard.get(name).map(|value| value.reveal().trim().to_owned());
@@ -171,6 +182,15 @@ pub fn attribution(envelope: &Envelope) -> BTreeMap<String, String> {
 }
 
 fn find(envelope: &Envelope, name: &str, usual: &[&str], map: &FieldMap) -> Option<String> {
+    let value = |found: Option<&(String, String)>| found.map(|(_, value)| value.trim().to_owned());
+    let mapped = map.get(name).map(Vec::as_slice).unwrap_or_default();
+    // As written first: to a form whose fields are called `1.3` and `13` these are two.
+    let exact = mapped.iter().find_map(|wanted| {
+        value(envelope.fields.iter().find(|(field, value)| field == wanted && !value.trim().is_empty()))
+    });
+    if exact.is_some() {
+        return exact;
+    }
     let wanted: Vec<String> = match map.get(name) {
         Some(names) => names.iter().map(|n| plain(n)).collect(),
         None => usual.iter().map(|n| (*n).to_owned()).collect(),

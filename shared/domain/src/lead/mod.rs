@@ -1,8 +1,10 @@
 //! A lead: one submission, from the moment it is accepted to the end it reaches.
 
 mod facts;
+mod mark;
 
 pub use facts::{ATTRIBUTION, Facts, Flag, attribution, read};
+pub use mark::MarkKind;
 
 use crate::id::{CustomerId, LeadId};
 use crate::routing::Receipt;

@@ -66,6 +66,9 @@ pub fn check(documents: &[Document]) -> Vec<Finding> {
                 for (name, refs) in &source.secrets {
                     checker.secrets(&["secrets", name], refs);
                 }
+                if source.redirect.as_deref().is_some_and(|url| !is_http(url)) {
+                    checker.add(&["redirect"], "a redirect is an http(s) URL");
+                }
             }
             Document::Rep(rep) => {
                 if rep.email.as_deref().is_some_and(|email| Email::parse(email).is_err()) {

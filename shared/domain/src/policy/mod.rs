@@ -2,9 +2,11 @@
 
 mod check;
 mod set;
+mod source;
 
 pub use check::{Finding, Other, check};
 pub use set::{PolicySet, Rules};
+pub use source::{Encoding, SignatureScheme};
 
 use crate::identity::{Country, Email, Phone};
 use serde::{Deserialize, Serialize};
@@ -157,8 +159,19 @@ pub enum Auth {
     Public,
 }
 
+impl Auth {
+    /// The word used in documents.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Signature => "signature",
+            Self::UrlKey => "url_key",
+            Self::Public => "public",
+        }
+    }
+}
+
 /// An ad platform or form tool: `/hooks/{name}`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Source {
     /// Name in the URL.
@@ -179,6 +192,21 @@ pub struct Source {
     /// Country for phone numbers without one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default_country: Option<Country>,
+    /// Type `json`: the field that holds the sender's own id of a lead. Without it each post is a lead of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// Type `json` with `auth: signature`: how it signs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<SignatureScheme>,
+    /// Types `tiktok` and `douyin`: the events that are leads.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub events: Vec<String>,
+    /// Type `hubspot`: `portal/form` of the submit route that is this source; absent is any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub form: Option<String>,
+    /// Type `hubspot`: where the page goes afterwards.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redirect: Option<String>,
 }
 
 /// Where a secret is: `env:NAME` (a variable of the function) or `secret:NAME` (Secrets Manager, below the stack's

@@ -39,6 +39,9 @@ pub fn explain(receipt: &Receipt, facts: &Facts, policies: &PolicySet) -> Explan
         Outcome::Assigned { rep, team: Some(team) } => format!("Assigned to {rep}, as a lead of team {team}."),
         Outcome::Assigned { rep, team: None } => format!("Assigned to {rep}."),
         Outcome::Repeat { of } => format!("The same form with the same fields came minutes before ({of}): counted as a repeat, nobody told again."),
+        Outcome::Ended(_) if receipt.tried.is_empty() => {
+            "The sender says that it is a test of its own: no person, nobody told.".to_owned()
+        }
         Outcome::Ended(_) => format!("Ended as {} by the rule.", receipt.outcome.state().name()),
         Outcome::Escalated => "Nobody can take it now: escalated, and tried again when somebody becomes available.".to_owned(),
         Outcome::Invalid => "There is no field in it: nothing one could work with.".to_owned(),
@@ -48,7 +51,7 @@ pub fn explain(receipt: &Receipt, facts: &Facts, policies: &PolicySet) -> Explan
 
 fn who(receipt: &Receipt, facts: &Facts) -> Vec<String> {
     let mut lines = Vec::new();
-    if receipt.outcome == Outcome::Invalid {
+    if facts.is_nobody() {
         return lines;
     }
     if facts.identities.is_empty() {

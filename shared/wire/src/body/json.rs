@@ -30,6 +30,19 @@ impl Node {
         }
     }
 
+    /// The member at the end of a path.
+    pub(crate) fn at(&self, path: &[&str]) -> &Node {
+        path.iter().fold(self, |node, name| node.get(name))
+    }
+
+    /// The members of an object; nothing for anything else.
+    pub(crate) fn members(&self) -> &[(String, Node)] {
+        match self {
+            Self::Object(members) => members,
+            _ => &[],
+        }
+    }
+
     /// A string, number or truth value as text.
     pub(crate) fn text(&self) -> Option<&str> {
         match self {
@@ -91,6 +104,12 @@ pub(super) fn fields(text: &str, submission: &mut Submission) -> Result<(), Prob
         Node::Text(_) | Node::List(_) => submission.flag(BodyFlag::NotFields),
     }
     Ok(())
+}
+
+/// Adds a value under a name, as the fields of an object are added.
+pub(crate) fn push(name: &str, node: &Node, submission: &mut Submission) {
+    let name = submission.cut_name(name);
+    flatten(&name, node.clone(), 0, submission);
 }
 
 /// Levels of nesting that still make a readable name.

@@ -14,6 +14,7 @@ mod tests;
 
 use crate::{http::HttpRequest, problem::Problem};
 use bytes::Bytes;
+use futures::FutureExt;
 use std::fmt;
 
 /// Largest body in bytes, before and after `Content-Encoding` is undone.
@@ -113,19 +114,41 @@ pub async fn parse(request: &HttpRequest) -> Result<Submission, Problem> {
     Ok(submission)
 }
 
+/// As [`parse`], for callers that cannot wait: the whole body is at hand, so nothing has to be waited for.
+pub(crate) fn parse_now(request: &HttpRequest) -> Result<Submission, Problem> {
+    parse(request).now_or_never().unwrap_or_else(|| Err(malformed("The body is not all there.")))
+}
+
+/// The body as JSON, whatever type it was declared as. Fails with 413 `body-too-large` or 400 `malformed-body`.
+pub(crate) fn parse_json(request: &HttpRequest) -> Result<json::Node, Problem> {
+    let body = gzip::undo(request)?;
+    let text = String::from_utf8_lossy(&body);
+    let (node, _) = json::read(text.trim_start_matches('\u{feff}'))
+        .map_err(|_| malformed("The webhook's body is not JSON."))?;
+    Ok(node)
+}
+
+/// The fields of a query string.
+pub(crate) fn parse_query(query: &str) -> Submission {
+    let mut submission = Submission::default();
+    urlencoded::read(query.as_bytes(), None, &mut submission);
+    submission
+}
+
 impl Submission {
     /// The first value of a field.
     pub fn value(&self, name: &str) -> Option<&str> {
         self.fields.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
     }
 
-    fn flag(&mut self, flag: BodyFlag) {
+    pub(crate) fn flag(&mut self, flag: BodyFlag) {
         if !self.flags.contains(&flag) {
             self.flags.push(flag);
         }
     }
 
-    fn push(&mut self, name: &str, mut value: String) {
+    /// Adds a field, within the limits.
+    pub(crate) fn push(&mut self, name: &str, mut value: String) {
         if self.fields.len() >= MAX_FIELDS {
             return self.flag(BodyFlag::TooManyFields);
         }

@@ -4,6 +4,7 @@
 //! what does not fit its type is reported, taken out of the tree, and the rest is read again.
 
 mod flaw;
+mod senders;
 mod tree;
 mod typed;
 
@@ -14,12 +15,12 @@ mod tests;
 
 pub use flaw::PolicyError;
 
-use crate::sources;
 use flaw::{Flaw, Place, is_like, one_of};
 use saphyr_parser::ScalarStyle;
+use senders::check_sources;
 use serde::Deserialize;
-use sluice_domain::policy::{Auth, Document, Finding, KINDS, Other, check};
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use sluice_domain::policy::{Document, Finding, KINDS, Other, check};
+use std::collections::{BTreeSet, HashSet};
 use tree::{Node, Value};
 use typed::{Mismatch, Part};
 
@@ -218,40 +219,6 @@ fn lines_with_secrets(tree: &Node) -> Vec<usize> {
         }
     });
     lines
-}
-
-/// A source is of a type there is an adapter for, and brings what that adapter needs.
-fn check_sources(documents: &[Document]) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    for (document, content) in documents.iter().enumerate() {
-        let Document::Source(source) = content else { continue };
-        let mut add = |path: &[&str], message: String| {
-            let path = path.iter().map(|part| (*part).to_owned()).collect();
-            findings.push(Finding { document, path, message, within: None, other: None });
-        };
-        let Some(adapter) = sources::find(&source.sender) else {
-            let known: Vec<&str> = sources::registry().iter().map(|adapter| adapter.kind()).collect();
-            add(
-                &["type"],
-                format!("there is no source of type `{}`; known: {}", source.sender, known.join(", ")),
-            );
-            continue;
-        };
-        let needs: BTreeMap<&str, &str> = adapter.needs().iter().map(|need| (need.name, need.what)).collect();
-        for name in source.secrets.keys().filter(|name| !needs.contains_key(name.as_str())) {
-            let names: Vec<&str> = needs.keys().copied().collect();
-            add(
-                &["secrets", name],
-                format!("{} uses no secret `{name}`, only {}", source.sender, names.join(", ")),
-            );
-        }
-        for (name, what) in needs.iter().filter(|_| source.auth == Auth::Signature) {
-            if source.secrets.get(*name).is_none_or(Vec::is_empty) {
-                add(&["secrets"], format!("the secret `{name}` is missing. {what}"));
-            }
-        }
-    }
-    findings
 }
 
 /// The finding at its place in the file; none if it may only follow from what was taken out there.

@@ -3,48 +3,162 @@
 //! A source checks that a call is its sender's before anything else looks at it, and says what leads it announces. It
 //! decides nothing and stores nothing.
 
+mod calendly;
+mod contact_form_7;
+mod douyin;
+mod draft;
+mod elementor;
+mod feiyu;
+mod google;
+mod gravity_forms;
+pub mod hubspot;
+mod jotform;
+mod json;
+pub mod linkedin;
 pub mod meta;
 mod names;
+mod netlify;
 mod signature;
+mod tally;
+mod tiktok;
+mod typeform;
+mod webflow;
+
+#[cfg(test)]
+mod tests;
 
 use crate::{
+    body::{BodyFlag, FileNote},
     http::{HttpRequest, HttpResponse},
     problem::Problem,
 };
-use sluice_domain::{id::LeadId, pii::Pii, time::Timestamp};
+use bytes::Bytes;
+use sluice_domain::{
+    id::LeadId,
+    lead::{ConsentProof, MarkKind},
+    pii::Pii,
+    policy::{Auth, Source as Document},
+    time::Timestamp,
+};
 use std::{collections::BTreeMap, fmt};
 
 /// One kind of sender.
 pub trait Source: Sync {
-    /// The name in policies and in `/hooks/{source}` types, such as `meta`.
+    /// The name in policies, such as `meta`.
     fn kind(&self) -> &'static str;
 
-    /// What an operator has to supply before this source works.
-    fn needs(&self) -> &'static [Need];
+    /// Where in the sender's settings our address goes, and what else to set there.
+    fn setup(&self) -> &'static str;
 
-    /// The answer to the handshake with which some senders test an address; `None` where `request` is none.
-    fn challenge(&self, request: &HttpRequest, secrets: &Secrets) -> Option<HttpResponse>;
+    /// How this sender can prove itself. One that can sign has to.
+    fn proofs(&self) -> &'static [Auth] {
+        &[Auth::Signature]
+    }
 
-    /// Whether `request` comes from the sender: over the raw bytes, in constant time, with any of the secrets. Without
-    /// a secret everything is refused. `now` is for senders that sign a time.
-    fn verify(&self, request: &HttpRequest, secrets: &Secrets, now: Timestamp) -> Result<(), Refusal>;
+    /// The secrets an operator has to supply with `auth: signature`.
+    fn needs(&self) -> &'static [Need] {
+        &[]
+    }
 
-    /// The leads a verified request announces, at most one for each external id; what is not about leads is left out.
+    /// The settings of its own that a document of this type may have.
+    fn settings(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// Whether a lead may come as the query of a GET.
+    fn takes_get(&self) -> bool {
+        false
+    }
+
+    /// The answer to the handshake with which some senders test an address; `None` where `request` is none. A POST is
+    /// verified before, a GET is not.
+    fn challenge(&self, _request: &HttpRequest, _secrets: &Secrets) -> Option<HttpResponse> {
+        None
+    }
+
+    /// Whether a request comes from the sender: over the raw bytes, in constant time, with any of the secrets. Without
+    /// a secret everything is refused. Asked with `auth: signature` only.
+    fn verify(&self, _delivery: &Delivery<'_>) -> Result<(), Refusal> {
+        Err(Refusal::NoSecret)
+    }
+
+    /// The leads a believed request announces, at most one for each external id; what is not about leads is left out.
     /// Fails only where the body as a whole cannot be read.
-    fn leads(&self, request: &HttpRequest, now: Timestamp) -> Result<Vec<SourceLead>, Problem>;
+    fn leads(&self, delivery: &Delivery<'_>) -> Result<Vec<SourceLead>, Problem>;
+
+    /// What a believed request says of leads that were announced before, or will be.
+    fn marks(&self, _delivery: &Delivery<'_>) -> Result<Vec<Mark>, Problem> {
+        Ok(Vec::new())
+    }
 
     /// What this sender takes for success, once every lead of its request is stored.
-    fn answer(&self, accepted: &[LeadId]) -> HttpResponse;
+    fn answer(&self, _delivery: &Delivery<'_>, _accepted: &[LeadId]) -> HttpResponse {
+        HttpResponse::empty(200)
+    }
 }
 
 /// Every kind of sender, by name.
 pub fn registry() -> &'static [&'static dyn Source] {
-    &[&meta::Meta]
+    &[
+        &calendly::Calendly,
+        &contact_form_7::ContactForm7,
+        &douyin::Douyin,
+        &elementor::Elementor,
+        &feiyu::Feiyu,
+        &google::Google,
+        &gravity_forms::GravityForms,
+        &hubspot::Hubspot,
+        &jotform::Jotform,
+        &json::Json,
+        &linkedin::Linkedin,
+        &meta::Meta,
+        &netlify::Netlify,
+        &tally::Tally,
+        &tiktok::Tiktok,
+        &typeform::Typeform,
+        &webflow::Webflow,
+    ]
 }
 
 /// The source of that kind.
 pub fn find(kind: &str) -> Option<&'static dyn Source> {
     registry().iter().copied().find(|source| source.kind() == kind)
+}
+
+/// One request of a source.
+#[derive(Clone, Copy, Debug)]
+pub struct Delivery<'a> {
+    /// As it came.
+    pub request: &'a HttpRequest,
+    /// The source's document.
+    pub document: &'a Document,
+    /// Its secrets.
+    pub secrets: &'a Secrets,
+    /// When it came.
+    pub now: Timestamp,
+}
+
+/// Whether a request is to be believed, by what its source's document says of proof. Nothing is to be done with one
+/// that is not.
+pub fn believe(source: &dyn Source, delivery: &Delivery<'_>) -> Result<(), Refusal> {
+    match delivery.document.auth {
+        auth if !source.proofs().contains(&auth) => Err(Refusal::Proof),
+        Auth::Signature => source.verify(delivery),
+        Auth::UrlKey => {
+            let given = delivery.request.query_value(KEY_PARAMETER);
+            signature::key(delivery.secrets.all(URL_KEY.name), given.as_deref())
+        }
+        Auth::Public => Ok(()),
+    }
+}
+
+/// The secrets a source of that kind needs with that proof.
+pub fn needs(source: &dyn Source, auth: Auth) -> &'static [Need] {
+    match auth {
+        Auth::Signature => source.needs(),
+        Auth::UrlKey => &[URL_KEY],
+        Auth::Public => &[],
+    }
 }
 
 /// One thing an operator supplies.
@@ -55,6 +169,15 @@ pub struct Need {
     /// What it is and where to find it.
     pub what: &'static str,
 }
+
+/// The query parameter of `auth: url_key`.
+pub const KEY_PARAMETER: &str = "key";
+
+/// What `auth: url_key` needs.
+const URL_KEY: Need = Need {
+    name: "url_key",
+    what: "A long random text of your own, such as `openssl rand -hex 24` prints: the ?key= of the address.",
+};
 
 /// The secrets of one source by name: the current value and, while it is being changed, the previous one.
 #[derive(Clone, Debug, Default)]
@@ -85,6 +208,14 @@ pub enum Refusal {
     Missing,
     /// The signature is not that of the body under any of the secrets.
     Wrong,
+    /// The signature is good, and of another time.
+    Stale,
+    /// There is no key.
+    KeyMissing,
+    /// The key is none of ours.
+    KeyWrong,
+    /// The document asks for a proof that this type does not give.
+    Proof,
 }
 
 impl From<Refusal> for Problem {
@@ -98,6 +229,16 @@ impl From<Refusal> for Problem {
             Refusal::Wrong => {
                 ("signature-wrong", "The signature does not match the body. Check the shared secret.")
             }
+            Refusal::Stale => (
+                "signature-stale",
+                "The signature was made more than five minutes from now. Send the request anew, with the right time.",
+            ),
+            Refusal::KeyMissing => ("key-missing", "The request carries no key."),
+            Refusal::KeyWrong => ("key-wrong", "The key is not the one configured for this source."),
+            Refusal::Proof => (
+                "proof-unsuitable",
+                "The `auth` of this source's document does not suit its type. `sluice validate` says what does.",
+            ),
         };
         Self::new(401, name, detail)
     }
@@ -106,10 +247,19 @@ impl From<Refusal> for Problem {
 /// A lead as its sender announced it.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct SourceLead {
-    /// The sender's own id of the lead: the same again when it is delivered again.
-    pub external_id: String,
+    /// The sender's own id of the lead: the same again when it is delivered again. Senders without one are given a
+    /// fresh id each time, and their repeats are recognised by what they say.
+    pub external_id: Option<String>,
     /// Name and value in the order sent; standard names where the sender's field has one.
     pub fields: Vec<(String, String)>,
+    /// Files that came with it.
+    pub files: Vec<FileNote>,
+    /// What could not be read as sent.
+    pub flags: Vec<BodyFlag>,
+    /// The body, where `flags` says that `fields` is not all of it.
+    pub raw: Option<Bytes>,
+    /// What the person agreed to.
+    pub consent: Option<ConsentProof>,
     /// Where it came from: `ad_id`, `form_id`, `page_id`, `platform` and the like. Not about the person.
     pub attribution: Vec<(String, String)>,
     /// When the person submitted it, as the sender says.
@@ -125,6 +275,7 @@ impl fmt::Debug for SourceLead {
         f.debug_struct("SourceLead")
             .field("external_id", &self.external_id)
             .field("fields", &self.fields.len())
+            .field("flags", &self.flags)
             .field("attribution", &self.attribution)
             .field("created_at", &self.created_at)
             .field("needs_enrichment", &self.needs_enrichment)
@@ -133,32 +284,16 @@ impl fmt::Debug for SourceLead {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// Something a sender says of a lead it announced: written down beside the lead, whether that is there yet or not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// The lead's id at the sender.
+    pub external_id: String,
+    /// What it says.
+    pub kind: MarkKind,
+}
 
-    #[test]
-    fn every_source_is_found_by_its_kind_and_kinds_differ() {
-        for source in registry() {
-            assert_eq!(find(source.kind()).unwrap().kind(), source.kind());
-            assert_eq!(registry().iter().filter(|other| other.kind() == source.kind()).count(), 1);
-        }
-        assert!(find("carrier-pigeon").is_none());
-    }
-
-    #[test]
-    fn without_a_secret_no_source_believes_anything() {
-        let nothing = Secrets::default().with("app_secret", "").with("verify_token", " ");
-        let request = HttpRequest { method: "POST".into(), ..HttpRequest::default() };
-        for source in registry() {
-            let refusal = source.verify(&request, &nothing, Timestamp(0)).unwrap_err();
-            assert_eq!(refusal, Refusal::NoSecret);
-            assert_eq!(Problem::from(refusal).status, 401);
-        }
-    }
-
-    #[test]
-    fn secrets_are_never_printed() {
-        assert!(!format!("{:?}", Secrets::default().with("app_secret", "hush")).contains("hush"));
-    }
+/// The id of a source's lead: the same again for the same id of the sender's, or a fresh one.
+pub fn lead_id(source: &str, external_id: &str) -> LeadId {
+    LeadId::derived(&["source", source, external_id])
 }

@@ -2,15 +2,19 @@
 
 /// Our name for a sender's field; a custom question keeps its own.
 pub(super) fn standard(name: &str) -> String {
-    let plain = name.trim().to_ascii_lowercase();
-    match plain.as_str() {
-        "email" | "email_address" | "work_email" => "email",
-        "phone" | "phone_number" | "work_phone_number" => "phone",
-        "full_name" => "full_name",
-        "first_name" => "first_name",
-        "last_name" => "last_name",
+    let words: Vec<&str> = name
+        .split(|c: char| c.is_whitespace() || matches!(c, '_' | '-'))
+        .filter(|word| !word.is_empty())
+        .collect();
+    match words.join("_").to_ascii_lowercase().as_str() {
+        "email" | "e_mail" | "email_address" | "work_email" | "user_email" => "email",
+        "phone" | "phone_number" | "work_phone" | "work_phone_number" | "mobile_phone" | "mobilephone"
+        | "user_phone" | "telephone" | "telphone" => "phone",
+        "full_name" | "fullname" => "full_name",
+        "first_name" | "firstname" => "first_name",
+        "last_name" | "lastname" => "last_name",
         "company" | "company_name" => "company",
-        "job_title" => "job_title",
+        "job_title" | "jobtitle" => "job_title",
         "street" | "street_address" => "street",
         "city" => "city",
         "region" | "state" | "province" => "region",
@@ -19,6 +23,7 @@ pub(super) fn standard(name: &str) -> String {
         "birth_date" | "date_of_birth" => "birth_date",
         "gender" => "gender",
         "website" => "website",
+        "weixin" | "wechat" | "wechat_id" => "wechat_id",
         _ => return name.trim().to_owned(),
     }
     .to_owned()
@@ -32,6 +37,8 @@ mod tests {
     fn standard_fields_get_our_name_and_questions_keep_theirs() {
         assert_eq!(standard("phone_number"), "phone");
         assert_eq!(standard("COMPANY_NAME"), "company");
+        assert_eq!(standard("First Name"), "first_name");
+        assert_eq!(standard(" e-mail "), "email");
         assert_eq!(standard("Which Product?"), "Which Product?");
     }
 }

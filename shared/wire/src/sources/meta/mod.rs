@@ -11,13 +11,13 @@ mod tests;
 
 pub use graph::{GraphError, GraphLead, graph_path, read_graph};
 
-use super::{Need, Refusal, Secrets, Source, SourceLead, signature};
+use super::{Delivery, Need, Refusal, Secrets, Source, SourceLead, signature};
 use crate::{
-    body::json::{self, Node},
+    body::{json::Node, parse_json},
     http::{HttpRequest, HttpResponse},
     problem::Problem,
 };
-use sluice_domain::{id::LeadId, time::Timestamp};
+use sluice_domain::{policy::Encoding, time::Timestamp};
 use std::collections::HashSet;
 
 /// The source `meta`.
@@ -27,6 +27,10 @@ pub struct Meta;
 impl Source for Meta {
     fn kind(&self) -> &'static str {
         "meta"
+    }
+
+    fn setup(&self) -> &'static str {
+        "Meta App Dashboard: the app, Webhooks, Page: Callback URL; subscribe the field leadgen, then the page."
     }
 
     fn needs(&self) -> &'static [Need] {
@@ -71,16 +75,15 @@ impl Source for Meta {
 
     /// `X-Hub-Signature-256: sha256=<hex>` over the bytes sent. Meta escapes everything beyond ASCII as `\uXXXX`, so a
     /// body that was parsed and written again has another signature.
-    fn verify(&self, request: &HttpRequest, secrets: &Secrets, _now: Timestamp) -> Result<(), Refusal> {
-        let header = request.header("x-hub-signature-256");
+    fn verify(&self, delivery: &Delivery<'_>) -> Result<(), Refusal> {
+        let header = delivery.request.header("x-hub-signature-256");
         let signature = header.map(|value| value.trim().strip_prefix("sha256=").unwrap_or_default());
-        signature::hmac_sha256_hex(secrets.all("app_secret"), &request.body, signature)
+        let secrets = delivery.secrets.all("app_secret");
+        signature::hmac_sha256(secrets, &delivery.request.body, Encoding::Hex, signature)
     }
 
-    fn leads(&self, request: &HttpRequest, _now: Timestamp) -> Result<Vec<SourceLead>, Problem> {
-        let text = String::from_utf8_lossy(&request.body);
-        let (body, _) = json::read(&text)
-            .map_err(|_| Problem::new(400, "malformed-body", "The webhook's body is not JSON."))?;
+    fn leads(&self, delivery: &Delivery<'_>) -> Result<Vec<SourceLead>, Problem> {
+        let body = parse_json(delivery.request)?;
         let mut seen = HashSet::new();
         let changes = body
             .get("entry")
@@ -93,10 +96,6 @@ impl Source for Meta {
             .filter_map(|(entry, change)| announced(entry, change.get("value")))
             .filter(|lead| seen.insert(lead.external_id.clone()))
             .collect())
-    }
-
-    fn answer(&self, _accepted: &[LeadId]) -> HttpResponse {
-        HttpResponse::empty(200)
     }
 }
 
@@ -119,14 +118,14 @@ fn announced(entry: &Node, value: &Node) -> Option<SourceLead> {
     ];
     Some(SourceLead {
         test: external_id == DASHBOARD_SAMPLE,
-        external_id,
-        fields: Vec::new(),
+        external_id: Some(external_id),
         attribution: attribution
             .into_iter()
             .filter_map(|(name, id)| Some((name.to_owned(), id?.to_owned())))
             .collect(),
         created_at: value.get("created_time").text().and_then(Timestamp::parse),
         needs_enrichment: true,
+        ..SourceLead::default()
     })
 }
 

@@ -1,0 +1,94 @@
+//! What is wrong with source documents: a source is of a type there is an adapter for, proves itself as that type can,
+//! and brings what it needs.
+
+use crate::sources::{self, Source as Sender};
+use sluice_domain::policy::{Auth, Document, Finding, Source};
+
+/// Checks the source documents among these.
+pub(super) fn check_sources(documents: &[Document]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (document, content) in documents.iter().enumerate() {
+        let Document::Source(source) = content else { continue };
+        for (path, message) in mistakes(source) {
+            findings.push(Finding { document, path, message, within: None, other: None });
+        }
+    }
+    findings
+}
+
+fn mistakes(source: &Source) -> Vec<(Vec<String>, String)> {
+    let mut mistakes = Vec::new();
+    let mut add = |path: &[&str], message: String| {
+        mistakes.push((path.iter().map(|part| (*part).to_owned()).collect(), message));
+    };
+    let kind = &source.sender;
+    let Some(adapter) = sources::find(kind) else {
+        let known: Vec<&str> = sources::registry().iter().map(|adapter| adapter.kind()).collect();
+        add(&["type"], format!("there is no source of type `{kind}`; known: {}", known.join(", ")));
+        return mistakes;
+    };
+    for name in settings(source).into_iter().filter(|name| !adapter.settings().contains(name)) {
+        add(&[name], format!("a source of type {kind} has no `{name}`"));
+    }
+    if source.signature.is_some() && source.auth != Auth::Signature {
+        add(&["signature"], "how it signs is said only with `auth: signature`".to_owned());
+    }
+    if source.form.as_deref().is_some_and(|form| form.split('/').filter(|part| !part.is_empty()).count() != 2)
+    {
+        add(&["form"], "a HubSpot form is named as PORTAL/FORM, as at the end of its address".to_owned());
+    }
+    if source.signature.as_ref().is_some_and(|scheme| !is_header(&scheme.header)) {
+        add(&["signature", "header"], "a header's name is letters, digits and dashes".to_owned());
+    }
+    if !adapter.proofs().contains(&source.auth) {
+        add(&["auth"], unsuited(adapter));
+        return mistakes;
+    }
+    let needs = sources::needs(adapter, source.auth);
+    for name in source.secrets.keys().filter(|name| needs.iter().all(|need| need.name != name.as_str())) {
+        let names: Vec<&str> = needs.iter().map(|need| need.name).collect();
+        let auth = source.auth.name();
+        let message = match names.as_slice() {
+            [] => format!("a source with `auth: {auth}` uses no secret"),
+            names => format!("{kind} with `auth: {auth}` uses no secret `{name}`, only {}", names.join(", ")),
+        };
+        add(&["secrets", name], message);
+    }
+    for need in needs {
+        if source.secrets.get(need.name).is_none_or(Vec::is_empty) {
+            add(&["secrets"], format!("the secret `{}` is missing. {}", need.name, need.what));
+        }
+    }
+    mistakes
+}
+
+fn unsuited(adapter: &dyn Sender) -> String {
+    let kind = adapter.kind();
+    match adapter.proofs() {
+        [Auth::Signature] => {
+            format!("{kind} proves itself in each call, so it has to: write `auth: signature`")
+        }
+        proofs => {
+            let words: Vec<String> = proofs.iter().map(|proof| format!("`auth: {}`", proof.name())).collect();
+            format!("{kind} cannot sign; write {}", words.join(" or "))
+        }
+    }
+}
+
+/// The settings a document has of those that not every type has.
+fn settings(source: &Source) -> Vec<&'static str> {
+    [
+        ("id", source.id.is_some()),
+        ("signature", source.signature.is_some()),
+        ("events", !source.events.is_empty()),
+        ("form", source.form.is_some()),
+        ("redirect", source.redirect.is_some()),
+    ]
+    .into_iter()
+    .filter_map(|(name, is_there)| is_there.then_some(name))
+    .collect()
+}
+
+fn is_header(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+}

@@ -1,0 +1,124 @@
+//! A lead while a source reads it: fields under our names, notes on where it came from.
+
+use super::{Delivery, SourceLead, names};
+use crate::body::json::{self, Node};
+use crate::body::{FileNote, Submission};
+use sluice_domain::lead::ATTRIBUTION;
+use sluice_domain::policy::FieldMap;
+use sluice_domain::time::Timestamp;
+
+/// Longest id a sender may give a lead, in bytes.
+const MAX_ID: usize = 400;
+
+pub(super) struct Draft<'a> {
+    map: &'a FieldMap,
+    submission: Submission,
+    pub(super) lead: SourceLead,
+}
+
+impl<'a> Draft<'a> {
+    pub(super) fn new(delivery: &Delivery<'a>) -> Self {
+        Self {
+            map: &delivery.document.fields,
+            submission: Submission::default(),
+            lead: SourceLead::default(),
+        }
+    }
+
+    /// The same for a body that was read as a form: its flags, files and raw bytes are kept, its fields are handed out.
+    pub(super) fn of(delivery: &Delivery<'a>, mut body: Submission) -> (Self, Vec<(String, String)>) {
+        let fields = std::mem::take(&mut body.fields);
+        (Self { submission: body, ..Self::new(delivery) }, fields)
+    }
+
+    /// The sender's own id; empty and endless ones are none.
+    pub(super) fn id(&mut self, id: Option<&str>) {
+        let id = id.map(str::trim).filter(|id| (1..=MAX_ID).contains(&id.len()));
+        self.lead.external_id = id.map(str::to_owned);
+    }
+
+    /// When the person submitted it.
+    pub(super) fn at(&mut self, time: &Node) {
+        self.lead.created_at = time.text().and_then(Timestamp::parse);
+    }
+
+    /// A value under the sender's name for it, which becomes ours where it has one.
+    pub(super) fn field(&mut self, name: &str, value: &Node) {
+        let name = self.our_name(&names::standard(name), name);
+        json::push(&name, value, &mut self.submission);
+    }
+
+    /// A value of which is known what it is.
+    pub(super) fn known(&mut self, standard: &str, name: &str, value: &Node) {
+        let name = self.our_name(standard, name);
+        json::push(&name, value, &mut self.submission);
+    }
+
+    /// Text under the sender's name for it.
+    pub(super) fn text(&mut self, name: &str, value: &str) {
+        let name = self.our_name(&names::standard(name), name);
+        self.submission.push(&name, value.to_owned());
+    }
+
+    /// Text of which is known what it is.
+    pub(super) fn known_text(&mut self, standard: &str, name: &str, value: &str) {
+        let name = self.our_name(standard, name);
+        self.submission.push(&name, value.to_owned());
+    }
+
+    /// Where somebody wrote down under which of the sender's names a field is found, that name stays.
+    fn our_name(&self, standard: &str, name: &str) -> String {
+        if self.is_mapped(standard) { name.trim() } else { standard }.to_owned()
+    }
+
+    /// Whether the document says under which name this is found.
+    pub(super) fn is_mapped(&self, standard: &str) -> bool {
+        self.map.contains_key(standard)
+    }
+
+    /// Whether the document uses this name of the sender's.
+    pub(super) fn is_named(&self, name: &str) -> bool {
+        self.map.values().flatten().any(|named| named == name)
+    }
+
+    /// Whether there is a value under that name already.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.submission.value(name).is_some_and(|value| !value.trim().is_empty())
+    }
+
+    /// A file, described.
+    pub(super) fn file(&mut self, field: &str, name: &str, size: u64) {
+        let (field, file_name) = (field.to_owned(), name.to_owned());
+        self.submission.files.push(FileNote { field, file_name, content_type: None, size });
+    }
+
+    /// Something about where it came from.
+    pub(super) fn note(&mut self, name: &str, value: &Node) {
+        if let Some(value) = value.text() {
+            self.note_text(name, value);
+        }
+    }
+
+    /// The same, as text.
+    pub(super) fn note_text(&mut self, name: &str, value: &str) {
+        if !value.trim().is_empty() {
+            self.lead.attribution.push((name.to_owned(), value.trim().to_owned()));
+        }
+    }
+
+    /// The page it was on, with the campaign parameters of its address.
+    pub(super) fn page(&mut self, url: &str) {
+        self.note_text("page_url", url);
+        let query = url.split_once('?').map(|(_, query)| query.split('#').next().unwrap_or_default());
+        for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
+            if ATTRIBUTION.contains(&name.as_ref()) {
+                self.note_text(&name, &value);
+            }
+        }
+    }
+
+    pub(super) fn finish(self) -> SourceLead {
+        let Submission { fields, files, flags, raw } = self.submission;
+        SourceLead { fields, files, flags, raw, ..self.lead }
+    }
+}

@@ -1,0 +1,93 @@
+//! 飞鱼CRM of Ocean Engine: leads pushed as JSON. Nothing is known of a signature.
+//!
+//! The advertiser's push rule may rename every key and decides which answer is success, so the document's field map has
+//! the last word, and the rule is to take our answer. Keys hold literal dots (`address.phone`).
+
+use super::draft::Draft;
+use super::{Delivery, Source, SourceLead};
+use crate::body::json::{self, Node};
+use crate::body::parse_json;
+use crate::http::HttpResponse;
+use crate::problem::Problem;
+use serde_json::json;
+use sluice_domain::id::LeadId;
+use sluice_domain::policy::Auth;
+use std::collections::HashSet;
+
+/// The source `feiyu`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Feiyu;
+
+/// `clue_convert_status` of a lead that somebody made while looking at the ad before it was published.
+const PREVIEW: &str = "广告预览";
+
+impl Source for Feiyu {
+    fn kind(&self) -> &'static str {
+        "feiyu"
+    }
+
+    fn setup(&self) -> &'static str {
+        "飞鱼CRM: 线索推送 rule, POST as JSON, with this address. Success there is key `code` with value 0, message key `message`."
+    }
+
+    fn proofs(&self) -> &'static [Auth] {
+        &[Auth::UrlKey, Auth::Public]
+    }
+
+    fn leads(&self, delivery: &Delivery<'_>) -> Result<Vec<SourceLead>, Problem> {
+        let body = parse_json(delivery.request)?;
+        let clues = match &body {
+            Node::List(clues) => clues.as_slice(),
+            one => std::slice::from_ref(one),
+        };
+        let mut seen = HashSet::new();
+        let leads = clues.iter().filter(|clue| !clue.members().is_empty()).map(|clue| lead(delivery, clue));
+        Ok(leads.filter(|lead| lead.external_id.as_ref().is_none_or(|id| seen.insert(id.clone()))).collect())
+    }
+
+    fn answer(&self, _delivery: &Delivery<'_>, _accepted: &[LeadId]) -> HttpResponse {
+        HttpResponse::json(200, &json!({"code": 0, "message": "success"}))
+    }
+}
+
+fn lead(delivery: &Delivery<'_>, clue: &Node) -> SourceLead {
+    let mut draft = Draft::new(delivery);
+    for (name, value) in clue.members().iter().filter(|(_, value)| value.text() != Some("")) {
+        match name.as_str() {
+            "id" if !draft.is_named(name) => draft.id(value.text()),
+            "address.phone" | "telphone" | "phone" | "tel" => {
+                let phone = value.text().map(|text| mainland(delivery, text));
+                draft.known("phone", name, &phone.map_or(Node::Null, Node::Text));
+            }
+            "address.wechat" | "weixin" | "wechat" => draft.known("wechat_id", name, value),
+            "name" => draft.known("full_name", name, value),
+            "external_url" => draft.page(value.text().unwrap_or_default()),
+            "create_time" => draft.at(value),
+            "clue_convert_status" => {
+                draft.lead.test = value.text() == Some(PREVIEW);
+                draft.note(name, value);
+            }
+            "adv_id" | "adv_name" | "ad_id" | "ad_name" | "cid" | "module_id" | "module_name"
+            | "site_name" | "site_id" | "app_name" | "clue_source" | "source" | "req_id" | "store_id"
+            | "store_name" | "convert_status"
+                if !draft.is_named(name) =>
+            {
+                draft.note(name, value);
+            }
+            // A dictionary comes as an object or as the text of one.
+            _ => match value.text().filter(|text| text.starts_with('{')).map(json::read) {
+                Some(Ok((dictionary, _))) => draft.field(name, &dictionary),
+                _ => draft.field(name, value),
+            },
+        }
+    }
+    draft.finish()
+}
+
+/// Mobile numbers of the mainland come without their country, which the document need not name for a Chinese platform.
+fn mainland(delivery: &Delivery<'_>, text: &str) -> String {
+    let is_mobile =
+        text.len() == 11 && text.starts_with('1') && text.bytes().all(|byte| byte.is_ascii_digit());
+    let prefix = if is_mobile && delivery.document.default_country.is_none() { "+86" } else { "" };
+    format!("{prefix}{text}")
+}

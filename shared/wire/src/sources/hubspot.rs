@@ -1,0 +1,110 @@
+//! What scripts made for HubSpot's forms post (developers.hubspot.com, "Submit data to a form"): JSON without a proof or
+//! an id, answered as HubSpot does.
+
+use super::draft::Draft;
+use super::{Delivery, Source, SourceLead};
+use crate::body::json::Node;
+use crate::body::parse_json;
+use crate::http::HttpResponse;
+use crate::problem::Problem;
+use serde_json::json;
+use sluice_domain::id::LeadId;
+use sluice_domain::lead::ConsentProof;
+use sluice_domain::policy::{Auth, Source as Document};
+use sluice_domain::time::Timestamp;
+
+/// The source `hubspot`.
+#[derive(Clone, Copy, Debug)]
+pub struct Hubspot;
+
+/// Where HubSpot's own address is served; the rest is `{portal}/{form}`.
+pub const PATH: &str = "/submissions/v3/integration/submit/";
+
+/// The object of a contact, which is what fields are about unless they say otherwise.
+const CONTACT: &str = "0-1";
+/// The object of a company.
+const COMPANY: &str = "0-2";
+
+/// The document that a `portal/form` of the submit route belongs to: the one that names it, else the one that names none.
+pub fn document<'a>(
+    documents: impl Iterator<Item = &'a Document> + Clone,
+    form: &str,
+) -> Option<&'a Document> {
+    let mut hubspot = documents.filter(|document| document.sender == Hubspot.kind());
+    let named = |document: &&Document| document.form.as_deref() == Some(form);
+    hubspot.clone().find(named).or_else(|| hubspot.find(|document| document.form.is_none()))
+}
+
+impl Source for Hubspot {
+    fn kind(&self) -> &'static str {
+        "hubspot"
+    }
+
+    fn setup(&self) -> &'static str {
+        "The script that posts to api.hsforms.com: put this address in its place, with your portal and form at the end."
+    }
+
+    fn proofs(&self) -> &'static [Auth] {
+        &[Auth::Public, Auth::UrlKey]
+    }
+
+    fn settings(&self) -> &'static [&'static str] {
+        &["form", "redirect"]
+    }
+
+    fn leads(&self, delivery: &Delivery<'_>) -> Result<Vec<SourceLead>, Problem> {
+        let body = parse_json(delivery.request)?;
+        let mut draft = Draft::new(delivery);
+        for field in body.get("fields").items() {
+            let Some(name) = field.get("name").text() else { continue };
+            match (field.get("objectTypeId").text().unwrap_or(CONTACT), name) {
+                (COMPANY, "name") => draft.known("company", "company.name", field.get("value")),
+                (COMPANY, name) => draft.field(&format!("company.{name}"), field.get("value")),
+                (_, name) => draft.field(name, field.get("value")),
+            }
+        }
+        let context = body.get("context");
+        draft.page(context.get("pageUri").text().unwrap_or_default());
+        for (name, key) in [
+            ("page_name", "pageName"),
+            ("hubspot_cookie", "hutk"),
+            ("ip", "ipAddress"),
+            ("page_id", "pageId"),
+        ] {
+            draft.note(name, context.get(key));
+        }
+        let form = delivery.request.path.strip_prefix(PATH);
+        draft.note_text("form_id", form.unwrap_or_default());
+        let submitted = body.get("submittedAt").text().and_then(|millis| millis.parse().ok());
+        draft.lead.created_at = submitted.map(Timestamp);
+        consent(&mut draft, body.get("legalConsentOptions"));
+        Ok(vec![draft.finish()])
+    }
+
+    fn answer(&self, delivery: &Delivery<'_>, _accepted: &[LeadId]) -> HttpResponse {
+        let answer = match &delivery.document.redirect {
+            Some(url) => json!({"redirectUri": url}),
+            None => json!({"inlineMessage": "Thanks for submitting the form."}),
+        };
+        HttpResponse::json(200, &answer)
+    }
+}
+
+/// Consent to be written to, with the words it was given to.
+fn consent(draft: &mut Draft<'_>, options: &Node) {
+    let consent = options.get("consent");
+    let boxes = consent.get("communications").items();
+    draft.note("consent_to_process", consent.get("consentToProcess"));
+    draft.note("legal_basis", options.at(&["legitimateInterest", "legalBasis"]));
+    let text = boxes.iter().find_map(|ticked| ticked.get("text").text());
+    draft.note_text("consent_text", text.or_else(|| consent.get("text").text()).unwrap_or_default());
+    if !boxes.is_empty() {
+        let types: Vec<&str> =
+            boxes.iter().filter_map(|ticked| ticked.get("subscriptionTypeId").text()).collect();
+        draft.lead.consent = Some(ConsentProof {
+            topic: "marketing".to_owned(),
+            given: boxes.iter().any(|ticked| ticked.get("value").text() == Some("true")),
+            version: types.join(","),
+        });
+    }
+}

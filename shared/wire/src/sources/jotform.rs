@@ -1,0 +1,127 @@
+//! Jotform's webhook: a multipart form whose part `rawRequest` holds the answers as JSON. Nothing is signed.
+
+use super::draft::Draft;
+use super::{Delivery, Source, SourceLead};
+use crate::body::json::{self, Node};
+use crate::body::{BodyFlag, parse_now};
+use crate::problem::Problem;
+use sluice_domain::policy::Auth;
+
+/// The source `jotform`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Jotform;
+
+/// What `rawRequest` holds besides answers.
+const NOT_ANSWERS: [&str; 19] = [
+    "slug",
+    "jsExecutionTracker",
+    "submitSource",
+    "submitDate",
+    "buildDate",
+    "uploadServerUrl",
+    "eventObserver",
+    "event_id",
+    "timeToSubmit",
+    "validatedNewRequiredFieldIDs",
+    "path",
+    "temp_upload",
+    "file_server",
+    "target_env",
+    "website",
+    "simple_spc",
+    "embedUrl",
+    "jsBrowser",
+    "formID",
+];
+
+impl Source for Jotform {
+    fn kind(&self) -> &'static str {
+        "jotform"
+    }
+
+    fn setup(&self) -> &'static str {
+        "Jotform: the form, Settings, Integrations, Webhooks, Add webhook."
+    }
+
+    fn proofs(&self) -> &'static [Auth] {
+        &[Auth::UrlKey, Auth::Public]
+    }
+
+    fn leads(&self, delivery: &Delivery<'_>) -> Result<Vec<SourceLead>, Problem> {
+        let mut body = parse_now(delivery.request)?;
+        let raw = body.value("rawRequest").map(|text| json::read(text).map(|(node, _)| node));
+        let parts = match &raw {
+            Some(Err(_)) => {
+                // What it said is in the body, which is kept.
+                body.flag(BodyFlag::NotFields);
+                body.raw = Some(delivery.request.body.clone());
+                body.fields.clone()
+            }
+            _ => body.fields.clone(),
+        };
+        let (mut draft, _) = Draft::of(delivery, body);
+        let part = |name: &str| parts.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str());
+        draft.id(part("submissionID"));
+        match &raw {
+            Some(Ok(answers)) => {
+                for (name, value) in
+                    answers.members().iter().filter(|(name, _)| !NOT_ANSWERS.contains(&name.as_str()))
+                {
+                    answer(&mut draft, question(name), value);
+                }
+            }
+            _ => {
+                let known =
+                    ["submissionID", "formID", "rawRequest", "ip", "webhookURL", "formTitle", "username"];
+                for (name, value) in parts.iter().filter(|(name, _)| !known.contains(&name.as_str())) {
+                    draft.text(question(name), value);
+                }
+            }
+        }
+        for (name, key) in [("form_id", "formID"), ("form_name", "formTitle"), ("ip", "ip")] {
+            draft.note_text(name, part(key).unwrap_or_default());
+        }
+        Ok(vec![draft.finish()])
+    }
+}
+
+/// `q3_email` is the third question, called `email`.
+fn question(name: &str) -> &str {
+    let rest = name.strip_prefix('q').map(|rest| rest.trim_start_matches(|c: char| c.is_ascii_digit()));
+    match rest.and_then(|rest| rest.strip_prefix('_')) {
+        Some(question) if !question.is_empty() => question,
+        _ => name,
+    }
+}
+
+/// Names, numbers and addresses come in parts.
+fn answer(draft: &mut Draft<'_>, name: &str, value: &Node) {
+    let part = |part: &str| value.get(part).text();
+    let is = |part: &str| part_of(value, part);
+    if is("first") || is("last") {
+        for (standard, part) in [("first_name", "first"), ("last_name", "last")] {
+            draft.known(standard, &format!("{name}.{part}"), value.get(part));
+        }
+    } else if is("full") {
+        draft.known("phone", name, value.get("full"));
+    } else if is("area") && is("phone") {
+        let number = ["country", "area", "phone"].into_iter().filter_map(part).collect::<Vec<_>>().join(" ");
+        draft.known_text("phone", name, &number);
+    } else if is("postal") || is("addr_line1") {
+        for (standard, part) in [
+            ("street", "addr_line1"),
+            ("city", "city"),
+            ("region", "state"),
+            ("postal_code", "postal"),
+            ("country", "country"),
+        ] {
+            draft.known(standard, &format!("{name}.{part}"), value.get(part));
+        }
+    } else {
+        draft.field(name, value);
+    }
+}
+
+fn part_of(value: &Node, part: &str) -> bool {
+    value.get(part).text().is_some()
+}

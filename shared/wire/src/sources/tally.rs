@@ -1,0 +1,85 @@
+//! Tally's webhooks: the answers of one form. No time is signed.
+
+use super::draft::Draft;
+use super::{Delivery, Need, Refusal, Source, SourceLead, signature};
+use crate::body::json::Node;
+use crate::body::parse_json;
+use crate::problem::Problem;
+use sluice_domain::policy::Encoding;
+
+/// The source `tally`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Tally;
+
+impl Source for Tally {
+    fn kind(&self) -> &'static str {
+        "tally"
+    }
+
+    fn setup(&self) -> &'static str {
+        "Tally: the form, Integrations, Webhooks, Connect: Endpoint URL. Switch the signing secret on."
+    }
+
+    fn needs(&self) -> &'static [Need] {
+        &[Need {
+            name: "signing_secret",
+            what: "Signing secret: the form, Integrations, Webhooks. It signs each webhook.",
+        }]
+    }
+
+    /// `Tally-Signature`: base 64.
+    fn verify(&self, delivery: &Delivery<'_>) -> Result<(), Refusal> {
+        let signature = delivery.request.header("tally-signature").map(str::trim);
+        let secrets = delivery.secrets.all("signing_secret");
+        signature::hmac_sha256(secrets, &delivery.request.body, Encoding::Base64, signature)
+    }
+
+    fn leads(&self, delivery: &Delivery<'_>) -> Result<Vec<SourceLead>, Problem> {
+        let body = parse_json(delivery.request)?;
+        let data = body.get("data");
+        let is_response = matches!(body.get("eventType").text(), None | Some("FORM_RESPONSE"));
+        if !is_response || data.members().is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut draft = Draft::new(delivery);
+        let ids = [data.get("submissionId"), data.get("responseId"), body.get("eventId")];
+        draft.id(ids.into_iter().find_map(Node::text));
+        for field in data.get("fields").items() {
+            answer(&mut draft, field);
+        }
+        draft.note("form_id", data.get("formId"));
+        draft.note("form_name", data.get("formName"));
+        draft.note("respondent_id", data.get("respondentId"));
+        draft.at(data.get("createdAt"));
+        Ok(vec![draft.finish()])
+    }
+}
+
+fn answer(draft: &mut Draft<'_>, field: &Node) {
+    let label = field.get("label").text().filter(|label| !label.trim().is_empty());
+    let Some(label) = label.or_else(|| field.get("key").text()) else { return };
+    let value = field.get("value");
+    match field.get("type").text().unwrap_or_default() {
+        "INPUT_EMAIL" => draft.known("email", label, value),
+        "INPUT_PHONE_NUMBER" => draft.known("phone", label, value),
+        "FILE_UPLOAD" | "SIGNATURE" => {
+            for file in value.items() {
+                let size = file.get("size").text().and_then(|size| size.parse().ok());
+                draft.file(label, file.get("name").text().unwrap_or_default(), size.unwrap_or(0));
+            }
+        }
+        _ => draft.field(label, &chosen(value, field.get("options"))),
+    }
+}
+
+/// A choice is told by the ids of its options; people know their texts.
+fn chosen(value: &Node, options: &Node) -> Node {
+    match value {
+        Node::List(items) => Node::List(items.iter().map(|item| chosen(item, options)).collect()),
+        Node::Text(id) => {
+            let named = options.items().iter().find(|option| option.get("id").text() == Some(id));
+            named.map_or(value, |option| option.get("text")).clone()
+        }
+        other => other.clone(),
+    }
+}

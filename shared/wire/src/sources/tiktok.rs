@@ -1,0 +1,86 @@
+//! TikTok webhooks. The scheme of the signature is documented (developers.tiktok.com, "Webhooks verification"), the body
+//! of its lead event is not: every text of the event's content is taken as a field.
+//!
+//! TikTok repeats a call for 72 hours and says nothing of an id: the lead's own id counts, else what the event says.
+
+use super::draft::Draft;
+use super::{Delivery, Need, Refusal, Source, SourceLead, signature};
+use crate::body::json::{self, Node};
+use crate::body::parse_json;
+use crate::problem::Problem;
+use ring::digest;
+
+/// The source `tiktok`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Tiktok;
+
+impl Source for Tiktok {
+    fn kind(&self) -> &'static str {
+        "tiktok"
+    }
+
+    fn setup(&self) -> &'static str {
+        "TikTok for Developers: Manage apps, the app, Webhooks: Callback URL."
+    }
+
+    fn needs(&self) -> &'static [Need] {
+        &[Need {
+            name: "client_secret",
+            what: "Client secret: TikTok for Developers, Manage apps, the app, App details. It signs each webhook.",
+        }]
+    }
+
+    fn settings(&self) -> &'static [&'static str] {
+        &["events"]
+    }
+
+    /// `TikTok-Signature: t=<seconds>,s=<hex>`, over the time, a dot and the body.
+    fn verify(&self, delivery: &Delivery<'_>) -> Result<(), Refusal> {
+        let header = delivery.request.header("tiktok-signature");
+        let secrets = delivery.secrets.all("client_secret");
+        signature::timed(secrets, &delivery.request.body, header, "s", delivery.now)
+    }
+
+    fn leads(&self, delivery: &Delivery<'_>) -> Result<Vec<SourceLead>, Problem> {
+        let body = parse_json(delivery.request)?;
+        let event = body.get("event").text().unwrap_or_default();
+        let content = content(body.get("content"));
+        let events = &delivery.document.events;
+        let is_lead = match events.as_slice() {
+            [] => event.to_ascii_lowercase().contains("lead") || content.get("lead_id") != &Node::Null,
+            events => events.iter().any(|listed| listed == event),
+        };
+        if !is_lead {
+            return Ok(Vec::new());
+        }
+        let mut draft = Draft::new(delivery);
+        let told =
+            [event, body.get("create_time").text().unwrap_or_default(), &format!("{content:?}")].join("\n");
+        let told = signature::hex(digest::digest(&digest::SHA256, told.as_bytes()).as_ref());
+        draft.id(content.get("lead_id").text().or(Some(&told)));
+        told_fields(&mut draft, &content);
+        draft.note_text("event", event);
+        draft.note("client_key", body.get("client_key"));
+        draft.at(body.get("create_time"));
+        Ok(vec![draft.finish()])
+    }
+}
+
+/// The content of an event, which is an object or the text of one.
+pub(super) fn content(node: &Node) -> Node {
+    match node.text().map(json::read) {
+        Some(Ok((content, _))) => content,
+        _ => node.clone(),
+    }
+}
+
+/// What an event says, as fields; its ids say where the lead came from.
+pub(super) fn told_fields(draft: &mut Draft<'_>, content: &Node) {
+    for (name, value) in content.members() {
+        match name.as_str() {
+            "lead_id" => {}
+            name if name.ends_with("_id") && value.text().is_some() => draft.note(name, value),
+            name => draft.field(name, value),
+        }
+    }
+}
