@@ -41,6 +41,8 @@ pub struct Setup {
     pub vars: BTreeMap<String, String>,
     /// What AWS refuses.
     pub refusals: Refusals,
+    /// When the clock begins.
+    pub start: Timestamp,
     /// Run the functions as the binaries of this folder, under the machine's clock.
     pub binaries: Option<PathBuf>,
 }
@@ -53,11 +55,13 @@ impl Default for Setup {
             ("META_PAGE_TOKEN", "page-token-of-the-scenarios"),
             // Nothing answers here unless the scenario puts its own server in.
             ("SLUICE_GRAPH_URL", "http://127.0.0.1:9"),
+            ("SLUICE_LINKEDIN_URL", "http://127.0.0.1:9"),
         ];
         Self {
             policies: Some(POLICIES.to_owned()),
             vars: vars.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
             refusals: Refusals::default(),
+            start: Timestamp::parse(START).expect("a time"),
             binaries: None,
         }
     }
@@ -72,6 +76,12 @@ impl Setup {
     /// With one more variable.
     pub fn var(mut self, name: &str, value: impl Into<String>) -> Self {
         self.vars.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// With the clock beginning at this time.
+    pub fn at(mut self, start: Timestamp) -> Self {
+        self.start = start;
         self
     }
 
@@ -106,7 +116,7 @@ impl Running {
             },
             clock: match setup.binaries {
                 Some(_) => StackClock::real(),
-                None => StackClock::starting_at(Timestamp::parse(START).expect("a time")),
+                None => StackClock::starting_at(setup.start),
             },
             metrics: Arc::new(NoMetrics),
             vars: setup.vars,

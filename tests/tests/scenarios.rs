@@ -19,6 +19,8 @@ mod capture_meta;
 mod command;
 #[path = "scenarios/fixtures.rs"]
 mod fixtures;
+#[path = "scenarios/folder.rs"]
+mod folder;
 #[path = "scenarios/identity.rs"]
 mod identity;
 #[path = "scenarios/ledger.rs"]
@@ -29,6 +31,10 @@ mod privacy;
 mod races;
 #[path = "scenarios/routing.rs"]
 mod routing;
+#[path = "scenarios/senders.rs"]
+mod senders;
+#[path = "scenarios/senders_proof.rs"]
+mod senders_proof;
 #[path = "scenarios/told.rs"]
 mod told;
 #[path = "scenarios/work.rs"]

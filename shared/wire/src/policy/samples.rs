@@ -1,7 +1,7 @@
 //! What `samples/` shows has to work: every policy loads, every lead ends where its README says, no file is unused.
 
 use super::{SourceText, load};
-use crate::{body, capture, http::HttpRequest};
+use crate::{body, capture, http::HttpRequest, sources};
 use futures::FutureExt;
 use sluice_domain::lead::{self, Origin};
 use sluice_domain::policy::{Document, PolicySet};
@@ -81,6 +81,19 @@ fn every_sample_policy_loads_and_comes_back_from_the_store() {
     for document in policies() {
         assert_eq!(Document::from_json(document.to_json()).unwrap(), document);
     }
+}
+
+#[test]
+fn every_type_of_source_has_a_sample() {
+    let shown: BTreeSet<String> = policies()
+        .into_iter()
+        .filter_map(|document| match document {
+            Document::Source(source) => Some(source.sender),
+            _ => None,
+        })
+        .collect();
+    let known: BTreeSet<String> = sources::registry().iter().map(|source| source.kind().to_owned()).collect();
+    assert_eq!(shown, known);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Policy documents, good and bad.
 
+mod senders;
 mod written;
 
 use super::{PolicyError, SourceText, load, parse};
@@ -487,24 +488,24 @@ fn a_source_brings_what_its_type_needs() {
     refused(
         "kind: source\nname: a\ntype: carrier-pigeon\n",
         &expect![[r#"
-        p.yaml:3:7: there is no source of type `carrier-pigeon`; known: meta
-            3 | type: carrier-pigeon
-              |       ^
-    "#]],
+            p.yaml:3:7: there is no source of type `carrier-pigeon`; known: calendly, contact_form_7, douyin, elementor, feiyu, google, gravity_forms, hubspot, jotform, json, linkedin, meta, netlify, tally, tiktok, typeform, webflow
+                3 | type: carrier-pigeon
+                  |       ^
+        "#]],
     );
     refused(
         "kind: source\nname: a\ntype: meta\nsecrets:\n  app_secret: [env:A]\n  verify: [env:B]\n",
         &expect![[r#"
-        p.yaml:5:3: the secret `page_token` is missing. Long-lived Page access token with leads_retrieval. It fetches the answers of each lead.
-            5 |   app_secret: [env:A]
-              |   ^
-        p.yaml:5:3: the secret `verify_token` is missing. Verify Token: a text of your choice, typed again when subscribing.
-            5 |   app_secret: [env:A]
-              |   ^
-        p.yaml:6:11: meta uses no secret `verify`, only app_secret, page_token, verify_token
-            6 |   verify: [env:B]
-              |           ^
-    "#]],
+            p.yaml:5:3: the secret `verify_token` is missing. Verify Token: a text of your choice, typed again when subscribing.
+                5 |   app_secret: [env:A]
+                  |   ^
+            p.yaml:5:3: the secret `page_token` is missing. Long-lived Page access token with leads_retrieval. It fetches the answers of each lead.
+                5 |   app_secret: [env:A]
+                  |   ^
+            p.yaml:6:11: meta with `auth: signature` uses no secret `verify`, only app_secret, verify_token, page_token
+                6 |   verify: [env:B]
+                  |           ^
+        "#]],
     );
 }
 

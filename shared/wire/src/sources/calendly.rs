@@ -93,7 +93,7 @@ mod tests {
     use crate::http::HttpRequest;
 
     fn call(event: &str, invitee: &str) -> HttpRequest {
-        let body = format!(r#"{{"event":"{event}","payload":{{"uri":"https://c.example/i/{invitee}}}}}"#);
+        let body = format!(r#"{{"event":"{event}","payload":{{"uri":"https://c.example/i/{invitee}"}}}}"#);
         HttpRequest { method: "POST".into(), body: body.into(), ..HttpRequest::default() }
     }
 

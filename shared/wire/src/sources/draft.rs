@@ -66,9 +66,13 @@ impl<'a> Draft<'a> {
         self.submission.push(&name, value.to_owned());
     }
 
-    /// Where somebody wrote down under which of the sender's names a field is found, that name stays.
+    /// Where somebody wrote down under which of the sender's names a field is found, those count.
     fn our_name(&self, standard: &str, name: &str) -> String {
-        if self.is_mapped(standard) { name.trim() } else { standard }.to_owned()
+        let is_ours = match self.map.get(standard) {
+            None => true,
+            Some(named) => !named.iter().any(|one| one == name) && named.iter().any(|one| one == standard),
+        };
+        if is_ours { standard } else { name.trim() }.to_owned()
     }
 
     /// Whether the document says under which name this is found.
