@@ -257,6 +257,23 @@ async fn the_tools_answer_in_words_and_by_how_they_exit() {
     std::fs::write(&file, r#"{"email":"tool@person.example","message":"again"}"#).unwrap();
     let trial = sluice.tool(&["try", file.to_str().unwrap(), "--form", "contact"]);
     assert!(text(&trial).contains(&owner) && text(&trial).contains("Nothing was written"), "{trial:?}");
+    let sources = sluice.tool(&["sources"]);
+    let address = format!("address  {}/hooks/meta\n", sluice.url);
+    assert!(
+        text(&sources).contains(&address) && text(&sources).contains("env:META_APP_SECRET"),
+        "{sources:?}"
+    );
+    let types = sluice.tool(&["sources", "--all", "--json"]);
+    let types: Value = serde_json::from_slice(&types.stdout).unwrap();
+    assert_eq!(types["types"].as_array().unwrap().len(), sluice_wire::sources::registry().len());
+    let samples = sluice.tool(&["sources", &format!("{ROOT}/samples/policies"), "--json"]);
+    let samples: Value = serde_json::from_slice(&samples.stdout).unwrap();
+    let url_of = |name: &str| {
+        let samples = samples["sources"].as_array().unwrap();
+        samples.iter().find(|source| source["name"] == name).unwrap()["url"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(url_of("jotform"), format!("{}/hooks/jotform?key={{env:JOTFORM_KEY}}", sluice.url));
+    assert!(url_of("hubspot").ends_with("/submit/123456/78c2891f-ebdd-44c0-bd94-15c012bbbfbf"));
     let token = sluice.tool(&["token", "create", "--role", "rep", "--rep", &owner]);
     assert!(text(&token).starts_with("slt_"), "{token:?}");
     for wrong in

@@ -4,6 +4,7 @@ mod dev;
 mod output;
 mod policies;
 mod remote;
+mod sources;
 mod tools;
 
 pub use dev::{TEMPLATE, embedded_functions, local_template};
@@ -39,6 +40,16 @@ enum Command {
         /// Remove published documents that the folder does not have.
         #[arg(long)]
         prune: bool,
+        #[command(flatten)]
+        stack: StackArgs,
+    },
+    /// What each source needs, and the address to paste into its sender's settings.
+    Sources {
+        /// Folder of .yaml files; without one, what the stack has published.
+        dir: Option<PathBuf>,
+        /// Every type there is instead of those configured.
+        #[arg(long, conflicts_with = "dir")]
+        all: bool,
         #[command(flatten)]
         stack: StackArgs,
     },
@@ -160,6 +171,7 @@ impl Cli {
                 Command::Dev(args) => dev::run(args).await,
                 Command::Validate { dir, json } => policies::validate(&dir, json),
                 Command::Apply { dir, prune, stack } => policies::apply(&dir, prune, &stack).await,
+                Command::Sources { dir, all, stack } => sources::list(dir.as_deref(), all, &stack).await,
                 Command::Try { file, form, stack } => tools::try_lead(&file, &form, &stack).await,
                 Command::Explain { kind, id, stack } => tools::explain(kind, &id, &stack).await,
                 Command::Ledger { stack } => tools::ledger(&stack).await,

@@ -13,16 +13,22 @@ fn a_type_that_can_sign_has_to_and_one_that_cannot_says_what_else() {
                   |       ^
         "#]],
     );
-    refused("kind: source\nname: a\ntype: jotform\n", &expect![[r#"
+    refused(
+        "kind: source\nname: a\ntype: jotform\n",
+        &expect![[r#"
         p.yaml:1:1: jotform cannot sign; write `auth: url_key` or `auth: public`
             1 | kind: source
               | ^
-    "#]]);
-    refused("kind: source\nname: a\ntype: jotform\nauth: url_key\n", &expect![[r#"
+    "#]],
+    );
+    refused(
+        "kind: source\nname: a\ntype: jotform\nauth: url_key\n",
+        &expect![[r#"
         p.yaml:1:1: the secret `url_key` is missing. A long random text of your own, such as `openssl rand -hex 24` prints: the ?key= of the address.
             1 | kind: source
               | ^
-    "#]]);
+    "#]],
+    );
     refused(
         "kind: source\nname: a\ntype: hubspot\nauth: public\nsecrets:\n  url_key: [env:A]\n",
         &expect![[r#"
@@ -35,22 +41,28 @@ fn a_type_that_can_sign_has_to_and_one_that_cannot_says_what_else() {
 
 #[test]
 fn settings_belong_to_their_type() {
-    refused("kind: source\nname: a\ntype: jotform\nauth: public\nid: lead.id\nform: 1/2\n", &expect![[r#"
+    refused(
+        "kind: source\nname: a\ntype: jotform\nauth: public\nid: lead.id\nform: 1/2\n",
+        &expect![[r#"
         p.yaml:5:5: a source of type jotform has no `id`
             5 | id: lead.id
               |     ^
         p.yaml:6:7: a source of type jotform has no `form`
             6 | form: 1/2
               |       ^
-    "#]]);
-    refused("kind: source\nname: a\ntype: json\nauth: public\nsignature:\n  header: x y\n", &expect![[r#"
+    "#]],
+    );
+    refused(
+        "kind: source\nname: a\ntype: json\nauth: public\nsignature:\n  header: x y\n",
+        &expect![[r#"
         p.yaml:6:3: how it signs is said only with `auth: signature`
             6 |   header: x y
               |   ^
         p.yaml:6:11: a header's name is letters, digits and dashes
             6 |   header: x y
               |           ^
-    "#]]);
+    "#]],
+    );
     refused(
         "kind: source\nname: a\ntype: hubspot\nauth: public\nform: 12\nredirect: thanks\n",
         &expect![[r#"
