@@ -63,6 +63,9 @@ pub struct Rows {
     /// Trying only: the form they would be of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub form: Option<String>,
+    /// Trying only: column names, to hear what they are read as.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub columns: Vec<String>,
     /// In the file's order.
     pub rows: Vec<Row>,
 }
@@ -120,6 +123,9 @@ impl RowAnswer {
 pub struct RowAnswers {
     /// In the request's order.
     pub rows: Vec<RowAnswer>,
+    /// Trying only: what each column is read as, by its name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub columns: BTreeMap<String, String>,
 }
 
 /// A lead that stays although its batch is taken back.

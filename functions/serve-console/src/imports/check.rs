@@ -7,7 +7,7 @@ use sluice_domain::customer::recognise;
 use sluice_domain::id::LeadId;
 use sluice_store::{Batch, BatchState};
 use sluice_wire::http::HttpResponse;
-use sluice_wire::imports::{Fate, RowAnswer, RowAnswers, Rows};
+use sluice_wire::imports::{Fate, RowAnswer, RowAnswers, Rows, columns};
 use sluice_wire::problem::Problem;
 
 /// Rows whose people are loaded together.
@@ -21,6 +21,7 @@ impl Console {
         check_name(&name)?;
         let policies = self.current().await?;
         let form = find_form(&policies, asked.form.as_deref().unwrap_or_default())?;
+        let columns = columns(form, &asked.columns);
         let now = self.env.clock.now();
         let batch = Batch {
             name,
@@ -54,6 +55,6 @@ impl Console {
             }
         }
         answers.sort_by_key(|row| row.n);
-        answer(&RowAnswers { rows: answers })
+        answer(&RowAnswers { rows: answers, columns })
     }
 }

@@ -52,7 +52,7 @@ struct Common<'a> {
 
 impl Console {
     pub(crate) async fn import_rows(&self, call: &Call) -> Result<HttpResponse, Problem> {
-        let asked: Rows = body(call)?;
+        let asked = Rows { columns: Vec::new(), ..body(call)? };
         check(call, &asked)?;
         let batch = self.find_batch(call.part(0)).await?;
         if batch.state != BatchState::Open {
@@ -70,7 +70,10 @@ impl Console {
                 lead: Some(lead_id(&batch.form, &batch.name, row.n)),
                 ..RowAnswer::new(row.n, Fate::Known)
             };
-            return answer(&RowAnswers { rows: asked.rows.iter().map(known).collect() });
+            return answer(&RowAnswers {
+                rows: asked.rows.iter().map(known).collect(),
+                ..RowAnswers::default()
+            });
         }
         let policies = self.current().await?;
         let form = find_form(&policies, &batch.form)?;
@@ -92,7 +95,7 @@ impl Console {
         }
         // If somebody else sends the same rows, one of us says that they are in.
         let _: Written = self.store.update_chunk(&batch.name, &chunk).await.map_err(unavailable)?;
-        answer(&RowAnswers { rows: answers })
+        answer(&RowAnswers { rows: answers, ..RowAnswers::default() })
     }
 
     /// Writes down that these rows come in. Whether nobody has begun with them before, and their fingerprint.
@@ -369,7 +372,12 @@ pub(super) fn check(call: &Call, asked: &Rows) -> Result<(), Problem> {
         let detail = format!("Send at most {MAX_ROWS} rows and {} KB at once.", MAX_REQUEST / 1024);
         return Err(Problem::new(413, "too-many-rows", detail).about("rows"));
     }
-    if asked.rows.first().is_none_or(|row| row.n == 0) || !is_ascending {
+    let is_numbered = match asked.rows.first() {
+        Some(row) => row.n > 0,
+        // Only columns are asked about.
+        None => !asked.columns.is_empty(),
+    };
+    if !is_numbered || !is_ascending {
         let detail = "Send at least one row; rows are numbered from 1 and come in that order.";
         return Err(Problem::new(422, "row-numbers", detail).about("rows"));
     }
