@@ -21,6 +21,8 @@ mod command;
 mod fixtures;
 #[path = "scenarios/identity.rs"]
 mod identity;
+#[path = "scenarios/import.rs"]
+mod import;
 #[path = "scenarios/ledger.rs"]
 mod ledger;
 #[path = "scenarios/privacy.rs"]
