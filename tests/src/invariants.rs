@@ -173,7 +173,7 @@ impl Books {
                 Some(customer) if !self.customers.contains_key(customer.as_str()) => {
                     broken.push(format!("I1: {id} belongs to {customer}, which is not there"));
                 }
-                None if matches!(state, LeadState::Assigned | LeadState::Repeat) => {
+                None if matches!(state, LeadState::Assigned | LeadState::Repeat | LeadState::Imported) => {
                     broken.push(format!("I1: {id} is {} and belongs to nobody", state.name()));
                 }
                 _ => {}
@@ -396,6 +396,11 @@ impl Books {
     fn told(&self, observed: &Observed, broken: &mut Vec<String>) {
         let mut expected: BTreeSet<(String, String, &str)> = BTreeSet::new();
         for (id, lead) in &self.leads {
+            // Imported without telling anybody: what people did with it since is told.
+            let is_quiet = lead.progress.import.as_ref().is_some_and(|import| import.quiet);
+            if is_quiet && lead.progress.assignment.as_ref().is_none_or(|assignment| assignment.n == 1) {
+                continue;
+            }
             if let Some(assignment) = self.assignment(id) {
                 for channel in channels(&assignment.rep) {
                     expected.insert((

@@ -1,6 +1,7 @@
 //! What is under test: for each handler the events it gets, and the world they come into.
 
 mod console;
+mod import;
 
 use crate::wire::Headers;
 use crate::world::{APP_SECRET, Name, Snapshot, World, http_event};
@@ -89,7 +90,7 @@ impl Scenario {
 pub type Prepare<'a> = BoxFuture<'a, (Event, Vec<(&'static str, String)>)>;
 
 /// Every scenario. The acts of a further function are further lines here.
-pub const ALL: [Scenario; 23] = [
+pub const ALL: [Scenario; 27] = [
     Scenario { name: "capture-form-key", function: Name::Capture, prepare: capture_form_key },
     Scenario { name: "capture-form", function: Name::Capture, prepare: capture_form },
     Scenario { name: "capture-form-corrected", function: Name::Capture, prepare: capture_form_corrected },
@@ -113,6 +114,10 @@ pub const ALL: [Scenario; 23] = [
     Scenario { name: "console-claim", function: Name::Console, prepare: console::claim },
     Scenario { name: "console-unmerge", function: Name::Console, prepare: console::unmerge },
     Scenario { name: "console-unmerge-live", function: Name::Console, prepare: console::unmerge_live },
+    Scenario { name: "import-rows", function: Name::Console, prepare: import::rows },
+    Scenario { name: "import-routed", function: Name::Console, prepare: import::routed },
+    Scenario { name: "import-revert", function: Name::Console, prepare: import::revert },
+    Scenario { name: "import-revert-routed", function: Name::Console, prepare: import::revert_routed },
 ];
 
 fn capture_form_key(_: &mut World) -> Prepare<'_> {

@@ -23,6 +23,8 @@ mod fixtures;
 mod folder;
 #[path = "scenarios/identity.rs"]
 mod identity;
+#[path = "scenarios/import.rs"]
+mod import;
 #[path = "scenarios/ledger.rs"]
 mod ledger;
 #[path = "scenarios/privacy.rs"]

@@ -75,7 +75,8 @@ impl Router {
         let mut taken: BTreeSet<AddressHash> = BTreeSet::new();
         for id in ids {
             let Some(lead) = leads.remove(id) else {
-                pass.failed.insert(id.clone(), "no such lead in the ledger".to_owned());
+                // A lead is in the ledger before its message is: it was taken back since.
+                notices.push((id.clone(), Vec::new()));
                 continue;
             };
             if lead.progress.state.is_end() {
@@ -122,7 +123,7 @@ impl Router {
                     return (work, Ok(true));
                 }
                 let who = recognise(&work.lead.id, &work.facts.identities, &work.known, shared_after);
-                let won = self.claim_one(&who).await;
+                let won = self.store.claim_all(&who).await;
                 work.who = Some(who);
                 (work, won)
             })
@@ -138,15 +139,6 @@ impl Router {
             }
         }
         claimed
-    }
-
-    async fn claim_one(&self, who: &Recognition) -> Result<bool, StoreError> {
-        for (_, address) in &who.claims {
-            if self.store.claim_address(address, &who.customer).await? != who.customer {
-                return Ok(false);
-            }
-        }
-        Ok(true)
     }
 
     /// Decides all leads on one state of the teams. A team that turns out to be needed is loaded, and all is decided
@@ -240,7 +232,11 @@ impl Router {
         if unsure.is_empty() {
             return Ok(());
         }
-        for (id, lead) in self.store.standings(&unsure).await? {
+        let standings = self.store.standings(&unsure).await?;
+        for id in unsure.iter().filter(|id| !standings.contains_key(*id)) {
+            team::give_back(state, id);
+        }
+        for (id, lead) in standings {
             let Some(grant) = state.grants.get(&id) else { continue };
             let assignment = lead.progress.assignment.as_ref();
             let stands = assignment.is_some_and(|a| a.rep == grant.rep && a.team.as_deref() == Some(name));

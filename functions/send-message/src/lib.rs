@@ -87,12 +87,13 @@ impl Sender {
         let now = self.env.clock.now();
         let policies = self.policies.current(now).await.map_err(text)?;
         let lead = self.store.lead(&message.lead).await.map_err(text)?;
-        let lead = lead.ok_or_else(|| "no such lead in the ledger".to_owned())?;
+        // A lead is in the ledger before anybody is to be told of it: it was taken back since.
+        let Some(lead) = lead else { return Ok(()) };
         let notice = Notice::new(&message, &lead, &policies, &self.public_url);
         let rep = policies.reps.get(&message.rep);
 
         let mut wait: Option<Timestamp> = None;
-        for channel in channels(rep) {
+        for channel in if notice.is_quiet { vec!["none"] } else { channels(rep) } {
             let again = self.over(channel, &message, &notice, rep, now).await?;
             wait = [wait, again].into_iter().flatten().min();
         }
@@ -130,6 +131,7 @@ impl Sender {
             note: None,
         };
         let reason = notice.reason_not_to_send.or(match channel {
+            "none" if notice.is_quiet => Some("imported without telling anybody"),
             "none" => Some("the rep has neither e-mail nor webhook"),
             _ => None,
         });

@@ -31,6 +31,8 @@ pub(crate) struct Notice {
     pub(crate) flags: Vec<&'static str>,
     /// The customer was known before this lead.
     pub(crate) came_back: bool,
+    /// Not to be told, only listed: it comes of an import that was to tell nobody, and not of what a person did.
+    pub(crate) is_quiet: bool,
     /// Why it is overtaken, if it is.
     pub(crate) reason_not_to_send: Option<&'static str>,
 }
@@ -62,6 +64,7 @@ impl Notice {
             company: facts.standard.get("company").map(|company| company.reveal().clone()),
             flags: facts.flags.iter().map(|flag| flag.name()).collect(),
             came_back: lead.progress.receipt.as_ref().is_some_and(|receipt| !receipt.new_customer),
+            is_quiet: message.n <= 1 && lead.progress.import.as_ref().is_some_and(|import| import.quiet),
             reason_not_to_send: (!stands).then_some("overtaken: the lead has moved on"),
         }
     }

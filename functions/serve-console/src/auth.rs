@@ -18,8 +18,10 @@ impl Principal {
     pub(crate) fn may(&self, right: Right) -> bool {
         match self.role {
             Role::Admin => true,
-            Role::Manager => !matches!(right, Right::WritePolicies | Right::Admin),
-            Role::Marketer => matches!(right, Right::Any | Right::ReadPolicies | Right::WritePolicies),
+            Role::Manager => !matches!(right, Right::WritePolicies | Right::Import | Right::Admin),
+            Role::Marketer => {
+                matches!(right, Right::Any | Right::ReadPolicies | Right::WritePolicies | Right::Import)
+            }
             Role::Rep => matches!(right, Right::Any | Right::Leads),
         }
     }

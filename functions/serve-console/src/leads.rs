@@ -151,7 +151,12 @@ impl Console {
             }
             None => Value::Null,
         };
-        let mut why = explanation.as_ref().map(|explanation| explanation.why.clone()).unwrap_or_default();
+        let import = lead.progress.import.as_ref();
+        let mut why: Vec<String> = import
+            .map(|import| format!("Imported by batch {}, row {} of its file.", import.batch, import.row))
+            .into_iter()
+            .collect();
+        why.extend(explanation.as_ref().map(|explanation| explanation.why.clone()).unwrap_or_default());
         why.extend(lead.progress.acts.iter().map(|act| {
             let reason = act.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
             format!("{} by {} at {}{reason}", act.what, act.by, act.at)
@@ -183,6 +188,7 @@ impl Console {
             "attribution": lead::attribution(&lead.envelope),
             "consent": consent,
             "external_id": lead.external_id,
+            "import": import.map(|import| json!({"batch": import.batch, "row": import.row})),
             "previous": lead.progress.previous,
             "suggestions": lead.progress.receipt.as_ref().map(|receipt| &receipt.suggestions),
             "acts": lead.progress.acts,

@@ -30,12 +30,17 @@ impl Console {
     async fn count(&self) -> Result<Value, Problem> {
         let mut states: BTreeMap<&str, u64> = BTreeMap::new();
         let mut sources: BTreeMap<String, BTreeMap<&str, u64>> = BTreeMap::new();
+        let mut batches: BTreeMap<String, BTreeMap<&str, u64>> = BTreeMap::new();
         let segments = (0..SEGMENTS).map(|segment| segment_lines(&self.store, segment));
         for line in try_join_all(segments).await.map_err(unavailable)?.concat() {
             *states.entry(line.state.name()).or_default() += 1;
             let source = sources.entry(line.source).or_default();
-            *source.entry("accepted").or_default() += 1;
-            *source.entry(line.state.name()).or_default() += 1;
+            for counts in
+                line.batch.map(|batch| batches.entry(batch).or_default()).into_iter().chain([source])
+            {
+                *counts.entry("accepted").or_default() += 1;
+                *counts.entry(line.state.name()).or_default() += 1;
+            }
         }
         let mut in_flight = BTreeMap::new();
         for state in [LeadState::Waiting, LeadState::Escalated] {
@@ -50,7 +55,8 @@ impl Console {
         let adds_up = accepted == ended.values().sum::<u64>() + in_flight.values().sum::<u64>()
             && in_flight.iter().all(|(state, n)| states.get(state).copied().unwrap_or(0) == *n);
         Ok(json!({
-            "accepted": accepted, "ended": ended, "in_flight": in_flight, "sources": sources, "adds_up": adds_up,
+            "accepted": accepted, "ended": ended, "in_flight": in_flight, "sources": sources, "imports": batches,
+            "adds_up": adds_up,
         }))
     }
 }

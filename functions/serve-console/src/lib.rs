@@ -3,6 +3,7 @@
 mod acts;
 mod auth;
 mod customers;
+mod imports;
 mod leads;
 mod ledger;
 mod policies;
@@ -120,6 +121,12 @@ impl Console {
             "POST /api/policies/apply" => self.apply(&call).await,
             "GET /api/policies/{kind}/{name}" => self.show_policy(&call).await,
             "PUT /api/policies/{kind}/{name}" => self.put_policy(&call).await,
+            "GET /api/imports" => self.list_batches(&call).await,
+            "POST /api/imports" => self.begin_batch(&call).await,
+            "POST /api/imports/try" => self.try_rows(&call).await,
+            "GET /api/imports/{batch}" => self.show_batch(&call).await,
+            "POST /api/imports/{batch}/rows" => self.import_rows(&call).await,
+            "POST /api/imports/{batch}/revert" => self.revert_batch(&call).await,
             "GET /api/messages" => self.list_messages(&call).await,
             "POST /api/tokens" => self.create_token(&call).await,
             other => Err(Problem::new(501, "not-built", format!("{other} is declared and not built."))),

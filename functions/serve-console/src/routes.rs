@@ -17,6 +17,8 @@ pub enum Right {
     ReadPolicies,
     /// Publishing policies.
     WritePolicies,
+    /// Bringing in leads from files, and taking them back.
+    Import,
     /// Tokens.
     Admin,
 }
@@ -35,7 +37,7 @@ const fn route(name: &'static str, right: Right) -> Route {
 }
 
 /// Every route, fixed paths before those with placeholders.
-pub const ROUTES: [Route; 20] = [
+pub const ROUTES: [Route; 26] = [
     route("GET /api/health", Right::Any),
     route("GET /api/ledger", Right::Manage),
     route("GET /api/leads", Right::Leads),
@@ -54,6 +56,12 @@ pub const ROUTES: [Route; 20] = [
     route("POST /api/policies/apply", Right::WritePolicies),
     route("GET /api/policies/{kind}/{name}", Right::ReadPolicies),
     route("PUT /api/policies/{kind}/{name}", Right::WritePolicies),
+    route("GET /api/imports", Right::Import),
+    route("POST /api/imports", Right::Import),
+    route("POST /api/imports/try", Right::Import),
+    route("GET /api/imports/{batch}", Right::Import),
+    route("POST /api/imports/{batch}/rows", Right::Import),
+    route("POST /api/imports/{batch}/revert", Right::Import),
     route("GET /api/messages", Right::Leads),
     route("POST /api/tokens", Right::Admin),
 ];

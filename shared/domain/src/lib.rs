@@ -7,6 +7,7 @@ pub mod condition;
 pub mod customer;
 pub mod id;
 pub mod identity;
+pub mod import;
 pub mod lead;
 pub mod pii;
 pub mod policy;

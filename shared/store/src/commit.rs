@@ -1,11 +1,11 @@
 //! The commit: what belongs together, in one transaction.
 
 use crate::item::{document, key, number, text};
-use crate::lead::progress_values;
+use crate::lead::{ended_lead, progress_values};
 use crate::{Store, StoreError, TeamRecord, Written, keys};
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
-use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem, Update};
+use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem, Update};
 use sluice_domain::customer::{AddressHash, Customer};
 use sluice_domain::id::CustomerId;
 use sluice_domain::lead::{Lead, LeadState, Progress};
@@ -14,13 +14,24 @@ use std::collections::HashMap;
 /// Everything one decision changes. Each part is stored only at the version it was read at, and all or none.
 #[derive(Clone, Debug, Default)]
 pub struct Commit {
+    new_leads: Vec<(Lead, Progress)>,
     leads: Vec<(Lead, Progress)>,
     customers: Vec<Customer>,
     teams: Vec<(String, TeamRecord)>,
     seen_with: Vec<(AddressHash, CustomerId)>,
+    gone_leads: Vec<(Lead, Vec<String>)>,
+    gone_customers: Vec<Customer>,
+    freed: Vec<(AddressHash, CustomerId)>,
+    unseen_with: Vec<(AddressHash, CustomerId)>,
 }
 
 impl Commit {
+    /// A lead that is not in the ledger and has ended with this decision.
+    pub fn ended(mut self, lead: &Lead, after: Progress) -> Self {
+        self.new_leads.push((lead.clone(), after));
+        self
+    }
+
     /// The lead as read, and what becomes of it.
     pub fn lead(mut self, read: &Lead, after: Progress) -> Self {
         self.leads.push((read.clone(), after));
@@ -44,12 +55,40 @@ impl Commit {
         self.seen_with.push((address, customer));
         self
     }
+
+    /// A lead as read that goes, with every sort key under its id.
+    pub fn gone(mut self, read: &Lead, items: Vec<String>) -> Self {
+        self.gone_leads.push((read.clone(), items));
+        self
+    }
+
+    /// A customer as read that goes.
+    pub fn gone_customer(mut self, read: Customer) -> Self {
+        self.gone_customers.push(read);
+        self
+    }
+
+    /// An address that nobody holds any more, with the customer that held it.
+    pub fn freed(mut self, address: AddressHash, held_by: CustomerId) -> Self {
+        self.freed.push((address, held_by));
+        self
+    }
+
+    /// An address as if it had not come with this customer; the address is there.
+    pub fn unseen_with(mut self, address: AddressHash, customer: CustomerId) -> Self {
+        self.unseen_with.push((address, customer));
+        self
+    }
 }
 
 impl Store {
     /// Stores all of it or nothing. A lost answer is repaired by redelivery: the receipt in the lead is found.
     pub async fn commit(&self, commit: Commit) -> Result<Written, StoreError> {
         let mut items = Vec::new();
+        for (lead, after) in &commit.new_leads {
+            let put = self.versioned_put(ended_lead(lead, after)?, 0)?;
+            items.push(TransactWriteItem::builder().put(put).build());
+        }
         for (lead, after) in &commit.leads {
             items.push(TransactWriteItem::builder().update(self.lead_update(lead, after)?).build());
         }
@@ -65,22 +104,52 @@ impl Store {
             item.insert("d".to_owned(), document(&team.state)?);
             items.push(TransactWriteItem::builder().put(self.versioned_put(item, team.version)?).build());
         }
-        for (address, customer) in &commit.seen_with {
+        let seen = commit.seen_with.iter().map(|pair| (pair, "ADD w :w"));
+        let unseen = commit.unseen_with.iter().map(|pair| (pair, "DELETE w :w"));
+        for ((address, customer), change) in seen.chain(unseen) {
             let update = Update::builder()
                 .table_name(&self.table)
                 .set_key(Some(key(keys::address(address), keys::ADDRESS)))
-                .update_expression("ADD w :w")
+                .update_expression(change)
                 .condition_expression("attribute_exists(pk)")
                 .expression_attribute_values(":w", AttributeValue::Ss(vec![customer.to_string()]))
                 .build()
                 .map_err(unbuilt)?;
             items.push(TransactWriteItem::builder().update(update).build());
         }
+        items.extend(self.deletes(&commit)?);
         match self.client.transact_write_items().set_transact_items(Some(items)).send().await {
             Ok(_) => Ok(Written::Done),
             Err(error) if is_conflict(&error) => Ok(Written::Conflict),
             Err(error) => Err(error.into()),
         }
+    }
+
+    fn deletes(&self, commit: &Commit) -> Result<Vec<TransactWriteItem>, StoreError> {
+        let delete =
+            |pk: &str, sk: &str| Delete::builder().table_name(&self.table).set_key(Some(key(pk, sk)));
+        let at = |version| number(version);
+        let mut deletes = Vec::new();
+        for (lead, sort_keys) in &commit.gone_leads {
+            let of_lead = delete(lead.id.as_str(), keys::LEAD).condition_expression("v = :v");
+            deletes.push(of_lead.expression_attribute_values(":v", at(lead.version)));
+            // Written once and named by their content: they go with the lead, whose version is the condition.
+            let apart = sort_keys.iter().filter(|sk| *sk != keys::LEAD);
+            deletes.extend(apart.map(|sk| delete(lead.id.as_str(), sk)));
+        }
+        for customer in &commit.gone_customers {
+            let of_customer =
+                delete(keys::customer(&customer.id), keys::CUSTOMER).condition_expression("v = :v");
+            deletes.push(of_customer.expression_attribute_values(":v", at(customer.version)));
+        }
+        for (address, customer) in &commit.freed {
+            let of_address = delete(&keys::address(address), keys::ADDRESS).condition_expression("c = :c");
+            deletes.push(of_address.expression_attribute_values(":c", text(customer.as_str())));
+        }
+        deletes
+            .into_iter()
+            .map(|delete| Ok(TransactWriteItem::builder().delete(delete.build().map_err(unbuilt)?).build()))
+            .collect()
     }
 
     fn lead_update(&self, lead: &Lead, after: &Progress) -> Result<Update, StoreError> {

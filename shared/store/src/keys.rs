@@ -13,6 +13,8 @@
 //! | policy document | `policy#<sha>` | `<chunk>` | functions, once per version |
 //! | manifest | `manifest` | `<version>` | functions, every few seconds, newest first |
 //! | token | `token#<sha>` | `t` | serve-console, each request |
+//! | import batch | `import` | `<batch>` | serve-console; the list of batches |
+//! | rows of a batch that came in together | `import#<batch>` | `<first row>-<last row>` | taking the batch back, in the file's order |
 //!
 //! The sparse index `open` (`ix`, `ia`) holds leads that have not ended: `waiting#<shard>` and `escalated#<shard>`,
 //! oldest first.
@@ -132,6 +134,25 @@ pub fn parse_manifest(sk: &str) -> Option<u64> {
 /// Partition of a token, by the hash of it.
 pub fn token(sha: &str) -> String {
     format!("token#{sha}")
+}
+
+/// Partition of the import batches.
+pub const IMPORTS: &str = "import";
+
+/// Partition of what came in with a batch.
+pub fn import(batch: &str) -> String {
+    format!("import#{batch}")
+}
+
+/// Sort key of rows that came in together.
+pub fn rows(first: u64, last: u64) -> String {
+    format!("{first:012}-{last:012}")
+}
+
+/// The first and the last row in such a sort key.
+pub fn parse_rows(sk: &str) -> Option<(u64, u64)> {
+    let (first, last) = sk.split_once('-')?;
+    Some((first.parse().ok()?, last.parse().ok()?))
 }
 
 /// Index partition of an open lead.

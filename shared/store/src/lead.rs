@@ -45,6 +45,8 @@ pub struct LeadLine {
     pub source: String,
     /// Accepted when.
     pub received: Timestamp,
+    /// The batch it was imported with.
+    pub batch: Option<String>,
 }
 
 /// How far a lead is.
@@ -70,30 +72,32 @@ impl Store {
     /// that a lead never lacks it.
     pub async fn accept_lead(&self, lead: &Lead) -> Result<Accepted, StoreError> {
         let envelope = serde_json::to_string(&lead.envelope)?;
-        let mut item = key(lead.id.as_str(), keys::LEAD);
+        let mut item = new_lead(lead)?;
         if envelope.len() > INLINE_ENVELOPE {
             self.put_envelope(&lead.id, &lead.envelope.fingerprint(), envelope).await?;
         } else {
             item.insert("e".to_owned(), text(envelope));
         }
-        item.insert("v".to_owned(), number(1));
-        item.insert("st".to_owned(), text(lead.progress.state.name()));
-        item.insert("ix".to_owned(), text(keys::open(lead.progress.state, &lead.id)));
-        item.insert("ia".to_owned(), text(keys::millis(lead.received)));
-        item.insert("o".to_owned(), text(format!("{}/{}", lead.origin.kind, lead.origin.name)));
-        item.insert("r".to_owned(), number(lead.received.millis()));
-        item.insert("f".to_owned(), text(lead.envelope.fingerprint()));
-        item.insert("m".to_owned(), number(lead.manifest));
-        if let Some(id) = &lead.external_id {
-            item.insert("x".to_owned(), text(id));
-        }
-        if lead.needs_enrichment {
-            item.insert("n".to_owned(), AttributeValue::Bool(true));
-        }
         match self.put_once(item).await? {
             None => Ok(Accepted::New),
             Some(old) => Ok(Accepted::Known { fingerprint: get_text(&old, "f")?.to_owned() }),
         }
+    }
+
+    /// Sort keys of everything kept under a lead's id: the lead, and envelopes stored apart.
+    pub async fn lead_items(&self, id: &LeadId) -> Result<Vec<String>, StoreError> {
+        let answer = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("pk = :pk")
+            .expression_attribute_values(":pk", text(id.as_str()))
+            .projection_expression("sk")
+            .consistent_read(true)
+            .send()
+            .await?;
+        let items = answer.items.unwrap_or_default();
+        items.iter().map(|item| get_text(item, "sk").map(str::to_owned)).collect()
     }
 
     /// Envelopes are written once, under their content's fingerprint: which one is the lead's, the lead says.
@@ -260,13 +264,47 @@ impl Store {
             .filter_expression("sk = :sk AND begins_with(pk, :pk)")
             .expression_attribute_values(":sk", text(keys::LEAD))
             .expression_attribute_values(":pk", text(LeadId::PREFIX))
-            .projection_expression("pk, st, o, r")
+            .projection_expression("pk, st, o, r, b")
             .set_exclusive_start_key(cursor.map(read_cursor).transpose()?)
             .send()
             .await?;
         let items = answer.items.unwrap_or_default().iter().map(read_line).collect::<Result<_, _>>()?;
         Ok(Page { items, next: answer.last_evaluated_key.as_ref().map(write_cursor).transpose()? })
     }
+}
+
+/// The item of a lead that is not stored yet, all but its envelope.
+fn new_lead(lead: &Lead) -> Result<Item, StoreError> {
+    let mut item = key(lead.id.as_str(), keys::LEAD);
+    item.insert("v".to_owned(), number(1));
+    item.insert("st".to_owned(), text(lead.progress.state.name()));
+    if !lead.progress.state.is_end() {
+        item.insert("ix".to_owned(), text(keys::open(lead.progress.state, &lead.id)));
+        item.insert("ia".to_owned(), text(keys::millis(lead.received)));
+    }
+    item.insert("o".to_owned(), text(format!("{}/{}", lead.origin.kind, lead.origin.name)));
+    item.insert("r".to_owned(), number(lead.received.millis()));
+    item.insert("f".to_owned(), text(lead.envelope.fingerprint()));
+    item.insert("m".to_owned(), number(lead.manifest));
+    if let Some(id) = &lead.external_id {
+        item.insert("x".to_owned(), text(id));
+    }
+    if lead.needs_enrichment {
+        item.insert("n".to_owned(), AttributeValue::Bool(true));
+    }
+    if let Some(import) = &lead.progress.import {
+        item.insert("b".to_owned(), text(&import.batch));
+        item.insert("d".to_owned(), document(&lead.progress)?);
+    }
+    Ok(item)
+}
+
+/// The item of a lead that has ended before it is stored. It is not updated again, so its envelope stays in it.
+pub(crate) fn ended_lead(lead: &Lead, after: &Progress) -> Result<Item, StoreError> {
+    let mut item = new_lead(&Lead { progress: after.clone(), ..lead.clone() })?;
+    item.insert("e".to_owned(), document(&lead.envelope)?);
+    item.insert("d".to_owned(), document(after)?);
+    Ok(item)
 }
 
 /// The changing attributes of a lead after a decision.
@@ -316,6 +354,7 @@ fn read_line(item: &Item) -> Result<LeadLine, StoreError> {
         state: state.ok_or_else(|| StoreError::Corrupt("not a state".to_owned()))?,
         source: read_origin(item)?.1.to_owned(),
         received: Timestamp(get_number(item, "r")?),
+        batch: optional_text(item, "b").map(str::to_owned),
     })
 }
 

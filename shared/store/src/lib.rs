@@ -6,6 +6,7 @@
 mod commit;
 mod due;
 mod error;
+mod import;
 mod item;
 pub mod keys;
 mod lead;
@@ -19,6 +20,7 @@ mod token;
 pub use commit::Commit;
 pub use due::DueEntry;
 pub use error::StoreError;
+pub use import::{Batch, BatchState, Chunk};
 pub use lead::{Accepted, LeadLine, OpenLead, Page, Standing};
 pub use mark::Mark;
 pub use message::{Claim, MessageRecord, MessageState};

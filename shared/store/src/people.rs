@@ -2,7 +2,7 @@
 
 use crate::item::{Item, get_document, get_number, get_text, key, optional_text, text};
 use crate::{Store, StoreError, keys};
-use sluice_domain::customer::{AddressHash, Customer, HashKeys, Identity, Known, KnownAddress};
+use sluice_domain::customer::{AddressHash, Customer, HashKeys, Identity, Known, KnownAddress, Recognition};
 use sluice_domain::id::CustomerId;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -29,6 +29,17 @@ impl Store {
             None => Ok(customer.clone()),
             Some(old) => read_customer_id(get_text(&old, "c")?),
         }
+    }
+
+    /// Claims what a recognition says, best evidence first. Whether all is the customer's now; if not, somebody else was
+    /// faster and the person is to be recognised again.
+    pub async fn claim_all(&self, who: &Recognition) -> Result<bool, StoreError> {
+        for (_, address) in &who.claims {
+            if self.claim_address(address, &who.customer).await? != who.customer {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Customer records by id; what is not there is not in the answer.

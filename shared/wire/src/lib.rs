@@ -3,6 +3,7 @@
 pub mod body;
 pub mod capture;
 pub mod http;
+pub mod imports;
 #[cfg(feature = "yaml")]
 pub mod policy;
 pub mod problem;

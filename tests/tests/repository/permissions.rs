@@ -326,6 +326,7 @@ async fn console(it: &Recorded, leads: &[String]) {
     assert_eq!(it.send("GET", "/api/leads", &token, &[], Vec::new()).await.status, 200);
     let lead = it.call("GET", &format!("/api/leads/{}", leads[5]), &nothing).await.body;
     let customer = lead["customer"].as_str().unwrap_or_else(|| panic!("no customer: {lead}")).to_owned();
+    let row = json!({ "n": 1, "fields": [["email", "fair@example.org"]] });
     let calls = [
         ("GET", "/api/health".to_owned(), nothing.clone()),
         ("GET", "/api/ledger".to_owned(), nothing.clone()),
@@ -352,6 +353,12 @@ async fn console(it: &Recorded, leads: &[String]) {
             json!({ "files": [{ "file": "a", "text": "kind: form\nname: a" }] }),
         ),
         ("GET", "/api/policies/form/web".to_owned(), nothing.clone()),
+        ("GET", "/api/imports".to_owned(), nothing.clone()),
+        ("POST", "/api/imports".to_owned(), json!({ "batch": "fair", "form": "web" })),
+        ("GET", "/api/imports/fair".to_owned(), nothing.clone()),
+        ("POST", "/api/imports/try".to_owned(), json!({ "form": "web", "rows": [row] })),
+        ("POST", "/api/imports/fair/rows".to_owned(), json!({ "rows": [row] })),
+        ("POST", "/api/imports/fair/revert".to_owned(), json!({})),
         ("PUT", "/api/policies/form/more".to_owned(), json!({ "kind": "form", "name": "more" })),
     ];
     let mut wrong = Vec::new();

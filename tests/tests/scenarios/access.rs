@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// Who gets past the door of each route: admin, manager, marketer, rep. Everybody else is told 403, strangers 401.
-const MAY: [(&str, &[&str]); 20] = [
+const MAY: [(&str, &[&str]); 26] = [
     ("GET /api/health", &["admin", "manager", "marketer", "rep"]),
     ("GET /api/ledger", &["admin", "manager"]),
     ("GET /api/leads", &["admin", "manager", "rep"]),
@@ -25,6 +25,12 @@ const MAY: [(&str, &[&str]); 20] = [
     ("POST /api/policies/apply", &["admin", "marketer"]),
     ("GET /api/policies/{kind}/{name}", &["admin", "manager", "marketer"]),
     ("PUT /api/policies/{kind}/{name}", &["admin", "marketer"]),
+    ("GET /api/imports", &["admin", "marketer"]),
+    ("POST /api/imports", &["admin", "marketer"]),
+    ("POST /api/imports/try", &["admin", "marketer"]),
+    ("GET /api/imports/{batch}", &["admin", "marketer"]),
+    ("POST /api/imports/{batch}/rows", &["admin", "marketer"]),
+    ("POST /api/imports/{batch}/revert", &["admin", "marketer"]),
     ("GET /api/messages", &["admin", "manager", "rep"]),
     ("POST /api/tokens", &["admin"]),
 ];
@@ -37,7 +43,8 @@ fn call(route: &str, lead: &str, customer: &str) -> (String, String, Option<Valu
     let (method, path) = route.split_once(' ').unwrap();
     let id = if path.starts_with("/api/customers") { customer } else { lead };
     let rep = if method == "PUT" { "newcomer" } else { "ann" };
-    let path = path.replace("{id}", id).replace("{kind}", "rep").replace("{name}", rep);
+    let path =
+        path.replace("{id}", id).replace("{kind}", "rep").replace("{name}", rep).replace("{batch}", "spring");
     let path = if path == "/api/messages" { "/api/messages?rep=ann".to_owned() } else { path };
     let body = match route {
         "POST /api/leads/try" => json!({"form": "contact", "body": "{\"email\":\"try@person.example\"}"}),
@@ -48,6 +55,13 @@ fn call(route: &str, lead: &str, customer: &str) -> (String, String, Option<Valu
             json!({"files": [{"file": "a.yaml", "text": "kind: rep\nname: intruder\n"}]})
         }
         "PUT /api/policies/{kind}/{name}" => json!({"kind": "rep", "name": "newcomer"}),
+        "POST /api/imports" => json!({"batch": "spring", "form": "contact"}),
+        "POST /api/imports/try" => {
+            json!({"form": "contact", "rows": [{"n": 1, "fields": [["email", "try@person.example"]]}]})
+        }
+        "POST /api/imports/{batch}/rows" => {
+            json!({"rows": [{"n": 1, "fields": [["email", "row@person.example"]]}]})
+        }
         "POST /api/tokens" => json!({"role": "admin"}),
         _ if method == "POST" => json!({}),
         _ => return (method.to_owned(), path, None),

@@ -20,7 +20,7 @@ const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 const ROUNDS: usize = 4;
 
 /// The folder of the binaries, built if they are not up to date.
-fn binaries() -> &'static Path {
+pub(crate) fn binaries() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     FOLDER.get_or_init(|| {
         let mut cargo = std::process::Command::new(env!("CARGO"));
@@ -126,7 +126,7 @@ impl Sluice {
     }
 
     /// Runs another command of `sluice` against it.
-    fn tool(&self, arguments: &[&str]) -> Output {
+    pub(crate) fn tool(&self, arguments: &[&str]) -> Output {
         let mut process = std::process::Command::new(binaries().join("sluice"));
         process.args(arguments).args(["--url", &self.url]).env("SLUICE_TOKEN", &self.token);
         process.stdin(Stdio::null()).output().unwrap()

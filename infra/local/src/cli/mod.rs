@@ -1,6 +1,7 @@
 //! Commands: the stack on this machine, and the operator's tools for any stack.
 
 mod dev;
+mod import;
 mod output;
 mod policies;
 mod remote;
@@ -77,6 +78,8 @@ enum Command {
         #[command(flatten)]
         stack: StackArgs,
     },
+    /// Bring in leads from a CSV or NDJSON file, each row once however often it is run.
+    Import(ImportArgs),
     /// Undo a merge and keep the two apart.
     Unmerge {
         /// `cu_…` of the customer that gave way.
@@ -89,6 +92,68 @@ enum Command {
         #[command(subcommand)]
         command: TokenCommand,
     },
+}
+
+/// What to bring in, or which batch to take back.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+struct ImportArgs {
+    #[command(subcommand)]
+    command: Option<ImportCommand>,
+    /// The file; `-` is standard input.
+    #[arg(required = true)]
+    file: Option<PathBuf>,
+    /// The form whose leads the rows are: its field map reads the columns.
+    #[arg(long, required = true)]
+    form: Option<String>,
+    /// Route the leads; without it they end as `imported`.
+    #[arg(long)]
+    route: bool,
+    /// Tell the owners of routed leads.
+    #[arg(long, requires = "route")]
+    notify: bool,
+    /// Say what would become of the rows. Writes nothing.
+    #[arg(long)]
+    dry_run: bool,
+    /// Name of the batch; without one, it is made of the file's content and the form.
+    #[arg(long)]
+    batch: Option<String>,
+    /// What the file is; without it, by the file's name.
+    #[arg(long, value_enum)]
+    format: Option<FileFormat>,
+    /// The file's encoding (WHATWG label such as gbk, windows-1252); without it, by its content.
+    #[arg(long)]
+    encoding: Option<String>,
+    /// What separates cells; without it, by the headers.
+    #[arg(long)]
+    delimiter: Option<char>,
+    /// Where rows that cannot be imported go; without it, beside the file as FILE.errors.csv or .ndjson.
+    #[arg(long)]
+    errors: Option<PathBuf>,
+    #[command(flatten)]
+    stack: StackArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum ImportCommand {
+    /// Take back what a batch brought; leads that people have worked on stay and are named.
+    Revert {
+        /// The batch, as the import named it.
+        batch: String,
+        #[command(flatten)]
+        stack: StackArgs,
+    },
+    /// Every batch there is.
+    List {
+        #[command(flatten)]
+        stack: StackArgs,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum FileFormat {
+    Csv,
+    Ndjson,
 }
 
 #[derive(Debug, Subcommand)]
@@ -175,6 +240,7 @@ impl Cli {
                 Command::Try { file, form, stack } => tools::try_lead(&file, &form, &stack).await,
                 Command::Explain { kind, id, stack } => tools::explain(kind, &id, &stack).await,
                 Command::Ledger { stack } => tools::ledger(&stack).await,
+                Command::Import(args) => import::run(args).await,
                 Command::Unmerge { id, stack } => tools::unmerge(&id, &stack).await,
                 Command::Token { command: TokenCommand::Create { role, rep, stack } } => {
                     tools::create_token(&role, rep.as_deref(), &stack).await

@@ -181,6 +181,16 @@ pub fn attribution(envelope: &Envelope) -> BTreeMap<String, String> {
     all
 }
 
+/// The standard field that a submitted name is read as. Of several names for one field the first with a value counts.
+pub fn standard_field(submitted: &str, map: &FieldMap) -> Option<&'static str> {
+    let submitted = plain(submitted);
+    let reads = |name: &str, usual: &[&str]| match map.get(name) {
+        Some(names) => names.iter().any(|name| plain(name) == submitted),
+        None => usual.contains(&submitted.as_str()),
+    };
+    STANDARD.into_iter().find(|(name, usual)| reads(name, usual)).map(|(name, _)| name)
+}
+
 fn find(envelope: &Envelope, name: &str, usual: &[&str], map: &FieldMap) -> Option<String> {
     let value = |found: Option<&(String, String)>| found.map(|(_, value)| value.trim().to_owned());
     let mapped = map.get(name).map(Vec::as_slice).unwrap_or_default();
@@ -204,7 +214,8 @@ fn find(envelope: &Envelope, name: &str, usual: &[&str], map: &FieldMap) -> Opti
     })
 }
 
-fn plain(name: &str) -> String {
+/// A field's name as names are compared: letters and digits in lower case.
+pub(crate) fn plain(name: &str) -> String {
     name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 

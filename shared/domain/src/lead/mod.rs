@@ -3,10 +3,12 @@
 mod facts;
 mod mark;
 
-pub use facts::{ATTRIBUTION, Facts, Flag, attribution, read};
+pub(crate) use facts::plain;
+pub use facts::{ATTRIBUTION, Facts, Flag, attribution, read, standard_field};
 pub use mark::MarkKind;
 
 use crate::id::{CustomerId, LeadId};
+use crate::import::Imported;
 use crate::routing::Receipt;
 use crate::time::Timestamp;
 use ring::digest;
@@ -33,11 +35,13 @@ pub enum LeadState {
     Test,
     /// Nothing in it that one could work with.
     Invalid,
+    /// Brought in from a file and not routed: the customer is known, nobody owns it through this lead.
+    Imported,
 }
 
 impl LeadState {
     /// Every state, in the order a report lists them.
-    pub const ALL: [LeadState; 8] = [
+    pub const ALL: [LeadState; 9] = [
         Self::Waiting,
         Self::Escalated,
         Self::Assigned,
@@ -46,6 +50,7 @@ impl LeadState {
         Self::Spam,
         Self::Test,
         Self::Invalid,
+        Self::Imported,
     ];
 
     /// The word used on the wire, in the ledger and in metrics.
@@ -59,6 +64,7 @@ impl LeadState {
             Self::Spam => "spam",
             Self::Test => "test",
             Self::Invalid => "invalid",
+            Self::Imported => "imported",
         }
     }
 
@@ -223,6 +229,9 @@ pub struct Progress {
     /// What people did, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub acts: Vec<Act>,
+    /// The file it came in with, if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub import: Option<Imported>,
 }
 
 impl Default for Progress {
@@ -235,6 +244,7 @@ impl Default for Progress {
             work: Work::Open,
             receipt: None,
             acts: Vec::new(),
+            import: None,
         }
     }
 }

@@ -34,7 +34,7 @@ pub struct LiveTeams<'a> {
 
 /// Decides a lead at `now`.
 pub fn decide(case: Case<'_>, policies: &PolicySet, teams: LiveTeams<'_>, now: Timestamp) -> Receipt {
-    let Case { lead, facts, known, who } = case;
+    let Case { lead, facts, who, .. } = case;
     let view = who.map(|who| customer_view(case, who, policies)).unwrap_or_default();
     let mut saw = Saw {
         customer: view.view.clone(),
@@ -44,6 +44,12 @@ pub fn decide(case: Case<'_>, policies: &PolicySet, teams: LiveTeams<'_>, now: T
     };
     let mut shares = Live { teams, policies, lead: &lead.id, now, saw: &mut saw };
     let (tried, outcome) = route(policies, facts, &view, &mut shares);
+    Receipt { saw, tried, ..recorded(case, policies, outcome, now) }
+}
+
+/// What is written down of any decision, whatever it went by.
+pub(super) fn recorded(case: Case<'_>, policies: &PolicySet, outcome: Outcome, now: Timestamp) -> Receipt {
+    let Case { known, who, .. } = case;
     Receipt {
         at: now,
         manifest: policies.version,
@@ -51,8 +57,8 @@ pub fn decide(case: Case<'_>, policies: &PolicySet, teams: LiveTeams<'_>, now: T
         found: who.map(|who| who.found.clone()).unwrap_or_default(),
         merges: who.map(|who| who.merges.clone()).unwrap_or_default(),
         suggestions: who.map(|who| who.suggestions.clone()).unwrap_or_default(),
-        saw,
-        tried,
+        saw: Saw::default(),
+        tried: Vec::new(),
         outcome,
     }
 }
@@ -118,13 +124,19 @@ pub fn own(customer: &mut Customer, assignment: &Assignment) {
     }
 }
 
+/// Lets a customer record take a lead in.
+pub(crate) fn absorb(home: &mut Customer, lead: &Lead, facts: &Facts, policies: &PolicySet) {
+    let window = policies.settings.repeat_window_ms();
+    home.absorb(&lead.id, &fingerprint(lead), lead.received, facts, window);
+}
+
 /// What repeats are recognised by: the same fields through another form are no repeat.
 fn fingerprint(lead: &Lead) -> String {
     format!("{}:{}", lead.origin.name, lead.envelope.fingerprint())
 }
 
 /// The whole person as it will be after joining.
-fn customer_view(case: Case<'_>, who: &Recognition, policies: &PolicySet) -> CustomerView {
+pub(super) fn customer_view(case: Case<'_>, who: &Recognition, policies: &PolicySet) -> CustomerView {
     let mut root = case.known.customers.get(&who.customer).cloned();
     if let Some(root) = &mut root {
         root.halves.extend(who.merges.iter().map(|merge| merge.from.clone()));
@@ -191,9 +203,8 @@ impl People<'_> {
     }
 
     fn take_in(&mut self, who: &Recognition, facts: &Facts, policies: &PolicySet) {
-        let (id, received, fingerprint) = (&self.lead.id, self.lead.received, fingerprint(self.lead));
-        let window = policies.settings.repeat_window_ms();
-        self.get(&who.home).absorb(id, &fingerprint, received, facts, window);
+        let lead = self.lead;
+        absorb(self.get(&who.home), lead, facts, policies);
         self.get(&who.customer).keys.extend(who.claims.iter().cloned());
         // An address may have been claimed for a record that did not get as far as holding it.
         for (identity, (hash, claim)) in facts.identities.iter().zip(&self.known.addresses) {

@@ -45,6 +45,7 @@ pub fn explain(receipt: &Receipt, facts: &Facts, policies: &PolicySet) -> Explan
         Outcome::Ended(_) => format!("Ended as {} by the rule.", receipt.outcome.state().name()),
         Outcome::Escalated => "Nobody can take it now: escalated, and tried again when somebody becomes available.".to_owned(),
         Outcome::Invalid => "There is no field in it: nothing one could work with.".to_owned(),
+        Outcome::Imported => "Imported without routing: the person is known, nobody was told.".to_owned(),
     });
     Explanation { why, policy_version: receipt.manifest, reproduced }
 }

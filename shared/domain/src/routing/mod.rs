@@ -2,11 +2,14 @@
 
 mod decide;
 mod explain;
+mod import;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use decide::absorb;
 pub use decide::{Case, LiveTeams, change, decide, members, own, owners_team};
 pub use explain::{Explanation, explain};
+pub use import::import;
 
 use crate::condition::Scope;
 use crate::customer::{Found, Merge, Ownership, Suggestion, Whole};
@@ -42,6 +45,8 @@ pub enum Outcome {
     Escalated,
     /// There is nothing in it.
     Invalid,
+    /// It came in from a file that was not to be routed.
+    Imported,
 }
 
 impl Outcome {
@@ -55,6 +60,7 @@ impl Outcome {
             Self::Ended(EndWord::Suppressed) => LeadState::Suppressed,
             Self::Escalated => LeadState::Escalated,
             Self::Invalid => LeadState::Invalid,
+            Self::Imported => LeadState::Imported,
         }
     }
 }
@@ -280,6 +286,9 @@ pub fn replay(receipt: &Receipt, facts: &Facts, policies: &PolicySet) -> (Vec<Ve
         fn keep(&mut self, _: &str, _: &str) -> bool {
             self.0.owner_has_room.unwrap_or(true)
         }
+    }
+    if receipt.outcome == Outcome::Imported {
+        return (Vec::new(), import::outcome(facts, receipt.saw.repeats.as_ref()));
     }
     route(policies, facts, &CustomerView::from_saw(&receipt.saw), &mut AsSeen(&receipt.saw))
 }

@@ -1,0 +1,273 @@
+//! `POST /api/imports/{batch}/revert`: takes back what a batch brought, as much as one call has time for.
+
+use super::rows::ENDED;
+use super::{ATTEMPTS, answer, body};
+use crate::{Call, Console, unavailable};
+use futures::stream::{self, StreamExt};
+use serde::Deserialize;
+use sluice_domain::customer::{AddressHash, HashKeys};
+use sluice_domain::id::{CustomerId, LeadId};
+use sluice_domain::import::{Around, Kept, lead_id, take_back, worked_on};
+use sluice_domain::lead::{self, Facts, Lead};
+use sluice_domain::policy::PolicySet;
+use sluice_domain::team;
+use sluice_host::outbox::{Outgoing, QueueName};
+use sluice_store::{Batch, BatchState, Chunk, Commit, StoreError, Written};
+use sluice_wire::http::HttpResponse;
+use sluice_wire::imports::{Left, Reverted};
+use sluice_wire::problem::Problem;
+use sluice_wire::queue::{LeadMessage, encode};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Rows may be coming in for this long after they were begun with, in milliseconds: longer than a function runs.
+const COMING_IN: i64 = 60_000;
+/// After this many milliseconds the caller is asked to come again.
+const LONG_ENOUGH: i64 = 10_000;
+/// Leads of one call at most.
+const MOST: u64 = 1_000;
+/// Leads on their way out at the same time.
+const AT_ONCE: usize = 8;
+/// Leads of one person that are looked at; more is a job for a person.
+const MOST_LEADS: usize = 300;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Asked {
+    cursor: Option<String>,
+}
+
+/// What became of one lead.
+enum Went {
+    Back { leads: u64, customers: u64, addresses: u64 },
+    Stays(Kept),
+    Gone,
+}
+
+impl Console {
+    pub(crate) async fn revert_batch(&self, call: &Call) -> Result<HttpResponse, Problem> {
+        let asked: Asked = if call.request.body.is_empty() { Asked::default() } else { body(call)? };
+        let batch = self.close_batch(call.part(0)).await?;
+        let (policies, began) = (self.current().await?, self.env.clock.now());
+        let keys = self.secrets.hash_keys().await.map_err(|error| {
+            tracing::warn!(%error, "hash key not read");
+            Problem::new(503, "unavailable", "People cannot be looked up just now. Try again.").retry_after(2)
+        })?;
+        let mut done = Reverted::default();
+        let from = asked.cursor.as_deref().and_then(|cursor| cursor.parse::<u64>().ok()).unwrap_or(0);
+        let mut cursor = None;
+        loop {
+            let page = self.store.chunks(&batch.name, cursor.as_deref(), 50).await.map_err(unavailable)?;
+            for chunk in page.items.into_iter().filter(|chunk| chunk.first >= from) {
+                let now = self.env.clock.now();
+                let young = COMING_IN - now.since(chunk.at);
+                if chunk.done.is_none() && young > 0 {
+                    done.wait = Some(u32::try_from(young / 1000 + 1).unwrap_or(60));
+                }
+                let is_late = now.since(began) > LONG_ENOUGH || done.leads >= MOST;
+                if is_late || done.wait.is_some() {
+                    done.cursor = Some(chunk.first.to_string());
+                    return answer(&done);
+                }
+                let all_gone = self.revert_rows(&batch, chunk.rows(), &policies, &keys, &mut done).await?;
+                self.end_chunk(&batch, chunk, all_gone).await?;
+            }
+            cursor = page.next;
+            if cursor.is_none() {
+                self.end_batch(batch).await?;
+                return answer(&done);
+            }
+        }
+    }
+
+    /// From here on no row comes in, and rows that are coming in are written down.
+    async fn close_batch(&self, name: &str) -> Result<Batch, Problem> {
+        for _ in 0..ATTEMPTS {
+            let mut batch = self.find_batch(name).await?;
+            if batch.state != BatchState::Open {
+                return Ok(batch);
+            }
+            batch.state = BatchState::Reverting;
+            if self.store.update_batch(&batch).await.map_err(unavailable)? == Written::Done {
+                batch.version += 1;
+                return Ok(batch);
+            }
+        }
+        Err(Problem::new(409, "busy", "Others are changing this batch. Try again.").retry_after(1))
+    }
+
+    /// With leads that were kept, or are on their way, it has not ended.
+    async fn end_batch(&self, mut batch: Batch) -> Result<(), Problem> {
+        let rest = self.store.chunks(&batch.name, None, 1).await.map_err(unavailable)?;
+        if rest.items.is_empty() && batch.state == BatchState::Reverting {
+            batch.state = BatchState::Reverted;
+            // If somebody was faster it was the same change, or the batch has been begun again.
+            let _: Written = self.store.update_batch(&batch).await.map_err(unavailable)?;
+        }
+        Ok(())
+    }
+
+    async fn end_chunk(&self, batch: &Batch, chunk: Chunk, all_gone: bool) -> Result<(), Problem> {
+        // A conflict means that somebody else has ended it.
+        let _: Written = if all_gone {
+            self.store.forget_chunk(&batch.name, &chunk).await.map_err(unavailable)?
+        } else if chunk.done.is_some() {
+            // No longer all in: somebody who imports the file again has to look at each row.
+            let open = Chunk { done: None, at: ENDED, ..chunk };
+            self.store.update_chunk(&batch.name, &open).await.map_err(unavailable)?
+        } else {
+            Written::Done
+        };
+        Ok(())
+    }
+
+    /// Takes back the leads of some rows. Whether none is left.
+    async fn revert_rows(
+        &self,
+        batch: &Batch,
+        rows: Vec<u64>,
+        policies: &PolicySet,
+        keys: &HashKeys,
+        done: &mut Reverted,
+    ) -> Result<bool, Problem> {
+        let ids: Vec<LeadId> = rows.iter().map(|n| lead_id(&batch.form, &batch.name, *n)).collect();
+        let there = self.store.standings(&ids).await.map_err(unavailable)?;
+        let there = rows.into_iter().zip(ids).filter(|(_, id)| there.contains_key(id));
+        let work: Vec<_> = there
+            .map(|(row, id)| async move {
+                let went = self.revert_row(&id, policies, keys).await;
+                (row, id, went)
+            })
+            .collect();
+        let went: Vec<_> = stream::iter(work).buffered(AT_ONCE).collect().await;
+        let mut all_gone = true;
+        for (row, id, went) in went {
+            match went? {
+                Went::Gone => {}
+                Went::Back { leads, customers, addresses } => {
+                    done.leads += leads;
+                    done.customers += customers;
+                    done.addresses += addresses;
+                }
+                Went::Stays(why) => {
+                    all_gone = false;
+                    done.left.push(Left::new(row, id, why));
+                }
+            }
+        }
+        Ok(all_gone)
+    }
+
+    async fn revert_row(&self, id: &LeadId, policies: &PolicySet, keys: &HashKeys) -> Result<Went, Problem> {
+        for attempt in 0..ATTEMPTS {
+            let Some(lead) = self.store.lead(id).await.map_err(unavailable)? else { return Ok(Went::Gone) };
+            if let Some(went) = self.revert_lead(&lead, policies, keys).await? {
+                return Ok(went);
+            }
+            self.pause(attempt).await;
+        }
+        Err(Problem::new(503, "busy", "Others are changing the same customers. Try again.").retry_after(1))
+    }
+
+    /// Takes back one lead, with others of the batch that the same customer has. Nothing if somebody was faster.
+    async fn revert_lead(
+        &self,
+        lead: &Lead,
+        policies: &PolicySet,
+        keys: &HashKeys,
+    ) -> Result<Option<Went>, Problem> {
+        if let Some(kept) = worked_on(lead) {
+            return Ok(Some(Went::Stays(kept)));
+        }
+        let named: BTreeSet<CustomerId> = lead.progress.customer.iter().cloned().collect();
+        let known = self.store.people(named).await.map_err(unavailable)?;
+        let mut chains = BTreeMap::new();
+        for record in known.customers.values() {
+            let Some(chain) = self.chain_of(record.last_lead.clone()).await? else {
+                return Ok(Some(Went::Stays(Kept::TooManyLeads)));
+            };
+            chains.insert(record.id.clone(), chain);
+        }
+        let of_leads = chains.values().flatten().flat_map(|(_, facts): &(Lead, Facts)| &facts.identities);
+        let mut hashes: Vec<AddressHash> = of_leads.flat_map(|identity| keys.hashes(identity)).collect();
+        hashes.extend(known.customers.values().flat_map(|record| record.keys.iter().map(|(_, h)| h.clone())));
+        let addresses = self.store.addresses(&hashes).await.map_err(unavailable)?;
+        let around = Around { lead, known: &known, chains: &chains, addresses: &addresses, keys };
+        let plan = take_back(around, policies);
+        if plan.leads.is_empty() {
+            // Its customer's timeline lacks it: read between two commits.
+            return Ok(None);
+        }
+        let mut commit = Commit::default();
+        for (lead, after) in &plan.relinked {
+            commit = commit.lead(lead, after.clone());
+        }
+        let went = Went::Back {
+            leads: plan.leads.len() as u64,
+            customers: plan.gone.len() as u64,
+            addresses: plan.freed.len() as u64,
+        };
+        let names: BTreeSet<String> = plan.places.iter().map(|(team, _)| team.clone()).collect();
+        let mut teams = self.store.teams(&names).await.map_err(unavailable)?;
+        for (name, rep) in &plan.places {
+            if let Some(record) = teams.get_mut(name) {
+                team::close(&mut record.state, rep);
+            }
+        }
+        for lead in &plan.leads {
+            for record in teams.values_mut() {
+                team::settle(&mut record.state, &lead.id);
+            }
+            let items = self.store.lead_items(&lead.id).await.map_err(unavailable)?;
+            commit = commit.gone(lead, items);
+        }
+        for (name, record) in teams {
+            commit = commit.team(&name, record);
+        }
+        for customer in plan.customers {
+            commit = commit.customer(customer);
+        }
+        for customer in plan.gone {
+            commit = commit.gone_customer(customer);
+        }
+        let freed: BTreeSet<AddressHash> = plan.freed.iter().map(|(address, _)| address.clone()).collect();
+        for (address, holder) in plan.freed {
+            commit = commit.freed(address, holder);
+        }
+        for (address, with) in plan.unseen.into_iter().filter(|(address, _)| !freed.contains(address)) {
+            commit = commit.unseen_with(address, with);
+        }
+        if self.store.commit(commit).await.map_err(unavailable)? == Written::Conflict {
+            return Ok(None);
+        }
+        if !names.is_empty() {
+            self.wake(lead).await.map_err(unavailable)?;
+        }
+        Ok(Some(went))
+    }
+
+    /// Room that came free is for leads that wait for it.
+    async fn wake(&self, lead: &Lead) -> Result<(), StoreError> {
+        let now = self.env.clock.now();
+        let body = encode(&LeadMessage::Wake("capacity".to_owned()));
+        let id = format!("wake-{}", lead.id);
+        self.outbox.hand_over(vec![Outgoing { queue: QueueName::Lead, id, body, not_before: now }], now).await
+    }
+
+    /// A record's leads with what they said when they were decided, newest first; nothing if there are too many.
+    async fn chain_of(&self, mut next: Option<LeadId>) -> Result<Option<Vec<(Lead, Facts)>>, Problem> {
+        let mut chain = Vec::new();
+        while let Some(id) = next.take() {
+            if chain.len() >= MOST_LEADS {
+                return Ok(None);
+            }
+            let Some(lead) = self.store.lead(&id).await.map_err(unavailable)? else { break };
+            let version = lead.progress.receipt.as_ref().map_or(lead.manifest, |receipt| receipt.manifest);
+            let policies = self.policies.at(version).await.map_err(unavailable)?;
+            let reading = policies.reading(&lead.origin);
+            let facts = lead::read(&lead.origin, &lead.envelope, &reading, &policies.settings);
+            next.clone_from(&lead.progress.previous);
+            chain.push((lead, facts));
+        }
+        Ok(Some(chain))
+    }
+}

@@ -1,0 +1,212 @@
+//! `sluice import`: leads from a file. What is done is known by the stack alone, so the command may be killed at any
+//! moment and run again: rows that are leads already are leads already.
+
+mod errors;
+mod progress;
+mod report;
+mod revert;
+mod rows;
+mod source;
+mod text;
+
+use super::output::note;
+use super::{ImportArgs, ImportCommand, StackArgs};
+use errors::ErrorFile;
+use futures::stream::{self, StreamExt};
+use progress::Progress;
+use report::Totals;
+use rows::{Read1, Reading, Rows};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use sluice_wire::imports::{self, Begin, Begun, RowAnswers};
+use source::Source;
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::sync::mpsc;
+
+/// Rows of one request.
+const ROWS: usize = 200;
+/// Bytes of names and values of one request, about.
+const BYTES: usize = 200_000;
+/// Requests on their way at the same time.
+const IN_FLIGHT: usize = 4;
+/// Column names asked about: objects of NDJSON may differ without end.
+const MOST_COLUMNS: usize = 1_000;
+
+/// Rows that go together.
+#[derive(Default)]
+struct Chunk {
+    rows: Vec<Read1>,
+    /// Column names not seen before.
+    columns: Vec<String>,
+}
+
+pub(crate) async fn run(args: ImportArgs) -> Result<(), String> {
+    match args.command {
+        Some(ImportCommand::Revert { batch, stack }) => revert::run(&batch, &stack).await,
+        Some(ImportCommand::List { stack }) => revert::list(&stack).await,
+        None => import(args).await,
+    }
+}
+
+async fn import(args: ImportArgs) -> Result<(), String> {
+    let (Some(file), Some(form)) = (&args.file, &args.form) else {
+        return Err("say which file, and --form NAME".to_owned());
+    };
+    let source = Source::open(file, &args)?;
+    let batch = match &args.batch {
+        Some(name) => name.clone(),
+        None => source.batch(form)?,
+    };
+    let position = Arc::<AtomicU64>::default();
+    let rows = Rows::open(source.reopen()?, source.reading, position.clone())?;
+    let columns = rows.columns.clone();
+    if !args.dry_run {
+        begin(&args, &batch, form, &columns).await?;
+    }
+    let path = args.errors.clone().unwrap_or_else(|| source.errors_path());
+    let mut errors = ErrorFile::new(path, source.reading.format, &columns);
+    let mut totals = Totals::new(&batch, form, rows.describe(source.reading));
+    let mut progress = Progress::new(source.size, args.stack.json);
+
+    let call = Call { stack: &args.stack, batch: &batch, form, dry_run: args.dry_run };
+    let chunks = read_ahead(rows);
+    let answered = chunks.map(|chunk| send(call, chunk)).buffered(IN_FLIGHT);
+    let mut answered = std::pin::pin!(answered);
+    while let Some(answer) = answered.next().await {
+        let (chunk, answers) = match answer {
+            Ok(answer) => answer,
+            Err(why) => {
+                progress.end();
+                errors.end()?;
+                let hint =
+                    if args.dry_run { "" } else { "\nRun the same command again: no row comes in twice." };
+                return Err(format!("after {} rows: {why}{hint}", totals.rows));
+            }
+        };
+        for (row, why) in totals.count(&chunk.rows, &answers) {
+            if !args.dry_run {
+                errors.add(row, &columns, why)?;
+            }
+        }
+        progress.at(totals.rows, position.load(Ordering::Relaxed));
+    }
+    progress.end();
+    let errors_file = (errors.rows > 0).then(|| errors.path().display().to_string());
+    errors.end()?;
+    report::say_all(&totals, args.dry_run, errors_file.as_deref(), args.stack.json);
+    Ok(())
+}
+
+async fn begin(args: &ImportArgs, batch: &str, form: &str, columns: &[String]) -> Result<(), String> {
+    let asked = Begin {
+        batch: batch.to_owned(),
+        form: form.to_owned(),
+        route: args.route,
+        notify: args.notify,
+        columns: columns.to_vec(),
+    };
+    let begun: Begun = read(args.stack.insist("POST", "/api/imports", &json!(asked)).await?)?;
+    if !args.stack.json {
+        note(&format!("Batch {batch}. `sluice import revert {batch}` takes it back."));
+    }
+    let reads = |what: &str| begun.columns.values().any(|read_as| read_as == what);
+    if !columns.is_empty() && !["email", "phone", "external_id"].into_iter().any(reads) {
+        note(
+            "No column is read as e-mail, phone or external id: nobody will be recognised. --dry-run says more.",
+        );
+    }
+    Ok(())
+}
+
+/// Reads on a thread of its own, a few requests ahead.
+fn read_ahead(rows: Rows) -> impl futures::Stream<Item = Result<Chunk, String>> {
+    let (sender, receiver) = mpsc::channel(IN_FLIGHT);
+    std::thread::spawn(move || {
+        let mut seen = BTreeSet::new();
+        let (mut chunk, mut bytes) = (Chunk::default(), 0);
+        for name in &rows.columns {
+            seen.insert(name.clone());
+            chunk.columns.push(name.clone());
+        }
+        for read in rows {
+            let read = match read {
+                Ok(read) => read,
+                Err(why) => {
+                    // What was read before is still imported.
+                    let _ = sender.blocking_send(Ok(chunk));
+                    let _ = sender.blocking_send(Err(why));
+                    return;
+                }
+            };
+            let size =
+                read.row.fields.iter().map(|(name, value)| name.len() + value.len() + 8).sum::<usize>();
+            if chunk.rows.len() >= ROWS || (bytes + size > BYTES && !chunk.rows.is_empty()) {
+                if sender.blocking_send(Ok(std::mem::take(&mut chunk))).is_err() {
+                    return;
+                }
+                bytes = 0;
+            }
+            for (name, _) in &read.row.fields {
+                if seen.len() < MOST_COLUMNS && seen.insert(name.clone()) {
+                    chunk.columns.push(name.clone());
+                }
+            }
+            bytes += size;
+            chunk.rows.push(read);
+        }
+        let _ = sender.blocking_send(Ok(chunk));
+    });
+    stream::unfold(receiver, |mut receiver| async move { Some((receiver.recv().await?, receiver)) })
+}
+
+/// What every request says.
+#[derive(Clone, Copy)]
+struct Call<'a> {
+    stack: &'a StackArgs,
+    batch: &'a str,
+    form: &'a str,
+    dry_run: bool,
+}
+
+async fn send(call: Call<'_>, chunk: Result<Chunk, String>) -> Result<(Chunk, RowAnswers), String> {
+    let mut chunk = chunk?;
+    // Rows carry their own numbers through a mended file, whose order may be another.
+    chunk.rows.sort_by_key(|read| read.row.n);
+    for at in 1..chunk.rows.len() {
+        if let [.., before, row] = chunk.rows.get_mut(..=at).unwrap_or_default()
+            && before.row.n == row.row.n
+        {
+            row.flaw = Some("Another row of the file has the same number.".to_owned());
+        }
+    }
+    let sound = chunk.rows.iter().filter(|read| read.flaw.is_none());
+    let mut asked =
+        imports::Rows { rows: sound.map(|read| read.row.clone()).collect(), ..Default::default() };
+    if call.dry_run {
+        asked.batch = Some(call.batch.to_owned());
+        asked.form = Some(call.form.to_owned());
+        asked.columns.clone_from(&chunk.columns);
+    }
+    if asked.rows.is_empty() && asked.columns.is_empty() {
+        return Ok((chunk, RowAnswers::default()));
+    }
+    let path = match call.dry_run {
+        true => "/api/imports/try".to_owned(),
+        false => format!("/api/imports/{}/rows", call.batch),
+    };
+    let answers = read(call.stack.insist("POST", &path, &json!(asked)).await?)?;
+    Ok((chunk, answers))
+}
+
+fn read<T: DeserializeOwned>(answer: Value) -> Result<T, String> {
+    serde_json::from_value(answer).map_err(|_| "the stack answers as another version would".to_owned())
+}
+
+/// `leads.csv` to `leads.errors.csv`.
+fn beside(file: &std::path::Path, ending: &str) -> PathBuf {
+    let stem = file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    file.with_file_name(format!("{stem}.errors.{ending}"))
+}

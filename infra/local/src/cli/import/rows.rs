@@ -1,0 +1,278 @@
+//! A file, row by row: CSV in its dialects, and NDJSON. Never more than one row is held.
+
+use super::super::FileFormat;
+use super::text::{self, SAMPLE, Utf8};
+use encoding_rs::Encoding;
+use serde_json::{Map, Value, json};
+use sluice_wire::body;
+use sluice_wire::imports::Row;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Cursor, Read};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// The column that carries a row's own number through a file of rows to mend.
+pub(super) const ROW: &str = "sluice_row";
+/// The column that says why it has to be mended.
+pub(super) const REASON: &str = "sluice_reason";
+/// Where a line that is no JSON object is kept in a file of rows to mend.
+pub(super) const LINE: &str = "sluice_line";
+/// Bytes within which a row ends; a missing quote would run to the end of the file.
+const LONGEST: u64 = 8 * 1024 * 1024;
+
+/// One row as it stood in the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Original {
+    /// Cells, in the order of the headers; may be too few or too many.
+    Cells(Vec<String>),
+    /// A line of NDJSON.
+    Line(String),
+}
+
+/// A row read, with what it was read from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Read1 {
+    pub(super) row: Row,
+    pub(super) original: Original,
+    /// Why it cannot be sent.
+    pub(super) flaw: Option<String>,
+}
+
+/// How a file is to be read.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reading {
+    pub(super) format: FileFormat,
+    pub(super) encoding: Option<&'static Encoding>,
+    pub(super) delimiter: Option<u8>,
+}
+
+/// A file being read.
+pub(super) struct Rows {
+    kind: Kind,
+    /// Column names; of NDJSON, those of the first line.
+    pub(super) columns: Vec<String>,
+    encoding: &'static Encoding,
+    delimiter: u8,
+    next: u64,
+    since_row: Arc<AtomicU64>,
+}
+
+type Text = Limited<Utf8<io::Chain<Cursor<Vec<u8>>, Counted>>>;
+
+enum Kind {
+    Csv(Box<csv::Reader<Text>>),
+    Ndjson { lines: Box<BufReader<Text>>, first: Option<String> },
+}
+
+impl Rows {
+    /// Begins with a file; `position` is kept at the bytes read.
+    pub(super) fn open(file: File, reading: Reading, position: Arc<AtomicU64>) -> Result<Self, String> {
+        let mut file = Counted { file, position };
+        let mut sample = Vec::new();
+        let limit = SAMPLE as u64;
+        (&mut file).take(limit).read_to_end(&mut sample).map_err(|error| error.to_string())?;
+        let encoding = reading.encoding.unwrap_or_else(|| text::detect(&sample));
+        let delimiter = reading.delimiter.unwrap_or_else(|| delimiter(&sample, encoding));
+        let since_row = Arc::<AtomicU64>::default();
+        let text = Limited {
+            inner: Utf8::new(Cursor::new(sample).chain(file), encoding),
+            since_row: since_row.clone(),
+        };
+        let (kind, columns) = match reading.format {
+            FileFormat::Csv => csv(text, delimiter)?,
+            FileFormat::Ndjson => ndjson(text)?,
+        };
+        Ok(Self { kind, columns, encoding, delimiter, next: 1, since_row })
+    }
+
+    /// What the file is taken for.
+    pub(super) fn describe(&self, reading: Reading) -> Value {
+        match reading.format {
+            FileFormat::Csv => json!({
+                "format": "csv", "encoding": self.encoding.name(), "delimiter": char::from(self.delimiter).to_string(),
+            }),
+            FileFormat::Ndjson => json!({"format": "ndjson", "encoding": self.encoding.name()}),
+        }
+    }
+
+    fn read(&mut self) -> Result<Option<Read1>, String> {
+        self.since_row.store(0, Ordering::Relaxed);
+        let n = self.next;
+        let found = match &mut self.kind {
+            Kind::Csv(reader) => {
+                let mut record = csv::StringRecord::new();
+                match reader.read_record(&mut record) {
+                    Ok(true) => Some(of_cells(n, &self.columns, &record)),
+                    Ok(false) => None,
+                    Err(error) => return Err(format!("row {n}: {}", error_words(&error))),
+                }
+            }
+            Kind::Ndjson { lines, first } => next_line(lines, first, n)?.map(|line| of_line(n, line)),
+        };
+        self.next += 1;
+        Ok(found.map(|mut read| {
+            if read.flaw.is_none() && read.row.fields.iter().any(|(_, value)| value.contains('\u{fffd}')) {
+                let name = self.encoding.name();
+                read.flaw = Some(format!(
+                    "There are bytes in it that are not {name}; --encoding says what they are."
+                ));
+            }
+            read
+        }))
+    }
+}
+
+impl Iterator for Rows {
+    type Item = Result<Read1, String>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.read().transpose()
+    }
+}
+
+fn csv(text: Text, delimiter: u8) -> Result<(Kind, Vec<String>), String> {
+    let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).flexible(true).from_reader(text);
+    let headers = reader.headers().map_err(|error| format!("headers: {}", error_words(&error)))?;
+    let name = |(at, name): (usize, &str)| match name.trim() {
+        "" => format!("column {}", at + 1),
+        name => name.to_owned(),
+    };
+    let columns: Vec<String> = headers.iter().enumerate().map(name).collect();
+    if columns.is_empty() {
+        return Err("the file is empty: its first row has to name the columns".to_owned());
+    }
+    Ok((Kind::Csv(Box::new(reader)), columns))
+}
+
+fn ndjson(text: Text) -> Result<(Kind, Vec<String>), String> {
+    let mut lines = BufReader::new(text);
+    let first = next_line(&mut lines, &mut None, 1)?;
+    let columns = match first.as_deref().map(of_json) {
+        Some(Ok((_, fields))) => fields.into_iter().map(|(name, _)| name).collect(),
+        _ => Vec::new(),
+    };
+    Ok((Kind::Ndjson { lines: Box::new(lines), first }, columns))
+}
+
+/// The next line that is not blank.
+fn next_line(lines: &mut impl BufRead, first: &mut Option<String>, n: u64) -> Result<Option<String>, String> {
+    if let Some(line) = first.take() {
+        return Ok(Some(line));
+    }
+    loop {
+        let mut line = String::new();
+        match lines.read_line(&mut line) {
+            Ok(0) => return Ok(None),
+            Ok(_) if line.trim().is_empty() => {}
+            Ok(_) => return Ok(Some(line.trim().to_owned())),
+            Err(error) => return Err(format!("row {n}: {error}")),
+        }
+    }
+}
+
+fn of_cells(n: u64, columns: &[String], record: &csv::StringRecord) -> Read1 {
+    let mut cells: Vec<String> = record.iter().map(str::to_owned).collect();
+    while cells.len() > columns.len() && cells.last().is_some_and(|cell| cell.trim().is_empty()) {
+        cells.pop();
+    }
+    let flaw = (cells.len() != columns.len())
+        .then(|| format!("There are {} cells under {} headers.", cells.len(), columns.len()));
+    let named = columns.iter().zip(&cells);
+    let own = named.clone().find(|(name, _)| *name == ROW).and_then(|(_, cell)| cell.trim().parse().ok());
+    // An empty cell says nothing.
+    let fields = named
+        .filter(|(name, cell)| !is_ours(name) && !cell.trim().is_empty())
+        .map(|(name, cell)| (name.clone(), cell.clone()))
+        .collect();
+    Read1 { row: Row { n: own.unwrap_or(n), fields }, original: Original::Cells(cells), flaw }
+}
+
+fn of_line(n: u64, line: String) -> Read1 {
+    let (row, flaw) = match of_json(&line) {
+        Ok((own, fields)) => (Row { n: own.unwrap_or(n), fields }, None),
+        Err(flaw) => (Row { n, fields: Vec::new() }, Some(flaw)),
+    };
+    Read1 { row, original: Original::Line(line), flaw }
+}
+
+type NumberAndFields = (Option<u64>, Vec<(String, String)>);
+
+/// The row's own number, if it carries one, and its fields as a form's post of the same object would have them.
+fn of_json(line: &str) -> Result<NumberAndFields, String> {
+    let object: Map<String, Value> = serde_json::from_str(line)
+        .map_err(|error| format!("The line is not a JSON object (column {}).", error.column()))?;
+    let own = object.get(ROW).and_then(Value::as_u64);
+    if object.contains_key(LINE) {
+        return Err("The line is still to be mended.".to_owned());
+    }
+    let read = body::of_json(line).map_err(|problem| problem.detail)?;
+    if let Some(flag) = read.flags.first() {
+        return Err(format!("The object cannot be read as fields ({}).", flag.name()));
+    }
+    let fields = read.fields.into_iter();
+    Ok((own, fields.filter(|(name, value)| !is_ours(name) && !value.trim().is_empty()).collect()))
+}
+
+fn is_ours(name: &str) -> bool {
+    matches!(name, ROW | REASON | LINE)
+}
+
+/// Whatever separates most cells of the first line, outside of quotes.
+fn delimiter(sample: &[u8], encoding: &'static Encoding) -> u8 {
+    let (text, _, _) = encoding.decode(sample);
+    let mut counts = [(b',', 0), (b';', 0), (b'\t', 0), (b'|', 0)];
+    let mut quoted = false;
+    for c in text.chars() {
+        match c {
+            '"' => quoted = !quoted,
+            '\n' if !quoted && counts.iter().any(|(_, n)| *n > 0) => break,
+            c if !quoted => {
+                for (_, n) in counts.iter_mut().filter(|(sign, _)| char::from(*sign) == c) {
+                    *n += 1;
+                }
+            }
+            _ => {}
+        }
+    }
+    // Of equals the last is taken by max_by_key: the comma goes last.
+    counts.iter().rev().max_by_key(|(_, n)| *n).map_or(b',', |(sign, _)| *sign)
+}
+
+/// What is wrong with a row, without what stands in it.
+fn error_words(error: &csv::Error) -> String {
+    match error.kind() {
+        csv::ErrorKind::Io(error) => error.to_string(),
+        csv::ErrorKind::Utf8 { .. } => "it is not UTF-8".to_owned(),
+        _ => "it cannot be read".to_owned(),
+    }
+}
+
+struct Counted {
+    file: File,
+    position: Arc<AtomicU64>,
+}
+
+impl Read for Counted {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = self.file.read(buffer)?;
+        self.position.fetch_add(n as u64, Ordering::Relaxed);
+        Ok(n)
+    }
+}
+
+/// Ends with an error when a row does not end.
+struct Limited<R> {
+    inner: R,
+    since_row: Arc<AtomicU64>,
+}
+
+impl<R: Read> Read for Limited<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = self.inner.read(buffer)?;
+        if self.since_row.fetch_add(n as u64, Ordering::Relaxed) > LONGEST {
+            let words = "it does not end within 8 MB: is a closing quote missing?";
+            return Err(io::Error::other(words));
+        }
+        Ok(n)
+    }
+}

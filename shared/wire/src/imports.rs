@@ -1,0 +1,186 @@
+//! Rows of a file on their way into the ledger: what the command and the API say to each other.
+
+use crate::body::Submission;
+use crate::capture;
+use crate::http::HttpRequest;
+use crate::problem::Problem;
+use serde::{Deserialize, Serialize};
+use sluice_domain::id::LeadId;
+use sluice_domain::import::{Column, Kept, column, submitted_at};
+use sluice_domain::lead::Envelope;
+use sluice_domain::policy::Form;
+use std::collections::BTreeMap;
+
+/// Most rows of one request.
+pub const MAX_ROWS: usize = 500;
+/// Largest request in bytes: well below what API Gateway and Lambda take, and done in seconds.
+pub const MAX_REQUEST: usize = 1024 * 1024;
+
+/// `POST /api/imports`: begins a batch, or goes on with it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Begin {
+    /// Its name.
+    pub batch: String,
+    /// The form whose leads the rows are.
+    pub form: String,
+    /// Route the leads.
+    #[serde(default)]
+    pub route: bool,
+    /// Tell their owners; only with `route`.
+    #[serde(default)]
+    pub notify: bool,
+    /// The file's column names, to hear what they are read as.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub columns: Vec<String>,
+}
+
+/// The answer.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Begun {
+    /// The batch.
+    pub batch: String,
+    /// What each column is read as, by its name.
+    pub columns: BTreeMap<String, String>,
+}
+
+/// One row: its number (the first after the headers is 1), its names and values in the file's order.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Row {
+    /// Number.
+    pub n: u64,
+    /// Names and values.
+    pub fields: Vec<(String, String)>,
+}
+
+/// `POST /api/imports/{batch}/rows`, and `POST /api/imports/try` with the form and the batch.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rows {
+    /// Trying only: the batch they would be of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch: Option<String>,
+    /// Trying only: the form they would be of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub form: Option<String>,
+    /// Trying only: column names, to hear what they are read as.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub columns: Vec<String>,
+    /// In the file's order.
+    pub rows: Vec<Row>,
+}
+
+/// What became of a row, or would.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fate {
+    /// It is a lead now.
+    New,
+    /// It was a lead of this batch before.
+    Known,
+    /// It cannot become a lead; `why` says so.
+    Refused,
+}
+
+/// What became of one row.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RowAnswer {
+    /// Its number.
+    pub n: u64,
+    /// What became of it.
+    pub fate: Fate,
+    /// The lead's state, or that it would have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
+    /// The lead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lead: Option<LeadId>,
+    /// Whether the person was not known before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub new_customer: Option<bool>,
+    /// What a person should look at.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub flags: Vec<String>,
+    /// Why it was refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+}
+
+impl RowAnswer {
+    /// An answer that says no more than this.
+    pub const fn new(n: u64, fate: Fate) -> Self {
+        Self { n, fate, state: None, lead: None, new_customer: None, flags: Vec::new(), why: None }
+    }
+
+    /// The row cannot become a lead.
+    pub fn refused(n: u64, why: impl Into<String>) -> Self {
+        Self { why: Some(why.into()), ..Self::new(n, Fate::Refused) }
+    }
+}
+
+/// The answer to rows, one for each.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RowAnswers {
+    /// In the request's order.
+    pub rows: Vec<RowAnswer>,
+    /// Trying only: what each column is read as, by its name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub columns: BTreeMap<String, String>,
+}
+
+/// A lead that stays although its batch is taken back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Left {
+    /// The row.
+    pub row: u64,
+    /// The lead.
+    pub lead: LeadId,
+    /// `worked_on`, `on_its_way` or `too_many_leads`.
+    pub why: String,
+}
+
+impl Left {
+    /// A lead that stays.
+    pub fn new(row: u64, lead: LeadId, why: Kept) -> Self {
+        Self { row, lead, why: why.name().to_owned() }
+    }
+}
+
+/// The answer to `POST /api/imports/{batch}/revert`: what one call got done.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reverted {
+    /// Leads taken back by this call.
+    pub leads: u64,
+    /// Customers that went with them.
+    pub customers: u64,
+    /// Addresses that went with them.
+    pub addresses: u64,
+    /// Leads met by this call that stay.
+    #[serde(default)]
+    pub left: Vec<Left>,
+    /// Rows may still be coming in: ask again in this many seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wait: Option<u32>,
+    /// Where the next call goes on; absent when the end is reached.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+}
+
+/// What each column is read as.
+pub fn columns(form: &Form, names: &[String]) -> BTreeMap<String, String> {
+    names.iter().map(|name| (name.clone(), column(name, form).name().to_owned())).collect()
+}
+
+/// What the ledger keeps of a row: as a post of the form, with the time the row says it was sent.
+pub fn envelope(form: &Form, fields: Vec<(String, String)>) -> Result<Envelope, Problem> {
+    let sent = fields.iter().find_map(|(name, value)| {
+        let is_time = column(name, form) == Column::Submitted;
+        submitted_at(value).filter(|_| is_time)
+    });
+    let submission = Submission { fields, ..Submission::default() };
+    let mut envelope = capture::from_form(form, &HttpRequest::default(), submission)?;
+    if let Some(at) = sent {
+        envelope.attribution.insert("created_at".to_owned(), at.rfc3339());
+    }
+    Ok(envelope)
+}
