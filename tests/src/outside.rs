@@ -71,7 +71,7 @@ impl MetricSink for NoMetrics {
     fn emit(&self, _: &str) {}
 }
 
-/// Meta's Graph API, which knows a person for every lead id.
+/// The APIs of Meta and LinkedIn, which know a person for every lead id; each reads what is its own.
 #[derive(Clone, Copy, Debug)]
 pub struct Graph;
 
@@ -82,7 +82,14 @@ impl Service for Graph {
             { "name": "full_name", "values": [format!("Person {id}")] },
             { "name": "email", "values": [format!("person{id}@example.org")] },
         ]);
-        let body = json!({ "id": id, "created_time": "2026-11-21T10:00:00+0000", "field_data": fields });
+        let answer = format!("person{id}@example.org");
+        let body = json!({
+            "id": id, "created_time": "2026-11-21T10:00:00+0000", "field_data": fields,
+            "form": { "content": { "questions": [{ "questionId": 1, "predefinedField": "EMAIL" }] } },
+            "formResponse": { "answers": [
+                { "questionId": 1, "answerDetails": { "textQuestionAnswer": { "answer": answer } } },
+            ] },
+        });
         std::future::ready(http::Response::new(Bytes::from(body.to_string()))).boxed()
     }
 }

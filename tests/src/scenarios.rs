@@ -2,6 +2,7 @@
 
 mod console;
 mod import;
+mod senders;
 
 use crate::wire::Headers;
 use crate::world::{APP_SECRET, Name, Snapshot, World, http_event};
@@ -90,11 +91,13 @@ impl Scenario {
 pub type Prepare<'a> = BoxFuture<'a, (Event, Vec<(&'static str, String)>)>;
 
 /// Every scenario. The acts of a further function are further lines here.
-pub const ALL: [Scenario; 27] = [
+pub const ALL: &[Scenario] = &[
     Scenario { name: "capture-form-key", function: Name::Capture, prepare: capture_form_key },
     Scenario { name: "capture-form", function: Name::Capture, prepare: capture_form },
     Scenario { name: "capture-form-corrected", function: Name::Capture, prepare: capture_form_corrected },
     Scenario { name: "capture-meta", function: Name::Capture, prepare: capture_meta },
+    Scenario { name: "capture-withdrawn", function: Name::Capture, prepare: senders::withdrawn },
+    Scenario { name: "enrich-linkedin", function: Name::Enrich, prepare: senders::enrich_linkedin },
     Scenario { name: "enrich", function: Name::Enrich, prepare: enrich },
     Scenario { name: "enrich-large", function: Name::Enrich, prepare: enrich_large },
     Scenario { name: "route-new", function: Name::Route, prepare: route_new },
@@ -429,10 +432,16 @@ pub fn channels(rep: &str) -> &'static [&'static str] {
 }
 
 async fn publish(world: &World) {
-    let mut documents = vec![json!({
-        "kind": "source", "name": "ads", "type": "meta", "auth": "signature",
-        "secrets": { "app_secret": ["env:META_APP_SECRET"], "page_token": ["secret:page-token"] },
-    })];
+    let mut documents = vec![
+        json!({
+            "kind": "source", "name": "ads", "type": "meta", "auth": "signature",
+            "secrets": { "app_secret": ["env:META_APP_SECRET"], "page_token": ["secret:page-token"] },
+        }),
+        json!({
+            "kind": "source", "name": "li", "type": "linkedin", "auth": "signature",
+            "secrets": { "client_secret": ["env:META_APP_SECRET"], "access_token": ["secret:page-token"] },
+        }),
+    ];
     for rep in ["ann", "bob", "cal", "dan", "eve", "boss"] {
         let mut document = json!({ "kind": "rep", "name": rep });
         if channels(rep).contains(&"email") {
@@ -457,7 +466,7 @@ async fn publish(world: &World) {
     }
     documents.push(json!({ "kind": "form", "name": "web" }));
     rules.push(
-        json!({ "name": "rest", "when": "lead.source in ['web', 'ads']", "assign": { "team": "sales" } }),
+        json!({ "name": "rest", "when": "lead.source in ['web', 'ads', 'li']", "assign": { "team": "sales" } }),
     );
     documents.push(json!({ "kind": "routing", "name": "default", "rules": rules }));
     documents.push(json!({ "kind": "settings", "name": "default", "escalate_to": ["boss"] }));

@@ -254,3 +254,37 @@ fn view(
     }
     lead
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn envelope(fields: &[(&str, &str)]) -> Envelope {
+        let fields = fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Envelope { fields, ..Envelope::default() }
+    }
+
+    fn facts(envelope: &Envelope, fields: FieldMap) -> Facts {
+        let origin = Origin { kind: "gravity_forms".to_owned(), name: "site".to_owned() };
+        read(&origin, envelope, &Reading { fields, default_country: None }, &Settings::default())
+    }
+
+    #[test]
+    fn a_field_named_exactly_as_the_map_says_is_meant_before_one_that_only_looks_like_it() {
+        let envelope = envelope(&[("13", "thirteen@person.example"), ("1.3", "first@person.example")]);
+        let map = |name: &str| FieldMap::from([("email".to_owned(), vec![name.to_owned()])]);
+        let email = |name: &str| facts(&envelope, map(name)).email.unwrap().as_sent().to_owned();
+        assert_eq!(email("1.3"), "first@person.example");
+        assert_eq!(email("13"), "thirteen@person.example");
+        assert_eq!(email("1 3"), "thirteen@person.example", "nearly is good enough where nothing is exact");
+    }
+
+    #[test]
+    fn a_test_of_the_senders_own_is_nobody() {
+        let mut envelope = envelope(&[("email", "dummy@person.example")]);
+        assert!(!facts(&envelope, FieldMap::new()).is_nobody());
+        envelope.attribution.insert("test".to_owned(), "true".to_owned());
+        let facts = facts(&envelope, FieldMap::new());
+        assert!(facts.is_nobody() && facts.flags.contains(&Flag::Test));
+    }
+}

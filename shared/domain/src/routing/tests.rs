@@ -77,6 +77,16 @@ impl Office {
 }
 
 #[test]
+fn a_test_of_the_senders_own_ends_as_a_test_whatever_the_rules_say() {
+    let mut office = Office::new();
+    let mut lead = lead(1, &[("email", "dummy@person.example")]);
+    lead.envelope.attribution.insert("test".to_owned(), "true".to_owned());
+    let receipt = office.decide(&lead);
+    assert_eq!(receipt.outcome, Outcome::Ended(EndWord::Test));
+    assert!(receipt.tried.is_empty());
+}
+
+#[test]
 fn the_first_rule_that_matches_and_yields_somebody_decides() {
     let mut office = Office::new();
     let first = office.decide(&lead(1, &[("email", "a@example.com"), ("employees", "500")]));

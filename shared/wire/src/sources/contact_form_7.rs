@@ -42,7 +42,7 @@ impl Source for ContactForm7 {
             }
         }
         draft.note_text("user_agent", delivery.request.header("user-agent").unwrap_or_default());
-        Ok(vec![draft.finish()])
+        Ok(vec![draft.finish_by_look()])
     }
 }
 

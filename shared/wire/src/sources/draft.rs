@@ -3,6 +3,7 @@
 use super::{Delivery, SourceLead, names};
 use crate::body::json::{self, Node};
 use crate::body::{FileNote, Submission};
+use sluice_domain::identity::Email;
 use sluice_domain::lead::ATTRIBUTION;
 use sluice_domain::policy::FieldMap;
 use sluice_domain::time::Timestamp;
@@ -119,6 +120,21 @@ impl<'a> Draft<'a> {
                 self.note_text(&name, &value);
             }
         }
+    }
+
+    /// The lead of a sender whose fields are called as their author pleased, in any language: where none is called an
+    /// address, the first value that is one counts.
+    pub(super) fn finish_by_look(mut self) -> SourceLead {
+        let is_address = |value: &str| Email::parse(value).is_ok();
+        let fields = &self.submission.fields;
+        let is_known = fields.iter().any(|(name, value)| names::says_email(name) && is_address(value));
+        if !is_known && !self.is_mapped("email") {
+            let mut fields = self.submission.fields.iter_mut();
+            if let Some((name, _)) = fields.find(|(_, value)| is_address(value)) {
+                "email".clone_into(name);
+            }
+        }
+        self.finish()
     }
 
     pub(super) fn finish(self) -> SourceLead {

@@ -33,7 +33,7 @@ impl Source for Elementor {
         } else {
             plain(&mut draft, &fields)
         }
-        Ok(vec![draft.finish()])
+        Ok(vec![draft.finish_by_look()])
     }
 }
 

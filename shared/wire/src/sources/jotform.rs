@@ -81,15 +81,19 @@ impl Source for Jotform {
         for (name, key) in [("form_id", "formID"), ("form_name", "formTitle"), ("ip", "ip")] {
             draft.note_text(name, part(key).unwrap_or_default());
         }
-        Ok(vec![draft.finish()])
+        Ok(vec![draft.finish_by_look()])
     }
 }
 
-/// `q3_email` is the third question, called `email`.
+/// `q3_email` is the third question, called `email`; the form builder likes to say the number twice, `q3_email3`.
 fn question(name: &str) -> &str {
-    let rest = name.strip_prefix('q').map(|rest| rest.trim_start_matches(|c: char| c.is_ascii_digit()));
-    match rest.and_then(|rest| rest.strip_prefix('_')) {
-        Some(question) if !question.is_empty() => question,
+    let numbered = name.strip_prefix('q').and_then(|rest| rest.split_once('_'));
+    match numbered {
+        Some((number, question))
+            if !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()) =>
+        {
+            question.strip_suffix(number).filter(|rest| !rest.is_empty()).unwrap_or(question)
+        }
         _ => name,
     }
 }
@@ -124,4 +128,24 @@ fn answer(draft: &mut Draft<'_>, name: &str, value: &Node) {
 
 fn part_of(value: &Node, part: &str) -> bool {
     value.get(part).text().is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::question;
+
+    #[test]
+    fn a_question_is_called_by_its_name_without_its_number() {
+        for (sent, name) in [
+            ("q3_email", "email"),
+            ("q3_email3", "email"),
+            ("q12_address2", "address2"),
+            ("q7_7", "7"),
+            ("quote_1", "quote_1"),
+            ("q_1", "q_1"),
+            ("website", "website"),
+        ] {
+            assert_eq!(question(sent), name);
+        }
+    }
 }

@@ -29,6 +29,12 @@ pub(super) fn standard(name: &str) -> String {
     .to_owned()
 }
 
+/// Whether a field is called an e-mail address, as leads are read.
+pub(super) fn says_email(name: &str) -> bool {
+    let plain: String = name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect();
+    matches!(plain.as_str(), "email" | "emailaddress" | "mail" | "workemail" | "youremail")
+}
+
 #[cfg(test)]
 mod tests {
     use super::standard;

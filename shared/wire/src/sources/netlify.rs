@@ -91,7 +91,7 @@ impl Source for Netlify {
             draft.note(name, submission.get(name));
         }
         draft.at(submission.get("created_at"));
-        Ok(vec![draft.finish()])
+        Ok(vec![draft.finish_by_look()])
     }
 }
 

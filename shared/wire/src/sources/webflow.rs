@@ -64,6 +64,6 @@ impl Source for Webflow {
         draft.page(payload.get("pageUrl").text().unwrap_or_default());
         let at = if payload.get("submittedAt").text().is_some() { "submittedAt" } else { "d" };
         draft.at(payload.get(at));
-        Ok(vec![draft.finish()])
+        Ok(vec![draft.finish_by_look()])
     }
 }
