@@ -1,9 +1,9 @@
 //! Customers: find one, show one, undo a merge.
 
-use crate::{Call, Console, unavailable};
-use serde_json::{Map, Value, json};
-use sluice_domain::customer::{Customer, Identity, Known};
-use sluice_domain::id::CustomerId;
+use crate::{Call, Console, person, unavailable};
+use serde_json::{Value, json};
+use sluice_domain::customer::{Customer, HashKeys, Identity, IdentityKind, Known};
+use sluice_domain::id::{CustomerId, LeadId};
 use sluice_domain::lead::{self, Envelope, Origin};
 use sluice_domain::policy::Reading;
 use sluice_store::{Commit, Written};
@@ -15,14 +15,18 @@ use std::collections::BTreeSet;
 const LEADS: usize = 20;
 
 impl Console {
-    /// `{"email": …}`, `{"phone": …}` or `{"external_id": …, "source": …}`.
+    /// An identity by its kind: `{"email": …}`, `{"phone": …}`, `{"wechat_unionid": …}`; kinds with a namespace together
+    /// with it, `{"external_id": …, "source": …}`. What is no person's id may be the id a source gave a lead: then the
+    /// answer is the customer of that lead.
     pub(crate) async fn lookup_customer(&self, call: &Call) -> Result<HttpResponse, Problem> {
         let body = call.json()?;
         let policies = self.current().await?;
         let source = body["source"].as_str().unwrap_or_default();
-        let fields = ["email", "phone", "external_id", "country"]
+        let fields = IdentityKind::ALL
             .iter()
-            .filter_map(|name| Some(((*name).to_owned(), body[*name].as_str()?.to_owned())))
+            .map(|kind| kind.name())
+            .chain(["country"])
+            .filter_map(|name| Some((name.to_owned(), body[name].as_str()?.to_owned())))
             .collect();
         let origin = Origin { kind: "lookup".to_owned(), name: source.to_owned() };
         let envelope = Envelope { fields, ..Envelope::default() };
@@ -31,7 +35,8 @@ impl Console {
             return Err(Problem::new(
                 422,
                 "nothing-to-look-up",
-                "Give a usable `email`, `phone` (with + and country) or `external_id` with `source`.",
+                "Give a usable `email`, `phone` (with + and country), `wechat_unionid` or `wechat_id`, or with `source` an \
+                 `external_id`, `wechat_openid` or `ad_user_id`.",
             ));
         }
         let known = self.known(&facts.identities).await?;
@@ -40,23 +45,29 @@ impl Console {
             .iter()
             .find_map(|(_, claim)| claim.as_ref())
             .map(|claim| known.root(&claim.customer));
-        match found {
-            Some(root) if known.customers.contains_key(&root) => {
-                Ok(HttpResponse::json(200, &self.customer_view(&root, &known).await?))
-            }
-            _ => Err(no_such_customer()),
+        if let Some(root) = found.filter(|root| known.customers.contains_key(root)) {
+            return Ok(HttpResponse::json(200, &self.customer_view(&root, &known).await?));
         }
+        let id = body["external_id"].as_str().ok_or_else(no_such_customer)?;
+        let lead = self.store.lead(&LeadId::derived(&["source", source, id])).await.map_err(unavailable)?;
+        let lead = lead.ok_or_else(no_such_customer)?;
+        let (root, known) = self.person_of(&lead).await?.ok_or_else(no_such_customer)?;
+        Ok(HttpResponse::json(200, &self.customer_view(&root, &known).await?))
     }
 
     /// What is known of these identities.
     pub(crate) async fn known(&self, identities: &[Identity]) -> Result<Known, Problem> {
-        let keys = self.secrets.hash_keys().await.map_err(|error| {
+        let keys = self.hash_keys().await?;
+        let known = self.store.known(&[identities], &keys).await.map_err(unavailable)?;
+        Ok(known.into_iter().next().unwrap_or_default())
+    }
+
+    async fn hash_keys(&self) -> Result<HashKeys, Problem> {
+        self.secrets.hash_keys().await.map_err(|error| {
             tracing::warn!(%error, "hash key not read");
             Problem::new(503, "unavailable", "Identities cannot be looked up just now. Try again.")
                 .retry_after(2)
-        })?;
-        let known = self.store.known(&[identities], &keys).await.map_err(unavailable)?;
-        Ok(known.into_iter().next().unwrap_or_default())
+        })
     }
 
     pub(crate) async fn show_customer(&self, call: &Call) -> Result<HttpResponse, Problem> {
@@ -109,15 +120,8 @@ impl Console {
     async fn customer_view(&self, root: &CustomerId, known: &Known) -> Result<Value, Problem> {
         let Some(record) = known.customers.get(root) else { return Err(no_such_customer()) };
         let whole = known.whole(record);
-        let facts: Map<String, Value> = whole
-            .facts()
-            .into_iter()
-            .map(|(name, fact)| {
-                (name.to_owned(), json!({"value": fact.value.reveal(), "at": fact.at.rfc3339()}))
-            })
-            .collect();
-        let identities: Vec<&str> =
-            whole.parts().flat_map(|part| part.keys.iter().map(|(kind, _)| kind.name())).collect();
+        let policies = self.current().await?;
+        let keys = self.hash_keys().await?;
         let mut leads = Vec::new();
         for part in whole.parts() {
             leads.extend(self.chain(part).await?);
@@ -130,8 +134,8 @@ impl Console {
             "owner": whole.owner().map(|owner| json!({
                 "rep": owner.rep, "team": owner.team, "since": owner.since.rfc3339(),
             })),
-            "identities": identities,
-            "facts": facts,
+            "identities": person::identities(&whole, &keys),
+            "facts": person::facts(&whole, &policies.settings.survivorship),
             "lead_count": whole.leads(),
             "leads": leads,
             "merged_from": whole.halves.iter().map(|half| &half.id).collect::<Vec<_>>(),

@@ -1,6 +1,6 @@
 //! Leads: one with its why, and lists.
 
-use crate::{Call, Console, unavailable};
+use crate::{Call, Console, person, unavailable};
 use serde_json::{Value, json};
 use sluice_domain::customer::Known;
 use sluice_domain::id::{CustomerId, LeadId};
@@ -170,6 +170,7 @@ impl Console {
             "country": facts.country.map(|country| country.to_string()),
             "language": facts.language,
             "company_domain": facts.company_domain,
+            "identities": person::carried(&facts.identities),
             "flags": facts.flags.iter().map(|flag| flag.name()).collect::<Vec<_>>(),
             "unreadable": lead.envelope.unreadable,
             "raw": lead.envelope.raw,

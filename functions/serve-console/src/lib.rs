@@ -5,6 +5,7 @@ mod auth;
 mod customers;
 mod leads;
 mod ledger;
+mod person;
 mod policies;
 mod routes;
 mod tokens;

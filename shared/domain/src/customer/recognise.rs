@@ -93,6 +93,8 @@ pub enum SuggestionReason {
     KeptApart,
     /// So many customers were joined already that a person has to look.
     TooManyHalves,
+    /// The identity is too weak to join over.
+    Weak,
 }
 
 /// A hint for a person: these might be one.
@@ -142,7 +144,8 @@ pub struct Recognition {
 /// An identity leads to its customer unless the address is shared by more than `shared_after` others, or unless the
 /// lead itself carries a better kind of identity than this one that the customer holds with another value: a
 /// colleague's phone does not make two people one. The best identity that counts gives the customer; others that
-/// count join theirs to it if no strong kind speaks against it. Who stays is who has an owner, then who is older.
+/// count join theirs to it if they are strong and no strong kind speaks against it. Who stays is who has an owner, then
+/// who is older.
 pub fn recognise(lead: &LeadId, identities: &[Identity], known: &Known, shared_after: usize) -> Recognition {
     let own: BTreeSet<(IdentityKind, AddressHash)> =
         identities.iter().zip(&known.addresses).map(|(id, (hash, _))| (id.kind, hash.clone())).collect();
@@ -183,6 +186,10 @@ pub fn recognise(lead: &LeadId, identities: &[Identity], known: &Known, shared_a
             joined.push(root);
             continue;
         }
+        if !kind.is_strong() {
+            suggestions.push(Suggestion { customer: root, kind, reason: SuggestionReason::Weak });
+            continue;
+        }
         match objection(known, &joined, &keys, &root) {
             Some(reason) => suggestions.push(Suggestion { customer: root, kind, reason }),
             None => {
@@ -209,7 +216,7 @@ pub fn recognise(lead: &LeadId, identities: &[Identity], known: &Known, shared_a
         });
         if ours {
             keys.insert(key);
-        } else if claim.is_none() && !keys.iter().any(|(kind, _)| *kind == identity.kind) {
+        } else if claim.is_none() && !keys.iter().any(|other| alike(other, &key)) {
             claims.push(key.clone());
             keys.insert(key);
         }
@@ -218,14 +225,18 @@ pub fn recognise(lead: &LeadId, identities: &[Identity], known: &Known, shared_a
     Recognition { customer, home, claims, keys, merges, suggestions, seen_with, found }
 }
 
-/// Whether both hold a kind and share no value of it.
-fn conflict(
-    one: &BTreeSet<(IdentityKind, AddressHash)>,
-    other: &BTreeSet<(IdentityKind, AddressHash)>,
-) -> bool {
-    one.iter().any(|(kind, _)| {
-        let of = |set: &BTreeSet<(IdentityKind, AddressHash)>| -> BTreeSet<AddressHash> {
-            set.iter().filter(|(k, _)| k == kind).map(|(_, hash)| hash.clone()).collect()
+type Key = (IdentityKind, AddressHash);
+
+/// Whether two keys are values of the same thing: of one kind and, where ids have one, of one namespace.
+fn alike(one: &Key, other: &Key) -> bool {
+    one.0 == other.0 && one.1.namespace() == other.1.namespace()
+}
+
+/// Whether both hold a strong kind and share no value of it.
+fn conflict(one: &BTreeSet<Key>, other: &BTreeSet<Key>) -> bool {
+    one.iter().filter(|(kind, _)| kind.is_strong()).any(|key| {
+        let of = |set: &BTreeSet<Key>| -> BTreeSet<AddressHash> {
+            set.iter().filter(|k| alike(k, key)).map(|(_, hash)| hash.clone()).collect()
         };
         let theirs = of(other);
         !theirs.is_empty() && of(one).is_disjoint(&theirs)

@@ -1,6 +1,6 @@
 //! What a submission says, read once: standard fields found under the names the form uses, parsed, flagged.
 
-use super::{Envelope, Origin};
+use super::{Envelope, Origin, ids};
 use crate::customer::{Identity, IdentityKind};
 use crate::identity::{CompanyDomain, Country, Email, Language, Phone};
 use crate::pii::Pii;
@@ -21,7 +21,7 @@ pub enum Flag {
     EmailJunk,
     /// The phone number is on the junk list.
     PhoneJunk,
-    /// Neither e-mail, phone nor external id: nobody to recognise.
+    /// No identity of any kind: nobody to recognise.
     NoIdentity,
     /// No field at all.
     Empty,
@@ -59,7 +59,7 @@ pub struct Facts {
     pub company_domain: Option<CompanyDomain>,
     /// Standard fields by their standard name: `first_name`, `company`, …
     pub standard: BTreeMap<&'static str, Pii<String>>,
-    /// Strong identities, best first. Junk is left out.
+    /// Identities, best first. Junk is left out.
     pub identities: Vec<Identity>,
     /// What a person should look at.
     pub flags: Vec<Flag>,
@@ -69,7 +69,7 @@ pub struct Facts {
 
 /// The standard names and, for forms that map nothing, the names fields usually have. Compared in lower case with
 /// everything but letters and digits left out, so `E-Mail`, `e_mail` and `email` are one.
-const STANDARD: [(&str, &[&str]); 15] = [
+const STANDARD: [(&str, &[&str]); 19] = [
     ("email", &["email", "emailaddress", "mail", "workemail", "youremail"]),
     ("phone", &["phone", "phonenumber", "telephone", "tel", "mobile", "mobilephone", "yourphone"]),
     ("first_name", &["firstname", "givenname", "fname"]),
@@ -85,6 +85,10 @@ const STANDARD: [(&str, &[&str]); 15] = [
     ("region", &["region", "state", "province"]),
     ("birth_date", &["birthdate", "dateofbirth", "dob", "birthday"]),
     ("external_id", &["externalid"]),
+    ("wechat_unionid", &["unionid", "wechatunionid"]),
+    ("wechat_openid", &["openid", "wechatopenid"]),
+    ("wechat_id", &["wechat", "weixin", "wechatid", "weixinid", "addresswechat", "微信", "微信号"]),
+    ("ad_user_id", &["aduserid"]),
 ];
 
 /// Reads a submission with the form's or source's field map and the settings' junk list.
@@ -113,10 +117,7 @@ pub fn read(origin: &Origin, envelope: &Envelope, reading: &Reading, settings: &
         .and_then(CompanyDomain::of_email)
         .or_else(|| text("website").and_then(CompanyDomain::of_website));
 
-    let mut identities = Vec::new();
-    if let Some(id) = text("external_id") {
-        identities.push(Identity::new(IdentityKind::External, format!("{}\u{0}{id}", origin.name)));
-    }
+    let mut identities = ids::given(origin, envelope, reading, &standard);
     if let Some(email) = &email {
         if settings.junk.is_junk_email(email) {
             flags.push(Flag::EmailJunk);
@@ -130,6 +131,9 @@ pub fn read(origin: &Origin, envelope: &Envelope, reading: &Reading, settings: &
         } else {
             identities.push(Identity::new(IdentityKind::Phone, phone.e164().to_owned()));
         }
+    }
+    if let Some(number) = text("wechat_id").and_then(ids::wechat_number) {
+        identities.push(Identity::new(IdentityKind::WechatId, number));
     }
     let said_nothing = envelope.fields.iter().all(|(_, value)| value.trim().is_empty());
     if said_nothing && envelope.files.is_empty() && envelope.raw.is_none() {
@@ -199,7 +203,7 @@ pub fn attribution(envelope: &Envelope) -> BTreeMap<String, String> {
     all
 }
 
-fn find(envelope: &Envelope, name: &str, usual: &[&str], map: &FieldMap) -> Option<String> {
+pub(super) fn find(envelope: &Envelope, name: &str, usual: &[&str], map: &FieldMap) -> Option<String> {
     let wanted: Vec<String> = match map.get(name) {
         Some(names) => names.iter().map(|n| plain(n)).collect(),
         None => usual.iter().map(|n| (*n).to_owned()).collect(),

@@ -1,10 +1,12 @@
 //! A lead: one submission, from the moment it is accepted to the end it reaches.
 
 mod facts;
+mod ids;
 #[cfg(test)]
 mod tests;
 
 pub use facts::{ATTRIBUTION, Facts, Flag, attribution, read};
+pub use ids::{namespace_of, wechat_number};
 
 use crate::id::{CustomerId, LeadId};
 use crate::routing::Receipt;

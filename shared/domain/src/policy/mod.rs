@@ -6,6 +6,7 @@ mod set;
 pub use check::{Finding, Other, check};
 pub use set::{PolicySet, Rules};
 
+use crate::customer::Survivorship;
 use crate::identity::{Country, Email, Phone};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -329,9 +330,16 @@ pub struct Settings {
     pub shared_after: u32,
     /// Values that identify nobody.
     pub junk: Junk,
+    /// Which value stands where the records of a joined person differ: by field, and `default`.
+    #[serde(skip_serializing_if = "is_default")]
+    pub survivorship: Survivorship,
     /// Reps told when nobody can take a lead.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub escalate_to: Vec<String>,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl Default for Settings {
@@ -341,6 +349,7 @@ impl Default for Settings {
             repeat_minutes: 10,
             shared_after: 3,
             junk: Junk::default(),
+            survivorship: Survivorship::default(),
             escalate_to: Vec::new(),
         }
     }

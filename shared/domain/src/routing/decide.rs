@@ -191,9 +191,11 @@ impl People<'_> {
     }
 
     fn take_in(&mut self, who: &Recognition, facts: &Facts, policies: &PolicySet) {
-        let (id, received, fingerprint) = (&self.lead.id, self.lead.received, fingerprint(self.lead));
+        let lead = self.lead;
+        let (id, received, fingerprint) = (&lead.id, lead.received, fingerprint(lead));
         let window = policies.settings.repeat_window_ms();
-        self.get(&who.home).absorb(id, &fingerprint, received, facts, window);
+        let source = lead.origin.name.as_str();
+        self.get(&who.home).absorb(id, source, &fingerprint, received, facts, window);
         self.get(&who.customer).keys.extend(who.claims.iter().cloned());
         // An address may have been claimed for a record that did not get as far as holding it.
         for (identity, (hash, claim)) in facts.identities.iter().zip(&self.known.addresses) {

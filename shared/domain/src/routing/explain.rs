@@ -53,8 +53,7 @@ fn who(receipt: &Receipt, facts: &Facts) -> Vec<String> {
     }
     if facts.identities.is_empty() {
         lines.push(
-            "No usable e-mail, phone or external id: nobody to recognise, so a customer of its own."
-                .to_owned(),
+            "No usable e-mail, phone or other id: nobody to recognise, so a customer of its own.".to_owned(),
         );
     }
     for Found { kind, customer, passed_over } in &receipt.found {
@@ -90,6 +89,7 @@ const fn objection(reason: SuggestionReason) -> &'static str {
         SuggestionReason::HoldsAnother => "each holds a different identity of one kind",
         SuggestionReason::SharedAddress => "that address is shared by too many people",
         SuggestionReason::KeptApart => "a person has said that they are two",
+        SuggestionReason::Weak => "that alone is too weak to join two customers",
         SuggestionReason::TooManyHalves => "too many were joined already, a person has to look",
     }
 }
