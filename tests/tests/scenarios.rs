@@ -21,6 +21,8 @@ mod command;
 mod fixtures;
 #[path = "scenarios/identity.rs"]
 mod identity;
+#[path = "scenarios/identity_kinds.rs"]
+mod identity_kinds;
 #[path = "scenarios/ledger.rs"]
 mod ledger;
 #[path = "scenarios/privacy.rs"]

@@ -31,28 +31,40 @@ survivorship:
 #[test]
 fn a_rule_that_cannot_work_is_shown_in_its_place() {
     let settings = |rules: &str| format!("kind: settings\nname: default\nsurvivorship:\n{rules}\n");
-    refused(&settings("  company: best"), &expect![[r#"
+    refused(
+        &settings("  company: best"),
+        &expect![[r#"
         p.yaml:4:12: `best` is none of the words for this (known: kept, newest, oldest, most_frequent, longest)
             4 |   company: best
               |            ^
-    "#]]);
-    refused(&settings("  company: { newest: true }"), &expect![[r#"
+    "#]],
+    );
+    refused(
+        &settings("  company: { newest: true }"),
+        &expect![[r#"
         p.yaml:4:12: expected one of kept, newest, oldest, most_frequent, longest, or a list of sources, found a mapping
             4 |   company: { newest: true }
               |            ^
-    "#]]);
-    refused(&settings("  companny: newest\n  phone: [crm]"), &expect![[r#"
+    "#]],
+    );
+    refused(
+        &settings("  companny: newest\n  phone: [crm]"),
+        &expect![[r#"
         p.yaml:4:13: a customer has no `companny`; known: default, email, phone, first_name, last_name, full_name, company, company_domain, website, street, postal_code, city, region, country, language, birth_date, external_id, wechat_unionid, wechat_openid, wechat_id, ad_user_id
             4 |   companny: newest
               |             ^
         p.yaml:5:11: there is no form or source `crm`; known: none
             5 |   phone: [crm]
               |           ^
-    "#]]);
+    "#]],
+    );
     let form = "kind: form\nname: contact\nfields:\n  external_id.my crm: [id]\n";
-    refused(form, &expect![[r#"
+    refused(
+        form,
+        &expect![[r#"
         p.yaml:4:23: a namespace is 1 to 64 letters, digits, dots, dashes or underscores
             4 |   external_id.my crm: [id]
               |                       ^
-    "#]]);
+    "#]],
+    );
 }
