@@ -8,6 +8,7 @@ pub mod customer;
 pub mod id;
 pub mod identity;
 pub mod lead;
+pub mod matching;
 pub mod pii;
 pub mod policy;
 pub mod routing;
