@@ -25,6 +25,8 @@ mod identity;
 mod identity_kinds;
 #[path = "scenarios/ledger.rs"]
 mod ledger;
+#[path = "scenarios/matching.rs"]
+mod matching;
 #[path = "scenarios/privacy.rs"]
 mod privacy;
 #[path = "scenarios/races.rs"]

@@ -2,7 +2,7 @@
 
 use crate::{Call, Console, person, unavailable};
 use serde_json::{Value, json};
-use sluice_domain::customer::{Customer, HashKeys, Identity, IdentityKind, Known};
+use sluice_domain::customer::{Customer, HashKeys, Identity, IdentityKind, Known, Suggestion, Whole};
 use sluice_domain::id::{CustomerId, LeadId};
 use sluice_domain::lead::{self, Envelope, Origin};
 use sluice_domain::policy::Reading;
@@ -62,7 +62,7 @@ impl Console {
         Ok(known.into_iter().next().unwrap_or_default())
     }
 
-    async fn hash_keys(&self) -> Result<HashKeys, Problem> {
+    pub(crate) async fn hash_keys(&self) -> Result<HashKeys, Problem> {
         self.secrets.hash_keys().await.map_err(|error| {
             tracing::warn!(%error, "hash key not read");
             Problem::new(503, "unavailable", "Identities cannot be looked up just now. Try again.")
@@ -123,9 +123,11 @@ impl Console {
         let policies = self.current().await?;
         let keys = self.hash_keys().await?;
         let mut leads = Vec::new();
+        let mut suggestions = Vec::new();
         for part in whole.parts() {
-            leads.extend(self.chain(part).await?);
+            self.chain(part, &mut leads, &mut suggestions).await?;
         }
+        let suggestions = self.still_suggested(&whole, suggestions).await?;
         leads.sort_by(|a, b| b["received"].as_str().cmp(&a["received"].as_str()));
         leads.truncate(LEADS);
         Ok(json!({
@@ -136,6 +138,7 @@ impl Console {
             })),
             "identities": person::identities(&whole, &keys),
             "facts": person::facts(&whole, &policies.settings.survivorship),
+            "suggestions": suggestions,
             "lead_count": whole.leads(),
             "leads": leads,
             "merged_from": whole.halves.iter().map(|half| &half.id).collect::<Vec<_>>(),
@@ -143,8 +146,31 @@ impl Console {
         }))
     }
 
-    /// A record's leads, newest first, along the chain that each lead continues.
-    async fn chain(&self, part: &Customer) -> Result<Vec<Value>, Problem> {
+    /// Suggestions that are not settled yet, each customer once: neither joined since nor told apart.
+    async fn still_suggested(
+        &self,
+        whole: &Whole<'_>,
+        suggestions: Vec<Suggestion>,
+    ) -> Result<Vec<Value>, Problem> {
+        let named = suggestions.iter().map(|suggestion| suggestion.customer.clone()).collect();
+        let others = self.store.people(named).await.map_err(unavailable)?;
+        let mut seen: BTreeSet<CustomerId> = whole.parts().map(|part| part.id.clone()).collect();
+        seen.extend(whole.parts().flat_map(|part| part.apart.iter().cloned()));
+        let open = suggestions.into_iter().filter_map(|suggestion| {
+            let root = others.root(&suggestion.customer);
+            let is_new = !seen.contains(&suggestion.customer) && seen.insert(root.clone());
+            is_new.then(|| person::suggestion(&Suggestion { customer: root, ..suggestion }))
+        });
+        Ok(open.collect())
+    }
+
+    /// A record's leads, newest first, along the chain that each lead continues, and what was suggested for them.
+    async fn chain(
+        &self,
+        part: &Customer,
+        all: &mut Vec<Value>,
+        suggestions: &mut Vec<Suggestion>,
+    ) -> Result<(), Problem> {
         let mut rows = Vec::new();
         let mut next = part.last_lead.clone();
         while let Some(id) = next.take().filter(|_| rows.len() < LEADS) {
@@ -153,9 +179,11 @@ impl Console {
                 "id": lead.id, "state": lead.progress.state.name(), "source": lead.origin.name,
                 "received": lead.received.rfc3339(),
             }));
+            suggestions.extend(lead.progress.receipt.into_iter().flat_map(|receipt| receipt.suggestions));
             next = lead.progress.previous;
         }
-        Ok(rows)
+        all.extend(rows);
+        Ok(())
     }
 }
 

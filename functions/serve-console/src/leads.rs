@@ -178,7 +178,9 @@ impl Console {
             "consent": consent,
             "external_id": lead.external_id,
             "previous": lead.progress.previous,
-            "suggestions": lead.progress.receipt.as_ref().map(|receipt| &receipt.suggestions),
+            "suggestions": lead.progress.receipt.as_ref().map(|receipt| {
+                receipt.suggestions.iter().map(person::suggestion).collect::<Vec<_>>()
+            }),
             "acts": lead.progress.acts,
             "why": why,
             "policy_version": explanation.as_ref().map(|explanation| explanation.policy_version),

@@ -1,7 +1,10 @@
 //! A customer as people see it: what is known, who said it, why this value and not another.
 
 use serde_json::{Map, Value, json};
-use sluice_domain::customer::{AddressHash, Candidate, HashKeys, Identity, Survivor, Survivorship, Whole};
+use sluice_domain::customer::{
+    AddressHash, Candidate, HashKeys, Identity, Suggestion, Survivor, Survivorship, Whole,
+};
+use sluice_domain::matching::Evidence;
 use std::collections::BTreeMap;
 
 /// Every field: the value that stands, the lead and the source it came with, the rule that chose it, and the values it
@@ -68,4 +71,20 @@ pub(crate) fn carried(identities: &[Identity]) -> Vec<Value> {
             })
         })
         .collect()
+}
+
+/// Another customer who may be the same person, and why: by an identity, or by likeness with what speaks for and against.
+pub(crate) fn suggestion(one: &Suggestion) -> Value {
+    let likeness = one.likeness.as_ref();
+    json!({
+        "customer": one.customer,
+        "kind": one.kind.map_or("likeness", |kind| kind.name()),
+        "reason": one.reason,
+        "verdict": likeness.map(|likeness| likeness.verdict),
+        "probability": likeness.map(|likeness| f64::from(likeness.thousandths) / 1_000.0),
+        "evidence": likeness.map(|likeness| {
+            let row = |e: &Evidence| json!({"field": e.field, "says": e.words(), "bits": (e.bits * 10.0).round() / 10.0});
+            likeness.evidence.iter().map(row).collect::<Vec<_>>()
+        }),
+    })
 }

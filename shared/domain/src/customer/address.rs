@@ -1,5 +1,6 @@
 //! Addresses: a normalised identity, known to the store only by its keyed hash.
 
+use crate::matching::BlockingKey;
 use crate::pii::Pii;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -136,6 +137,15 @@ impl HashKeys {
             .map(|key| AddressHash::of(key, identity))
             .collect()
     }
+
+    /// The hashes to look a blocking key up by, the one to write first.
+    pub fn block_hashes(&self, block: &BlockingKey) -> Vec<AddressHash> {
+        let input = format!("block\u{0}{}", block.as_str());
+        std::iter::once(&self.current)
+            .chain(&self.previous)
+            .map(|key| AddressHash::sign(key, &input, ""))
+            .collect()
+    }
 }
 
 /// The keyed hash of an identity: key version, then HMAC-SHA256 cut to 144 bits, URL-safe base 64. Behind `~` stands
@@ -151,10 +161,14 @@ impl AddressHash {
             true => format!("{}\u{0}{}\u{0}{value}", identity.kind.name(), identity.namespace),
             false => format!("{}\u{0}{value}", identity.kind.name()),
         };
+        Self::sign(key, &input, &identity.namespace)
+    }
+
+    fn sign(key: &HashKey, input: &str, namespace: &str) -> Self {
         let tag = hmac::sign(&key.key, input.as_bytes());
         let hash = URL_SAFE_NO_PAD.encode(&tag.as_ref()[..18]);
-        let behind = if identity.namespace.is_empty() { "" } else { "~" };
-        Self(format!("{}.{hash}{behind}{}", key.version, identity.namespace))
+        let behind = if namespace.is_empty() { "" } else { "~" };
+        Self(format!("{}.{hash}{behind}{namespace}", key.version))
     }
 
     /// The namespace of the identity; empty for kinds without.

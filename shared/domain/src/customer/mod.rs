@@ -1,12 +1,14 @@
 //! A customer: the person behind one or more leads.
 
 mod address;
+mod likeness;
 mod recognise;
 mod survivorship;
 #[cfg(test)]
 mod tests;
 
 pub use address::{AddressHash, HashKey, HashKeys, Identity, IdentityKind};
+pub use likeness::{Likeness, blocking_keys, consider, profile_of};
 pub use recognise::{
     Found, Known, KnownAddress, Merge, Recognition, Suggestion, SuggestionReason, recognise,
 };

@@ -1,6 +1,6 @@
 //! Who is this? From a lead's identities and what the store knows of them to one customer.
 
-use super::{AddressHash, Customer, Identity, IdentityKind, MAX_HALVES, Whole};
+use super::{AddressHash, Customer, Identity, IdentityKind, Likeness, MAX_HALVES, Whole};
 use crate::id::{CustomerId, LeadId};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -61,7 +61,7 @@ impl Known {
         named.chain(linked).filter(|id| !loaded.contains(*id)).cloned().collect()
     }
 
-    fn held(&self, root: &CustomerId) -> BTreeSet<(IdentityKind, AddressHash)> {
+    pub(super) fn held(&self, root: &CustomerId) -> BTreeSet<(IdentityKind, AddressHash)> {
         let record = self.customers.get(root);
         record
             .map(|root| self.whole(root).parts().flat_map(|part| part.keys.iter().cloned()).collect())
@@ -95,37 +95,50 @@ pub enum SuggestionReason {
     TooManyHalves,
     /// The identity is too weak to join over.
     Weak,
+    /// They are described alike, and it could be either.
+    Alike,
+    /// They are described as one person, and joining by likeness is not switched on.
+    JoinOff,
 }
 
 /// A hint for a person: these might be one.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Suggestion {
     /// The other customer.
     pub customer: CustomerId,
-    /// What speaks for it.
-    pub kind: IdentityKind,
+    /// The identity that speaks for it; none where it is the likeness.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<IdentityKind>,
     /// What speaks against it.
     pub reason: SuggestionReason,
+    /// What a comparison came to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub likeness: Option<Likeness>,
 }
 
 /// One customer gives way to another.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Merge {
     /// The one that gives way.
     pub from: CustomerId,
     /// The one that stays.
     pub into: CustomerId,
+    /// What a comparison came to, where no identity joined them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub likeness: Option<Likeness>,
 }
 
 /// The answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Recognition {
     /// The live customer the lead belongs to.
     pub customer: CustomerId,
     /// The record whose address it came by: the live one, or a half of it. What the lead says stays there, so that
     /// un-merging finds each half as it was.
     pub home: CustomerId,
-    /// Addresses to claim for it, best evidence first.
+    /// The record new addresses are claimed for: the live one, or the lead's own where it joins by likeness.
+    pub claimant: CustomerId,
+    /// Addresses to claim, best evidence first.
     pub claims: Vec<(IdentityKind, AddressHash)>,
     /// Every strong address now known to be the customer's, claims included.
     pub keys: BTreeSet<(IdentityKind, AddressHash)>,
@@ -170,7 +183,7 @@ pub fn recognise(lead: &LeadId, identities: &[Identity], known: &Known, shared_a
             home = Some(claim.customer.clone());
         }
         if let Some(reason) = passed_over {
-            suggestions.push(Suggestion { customer: root.clone(), kind: identity.kind, reason });
+            suggestions.push(by_identity(root.clone(), identity.kind, reason));
             seen_with.push(hash.clone());
         } else if !roots.iter().any(|(_, known)| *known == root) {
             roots.push((identity.kind, root.clone()));
@@ -187,11 +200,11 @@ pub fn recognise(lead: &LeadId, identities: &[Identity], known: &Known, shared_a
             continue;
         }
         if !kind.is_strong() {
-            suggestions.push(Suggestion { customer: root, kind, reason: SuggestionReason::Weak });
+            suggestions.push(by_identity(root, kind, SuggestionReason::Weak));
             continue;
         }
         match objection(known, &joined, &keys, &root) {
-            Some(reason) => suggestions.push(Suggestion { customer: root, kind, reason }),
+            Some(reason) => suggestions.push(by_identity(root, kind, reason)),
             None => {
                 keys.extend(known.held(&root));
                 joined.push(root);
@@ -204,7 +217,7 @@ pub fn recognise(lead: &LeadId, identities: &[Identity], known: &Known, shared_a
     let merges = joined
         .into_iter()
         .filter(|id| *id != customer)
-        .map(|from| Merge { from, into: customer.clone() })
+        .map(|from| Merge { from, into: customer.clone(), likeness: None })
         .collect::<Vec<_>>();
 
     let mut claims = Vec::new();
@@ -222,7 +235,21 @@ pub fn recognise(lead: &LeadId, identities: &[Identity], known: &Known, shared_a
         }
     }
     let home = home.unwrap_or_else(|| customer.clone());
-    Recognition { customer, home, claims, keys, merges, suggestions, seen_with, found }
+    Recognition {
+        claimant: customer.clone(),
+        customer,
+        home,
+        claims,
+        keys,
+        merges,
+        suggestions,
+        seen_with,
+        found,
+    }
+}
+
+const fn by_identity(customer: CustomerId, kind: IdentityKind, reason: SuggestionReason) -> Suggestion {
+    Suggestion { customer, kind: Some(kind), reason, likeness: None }
 }
 
 type Key = (IdentityKind, AddressHash);
@@ -243,7 +270,7 @@ fn conflict(one: &BTreeSet<Key>, other: &BTreeSet<Key>) -> bool {
     })
 }
 
-fn objection(
+pub(super) fn objection(
     known: &Known,
     joined: &[CustomerId],
     keys: &BTreeSet<(IdentityKind, AddressHash)>,
@@ -265,7 +292,7 @@ fn objection(
     (ours.len() + theirs.len() > MAX_HALVES).then_some(SuggestionReason::TooManyHalves)
 }
 
-fn stays(known: &Known, joined: &[CustomerId]) -> Option<CustomerId> {
+pub(super) fn stays(known: &Known, joined: &[CustomerId]) -> Option<CustomerId> {
     let rank = |id: &CustomerId| {
         let record = known.customers.get(id);
         let owned = record.is_some_and(|root| known.whole(root).owner().is_some());

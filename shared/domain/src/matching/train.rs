@@ -155,9 +155,9 @@ fn combine(sessions: &[Session]) -> Table {
         if total < FEWEST {
             continue;
         }
-        for level in 0..LEVELS[at] {
+        for (level, mean) in m[at].iter_mut().enumerate().take(LEVELS[at]) {
             let sum: f64 = sessions.iter().map(|session| session.weight[at] * session.m[at][level]).sum();
-            m[at][level] = (sum / total).max(1e-6);
+            *mean = (sum / total).max(1e-6);
         }
     }
     m
@@ -231,8 +231,8 @@ fn random_levels(left: &[Profile], right: &[Profile], within: bool) -> Random {
             if field != Field::NameOrder {
                 let exact = exact_agreement(left, right, within, field).max(1e-7);
                 let rest: f64 = levels[at][1..LEVELS[at]].iter().sum();
-                for level in 1..LEVELS[at] {
-                    levels[at][level] *= (1.0 - exact) / rest;
+                for other in levels[at].iter_mut().skip(1) {
+                    *other *= (1.0 - exact) / rest;
                 }
                 levels[at][0] = exact;
             }

@@ -333,6 +333,9 @@ pub struct Settings {
     /// Which value stands where the records of a joined person differ: by field, and `default`.
     #[serde(skip_serializing_if = "is_default")]
     pub survivorship: Survivorship,
+    /// The fuzzy tier.
+    #[serde(skip_serializing_if = "is_default")]
+    pub matching: Matching,
     /// Reps told when nobody can take a lead.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub escalate_to: Vec<String>,
@@ -350,6 +353,7 @@ impl Default for Settings {
             shared_after: 3,
             junk: Junk::default(),
             survivorship: Survivorship::default(),
+            matching: Matching::default(),
             escalate_to: Vec::new(),
         }
     }
@@ -359,6 +363,24 @@ impl Settings {
     /// The repeat window in milliseconds.
     pub const fn repeat_window_ms(&self) -> i64 {
         self.repeat_minutes as i64 * 60_000
+    }
+}
+
+/// What is done about customers who are described alike and share no identity. Off, it costs nothing; on, a new
+/// customer costs up to three write units more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Matching {
+    /// Whether they are looked for and suggested.
+    pub suggest: bool,
+    /// Whether those who are certainly one person are joined without asking; looks for them too.
+    pub join: bool,
+}
+
+impl Matching {
+    /// Whether anything is to be looked for.
+    pub const fn is_on(self) -> bool {
+        self.suggest || self.join
     }
 }
 

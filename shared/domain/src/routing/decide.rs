@@ -196,12 +196,14 @@ impl People<'_> {
         let window = policies.settings.repeat_window_ms();
         let source = lead.origin.name.as_str();
         self.get(&who.home).absorb(id, source, &fingerprint, received, facts, window);
-        self.get(&who.customer).keys.extend(who.claims.iter().cloned());
+        self.get(&who.claimant).keys.extend(who.claims.iter().cloned());
         // An address may have been claimed for a record that did not get as far as holding it.
         for (identity, (hash, claim)) in facts.identities.iter().zip(&self.known.addresses) {
             let key = (identity.kind, hash.clone());
             if let Some(claim) = claim.as_ref().filter(|_| who.keys.contains(&key))
-                && (claim.customer == who.home || claim.customer == who.customer)
+                && (claim.customer == who.home
+                    || claim.customer == who.customer
+                    || claim.customer == who.claimant)
             {
                 self.get(&claim.customer).keys.insert(key);
             }
