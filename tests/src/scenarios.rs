@@ -1,6 +1,7 @@
 //! What is under test: for each handler the events it gets, and the world they come into.
 
 mod console;
+mod lookalike;
 
 use crate::wire::Headers;
 use crate::world::{APP_SECRET, Name, Snapshot, World, http_event};
@@ -89,7 +90,7 @@ impl Scenario {
 pub type Prepare<'a> = BoxFuture<'a, (Event, Vec<(&'static str, String)>)>;
 
 /// Every scenario. The acts of a further function are further lines here.
-pub const ALL: [Scenario; 23] = [
+pub const ALL: [Scenario; 24] = [
     Scenario { name: "capture-form-key", function: Name::Capture, prepare: capture_form_key },
     Scenario { name: "capture-form", function: Name::Capture, prepare: capture_form },
     Scenario { name: "capture-form-corrected", function: Name::Capture, prepare: capture_form_corrected },
@@ -104,6 +105,7 @@ pub const ALL: [Scenario; 23] = [
     Scenario { name: "route-rotated", function: Name::Route, prepare: route_rotated },
     Scenario { name: "route-full", function: Name::Route, prepare: route_full },
     Scenario { name: "route-repeat", function: Name::Route, prepare: route_repeat },
+    Scenario { name: "route-lookalike", function: Name::Route, prepare: lookalike::route },
     Scenario { name: "send-email", function: Name::Send, prepare: send_email },
     Scenario { name: "send-webhook", function: Name::Send, prepare: send_webhook },
     Scenario { name: "send-both", function: Name::Send, prepare: send_both },
