@@ -186,14 +186,22 @@ impl Books {
 
     /// I1: one live customer for each person, and books that agree.
     fn people(&self, broken: &mut Vec<String>) {
-        // Leads that share an e-mail address or phone number, directly or over others, are one person.
+        // Leads that share an e-mail address or phone number, directly or over others, are one person; so are those of
+        // two customers that a lead joined by likeness.
+        let joined: BTreeSet<&str> = self.joined_by_likeness().collect();
         let mut group: BTreeMap<&str, &str> = BTreeMap::new();
         let mut first: BTreeMap<&str, &str> = BTreeMap::new();
         for _ in 0..self.leads.len() {
             for (id, lead) in &self.leads {
-                for (_, value) in lead.fields.iter().filter(|(name, _)| name == "email" || name == "phone") {
+                let identities = lead.fields.iter().filter(|(name, _)| name == "email" || name == "phone");
+                let customer = lead.progress.customer.iter().map(|id| id.as_str());
+                let merges = lead.progress.receipt.iter().flat_map(|receipt| &receipt.merges);
+                let merges = merges.filter(|merge| merge.likeness.is_some());
+                let alike = merges.flat_map(|merge| [merge.from.as_str(), merge.into.as_str()]);
+                let values = identities.map(|(_, value)| value.as_str()).chain(alike);
+                for value in values.chain(customer.filter(|id| joined.contains(id))) {
                     let mine = group.get(id.as_str()).copied().unwrap_or(id);
-                    let least = mine.min(first.get(value.as_str()).copied().unwrap_or(mine));
+                    let least = mine.min(first.get(value).copied().unwrap_or(mine));
                     first.insert(value, least);
                     group.insert(id, least);
                 }
@@ -256,6 +264,12 @@ impl Books {
                 broken.push(format!("I1: the timeline of {id} has {chain} of {} leads", customer.leads));
             }
         }
+    }
+
+    fn joined_by_likeness(&self) -> impl Iterator<Item = &str> {
+        let receipts = self.leads.values().filter_map(|lead| lead.progress.receipt.as_ref());
+        let merges = receipts.flat_map(|receipt| &receipt.merges).filter(|merge| merge.likeness.is_some());
+        merges.flat_map(|merge| [merge.from.as_str(), merge.into.as_str()])
     }
 
     /// Whether somebody has said of all of them that they are different people.

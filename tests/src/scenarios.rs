@@ -2,6 +2,7 @@
 
 mod console;
 mod import;
+mod lookalike;
 mod senders;
 
 use crate::wire::Headers;
@@ -108,6 +109,7 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "route-rotated", function: Name::Route, prepare: route_rotated },
     Scenario { name: "route-full", function: Name::Route, prepare: route_full },
     Scenario { name: "route-repeat", function: Name::Route, prepare: route_repeat },
+    Scenario { name: "route-lookalike", function: Name::Route, prepare: lookalike::route },
     Scenario { name: "send-email", function: Name::Send, prepare: send_email },
     Scenario { name: "send-webhook", function: Name::Send, prepare: send_webhook },
     Scenario { name: "send-both", function: Name::Send, prepare: send_both },

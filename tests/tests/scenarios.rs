@@ -23,10 +23,14 @@ mod fixtures;
 mod folder;
 #[path = "scenarios/identity.rs"]
 mod identity;
+#[path = "scenarios/identity_kinds.rs"]
+mod identity_kinds;
 #[path = "scenarios/import.rs"]
 mod import;
 #[path = "scenarios/ledger.rs"]
 mod ledger;
+#[path = "scenarios/matching.rs"]
+mod matching;
 #[path = "scenarios/privacy.rs"]
 mod privacy;
 #[path = "scenarios/races.rs"]

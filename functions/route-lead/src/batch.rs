@@ -2,7 +2,7 @@
 
 use crate::Router;
 use futures::stream::{self, StreamExt};
-use sluice_domain::customer::{AddressHash, Known, Recognition, recognise};
+use sluice_domain::customer::{AddressHash, Known, Recognition, blocking_keys, recognise};
 use sluice_domain::id::LeadId;
 use sluice_domain::lead::{self, Facts, Lead, LeadState};
 use sluice_domain::policy::PolicySet;
@@ -11,7 +11,7 @@ use sluice_domain::team::{self, TeamState};
 use sluice_domain::time::Timestamp;
 use sluice_host::metrics::Metrics;
 use sluice_host::outbox::{Outgoing, QueueName};
-use sluice_store::{Commit, StoreError, TeamRecord, Written};
+use sluice_store::{Commit, Lookalikes, StoreError, TeamRecord, Written};
 use sluice_wire::queue::{EnrichMessage, NoticeKind, NoticeMessage, encode};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::PoisonError;
@@ -37,10 +37,11 @@ pub(crate) struct Pass {
 }
 
 /// A lead on its way through a pass.
-struct Work {
+pub(crate) struct Work {
     lead: Lead,
-    facts: Facts,
-    known: Known,
+    pub(crate) facts: Facts,
+    pub(crate) known: Known,
+    pub(crate) alike: Lookalikes,
     who: Option<Recognition>,
 }
 
@@ -89,13 +90,17 @@ impl Router {
             } else {
                 let reading = policies.reading(&lead.origin);
                 let facts = lead::read(&lead.origin, &lead.envelope, &reading, &policies.settings);
-                let hashes: Vec<AddressHash> =
+                let mut hashes: Vec<AddressHash> =
                     facts.identities.iter().flat_map(|id| keys.hashes(id)).collect();
+                if policies.settings.matching.is_on() {
+                    hashes.extend(blocking_keys(&facts).iter().flat_map(|block| keys.block_hashes(block)));
+                }
                 if hashes.iter().any(|hash| taken.contains(hash)) {
                     pass.again.push(id.clone());
                 } else {
                     taken.extend(hashes);
-                    works.push(Work { lead, facts, known: Known::default(), who: None });
+                    let (known, alike) = (Known::default(), Lookalikes::default());
+                    works.push(Work { lead, facts, known, alike, who: None });
                 }
             }
         }
@@ -105,6 +110,7 @@ impl Router {
         for (work, known) in works.iter_mut().zip(known) {
             work.known = known;
         }
+        self.find_lookalikes(&mut works, &policies, &keys).await.map_err(text)?;
         let works = self.claim(works, &policies, &mut pass).await;
         let (decided, teams) = self.decide(works, &policies, held, now, &mut pass).await.map_err(text)?;
         let decided = self.write_teams(decided, teams, &mut pass).await.map_err(text)?;
@@ -122,8 +128,11 @@ impl Router {
                 if work.facts.is_nobody() {
                     return (work, Ok(true));
                 }
-                let who = recognise(&work.lead.id, &work.facts.identities, &work.known, shared_after);
-                let won = self.store.claim_all(&who).await;
+                let mut who = recognise(&work.lead.id, &work.facts.identities, &work.known, shared_after);
+                let won = match self.resemble(&work, &mut who, policies).await {
+                    Ok(()) => self.store.claim_all(&who).await,
+                    Err(error) => Err(error),
+                };
                 work.who = Some(who);
                 (work, won)
             })

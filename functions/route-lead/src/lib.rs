@@ -1,6 +1,7 @@
 //! Who is this person, and who owns them: recognise, route, commit, tell the owner.
 
 mod batch;
+mod lookalikes;
 
 use futures::future::BoxFuture;
 use sluice_domain::id::LeadId;

@@ -1,9 +1,9 @@
 //! Customers: find one, show one, undo a merge.
 
-use crate::{Call, Console, unavailable};
-use serde_json::{Map, Value, json};
-use sluice_domain::customer::{Customer, Identity, Known};
-use sluice_domain::id::CustomerId;
+use crate::{Call, Console, person, unavailable};
+use serde_json::{Value, json};
+use sluice_domain::customer::{Customer, HashKeys, Identity, IdentityKind, Known, Suggestion, Whole};
+use sluice_domain::id::{CustomerId, LeadId};
 use sluice_domain::lead::{self, Envelope, Origin};
 use sluice_domain::policy::Reading;
 use sluice_store::{Commit, Written};
@@ -15,14 +15,18 @@ use std::collections::BTreeSet;
 const LEADS: usize = 20;
 
 impl Console {
-    /// `{"email": …}`, `{"phone": …}` or `{"external_id": …, "source": …}`.
+    /// An identity by its kind: `{"email": …}`, `{"phone": …}`, `{"wechat_unionid": …}`; kinds with a namespace together
+    /// with it, `{"external_id": …, "source": …}`. What is no person's id may be the id a source gave a lead: then the
+    /// answer is the customer of that lead.
     pub(crate) async fn lookup_customer(&self, call: &Call) -> Result<HttpResponse, Problem> {
         let body = call.json()?;
         let policies = self.current().await?;
         let source = body["source"].as_str().unwrap_or_default();
-        let fields = ["email", "phone", "external_id", "country"]
+        let fields = IdentityKind::ALL
             .iter()
-            .filter_map(|name| Some(((*name).to_owned(), body[*name].as_str()?.to_owned())))
+            .map(|kind| kind.name())
+            .chain(["country"])
+            .filter_map(|name| Some((name.to_owned(), body[name].as_str()?.to_owned())))
             .collect();
         let origin = Origin { kind: "lookup".to_owned(), name: source.to_owned() };
         let envelope = Envelope { fields, ..Envelope::default() };
@@ -31,7 +35,8 @@ impl Console {
             return Err(Problem::new(
                 422,
                 "nothing-to-look-up",
-                "Give a usable `email`, `phone` (with + and country) or `external_id` with `source`.",
+                "Give a usable `email`, `phone` (with + and country), `wechat_unionid` or `wechat_id`, or with `source` an \
+                 `external_id`, `wechat_openid` or `ad_user_id`.",
             ));
         }
         let known = self.known(&facts.identities).await?;
@@ -40,23 +45,29 @@ impl Console {
             .iter()
             .find_map(|(_, claim)| claim.as_ref())
             .map(|claim| known.root(&claim.customer));
-        match found {
-            Some(root) if known.customers.contains_key(&root) => {
-                Ok(HttpResponse::json(200, &self.customer_view(&root, &known).await?))
-            }
-            _ => Err(no_such_customer()),
+        if let Some(root) = found.filter(|root| known.customers.contains_key(root)) {
+            return Ok(HttpResponse::json(200, &self.customer_view(&root, &known).await?));
         }
+        let id = body["external_id"].as_str().ok_or_else(no_such_customer)?;
+        let lead = self.store.lead(&LeadId::derived(&["source", source, id])).await.map_err(unavailable)?;
+        let lead = lead.ok_or_else(no_such_customer)?;
+        let (root, known) = self.person_of(&lead).await?.ok_or_else(no_such_customer)?;
+        Ok(HttpResponse::json(200, &self.customer_view(&root, &known).await?))
     }
 
     /// What is known of these identities.
     pub(crate) async fn known(&self, identities: &[Identity]) -> Result<Known, Problem> {
-        let keys = self.secrets.hash_keys().await.map_err(|error| {
+        let keys = self.hash_keys().await?;
+        let known = self.store.known(&[identities], &keys).await.map_err(unavailable)?;
+        Ok(known.into_iter().next().unwrap_or_default())
+    }
+
+    pub(crate) async fn hash_keys(&self) -> Result<HashKeys, Problem> {
+        self.secrets.hash_keys().await.map_err(|error| {
             tracing::warn!(%error, "hash key not read");
             Problem::new(503, "unavailable", "Identities cannot be looked up just now. Try again.")
                 .retry_after(2)
-        })?;
-        let known = self.store.known(&[identities], &keys).await.map_err(unavailable)?;
-        Ok(known.into_iter().next().unwrap_or_default())
+        })
     }
 
     pub(crate) async fn show_customer(&self, call: &Call) -> Result<HttpResponse, Problem> {
@@ -109,19 +120,14 @@ impl Console {
     async fn customer_view(&self, root: &CustomerId, known: &Known) -> Result<Value, Problem> {
         let Some(record) = known.customers.get(root) else { return Err(no_such_customer()) };
         let whole = known.whole(record);
-        let facts: Map<String, Value> = whole
-            .facts()
-            .into_iter()
-            .map(|(name, fact)| {
-                (name.to_owned(), json!({"value": fact.value.reveal(), "at": fact.at.rfc3339()}))
-            })
-            .collect();
-        let identities: Vec<&str> =
-            whole.parts().flat_map(|part| part.keys.iter().map(|(kind, _)| kind.name())).collect();
+        let policies = self.current().await?;
+        let keys = self.hash_keys().await?;
         let mut leads = Vec::new();
+        let mut suggestions = Vec::new();
         for part in whole.parts() {
-            leads.extend(self.chain(part).await?);
+            self.chain(part, &mut leads, &mut suggestions).await?;
         }
+        let suggestions = self.still_suggested(&whole, suggestions).await?;
         leads.sort_by(|a, b| b["received"].as_str().cmp(&a["received"].as_str()));
         leads.truncate(LEADS);
         Ok(json!({
@@ -130,8 +136,9 @@ impl Console {
             "owner": whole.owner().map(|owner| json!({
                 "rep": owner.rep, "team": owner.team, "since": owner.since.rfc3339(),
             })),
-            "identities": identities,
-            "facts": facts,
+            "identities": person::identities(&whole, &keys),
+            "facts": person::facts(&whole, &policies.settings.survivorship),
+            "suggestions": suggestions,
             "lead_count": whole.leads(),
             "leads": leads,
             "merged_from": whole.halves.iter().map(|half| &half.id).collect::<Vec<_>>(),
@@ -139,8 +146,31 @@ impl Console {
         }))
     }
 
-    /// A record's leads, newest first, along the chain that each lead continues.
-    async fn chain(&self, part: &Customer) -> Result<Vec<Value>, Problem> {
+    /// Suggestions that are not settled yet, each customer once: neither joined since nor told apart.
+    async fn still_suggested(
+        &self,
+        whole: &Whole<'_>,
+        suggestions: Vec<Suggestion>,
+    ) -> Result<Vec<Value>, Problem> {
+        let named = suggestions.iter().map(|suggestion| suggestion.customer.clone()).collect();
+        let others = self.store.people(named).await.map_err(unavailable)?;
+        let mut seen: BTreeSet<CustomerId> = whole.parts().map(|part| part.id.clone()).collect();
+        seen.extend(whole.parts().flat_map(|part| part.apart.iter().cloned()));
+        let open = suggestions.into_iter().filter_map(|suggestion| {
+            let root = others.root(&suggestion.customer);
+            let is_new = !seen.contains(&suggestion.customer) && seen.insert(root.clone());
+            is_new.then(|| person::suggestion(&Suggestion { customer: root, ..suggestion }))
+        });
+        Ok(open.collect())
+    }
+
+    /// A record's leads, newest first, along the chain that each lead continues, and what was suggested for them.
+    async fn chain(
+        &self,
+        part: &Customer,
+        all: &mut Vec<Value>,
+        suggestions: &mut Vec<Suggestion>,
+    ) -> Result<(), Problem> {
         let mut rows = Vec::new();
         let mut next = part.last_lead.clone();
         while let Some(id) = next.take().filter(|_| rows.len() < LEADS) {
@@ -149,9 +179,11 @@ impl Console {
                 "id": lead.id, "state": lead.progress.state.name(), "source": lead.origin.name,
                 "received": lead.received.rfc3339(),
             }));
+            suggestions.extend(lead.progress.receipt.into_iter().flat_map(|receipt| receipt.suggestions));
             next = lead.progress.previous;
         }
-        Ok(rows)
+        all.extend(rows);
+        Ok(())
     }
 }
 

@@ -1,6 +1,6 @@
 //! Leads: one with its why, and lists.
 
-use crate::{Call, Console, unavailable};
+use crate::{Call, Console, person, unavailable};
 use serde_json::{Value, json};
 use sluice_domain::customer::Known;
 use sluice_domain::id::{CustomerId, LeadId};
@@ -182,6 +182,9 @@ impl Console {
             "email": facts.email.as_ref().map(|email| email.as_sent().to_owned()),
             "phone": facts.phone.as_ref().map(|phone| phone.e164().to_owned()),
             "country": facts.country.map(|country| country.to_string()),
+            "language": facts.language,
+            "company_domain": facts.company_domain,
+            "identities": person::carried(&facts.identities),
             "flags": facts.flags.iter().map(|flag| flag.name()).collect::<Vec<_>>(),
             "unreadable": lead.envelope.unreadable,
             "raw": lead.envelope.raw,
@@ -190,7 +193,9 @@ impl Console {
             "external_id": lead.external_id,
             "import": import.map(|import| json!({"batch": import.batch, "row": import.row})),
             "previous": lead.progress.previous,
-            "suggestions": lead.progress.receipt.as_ref().map(|receipt| &receipt.suggestions),
+            "suggestions": lead.progress.receipt.as_ref().map(|receipt| {
+                receipt.suggestions.iter().map(person::suggestion).collect::<Vec<_>>()
+            }),
             "acts": lead.progress.acts,
             "marks": marks,
             "why": why,

@@ -6,6 +6,7 @@ mod customers;
 mod imports;
 mod leads;
 mod ledger;
+mod person;
 mod policies;
 mod routes;
 mod tokens;

@@ -3,9 +3,10 @@
 use crate::{Call, Console, unavailable};
 use base64::Engine;
 use serde_json::json;
-use sluice_domain::customer::recognise;
-use sluice_domain::id::LeadId;
-use sluice_domain::lead::{self, Flag, Lead, Origin, Progress};
+use sluice_domain::customer::{Known, blocking_keys, consider, recognise};
+use sluice_domain::id::{CustomerId, LeadId};
+use sluice_domain::lead::{self, Facts, Flag, Lead, Origin, Progress};
+use sluice_domain::policy::PolicySet;
 use sluice_domain::routing::{Case, LiveTeams, Outcome, decide, explain, owners_team};
 use sluice_domain::team::TeamState;
 use sluice_wire::http::{HttpRequest, HttpResponse};
@@ -61,10 +62,15 @@ impl Console {
         };
         let facts =
             lead::read(&lead.origin, &lead.envelope, &policies.reading(&lead.origin), &policies.settings);
-        let known = self.known(&facts.identities).await?;
+        let mut known = self.known(&facts.identities).await?;
         let is_empty = facts.flags.contains(&Flag::Empty);
-        let who = (!is_empty)
-            .then(|| recognise(&lead.id, &facts.identities, &known, policies.settings.shared_after as usize));
+        let alike = self.lookalikes(&facts, &policies, &mut known).await?;
+        let who = (!is_empty).then(|| {
+            let shared_after = policies.settings.shared_after as usize;
+            let mut who = recognise(&lead.id, &facts.identities, &known, shared_after);
+            consider(&mut who, &facts, &known, &alike, &policies.settings);
+            who
+        });
         let case = Case { lead: &lead, facts: &facts, known: &known, who: who.as_ref() };
         let mut wanted: BTreeSet<String> = owners_team(case, &policies).into_iter().collect();
         let mut read: BTreeMap<String, TeamState> = BTreeMap::new();
@@ -95,5 +101,21 @@ impl Console {
                 "policy_version": policies.version,
             }),
         ))
+    }
+
+    /// Whom the lead may be one with, where the settings ask for it.
+    async fn lookalikes(
+        &self,
+        facts: &Facts,
+        policies: &PolicySet,
+        known: &mut Known,
+    ) -> Result<BTreeSet<CustomerId>, Problem> {
+        if !policies.settings.matching.is_on() {
+            return Ok(BTreeSet::new());
+        }
+        let keys = self.hash_keys().await?;
+        let blocks = [blocking_keys(facts)];
+        let found = self.store.lookalikes(&blocks, &keys, std::slice::from_mut(known)).await;
+        Ok(found.map_err(unavailable)?.into_iter().flat_map(|found| found.candidates).collect())
     }
 }

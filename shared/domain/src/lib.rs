@@ -9,6 +9,7 @@ pub mod id;
 pub mod identity;
 pub mod import;
 pub mod lead;
+pub mod matching;
 pub mod pii;
 pub mod policy;
 pub mod routing;

@@ -6,6 +6,7 @@
 //! | envelope too large for the lead | `ld_…` | `e#<fingerprint>` | its lead |
 //! | mark a sender made on a lead | `ld_…` | `m#<kind>` | enrich-lead, the lead's view |
 //! | address | `ad#<key version>.<hash>` | `a` | a lead's identities |
+//! | blocking key | `bk#<key version>.<hash>` | `b` | a lead's description, where settings turn matching on |
 //! | customer | `cu_…` | `c` | its id |
 //! | team | `team#<name>` | `t` | route-lead, and acts that free capacity |
 //! | message to a rep | `rep#<name>` | `m#<ms>#<lead>#<kind><n>#<channel>` | send-message; a rep's list, newest first |
@@ -35,6 +36,8 @@ pub const DUE_SHARDS: u8 = 16;
 pub const LEAD: &str = "l";
 /// Sort key of an address.
 pub const ADDRESS: &str = "a";
+/// Sort key of a blocking key.
+pub const BLOCK: &str = "b";
 /// Sort key of a customer.
 pub const CUSTOMER: &str = "c";
 /// Sort key of a team.
@@ -68,6 +71,16 @@ pub fn parse_mark(sk: &str) -> Option<MarkKind> {
 /// The hash in an address's partition key.
 pub fn parse_address(pk: &str) -> Option<AddressHash> {
     pk.strip_prefix("ad#").map(AddressHash::from_text)
+}
+
+/// Partition of a blocking key.
+pub fn block(hash: &AddressHash) -> String {
+    format!("bk#{}", hash.as_str())
+}
+
+/// The hash in a blocking key's partition.
+pub fn parse_block(pk: &str) -> Option<AddressHash> {
+    pk.strip_prefix("bk#").map(AddressHash::from_text)
 }
 
 /// Partition of a team.

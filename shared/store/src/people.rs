@@ -35,7 +35,7 @@ impl Store {
     /// faster and the person is to be recognised again.
     pub async fn claim_all(&self, who: &Recognition) -> Result<bool, StoreError> {
         for (_, address) in &who.claims {
-            if self.claim_address(address, &who.customer).await? != who.customer {
+            if self.claim_address(address, &who.claimant).await? != who.claimant {
                 return Ok(false);
             }
         }

@@ -12,7 +12,8 @@ const TIMES: [i64; 4] = [0, 1, 1_795_260_000_000, 9_999_999_999_999];
 #[test]
 fn every_constructor_round_trips_with_its_parser() {
     let hash = AddressHash::from_text("2.MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
-    assert_eq!(keys::parse_address(&keys::address(&hash)), Some(hash));
+    assert_eq!(keys::parse_address(&keys::address(&hash)), Some(hash.clone()));
+    assert_eq!(keys::parse_block(&keys::block(&hash)), Some(hash));
     for name in ["sdr", "a#b", "größte"] {
         assert_eq!(keys::parse_team(&keys::team(name)), Some(name));
         assert_eq!(keys::parse_rep(&keys::rep(name)), Some(name));
@@ -41,6 +42,7 @@ fn a_key_of_one_kind_is_not_read_as_another() {
     let partitions = [
         LeadId::derived(&["x"]).to_string(),
         keys::address(&hash),
+        keys::block(&hash),
         keys::customer(&id("x")).to_owned(),
         keys::team("x"),
         keys::rep("x"),

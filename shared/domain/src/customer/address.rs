@@ -1,5 +1,6 @@
 //! Addresses: a normalised identity, known to the store only by its keyed hash.
 
+use crate::matching::BlockingKey;
 use crate::pii::Pii;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -7,29 +8,68 @@ use ring::hmac;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// The kinds of strong identity, best evidence first.
+/// The kinds of identity, best evidence first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum IdentityKind {
     /// An id the sender's own system gives the person.
     #[serde(rename = "x")]
     External,
+    /// WeChat's unionid: one person in all apps, accounts and mini programs of one WeChat Open Platform account.
+    #[serde(rename = "w")]
+    WechatUnion,
+    /// WeChat's openid: one person in one app; the app is the namespace.
+    #[serde(rename = "o")]
+    WechatOpen,
+    /// The id an ad platform gives the person who saw the advertisement; the source is the namespace, since platforms
+    /// scope such ids to a page or an app.
+    #[serde(rename = "u")]
+    AdUser,
     /// E-mail, by its match key.
     #[serde(rename = "e")]
     Email,
     /// Phone, in E.164.
     #[serde(rename = "p")]
     Phone,
+    /// The WeChat number that people tell each other. Weak: its holder can change it, and it is typed by hand.
+    #[serde(rename = "n")]
+    WechatId,
 }
 
 impl IdentityKind {
+    /// Every kind, best evidence first.
+    pub const ALL: [Self; 7] = [
+        Self::External,
+        Self::WechatUnion,
+        Self::WechatOpen,
+        Self::AdUser,
+        Self::Email,
+        Self::Phone,
+        Self::WechatId,
+    ];
+
     /// The word used on the wire.
     pub const fn name(self) -> &'static str {
         match self {
             Self::External => "external_id",
+            Self::WechatUnion => "wechat_unionid",
+            Self::WechatOpen => "wechat_openid",
+            Self::AdUser => "ad_user_id",
             Self::Email => "email",
             Self::Phone => "phone",
+            Self::WechatId => "wechat_id",
         }
+    }
+
+    /// Whether two customers join over it, and whether two values of it keep them apart. A weak one only leads to its
+    /// customer where nothing better does.
+    pub const fn is_strong(self) -> bool {
+        !matches!(self, Self::WechatId)
+    }
+
+    /// Whether values mean something only beside who gave them: one person has one in each namespace.
+    pub const fn has_namespace(self) -> bool {
+        matches!(self, Self::External | Self::WechatOpen | Self::AdUser)
     }
 }
 
@@ -38,13 +78,25 @@ impl IdentityKind {
 pub struct Identity {
     /// Its kind.
     pub kind: IdentityKind,
+    /// Who gave the id, by the name of a source, form or system; empty for kinds without.
+    pub namespace: String,
     value: Pii<String>,
 }
 
 impl Identity {
     /// An identity from its normalised value.
     pub fn new(kind: IdentityKind, value: String) -> Self {
-        Self { kind, value: Pii::new(value) }
+        Self { kind, namespace: String::new(), value: Pii::new(value) }
+    }
+
+    /// An identity in its namespace; kinds without one have an empty one.
+    pub fn within(kind: IdentityKind, namespace: &str, value: String) -> Self {
+        Self { kind, namespace: namespace.to_owned(), value: Pii::new(value) }
+    }
+
+    /// The normalised value.
+    pub fn value(&self) -> &str {
+        self.value.reveal()
     }
 }
 
@@ -85,18 +137,43 @@ impl HashKeys {
             .map(|key| AddressHash::of(key, identity))
             .collect()
     }
+
+    /// The hashes to look a blocking key up by, the one to write first.
+    pub fn block_hashes(&self, block: &BlockingKey) -> Vec<AddressHash> {
+        let input = format!("block\u{0}{}", block.as_str());
+        std::iter::once(&self.current)
+            .chain(&self.previous)
+            .map(|key| AddressHash::sign(key, &input, ""))
+            .collect()
+    }
 }
 
-/// The keyed hash of an identity: key version, then HMAC-SHA256 cut to 144 bits, URL-safe base 64.
+/// The keyed hash of an identity: key version, then HMAC-SHA256 cut to 144 bits, URL-safe base 64. Behind `~` stands
+/// the namespace, where there is one: it names a system, not a person, and says which values contradict each other.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct AddressHash(String);
 
 impl AddressHash {
     fn of(key: &HashKey, identity: &Identity) -> Self {
-        let input = format!("{}\u{0}{}", identity.kind.name(), identity.value.reveal());
+        let value = identity.value.reveal();
+        let input = match identity.kind.has_namespace() {
+            true => format!("{}\u{0}{}\u{0}{value}", identity.kind.name(), identity.namespace),
+            false => format!("{}\u{0}{value}", identity.kind.name()),
+        };
+        Self::sign(key, &input, &identity.namespace)
+    }
+
+    fn sign(key: &HashKey, input: &str, namespace: &str) -> Self {
         let tag = hmac::sign(&key.key, input.as_bytes());
-        Self(format!("{}.{}", key.version, URL_SAFE_NO_PAD.encode(&tag.as_ref()[..18])))
+        let hash = URL_SAFE_NO_PAD.encode(&tag.as_ref()[..18]);
+        let behind = if namespace.is_empty() { "" } else { "~" };
+        Self(format!("{}.{hash}{behind}{namespace}", key.version))
+    }
+
+    /// The namespace of the identity; empty for kinds without.
+    pub fn namespace(&self) -> &str {
+        self.0.split_once('~').map(|(_, namespace)| namespace).unwrap_or_default()
     }
 
     /// The hash as text, safe in a key.

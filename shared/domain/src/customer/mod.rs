@@ -1,17 +1,22 @@
 //! A customer: the person behind one or more leads.
 
 mod address;
+mod likeness;
 mod recognise;
+mod survivorship;
 #[cfg(test)]
 mod tests;
 
 pub use address::{AddressHash, HashKey, HashKeys, Identity, IdentityKind};
+pub use likeness::{Likeness, blocking_keys, consider, profile_of};
 pub use recognise::{
     Found, Known, KnownAddress, Merge, Recognition, Suggestion, SuggestionReason, recognise,
 };
+pub use survivorship::{Candidate, Chosen, DEFAULT_RULE, Survivor, Survivorship};
 
 use crate::id::{CustomerId, LeadId};
-use crate::lead::Facts;
+use crate::identity::Email;
+use crate::lead::{Facts, wechat_number};
 use crate::pii::Pii;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -26,6 +31,20 @@ pub struct Fact {
     /// When it was said.
     #[serde(rename = "t")]
     pub at: Timestamp,
+    /// Who said it, as an index into [`Customer::said`].
+    #[serde(rename = "s", default, skip_serializing_if = "Option::is_none")]
+    pub said: Option<u8>,
+}
+
+/// A lead that filled blanks of a record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Said {
+    /// The lead.
+    #[serde(rename = "l")]
+    pub lead: LeadId,
+    /// The form or source it came through.
+    #[serde(rename = "o")]
+    pub source: String,
 }
 
 /// Who owns the customer.
@@ -74,6 +93,9 @@ pub struct Customer {
     /// What is known about the person.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub facts: BTreeMap<String, Fact>,
+    /// The leads that said it. Facts share them, so that a record stays small.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub said: Vec<Said>,
     /// Leads counted, repeats included.
     pub leads: u32,
     /// The newest lead: head of the chain that is the timeline.
@@ -112,6 +134,7 @@ impl Customer {
             owner: None,
             keys: BTreeSet::new(),
             facts: BTreeMap::new(),
+            said: Vec::new(),
             leads: 0,
             last_lead: None,
             recent: Vec::new(),
@@ -125,6 +148,7 @@ impl Customer {
     pub fn absorb(
         &mut self,
         lead: &LeadId,
+        source: &str,
         fingerprint: &str,
         received: Timestamp,
         facts: &Facts,
@@ -139,11 +163,19 @@ impl Customer {
         if self.recent.len() > MAX_RECENT {
             self.recent.remove(0);
         }
+        let said = u8::try_from(self.said.len()).ok();
+        let mut filled = false;
         let mut fill = |name: &str, value: String| {
-            self.facts.entry(name.to_owned()).or_insert(Fact { value: Pii::new(value), at: received });
+            self.facts.entry(name.to_owned()).or_insert_with(|| {
+                filled = true;
+                Fact { value: Pii::new(value), at: received, said }
+            });
         };
         for (name, value) in &facts.standard {
-            if !matches!(*name, "email" | "phone" | "country" | "external_id") && value.reveal().len() <= 120
+            if !matches!(
+                *name,
+                "email" | "phone" | "country" | "language" | "external_id" | "wechat_openid" | "ad_user_id"
+            ) && value.reveal().len() <= 120
             {
                 fill(name, value.reveal().clone());
             }
@@ -157,6 +189,39 @@ impl Customer {
         if let Some(country) = facts.country {
             fill("country", country.to_string());
         }
+        if let Some(language) = facts.language {
+            fill("language", language.to_string());
+        }
+        if let Some(domain) = &facts.company_domain {
+            fill("company_domain", domain.to_string());
+        }
+        for identity in facts.identities.iter().filter(|identity| identity.kind.has_namespace()) {
+            fill(&format!("{}.{}", identity.kind.name(), identity.namespace), identity.value().to_owned());
+        }
+        if filled {
+            self.said.push(Said { lead: lead.clone(), source: source.to_owned() });
+        }
+    }
+
+    /// The identities that this record's own facts spell out.
+    pub fn identities(&self) -> Vec<Identity> {
+        let one = |name: &str, fact: &Fact| {
+            let value = fact.value.reveal().clone();
+            let (plain, namespace) = name.split_once('.').unwrap_or((name, ""));
+            let kind = IdentityKind::ALL.into_iter().find(|kind| kind.name() == plain)?;
+            let value = match kind {
+                IdentityKind::Email => Email::parse(&value).ok()?.match_key(),
+                IdentityKind::WechatId => wechat_number(&value)?,
+                _ => value,
+            };
+            Some(Identity::within(kind, namespace, value))
+        };
+        self.facts.iter().filter_map(|(name, fact)| one(name, fact)).collect()
+    }
+
+    /// The lead a fact of this record came with.
+    pub fn source_of(&self, fact: &Fact) -> Option<&Said> {
+        self.said.get(usize::from(fact.said?))
     }
 
     /// The lead of the last minutes that said the same through the same form.
@@ -181,19 +246,6 @@ impl<'a> Whole<'a> {
     /// The owner: the live record's, else the first a half has.
     pub fn owner(&self) -> Option<&'a Ownership> {
         self.parts().find_map(|part| part.owner.as_ref())
-    }
-
-    /// Facts of all parts; the live record's come first, a blank is filled by the oldest half that has a value.
-    pub fn facts(&self) -> BTreeMap<&'a str, &'a Fact> {
-        let mut all = BTreeMap::new();
-        let mut halves = self.halves.clone();
-        halves.sort_by_key(|half| (half.created, &half.id));
-        for part in std::iter::once(self.root).chain(halves) {
-            for (name, fact) in &part.facts {
-                all.entry(name.as_str()).or_insert(fact);
-            }
-        }
-        all
     }
 
     /// Leads counted over all parts.

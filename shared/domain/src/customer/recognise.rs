@@ -1,6 +1,6 @@
 //! Who is this? From a lead's identities and what the store knows of them to one customer.
 
-use super::{AddressHash, Customer, Identity, IdentityKind, MAX_HALVES, Whole};
+use super::{AddressHash, Customer, Identity, IdentityKind, Likeness, MAX_HALVES, Whole};
 use crate::id::{CustomerId, LeadId};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -61,7 +61,7 @@ impl Known {
         named.chain(linked).filter(|id| !loaded.contains(*id)).cloned().collect()
     }
 
-    fn held(&self, root: &CustomerId) -> BTreeSet<(IdentityKind, AddressHash)> {
+    pub(super) fn held(&self, root: &CustomerId) -> BTreeSet<(IdentityKind, AddressHash)> {
         let record = self.customers.get(root);
         record
             .map(|root| self.whole(root).parts().flat_map(|part| part.keys.iter().cloned()).collect())
@@ -93,37 +93,52 @@ pub enum SuggestionReason {
     KeptApart,
     /// So many customers were joined already that a person has to look.
     TooManyHalves,
+    /// The identity is too weak to join over.
+    Weak,
+    /// They are described alike, and it could be either.
+    Alike,
+    /// They are described as one person, and joining by likeness is not switched on.
+    JoinOff,
 }
 
 /// A hint for a person: these might be one.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Suggestion {
     /// The other customer.
     pub customer: CustomerId,
-    /// What speaks for it.
-    pub kind: IdentityKind,
+    /// The identity that speaks for it; none where it is the likeness.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<IdentityKind>,
     /// What speaks against it.
     pub reason: SuggestionReason,
+    /// What a comparison came to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub likeness: Option<Likeness>,
 }
 
 /// One customer gives way to another.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Merge {
     /// The one that gives way.
     pub from: CustomerId,
     /// The one that stays.
     pub into: CustomerId,
+    /// What a comparison came to, where no identity joined them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub likeness: Option<Likeness>,
 }
 
 /// The answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Recognition {
     /// The live customer the lead belongs to.
     pub customer: CustomerId,
     /// The record whose address it came by: the live one, or a half of it. What the lead says stays there, so that
     /// un-merging finds each half as it was.
     pub home: CustomerId,
-    /// Addresses to claim for it, best evidence first.
+    /// The record new addresses are claimed for: the live one, or the lead's own where it joins by likeness.
+    pub claimant: CustomerId,
+    /// Addresses to claim, best evidence first.
     pub claims: Vec<(IdentityKind, AddressHash)>,
     /// Every strong address now known to be the customer's, claims included.
     pub keys: BTreeSet<(IdentityKind, AddressHash)>,
@@ -142,7 +157,8 @@ pub struct Recognition {
 /// An identity leads to its customer unless the address is shared by more than `shared_after` others, or unless the
 /// lead itself carries a better kind of identity than this one that the customer holds with another value: a
 /// colleague's phone does not make two people one. The best identity that counts gives the customer; others that
-/// count join theirs to it if no strong kind speaks against it. Who stays is who has an owner, then who is older.
+/// count join theirs to it if they are strong and no strong kind speaks against it. Who stays is who has an owner, then
+/// who is older.
 pub fn recognise(lead: &LeadId, identities: &[Identity], known: &Known, shared_after: usize) -> Recognition {
     let own: BTreeSet<(IdentityKind, AddressHash)> =
         identities.iter().zip(&known.addresses).map(|(id, (hash, _))| (id.kind, hash.clone())).collect();
@@ -167,7 +183,7 @@ pub fn recognise(lead: &LeadId, identities: &[Identity], known: &Known, shared_a
             home = Some(claim.customer.clone());
         }
         if let Some(reason) = passed_over {
-            suggestions.push(Suggestion { customer: root.clone(), kind: identity.kind, reason });
+            suggestions.push(by_identity(root.clone(), identity.kind, reason));
             seen_with.push(hash.clone());
         } else if !roots.iter().any(|(_, known)| *known == root) {
             roots.push((identity.kind, root.clone()));
@@ -183,8 +199,12 @@ pub fn recognise(lead: &LeadId, identities: &[Identity], known: &Known, shared_a
             joined.push(root);
             continue;
         }
+        if !kind.is_strong() {
+            suggestions.push(by_identity(root, kind, SuggestionReason::Weak));
+            continue;
+        }
         match objection(known, &joined, &keys, &root) {
-            Some(reason) => suggestions.push(Suggestion { customer: root, kind, reason }),
+            Some(reason) => suggestions.push(by_identity(root, kind, reason)),
             None => {
                 keys.extend(known.held(&root));
                 joined.push(root);
@@ -197,7 +217,7 @@ pub fn recognise(lead: &LeadId, identities: &[Identity], known: &Known, shared_a
     let merges = joined
         .into_iter()
         .filter(|id| *id != customer)
-        .map(|from| Merge { from, into: customer.clone() })
+        .map(|from| Merge { from, into: customer.clone(), likeness: None })
         .collect::<Vec<_>>();
 
     let mut claims = Vec::new();
@@ -209,30 +229,48 @@ pub fn recognise(lead: &LeadId, identities: &[Identity], known: &Known, shared_a
         });
         if ours {
             keys.insert(key);
-        } else if claim.is_none() && !keys.iter().any(|(kind, _)| *kind == identity.kind) {
+        } else if claim.is_none() && !keys.iter().any(|other| alike(other, &key)) {
             claims.push(key.clone());
             keys.insert(key);
         }
     }
     let home = home.unwrap_or_else(|| customer.clone());
-    Recognition { customer, home, claims, keys, merges, suggestions, seen_with, found }
+    Recognition {
+        claimant: customer.clone(),
+        customer,
+        home,
+        claims,
+        keys,
+        merges,
+        suggestions,
+        seen_with,
+        found,
+    }
 }
 
-/// Whether both hold a kind and share no value of it.
-fn conflict(
-    one: &BTreeSet<(IdentityKind, AddressHash)>,
-    other: &BTreeSet<(IdentityKind, AddressHash)>,
-) -> bool {
-    one.iter().any(|(kind, _)| {
-        let of = |set: &BTreeSet<(IdentityKind, AddressHash)>| -> BTreeSet<AddressHash> {
-            set.iter().filter(|(k, _)| k == kind).map(|(_, hash)| hash.clone()).collect()
+const fn by_identity(customer: CustomerId, kind: IdentityKind, reason: SuggestionReason) -> Suggestion {
+    Suggestion { customer, kind: Some(kind), reason, likeness: None }
+}
+
+type Key = (IdentityKind, AddressHash);
+
+/// Whether two keys are values of the same thing: of one kind and, where ids have one, of one namespace.
+fn alike(one: &Key, other: &Key) -> bool {
+    one.0 == other.0 && one.1.namespace() == other.1.namespace()
+}
+
+/// Whether both hold a strong kind and share no value of it.
+fn conflict(one: &BTreeSet<Key>, other: &BTreeSet<Key>) -> bool {
+    one.iter().filter(|(kind, _)| kind.is_strong()).any(|key| {
+        let of = |set: &BTreeSet<Key>| -> BTreeSet<AddressHash> {
+            set.iter().filter(|k| alike(k, key)).map(|(_, hash)| hash.clone()).collect()
         };
         let theirs = of(other);
         !theirs.is_empty() && of(one).is_disjoint(&theirs)
     })
 }
 
-fn objection(
+pub(super) fn objection(
     known: &Known,
     joined: &[CustomerId],
     keys: &BTreeSet<(IdentityKind, AddressHash)>,
@@ -254,7 +292,7 @@ fn objection(
     (ours.len() + theirs.len() > MAX_HALVES).then_some(SuggestionReason::TooManyHalves)
 }
 
-fn stays(known: &Known, joined: &[CustomerId]) -> Option<CustomerId> {
+pub(super) fn stays(known: &Known, joined: &[CustomerId]) -> Option<CustomerId> {
     let rank = |id: &CustomerId| {
         let record = known.customers.get(id);
         let owned = record.is_some_and(|root| known.whole(root).owner().is_some());

@@ -177,8 +177,15 @@ fn an_unverified_post_fills_blanks_and_overwrites_nothing() {
     };
     let mut customer = Customer::new(CustomerId::derived(&["c"]), Timestamp(0));
     let lead = LeadId::derived(&["l"]);
-    customer.absorb(&lead, "1", Timestamp(1), &facts(&[("email", "a@example.com"), ("name", "Ada")]), 1000);
-    customer.absorb(&lead, "2", Timestamp(2), &facts(&[("name", "Mallory"), ("company", "Acme")]), 1000);
+    customer.absorb(
+        &lead,
+        "f",
+        "1",
+        Timestamp(1),
+        &facts(&[("email", "a@example.com"), ("name", "Ada")]),
+        1000,
+    );
+    customer.absorb(&lead, "f", "2", Timestamp(2), &facts(&[("name", "Mallory"), ("company", "Acme")]), 1000);
     assert_eq!(customer.facts["full_name"].value.reveal(), "Ada");
     assert_eq!(customer.facts["company"].value.reveal(), "Acme");
     assert_eq!(customer.leads, 2);
@@ -194,10 +201,50 @@ fn the_same_within_the_window_is_a_repeat_and_later_is_not() {
         &Reading::default(),
         &Settings::default(),
     );
-    customer.absorb(&lead, "same", Timestamp(1_000), &nothing, 600_000);
+    customer.absorb(&lead, "f", "same", Timestamp(1_000), &nothing, 600_000);
     assert_eq!(customer.repeats("same", Timestamp(601_000), 600_000), Some(&lead));
     assert_eq!(customer.repeats("same", Timestamp(601_001), 600_000), None);
     assert_eq!(customer.repeats("other", Timestamp(1_001), 600_000), None);
+}
+
+#[test]
+fn ids_of_two_systems_do_not_contradict_each_other_and_of_one_they_do() {
+    let id = |space: &str, value: &str| Identity::within(IdentityKind::External, space, value.to_owned());
+    let mut town = Town::default();
+    town.post(&[id("crm", "1"), email("a")]);
+    town.post(&[id("shop", "9"), phone("1")]);
+    town.post(&[email("a"), phone("1")]);
+    assert_eq!(town.live(), 1);
+    assert_eq!(town.root(id("crm", "1")), town.root(id("shop", "9")));
+
+    let mut town = Town::default();
+    town.post(&[id("crm", "1"), email("a")]);
+    town.post(&[id("crm", "2"), phone("1")]);
+    let who = town.post(&[email("a"), phone("1")]);
+    assert_eq!((town.live(), who.suggestions[0].reason), (2, SuggestionReason::HoldsAnother));
+}
+
+#[test]
+fn a_weak_identity_leads_to_its_customer_and_joins_nobody() {
+    let wechat = |value: &str| identity(IdentityKind::WechatId, value);
+    let mut town = Town::default();
+    let first = town.post(&[wechat("mia_berg")]).customer;
+    assert_eq!(town.post(&[wechat("mia_berg")]).customer, first);
+    // Somebody with a mailbox comes with the number of one who has none: it leads there.
+    assert_eq!(town.post(&[email("a"), wechat("mia_berg")]).customer, first);
+    // Another mailbox keeps to itself, and two customers do not join over a number.
+    town.post(&[email("b")]);
+    let who = town.post(&[email("b"), wechat("mia_berg")]);
+    assert_ne!(who.customer, first);
+    assert_eq!(town.live(), 2);
+    let phone_only = town.post(&[phone("1")]).customer;
+    let who = town.post(&[phone("1"), wechat("mia_berg")]);
+    assert_eq!(who.customer, phone_only);
+    assert_eq!(who.suggestions[0].reason, SuggestionReason::Weak);
+    // A changed number contradicts nothing.
+    town.post(&[email("b"), wechat("bert")]);
+    let who = town.post(&[email("b"), wechat("bert_2")]);
+    assert!(who.suggestions.is_empty());
 }
 
 proptest! {

@@ -1,10 +1,14 @@
 //! A lead: one submission, from the moment it is accepted to the end it reaches.
 
 mod facts;
+mod ids;
 mod mark;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use facts::plain;
 pub use facts::{ATTRIBUTION, Facts, Flag, attribution, read, standard_field};
+pub use ids::{namespace_of, wechat_number};
 pub use mark::MarkKind;
 
 use crate::id::{CustomerId, LeadId};

@@ -1,8 +1,10 @@
 //! What is wrong with a set of documents: each finding names the document and the place inside it.
 
-use super::{Assign, Document, KINDS, SecretRef};
+use super::{Assign, Document, FieldMap, KINDS, SecretRef};
 use crate::condition::Condition;
+use crate::customer::{DEFAULT_RULE, IdentityKind, Survivor, Survivorship};
 use crate::identity::Email;
+use crate::lead::namespace_of;
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -37,6 +39,7 @@ pub fn check(documents: &[Document]) -> Vec<Finding> {
         documents.iter().filter(|d| d.kind() == kind).map(Document::name).collect()
     };
     let (reps, teams) = (names("rep"), names("team"));
+    let channels: BTreeSet<&str> = names("form").union(&names("source")).copied().collect();
     let mut seen = BTreeMap::new();
     for (at, document) in documents.iter().enumerate() {
         checker.at = at;
@@ -50,6 +53,7 @@ pub fn check(documents: &[Document]) -> Vec<Finding> {
         }
         match document {
             Document::Form(form) => {
+                checker.namespaces(&form.fields);
                 if form.redirect.as_deref().is_some_and(|url| !is_http(url) && !url.starts_with('/')) {
                     checker.add(&["redirect"], "a redirect is an http(s) URL or a path that starts with /");
                 }
@@ -63,6 +67,7 @@ pub fn check(documents: &[Document]) -> Vec<Finding> {
                 }
             }
             Document::Source(source) => {
+                checker.namespaces(&source.fields);
                 for (name, refs) in &source.secrets {
                     checker.secrets(&["secrets", name], refs);
                 }
@@ -125,6 +130,7 @@ pub fn check(documents: &[Document]) -> Vec<Finding> {
                 for (i, rep) in settings.escalate_to.iter().enumerate() {
                     checker.known(&["escalate_to", &i.to_string()], "rep", rep, &reps);
                 }
+                checker.survivorship(&settings.survivorship, &channels);
                 if settings.name != "default" {
                     checker.add(&["name"], "the settings document is called `default`");
                 }
@@ -135,7 +141,7 @@ pub fn check(documents: &[Document]) -> Vec<Finding> {
 }
 
 /// What conditions see of a lead, see [`crate::lead::Facts::view`]. Any other name would never match, and nobody told.
-const LEAD: [&str; 16] = [
+const LEAD: [&str; 26] = [
     "source",
     "kind",
     "fields",
@@ -143,6 +149,7 @@ const LEAD: [&str; 16] = [
     "flags",
     "country",
     "email_domain",
+    "company_domain",
     "email",
     "phone",
     "first_name",
@@ -150,8 +157,41 @@ const LEAD: [&str; 16] = [
     "full_name",
     "company",
     "postal_code",
+    "street",
+    "city",
+    "region",
+    "website",
+    "birth_date",
     "language",
     "external_id",
+    "wechat_unionid",
+    "wechat_openid",
+    "wechat_id",
+    "ad_user_id",
+];
+
+/// What is kept of a customer, see [`crate::customer::Customer::absorb`].
+const FACTS: [&str; 20] = [
+    "email",
+    "phone",
+    "first_name",
+    "last_name",
+    "full_name",
+    "company",
+    "company_domain",
+    "website",
+    "street",
+    "postal_code",
+    "city",
+    "region",
+    "country",
+    "language",
+    "birth_date",
+    "external_id",
+    "wechat_unionid",
+    "wechat_openid",
+    "wechat_id",
+    "ad_user_id",
 ];
 
 struct Checker {
@@ -215,6 +255,35 @@ impl Checker {
             self.add(&["name"], "a name is 1 to 64 letters, digits, dots, dashes or underscores");
         }
         debug_assert!(KINDS.contains(&document.kind()));
+    }
+
+    /// A namespace is part of a key: of the letters a document's name has.
+    fn namespaces(&mut self, fields: &FieldMap) {
+        let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+        for name in fields.keys() {
+            let namespace = IdentityKind::ALL.into_iter().find_map(|kind| namespace_of(name, kind));
+            if namespace.is_some_and(|text| text.is_empty() || text.len() > 64 || !text.chars().all(good)) {
+                let message = "a namespace is 1 to 64 letters, digits, dots, dashes or underscores";
+                self.add(&["fields", name], message);
+            }
+        }
+    }
+
+    fn survivorship(&mut self, rules: &Survivorship, channels: &BTreeSet<&str>) {
+        for (field, rule) in &rules.0 {
+            let plain = field.split('.').next().unwrap_or_default();
+            if field != DEFAULT_RULE && !FACTS.contains(&plain) {
+                let known = FACTS.join(", ");
+                let message = format!("a customer has no `{field}`; known: {DEFAULT_RULE}, {known}");
+                self.add(&["survivorship", field], message);
+            }
+            if let Survivor::Sources(order) = rule {
+                for (i, name) in order.iter().enumerate() {
+                    let at = ["survivorship", field, &i.to_string()];
+                    self.known(&at, "form or source", name, channels);
+                }
+            }
+        }
     }
 
     fn known(&mut self, path: &[&str], kind: &str, name: &str, names: &BTreeSet<&str>) {

@@ -8,6 +8,7 @@ pub use check::{Finding, Other, check};
 pub use set::{PolicySet, Rules};
 pub use source::{Encoding, SignatureScheme};
 
+use crate::customer::Survivorship;
 use crate::identity::{Country, Email, Phone};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -357,9 +358,19 @@ pub struct Settings {
     pub shared_after: u32,
     /// Values that identify nobody.
     pub junk: Junk,
+    /// Which value stands where the records of a joined person differ: by field, and `default`.
+    #[serde(skip_serializing_if = "is_default")]
+    pub survivorship: Survivorship,
+    /// The fuzzy tier.
+    #[serde(skip_serializing_if = "is_default")]
+    pub matching: Matching,
     /// Reps told when nobody can take a lead.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub escalate_to: Vec<String>,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl Default for Settings {
@@ -369,6 +380,8 @@ impl Default for Settings {
             repeat_minutes: 10,
             shared_after: 3,
             junk: Junk::default(),
+            survivorship: Survivorship::default(),
+            matching: Matching::default(),
             escalate_to: Vec::new(),
         }
     }
@@ -378,6 +391,24 @@ impl Settings {
     /// The repeat window in milliseconds.
     pub const fn repeat_window_ms(&self) -> i64 {
         self.repeat_minutes as i64 * 60_000
+    }
+}
+
+/// What is done about customers who are described alike and share no identity. Off, it costs nothing; on, a new
+/// customer costs up to three write units more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Matching {
+    /// Whether they are looked for and suggested.
+    pub suggest: bool,
+    /// Whether those who are certainly one person are joined without asking; looks for them too.
+    pub join: bool,
+}
+
+impl Matching {
+    /// Whether anything is to be looked for.
+    pub const fn is_on(self) -> bool {
+        self.suggest || self.join
     }
 }
 

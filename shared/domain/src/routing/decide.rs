@@ -127,7 +127,7 @@ pub fn own(customer: &mut Customer, assignment: &Assignment) {
 /// Lets a customer record take a lead in.
 pub(crate) fn absorb(home: &mut Customer, lead: &Lead, facts: &Facts, policies: &PolicySet) {
     let window = policies.settings.repeat_window_ms();
-    home.absorb(&lead.id, &fingerprint(lead), lead.received, facts, window);
+    home.absorb(&lead.id, &lead.origin.name, &fingerprint(lead), lead.received, facts, window);
 }
 
 /// What repeats are recognised by: the same fields through another form are no repeat.
@@ -205,12 +205,14 @@ impl People<'_> {
     fn take_in(&mut self, who: &Recognition, facts: &Facts, policies: &PolicySet) {
         let lead = self.lead;
         absorb(self.get(&who.home), lead, facts, policies);
-        self.get(&who.customer).keys.extend(who.claims.iter().cloned());
+        self.get(&who.claimant).keys.extend(who.claims.iter().cloned());
         // An address may have been claimed for a record that did not get as far as holding it.
         for (identity, (hash, claim)) in facts.identities.iter().zip(&self.known.addresses) {
             let key = (identity.kind, hash.clone());
             if let Some(claim) = claim.as_ref().filter(|_| who.keys.contains(&key))
-                && (claim.customer == who.home || claim.customer == who.customer)
+                && (claim.customer == who.home
+                    || claim.customer == who.customer
+                    || claim.customer == who.claimant)
             {
                 self.get(&claim.customer).keys.insert(key);
             }

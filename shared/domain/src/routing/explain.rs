@@ -57,8 +57,7 @@ fn who(receipt: &Receipt, facts: &Facts) -> Vec<String> {
     }
     if facts.identities.is_empty() {
         lines.push(
-            "No usable e-mail, phone or external id: nobody to recognise, so a customer of its own."
-                .to_owned(),
+            "No usable e-mail, phone or other id: nobody to recognise, so a customer of its own.".to_owned(),
         );
     }
     for Found { kind, customer, passed_over } in &receipt.found {
@@ -73,16 +72,22 @@ fn who(receipt: &Receipt, facts: &Facts) -> Vec<String> {
         lines.push("First seen with this lead: a new customer.".to_owned());
     }
     for merge in &receipt.merges {
+        let by = merge.likeness.as_ref().map(|by| format!(" By likeness, {}.", by.words()));
         lines.push(format!(
-            "Customers {} and {} are one person: {} gives way.",
-            merge.into, merge.from, merge.from
+            "Customers {} and {} are one person: {} gives way.{}",
+            merge.into,
+            merge.from,
+            merge.from,
+            by.unwrap_or_default()
         ));
     }
     for suggestion in &receipt.suggestions {
+        let same = suggestion.kind.map(|kind| format!("same {}", kind.name()));
+        let by = same.or_else(|| suggestion.likeness.as_ref().map(|likeness| likeness.words()));
         lines.push(format!(
-            "Perhaps the same person as {} (same {}), not joined: {}.",
+            "Perhaps the same person as {} ({}), not joined: {}.",
             suggestion.customer,
-            suggestion.kind.name(),
+            by.unwrap_or_default(),
             objection(suggestion.reason)
         ));
     }
@@ -94,6 +99,9 @@ const fn objection(reason: SuggestionReason) -> &'static str {
         SuggestionReason::HoldsAnother => "each holds a different identity of one kind",
         SuggestionReason::SharedAddress => "that address is shared by too many people",
         SuggestionReason::KeptApart => "a person has said that they are two",
+        SuggestionReason::Weak => "that alone is too weak to join two customers",
+        SuggestionReason::Alike => "a person has to look",
+        SuggestionReason::JoinOff => "joining by likeness is not switched on",
         SuggestionReason::TooManyHalves => "too many were joined already, a person has to look",
     }
 }

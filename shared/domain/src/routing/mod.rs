@@ -171,7 +171,8 @@ impl CustomerView {
         full.insert("leads".into(), whole.map_or(0, Whole::leads).into());
         full.insert("owner".into(), owner.map_or("", |owner: &Ownership| owner.rep.as_str()).into());
         full.insert("team".into(), owner.and_then(|owner| owner.team.as_deref()).unwrap_or_default().into());
-        for (name, fact) in whole.map(Whole::facts).unwrap_or_default() {
+        let rules = &policies.settings.survivorship;
+        for (name, fact) in whole.map(|whole| whole.facts(rules)).unwrap_or_default() {
             full.entry(name).or_insert_with(|| fact.value.reveal().clone().into());
         }
         let mut view = Map::new();

@@ -1,0 +1,173 @@
+//! Which pairs are compared at all: those that share something.
+
+use super::profile::{Field, Profile};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+/// Fields whose exact agreement makes a pair worth comparing. First and last name count as one field, since they are
+/// exchanged. Besides, names that sound alike do with the year of birth.
+const SHARED: [(Field, u8); 9] = [
+    (Field::Given, 0),
+    (Field::Family, 0),
+    (Field::BirthDate, 1),
+    (Field::Email, 2),
+    (Field::Phone, 3),
+    (Field::PostalCode, 4),
+    (Field::City, 5),
+    (Field::Street, 6),
+    (Field::Company, 7),
+];
+
+/// The tag of names that sound alike.
+const BY_SOUND: u8 = 8;
+
+/// Pairs of a block, per record compared, from which the block says too little: a name that everybody has.
+const MAX_PAIRS_PER_RECORD: usize = 4;
+
+/// Pairs to compare, of one list with itself or of two lists.
+#[derive(Clone, Debug)]
+pub struct Candidates {
+    /// Index into the first list, index into the second; ascending, each pair once.
+    pub pairs: Vec<(u32, u32)>,
+    /// All pairs there are.
+    pub total: f64,
+    /// Whether both lists are one.
+    pub within: bool,
+}
+
+impl Candidates {
+    /// Pairs of records of one list.
+    pub fn within(list: &[Profile]) -> Self {
+        let n = list.len() as f64;
+        Self { pairs: pairs(list, list, true), total: n * (n - 1.0) / 2.0, within: true }
+    }
+
+    /// Pairs of a record of one list and one of another.
+    pub fn between(left: &[Profile], right: &[Profile]) -> Self {
+        let total = left.len() as f64 * right.len() as f64;
+        Self { pairs: pairs(left, right, false), total, within: false }
+    }
+}
+
+fn pairs(left: &[Profile], right: &[Profile], within: bool) -> Vec<(u32, u32)> {
+    let mut blocks: BTreeMap<(u8, Cow<'_, str>), [Vec<u32>; 2]> = BTreeMap::new();
+    for (side, list) in [left, right].into_iter().enumerate().take(if within { 1 } else { 2 }) {
+        for (at, profile) in (0u32..).zip(list) {
+            for (field, tag) in SHARED {
+                if let Some(value) = profile.get(field).filter(|value| value.chars().count() > 1) {
+                    blocks.entry((tag, Cow::Borrowed(value))).or_default()[side].push(at);
+                }
+            }
+            let year = profile.get(Field::BirthDate).and_then(|date| date.get(..4));
+            for name in [Field::Given, Field::Family].iter().filter_map(|field| profile.get(*field)) {
+                if let Some(year) = year {
+                    let key = format!("{}{year}", sound(name));
+                    blocks.entry((BY_SOUND, Cow::Owned(key))).or_default()[side].push(at);
+                }
+            }
+        }
+    }
+    let most = MAX_PAIRS_PER_RECORD * (left.len() + right.len());
+    let mut all = Vec::new();
+    for [left, right] in blocks.values() {
+        if within && left.len() * left.len() / 2 <= most {
+            let after = left.iter().enumerate().map(|(i, a)| (a, left.get(i + 1..).unwrap_or_default()));
+            all.extend(after.flat_map(|(a, rest)| rest.iter().map(move |b| (*a.min(b), *a.max(b)))));
+        } else if !within && left.len() * right.len() <= most {
+            all.extend(left.iter().flat_map(|a| right.iter().map(move |b| (*a, *b))));
+        }
+    }
+    all.sort_unstable();
+    all.dedup();
+    all.retain(|(a, b)| !within || a != b);
+    all
+}
+
+/// A text under which descriptions of one person probably meet, for a store that is asked by key.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BlockingKey(String);
+
+/// The most keys of one description: each is an item to write and to read.
+pub(super) const MAX_KEYS: usize = 3;
+
+impl BlockingKey {
+    /// The keys of a description, those that say most first, at most three. A name alone is none: too many have
+    /// it. Names count by their sound, in either order.
+    pub fn of(profile: &Profile) -> Vec<Self> {
+        let sound = |field: Field| profile.get(field).map(sound).filter(|sound| !sound.is_empty());
+        let mut names: Vec<String> =
+            [sound(Field::Given), sound(Field::Family)].into_iter().flatten().collect();
+        names.sort_unstable();
+        let both = (names.len() == 2).then(|| names.join("+"));
+        let with = |tag: &str, name: &Option<String>, field: Field| {
+            Some(Self(format!("{tag}\u{0}{}\u{0}{}", name.as_ref()?, profile.get(field)?)))
+        };
+        let family = sound(Field::Family).or_else(|| sound(Field::Given));
+        let keys = [
+            with("birth", &family, Field::BirthDate),
+            with("postal", &family, Field::PostalCode),
+            with("company", &both, Field::Company),
+            with("city", &both, Field::City),
+            with("street", &both, Field::Street),
+        ];
+        keys.into_iter().flatten().take(MAX_KEYS).collect()
+    }
+
+    /// The text to hash.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// How a name sounds, roughly, over the spellings of several languages: consonants, with those that are exchanged for
+/// one another made one. Names in other scripts stay as they are.
+fn sound(name: &str) -> String {
+    if !name.is_ascii() {
+        return name.to_owned();
+    }
+    let name = ["sch|s", "tsch|s", "ph|f", "th|t", "ck|k", "gh|g", "sh|s", "ch|k", "dt|t", "tz|s"]
+        .iter()
+        .filter_map(|pair| pair.split_once('|'))
+        .fold(name.to_owned(), |name, (from, to)| name.replace(from, to));
+    let mut sound = String::new();
+    for (at, letter) in name.chars().enumerate() {
+        let letter = match letter {
+            'c' | 'q' => 'k',
+            'z' | 'x' => 's',
+            'v' | 'w' => 'f',
+            'd' => 't',
+            'b' => 'p',
+            'j' | 'y' => 'i',
+            other => other,
+        };
+        let silent = at > 0 && matches!(letter, 'a' | 'e' | 'i' | 'o' | 'u' | 'h');
+        if !silent && !sound.ends_with(letter) {
+            sound.push(letter);
+        }
+    }
+    sound.truncate(6);
+    sound
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keys(given: &str, family: &str, more: &[(Field, &str)]) -> Vec<BlockingKey> {
+        let profile = Profile::default().with(Field::Given, given).with(Field::Family, family);
+        BlockingKey::of(&more.iter().fold(profile, |profile, (field, text)| profile.with(*field, text)))
+    }
+
+    #[test]
+    fn spellings_of_one_name_meet_and_a_name_alone_is_no_key() {
+        let postal = [(Field::PostalCode, "80331")];
+        for other in ["Meyer", "Mayr", "MEIER"] {
+            assert_eq!(keys("Jan", "Maier", &postal), keys("Jan", other, &postal), "{other}");
+        }
+        assert_ne!(keys("Jan", "Maier", &postal), keys("Jan", "Huber", &postal));
+        assert!(keys("Jan", "Maier", &[]).is_empty());
+        let company = [(Field::Company, "Acme GmbH")];
+        assert_eq!(keys("Jan", "Maier", &company), keys("Maier", "Jan", &company));
+        assert_eq!(keys("小明", "王", &company).len(), 1);
+    }
+}

@@ -1,0 +1,133 @@
+//! Customers who are described alike and share no identity: suggested, joined where that is configured, taken apart.
+
+use serde_json::{Value, json};
+use sluice_tests::stack::{POLICIES, Running, Setup};
+use std::time::Duration;
+
+fn with(matching: &str) -> String {
+    POLICIES.replace("escalate_to: [boss]", &format!("escalate_to: [boss]\nmatching: {matching}\n"))
+}
+
+const KATHARINA: [(&str, &str); 6] = [
+    ("first_name", "Katharina"),
+    ("last_name", "Ackermann"),
+    ("company", "Blauwal Software GmbH"),
+    ("city", "München"),
+    ("postal_code", "80331"),
+    ("email", "katharina@blauwal.example"),
+];
+
+/// The same person from another form: no mailbox, a number, and slips.
+const AGAIN: [(&str, &str); 6] = [
+    ("first_name", "Katharina"),
+    ("last_name", "Akermann"),
+    ("company", "Blauwal Software"),
+    ("city", "Muenchen"),
+    ("postal_code", "80331"),
+    ("phone", "+4917012345678"),
+];
+
+async fn lead(run: &Running, fields: &[(&str, &str)]) -> Value {
+    let lead = run.lead(fields).await;
+    run.pass(Duration::from_secs(60)).await;
+    run.show(&lead).await
+}
+
+#[tokio::test]
+async fn who_is_described_alike_is_suggested_with_what_speaks_for_it() {
+    let run = Setup::policies(with("{ suggest: true }")).start().await;
+    let first = lead(&run, &KATHARINA).await;
+    let again = lead(&run, &AGAIN).await;
+    assert_ne!(again["customer"], first["customer"]);
+    let suggested = &again["suggestions"][0];
+    assert_eq!(suggested["customer"], first["customer"], "{again:#}");
+    assert_eq!((&suggested["kind"], &suggested["verdict"]), (&json!("likeness"), &json!("same")));
+    assert_eq!(suggested["reason"], "join_off");
+    assert!(suggested["probability"].as_f64().unwrap() > 0.95);
+    let says = suggested["evidence"].to_string();
+    assert!(says.contains("same postal code") && says.contains("similar last name"), "{says}");
+    assert!(again["why"].to_string().contains("Perhaps the same person"), "{again:#}");
+
+    // An initial leaves it open, a brother is somebody else; a lead that is known is compared as well.
+    let page = run.customer(again["customer"].as_str().unwrap()).await;
+    assert_eq!(page["suggestions"][0]["customer"], first["customer"], "{page:#}");
+    let initial =
+        lead(&run, &[KATHARINA[1], KATHARINA[2], KATHARINA[4], ("first_name", "K."), ("note", "x")]).await;
+    assert!(!initial["suggestions"].as_array().unwrap().is_empty(), "{initial:#}");
+    assert!(
+        initial["suggestions"].as_array().unwrap().iter().all(|one| one["verdict"] == "review"),
+        "{initial:#}"
+    );
+    let brother =
+        lead(&run, &[("first_name", "Tobias"), AGAIN[1], KATHARINA[4], ("email", "t@web.example")]).await;
+    assert_eq!(brother["suggestions"], json!([]), "{brother:#}");
+    let known = lead(&run, &[AGAIN[5], ("note", "once more")]).await;
+    assert_eq!((&known["customer"], known["suggestions"].as_array().unwrap().len()), (&again["customer"], 0));
+    run.finish().await;
+}
+
+#[tokio::test]
+async fn nothing_is_looked_for_or_written_until_it_is_switched_on() {
+    let run = Setup::default().start().await;
+    lead(&run, &KATHARINA).await;
+    let again = lead(&run, &AGAIN).await;
+    assert_eq!(again["suggestions"], json!([]));
+    assert!(!run.table().keys().any(|(pk, _)| pk.starts_with("bk#")));
+    run.finish().await;
+}
+
+#[tokio::test]
+async fn who_is_the_same_joins_where_configured_and_is_taken_apart_exactly() {
+    let run = Setup::policies(with("{ join: true }")).start().await;
+    let first = lead(&run, &KATHARINA).await;
+    let root = first["customer"].as_str().unwrap().to_owned();
+    let before = run.customer(&root).await;
+    let again = lead(&run, &AGAIN).await;
+    assert_eq!(again["customer"], root.as_str(), "{again:#}");
+    assert_eq!(again["owner"], first["owner"]);
+    assert!(again["why"].to_string().contains("By likeness"), "{again:#}");
+    let whole = run.customer(&root).await;
+    assert_eq!(whole["lead_count"], 2);
+    assert_eq!(whole["facts"]["phone"]["value"], "+4917012345678");
+    assert_eq!(run.lookup(json!({"phone": "+4917012345678"})).await.1["id"], root.as_str());
+    // What comes by the number later stays with the half that has it.
+    lead(&run, &[AGAIN[5], ("website", "https://blauwal.example")]).await;
+
+    let half = whole["merged_from"][0].as_str().unwrap().to_owned();
+    let (status, answer) = run.api("POST", &format!("/api/customers/{half}/unmerge"), Some(json!({}))).await;
+    assert_eq!(status, 200, "{answer:#}");
+    let mut now = run.customer(&root).await;
+    assert_eq!(now["kept_apart_from"], json!([half]));
+    now["kept_apart_from"] = json!([]);
+    assert_eq!(now, before);
+    let taken_out = run.customer(&half).await;
+    assert_eq!(
+        (&taken_out["lead_count"], &taken_out["facts"]["last_name"]["value"]),
+        (&json!(2), &json!("Akermann"))
+    );
+    assert_eq!(run.lookup(json!({"phone": "+4917012345678"})).await.1["id"], half.as_str());
+
+    // A person has decided: neither joined nor brought up again.
+    let later = lead(&run, &[AGAIN.as_slice(), &[("note", "later")]].concat()).await;
+    assert_eq!((&later["customer"], &later["suggestions"]), (&json!(half), &json!([])), "{later:#}");
+    run.finish().await;
+}
+
+#[tokio::test]
+async fn likeness_never_joins_who_holds_different_identities_of_one_kind() {
+    let run = Setup::policies(with("{ join: true }")).start().await;
+    let first = lead(&run, &KATHARINA).await;
+    let other = lead(&run, &[&KATHARINA[..5], &[("email", "k.ackermann@web.example")]].concat()).await;
+    assert_ne!(other["customer"], first["customer"]);
+    assert_eq!(other["suggestions"][0]["reason"], "holds_another", "{other:#}");
+    assert_eq!(other["suggestions"][0]["customer"], first["customer"]);
+    // Trying says the same and writes nothing.
+    let fields = json!({"first_name": "Katharina", "last_name": "Ackermann", "postal_code": "80331", "company": "Blauwal Software", "phone": "+4917099999999"});
+    let before = run.table();
+    let (status, tried) =
+        run.api("POST", "/api/leads/try", Some(json!({"form": "contact", "body": fields.to_string()}))).await;
+    assert_eq!(status, 200, "{tried:#}");
+    assert!(tried["why"].to_string().contains("By likeness"), "{tried:#}");
+    assert_eq!(run.table(), before);
+    run.finish().await;
+}
