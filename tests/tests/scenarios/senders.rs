@@ -109,7 +109,7 @@ async fn deliver(run: &Running, way: Way, bytes: &[u8], at: usize) -> Answer {
             let body = answer.text();
             Answer { status: answer.status.into(), headers: answer.headers.into_iter().collect(), body }
         }
-        Way::Event => invoke(run, &event(bytes, at % 2 == 0)).await,
+        Way::Event => invoke(run, &event(bytes, at.is_multiple_of(2))).await,
     }
 }
 
