@@ -1,6 +1,7 @@
 //! What is wrong with a set of documents: each finding names the document and the place inside it.
 
 use super::{Assign, Document, KINDS, SecretRef};
+use crate::calendar::{Calendar, Day, Hours};
 use crate::condition::Condition;
 use crate::identity::Email;
 use std::collections::btree_map::Entry;
@@ -36,7 +37,7 @@ pub fn check(documents: &[Document]) -> Vec<Finding> {
     let names = |kind: &str| -> BTreeSet<&str> {
         documents.iter().filter(|d| d.kind() == kind).map(Document::name).collect()
     };
-    let (reps, teams) = (names("rep"), names("team"));
+    let (reps, teams, calendars) = (names("rep"), names("team"), names("calendar"));
     let mut seen = BTreeMap::new();
     for (at, document) in documents.iter().enumerate() {
         checker.at = at;
@@ -68,6 +69,7 @@ pub fn check(documents: &[Document]) -> Vec<Finding> {
                 }
             }
             Document::Rep(rep) => {
+                checker.calendar(rep.hours.as_ref(), &calendars);
                 if rep.email.as_deref().is_some_and(|email| Email::parse(email).is_err()) {
                     checker.add(&["email"], "this is not an e-mail address");
                 }
@@ -82,6 +84,7 @@ pub fn check(documents: &[Document]) -> Vec<Finding> {
                 }
             }
             Document::Team(team) => {
+                checker.calendar(team.hours.as_ref(), &calendars);
                 let mut inside = BTreeSet::new();
                 if team.members.is_empty() {
                     checker.add(&["members"], "a team needs at least one member");
@@ -118,6 +121,7 @@ pub fn check(documents: &[Document]) -> Vec<Finding> {
                     checker.add(&["name"], "the routing document is called `default`");
                 }
             }
+            Document::Calendar(calendar) => checker.days(calendar),
             Document::Settings(settings) => {
                 for (i, rep) in settings.escalate_to.iter().enumerate() {
                     checker.known(&["escalate_to", &i.to_string()], "rep", rep, &reps);
@@ -219,6 +223,29 @@ impl Checker {
             let list = names.iter().copied().collect::<Vec<_>>().join(", ");
             let list = if list.is_empty() { "none".to_owned() } else { list };
             self.add_about(path, format!("there is no {kind} `{name}`; known: {list}"), Some(Other::Absent));
+        }
+    }
+
+    fn calendar(&mut self, hours: Option<&Hours>, calendars: &BTreeSet<&str>) {
+        if let Some(name) = hours.and_then(|hours| hours.calendar.as_deref()) {
+            self.known(&["hours", "calendar"], "calendar", name, calendars);
+        }
+    }
+
+    fn days(&mut self, calendar: &Calendar) {
+        let mut dates = BTreeSet::new();
+        for (i, day) in calendar.days.iter().enumerate() {
+            let i = i.to_string();
+            let last = day.to.unwrap_or(day.date);
+            if last < day.date {
+                self.add(&["days", &i, "to"], format!("{} is not after {}", last, day.date));
+            } else if day.dates().last() != Some(last) {
+                let message = format!("more than {} days in a row: is the year right?", Day::MAX);
+                self.add(&["days", &i, "to"], message);
+            }
+            if let Some(twice) = day.dates().filter(|date| !dates.insert(*date)).next() {
+                self.add(&["days", &i, "date"], format!("{twice} is in the calendar twice"));
+            }
         }
     }
 

@@ -6,6 +6,7 @@ mod set;
 pub use check::{Finding, Other, check};
 pub use set::{PolicySet, Rules};
 
+use crate::calendar::{Calendar, Hours};
 use crate::identity::{Country, Email, Phone};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -29,10 +30,12 @@ pub enum Document {
     Routing(Routing),
     /// Settings of the whole stack.
     Settings(Settings),
+    /// Holidays.
+    Calendar(Calendar),
 }
 
 /// The kinds of document, as `kind:` names them.
-pub const KINDS: [&str; 6] = ["form", "source", "rep", "team", "routing", "settings"];
+pub const KINDS: [&str; 7] = ["form", "source", "rep", "team", "routing", "settings", "calendar"];
 
 impl Document {
     /// Its kind.
@@ -44,6 +47,7 @@ impl Document {
             Self::Team(_) => "team",
             Self::Routing(_) => "routing",
             Self::Settings(_) => "settings",
+            Self::Calendar(_) => "calendar",
         }
     }
 
@@ -56,6 +60,7 @@ impl Document {
             Self::Team(document) => &document.name,
             Self::Routing(document) => &document.name,
             Self::Settings(document) => &document.name,
+            Self::Calendar(document) => &document.name,
         }
     }
 
@@ -85,6 +90,7 @@ impl Document {
             "team" => Self::Team(serde_json::from_value(value)?),
             "routing" => Self::Routing(serde_json::from_value(value)?),
             "settings" => Self::Settings(serde_json::from_value(value)?),
+            "calendar" => Self::Calendar(serde_json::from_value(value)?),
             other => {
                 return Err(serde_json::Error::custom(format!(
                     "unknown kind `{other}`, expected one of {}",
@@ -204,6 +210,9 @@ pub struct Rep {
     pub webhook: Option<Webhook>,
     /// Whether new leads may come.
     pub available: Availability,
+    /// When they work; absent is as their team does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hours: Option<Hours>,
 }
 
 /// A receiver of signed webhooks (Standard Webhooks 1.0.0).
@@ -238,6 +247,9 @@ pub struct Team {
     /// Whether a returning customer's lead may exceed its owner's capacity.
     #[serde(default)]
     pub sticky_may_exceed: Availability,
+    /// When its members work, if they have no hours of their own; absent is always.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hours: Option<Hours>,
 }
 
 /// A rep's place in a team.

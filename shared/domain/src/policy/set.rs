@@ -1,6 +1,7 @@
 //! One version of all documents, ready to decide with.
 
 use super::{Document, Form, Reading, Rep, Routing, Rule, Settings, Source, Team};
+use crate::calendar::{Hours, Schedule};
 use crate::condition::{Condition, ConditionError};
 use std::collections::BTreeMap;
 
@@ -53,6 +54,14 @@ pub struct PolicySet {
     pub routing: Rules,
     /// The `default` settings document, or the defaults.
     pub settings: Settings,
+    /// Working time by rep and by team, of those that have hours.
+    schedules: Schedules,
+}
+
+#[derive(Debug, Default)]
+struct Schedules {
+    reps: BTreeMap<String, Schedule>,
+    teams: BTreeMap<String, Schedule>,
 }
 
 impl PolicySet {
@@ -62,6 +71,7 @@ impl PolicySet {
         documents: impl IntoIterator<Item = Document>,
     ) -> Result<Self, ConditionError> {
         let mut set = Self { version, ..Self::default() };
+        let mut calendars = BTreeMap::new();
         for document in documents {
             match document {
                 Document::Form(form) => drop(set.forms.insert(form.name.clone(), form)),
@@ -72,8 +82,17 @@ impl PolicySet {
                     set.routing = Rules::compile(&routing).map_err(|(_, error)| error)?;
                 }
                 Document::Settings(settings) => set.settings = settings,
+                Document::Calendar(calendar) => drop(calendars.insert(calendar.name.clone(), calendar)),
             }
         }
+        let schedule = |hours: &Hours| {
+            Schedule::new(hours, hours.calendar.as_ref().and_then(|name| calendars.get(name)))
+        };
+        let hours = |name: &String, hours: &Option<Hours>| Some((name.clone(), schedule(hours.as_ref()?)));
+        set.schedules = Schedules {
+            reps: set.reps.values().filter_map(|rep| hours(&rep.name, &rep.hours)).collect(),
+            teams: set.teams.values().filter_map(|team| hours(&team.name, &team.hours)).collect(),
+        };
         Ok(set)
     }
 
@@ -88,6 +107,12 @@ impl PolicySet {
             }
             _ => Reading::default(),
         }
+    }
+
+    /// When a rep works as a member of a team: by hours of their own, else by the team's, else always.
+    pub fn schedule(&self, rep: &str, team: Option<&str>) -> Schedule {
+        let teams = || self.schedules.teams.get(team?);
+        self.schedules.reps.get(rep).or_else(teams).cloned().unwrap_or_else(Schedule::always)
     }
 
     /// Whether the rep exists and takes new leads.
