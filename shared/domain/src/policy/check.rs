@@ -243,7 +243,7 @@ impl Checker {
                 let message = format!("more than {} days in a row: is the year right?", Day::MAX);
                 self.add(&["days", &i, "to"], message);
             }
-            if let Some(twice) = day.dates().filter(|date| !dates.insert(*date)).next() {
+            if let Some(twice) = day.dates().find(|date| !dates.insert(*date)) {
                 self.add(&["days", &i, "date"], format!("{twice} is in the calendar twice"));
             }
         }
