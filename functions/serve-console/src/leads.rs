@@ -168,6 +168,8 @@ impl Console {
             "email": facts.email.as_ref().map(|email| email.as_sent().to_owned()),
             "phone": facts.phone.as_ref().map(|phone| phone.e164().to_owned()),
             "country": facts.country.map(|country| country.to_string()),
+            "language": facts.language,
+            "company_domain": facts.company_domain,
             "flags": facts.flags.iter().map(|flag| flag.name()).collect::<Vec<_>>(),
             "unreadable": lead.envelope.unreadable,
             "raw": lead.envelope.raw,

@@ -79,7 +79,12 @@ fn of_request(request: &HttpRequest) -> BTreeMap<String, String> {
             }
         }
     }
-    let who = [("referrer", Some(page)), ("user_agent", request.header("user-agent").map(cut))];
+    let header = |name: &str| request.header(name).map(cut);
+    let who = [
+        ("referrer", Some(page)),
+        ("user_agent", header("user-agent")),
+        ("accept_language", header("accept-language")),
+    ];
     for (name, value) in who {
         if let Some(value) = value.filter(|value| !value.is_empty()) {
             all.insert(name.to_owned(), value.to_owned());

@@ -143,7 +143,8 @@ impl Customer {
             self.facts.entry(name.to_owned()).or_insert(Fact { value: Pii::new(value), at: received });
         };
         for (name, value) in &facts.standard {
-            if !matches!(*name, "email" | "phone" | "country" | "external_id") && value.reveal().len() <= 120
+            if !matches!(*name, "email" | "phone" | "country" | "language" | "external_id")
+                && value.reveal().len() <= 120
             {
                 fill(name, value.reveal().clone());
             }
@@ -156,6 +157,12 @@ impl Customer {
         }
         if let Some(country) = facts.country {
             fill("country", country.to_string());
+        }
+        if let Some(language) = facts.language {
+            fill("language", language.to_string());
+        }
+        if let Some(domain) = &facts.company_domain {
+            fill("company_domain", domain.to_string());
         }
     }
 

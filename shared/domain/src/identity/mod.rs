@@ -1,9 +1,14 @@
-//! Who somebody is: e-mail addresses, phone numbers and countries, each read once at the edge.
+//! Who somebody is: e-mail addresses, phone numbers, company domains, countries and languages, each read once at the
+//! edge.
 
+mod company;
 mod country;
 mod email;
+mod language;
 mod phone;
 
+pub use company::CompanyDomain;
 pub use country::Country;
 pub use email::{Email, EmailError};
+pub use language::Language;
 pub use phone::{Phone, PhoneError};

@@ -2,7 +2,7 @@
 
 use super::{Envelope, Origin};
 use crate::customer::{Identity, IdentityKind};
-use crate::identity::{Country, Email, Phone};
+use crate::identity::{CompanyDomain, Country, Email, Language, Phone};
 use crate::pii::Pii;
 use crate::policy::{FieldMap, Reading, Settings};
 use serde::{Deserialize, Serialize};
@@ -51,8 +51,12 @@ pub struct Facts {
     pub email: Option<Email>,
     /// The phone number, if usable.
     pub phone: Option<Phone>,
-    /// The country the person named, else the form's.
+    /// The country the person named, else that of the phone number, else the form's.
     pub country: Option<Country>,
+    /// The language the person named, else the one the browser asked for.
+    pub language: Option<Language>,
+    /// The company's domain, by the e-mail address, else by the website.
+    pub company_domain: Option<CompanyDomain>,
     /// Standard fields by their standard name: `first_name`, `company`, …
     pub standard: BTreeMap<&'static str, Pii<String>>,
     /// Strong identities, best first. Junk is left out.
@@ -65,7 +69,7 @@ pub struct Facts {
 
 /// The standard names and, for forms that map nothing, the names fields usually have. Compared in lower case with
 /// everything but letters and digits left out, so `E-Mail`, `e_mail` and `email` are one.
-const STANDARD: [(&str, &[&str]); 10] = [
+const STANDARD: [(&str, &[&str]); 15] = [
     ("email", &["email", "emailaddress", "mail", "workemail", "youremail"]),
     ("phone", &["phone", "phonenumber", "telephone", "tel", "mobile", "mobilephone", "yourphone"]),
     ("first_name", &["firstname", "givenname", "fname"]),
@@ -74,7 +78,12 @@ const STANDARD: [(&str, &[&str]); 10] = [
     ("company", &["company", "companyname", "organization", "organisation"]),
     ("country", &["country", "countrycode"]),
     ("postal_code", &["postalcode", "postcode", "zip", "zipcode"]),
-    ("language", &["language", "locale"]),
+    ("language", &["language", "locale", "lang", "preferredlanguage"]),
+    ("website", &["website", "companywebsite", "web", "homepage", "companyurl"]),
+    ("street", &["street", "streetaddress", "address", "address1", "addressline1"]),
+    ("city", &["city", "town", "suburb"]),
+    ("region", &["region", "state", "province"]),
+    ("birth_date", &["birthdate", "dateofbirth", "dob", "birthday"]),
     ("external_id", &["externalid"]),
 ];
 
@@ -89,11 +98,20 @@ pub fn read(origin: &Origin, envelope: &Envelope, reading: &Reading, settings: &
     let mut flags = Vec::new();
     let text = |name: &str| standard.get(name).map(|value: &Pii<String>| value.reveal().as_str());
 
-    let country = text("country").and_then(Country::parse).or(reading.default_country);
+    let named = text("country").and_then(Country::parse);
+    let country = named.or(reading.default_country);
     let email =
         text("email").and_then(|value| Email::parse(value).map_err(|_| flags.push(Flag::EmailInvalid)).ok());
     let phone = text("phone")
         .and_then(|value| Phone::parse(value, country).map_err(|_| flags.push(Flag::PhoneInvalid)).ok());
+    // A number with its own country code says more than the form does.
+    let country = named.or(phone.as_ref().and_then(Phone::country)).or(reading.default_country);
+    let asked_for = envelope.attribution.get("accept_language").map(String::as_str);
+    let language = [text("language"), asked_for].into_iter().flatten().find_map(Language::parse);
+    let company_domain = email
+        .as_ref()
+        .and_then(CompanyDomain::of_email)
+        .or_else(|| text("website").and_then(CompanyDomain::of_website));
 
     let mut identities = Vec::new();
     if let Some(id) = text("external_id") {
@@ -123,8 +141,19 @@ pub fn read(origin: &Origin, envelope: &Envelope, reading: &Reading, settings: &
         flags.push(Flag::Unreadable);
     }
 
-    let view = view(origin, envelope, &standard, country, email.as_ref(), &flags);
-    Facts { email, phone, country, standard, identities, flags, view }
+    let mut facts = Facts {
+        email,
+        phone,
+        country,
+        language,
+        company_domain,
+        standard,
+        identities,
+        flags,
+        view: Value::Null,
+    };
+    facts.view = view(origin, envelope, &facts);
+    facts
 }
 
 impl Facts {
@@ -188,14 +217,7 @@ fn plain(name: &str) -> String {
     name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
-fn view(
-    origin: &Origin,
-    envelope: &Envelope,
-    standard: &BTreeMap<&'static str, Pii<String>>,
-    country: Option<Country>,
-    email: Option<&Email>,
-    flags: &[Flag],
-) -> Value {
+fn view(origin: &Origin, envelope: &Envelope, facts: &Facts) -> Value {
     let mut fields = Map::new();
     for (name, value) in &envelope.fields {
         let value = Value::String(value.clone());
@@ -212,12 +234,16 @@ fn view(
         "kind": origin.kind,
         "fields": fields,
         "attribution": attribution(envelope),
-        "flags": flags.iter().map(|flag| flag.name()).collect::<Vec<_>>(),
-        "country": country.map(|country| country.to_string()).unwrap_or_default(),
-        "email_domain": email.map(|email| email.domain().to_owned()).unwrap_or_default(),
+        "flags": facts.flags.iter().map(|flag| flag.name()).collect::<Vec<_>>(),
+        "country": facts.country.map(|country| country.to_string()).unwrap_or_default(),
+        "language": facts.language.map(|language| language.to_string()).unwrap_or_default(),
+        "email_domain": facts.email.as_ref().map(|email| email.domain().to_owned()).unwrap_or_default(),
+        "company_domain": facts.company_domain.as_ref().map(ToString::to_string).unwrap_or_default(),
     });
     if let Some(object) = lead.as_object_mut() {
-        for (name, value) in standard.iter().filter(|(name, _)| !matches!(**name, "country")) {
+        for (name, value) in
+            facts.standard.iter().filter(|(name, _)| !matches!(**name, "country" | "language"))
+        {
             object.insert((*name).to_owned(), Value::String(value.reveal().clone()));
         }
     }

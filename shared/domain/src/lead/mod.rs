@@ -1,6 +1,8 @@
 //! A lead: one submission, from the moment it is accepted to the end it reaches.
 
 mod facts;
+#[cfg(test)]
+mod tests;
 
 pub use facts::{ATTRIBUTION, Facts, Flag, attribution, read};
 

@@ -136,7 +136,7 @@ pub fn check(documents: &[Document]) -> Vec<Finding> {
 }
 
 /// What conditions see of a lead, see [`crate::lead::Facts::view`]. Any other name would never match, and nobody told.
-const LEAD: [&str; 16] = [
+const LEAD: [&str; 22] = [
     "source",
     "kind",
     "fields",
@@ -144,6 +144,7 @@ const LEAD: [&str; 16] = [
     "flags",
     "country",
     "email_domain",
+    "company_domain",
     "email",
     "phone",
     "first_name",
@@ -151,6 +152,11 @@ const LEAD: [&str; 16] = [
     "full_name",
     "company",
     "postal_code",
+    "street",
+    "city",
+    "region",
+    "website",
+    "birth_date",
     "language",
     "external_id",
 ];

@@ -386,7 +386,7 @@ fn a_condition_over_what_no_lead_has_is_refused() {
     refused(
         &routing("  - name: a\n    when: lead.employees >= 200\n    end: spam"),
         &expect![[r#"
-        p.yaml:13:11: a lead has no `employees`; a field of the form is `lead.fields.employees`, and besides there are attribution, company, country, email, email_domain, external_id, fields, first_name, flags, full_name, kind, language, last_name, phone, postal_code, source
+        p.yaml:13:11: a lead has no `employees`; a field of the form is `lead.fields.employees`, and besides there are attribution, birth_date, city, company, company_domain, country, email, email_domain, external_id, fields, first_name, flags, full_name, kind, language, last_name, phone, postal_code, region, source, street, website
            13 |     when: lead.employees >= 200
               |           ^
     "#]],

@@ -1,0 +1,47 @@
+//! What a submission says: country, language, company.
+
+use super::*;
+use crate::identity::Country;
+use crate::policy::{Reading, Settings};
+
+fn view(fields: &[(&str, &str)], default_country: &str) -> serde_json::Value {
+    let fields = fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let attribution = BTreeMap::from([("accept_language".to_owned(), "fr-CH, en;q=0.7".to_owned())]);
+    let envelope = Envelope { fields, attribution, ..Envelope::default() };
+    let origin = Origin { kind: "form".to_owned(), name: "contact".to_owned() };
+    let reading = Reading { default_country: Country::parse(default_country), ..Reading::default() };
+    read(&origin, &envelope, &reading, &Settings::default()).view
+}
+
+#[test]
+fn the_country_is_the_one_named_else_the_phones_else_the_forms() {
+    for (fields, default, country) in [
+        (&[("country", "Österreich"), ("phone", "+49 171 1234567")][..], "US", "AT"),
+        (&[("country", "Atlantis"), ("phone", "+49 171 1234567")], "US", "DE"),
+        (&[("phone", "+44 20 7031 3000")], "US", "GB"),
+        (&[("phone", "(650) 253-0000")], "US", "US"),
+        (&[("email", "mia@acme.com")], "US", "US"),
+        (&[("email", "mia@acme.com")], "", ""),
+    ] {
+        assert_eq!(view(fields, default)["country"], country, "{fields:?}");
+    }
+}
+
+#[test]
+fn the_language_is_the_one_named_else_the_browsers() {
+    assert_eq!(view(&[("locale", "de_AT")], "")["language"], "de");
+    assert_eq!(view(&[("Language", "中文")], "")["language"], "zh");
+    assert_eq!(view(&[("language", "?")], "")["language"], "fr");
+}
+
+#[test]
+fn the_company_is_that_of_the_mailbox_else_of_the_website() {
+    for (fields, domain) in [
+        (&[("email", "mia@eu.acme.co.uk"), ("website", "other.example")][..], "acme.co.uk"),
+        (&[("email", "mia@gmail.com"), ("website", "https://www.acme.co.uk/")], "acme.co.uk"),
+        (&[("email", "mia@qq.com"), ("website", "facebook.com/mia")], ""),
+        (&[("email", "mia at acme")], ""),
+    ] {
+        assert_eq!(view(fields, "")["company_domain"], domain, "{fields:?}");
+    }
+}
