@@ -511,7 +511,7 @@ async fn a_rep_never_holds_more_than_their_own_capacity_over_all_teams() {
         rep("bo", ""),
         rules(&[
             "name: b, when: 'lead.fields.to == \"b\"', assign: { team: b }",
-            "name: a, assign: { team: a }",
+            "name: a, when: 'lead.fields.to == \"a\"', assign: { team: a }",
         ]),
     ))
     .start()
