@@ -7,7 +7,7 @@ use crate::world::World;
 use serde_json::Value;
 use sluice_domain::customer::Customer;
 use sluice_domain::lead::{Assignment, Envelope, LeadState, Progress};
-use sluice_domain::routing::Outcome;
+use sluice_domain::routing::{Outcome, is_round};
 use sluice_domain::team::TeamState;
 use sluice_store::{MessageRecord, MessageState};
 use std::collections::{BTreeMap, BTreeSet};
@@ -119,7 +119,9 @@ impl Books {
 
     /// Grants whose leads went elsewhere: the team has not looked at its books since.
     pub fn stray_grants(&self) -> Vec<(String, String)> {
-        let grants = self.teams.iter().flat_map(|(team, state)| {
+        // What a round granted to a team, the team granted to somebody, or gives back.
+        let teams = self.teams.iter().filter(|(team, _)| !is_round(team));
+        let grants = teams.flat_map(|(team, state)| {
             state.grants.iter().map(move |(lead, grant)| (team, lead.to_string(), &grant.rep))
         });
         grants
@@ -356,7 +358,7 @@ impl Books {
 
     /// I5 and I6: each member's open leads are those of the ledger, and shares are fair.
     fn shares(&self, broken: &mut Vec<String>) {
-        for (team, state) in &self.teams {
+        for (team, state) in self.teams.iter().filter(|(team, _)| !is_round(team)) {
             let mut received: BTreeMap<&str, i64> = BTreeMap::new();
             for rep in state.members.keys() {
                 let assigned = self.leads.keys().filter(|lead| {
@@ -384,7 +386,8 @@ impl Books {
                 let given: BTreeSet<&str> = decided.map(|(lead, _)| lead.as_str()).chain(granted).collect();
                 let shares = given.iter().filter(|lead| {
                     let receipt = self.leads.get(**lead).and_then(|lead| lead.progress.receipt.as_ref());
-                    receipt.is_some_and(|receipt| receipt.saw.owner.is_none())
+                    receipt
+                        .is_some_and(|receipt| receipt.saw.owner.is_none() && receipt.saw.company.is_none())
                 });
                 received.insert(rep, i64::try_from(shares.count()).unwrap_or(i64::MAX));
             }
@@ -475,5 +478,5 @@ impl Books {
 
 /// How often people gave a lead to somebody else.
 fn reassigned(lead: &LeadItem) -> usize {
-    lead.progress.acts.iter().filter(|act| act.what == "reassign").count()
+    lead.progress.acts.iter().filter(|act| matches!(act.what.as_str(), "reassign" | "rebalance")).count()
 }

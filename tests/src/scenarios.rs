@@ -1,6 +1,7 @@
 //! What is under test: for each handler the events it gets, and the world they come into.
 
 mod console;
+mod depth;
 mod import;
 mod lookalike;
 mod senders;
@@ -110,6 +111,10 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "route-full", function: Name::Route, prepare: route_full },
     Scenario { name: "route-repeat", function: Name::Route, prepare: route_repeat },
     Scenario { name: "route-lookalike", function: Name::Route, prepare: lookalike::route },
+    Scenario { name: "route-capped", function: Name::Route, prepare: depth::route_capped },
+    Scenario { name: "route-company", function: Name::Route, prepare: depth::route_company },
+    Scenario { name: "route-round", function: Name::Route, prepare: depth::route_round },
+    Scenario { name: "route-queue", function: Name::Route, prepare: depth::route_queue },
     Scenario { name: "send-email", function: Name::Send, prepare: send_email },
     Scenario { name: "send-webhook", function: Name::Send, prepare: send_webhook },
     Scenario { name: "send-both", function: Name::Send, prepare: send_both },
@@ -117,6 +122,10 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "console-close", function: Name::Console, prepare: console::close },
     Scenario { name: "console-reassign", function: Name::Console, prepare: console::reassign },
     Scenario { name: "console-claim", function: Name::Console, prepare: console::claim },
+    Scenario { name: "console-claim-queued", function: Name::Console, prepare: depth::claim_queued },
+    Scenario { name: "console-credit", function: Name::Console, prepare: depth::credit },
+    Scenario { name: "console-leave", function: Name::Console, prepare: depth::leave },
+    Scenario { name: "console-rebalance", function: Name::Console, prepare: depth::rebalance },
     Scenario { name: "console-unmerge", function: Name::Console, prepare: console::unmerge },
     Scenario { name: "console-unmerge-live", function: Name::Console, prepare: console::unmerge_live },
     Scenario { name: "import-rows", function: Name::Console, prepare: import::rows },
@@ -409,13 +418,18 @@ fn form_post(key: Option<&str>, fields: &[(&str, &str)]) -> Post {
 }
 
 /// Teams and how many open leads each member may hold.
-pub const TEAMS: [(&str, &[&str], Option<u32>); 5] = [
+pub const TEAMS: [(&str, &[&str], Option<u32>); 7] = [
     ("sales", &["ann", "bob"], Some(4)),
     ("tight", &["cal", "dan"], Some(1)),
     ("mail", &["ann"], None),
     ("hook", &["bob"], None),
     ("both", &["eve"], None),
+    ("capa", &["gus"], None),
+    ("capb", &["gus"], None),
 ];
+
+/// Reps with a capacity over all teams.
+pub const CAPPED: [(&str, u32); 1] = [("gus", 2)];
 
 fn capacities() -> BTreeMap<(String, String), u32> {
     let members = TEAMS.iter().flat_map(|(team, reps, capacity)| {
@@ -444,8 +458,11 @@ async fn publish(world: &World) {
             "secrets": { "client_secret": ["env:META_APP_SECRET"], "access_token": ["secret:page-token"] },
         }),
     ];
-    for rep in ["ann", "bob", "cal", "dan", "eve", "boss"] {
+    for rep in ["ann", "bob", "cal", "dan", "eve", "fay", "gus", "boss"] {
         let mut document = json!({ "kind": "rep", "name": rep });
+        if let Some((_, capacity)) = CAPPED.iter().find(|(name, _)| *name == rep) {
+            document["capacity"] = (*capacity).into();
+        }
         if channels(rep).contains(&"email") {
             document["email"] = format!("{rep}@example.com").into();
         }
@@ -455,6 +472,9 @@ async fn publish(world: &World) {
         documents.push(document);
     }
     let mut rules = vec![json!({ "name": "owner", "assign": { "owner": "customer" } })];
+    let (more, deeper) = depth::documents();
+    documents.extend(more);
+    rules.extend(deeper);
     for (team, reps, capacity) in TEAMS {
         let members: Vec<Value> =
             reps.iter().map(|rep| json!({ "rep": rep, "capacity": capacity })).collect();

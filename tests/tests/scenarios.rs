@@ -37,6 +37,8 @@ mod privacy;
 mod races;
 #[path = "scenarios/routing.rs"]
 mod routing;
+#[path = "scenarios/routing_depth.rs"]
+mod routing_depth;
 #[path = "scenarios/senders.rs"]
 mod senders;
 #[path = "scenarios/senders_proof.rs"]

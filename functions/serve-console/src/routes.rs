@@ -37,7 +37,7 @@ const fn route(name: &'static str, right: Right) -> Route {
 }
 
 /// Every route, fixed paths before those with placeholders.
-pub const ROUTES: [Route; 26] = [
+pub const ROUTES: &[Route] = &[
     route("GET /api/health", Right::Any),
     route("GET /api/ledger", Right::Manage),
     route("GET /api/leads", Right::Leads),
@@ -48,6 +48,10 @@ pub const ROUTES: [Route; 26] = [
     route("POST /api/leads/{id}/disqualify", Right::Leads),
     route("POST /api/leads/{id}/reassign", Right::Manage),
     route("POST /api/leads/{id}/claim", Right::Leads),
+    route("POST /api/leads/{id}/credit", Right::Manage),
+    route("GET /api/reps/{name}/leave", Right::Leads),
+    route("PUT /api/reps/{name}/leave", Right::Leads),
+    route("POST /api/reps/{name}/rebalance", Right::Manage),
     route("POST /api/customers/lookup", Right::Customers),
     route("GET /api/customers/{id}", Right::Customers),
     route("POST /api/customers/{id}/unmerge", Right::Manage),
@@ -74,7 +78,7 @@ pub(crate) fn find(method: &str, path: &str) -> Result<(Route, Vec<String>), Pro
         let Some((want, pattern)) = route.name.split_once(' ') else { continue };
         let Some(found) = matches(pattern, &parts) else { continue };
         if want == method {
-            return Ok((route, found));
+            return Ok((*route, found));
         }
         other_method = true;
     }

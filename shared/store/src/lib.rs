@@ -4,6 +4,7 @@
 //! error; errors are only "try again" and "a record cannot be read".
 
 mod commit;
+mod desk;
 mod due;
 mod error;
 mod import;
@@ -19,6 +20,7 @@ mod team;
 mod token;
 
 pub use commit::Commit;
+pub use desk::{CompanyRecord, Desk, LeaveRecord, Wanted};
 pub use due::DueEntry;
 pub use error::StoreError;
 pub use import::{Batch, BatchState, Chunk};

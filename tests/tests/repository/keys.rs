@@ -17,6 +17,8 @@ fn every_constructor_round_trips_with_its_parser() {
     for name in ["sdr", "a#b", "größte"] {
         assert_eq!(keys::parse_team(&keys::team(name)), Some(name));
         assert_eq!(keys::parse_rep(&keys::rep(name)), Some(name));
+        assert_eq!(keys::parse_leave(&keys::leave(name)), Some(name));
+        assert_eq!(keys::parse_company(&keys::company(name)), Some(name));
     }
     let lead = LeadId::derived(&["form", "contact", "1"]);
     for at in TIMES.map(Timestamp) {
@@ -46,6 +48,8 @@ fn a_key_of_one_kind_is_not_read_as_another() {
         keys::customer(&id("x")).to_owned(),
         keys::team("x"),
         keys::rep("x"),
+        keys::leave("x"),
+        keys::company("x"),
         keys::due(1),
         keys::policy("x"),
         keys::MANIFEST.to_owned(),

@@ -12,7 +12,7 @@ use sluice_domain::lead::{self, Facts, Lead};
 use sluice_domain::policy::PolicySet;
 use sluice_domain::team;
 use sluice_host::outbox::{Outgoing, QueueName};
-use sluice_store::{Batch, BatchState, Chunk, Commit, StoreError, Written};
+use sluice_store::{Batch, BatchState, Chunk, Commit, StoreError, Wanted, Written};
 use sluice_wire::http::HttpResponse;
 use sluice_wire::imports::{Left, Reverted};
 use sluice_wire::problem::Problem;
@@ -207,7 +207,8 @@ impl Console {
             addresses: plan.freed.len() as u64,
         };
         let names: BTreeSet<String> = plan.places.iter().map(|(team, _)| team.clone()).collect();
-        let mut teams = self.store.teams(&names).await.map_err(unavailable)?;
+        let wanted = Wanted { teams: names.clone(), ..Wanted::default() };
+        let mut teams = self.store.desk(&wanted).await.map_err(unavailable)?.teams;
         for (name, rep) in &plan.places {
             if let Some(record) = teams.get_mut(name) {
                 team::close(&mut record.state, rep);

@@ -1,6 +1,7 @@
 //! What is wrong with a set of documents: each finding names the document and the place inside it.
 
-use super::{Assign, Document, FieldMap, KINDS, SecretRef};
+use super::{Document, FieldMap, KINDS, SecretRef, Target, Territory, territory};
+use crate::calendar::{Calendar, Day, Hours};
 use crate::condition::Condition;
 use crate::customer::{DEFAULT_RULE, IdentityKind, Survivor, Survivorship};
 use crate::identity::Email;
@@ -38,7 +39,7 @@ pub fn check(documents: &[Document]) -> Vec<Finding> {
     let names = |kind: &str| -> BTreeSet<&str> {
         documents.iter().filter(|d| d.kind() == kind).map(Document::name).collect()
     };
-    let (reps, teams) = (names("rep"), names("team"));
+    let (reps, teams, calendars) = (names("rep"), names("team"), names("calendar"));
     let channels: BTreeSet<&str> = names("form").union(&names("source")).copied().collect();
     let mut seen = BTreeMap::new();
     for (at, document) in documents.iter().enumerate() {
@@ -76,6 +77,7 @@ pub fn check(documents: &[Document]) -> Vec<Finding> {
                 }
             }
             Document::Rep(rep) => {
+                checker.calendar(rep.hours.as_ref(), &calendars);
                 if rep.email.as_deref().is_some_and(|email| Email::parse(email).is_err()) {
                     checker.add(&["email"], "this is not an e-mail address");
                 }
@@ -90,6 +92,7 @@ pub fn check(documents: &[Document]) -> Vec<Finding> {
                 }
             }
             Document::Team(team) => {
+                checker.calendar(team.hours.as_ref(), &calendars);
                 let mut inside = BTreeSet::new();
                 if team.members.is_empty() {
                     checker.add(&["members"], "a team needs at least one member");
@@ -112,13 +115,8 @@ pub fn check(documents: &[Document]) -> Vec<Finding> {
                         checker.condition(&["rules", &i, "when"], source, &["lead", "customer"]);
                     }
                     match (&rule.assign, &rule.end) {
-                        (Some(Assign::Team(team)), None) => {
-                            checker.known(&["rules", &i, "assign", "team"], "team", team, &teams);
-                        }
-                        (Some(Assign::Rep(rep)), None) => {
-                            checker.known(&["rules", &i, "assign", "rep"], "rep", rep, &reps);
-                        }
-                        (Some(Assign::Owner(_)), None) | (None, Some(_)) => {}
+                        (Some(assign), None) => checker.target(&i, &assign.target, &teams, &reps),
+                        (None, Some(_)) => {}
                         _ => checker.add(&["rules", &i], "a rule has either `assign` or `end`"),
                     }
                 }
@@ -126,6 +124,8 @@ pub fn check(documents: &[Document]) -> Vec<Finding> {
                     checker.add(&["name"], "the routing document is called `default`");
                 }
             }
+            Document::Calendar(calendar) => checker.days(calendar),
+            Document::Territory(_) => {}
             Document::Settings(settings) => {
                 for (i, rep) in settings.escalate_to.iter().enumerate() {
                     checker.known(&["escalate_to", &i.to_string()], "rep", rep, &reps);
@@ -137,6 +137,7 @@ pub fn check(documents: &[Document]) -> Vec<Finding> {
             }
         }
     }
+    checker.territories(documents);
     checker.findings
 }
 
@@ -221,8 +222,11 @@ impl Checker {
                         let seen = roots.join("` and `");
                         return self.add(at, format!("a condition here sees `{seen}`, and no `{root}`"));
                     }
-                    if let Some(member) = member.filter(|member| root == "lead" && !LEAD.contains(member)) {
+                    if let Some(member) = member
+                        .filter(|member| root == "lead" && !LEAD.contains(member) && *member != "territory")
+                    {
                         let mut seen = LEAD.to_vec();
+                        seen.push("territory");
                         seen.sort_unstable();
                         let message = format!(
                             "a lead has no `{member}`; a field of the form is `lead.fields.{member}`, and besides \
@@ -291,6 +295,82 @@ impl Checker {
             let list = names.iter().copied().collect::<Vec<_>>().join(", ");
             let list = if list.is_empty() { "none".to_owned() } else { list };
             self.add_about(path, format!("there is no {kind} `{name}`; known: {list}"), Some(Other::Absent));
+        }
+    }
+
+    fn calendar(&mut self, hours: Option<&Hours>, calendars: &BTreeSet<&str>) {
+        if let Some(name) = hours.and_then(|hours| hours.calendar.as_deref()) {
+            self.known(&["hours", "calendar"], "calendar", name, calendars);
+        }
+    }
+
+    fn target(&mut self, rule: &str, target: &Target, teams: &BTreeSet<&str>, reps: &BTreeSet<&str>) {
+        let at = |last: &'static str| ["rules", rule, "assign", last];
+        match target {
+            Target::CustomersOwner | Target::CompanysOwner => {}
+            Target::Team(team) => self.known(&at("team"), "team", team, teams),
+            Target::Queue(team) => self.known(&at("queue"), "team", team, teams),
+            Target::Rep(rep) => self.known(&at("rep"), "rep", rep, reps),
+            Target::Teams { teams: several, .. } => {
+                let mut inside = BTreeSet::new();
+                if several.is_empty() {
+                    self.add(&at("teams"), "name at least one team");
+                }
+                for (n, team) in several.iter().enumerate() {
+                    let place = ["rules", rule, "assign", "teams", &n.to_string()];
+                    self.known(&place, "team", team, teams);
+                    if !inside.insert(team) {
+                        self.add(&place, format!("{team} is here twice"));
+                    }
+                }
+            }
+        }
+    }
+
+    /// No place is in two territories, unless one of the two is more specific.
+    fn territories(&mut self, documents: &[Document]) {
+        let (places, territories): (Vec<usize>, Vec<&Territory>) = documents
+            .iter()
+            .enumerate()
+            .filter_map(|(at, document)| match document {
+                Document::Territory(territory) => Some((at, territory)),
+                _ => None,
+            })
+            .unzip();
+        for (at, territory) in places.iter().zip(&territories) {
+            self.at = *at;
+            if territory.areas.is_empty() {
+                self.add(&["areas"], "a territory needs at least one area");
+            }
+        }
+        for clash in territory::clashes(&territories) {
+            let (territory, area, list) = clash.at;
+            let Some(at) = places.get(territory) else { continue };
+            self.at = *at;
+            let first = territories.get(clash.first).map_or("", |first| first.name.as_str());
+            let area = area.to_string();
+            let message = format!("{} is in territory {first} already", clash.what);
+            match list {
+                Some((list, n)) => self.add(&["areas", &area, list, &n.to_string()], message),
+                None => self.add(&["areas", &area], message),
+            }
+        }
+    }
+
+    fn days(&mut self, calendar: &Calendar) {
+        let mut dates = BTreeSet::new();
+        for (i, day) in calendar.days.iter().enumerate() {
+            let i = i.to_string();
+            let last = day.to.unwrap_or(day.date);
+            if last < day.date {
+                self.add(&["days", &i, "to"], format!("{} is not after {}", last, day.date));
+            } else if day.dates().last() != Some(last) {
+                let message = format!("more than {} days in a row: is the year right?", Day::MAX);
+                self.add(&["days", &i, "to"], message);
+            }
+            if let Some(twice) = day.dates().find(|date| !dates.insert(*date)) {
+                self.add(&["days", &i, "date"], format!("{twice} is in the calendar twice"));
+            }
         }
     }
 

@@ -1,5 +1,6 @@
 //! Policy documents, good and bad.
 
+mod calendars;
 mod identity;
 mod senders;
 mod written;
@@ -101,13 +102,13 @@ fn an_unknown_field_gets_the_nearest_name_or_all() {
     "#]],
     );
     refused(
-        "kind: team\nname: a\nhours: {}\nresponse: { within: 5m }\nmembers: []\n",
+        "kind: team\nname: a\nhuors: {}\nreaction: { within: 5m }\nmembers: []\n",
         &expect![[r#"
-        p.yaml:3:1: unknown field `hours` (known: name, members, sticky_may_exceed)
-            3 | hours: {}
+        p.yaml:3:1: unknown field `huors` (did you mean `hours`?)
+            3 | huors: {}
               | ^
-        p.yaml:4:1: unknown field `response` (known: name, members, sticky_may_exceed)
-            4 | response: { within: 5m }
+        p.yaml:4:1: unknown field `reaction` (known: name, members, sticky_may_exceed, hours)
+            4 | reaction: { within: 5m }
               | ^
         p.yaml:5:10: a team needs at least one member
             5 | members: []
@@ -121,7 +122,7 @@ fn kind_is_needed_and_known() {
     refused(
         "name: a\n",
         &expect![[r#"
-        p.yaml:1:1: this document has no `kind` (known: form, source, rep, team, routing, settings)
+        p.yaml:1:1: this document has no `kind` (known: form, source, rep, team, routing, settings, calendar)
             1 | name: a
               | ^
     "#]],
@@ -129,7 +130,7 @@ fn kind_is_needed_and_known() {
     refused(
         "kind: journey\nname: a\n",
         &expect![[r#"
-        p.yaml:1:7: unknown kind `journey` (known: form, source, rep, team, routing, settings)
+        p.yaml:1:7: unknown kind `journey` (known: form, source, rep, team, routing, settings, calendar)
             1 | kind: journey
               |       ^
     "#]],
@@ -145,7 +146,7 @@ fn kind_is_needed_and_known() {
     refused(
         "kind: [rep]\nname: a\n",
         &expect![[r#"
-        p.yaml:1:7: `kind` is one word (known: form, source, rep, team, routing, settings)
+        p.yaml:1:7: `kind` is one word (known: form, source, rep, team, routing, settings, calendar)
             1 | kind: [rep]
               |       ^
     "#]],

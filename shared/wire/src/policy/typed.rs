@@ -239,7 +239,7 @@ impl<'de> SeqAccess<'de> for Items<'de> {
     type Error = Mismatch;
 
     fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Mismatch> {
-        self.0.next().map(|node| seed.deserialize(node)).transpose()
+        self.0.next().map(|node| seed.deserialize(node).map_err(node.blame())).transpose()
     }
 }
 
@@ -259,7 +259,8 @@ impl<'de> MapAccess<'de> for Entries<'de> {
 
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Mismatch> {
         match self.value.take() {
-            Some(node) => seed.deserialize(node),
+            // Text that its type refuses is to blame itself, not the mapping around it.
+            Some(node) => seed.deserialize(node).map_err(node.blame()),
             None => Err(Mismatch::new("a value was read before its key")),
         }
     }
