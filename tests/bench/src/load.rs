@@ -1,7 +1,8 @@
 //! The load generator: a process of its own, so that what it uses is not counted as ours.
 
 use crate::client::Connection;
-use crate::{machine, people};
+use crate::machine;
+use crate::people::{self, Mix};
 use serde::{Deserialize, Serialize};
 use std::process::Stdio;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -36,6 +37,8 @@ pub(crate) struct Plan {
     pub(crate) seconds: u64,
     /// Keeps its people apart from those of other phases.
     pub(crate) run: u64,
+    /// Who posts.
+    pub(crate) mix: Mix,
 }
 
 /// What the sender saw.
@@ -103,7 +106,7 @@ async fn closed(plan: &Plan, connections: usize, seen: &Arc<Seen>) {
                 return seen.note(false, 0.0);
             };
             while machine::now() < until {
-                let body = people::lead(plan.run, count.fetch_add(1, Ordering::Relaxed)).to_string();
+                let body = people::of(plan.mix, plan.run, count.fetch_add(1, Ordering::Relaxed)).to_string();
                 let started = machine::now();
                 let answer = connection.call("POST", "/f/bench", "", &body).await;
                 seen.note(matches!(answer, Ok((202, _))), started.elapsed().as_secs_f64() * 1e3);
@@ -125,7 +128,7 @@ async fn open(plan: &Plan, rate: u64, seen: &Arc<Seen>) {
         tokio::time::sleep_until(meant.into()).await;
         let (plan, seen, idle) = (plan.clone(), seen.clone(), idle.clone());
         posts.push(tokio::spawn(async move {
-            let body = people::lead(plan.run, n).to_string();
+            let body = people::of(plan.mix, plan.run, n).to_string();
             let free = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
             let connection = match free {
                 Some(connection) => Ok(connection),

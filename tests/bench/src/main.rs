@@ -3,6 +3,7 @@
 //! The stack runs in this process over files, as `sluice dev` runs it; the load generator is this binary again, in a
 //! process of its own. `--seconds N` sets how long a phase lasts, `--no-startup` leaves the start-ups out.
 
+mod bulk;
 mod client;
 mod load;
 mod machine;

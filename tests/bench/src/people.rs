@@ -1,6 +1,36 @@
 //! Invented people, as many as are needed.
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+
+/// Who posts in a phase.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Mix {
+    /// Everybody is new.
+    New,
+    /// Everybody posts the same twice.
+    Repeat,
+    /// Everybody posts by mail address, by phone number and by both, which makes two customers one.
+    Merge,
+}
+
+/// The submission number `n` of a mix.
+pub(crate) fn of(mix: Mix, run: u64, n: u64) -> Value {
+    let without = |name: &str| {
+        let mut lead = lead(run, n / 3);
+        if let Some(lead) = lead.as_object_mut() {
+            lead.remove(name);
+        }
+        lead
+    };
+    match (mix, n % 3) {
+        (Mix::New, _) => lead(run, n),
+        (Mix::Repeat, _) => lead(run, n / 2),
+        (Mix::Merge, 0) => without("phone"),
+        (Mix::Merge, 1) => without("email"),
+        (Mix::Merge, _) => lead(run, n / 3),
+    }
+}
 
 /// A submission of somebody nobody has seen: an e-mail address and a mobile number, and what forms usually ask. `run`
 /// keeps the people of different phases apart; below 90.

@@ -3,12 +3,13 @@
 use crate::load::{self, Pace, Plan, Sent};
 use crate::machine::{self, Busy};
 use crate::money::{self, Usage};
+use crate::people::Mix;
 use crate::probe::Call;
 use crate::profile::{self, Profile};
 use crate::raw::{self, Bound};
 use crate::report::{Section, progress, quantile, spread, timed_verdict, verdict};
 use crate::rig::{Owned, Rig, sdk_variables};
-use crate::{startup, units};
+use crate::{bulk, startup, units};
 use sluice::cli::embedded_functions;
 use sluice::host::spec::StackSpec;
 use sluice_services::dynamodb::Meter;
@@ -82,7 +83,12 @@ pub(crate) async fn all(seconds: u64, with_startup: bool) -> Result<Vec<Section>
     let mix = raw::by_operation(&calls);
     let bound = raw::replay(&rig, calls, seconds.min(15)).await?;
 
+    let import = bulk::import(&rig, seconds).await?;
+    let mixes = bulk::mixes(&rig, seconds.min(10)).await?;
+    let rules = bulk::rules(&rig, seconds.min(10)).await?;
+
     sections.push(throughput(&most, &bound, calls_per_lead));
+    sections.extend([import, mixes, rules]);
     sections.push(latency(&open, &most));
     sections.push(processor(&most, profile.as_ref(), &bound, calls_per_lead));
     sections.push(table_units(&costs, &most));
@@ -104,7 +110,7 @@ pub(crate) async fn all(seconds: u64, with_startup: bool) -> Result<Vec<Section>
 async fn phase(rig: &Rig, pace: Pace, seconds: u64, run: u64) -> Result<Phase, String> {
     let _ = (rig.owned(), rig.stack.dynamodb.take_meter());
     let (started, cpu, busy) = (machine::epoch_millis(), machine::cpu(), Busy::read());
-    let sent = load::run(&Plan { address: rig.address.clone(), pace, seconds, run }).await?;
+    let sent = load::run(&Plan { address: rig.address.clone(), pace, seconds, run, mix: Mix::New }).await?;
     if !rig.drain().await {
         return Err("the queues do not run empty".to_owned());
     }

@@ -105,14 +105,29 @@ impl Rig {
         let address = stack.addresses.url.trim_start_matches("http://").to_owned();
         let client = client.get().cloned().ok_or("the stack has no functions")?;
         let rig = Self { stack, probe, address, lines, client };
-        rig.publish().await?;
+        rig.publish(0).await?;
         Ok(rig)
     }
 
-    async fn publish(&self) -> Result<(), String> {
+    /// The token of the API.
+    pub(crate) fn token(&self) -> String {
+        self.stack.secrets.value(&named("AdminTokenSecret")).unwrap_or_default()
+    }
+
+    /// Publishes the policies, with so many rules in front that match nobody.
+    pub(crate) async fn publish(&self, idle_rules: usize) -> Result<(), String> {
+        let idle = |n| {
+            let when = format!("lead.fields.company == 'Nobody {n}'");
+            format!("rules:\n  - {{ name: idle {n}, when: \"{when}\", assign: {{ team: sdr }} }}\n")
+        };
+        let idle: String = (0..idle_rules).map(idle).collect::<String>().replace("\nrules:", "");
+        let policies = match idle_rules {
+            0 => POLICIES.to_owned(),
+            _ => POLICIES.replace("rules:\n", &idle),
+        };
         let rep = |n| format!("---\nkind: rep\nname: r{n}\nemail: r{n}@example.com\n");
-        let text = format!("{POLICIES}{}", (0..10).map(rep).collect::<String>());
-        let token = self.stack.secrets.value(&named("AdminTokenSecret")).unwrap_or_default();
+        let text = format!("{policies}{}", (0..10).map(rep).collect::<String>());
+        let token = self.token();
         let body = json!({ "files": [{ "file": "bench.yaml", "text": text }] }).to_string();
         let mut connection = Connection::open(&self.address).await.map_err(|error| error.to_string())?;
         let answer = connection.call("POST", "/api/policies/apply", &token, &body).await;

@@ -110,19 +110,30 @@ pub fn take_back(around: Around<'_>, policies: &PolicySet) -> Takeback {
     let rest: Vec<&(Lead, Facts)> =
         chains.values().flatten().filter(|(lead, _)| !goes.contains(&lead.id)).collect();
     for (lead, _) in &gone_leads {
-        unjoin(lead, &rest, &mut people);
+        // Others of the batch go as well: nothing rests on what they say.
+        let stays = rest.iter().filter(|(other, _)| !of_batch(other)).map(|(other, _)| other);
+        unjoin(lead, stays, &mut people);
     }
     let still_used: BTreeSet<AddressHash> =
         rest.iter().flat_map(|(_, facts)| hashes(facts, around.keys)).collect();
+    let still_seen: BTreeSet<AddressHash> =
+        rest.iter().flat_map(|(lead, facts)| passed_over(lead, facts, around.keys)).collect();
     let root = known.root(&home.id);
     disown(&root, &gone_leads, &rest, &mut people);
-    for (_, facts) in &gone_leads {
-        for hash in hashes(facts, around.keys).into_iter().filter(|hash| !still_used.contains(hash)) {
+    for (lead, facts) in &gone_leads {
+        for hash in
+            passed_over(lead, facts, around.keys).into_iter().filter(|hash| !still_seen.contains(hash))
+        {
             let Some(address) = around.addresses.get(&hash) else { continue };
             for with in [&home.id, &root].into_iter().filter(|id| address.others.contains(*id)) {
                 plan.unseen.push((hash.clone(), with.clone()));
             }
-            let holder = known.customers.get(&address.customer);
+        }
+        for hash in hashes(facts, around.keys).into_iter().filter(|hash| !still_used.contains(hash)) {
+            let Some(address) = around.addresses.get(&hash) else { continue };
+            // Of somebody else it is theirs, whoever came with it.
+            let is_ours = chains.contains_key(&address.customer);
+            let holder = known.customers.get(&address.customer).filter(|_| is_ours);
             if holder.is_some_and(|holder| holder.keys.iter().any(|(_, held)| *held == hash)) {
                 people.get(&address.customer).keys.retain(|(_, held)| *held != hash);
                 plan.freed.push((hash, address.customer.clone()));
@@ -140,7 +151,7 @@ pub fn take_back(around: Around<'_>, policies: &PolicySet) -> Takeback {
         );
     }
     plan.leads = gone_leads.into_iter().map(|(lead, _)| lead.clone()).collect();
-    settle_records(people, &home.id, &mut plan, around.addresses);
+    settle_records(people, &mut plan, around.addresses);
     plan
 }
 
@@ -159,10 +170,10 @@ fn make_again(record: &mut Customer, stay: &[&(Lead, Facts)], policies: &PolicyS
 }
 
 /// Takes apart what the lead joined, unless something newer is known of the person: it may rest on the join.
-fn unjoin(lead: &Lead, rest: &[&(Lead, Facts)], people: &mut People<'_>) {
+fn unjoin<'a>(lead: &Lead, mut stays: impl Iterator<Item = &'a Lead>, people: &mut People<'_>) {
     let Some(receipt) = &lead.progress.receipt else { return };
     let at = |lead: &Lead| lead.progress.receipt.as_ref().map(|receipt| receipt.at);
-    if rest.iter().any(|(other, _)| at(other) > Some(receipt.at)) {
+    if stays.any(|other| at(other) > Some(receipt.at)) {
         return;
     }
     for merge in &receipt.merges {
@@ -189,22 +200,19 @@ fn disown(root: &CustomerId, gone: &[&(Lead, Facts)], rest: &[&(Lead, Facts)], p
     });
 }
 
-/// A record without leads goes with its addresses, unless somebody has touched it since: then it stays as it is.
-fn settle_records(
-    people: People<'_>,
-    home: &CustomerId,
-    plan: &mut Takeback,
-    addresses: &BTreeMap<AddressHash, KnownAddress>,
-) {
+/// A record without leads goes with its addresses. Joined with another it stays until the join goes; if people have said
+/// who it is not, it stays as it is.
+fn settle_records(people: People<'_>, plan: &mut Takeback, addresses: &BTreeMap<AddressHash, KnownAddress>) {
     for (id, mut record) in people.changed {
-        let is_linked = record.into.is_some() || !record.halves.is_empty() || !record.apart.is_empty();
-        if id != *home || record.leads > 0 {
+        if record.leads > 0 {
             plan.customers.push(record);
-        } else if is_linked {
+        } else if !record.apart.is_empty() {
             if let Some(before) = people.known.customers.get(&id) {
                 record.keys.clone_from(&before.keys);
             }
             plan.freed.retain(|(_, holder)| *holder != id);
+            plan.customers.push(record);
+        } else if record.into.is_some() || !record.halves.is_empty() {
             plan.customers.push(record);
         } else {
             for (_, hash) in &record.keys {
@@ -215,6 +223,15 @@ fn settle_records(
             plan.gone.push(record);
         }
     }
+}
+
+/// Addresses that a lead came with and that did not count for it.
+fn passed_over(lead: &Lead, facts: &Facts, keys: &HashKeys) -> Vec<AddressHash> {
+    let found = lead.progress.receipt.iter().flat_map(|receipt| &receipt.found);
+    let kinds: BTreeSet<_> =
+        found.filter(|found| found.passed_over.is_some()).map(|found| found.kind).collect();
+    let identities = facts.identities.iter().filter(|identity| kinds.contains(&identity.kind));
+    identities.flat_map(|identity| keys.hashes(identity)).collect()
 }
 
 fn hashes(facts: &Facts, keys: &HashKeys) -> Vec<AddressHash> {
