@@ -76,6 +76,42 @@ async fn nothing_is_looked_for_or_written_until_it_is_switched_on() {
     run.finish().await;
 }
 
+/// What an item weighs in write units of 1 KB: names and values of its attributes. (DynamoDB developer guide, "Item sizes".)
+fn weight(item: &Value) -> usize {
+    let attributes = item.as_object().unwrap().iter();
+    attributes
+        .map(|(name, value)| name.len() + value.as_object().unwrap().values().map(of_value).sum::<usize>())
+        .sum()
+}
+
+fn of_value(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len(),
+        Value::Array(list) => list.iter().map(of_value).sum(),
+        other => other.to_string().len(),
+    }
+}
+
+#[tokio::test]
+async fn what_is_remembered_of_a_new_customer_stays_within_its_write_units() {
+    let run = Setup::policies(with("{ suggest: true }")).start().await;
+    lead(&run, &[KATHARINA.as_slice(), &[AGAIN[5], ("country", "Deutschland"), ("language", "de")]].concat())
+        .await;
+    let (mut customers, mut keys) = (0, 0);
+    for ((pk, _), item) in run.table() {
+        if pk.starts_with("cu_") {
+            assert!(weight(&item) <= 1_024, "{} bytes: {item}", weight(&item));
+            customers += 1;
+        } else if pk.starts_with("bk#") {
+            // A full list holds twenty ids of 29 bytes.
+            assert!(weight(&item) + 19 * 29 <= 1_024, "{item}");
+            keys += 1;
+        }
+    }
+    assert_eq!((customers, keys), (1, 3));
+    run.finish().await;
+}
+
 #[tokio::test]
 async fn who_is_the_same_joins_where_configured_and_is_taken_apart_exactly() {
     let run = Setup::policies(with("{ join: true }")).start().await;

@@ -29,7 +29,8 @@ impl CompanyDomain {
         let authority = rest.split(['/', '?', '#', '\\']).next()?;
         let host = authority.rsplit('@').next()?.split(':').next()?.trim_end_matches('.');
         let host = idna::domain_to_ascii_strict(host).ok()?;
-        let is_address = host.parse::<std::net::IpAddr>().is_ok();
+        // No top-level domain is a number (RFC 3696 section 2): this is an IPv4 address.
+        let is_address = host.rsplit('.').next()?.chars().all(|c| c.is_ascii_digit());
         if is_address { None } else { Self::of_host(&host, &[Kind::Mail, Kind::Page]) }
     }
 
