@@ -2,6 +2,7 @@
 
 mod dev;
 mod output;
+mod package;
 mod policies;
 mod remote;
 mod tools;
@@ -73,6 +74,8 @@ enum Command {
         #[command(flatten)]
         stack: StackArgs,
     },
+    /// Build the functions for AWS: zips and the template that deploys them.
+    Package(PackageArgs),
     /// API tokens.
     Token {
         #[command(subcommand)]
@@ -134,6 +137,42 @@ struct DevArgs {
     json: bool,
 }
 
+#[derive(Debug, Args)]
+struct PackageArgs {
+    /// What the functions are built for.
+    #[arg(long, value_enum, default_value_t)]
+    arch: Architectures,
+    /// Each architecture gets a folder in this one.
+    #[arg(long, default_value = "target/package")]
+    out: PathBuf,
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum Architectures {
+    #[default]
+    Arm64,
+    #[value(name = "x86-64")]
+    X86_64,
+    Both,
+}
+
+/// A processor that Lambda has.
+#[derive(Clone, Copy, Debug)]
+enum Architecture {
+    Arm64,
+    X86_64,
+}
+
+impl Architectures {
+    const fn each(self) -> &'static [Architecture] {
+        match self {
+            Self::Arm64 => &[Architecture::Arm64],
+            Self::X86_64 => &[Architecture::X86_64],
+            Self::Both => &[Architecture::Arm64, Architecture::X86_64],
+        }
+    }
+}
+
 /// Which stack to talk to.
 #[derive(Clone, Debug, Args)]
 struct StackArgs {
@@ -164,6 +203,7 @@ impl Cli {
                 Command::Explain { kind, id, stack } => tools::explain(kind, &id, &stack).await,
                 Command::Ledger { stack } => tools::ledger(&stack).await,
                 Command::Unmerge { id, stack } => tools::unmerge(&id, &stack).await,
+                Command::Package(args) => package::run(args).await,
                 Command::Token { command: TokenCommand::Create { role, rep, stack } } => {
                     tools::create_token(&role, rep.as_deref(), &stack).await
                 }
