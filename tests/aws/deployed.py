@@ -14,7 +14,7 @@ from collections import namedtuple
 from contextlib import contextmanager
 from pathlib import Path
 
-from emulator import OWNER, ROOT, say
+from emulator import OWNER, ROOT
 
 sys.path.insert(0, str(ROOT / "infra"))
 from check import Stack, name_of, text_of, yaml_parse  # noqa: E402,F401

@@ -65,7 +65,15 @@ async fn build(name: &str, architecture: Architecture, folder: &Path) -> Result<
     let started = now();
     // Cargo.toml's release profile is the one that counts: cargo-lambda's own would abort on a panic.
     let built = Command::new("cargo")
-        .args(["lambda", "build", "--release", "--locked", "--disable-optimizations", "--output-format", "zip"])
+        .args([
+            "lambda",
+            "build",
+            "--release",
+            "--locked",
+            "--disable-optimizations",
+            "--output-format",
+            "zip",
+        ])
         .args([architecture.option(), "--package", name, "--lambda-dir"])
         .arg(folder)
         .stdin(Stdio::null())
@@ -118,10 +126,15 @@ mod tests {
     fn the_packaged_template_differs_in_the_places_of_the_zips_and_the_architecture_only() {
         let text = packaged(TEMPLATE, &names(), Architecture::X86_64).unwrap();
         assert_eq!(text.lines().count(), TEMPLATE.lines().count());
-        let changed: Vec<&str> =
-            text.lines().zip(TEMPLATE.lines()).filter(|(new, old)| new != old).map(|(new, _)| new.trim()).collect();
+        let changed: Vec<&str> = text
+            .lines()
+            .zip(TEMPLATE.lines())
+            .filter(|(new, old)| new != old)
+            .map(|(new, _)| new.trim())
+            .collect();
         assert_eq!(changed[0], "Default: x86_64");
-        let places: Vec<String> = names().iter().map(|name| format!("CodeUri: {name}/bootstrap.zip")).collect();
+        let places: Vec<String> =
+            names().iter().map(|name| format!("CodeUri: {name}/bootstrap.zip")).collect();
         assert_eq!(changed[1..], places);
     }
 
