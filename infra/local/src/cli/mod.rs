@@ -3,6 +3,7 @@
 mod dev;
 mod import;
 mod output;
+mod package;
 mod policies;
 mod remote;
 mod sources;
@@ -103,6 +104,8 @@ enum Command {
         #[command(flatten)]
         stack: StackArgs,
     },
+    /// Build the functions for AWS: zips and the template that deploys them.
+    Package(PackageArgs),
     /// API tokens.
     Token {
         #[command(subcommand)]
@@ -226,6 +229,42 @@ struct DevArgs {
     json: bool,
 }
 
+#[derive(Debug, Args)]
+struct PackageArgs {
+    /// What the functions are built for.
+    #[arg(long, value_enum, default_value_t)]
+    arch: Architectures,
+    /// Each architecture gets a folder in this one.
+    #[arg(long, default_value = "target/package")]
+    out: PathBuf,
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum Architectures {
+    #[default]
+    Arm64,
+    #[value(name = "x86-64")]
+    X86_64,
+    Both,
+}
+
+/// A processor that Lambda has.
+#[derive(Clone, Copy, Debug)]
+enum Architecture {
+    Arm64,
+    X86_64,
+}
+
+impl Architectures {
+    const fn each(self) -> &'static [Architecture] {
+        match self {
+            Self::Arm64 => &[Architecture::Arm64],
+            Self::X86_64 => &[Architecture::X86_64],
+            Self::Both => &[Architecture::Arm64, Architecture::X86_64],
+        }
+    }
+}
+
 /// Which stack to talk to.
 #[derive(Clone, Debug, Args)]
 struct StackArgs {
@@ -261,6 +300,7 @@ impl Cli {
                 Command::Rebalance { rep, does, to, team, stack } => {
                     tools::rebalance(&rep, does, to.as_deref(), team.as_deref(), &stack).await
                 }
+                Command::Package(args) => package::run(args).await,
                 Command::Token { command: TokenCommand::Create { role, rep, stack } } => {
                     tools::create_token(&role, rep.as_deref(), &stack).await
                 }

@@ -1,0 +1,147 @@
+//! `sluice package`: what AWS gets of a clone. Zips of the functions and the template that names them.
+
+use super::dev::{TEMPLATE, local_template};
+use super::output::{note, say};
+use super::{Architecture, PackageArgs};
+use sluice_domain::time::Timestamp;
+use sluice_host::environment::Environment;
+use std::path::Path;
+use std::process::Stdio;
+use tokio::process::Command;
+
+/// What builds for Lambda's own C library, whatever this machine has.
+const TOOL: &str = "cargo-lambda";
+
+impl Architecture {
+    /// The option of cargo-lambda.
+    const fn option(self) -> &'static str {
+        match self {
+            Self::Arm64 => "--arm64",
+            Self::X86_64 => "--x86-64",
+        }
+    }
+
+    /// The template's word, which is Lambda's.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Arm64 => "arm64",
+            Self::X86_64 => "x86_64",
+        }
+    }
+}
+
+pub(crate) async fn run(args: PackageArgs) -> Result<(), String> {
+    if std::fs::read_to_string("infra/template.yaml").ok().as_deref() != Some(TEMPLATE) {
+        return Err("run this in the root of the clone that this command was built from".to_owned());
+    }
+    if !quiet(Command::new("cargo").args(["lambda", "--version"])).await {
+        return Err(format!("{TOOL} is missing: pip install {TOOL} ziglang"));
+    }
+    let names: Vec<String> = local_template()?.functions.into_iter().map(|function| function.name).collect();
+    for architecture in args.arch.each() {
+        let folder = args.out.join(architecture.name());
+        for name in &names {
+            build(name, *architecture, &folder).await?;
+        }
+        let template = packaged(TEMPLATE, &names, *architecture)?;
+        let path = folder.join("template.yaml");
+        std::fs::write(&path, template).map_err(|error| format!("{}: {error}", path.display()))?;
+    }
+    say("");
+    for architecture in args.arch.each() {
+        let template = args.out.join(architecture.name()).join("template.yaml");
+        say(&format!(
+            "sam deploy --template-file {} --stack-name sluice --resolve-s3 --capabilities CAPABILITY_IAM \
+             --parameter-overrides MailFrom=sales@example.com",
+            template.display()
+        ));
+    }
+    Ok(())
+}
+
+/// Builds one function's zip. By itself, because Cargo unifies features over what is built together.
+async fn build(name: &str, architecture: Architecture, folder: &Path) -> Result<(), String> {
+    note(&format!("{} {name} ...", architecture.name()));
+    let started = now();
+    // Cargo.toml's release profile is the one that counts: cargo-lambda's own would abort on a panic.
+    let built = Command::new("cargo")
+        .args([
+            "lambda",
+            "build",
+            "--release",
+            "--locked",
+            "--disable-optimizations",
+            "--output-format",
+            "zip",
+        ])
+        .args([architecture.option(), "--package", name, "--lambda-dir"])
+        .arg(folder)
+        .stdin(Stdio::null())
+        .status()
+        .await;
+    if !built.map_err(|error| format!("cargo: {error}"))?.success() {
+        return Err(format!("{name} was not built"));
+    }
+    let zip = folder.join(name).join("bootstrap.zip");
+    let size = std::fs::metadata(&zip).map_err(|error| format!("{}: {error}", zip.display()))?.len();
+    say(&format!("{}  {} kB  {} s", zip.display(), size.div_ceil(1000), now().since(started) / 1000));
+    Ok(())
+}
+
+/// The template for a folder of zips: each CodeUri names the zip beside it, Architecture is what they were built for.
+fn packaged(template: &str, functions: &[String], architecture: Architecture) -> Result<String, String> {
+    let of_code = functions.iter().map(|name| {
+        let zip = format!("{name}/bootstrap.zip");
+        (format!("CodeUri: ../target/lambda/{zip}\n"), format!("CodeUri: {zip}\n"))
+    });
+    let of_architecture = |name: &str| format!("  Architecture:\n    Type: String\n    Default: {name}\n");
+    let changes = of_code.chain([(of_architecture("arm64"), of_architecture(architecture.name()))]);
+    changes.into_iter().try_fold(template.to_owned(), |text, (from, to)| match text.matches(&from).count() {
+        1 => Ok(text.replacen(&from, &to, 1)),
+        found => Err(format!("infra/template.yaml has {found} times instead of once:\n{from}")),
+    })
+}
+
+/// Whether a command can be run and ends well; what it says is of no interest.
+async fn quiet(command: &mut Command) -> bool {
+    let silent = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    silent.status().await.is_ok_and(|status| status.success())
+}
+
+fn now() -> Timestamp {
+    Environment::of_process().clock.now()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use super::{Architecture, TEMPLATE, local_template, packaged};
+
+    fn names() -> Vec<String> {
+        local_template().unwrap().functions.into_iter().map(|function| function.name).collect()
+    }
+
+    #[test]
+    fn the_packaged_template_differs_in_the_places_of_the_zips_and_the_architecture_only() {
+        let text = packaged(TEMPLATE, &names(), Architecture::X86_64).unwrap();
+        assert_eq!(text.lines().count(), TEMPLATE.lines().count());
+        let changed: Vec<&str> = text
+            .lines()
+            .zip(TEMPLATE.lines())
+            .filter(|(new, old)| new != old)
+            .map(|(new, _)| new.trim())
+            .collect();
+        assert_eq!(changed[0], "Default: x86_64");
+        let places: Vec<String> =
+            names().iter().map(|name| format!("CodeUri: {name}/bootstrap.zip")).collect();
+        assert_eq!(changed[1..], places);
+    }
+
+    #[test]
+    fn a_template_that_names_other_zips_is_refused() {
+        let other = TEMPLATE.replace("../target/lambda/route-lead/", "../elsewhere/route-lead/");
+        let refused = packaged(&other, &names(), Architecture::Arm64).unwrap_err();
+        assert!(refused.contains("route-lead"), "{refused}");
+    }
+}

@@ -1,0 +1,193 @@
+#!/usr/bin/env python3
+"""The stack as it would be on AWS: infra/template.yaml and zipped release binaries, deployed to ministack by `sam deploy`.
+
+    tests/aws/end_to_end.py                 build the functions, deploy them, run the story
+    tests/aws/end_to_end.py --zips FOLDER   with the zips that `sluice package` made for x86-64
+
+One lead goes from HTTP to its owner and the owner's mailbox; one poison record goes to the dead letters while its neighbours
+pass; every call of a function is checked against the policies of its role. What the emulator cannot do is in limits.py,
+printed, and held: when it changes, this fails. Needs Rust and the packages of .ci/requirements.txt; ministack is installed
+on the first run. Ends everything it started.
+"""
+
+import argparse
+import json
+import signal
+import sys
+import time
+from pathlib import Path
+
+from deployed import FORM, MAIL_FROM, Deployed, build, build_sluice, lay_out, rewrite
+from emulator import Emulator, say, within
+from limits import LIMITS, found
+
+# Deliveries until a record is given up: the template's maxReceiveCount.
+DELIVERIES = 5
+# Well formed, and of no lead.
+POISON = '{"lead":"ld_00000000000000000000000000"}'
+
+
+def assigned(stack, lead):
+    """The lead once it has an owner, else None."""
+    answer = stack.call("GET", f"/api/leads/{lead}", token=stack.token)
+    assert answer.status == 200, f"GET /api/leads/{lead}: {answer}"
+    return answer.body if answer.body["state"] == "assigned" else None
+
+
+def mails(stack):
+    """Every mail that the emulator's SES took."""
+    taken = stack.emulator.get("/_ministack/ses/messages")["messages"]
+    return [mail for account in taken.values() for mail in account]
+
+
+def everything_is_there(stack):
+    """Nothing of the template was left out."""
+    wanted = {id: r["Type"] for id, r in stack.expanded.resources.items()}
+    made = {id: r["ResourceType"] for id, r in stack.resources.items() if r["ResourceStatus"] == "CREATE_COMPLETE"}
+    assert made == wanted, f"made and described differ: {sorted(made.items() ^ wanted.items())}"
+    return f"{len(made)} resources of {len(set(made.values()))} types"
+
+
+def policies_are_published(stack):
+    """As a person does after deploying: `sluice apply` with the token of the secret that the stack's output names."""
+    refused = stack.call("GET", "/api/policies", token="of-nobody")
+    assert refused.status == 401, f"a token of nobody: {refused}"
+    return stack.sluice("apply", "samples/policies").splitlines()[0].rstrip(":")
+
+
+def a_lead_finds_its_owner(stack):
+    """From the form to the owner's mailbox."""
+    started = time.monotonic()
+    lead = stack.post_form(first_name="Ada", email="ada@customer.example", country="DE", employees=250)
+    # The functions look for new policies every two seconds; until then the form is unknown or nobody is eligible.
+    routed = within(60, f"{lead} has an owner", lambda: assigned(stack, lead))
+    took = time.monotonic() - started
+    rep, team = routed["owner"], routed["assignment"]["team"]
+    assert team == "enterprise", f"the sample rules give a large company to enterprise: {routed['assignment']}"
+    mine = lambda: [mail for mail in mails(stack) if f"{rep}@example.com" in mail["To"]]
+    mail = within(60, f"a mail to {rep}", mine)
+    assert len(mail) == 1 and mail[0]["Source"] == MAIL_FROM, f"told once, by {MAIL_FROM}: {mail}"
+    assert "Ada" in mail[0]["BodyText"] + mail[0]["Subject"], f"the mail names the lead: {mail}"
+    why = json.loads(stack.sluice("explain", "lead", lead, "--json"))
+    assert why["state"] == "assigned", why
+    return f"owner {rep} after {took:.1f} s, told at {rep}@example.com"
+
+
+def a_poison_record_fails_alone(stack):
+    """A record of no lead between two leads, in one batch: the leads pass, it is given up after its deliveries."""
+    sqs, queue, dead = stack.client("sqs"), stack.queue("LeadQueue"), stack.queue("LeadDeadLetters")
+    told = len(mails(stack))
+    # Five deliveries at three minutes each would be a quarter of an hour.
+    sqs.set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": "1"})
+    with stack.held("LeadQueue"):
+        before = stack.post_form(first_name="Grace", email="grace@customer.example", country="DE", employees=10)
+        sqs.send_message(QueueUrl=queue, MessageBody=POISON)
+        after = stack.post_form(first_name="Edsger", email="edsger@customer.example", country="US", employees=10)
+    for lead in (before, after):
+        within(30, f"{lead} has an owner in spite of its neighbour", lambda lead=lead: assigned(stack, lead))
+    within(30, "the owners of both are told", lambda: len(mails(stack)) == told + 2)
+
+    def given_up():
+        letters = sqs.receive_message(QueueUrl=dead, MessageSystemAttributeNames=["All"]).get("Messages", [])
+        return [letter["Body"] for letter in letters]
+
+    letters = within(90, "the poison record is among the dead letters", given_up)
+    assert letters == [POISON], f"only the poison record: {letters}"
+    failed = [line for line in stack.log_lines("RouteLeadLogs") if "record failed" in line]
+    assert len(failed) == DELIVERIES, f"delivered {len(failed)} times, the template says {DELIVERIES}"
+    left = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["All"])["Attributes"]
+    assert left["ApproximateNumberOfMessages"] == left["ApproximateNumberOfMessagesNotVisible"] == "0", left
+    return f"dead after {DELIVERIES} deliveries, its neighbours assigned"
+
+
+def the_timers_run(stack):
+    """EventBridge Scheduler calls fire-timers each minute; without a right or a table it would say so in its log."""
+    metrics = lambda: [line for line in stack.log_lines("FireTimersLogs") if "OldestOpenLeadSeconds" in line]
+    within(100, "fire-timers ran", metrics)
+    wrong = [line for line in stack.log_lines("FireTimersLogs") if '"level":"ERROR"' in line]
+    assert not wrong, wrong
+    return "fire-timers was called by the schedule"
+
+
+def the_books_balance(stack):
+    """Everything accepted reached an end."""
+    ledger = json.loads(stack.sluice("ledger", "--json"))
+    assert ledger["adds_up"] and ledger["accepted"] == ledger["ended"]["assigned"] == 3, ledger
+    return "3 accepted, 3 assigned"
+
+
+def a_right_that_is_missing_is_missed(stack):
+    """The control of all of the above: what a role does not allow does not happen."""
+    allowed = list(stack.statements("CaptureLeadRole"))
+    stack.take_policy("CaptureLeadRole", "capture-lead")
+    answer = stack.call("POST", "/f/contact", b"email=late%40customer.example", content_type=FORM)
+    assert answer.status == 503, f"accepted without a right to store: {answer}"
+    stack.put_policy("CaptureLeadRole", "capture-lead", allowed)
+    return "capture-lead without its policy answers 503"
+
+
+def the_limits_are_known(stack):
+    """What the emulator cannot do is what limits.py says, no more and no less."""
+    missing = found(stack)
+    for name, why in LIMITS.items():
+        say(f"      - {name}: {why}")
+    assert missing == set(LIMITS), f"limits.py is out of date: {sorted(missing ^ set(LIMITS))}"
+    return f"{len(LIMITS)} limits, as named"
+
+
+STORY = (
+    everything_is_there,
+    policies_are_published,
+    a_lead_finds_its_owner,
+    a_poison_record_fails_alone,
+    the_timers_run,
+    the_books_balance,
+    a_right_that_is_missing_is_missed,
+    the_limits_are_known,
+)
+
+
+def timed(what, act):
+    """Runs one step and says what came out and how long it took."""
+    started = time.monotonic()
+    result = act()
+    say(f"   {what}: {result} ({time.monotonic() - started:.1f} s)")
+    return result
+
+
+def main():
+    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    arguments.add_argument("--sluice", type=Path, help="the operator's command instead of a build of it")
+    arguments.add_argument("--zips", type=Path, help="a folder of FUNCTION/bootstrap.zip for x86-64 instead of a build")
+    chosen = arguments.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended from outside"))
+    binaries = None if chosen.zips else build()
+    command = (chosen.sluice or build_sluice()).resolve()
+    started, emulator = time.monotonic(), None
+    try:
+        emulator = Emulator()
+        say(f"   {emulator.url}, log at {emulator.log}")
+        template = lay_out(emulator.folder / "tree", binaries, chosen.zips)
+        timed("rewritten for the emulator", lambda: f"{rewrite(template)} !Ref of secrets to !GetAtt Id")
+        # What a person has done before: the sender is a verified identity.
+        emulator.client("sesv2").create_email_identity(EmailIdentity=MAIL_FROM)
+        stacks = []
+        timed("sam deploy", lambda: stacks.append(Deployed(emulator, template, command)) or stacks[0].outputs["Url"])
+        for step in STORY:
+            try:
+                timed(step.__name__.replace("_", " "), lambda: step(stacks[0]))
+            except Exception:
+                say(stacks[0].logs())
+                raise
+        say(f"   all passed in {time.monotonic() - started:.0f} s")
+    except BaseException:
+        if emulator:
+            say(f"-- ministack\n{emulator.log.read_text()[-6000:]}")
+        raise
+    finally:
+        if emulator:
+            emulator.stop()
+
+
+if __name__ == "__main__":
+    main()
