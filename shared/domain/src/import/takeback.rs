@@ -161,6 +161,7 @@ fn make_again(record: &mut Customer, stay: &[&(Lead, Facts)], policies: &PolicyS
     record.last_lead = None;
     record.recent.clear();
     record.facts.clear();
+    record.said.clear();
     if let Some((oldest, _)) = stay.last() {
         record.created = oldest.received;
     }
