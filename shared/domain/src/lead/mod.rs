@@ -6,6 +6,7 @@ mod tests;
 
 pub use facts::{ATTRIBUTION, Facts, Flag, attribution, read};
 
+use crate::clock::{Clock, FirstContact, Past};
 use crate::id::{CustomerId, LeadId};
 use crate::routing::Receipt;
 use crate::time::Timestamp;
@@ -223,6 +224,15 @@ pub struct Progress {
     /// What people did, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub acts: Vec<Act>,
+    /// The response clock of the assignment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock: Option<Clock>,
+    /// Who had it before, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub past: Vec<Past>,
+    /// The first contact with the person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contact: Option<FirstContact>,
 }
 
 impl Default for Progress {
@@ -235,6 +245,9 @@ impl Default for Progress {
             work: Work::Open,
             receipt: None,
             acts: Vec::new(),
+            clock: None,
+            past: Vec::new(),
+            contact: None,
         }
     }
 }

@@ -1,9 +1,11 @@
 //! Policies: what people decide, as documents. Types and the checks that need more than one document.
 
 mod check;
+mod response;
 mod set;
 
 pub use check::{Finding, Other, check};
+pub use response::{CatchAll, Point, Response, Then, Window, length};
 pub use set::{PolicySet, Rules};
 
 use crate::calendar::{Calendar, Hours};
@@ -250,6 +252,9 @@ pub struct Team {
     /// When its members work, if they have no hours of their own; absent is always.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hours: Option<Hours>,
+    /// How soon its members have to be in touch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub response: Option<Response>,
 }
 
 /// A rep's place in a team.

@@ -83,8 +83,9 @@ pub fn change(case: Case<'_>, receipt: Receipt, policies: &PolicySet) -> (Progre
     let Case { lead, facts, known, who } = case;
     let mut after = Progress { state: receipt.outcome.state(), ..lead.progress.clone() };
     if let Outcome::Assigned { rep, team } = &receipt.outcome {
-        let n = lead.progress.assignment.as_ref().map_or(0, |assignment| assignment.n) + 1;
+        let n = lead.progress.next_n();
         after.assignment = Some(Assignment { rep: rep.clone(), team: team.clone(), at: receipt.at, n });
+        after.start_clock(policies, team.as_deref(), &policies.schedule(rep, team.as_deref()));
     }
     let mut people = People { known, changed: BTreeMap::new(), lead };
     if let Some(who) = who {

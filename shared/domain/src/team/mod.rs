@@ -112,6 +112,8 @@ pub enum PassedOver {
     },
     /// Not for this lead. It is about the lead, so the member keeps its place for the next one.
     Excluded,
+    /// Let this lead's time run out. It is about the lead, so the member keeps its place for the next one.
+    Silent,
 }
 
 impl fmt::Display for PassedOver {
@@ -121,6 +123,7 @@ impl fmt::Display for PassedOver {
             Self::OffHours => f.write_str("outside working hours"),
             Self::Full { open, capacity } => write!(f, "full ({open} of {capacity} open)"),
             Self::Excluded => f.write_str("excluded for this lead"),
+            Self::Silent => f.write_str("let this lead's time run out"),
         }
     }
 }
@@ -219,6 +222,7 @@ impl From<Seen> for Vec<Value> {
             Some(PassedOver::OffHours) => 2,
             Some(PassedOver::Full { .. }) => 3,
             Some(PassedOver::Excluded) => 4,
+            Some(PassedOver::Silent) => 20,
         };
         let numbers = [seen.open, seen.turn, seen.weight];
         let mut row = vec![Value::from(seen.rep), Value::from(seen.pass)];
@@ -250,6 +254,7 @@ impl TryFrom<Vec<Value>> for Seen {
             (Some(2), _) => Some(PassedOver::OffHours),
             (Some(3), Some(capacity)) => Some(PassedOver::Full { open, capacity }),
             (Some(4), _) => Some(PassedOver::Excluded),
+            (Some(20), _) => Some(PassedOver::Silent),
             _ => return Err("an unknown verdict"),
         };
         Ok(Self { rep: rep.to_owned(), pass, open, turn, weight, capacity, passed_over })

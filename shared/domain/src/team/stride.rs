@@ -185,7 +185,7 @@ fn take_note(state: &mut TeamState, members: &[Member], seen: &Snapshot) {
                 place.credit = if place.away { 0 } else { place.credit };
                 place.away = false;
             }
-            Some(PassedOver::Excluded) => {}
+            Some(PassedOver::Excluded | PassedOver::Silent) => {}
             Some(_) => place.away = true,
         }
     }
