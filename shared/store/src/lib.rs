@@ -4,6 +4,7 @@
 //! error; errors are only "try again" and "a record cannot be read".
 
 mod commit;
+mod contact;
 mod due;
 mod error;
 mod item;
@@ -12,10 +13,12 @@ mod lead;
 mod message;
 mod people;
 mod policy;
+mod speed;
 mod team;
 mod token;
 
 pub use commit::Commit;
+pub use contact::Contact;
 pub use due::DueEntry;
 pub use error::StoreError;
 pub use lead::{Accepted, LeadLine, OpenLead, Page, Standing};
