@@ -80,6 +80,9 @@ impl Router {
             };
             if lead.progress.state.is_end() {
                 notices.push((id.clone(), notices_of(&lead)));
+            } else if lead.progress.waits_for_a_person() {
+                let n = lead.progress.next_n() - 1;
+                notices.push((id.clone(), escalated(id, n, lead.received, &policies)));
             } else if lead.needs_enrichment {
                 let body = encode(&EnrichMessage::Lead(id.clone()));
                 let message =
@@ -343,18 +346,13 @@ impl Router {
 
     /// What is to be told about a lead decided now.
     fn notices_for(&self, lead: &Lead, outcome: &Outcome, policies: &PolicySet) -> Vec<Outgoing> {
-        let n = lead.progress.assignment.as_ref().map_or(0, |assignment| assignment.n) + 1;
+        let n = lead.progress.next_n();
         match outcome {
             Outcome::Assigned { rep, .. } => {
                 vec![notice(&lead.id, rep, NoticeKind::Assigned, n, lead.received)]
             }
             // Told again each time it is tried: the first telling may have been lost, and a message goes out once.
-            Outcome::Escalated => policies
-                .settings
-                .escalate_to
-                .iter()
-                .map(|rep| notice(&lead.id, rep, NoticeKind::Escalated, 0, lead.received))
-                .collect(),
+            Outcome::Escalated => escalated(&lead.id, 0, lead.received, policies),
             _ => Vec::new(),
         }
     }
@@ -366,9 +364,15 @@ fn notices_of(lead: &Lead) -> Vec<Outgoing> {
     lead.progress.assignment.iter().map(told).collect()
 }
 
-fn notice(lead: &LeadId, rep: &str, kind: NoticeKind, n: u32, at: Timestamp) -> Outgoing {
+/// Who is told that nobody can take a lead, after its assignment `n`.
+pub(crate) fn escalated(lead: &LeadId, n: u32, at: Timestamp, policies: &PolicySet) -> Vec<Outgoing> {
+    let told = |rep: &String| notice(lead, rep, NoticeKind::Escalated, n, at);
+    policies.settings.escalate_to.iter().map(told).collect()
+}
+
+pub(crate) fn notice(lead: &LeadId, rep: &str, kind: NoticeKind, n: u32, at: Timestamp) -> Outgoing {
     let message = NoticeMessage { lead: lead.clone(), rep: rep.to_owned(), kind, n };
-    let id = format!("{lead}-{}-{n}-{rep}", kind.name());
+    let id = format!("{lead}-{}-{n}-{rep}", kind.label());
     Outgoing { queue: QueueName::Notice, id, body: encode(&message), not_before: at }
 }
 
