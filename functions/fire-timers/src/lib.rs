@@ -112,7 +112,7 @@ impl Timers {
             .collect();
         let refused = self.outbox.enqueue(messages, now).await;
         Metrics::new().seconds("OldestOpenLeadSeconds", oldest).emit(&self.env, now);
-        for state in [LeadState::Waiting, LeadState::Escalated] {
+        for state in LeadState::IN_FLIGHT {
             let open = self.store.count_open(state).await?;
             Metrics::new()
                 .count("InFlight", usize::try_from(open).unwrap_or(usize::MAX))

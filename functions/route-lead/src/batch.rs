@@ -2,17 +2,19 @@
 
 use crate::Router;
 use futures::stream::{self, StreamExt};
-use sluice_domain::customer::{AddressHash, Known, Recognition, recognise};
+use sluice_domain::customer::{AddressHash, Known, Ownership, Recognition, recognise};
 use sluice_domain::id::LeadId;
 use sluice_domain::lead::{self, Facts, Flag, Lead, LeadState};
 use sluice_domain::policy::PolicySet;
-use sluice_domain::routing::{Case, LiveTeams, Outcome, Receipt, change, decide, owners_team};
+use sluice_domain::routing::{
+    Case, Desk, LiveTeams, Missing, Outcome, Receipt, Verdict, change, decide, is_round, owner, watched,
+};
 use sluice_domain::team::{self, TeamState};
 use sluice_domain::time::Timestamp;
 use sluice_host::metrics::Metrics;
 use sluice_host::outbox::{Outgoing, QueueName};
-use sluice_store::{Commit, StoreError, TeamRecord, Written};
-use sluice_wire::queue::{EnrichMessage, NoticeKind, NoticeMessage, encode};
+use sluice_store::{Commit, CompanyRecord, StoreError, TeamRecord, Wanted, Written};
+use sluice_wire::queue::{EnrichMessage, LeadMessage, NoticeKind, NoticeMessage, encode};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::PoisonError;
 
@@ -24,6 +26,9 @@ const OLD_GRANT_MS: i64 = 10_000;
 const MANY_GRANTS: usize = 20;
 /// Leads remembered as settled.
 const REMEMBERED: usize = 2_000;
+
+/// Over passes, the teams and rounds in which a lead has a grant.
+pub(crate) type Held = BTreeMap<LeadId, BTreeSet<String>>;
 
 /// What became of one pass.
 #[derive(Debug, Default)]
@@ -54,15 +59,23 @@ impl Work {
 struct Decided {
     work: Work,
     receipt: Receipt,
+    /// Its company, where that gets its owner with this lead.
+    company: Option<(String, CompanyRecord)>,
+}
+
+/// What a batch changes in teams.
+#[derive(Default)]
+struct TeamWrites {
+    changed: Vec<(String, TeamRecord)>,
+    /// Teams that must be as they were read.
+    watched: Vec<(String, u64)>,
+    /// Whether all is stored or nothing.
+    together: bool,
 }
 
 impl Router {
     /// Goes over the batch once. `held` remembers, over passes, the team that granted a lead.
-    pub(crate) async fn pass(
-        &self,
-        ids: &[LeadId],
-        held: &mut BTreeMap<LeadId, String>,
-    ) -> Result<Pass, String> {
+    pub(crate) async fn pass(&self, ids: &[LeadId], held: &mut Held) -> Result<Pass, String> {
         let text = |error: StoreError| error.to_string();
         let now = self.env.clock.now();
         let policies = self.policies.current(now).await.map_err(text)?;
@@ -78,7 +91,8 @@ impl Router {
                 pass.failed.insert(id.clone(), "no such lead in the ledger".to_owned());
                 continue;
             };
-            if lead.progress.state.is_end() {
+            // Who is queued waits for a person.
+            if lead.progress.state.is_end() || lead.progress.state == LeadState::Queued {
                 notices.push((id.clone(), notices_of(&lead)));
             } else if lead.progress.waits_for_a_person() {
                 let n = lead.progress.next_n() - 1;
@@ -158,48 +172,71 @@ impl Router {
         &self,
         mut works: Vec<Work>,
         policies: &PolicySet,
-        held: &mut BTreeMap<LeadId, String>,
+        held: &mut Held,
         now: Timestamp,
         pass: &mut Pass,
-    ) -> Result<(Vec<Decided>, Vec<(String, TeamRecord)>), StoreError> {
-        let mut read: BTreeMap<String, TeamRecord> = BTreeMap::new();
-        let held_in = works.iter().filter_map(|work| held.get(&work.lead.id).cloned());
-        let mut wanted: BTreeSet<String> =
-            held_in.chain(works.iter().filter_map(|work| owners_team(work.case(), policies))).collect();
+    ) -> Result<(Vec<Decided>, TeamWrites), StoreError> {
+        let mut read = sluice_store::Desk::default();
+        let mut wanted = first_wanted(&works, policies, held, now);
         loop {
-            read.extend(self.store.teams(&wanted).await?);
-            if !wanted.is_empty() {
+            let loads = !wanted.teams.is_empty();
+            let fresh = self.store.desk(&wanted).await?;
+            read.teams.extend(fresh.teams);
+            read.leave.extend(fresh.leave);
+            read.companies.extend(fresh.companies);
+            if loads {
                 works = self.still_open(works, pass).await?;
             }
-            let mut teams: BTreeMap<String, TeamState> =
-                read.iter().map(|(name, record)| (name.clone(), record.state.clone())).collect();
+            let before: BTreeMap<String, TeamState> =
+                read.teams.iter().map(|(name, record)| (name.clone(), record.state.clone())).collect();
+            let mut teams = before.clone();
             for (name, state) in &mut teams {
                 self.settle(name, state, &works, now).await?;
             }
-            let mut missing = BTreeSet::new();
+            let desk = Desk {
+                leave: read.leave.iter().map(|(rep, record)| (rep.clone(), record.leave.clone())).collect(),
+                companies: read
+                    .companies
+                    .iter()
+                    .map(|(domain, record)| {
+                        (domain.clone(), (record.owner.rep.clone(), record.owner.team.clone()))
+                    })
+                    .collect(),
+            };
+            let mut missing = Missing::default();
             let receipts: Vec<Receipt> = works
                 .iter()
                 .map(|work| {
-                    let live = LiveTeams { teams: &mut teams, missing: &mut missing };
+                    let live = LiveTeams { teams: &mut teams, desk: &desk, missing: &mut missing };
                     decide(work.case(), policies, live, now)
                 })
                 .collect();
             if !missing.is_empty() {
-                wanted = missing;
+                wanted = Wanted { teams: missing.teams, reps: missing.reps, ..Wanted::default() };
                 continue;
             }
             for (work, receipt) in works.iter().zip(&receipts) {
-                give_back_elsewhere(&work.lead.id, &receipt.outcome, &mut teams, held);
+                give_back_elsewhere(&work.lead.id, receipt, &mut teams, held);
             }
-            let changed = teams.into_iter().filter_map(|(name, state)| {
-                let before = read.remove(&name)?;
-                is_worth_writing(&before.state, &state)
-                    .then_some((name, TeamRecord { state, version: before.version }))
-            });
-            let changed = changed.collect();
-            let decided =
-                works.into_iter().zip(receipts).map(|(work, receipt)| Decided { work, receipt }).collect();
-            return Ok((decided, changed));
+            let watched = watched(policies, &before, &teams);
+            let mut writes = TeamWrites { together: watched.len() > 1, ..TeamWrites::default() };
+            for (name, state) in teams {
+                let Some(record) = read.teams.get(&name) else { continue };
+                if is_worth_writing(&record.state, &state) {
+                    writes.changed.push((name, TeamRecord { state, version: record.version }));
+                } else if writes.together && watched.contains(&name) {
+                    writes.watched.push((name, record.version));
+                }
+            }
+            let decided = works
+                .into_iter()
+                .zip(receipts)
+                .map(|(work, receipt)| {
+                    let company = company_owned(&work, &receipt, policies, &read);
+                    Decided { work, receipt, company }
+                })
+                .collect();
+            return Ok((decided, writes));
         }
     }
 
@@ -234,7 +271,9 @@ impl Router {
                 continue;
             }
             let went_to = self.settled.lock().unwrap_or_else(PoisonError::into_inner).get(&lead).cloned();
-            if went_to.is_some_and(|to| to == Outcome::Assigned { rep, team: Some(name.to_owned()) }) {
+            let stands = matches!(&went_to, Some(Outcome::Assigned { rep: to, team })
+                if stands(name, &rep, to, team.as_deref()));
+            if stands {
                 team::settle(state, &lead);
             } else if many || now.since(at) > OLD_GRANT_MS {
                 unsure.push(lead);
@@ -246,8 +285,7 @@ impl Router {
         for (id, lead) in self.store.standings(&unsure).await? {
             let Some(grant) = state.grants.get(&id) else { continue };
             let assignment = lead.progress.assignment.as_ref();
-            let stands = assignment.is_some_and(|a| a.rep == grant.rep && a.team.as_deref() == Some(name));
-            if stands {
+            if assignment.is_some_and(|a| stands(name, &grant.rep, &a.rep, a.team.as_deref())) {
                 team::settle(state, &id);
             } else if lead.progress.state.is_end() {
                 team::give_back(state, &id);
@@ -256,19 +294,34 @@ impl Router {
         Ok(())
     }
 
-    /// One conditional write a team. If one fails, no lead is committed in this pass: grants that were written are
-    /// found again in the next.
+    /// One conditional write a team, or one transaction where somebody with a capacity over all teams gets more. If one
+    /// fails, no lead is committed in this pass: grants that were written are found again in the next.
     async fn write_teams(
         &self,
         decided: Vec<Decided>,
-        teams: Vec<(String, TeamRecord)>,
+        writes: TeamWrites,
         pass: &mut Pass,
     ) -> Result<Vec<Decided>, StoreError> {
-        for (name, team) in teams {
-            if self.store.put_team(&name, &team).await? == Written::Conflict {
-                pass.again.extend(decided.into_iter().map(|decided| decided.work.lead.id));
-                return Ok(Vec::new());
+        let TeamWrites { changed, watched, together } = writes;
+        let written = if !together {
+            let mut written = Written::Done;
+            for (name, team) in &changed {
+                if written == Written::Done {
+                    written = self.store.put_team(name, team).await?;
+                }
             }
+            written
+        } else {
+            let commit = changed
+                .iter()
+                .fold(Commit::default(), |commit, (name, team)| commit.team(name, team.clone()));
+            let commit =
+                watched.iter().fold(commit, |commit, (name, version)| commit.unchanged_team(name, *version));
+            self.store.commit(commit).await?
+        };
+        if written == Written::Conflict {
+            pass.again.extend(decided.into_iter().map(|decided| decided.work.lead.id));
+            return Ok(Vec::new());
         }
         Ok(decided)
     }
@@ -281,11 +334,12 @@ impl Router {
         pass: &mut Pass,
         notices: &mut Vec<(LeadId, Vec<Outgoing>)>,
     ) {
-        let results: Vec<(Lead, Outcome, Result<Written, StoreError>)> = stream::iter(decided)
-            .map(|Decided { work, receipt }| async move {
+        let results: Vec<(Lead, Outcome, Vec<Outgoing>, Result<Written, StoreError>)> = stream::iter(decided)
+            .map(|Decided { work, receipt, company }| async move {
                 let outcome = receipt.outcome.clone();
+                let told = self.notices_for(&work.lead, &receipt, policies);
                 if outcome == Outcome::Escalated && work.lead.progress.state == LeadState::Escalated {
-                    return (work.lead, outcome, Ok(Written::Done));
+                    return (work.lead, outcome, told, Ok(Written::Done));
                 }
                 let (after, customers) = change(work.case(), receipt, policies);
                 let mut commit = Commit::default().lead(&work.lead, after);
@@ -297,17 +351,20 @@ impl Router {
                         commit = commit.seen_with(address.clone(), who.customer.clone());
                     }
                 }
+                if let Some((domain, record)) = company {
+                    commit = commit.company(&domain, record);
+                }
                 let written = self.store.commit(commit).await;
-                (work.lead, outcome, written)
+                (work.lead, outcome, told, written)
             })
             .buffer_unordered(AT_ONCE)
             .collect()
             .await;
-        for (lead, outcome, written) in results {
+        for (lead, outcome, told, written) in results {
             match written {
                 Ok(Written::Done) => {
                     let was = lead.progress.state;
-                    notices.push((lead.id.clone(), self.notices_for(&lead, &outcome, policies)));
+                    notices.push((lead.id.clone(), told));
                     if outcome.state() != was {
                         self.measure(&lead, &outcome, now);
                     }
@@ -330,6 +387,7 @@ impl Router {
         let metrics = Metrics::new().by("State", state.name());
         let metrics = match state {
             LeadState::Escalated => metrics.count("Escalated", 1),
+            LeadState::Queued => metrics.count("Queued", 1),
             LeadState::Assigned => metrics.count("Ended", 1).millis("PostToOwner", now.since(lead.received)),
             _ => metrics.count("Ended", 1),
         };
@@ -345,14 +403,28 @@ impl Router {
     }
 
     /// What is to be told about a lead decided now.
-    fn notices_for(&self, lead: &Lead, outcome: &Outcome, policies: &PolicySet) -> Vec<Outgoing> {
+    fn notices_for(&self, lead: &Lead, receipt: &Receipt, policies: &PolicySet) -> Vec<Outgoing> {
         let n = lead.progress.next_n();
-        match outcome {
+        match &receipt.outcome {
             Outcome::Assigned { rep, .. } => {
                 vec![notice(&lead.id, rep, NoticeKind::Assigned, n, lead.received)]
             }
             // Told again each time it is tried: the first telling may have been lost, and a message goes out once.
-            Outcome::Escalated => escalated(&lead.id, 0, lead.received, policies),
+            Outcome::Escalated => {
+                let is_nobodys_fault = receipt.tried.last() == Some(&Verdict::Waits);
+                let mut told = match is_nobodys_fault {
+                    true => Vec::new(),
+                    false => escalated(&lead.id, 0, lead.received, policies),
+                };
+                // Tried again the moment somebody is back. Of those who are known to be.
+                told.extend(receipt.saw.first_back().map(|back| Outgoing {
+                    queue: QueueName::Lead,
+                    id: format!("{}-back", lead.id),
+                    body: encode(&LeadMessage::Lead(lead.id.clone())),
+                    not_before: back,
+                }));
+                told
+            }
             _ => Vec::new(),
         }
     }
@@ -387,20 +459,77 @@ fn is_worth_writing(before: &TeamState, after: &TeamState) -> bool {
 /// Remembers where a lead is granted now. A grant that an earlier pass took elsewhere goes back.
 fn give_back_elsewhere(
     lead: &LeadId,
-    outcome: &Outcome,
+    receipt: &Receipt,
     teams: &mut BTreeMap<String, TeamState>,
-    held: &mut BTreeMap<LeadId, String>,
+    held: &mut Held,
 ) {
-    let now_in = team_of(outcome);
-    if let Some(before) = held.get(lead).filter(|before| Some(before.as_str()) != now_in)
-        && let Some(state) = teams.get_mut(before)
-    {
-        team::give_back(state, lead);
+    let team = team_of(&receipt.outcome);
+    let rounds = receipt.saw.rounds.keys().filter(|name| {
+        teams
+            .get(*name)
+            .and_then(|state| state.grants.get(lead))
+            .is_some_and(|grant| Some(grant.rep.as_str()) == team)
+    });
+    let now_in: BTreeSet<String> = rounds.cloned().chain(team.map(str::to_owned)).collect();
+    for elsewhere in held.remove(lead).unwrap_or_default().difference(&now_in) {
+        if let Some(state) = teams.get_mut(elsewhere) {
+            team::give_back(state, lead);
+        }
     }
-    match now_in {
-        Some(team) => drop(held.insert(lead.clone(), team.to_owned())),
-        None => drop(held.remove(lead)),
+    if !now_in.is_empty() {
+        held.insert(lead.clone(), now_in);
     }
+}
+
+/// What is asked in any case: where leads are granted already, owners of customers and of companies.
+fn first_wanted(works: &[Work], policies: &PolicySet, held: &Held, now: Timestamp) -> Wanted {
+    let mut missing = Missing::default();
+    let mut want = |name: &str| {
+        if is_round(name) {
+            missing.teams.insert(name.to_owned());
+        } else {
+            missing.team(name, policies, now);
+        }
+    };
+    let mut owners = BTreeSet::new();
+    for work in works {
+        held.get(&work.lead.id).into_iter().flatten().for_each(|name| want(name));
+        if let Some((rep, team)) = owner(work.case(), policies) {
+            team.iter().for_each(|team| want(team));
+            owners.insert(rep);
+        }
+    }
+    missing.reps.extend(owners);
+    let domains = works.iter().filter_map(|work| work.facts.company_domain.as_ref());
+    let companies = domains.filter(|_| policies.routing.use_company_owners());
+    Wanted {
+        teams: missing.teams,
+        reps: missing.reps,
+        companies: companies.map(|domain| domain.as_str().to_owned()).collect(),
+    }
+}
+
+/// The company that gets its owner with this lead: one that has none, or one whose owner there no longer is.
+fn company_owned(
+    work: &Work,
+    receipt: &Receipt,
+    policies: &PolicySet,
+    read: &sluice_store::Desk,
+) -> Option<(String, CompanyRecord)> {
+    let domain = work.facts.company_domain.as_ref().filter(|_| policies.routing.use_company_owners())?;
+    let Outcome::Assigned { rep, team } = &receipt.outcome else { return None };
+    let version = match read.companies.get(domain.as_str()) {
+        None => 0,
+        Some(record) if !policies.reps.contains_key(&record.owner.rep) => record.version,
+        Some(_) => return None,
+    };
+    let owner = Ownership { rep: rep.clone(), team: team.clone(), since: receipt.at };
+    Some((domain.as_str().to_owned(), CompanyRecord { owner, version }))
+}
+
+/// Whether a grant is where its lead went. A round grants to a team.
+fn stands(name: &str, granted: &str, rep: &str, team: Option<&str>) -> bool {
+    if is_round(name) { team == Some(granted) } else { rep == granted && team == Some(name) }
 }
 
 fn team_of(outcome: &Outcome) -> Option<&str> {

@@ -4,16 +4,17 @@
 use crate::batch::{escalated, notice};
 use crate::{ATTEMPTS, Router};
 use futures::stream::{self, StreamExt};
-use sluice_domain::clock::{Change, Floor, Past, PastEnd, Tick, To, What, fire, teams_asked};
-use sluice_domain::customer::{Customer, Ownership, Whole};
-use sluice_domain::lead::{Lead, Progress};
+use sluice_domain::clock::{Change, Floor, Past, PastEnd, Tick, To, What, asked_for, fire, receivers};
+use sluice_domain::customer::Whole;
+use sluice_domain::lead::{self, Lead, Progress};
 use sluice_domain::policy::PolicySet;
-use sluice_domain::routing::{members, own};
+use sluice_domain::routing::{Asked, Missing, own, watched};
+use sluice_domain::team::TeamState;
 use sluice_domain::time::Timestamp;
 use sluice_host::metrics::Metrics;
 use sluice_host::outbox::Outgoing;
 use sluice_host::queue::Failed;
-use sluice_store::{Commit, StoreError, Written};
+use sluice_store::{Commit, StoreError, TeamRecord, Wanted, Written};
 use sluice_wire::queue::NoticeKind;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -69,30 +70,56 @@ impl Router {
         }
         let customer = lead.progress.customer.iter().cloned().collect::<BTreeSet<_>>();
         let known = self.store.people(customer).await?;
-        let root: Option<&Customer> =
-            lead.progress.customer.as_ref().and_then(|id| known.customers.get(&known.root(id)));
-        let whole: Option<Whole<'_>> = root.map(|root| known.whole(root));
-        let owner: Option<&Ownership> = whole.as_ref().and_then(Whole::owner);
-        let mut records = self.store.teams(&teams_asked(lead, owner, policies)).await?;
-        let mut teams =
-            records.iter().map(|(name, record)| (name.clone(), record.state.clone())).collect();
-        let schedule = |rep: &str, team: Option<&str>| policies.schedule(rep, team);
-        let people = |team: &str| members(policies, team);
-        let floor = Floor { policies, schedule: &schedule, members: &people };
-        let Some(change) = fire(lead, tick, owner, floor, &mut teams, now) else { return Ok(None) };
+        let root = lead.progress.customer.as_ref().and_then(|id| known.customers.get(&known.root(id)));
+        let whole = root.map(|root| known.whole(root));
+        let owner = whole.as_ref().and_then(Whole::owner);
+        let Missing { teams, reps } = asked_for(lead, owner, policies, now);
+        let desk = self.store.desk(&Wanted { teams, reps, ..Wanted::default() }).await?;
+        let leave = desk.leave.iter().map(|(rep, record)| (rep.clone(), record.leave.clone())).collect();
+        let needs = self.needs(lead, policies).await?;
+        let before: BTreeMap<String, TeamState> =
+            desk.teams.iter().map(|(name, record)| (name.clone(), record.state.clone())).collect();
+        let mut teams = before.clone();
+        let floor = Floor { policies, leave: &leave, owner, needs: &needs };
+        let Some(change) = fire(lead, tick, floor, &mut teams, now) else { return Ok(None) };
         let mut commit = Commit::default().lead(lead, change.after.clone());
-        for (name, state) in teams {
-            if let Some(mut record) = records.remove(&name).filter(|record| record.state != state) {
-                record.state = state;
-                commit = commit.team(&name, record);
+        let watched = watched(policies, &before, &teams);
+        for (name, TeamRecord { state: was, version }) in desk.teams {
+            let state = teams.remove(&name).unwrap_or_default();
+            if state != was {
+                commit = commit.team(&name, TeamRecord { state, version });
+            } else if watched.len() > 1 && watched.contains(&name) {
+                commit = commit.unchanged_team(&name, version);
             }
         }
-        if let (What::Taken(_), Some(root), Some(assignment)) = (change.what, root, &change.after.assignment) {
+        if let (What::Taken(_), Some(root), Some(assignment)) = (change.what, root, &change.after.assignment)
+        {
             let mut root = root.clone();
             own(&mut root, assignment);
             commit = commit.customer(root);
         }
         Ok(Some((change, commit)))
+    }
+
+    /// What is asked of whoever gets the lead: by its own team and the rule that decided, by the catch-all's team alone.
+    async fn needs(&self, lead: &Lead, policies: &PolicySet) -> Result<BTreeMap<String, Asked>, StoreError> {
+        let facts =
+            lead::read(&lead.origin, &lead.envelope, &policies.reading(&lead.origin), &policies.settings);
+        let own = lead.progress.clock.as_ref().map(|clock| clock.team.as_str());
+        let decided = match &lead.progress.receipt {
+            Some(receipt) => Some((self.policies.at(receipt.manifest).await?, receipt.tried.len())),
+            None => None,
+        };
+        let by_rule = decided.as_ref().and_then(|(policies, tried)| {
+            let (rule, _) = policies.routing.rules.get(tried.checked_sub(1)?)?;
+            Some(&rule.assign.as_ref()?.need)
+        });
+        let of = |team: &str| {
+            let by_team = policies.teams.get(team).map(|team| &team.need);
+            let needs = by_team.into_iter().chain(by_rule.filter(|_| own == Some(team)));
+            (team.to_owned(), Asked::of(needs, &facts))
+        };
+        Ok(receivers(lead, policies).map(of).collect())
     }
 
     fn measure_tick(&self, tick: &Tick, change: &Change, now: Timestamp) {
@@ -113,7 +140,8 @@ fn told_by(tick: &Tick, lead: &Lead, after: &Progress, policies: &PolicySet) -> 
     if let Some(assignment) = after.assignment.as_ref().filter(|assignment| assignment.n == tick.n) {
         let reminded = after.running().map(|(clock, _)| clock.reminded.as_slice()).unwrap_or_default();
         let mark = reminded.iter().find(|mark| mark.point.value() >= tick.point);
-        let told = |mark| notice(&lead.id, &assignment.rep, NoticeKind::Reminder(mark), tick.n, lead.received);
+        let told =
+            |mark| notice(&lead.id, &assignment.rep, NoticeKind::Reminder(mark), tick.n, lead.received);
         return mark.copied().map(told).into_iter().collect();
     }
     let silent = |past: &&Past| past.assignment.n == tick.n && matches!(past.end, PastEnd::Silent { .. });

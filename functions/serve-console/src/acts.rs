@@ -1,31 +1,35 @@
 //! What a rep or manager does with a lead. Each act is one transaction of the lead, its team and its customer.
 
+use crate::choose::{self, Books};
 use crate::leads::no_such_lead;
 use crate::{Call, Console, unavailable};
 use sluice_domain::id::CustomerId;
 use sluice_domain::lead::{Act, Assignment, Lead, LeadState, Progress, Work};
 use sluice_domain::policy::PolicySet;
-use sluice_domain::routing::{members, own};
-use sluice_domain::team::{self, TeamState};
+use sluice_domain::routing::{Missing, Outcome, own, watched};
+use sluice_domain::team::TeamState;
 use sluice_domain::time::Timestamp;
 use sluice_host::outbox::{Outgoing, QueueName};
-use sluice_store::{Commit, TeamRecord, Written};
+use sluice_store::{Commit, Desk, TeamRecord, Wanted, Written};
 use sluice_wire::http::HttpResponse;
 use sluice_wire::problem::Problem;
 use sluice_wire::queue::{LeadMessage, NoticeKind, NoticeMessage, encode};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// How often an act is tried again because somebody else was faster.
-const ATTEMPTS: usize = 8;
+pub(crate) const ATTEMPTS: usize = 8;
 
 /// An act that takes a lead off its owner's hands or gives it to another.
-enum Step {
+#[derive(Clone, Debug)]
+pub(crate) enum Step {
     /// Taken on.
     Accept,
     /// Worked to its end, or not a lead after all.
     Finish(Work),
-    /// To a rep, or to the next of a team.
+    /// To a rep, to the next of a team, or to a rep as a lead of the team.
     Give { rep: Option<String>, team: Option<String> },
+    /// It was no lead: disqualified, and its owner's share of the team's leads is given back.
+    Credit,
 }
 
 impl Console {
@@ -55,7 +59,18 @@ impl Console {
         self.act(call, "reassign", Step::Give { rep, team }).await
     }
 
-    /// An escalated lead is for whoever takes it first. A manager names the rep.
+    /// `{"reason": …}`: the lead was none, and whoever got it is due another.
+    pub(crate) async fn credit(&self, call: &Call) -> Result<HttpResponse, Problem> {
+        if call.json()?["reason"].as_str().is_none_or(|reason| reason.trim().is_empty()) {
+            return Err(
+                Problem::new(422, "reason-missing", "Say why it was no lead: `reason`.").about("reason")
+            );
+        }
+        self.act(call, "credit", Step::Credit).await
+    }
+
+    /// An escalated lead is for whoever takes it first, one in a queue for the first of that team. A manager names the
+    /// rep.
     pub(crate) async fn claim(&self, call: &Call) -> Result<HttpResponse, Problem> {
         let body = call.json()?;
         let named = body["rep"].as_str().filter(|_| call.who.only().is_none()).map(str::to_owned);
@@ -70,7 +85,9 @@ impl Console {
         for _ in 0..ATTEMPTS {
             let lead = self.find_lead(call.part(0)).await?;
             let person = self.person_of(&lead).await?;
-            self.check_mine(call, what, &lead)?;
+            let policies = self.current().await?;
+            self.check_mine(call, what, &lead, &policies)?;
+            let step = in_queue(&step, what, &lead);
             let now = self.env.clock.now();
             let act = Act { what: what.to_owned(), by: call.who.name(), at: now, reason: clone(&reason) };
             let n = lead.progress.assignment.as_ref().map_or(0, |assignment| u64::from(assignment.n));
@@ -79,7 +96,6 @@ impl Console {
                 self.tell(&lead, &lead.progress, &step, now).await?;
                 return Ok(HttpResponse::json(200, &self.view(&lead, person.as_ref()).await?));
             }
-            let policies = self.current().await?;
             let (commit, after) = self.prepare(&lead, person.as_ref(), &step, act, &policies, now).await?;
             if self.store.commit(commit).await.map_err(unavailable)? == Written::Conflict {
                 continue;
@@ -92,16 +108,16 @@ impl Console {
         Err(Problem::new(409, "busy", "Others are changing this lead or its team. Try again.").retry_after(1))
     }
 
-    fn check_mine(&self, call: &Call, what: &str, lead: &Lead) -> Result<(), Problem> {
+    fn check_mine(&self, call: &Call, what: &str, lead: &Lead, policies: &PolicySet) -> Result<(), Problem> {
         let Some(me) = call.who.only() else { return Ok(()) };
         let mine = lead.progress.assignment.as_ref().is_some_and(|assignment| assignment.rep == me);
-        if mine || (what == "claim" && lead.progress.state == LeadState::Escalated) {
+        if mine || (what == "claim" && may_claim(me, lead, policies)) {
             return Ok(());
         }
         Err(no_such_lead())
     }
 
-    async fn prepare(
+    pub(crate) async fn prepare(
         &self,
         lead: &Lead,
         person: Option<&(CustomerId, sluice_domain::customer::Known)>,
@@ -113,37 +129,49 @@ impl Console {
         let mut after = lead.progress.clone();
         after.acts.push(act);
         let before = lead.progress.assignment.clone();
-        let mut teams = self.teams_of(before.as_ref(), step, policies).await?;
-        let leaves = !matches!(step, Step::Accept);
-        if let Some(team) = before.as_ref().and_then(|before| before.team.as_ref())
-            && let Some(record) = teams.get_mut(team).filter(|_| leaves && lead.progress.work.is_open())
-            && let Some(before) = &before
-        {
-            // The commit of the lead is durable, so a grant that is still outstanding is no longer needed.
-            team::settle(&mut record.state, &lead.id);
-            team::close(&mut record.state, &before.rep);
+        let desk = self.desk_of(before.as_ref(), step, policies, now).await?;
+        let read: BTreeMap<String, TeamState> =
+            desk.teams.iter().map(|(name, record)| (name.clone(), record.state.clone())).collect();
+        let mut books = Books::new(policies, &desk, now);
+        let leaves = !matches!(step, Step::Accept) && lead.progress.work.is_open();
+        if let Some(before) = before.as_ref().filter(|_| leaves) {
+            books.leaves(&lead.id, before);
         }
         match step {
             Step::Accept => after.work = Work::Accepted,
             Step::Finish(work) => after.work = *work,
+            Step::Credit => {
+                if after.work.is_open() {
+                    after.work = Work::Disqualified;
+                }
+                if let Some(before) = &before {
+                    books.credit(before);
+                }
+            }
             Step::Give { rep, team } => {
-                let mut none = TeamState::default();
-                let state = team
-                    .as_ref()
-                    .and_then(|team| teams.get_mut(team))
-                    .map_or(&mut none, |team| &mut team.state);
-                let except = before.as_ref().map(|before| before.rep.clone());
-                let rep =
-                    choose(lead, rep.as_deref(), team.as_deref(), state, policies, except.as_deref(), now)?;
+                let except = before.as_ref().map(|before| before.rep.as_str());
+                let (rep, share) = match (rep, team) {
+                    (Some(rep), team) => (books.to_rep(lead, rep, team.as_deref())?, false),
+                    (None, team) => {
+                        let seen = books.to_team(lead, team.as_deref().unwrap_or_default(), except);
+                        (seen.chosen_rep().ok_or_else(choose::nobody)?, true)
+                    }
+                };
                 let n = before.as_ref().map_or(0, |before| before.n) + 1;
-                after.assignment = Some(Assignment { rep, team: clone(team), at: now, n });
+                after.assignment = Some(Assignment { rep, team: clone(team), at: now, n, share });
                 after.state = LeadState::Assigned;
                 after.work = Work::Open;
             }
         }
         let mut commit = Commit::default().lead(lead, after.clone());
-        for (name, record) in teams {
-            commit = commit.team(&name, record);
+        let watched = watched(policies, &read, &books.teams);
+        for (name, record) in &desk.teams {
+            let state = books.teams.get(name).cloned().unwrap_or_default();
+            if state != record.state {
+                commit = commit.team(name, TeamRecord { state, version: record.version });
+            } else if watched.len() > 1 && watched.contains(name) {
+                commit = commit.unchanged_team(name, record.version);
+            }
         }
         let root = person.and_then(|(root, known)| known.customers.get(root));
         if let (Step::Give { .. }, Some(root), Some(assignment)) = (step, root, &after.assignment) {
@@ -154,27 +182,36 @@ impl Console {
         Ok((commit, after))
     }
 
-    async fn teams_of(
+    /// The team a lead leaves, the one it goes to, and what has to be known of those it might go to there.
+    async fn desk_of(
         &self,
         before: Option<&Assignment>,
         step: &Step,
         policies: &PolicySet,
-    ) -> Result<BTreeMap<String, TeamRecord>, Problem> {
-        let mut names: BTreeSet<String> = BTreeSet::new();
+        now: Timestamp,
+    ) -> Result<Desk, Problem> {
+        let mut missing = Missing::default();
         if !matches!(step, Step::Accept) {
-            names.extend(before.and_then(|before| before.team.clone()));
+            missing.teams.extend(before.and_then(|before| before.team.clone()));
         }
         if let Step::Give { team: Some(team), .. } = step {
             if !policies.teams.contains_key(team) {
                 return Err(Problem::new(422, "team-unknown", "There is no team of this name.").about("team"));
             }
-            names.insert(team.clone());
+            missing.team(team, policies, now);
         }
-        self.store.teams(&names).await.map_err(unavailable)
+        let wanted = Wanted { teams: missing.teams, reps: missing.reps, ..Wanted::default() };
+        self.store.desk(&wanted).await.map_err(unavailable)
     }
 
     /// A new owner is told; room that came free wakes leads that wait for it.
-    async fn tell(&self, lead: &Lead, after: &Progress, step: &Step, now: Timestamp) -> Result<(), Problem> {
+    pub(crate) async fn tell(
+        &self,
+        lead: &Lead,
+        after: &Progress,
+        step: &Step,
+        now: Timestamp,
+    ) -> Result<(), Problem> {
         let mut messages = Vec::new();
         if let (Step::Give { .. }, Some(assignment)) = (step, &after.assignment) {
             let notice = NoticeMessage {
@@ -203,12 +240,36 @@ fn clone<T: Clone>(value: &Option<T>) -> Option<T> {
     value.clone()
 }
 
+/// The team in whose queue a lead waits.
+pub(crate) fn queue_of(lead: &Lead) -> Option<&str> {
+    match &lead.progress.receipt.as_ref().filter(|_| lead.progress.state == LeadState::Queued)?.outcome {
+        Outcome::Queued { team } => Some(team),
+        _ => None,
+    }
+}
+
+/// Whether a rep may take a lead that nobody has: an escalated one, or one in the queue of a team of theirs.
+pub(crate) fn may_claim(rep: &str, lead: &Lead, policies: &PolicySet) -> bool {
+    let is_member = |team: &str| policies.teams_of(rep).any(|mine| mine.name == team);
+    lead.progress.state == LeadState::Escalated || queue_of(lead).is_some_and(is_member)
+}
+
+/// What is claimed out of a queue counts as a lead of the team.
+fn in_queue(step: &Step, what: &str, lead: &Lead) -> Step {
+    match (step, queue_of(lead)) {
+        (Step::Give { rep, team: None }, Some(queue)) if what == "claim" => {
+            Step::Give { rep: rep.clone(), team: Some(queue.to_owned()) }
+        }
+        _ => step.clone(),
+    }
+}
+
 /// Whether the act changes anything; done before is fine, out of place is a conflict.
 fn is_possible(what: &str, step: &Step, lead: &Lead) -> Result<bool, Problem> {
     let Progress { state, work, assignment, .. } = &lead.progress;
     let conflict = |detail: &str| Err(Problem::new(409, "out-of-place", detail));
     match step {
-        Step::Accept | Step::Finish(_) if *state != LeadState::Assigned => {
+        Step::Accept | Step::Finish(_) | Step::Credit if *state != LeadState::Assigned => {
             conflict("The lead has no owner, so there is nobody to do this.")
         }
         Step::Accept => match work {
@@ -219,49 +280,24 @@ fn is_possible(what: &str, step: &Step, lead: &Lead) -> Result<bool, Problem> {
         Step::Finish(to) if work == to => Ok(false),
         Step::Finish(_) if work.is_open() => Ok(true),
         Step::Finish(_) => conflict("The lead is closed already."),
+        Step::Credit if lead.progress.acts.iter().any(|act| act.what == "credit") => Ok(false),
+        Step::Credit if assignment.as_ref().is_some_and(|assignment| assignment.share) => Ok(true),
+        Step::Credit => {
+            conflict("The lead was no share of a team's leads, so there is nothing to give back.")
+        }
         Step::Give { rep, .. } if what == "claim" => {
             let by_me = assignment.as_ref().is_some_and(|a| Some(&a.rep) == rep.as_ref());
             match state {
-                LeadState::Escalated => Ok(true),
+                LeadState::Escalated | LeadState::Queued => Ok(true),
                 LeadState::Assigned if by_me => Ok(false),
-                _ => conflict("Only a lead that nobody could take is for claiming; somebody was faster."),
+                _ => conflict("Only a lead that nobody has is for claiming; somebody was faster."),
             }
         }
         Step::Give { rep, .. } => match state {
-            LeadState::Assigned | LeadState::Escalated if work.is_open() => {
+            LeadState::Assigned | LeadState::Escalated | LeadState::Queued if work.is_open() => {
                 Ok(assignment.as_ref().is_none_or(|a| Some(&a.rep) != rep.as_ref()))
             }
             _ => conflict("Only an open lead can be given to somebody else."),
         },
-    }
-}
-
-fn choose(
-    lead: &Lead,
-    rep: Option<&str>,
-    team: Option<&str>,
-    state: &mut TeamState,
-    policies: &PolicySet,
-    except: Option<&str>,
-    now: Timestamp,
-) -> Result<String, Problem> {
-    if let Some(rep) = rep {
-        return match policies.reps.contains_key(rep) {
-            true => Ok(rep.to_owned()),
-            false => Err(Problem::new(422, "rep-unknown", "There is no rep of this name.").about("rep")),
-        };
-    }
-    let members = members(policies, team.unwrap_or_default());
-    let not_again = |name: &str| (Some(name) == except).then_some(team::PassedOver::Excluded);
-    match team::grant(state, &members, &lead.id, now, &not_again) {
-        team::Assignment::Granted { rep, .. } => {
-            // Granted and committed in one transaction: nothing stays outstanding.
-            team::settle(state, &lead.id);
-            Ok(rep)
-        }
-        team::Assignment::Nobody { .. } => {
-            Err(Problem::new(409, "nobody-available", "Nobody else in this team can take it now.")
-                .about("team"))
-        }
     }
 }

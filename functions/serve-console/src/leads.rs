@@ -1,10 +1,12 @@
 //! Leads: one with its why, and lists.
 
+use crate::acts::{may_claim, queue_of};
 use crate::{Call, Console, unavailable};
 use serde_json::{Value, json};
 use sluice_domain::customer::Known;
 use sluice_domain::id::{CustomerId, LeadId};
 use sluice_domain::lead::{self, Lead, LeadState, Work};
+use sluice_domain::policy::PolicySet;
 use sluice_domain::routing::explain;
 use sluice_domain::time::Timestamp;
 use sluice_wire::http::HttpResponse;
@@ -21,7 +23,7 @@ impl Console {
         let lead = self.find_lead(call.part(0)).await?;
         let person = self.person_of(&lead).await?;
         let view = self.view(&lead, person.as_ref()).await?;
-        if !sees(call, &lead, &view) {
+        if !sees(call, &lead, &view, &*self.current().await?) {
             return Err(no_such_lead());
         }
         Ok(HttpResponse::json(200, &view))
@@ -48,7 +50,7 @@ impl Console {
             None => None,
         };
         let owner = match (call.who.only(), query("owner")) {
-            (Some(_), _) if state == Some(LeadState::Escalated) => None,
+            (Some(_), _) if matches!(state, Some(LeadState::Escalated | LeadState::Queued)) => None,
             (Some(me), _) => Some(me.to_owned()),
             (None, Some(owner)) if owner == "me" => Some(call.who.rep.clone().unwrap_or_default()),
             (None, owner) => owner,
@@ -64,10 +66,13 @@ impl Console {
         let people = leads.values().filter_map(|lead| lead.progress.customer.clone()).collect();
         let people = self.store.people(people).await.map_err(unavailable)?;
         let mut items = Vec::new();
+        let policies = self.current().await?;
         for lead in ids.iter().filter_map(|id| leads.remove(id)) {
             let person = lead.progress.customer.as_ref().map(|id| (people.root(id), &people));
             let row = row(&lead, person);
-            let fits = owner.as_ref().is_none_or(|owner| row["owner"] == Value::String(owner.clone()))
+            let may_see = call.who.only().is_none_or(|me| owner.is_some() || may_claim(me, &lead, &policies));
+            let fits = may_see
+                && owner.as_ref().is_none_or(|owner| row["owner"] == Value::String(owner.clone()))
                 && (!only_open || !lead.progress.state.is_end() || lead.progress.work.is_open())
                 && state.is_none_or(|state| lead.progress.state == state)
                 && query("source").is_none_or(|source| source == lead.origin.name)
@@ -79,7 +84,11 @@ impl Console {
         Ok(HttpResponse::json(200, &json!({"leads": items, "cursor": next})))
     }
 
-    async fn told(&self, rep: &str, cursor: Option<&str>) -> Result<(Vec<LeadId>, Option<String>), Problem> {
+    pub(crate) async fn told(
+        &self,
+        rep: &str,
+        cursor: Option<&str>,
+    ) -> Result<(Vec<LeadId>, Option<String>), Problem> {
         let page = self.store.messages_to(rep, cursor, MESSAGES).await.map_err(unavailable)?;
         let mut seen = BTreeSet::new();
         let ids = page.items.into_iter().map(|message| message.lead).filter(|id| seen.insert(id.clone()));
@@ -89,7 +98,7 @@ impl Console {
     async fn in_flight(&self, state: Option<LeadState>) -> Result<Vec<LeadId>, Problem> {
         let states = match state {
             Some(state) => vec![state],
-            None => vec![LeadState::Waiting, LeadState::Escalated],
+            None => LeadState::IN_FLIGHT.to_vec(),
         };
         let mut open = Vec::new();
         for state in states {
@@ -232,12 +241,13 @@ fn row(lead: &Lead, person: Option<(CustomerId, &Known)>) -> Value {
             "rep": a.rep, "team": a.team, "at": a.at.rfc3339(), "n": a.n,
         })),
         "work": work,
+        "queue": queue_of(lead),
     })
 }
 
 /// A rep sees what is theirs, and what anybody may claim.
-fn sees(call: &Call, lead: &Lead, view: &Value) -> bool {
-    call.who.only().is_none_or(|me| view["owner"] == me || lead.progress.state == LeadState::Escalated)
+fn sees(call: &Call, lead: &Lead, view: &Value, policies: &PolicySet) -> bool {
+    call.who.only().is_none_or(|me| view["owner"] == me || may_claim(me, lead, policies))
 }
 
 pub(crate) fn no_such_lead() -> Problem {

@@ -38,7 +38,7 @@ impl Console {
             *source.entry(line.state.name()).or_default() += 1;
         }
         let mut in_flight = BTreeMap::new();
-        for state in [LeadState::Waiting, LeadState::Escalated] {
+        for state in LeadState::IN_FLIGHT {
             in_flight.insert(state.name(), self.store.count_open(state).await.map_err(unavailable)?);
         }
         let accepted: u64 = states.values().sum();

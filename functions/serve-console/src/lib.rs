@@ -2,10 +2,13 @@
 
 mod acts;
 mod auth;
+mod choose;
 mod customers;
 mod leads;
+mod leave;
 mod ledger;
 mod policies;
+mod rebalance;
 mod routes;
 mod tokens;
 mod trial;
@@ -112,6 +115,10 @@ impl Console {
             "POST /api/leads/{id}/disqualify" => self.disqualify(&call).await,
             "POST /api/leads/{id}/reassign" => self.reassign(&call).await,
             "POST /api/leads/{id}/claim" => self.claim(&call).await,
+            "POST /api/leads/{id}/credit" => self.credit(&call).await,
+            "GET /api/reps/{name}/leave" => self.show_leave(&call).await,
+            "PUT /api/reps/{name}/leave" => self.put_leave(&call).await,
+            "POST /api/reps/{name}/rebalance" => self.rebalance(&call).await,
             "POST /api/customers/lookup" => self.lookup_customer(&call).await,
             "GET /api/customers/{id}" => self.show_customer(&call).await,
             "POST /api/customers/{id}/unmerge" => self.unmerge(&call).await,

@@ -35,7 +35,7 @@ const fn route(name: &'static str, right: Right) -> Route {
 }
 
 /// Every route, fixed paths before those with placeholders.
-pub const ROUTES: [Route; 20] = [
+pub const ROUTES: [Route; 24] = [
     route("GET /api/health", Right::Any),
     route("GET /api/ledger", Right::Manage),
     route("GET /api/leads", Right::Leads),
@@ -46,6 +46,10 @@ pub const ROUTES: [Route; 20] = [
     route("POST /api/leads/{id}/disqualify", Right::Leads),
     route("POST /api/leads/{id}/reassign", Right::Manage),
     route("POST /api/leads/{id}/claim", Right::Leads),
+    route("POST /api/leads/{id}/credit", Right::Manage),
+    route("GET /api/reps/{name}/leave", Right::Leads),
+    route("PUT /api/reps/{name}/leave", Right::Leads),
+    route("POST /api/reps/{name}/rebalance", Right::Manage),
     route("POST /api/customers/lookup", Right::Customers),
     route("GET /api/customers/{id}", Right::Customers),
     route("POST /api/customers/{id}/unmerge", Right::Manage),

@@ -6,12 +6,13 @@ use serde_json::json;
 use sluice_domain::customer::recognise;
 use sluice_domain::id::LeadId;
 use sluice_domain::lead::{self, Flag, Lead, Origin, Progress};
-use sluice_domain::routing::{Case, LiveTeams, Outcome, decide, explain, owners_team};
+use sluice_domain::routing::{Case, Desk, LiveTeams, Missing, Outcome, decide, explain};
 use sluice_domain::team::TeamState;
+use sluice_store::Wanted;
 use sluice_wire::http::{HttpRequest, HttpResponse};
 use sluice_wire::problem::Problem;
 use sluice_wire::{body, capture};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 impl Console {
     /// `{"form": …, "content_type": …, "body": …}`; `"encoding": "base64"` for a body that is not text.
@@ -66,18 +67,30 @@ impl Console {
         let who = (!is_empty)
             .then(|| recognise(&lead.id, &facts.identities, &known, policies.settings.shared_after as usize));
         let case = Case { lead: &lead, facts: &facts, known: &known, who: who.as_ref() };
-        let mut wanted: BTreeSet<String> = owners_team(case, &policies).into_iter().collect();
+        let companies = facts.company_domain.iter().filter(|_| policies.routing.use_company_owners());
+        let mut wanted = Wanted {
+            companies: companies.map(|domain| domain.as_str().to_owned()).collect(),
+            ..Wanted::default()
+        };
         let mut read: BTreeMap<String, TeamState> = BTreeMap::new();
+        let mut desk = Desk::default();
         let receipt = loop {
-            let fresh = self.store.teams(&wanted).await.map_err(unavailable)?;
-            read.extend(fresh.into_iter().map(|(name, record)| (name, record.state)));
-            let (mut teams, mut missing) = (read.clone(), BTreeSet::new());
-            let live = LiveTeams { teams: &mut teams, missing: &mut missing };
+            let fresh = self.store.desk(&wanted).await.map_err(unavailable)?;
+            read.extend(fresh.teams.into_iter().map(|(name, record)| (name, record.state)));
+            desk.leave.extend(fresh.leave.into_iter().map(|(rep, record)| (rep, record.leave)));
+            desk.companies.extend(
+                fresh
+                    .companies
+                    .into_iter()
+                    .map(|(domain, record)| (domain, (record.owner.rep, record.owner.team))),
+            );
+            let (mut teams, mut missing) = (read.clone(), Missing::default());
+            let live = LiveTeams { teams: &mut teams, desk: &desk, missing: &mut missing };
             let receipt = decide(case, &policies, live, now);
             if missing.is_empty() {
                 break receipt;
             }
-            wanted = missing;
+            wanted = Wanted { teams: missing.teams, reps: missing.reps, ..Wanted::default() };
         };
         let owner = match &receipt.outcome {
             Outcome::Assigned { rep, team } => json!({"rep": rep, "team": team}),

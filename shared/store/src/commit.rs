@@ -3,10 +3,10 @@
 use crate::contact::contact_item;
 use crate::item::{document, key, number, text};
 use crate::lead::progress_values;
-use crate::{Contact, DueEntry, Store, StoreError, TeamRecord, Written, keys};
+use crate::{CompanyRecord, Contact, DueEntry, Store, StoreError, TeamRecord, Written, keys};
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
-use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem, Update};
+use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Put, TransactWriteItem, Update};
 use sluice_domain::customer::{AddressHash, Customer};
 use sluice_domain::id::CustomerId;
 use sluice_domain::lead::{Lead, LeadState, Progress};
@@ -20,6 +20,8 @@ pub struct Commit {
     leads: Vec<(Lead, Progress)>,
     customers: Vec<Customer>,
     teams: Vec<(String, TeamRecord)>,
+    unchanged: Vec<(String, u64)>,
+    companies: Vec<(String, CompanyRecord)>,
     seen_with: Vec<(AddressHash, CustomerId)>,
     contacts: Vec<Contact>,
 }
@@ -41,6 +43,18 @@ impl Commit {
     /// A team as it shall be; its version is the one read.
     pub fn team(mut self, name: &str, team: TeamRecord) -> Self {
         self.teams.push((name.to_owned(), team));
+        self
+    }
+
+    /// A team that must be as it was read.
+    pub fn unchanged_team(mut self, name: &str, version: u64) -> Self {
+        self.unchanged.push((name.to_owned(), version));
+        self
+    }
+
+    /// The owner of a company as it shall be; its version is the one read, 0 for one that has none yet.
+    pub fn company(mut self, domain: &str, record: CompanyRecord) -> Self {
+        self.companies.push((domain.to_owned(), record));
         self
     }
 
@@ -87,6 +101,25 @@ impl Store {
             item.insert("v".to_owned(), number(team.version + 1));
             item.insert("d".to_owned(), document(&team.state)?);
             items.push(TransactWriteItem::builder().put(self.versioned_put(item, team.version)?).build());
+        }
+        for (name, version) in &commit.unchanged {
+            let check = ConditionCheck::builder()
+                .table_name(&self.table)
+                .set_key(Some(key(keys::team(name), keys::TEAM)));
+            let check = match version {
+                0 => check.condition_expression("attribute_not_exists(pk)"),
+                version => {
+                    check.condition_expression("v = :v").expression_attribute_values(":v", number(version))
+                }
+            };
+            let check = check.build().map_err(unbuilt)?;
+            items.push(TransactWriteItem::builder().condition_check(check).build());
+        }
+        for (domain, company) in &commit.companies {
+            let mut item = key(keys::company(domain), keys::COMPANY);
+            item.insert("v".to_owned(), number(company.version + 1));
+            item.insert("d".to_owned(), document(&company.owner)?);
+            items.push(TransactWriteItem::builder().put(self.versioned_put(item, company.version)?).build());
         }
         for (address, customer) in &commit.seen_with {
             let update = Update::builder()

@@ -8,15 +8,18 @@
 //! | address | `ad#<key version>.<hash>` | `a` | a lead's identities |
 //! | customer | `cu_…` | `c` | its id |
 //! | team | `team#<name>` | `t` | route-lead, and acts that free capacity |
+//! | turns between teams | `team#round#<names>` | `t` | route-lead, where a rule asks |
 //! | message to a rep | `rep#<name>` | `m#<ms>#<lead>#<kind><n>#<channel>` | send-message; a rep's list, newest first |
+//! | a rep's absences | `leave#<rep>` | `a` | route-lead with the teams; the rep |
+//! | owner of a company | `co#<domain>` | `o` | route-lead with the teams, where a rule asks |
 //! | due | `due#<shard>` | `<ms>#<id>` | fire-timers, oldest first |
 //! | first contacts of a day | `speed#<year>-<month>` | `<day>#<source>#<team>#<rep>` | speed to lead, month by month |
 //! | policy document | `policy#<sha>` | `<chunk>` | functions, once per version |
 //! | manifest | `manifest` | `<version>` | functions, every few seconds, newest first |
 //! | token | `token#<sha>` | `t` | serve-console, each request |
 //!
-//! The sparse index `open` (`ix`, `ia`) holds leads that have not ended: `waiting#<shard>` and `escalated#<shard>`,
-//! oldest first.
+//! The sparse index `open` (`ix`, `ia`) holds leads that have not ended: `waiting#<shard>`, `escalated#<shard>` and
+//! `queued#<shard>`, oldest first.
 
 use sluice_domain::customer::AddressHash;
 use sluice_domain::id::{CustomerId, LeadId};
@@ -39,6 +42,10 @@ pub const ADDRESS: &str = "a";
 pub const CUSTOMER: &str = "c";
 /// Sort key of a team.
 pub const TEAM: &str = "t";
+/// Sort key of a rep's absences.
+pub const LEAVE: &str = "a";
+/// Sort key of a company's owner.
+pub const COMPANY: &str = "o";
 /// Sort key of a token.
 pub const TOKEN: &str = "t";
 /// Partition of the manifests.
@@ -78,6 +85,26 @@ pub fn rep(name: &str) -> String {
 /// The name in the partition of what a rep was told.
 pub fn parse_rep(pk: &str) -> Option<&str> {
     pk.strip_prefix("rep#")
+}
+
+/// Partition of a rep's absences.
+pub fn leave(rep: &str) -> String {
+    format!("leave#{rep}")
+}
+
+/// The rep in the partition of their absences.
+pub fn parse_leave(pk: &str) -> Option<&str> {
+    pk.strip_prefix("leave#")
+}
+
+/// Partition of a company by its domain.
+pub fn company(domain: &str) -> String {
+    format!("co#{domain}")
+}
+
+/// The domain in a company's partition.
+pub fn parse_company(pk: &str) -> Option<&str> {
+    pk.strip_prefix("co#")
 }
 
 /// Sort key of a message to a rep.

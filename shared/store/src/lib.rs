@@ -5,6 +5,7 @@
 
 mod commit;
 mod contact;
+mod desk;
 mod due;
 mod error;
 mod item;
@@ -19,6 +20,7 @@ mod token;
 
 pub use commit::Commit;
 pub use contact::Contact;
+pub use desk::{CompanyRecord, Desk, LeaveRecord, Wanted};
 pub use due::DueEntry;
 pub use error::StoreError;
 pub use lead::{Accepted, LeadLine, OpenLead, Page, Standing};

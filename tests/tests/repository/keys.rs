@@ -17,6 +17,8 @@ fn every_constructor_round_trips_with_its_parser() {
     for name in ["sdr", "a#b", "größte"] {
         assert_eq!(keys::parse_team(&keys::team(name)), Some(name));
         assert_eq!(keys::parse_rep(&keys::rep(name)), Some(name));
+        assert_eq!(keys::parse_leave(&keys::leave(name)), Some(name));
+        assert_eq!(keys::parse_company(&keys::company(name)), Some(name));
     }
     let lead = LeadId::derived(&["form", "contact", "1"]);
     for at in TIMES.map(Timestamp) {
@@ -27,8 +29,12 @@ fn every_constructor_round_trips_with_its_parser() {
     assert_eq!(keys::parse_contact(&keys::contact("ab12")), Some("ab12"));
     for day in ["2026-02-28", "2027-12-01"] {
         let name = |text: &str| text.to_owned();
-        let group =
-            Group { day: day.parse().unwrap(), source: name("web-1"), team: String::new(), rep: name("li.wei") };
+        let group = Group {
+            day: day.parse().unwrap(),
+            source: name("web-1"),
+            team: String::new(),
+            rep: name("li.wei"),
+        };
         let (pk, sk) = keys::speed_of(&group);
         assert_eq!(keys::parse_speed(&pk, &sk), Some(group));
     }
@@ -50,6 +56,8 @@ fn a_key_of_one_kind_is_not_read_as_another() {
         keys::customer(&id("x")).to_owned(),
         keys::team("x"),
         keys::rep("x"),
+        keys::leave("x"),
+        keys::company("x"),
         keys::due(1),
         keys::speed("2026-11"),
         keys::policy("x"),

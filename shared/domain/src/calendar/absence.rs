@@ -75,6 +75,13 @@ impl Absence {
 #[serde(transparent)]
 pub struct Leave(pub Vec<Absence>);
 
+impl Leave {
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
 fn midnight(date: Date, zone: &Zone) -> Option<Timestamp> {
     super::schedule::instant(date, 0, zone)
 }

@@ -102,6 +102,9 @@ impl Schedule {
 
     /// Why it is closed at `at`, and until when; `None` is open.
     pub fn closed(&self, at: Timestamp) -> Option<Closed> {
+        if self.week.is_none() && self.away.is_empty() {
+            return None;
+        }
         let back = self.next_open(at);
         if back == Some(at) {
             return None;

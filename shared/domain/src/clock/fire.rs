@@ -1,23 +1,26 @@
 //! What an entry that fires does: remind, take the lead from its owner, or nothing.
 
 use super::{Mark, PastEnd, Tick, To, next};
-use crate::calendar::Schedule;
+use crate::calendar::Leave;
 use crate::customer::Ownership;
 use crate::lead::{Assignment, Lead, LeadState, Progress, Work};
 use crate::policy::{CatchAll, Point, PolicySet, Response, Then};
-use crate::team::{self, Member, PassedOver, Snapshot, TeamState};
+use crate::routing::{Asked, Missing, ask_anyway, lacks, members};
+use crate::team::{self, PassedOver, Snapshot, TeamState};
 use crate::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The people as they are at the moment.
-#[derive(Clone, Copy)]
+/// What is looked at besides the lead.
+#[derive(Clone, Copy, Debug)]
 pub struct Floor<'a> {
     /// The documents.
     pub policies: &'a PolicySet,
-    /// When a rep works as a member of a team.
-    pub schedule: &'a dyn Fn(&str, Option<&str>) -> Schedule,
-    /// A team's members.
-    pub members: &'a dyn Fn(&str) -> Vec<Member>,
+    /// Absences that reps have set, of those in [`asked_for`].
+    pub leave: &'a BTreeMap<String, Leave>,
+    /// Who owns the customer.
+    pub owner: Option<&'a Ownership>,
+    /// What the rule that decided about the lead asks of whoever gets it, and what its teams ask.
+    pub needs: &'a BTreeMap<String, Asked>,
 }
 
 /// What comes of a tick.
@@ -42,22 +45,33 @@ pub enum What {
     Taken(To),
 }
 
-/// Teams whose state [`fire`] needs to decide, given who owns the customer.
-pub fn teams_asked(lead: &Lead, owner: Option<&Ownership>, policies: &PolicySet) -> BTreeSet<String> {
-    let mut teams = BTreeSet::new();
-    let Some(clock) = &lead.progress.clock else { return teams };
-    teams.extend(lead.progress.assignment.as_ref().and_then(|assignment| assignment.team.clone()));
-    teams.extend(owner.and_then(|owner| owner.team.clone()));
-    teams.insert(clock.team.clone());
-    let response = policies.teams.get(&clock.team).and_then(|team| team.response.as_ref());
-    if let Some(CatchAll::Team(team)) = response.and_then(|response| response.catch_all.as_ref()) {
-        teams.insert(team.clone());
-    }
-    teams.retain(|team| policies.teams.contains_key(team));
-    teams
+/// Teams that a clock gives a lead to: its own, and the catch-all.
+pub fn receivers<'a>(lead: &'a Lead, policies: &'a PolicySet) -> impl Iterator<Item = &'a str> {
+    let clock = lead.progress.clock.as_ref();
+    let response = clock.and_then(|clock| policies.teams.get(&clock.team)?.response.as_ref());
+    let last = match response.and_then(|response| response.catch_all.as_ref()) {
+        Some(CatchAll::Team(team)) => Some(team.as_str()),
+        _ => None,
+    };
+    clock.map(|clock| clock.team.as_str()).into_iter().chain(last)
 }
 
-/// What a tick does to its lead at `now`; `None` if it no longer fits. `teams` holds those of [`teams_asked`], and is
+/// What [`fire`] needs to decide: the owner's absences, the teams that the lead may leave or go to, and what has to be
+/// known of their members.
+pub fn asked_for(lead: &Lead, owner: Option<&Ownership>, policies: &PolicySet, now: Timestamp) -> Missing {
+    let mut asked = Missing::default();
+    let owners = owner.and_then(|owner| owner.team.as_deref());
+    for team in receivers(lead, policies).chain(owners).filter(|team| policies.teams.contains_key(*team)) {
+        asked.team(team, policies, now);
+    }
+    if let Some(assignment) = &lead.progress.assignment {
+        asked.reps.insert(assignment.rep.clone());
+        asked.teams.extend(assignment.team.clone());
+    }
+    asked
+}
+
+/// What a tick does to its lead at `now`; `None` if it no longer fits. `teams` holds those of [`asked_for`], and is
 /// changed along with the lead: both are stored together or not at all. The lead's commit being durable, no grant of it
 /// stays outstanding.
 ///
@@ -65,7 +79,6 @@ pub fn teams_asked(lead: &Lead, owner: Option<&Ownership>, policies: &PolicySet)
 pub fn fire(
     lead: &Lead,
     tick: &Tick,
-    owner: Option<&Ownership>,
     floor: Floor<'_>,
     teams: &mut BTreeMap<String, TeamState>,
     now: Timestamp,
@@ -81,13 +94,14 @@ pub fn fire(
         after.stop_clock();
         return Some(Change { after, what: What::Stopped });
     };
-    let schedule = (floor.schedule)(&assignment.rep, Some(&clock.team));
+    let schedule =
+        floor.policies.schedule(&assignment.rep, Some(&clock.team), floor.leave.get(&assignment.rep));
     let passed = schedule.open_time_between(clock.started, now.max(tick.at));
     let done = clock.reminded.last().map_or(Point::START, |mark| mark.point);
     let points = response.remind.iter().copied().filter(|point| *point > done).chain([Point::END]);
     let reached = points.filter(|point| response.within.until(*point) <= passed).max();
     if reached == Some(Point::END) && response.then != Then::RemindOnly {
-        let taking = Taking { lead, owner, floor, response, teams, now };
+        let taking = Taking { lead, floor, response, teams, now };
         return Some(taking.take(assignment));
     }
     let what = match (reached.filter(|point| *point < Point::END), after.clock.as_mut()) {
@@ -115,7 +129,6 @@ pub fn fire(
 /// A window that ran out.
 struct Taking<'a> {
     lead: &'a Lead,
-    owner: Option<&'a Ownership>,
     floor: Floor<'a>,
     response: &'a Response,
     teams: &'a mut BTreeMap<String, TeamState>,
@@ -141,13 +154,14 @@ impl Taking<'_> {
         if to == To::Nobody {
             after.state = LeadState::Escalated;
         } else {
-            after.assignment = Some(Assignment { rep, team, at: self.now, n: from.n + 1 });
+            let share = team.is_some() && to != To::Owner;
+            after.assignment = Some(Assignment { rep, team, at: self.now, n: from.n + 1, share });
         }
         if matches!(to, To::Member | To::Owner) {
             let of_owner = after.assignment.as_ref().and_then(|assignment| assignment.team.clone());
             let team = of_owner.filter(|_| to == To::Owner).unwrap_or(rule);
             let rep = after.assignment.as_ref().map_or("", |assignment| assignment.rep.as_str());
-            let schedule = (self.floor.schedule)(rep, Some(&team));
+            let schedule = self.floor.policies.schedule(rep, Some(&team), self.floor.leave.get(rep));
             after.start_clock(self.floor.policies, Some(&team), &schedule);
         }
         Change { after, what: What::Taken(to) }
@@ -185,14 +199,14 @@ impl Taking<'_> {
 
     /// The customer's owner, if that is somebody who has not had this lead in vain.
     fn follow(&mut self, silent: &BTreeSet<&str>) -> Option<(String, Option<String>)> {
-        let owner = self.owner.filter(|owner| !silent.contains(owner.rep.as_str()))?;
+        let owner = self.floor.owner.filter(|owner| !silent.contains(owner.rep.as_str()))?;
         if !self.floor.policies.is_available(&owner.rep) {
             return None;
         }
         let Some(name) = owner.team.as_ref().filter(|team| self.teams.contains_key(*team)) else {
             return Some((owner.rep.clone(), None));
         };
-        let members = (self.floor.members)(name);
+        let members = members(self.floor.policies, name, self.floor.leave, self.teams, self.now);
         let Some(member) = members.iter().find(|member| member.rep == owner.rep) else {
             return Some((owner.rep.clone(), None));
         };
@@ -209,9 +223,16 @@ impl Taking<'_> {
         silent: &BTreeSet<&str>,
         asked: &mut Vec<(String, Snapshot)>,
     ) -> Option<String> {
-        let members = (self.floor.members)(name);
+        let Floor { policies, leave, needs, .. } = self.floor;
+        let mut members = members(policies, name, leave, self.teams, self.now);
+        let none = Asked::default();
+        let asked_of = needs.get(name).unwrap_or(&none);
+        let passed_over = |rep: &str| {
+            let was_silent = silent.contains(rep).then_some(PassedOver::Silent);
+            was_silent.or_else(|| lacks(policies.reps.get(rep), asked_of))
+        };
         let state = self.teams.get_mut(name)?;
-        let passed_over = |rep: &str| silent.contains(rep).then_some(PassedOver::Silent);
+        ask_anyway(policies, name, state, &mut members, &passed_over);
         let (rep, seen) = match team::grant(state, &members, &self.lead.id, self.now, &passed_over) {
             team::Assignment::Granted { rep, seen } => (Some(rep), seen),
             team::Assignment::Nobody { seen } => (None, seen),

@@ -27,7 +27,7 @@ mod fire;
 mod tests;
 
 pub use explain::explain;
-pub use fire::{Change, Floor, What, fire, teams_asked};
+pub use fire::{Change, Floor, What, asked_for, fire, receivers};
 
 use crate::calendar::Schedule;
 use crate::id::LeadId;

@@ -5,7 +5,7 @@ use crate::calendar::{Absence, Leave, Moment};
 use crate::customer::Ownership;
 use crate::lead::{Envelope, Lead, Origin, Work};
 use crate::policy::{Document, PolicySet};
-use crate::routing::members;
+use crate::routing::{Asked, members};
 use crate::team::{self, TeamState};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -33,6 +33,7 @@ struct Desk {
     teams: BTreeMap<String, TeamState>,
     lead: Lead,
     owner: Option<Ownership>,
+    needs: BTreeMap<String, Asked>,
 }
 
 impl Desk {
@@ -56,12 +57,14 @@ impl Desk {
             teams: ["sdr", "last"].map(|name| (name.to_owned(), TeamState::default())).into(),
             lead,
             owner: None,
+            needs: BTreeMap::new(),
         };
         let others = |other: &str| (other != rep).then_some(team::PassedOver::Excluded);
-        let people = members(&desk.policies, "sdr");
+        let people = members(&desk.policies, "sdr", &desk.leave, &desk.teams, since);
         let state = desk.teams.get_mut("sdr").unwrap();
         team::grant(state, &people, &desk.lead.id, since, &others);
-        let assignment = Assignment { rep: rep.to_owned(), team: Some("sdr".to_owned()), at: since, n: 1 };
+        let assignment =
+            Assignment { rep: rep.to_owned(), team: Some("sdr".to_owned()), at: since, n: 1, share: true };
         desk.lead.progress.state = LeadState::Assigned;
         desk.lead.progress.assignment = Some(assignment);
         let schedule = desk.schedule(rep, Some("sdr"));
@@ -70,8 +73,7 @@ impl Desk {
     }
 
     fn schedule(&self, rep: &str, team: Option<&str>) -> Schedule {
-        let schedule = self.policies.schedule(rep, team);
-        self.leave.get(rep).map_or(schedule.clone(), |leave| schedule.with_leave(leave))
+        self.policies.schedule(rep, team, self.leave.get(rep))
     }
 
     /// The tick that is outstanding comes at `now`, or at its time.
@@ -82,13 +84,16 @@ impl Desk {
     }
 
     fn fire(&mut self, tick: &Tick, now: Timestamp) -> Option<What> {
-        let schedule = |rep: &str, team: Option<&str>| self.schedule(rep, team);
-        let people = |team: &str| members(&self.policies, team);
-        let floor = Floor { policies: &self.policies, schedule: &schedule, members: &people };
-        let asked = teams_asked(&self.lead, self.owner.as_ref(), &self.policies);
+        let floor = Floor {
+            policies: &self.policies,
+            leave: &self.leave,
+            owner: self.owner.as_ref(),
+            needs: &self.needs,
+        };
+        let asked = asked_for(&self.lead, self.owner.as_ref(), &self.policies, now);
         let mut teams = self.teams.clone();
-        teams.retain(|name, _| asked.contains(name));
-        let change = fire(&self.lead, tick, self.owner.as_ref(), floor, &mut teams, now)?;
+        teams.retain(|name, _| asked.teams.contains(name));
+        let change = fire(&self.lead, tick, floor, &mut teams, now)?;
         self.teams.extend(teams);
         self.lead.progress = change.after;
         Some(change.what)

@@ -22,6 +22,8 @@ pub enum LeadState {
     Waiting,
     /// Nobody could take it: a person has to look, or somebody has to become available.
     Escalated,
+    /// It is for whoever of a team claims it.
+    Queued,
     /// It has an owner.
     Assigned,
     /// The same form with the same fields within minutes: counted, nobody told again.
@@ -38,9 +40,10 @@ pub enum LeadState {
 
 impl LeadState {
     /// Every state, in the order a report lists them.
-    pub const ALL: [LeadState; 8] = [
+    pub const ALL: [LeadState; 9] = [
         Self::Waiting,
         Self::Escalated,
+        Self::Queued,
         Self::Assigned,
         Self::Repeat,
         Self::Suppressed,
@@ -54,6 +57,7 @@ impl LeadState {
         match self {
             Self::Waiting => "waiting",
             Self::Escalated => "escalated",
+            Self::Queued => "queued",
             Self::Assigned => "assigned",
             Self::Repeat => "repeat",
             Self::Suppressed => "suppressed",
@@ -70,8 +74,11 @@ impl LeadState {
 
     /// Whether the lead has reached an end.
     pub const fn is_end(self) -> bool {
-        !matches!(self, Self::Waiting | Self::Escalated)
+        !matches!(self, Self::Waiting | Self::Escalated | Self::Queued)
     }
+
+    /// The states that are no end.
+    pub const IN_FLIGHT: [LeadState; 3] = [Self::Waiting, Self::Escalated, Self::Queued];
 }
 
 /// What brought the lead here.
@@ -155,6 +162,9 @@ pub struct Assignment {
     pub at: Timestamp,
     /// 1 for the first, counted up by each reassignment.
     pub n: u32,
+    /// Whether it was a share of the team's leads, which is given back if the lead turns out to be none.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub share: bool,
 }
 
 /// What the rep has done with it.
@@ -191,7 +201,7 @@ impl Work {
 /// One thing a person did to the lead.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Act {
-    /// `accept`, `close`, `disqualify`, `reassign`, `claim`.
+    /// `accept`, `close`, `disqualify`, `reassign`, `claim`, `credit`, `rebalance`.
     pub what: String,
     /// Who: the rep of the token, or its role.
     pub by: String,

@@ -1,6 +1,6 @@
 //! What is wrong with a set of documents: each finding names the document and the place inside it.
 
-use super::{Assign, CatchAll, Document, KINDS, Response, SecretRef, Team, Then};
+use super::{CatchAll, Document, KINDS, Response, SecretRef, Target, Team, Territory, Then, territory};
 use crate::calendar::{Calendar, Day, Hours};
 use crate::condition::Condition;
 use crate::identity::Email;
@@ -110,13 +110,8 @@ pub fn check(documents: &[Document]) -> Vec<Finding> {
                         checker.condition(&["rules", &i, "when"], source, &["lead", "customer"]);
                     }
                     match (&rule.assign, &rule.end) {
-                        (Some(Assign::Team(team)), None) => {
-                            checker.known(&["rules", &i, "assign", "team"], "team", team, &teams);
-                        }
-                        (Some(Assign::Rep(rep)), None) => {
-                            checker.known(&["rules", &i, "assign", "rep"], "rep", rep, &reps);
-                        }
-                        (Some(Assign::Owner(_)), None) | (None, Some(_)) => {}
+                        (Some(assign), None) => checker.target(&i, &assign.target, &teams, &reps),
+                        (None, Some(_)) => {}
                         _ => checker.add(&["rules", &i], "a rule has either `assign` or `end`"),
                     }
                 }
@@ -125,6 +120,7 @@ pub fn check(documents: &[Document]) -> Vec<Finding> {
                 }
             }
             Document::Calendar(calendar) => checker.days(calendar),
+            Document::Territory(_) => {}
             Document::Settings(settings) => {
                 for (i, rep) in settings.escalate_to.iter().enumerate() {
                     checker.known(&["escalate_to", &i.to_string()], "rep", rep, &reps);
@@ -135,6 +131,7 @@ pub fn check(documents: &[Document]) -> Vec<Finding> {
             }
         }
     }
+    checker.territories(documents);
     checker.findings
 }
 
@@ -191,8 +188,11 @@ impl Checker {
                         let seen = roots.join("` and `");
                         return self.add(at, format!("a condition here sees `{seen}`, and no `{root}`"));
                     }
-                    if let Some(member) = member.filter(|member| root == "lead" && !LEAD.contains(member)) {
+                    if let Some(member) = member
+                        .filter(|member| root == "lead" && !LEAD.contains(member) && *member != "territory")
+                    {
                         let mut seen = LEAD.to_vec();
+                        seen.push("territory");
                         seen.sort_unstable();
                         let message = format!(
                             "a lead has no `{member}`; a field of the form is `lead.fields.{member}`, and besides \
@@ -273,6 +273,59 @@ impl Checker {
                 self.add(&["response", "catch_all", "team"], "the catch-all is another team, or a rep");
             }
             Some(CatchAll::Team(to)) => self.known(&["response", "catch_all", "team"], "team", to, teams),
+        }
+    }
+
+    fn target(&mut self, rule: &str, target: &Target, teams: &BTreeSet<&str>, reps: &BTreeSet<&str>) {
+        let at = |last: &'static str| ["rules", rule, "assign", last];
+        match target {
+            Target::CustomersOwner | Target::CompanysOwner => {}
+            Target::Team(team) => self.known(&at("team"), "team", team, teams),
+            Target::Queue(team) => self.known(&at("queue"), "team", team, teams),
+            Target::Rep(rep) => self.known(&at("rep"), "rep", rep, reps),
+            Target::Teams { teams: several, .. } => {
+                let mut inside = BTreeSet::new();
+                if several.is_empty() {
+                    self.add(&at("teams"), "name at least one team");
+                }
+                for (n, team) in several.iter().enumerate() {
+                    let place = ["rules", rule, "assign", "teams", &n.to_string()];
+                    self.known(&place, "team", team, teams);
+                    if !inside.insert(team) {
+                        self.add(&place, format!("{team} is here twice"));
+                    }
+                }
+            }
+        }
+    }
+
+    /// No place is in two territories, unless one of the two is more specific.
+    fn territories(&mut self, documents: &[Document]) {
+        let (places, territories): (Vec<usize>, Vec<&Territory>) = documents
+            .iter()
+            .enumerate()
+            .filter_map(|(at, document)| match document {
+                Document::Territory(territory) => Some((at, territory)),
+                _ => None,
+            })
+            .unzip();
+        for (at, territory) in places.iter().zip(&territories) {
+            self.at = *at;
+            if territory.areas.is_empty() {
+                self.add(&["areas"], "a territory needs at least one area");
+            }
+        }
+        for clash in territory::clashes(&territories) {
+            let (territory, area, list) = clash.at;
+            let Some(at) = places.get(territory) else { continue };
+            self.at = *at;
+            let first = territories.get(clash.first).map_or("", |first| first.name.as_str());
+            let area = area.to_string();
+            let message = format!("{} is in territory {first} already", clash.what);
+            match list {
+                Some((list, n)) => self.add(&["areas", &area, list, &n.to_string()], message),
+                None => self.add(&["areas", &area], message),
+            }
         }
     }
 

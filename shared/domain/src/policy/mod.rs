@@ -1,15 +1,19 @@
 //! Policies: what people decide, as documents. Types and the checks that need more than one document.
 
+mod assign;
 mod check;
 mod response;
 mod set;
+mod territory;
 
+pub use assign::{Assign, By, LanguageNeed, LeadsLanguage, Need, Target};
 pub use check::{Finding, Other, check};
 pub use response::{CatchAll, Point, Response, Then, Window, length};
 pub use set::{PolicySet, Rules};
+pub use territory::{Area, CodeRange, Codes, Territory};
 
-use crate::calendar::{Calendar, Hours};
-use crate::identity::{Country, Email, Phone};
+use crate::calendar::{Calendar, Hours, Leave};
+use crate::identity::{Country, Email, Language, Phone};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -34,10 +38,13 @@ pub enum Document {
     Settings(Settings),
     /// Holidays.
     Calendar(Calendar),
+    /// A part of the world.
+    Territory(Territory),
 }
 
 /// The kinds of document, as `kind:` names them.
-pub const KINDS: [&str; 7] = ["form", "source", "rep", "team", "routing", "settings", "calendar"];
+pub const KINDS: [&str; 8] =
+    ["form", "source", "rep", "team", "routing", "settings", "calendar", "territory"];
 
 impl Document {
     /// Its kind.
@@ -50,6 +57,7 @@ impl Document {
             Self::Routing(_) => "routing",
             Self::Settings(_) => "settings",
             Self::Calendar(_) => "calendar",
+            Self::Territory(_) => "territory",
         }
     }
 
@@ -63,6 +71,7 @@ impl Document {
             Self::Routing(document) => &document.name,
             Self::Settings(document) => &document.name,
             Self::Calendar(document) => &document.name,
+            Self::Territory(document) => &document.name,
         }
     }
 
@@ -93,6 +102,7 @@ impl Document {
             "routing" => Self::Routing(serde_json::from_value(value)?),
             "settings" => Self::Settings(serde_json::from_value(value)?),
             "calendar" => Self::Calendar(serde_json::from_value(value)?),
+            "territory" => Self::Territory(serde_json::from_value(value)?),
             other => {
                 return Err(serde_json::Error::custom(format!(
                     "unknown kind `{other}`, expected one of {}",
@@ -215,6 +225,18 @@ pub struct Rep {
     /// When they work; absent is as their team does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hours: Option<Hours>,
+    /// Absences that are planned here; the rep's own come on top.
+    #[serde(skip_serializing_if = "Leave::is_empty")]
+    pub leave: Leave,
+    /// What they speak.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub languages: Vec<Language>,
+    /// What they can do, in words of the company's own.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub skills: Vec<String>,
+    /// Open leads at most over all teams; absent is unlimited.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub capacity: Option<u32>,
 }
 
 /// A receiver of signed webhooks (Standard Webhooks 1.0.0).
@@ -255,6 +277,32 @@ pub struct Team {
     /// How soon its members have to be in touch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub response: Option<Response>,
+    /// What becomes of a lead for which nobody is on duty.
+    #[serde(default, skip_serializing_if = "OffHours::is_escalate")]
+    pub off_hours: OffHours,
+    /// What every lead of the team asks of whoever gets it.
+    #[serde(default, skip_serializing_if = "Need::is_empty")]
+    pub need: Need,
+}
+
+/// What becomes of a lead while nobody of a team is on duty.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OffHours {
+    /// The next rules are tried; after the last one the lead is escalated, which somebody is told, and goes to the first
+    /// who is back.
+    #[default]
+    Escalate,
+    /// It waits for this team: no later rule is tried, nobody is told, the first who is back gets it.
+    Wait,
+    /// It is shared among those outside their hours or on a holiday, but not on leave.
+    Anyway,
+}
+
+impl OffHours {
+    const fn is_escalate(&self) -> bool {
+        matches!(self, Self::Escalate)
+    }
 }
 
 /// A rep's place in a team.
@@ -300,26 +348,6 @@ pub struct Rule {
     /// Or: the end it reaches at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<EndWord>,
-}
-
-/// Whom a rule gives a lead to.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Assign {
-    /// `owner: customer`: the customer's owner keeps it.
-    Owner(OwnerWord),
-    /// The next member of a team.
-    Team(String),
-    /// One rep.
-    Rep(String),
-}
-
-/// The only word after `owner:`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum OwnerWord {
-    /// The customer's.
-    Customer,
 }
 
 /// Ends a rule may give.

@@ -1,7 +1,8 @@
 //! One version of all documents, ready to decide with.
 
-use super::{Document, Form, Reading, Rep, Routing, Rule, Settings, Source, Team};
-use crate::calendar::{Hours, Schedule};
+use super::territory::Map;
+use super::{Document, Form, Reading, Rep, Routing, Rule, Settings, Source, Target, Team};
+use crate::calendar::{Hours, Leave, Schedule};
 use crate::condition::{Condition, ConditionError};
 use std::collections::BTreeMap;
 
@@ -35,6 +36,12 @@ impl Rules {
             .map(String::as_str)
             .filter(move |path| path.split('.').next() == Some(root))
     }
+
+    /// Whether a rule gives leads to the owner of a company.
+    pub fn use_company_owners(&self) -> bool {
+        let targets = self.rules.iter().filter_map(|(rule, _)| rule.assign.as_ref());
+        targets.into_iter().any(|assign| assign.target == Target::CompanysOwner)
+    }
 }
 
 /// All documents of one manifest version.
@@ -54,6 +61,8 @@ pub struct PolicySet {
     pub routing: Rules,
     /// The `default` settings document, or the defaults.
     pub settings: Settings,
+    /// Where leads are.
+    pub territories: Map,
     /// Working time by rep and by team, of those that have hours.
     schedules: Schedules,
 }
@@ -72,6 +81,7 @@ impl PolicySet {
     ) -> Result<Self, ConditionError> {
         let mut set = Self { version, ..Self::default() };
         let mut calendars = BTreeMap::new();
+        let mut territories = BTreeMap::new();
         for document in documents {
             match document {
                 Document::Form(form) => drop(set.forms.insert(form.name.clone(), form)),
@@ -83,8 +93,12 @@ impl PolicySet {
                 }
                 Document::Settings(settings) => set.settings = settings,
                 Document::Calendar(calendar) => drop(calendars.insert(calendar.name.clone(), calendar)),
+                Document::Territory(territory) => {
+                    drop(territories.insert(territory.name.clone(), territory));
+                }
             }
         }
+        set.territories = Map::build(territories.values());
         let schedule = |hours: &Hours| {
             Schedule::new(hours, hours.calendar.as_ref().and_then(|name| calendars.get(name)))
         };
@@ -109,10 +123,19 @@ impl PolicySet {
         }
     }
 
-    /// When a rep works as a member of a team: by hours of their own, else by the team's, else always.
-    pub fn schedule(&self, rep: &str, team: Option<&str>) -> Schedule {
+    /// When a rep works as a member of a team: by hours of their own, else by the team's, else always; absent as their
+    /// document and `leave` say.
+    pub fn schedule(&self, rep: &str, team: Option<&str>, leave: Option<&Leave>) -> Schedule {
         let teams = || self.schedules.teams.get(team?);
-        self.schedules.reps.get(rep).or_else(teams).cloned().unwrap_or_else(Schedule::always)
+        let hours = self.schedules.reps.get(rep).or_else(teams).cloned().unwrap_or_else(Schedule::always);
+        let planned = self.reps.get(rep).map(|rep| &rep.leave);
+        let absences = planned.into_iter().chain(leave).filter(|leave| !leave.is_empty());
+        absences.fold(hours, |schedule, leave| schedule.with_leave(leave))
+    }
+
+    /// The teams a rep is a member of.
+    pub fn teams_of(&self, rep: &str) -> impl Iterator<Item = &Team> {
+        self.teams.values().filter(move |team| team.members.iter().any(|member| member.rep == rep))
     }
 
     /// Whether the rep exists and takes new leads.

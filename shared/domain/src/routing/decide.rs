@@ -1,14 +1,14 @@
 //! One lead's decision on live teams: what it sees, what it takes, what it writes down.
 
-use super::{CustomerView, Receipt, Saw, Shares, route};
+use super::live::{Live, LiveTeams};
+use super::{CustomerView, Receipt, Saw, route};
 use crate::customer::{Customer, Known, Ownership, Recognition};
-use crate::id::{CustomerId, LeadId};
+use crate::id::CustomerId;
 use crate::lead::{Assignment, Facts, Lead, Progress};
 use crate::policy::PolicySet;
 use crate::routing::Outcome;
-use crate::team::{self, Member, TeamState};
 use crate::time::Timestamp;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// A lead with all that was loaded for it.
 #[derive(Clone, Copy, Debug)]
@@ -23,22 +23,19 @@ pub struct Case<'a> {
     pub who: Option<&'a Recognition>,
 }
 
-/// Teams while deciding: loaded ones answer and change, others are noted so that they can be loaded.
-#[derive(Debug)]
-pub struct LiveTeams<'a> {
-    /// Loaded teams.
-    pub teams: &'a mut BTreeMap<String, TeamState>,
-    /// Teams that were asked for and are not loaded. If there are any, the decision does not count.
-    pub missing: &'a mut BTreeSet<String>,
-}
-
 /// Decides a lead at `now`.
 pub fn decide(case: Case<'_>, policies: &PolicySet, teams: LiveTeams<'_>, now: Timestamp) -> Receipt {
     let Case { lead, facts, known, who } = case;
-    let view = who.map(|who| customer_view(case, who, policies)).unwrap_or_default();
+    let mut view = who.map(|who| customer_view(case, who, policies)).unwrap_or_default();
+    if policies.routing.use_company_owners() {
+        let owner =
+            facts.company_domain.as_ref().and_then(|domain| teams.desk.companies.get(domain.as_str()));
+        view.company = owner.cloned();
+    }
     let mut saw = Saw {
         customer: view.view.clone(),
         owner: view.owner.clone(),
+        company: view.company.clone(),
         repeats: view.repeats.clone(),
         ..Saw::default()
     };
@@ -57,25 +54,12 @@ pub fn decide(case: Case<'_>, policies: &PolicySet, teams: LiveTeams<'_>, now: T
     }
 }
 
-/// The team that a returning customer's owner came through: it will be asked for room.
-pub fn owners_team(case: Case<'_>, policies: &PolicySet) -> Option<String> {
+/// Who owns a returning customer, and the team they came through if there still is one: both will be asked.
+pub fn owner(case: Case<'_>, policies: &PolicySet) -> Option<(String, Option<String>)> {
     let root = case.known.customers.get(&case.who?.customer)?;
     let owner = case.known.whole(root).owner()?;
-    owner.team.clone().filter(|team| policies.teams.contains_key(team))
-}
-
-/// A team's members as the documents say.
-pub fn members(policies: &PolicySet, team: &str) -> Vec<Member> {
-    let members = policies.teams.get(team).map(|team| team.members.as_slice()).unwrap_or_default();
-    members
-        .iter()
-        .map(|member| Member {
-            rep: member.rep.clone(),
-            weight: member.weight,
-            capacity: member.capacity,
-            available: policies.is_available(&member.rep),
-        })
-        .collect()
+    let team = owner.team.clone().filter(|team| policies.teams.contains_key(team));
+    Some((owner.rep.clone(), team))
 }
 
 /// What a decision makes of the lead and of its customers. Both are stored together or not at all.
@@ -84,8 +68,11 @@ pub fn change(case: Case<'_>, receipt: Receipt, policies: &PolicySet) -> (Progre
     let mut after = Progress { state: receipt.outcome.state(), ..lead.progress.clone() };
     if let Outcome::Assigned { rep, team } = &receipt.outcome {
         let n = lead.progress.next_n();
-        after.assignment = Some(Assignment { rep: rep.clone(), team: team.clone(), at: receipt.at, n });
-        after.start_clock(policies, team.as_deref(), &policies.schedule(rep, team.as_deref()));
+        let chosen = team.as_ref().and_then(|team| receipt.saw.teams.get(team)?.chosen_rep());
+        let share = chosen.as_ref() == Some(rep);
+        after.assignment =
+            Some(Assignment { rep: rep.clone(), team: team.clone(), at: receipt.at, n, share });
+        after.start_clock(policies, team.as_deref(), &policies.schedule(rep, team.as_deref(), None));
     }
     let mut people = People { known, changed: BTreeMap::new(), lead };
     if let Some(who) = who {
@@ -138,43 +125,6 @@ fn customer_view(case: Case<'_>, who: &Recognition, policies: &PolicySet) -> Cus
     // An escalated lead that is tried again is no repeat of itself.
     let repeats = repeats.filter(|of| *of != case.lead.id);
     CustomerView::of(whole.as_ref(), repeats, policies)
-}
-
-struct Live<'a> {
-    teams: LiveTeams<'a>,
-    policies: &'a PolicySet,
-    lead: &'a LeadId,
-    now: Timestamp,
-    saw: &'a mut Saw,
-}
-
-impl Shares for Live<'_> {
-    fn next(&mut self, team: &str) -> Option<String> {
-        let Some(state) = self.teams.teams.get_mut(team) else {
-            self.teams.missing.insert(team.to_owned());
-            return None;
-        };
-        let members = members(self.policies, team);
-        let (rep, seen) = match team::grant(state, &members, self.lead, self.now, &|_| None) {
-            team::Assignment::Granted { rep, seen } => (Some(rep), seen),
-            team::Assignment::Nobody { seen } => (None, seen),
-        };
-        self.saw.teams.insert(team.to_owned(), seen);
-        rep
-    }
-
-    fn keep(&mut self, team: &str, rep: &str) -> bool {
-        let Some(state) = self.teams.teams.get_mut(team) else {
-            self.teams.missing.insert(team.to_owned());
-            return true;
-        };
-        let may_exceed = self.policies.teams.get(team).is_none_or(|team| team.sticky_may_exceed.0);
-        let members = members(self.policies, team);
-        let Some(member) = members.iter().find(|member| member.rep == rep) else { return true };
-        let has_room = team::take_sticky(state, member, self.lead, self.now, may_exceed).is_ok();
-        self.saw.owner_has_room = Some(has_room);
-        has_room
-    }
 }
 
 struct People<'a> {

@@ -1,10 +1,10 @@
 //! A decision in words, rendered when somebody asks.
 
-use super::{Outcome, Receipt, Verdict, replay};
+use super::{Outcome, Receipt, Verdict, replay, round_name};
 use crate::customer::{Found, SuggestionReason};
 use crate::lead::Facts;
-use crate::policy::{Assign, PolicySet};
-use crate::team::Snapshot;
+use crate::policy::{Assign, By, PolicySet, Target};
+use crate::team::{Seen, Snapshot};
 use serde::Serialize;
 
 /// Why a lead went where it went.
@@ -31,8 +31,8 @@ pub fn explain(receipt: &Receipt, facts: &Facts, policies: &PolicySet) -> Explan
             rule.name,
             verdict_words(verdict, rule.assign.as_ref(), receipt)
         ));
-        if let (Some(Assign::Team(team)), Verdict::Decided | Verdict::Nobody) = (&rule.assign, verdict) {
-            why.extend(receipt.saw.teams.get(team).map(Snapshot::words).unwrap_or_default());
+        if !matches!(verdict, Verdict::NoMatch | Verdict::Error(_)) {
+            why.extend(candidates(rule.assign.as_ref(), receipt));
         }
     }
     why.push(match &receipt.outcome {
@@ -40,7 +40,12 @@ pub fn explain(receipt: &Receipt, facts: &Facts, policies: &PolicySet) -> Explan
         Outcome::Assigned { rep, team: None } => format!("Assigned to {rep}."),
         Outcome::Repeat { of } => format!("The same form with the same fields came minutes before ({of}): counted as a repeat, nobody told again."),
         Outcome::Ended(_) => format!("Ended as {} by the rule.", receipt.outcome.state().name()),
+        Outcome::Escalated if receipt.tried.last() == Some(&Verdict::Waits) => match receipt.saw.first_back() {
+            Some(back) => format!("Waits for the first who is back, at {back}."),
+            None => "Waits for the first who is back.".to_owned(),
+        },
         Outcome::Escalated => "Nobody can take it now: escalated, and tried again when somebody becomes available.".to_owned(),
+        Outcome::Queued { team } => format!("Waits in the queue of team {team} until one of its members claims it."),
         Outcome::Invalid => "There is no field in it: nothing one could work with.".to_owned(),
     });
     Explanation { why, policy_version: receipt.manifest, reproduced }
@@ -94,23 +99,73 @@ const fn objection(reason: SuggestionReason) -> &'static str {
     }
 }
 
+/// Who came into question for a rule that matched, one line each.
+fn candidates(assign: Option<&Assign>, receipt: &Receipt) -> Vec<String> {
+    let of = |team: &str| receipt.saw.teams.get(team).map(Snapshot::words).unwrap_or_default();
+    match assign.map(|assign| &assign.target) {
+        Some(Target::Team(team)) => of(team),
+        Some(Target::Teams { teams, by }) => {
+            let mut lines = Vec::new();
+            if *by == By::Round {
+                lines.extend(receipt.saw.rounds.get(&round_name(teams)).map(between).unwrap_or_default());
+            }
+            for team in teams.iter().filter(|team| receipt.saw.teams.contains_key(*team)) {
+                lines.extend(of(team).into_iter().map(|line| format!("{team}, {line}")));
+            }
+            lines
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// A turn between teams.
+fn between(round: &Snapshot) -> Vec<String> {
+    let turn = round.chosen_rep();
+    let words = |team: &Seen| match (&team.passed_over, turn.as_ref() == Some(&team.rep)) {
+        (Some(_), _) => format!("Team {}: nobody can take it.", team.rep),
+        (None, true) => format!("Team {}: its turn.", team.rep),
+        (None, false) => format!("Team {}: later.", team.rep),
+    };
+    round.members.iter().map(words).collect()
+}
+
 fn verdict_words(verdict: &Verdict, assign: Option<&Assign>, receipt: &Receipt) -> String {
-    let owner = || receipt.saw.owner.as_ref().map_or("", |(rep, _)| rep.as_str());
+    let target = assign.map(|assign| &assign.target);
+    let (whose, owner) = match target {
+        Some(Target::CompanysOwner) => ("company", &receipt.saw.company),
+        _ => ("customer", &receipt.saw.owner),
+    };
+    let owner = owner.as_ref().map_or("", |(rep, _)| rep.as_str());
+    let away = |rep: &str| match receipt.saw.off_duty.get(rep) {
+        Some(off_duty) => format!("is {off_duty}"),
+        None => "does not take leads now".to_owned(),
+    };
     match verdict {
         Verdict::NoMatch => "does not match.".to_owned(),
         Verdict::Error(reason) => format!("could not be evaluated ({reason}), which counts as no match."),
-        Verdict::NoOwner => "matches, but the customer has no owner.".to_owned(),
-        Verdict::OwnerAway => format!("matches, but the owner {} does not take leads now.", owner()),
-        Verdict::OwnerFull => format!("matches, but the owner {} is full.", owner()),
-        Verdict::RepAway => match assign {
-            Some(Assign::Rep(rep)) => format!("matches, but {rep} does not take leads now."),
+        Verdict::NoOwner => format!("matches, but the {whose} has no owner."),
+        Verdict::OwnerAway => format!("matches, but the owner {owner} {}.", away(owner)),
+        Verdict::OwnerFull => format!("matches, but the owner {owner} is full."),
+        Verdict::RepAway => match target {
+            Some(Target::Rep(rep)) => format!("matches, but {rep} {}.", away(rep)),
             _ => "matches, but the rep does not take leads now.".to_owned(),
         },
-        Verdict::Nobody => "matches, but nobody in the team can take it:".to_owned(),
-        Verdict::Decided => match assign {
-            Some(Assign::Owner(_)) => format!("matches: the owner {} keeps the customer.", owner()),
-            Some(Assign::Team(team)) => format!("matches: the next of team {team}:"),
-            Some(Assign::Rep(rep)) => format!("matches: {rep}."),
+        Verdict::Nobody => match target {
+            Some(Target::Teams { .. }) => "matches, but nobody in the teams can take it:".to_owned(),
+            _ => "matches, but nobody in the team can take it:".to_owned(),
+        },
+        Verdict::Waits => "matches, nobody of the team is on duty, and its leads wait:".to_owned(),
+        Verdict::Decided => match target {
+            Some(Target::CustomersOwner | Target::CompanysOwner) => {
+                format!("matches: the owner {owner} keeps the {whose}.")
+            }
+            Some(Target::Team(team)) => format!("matches: the next of team {team}:"),
+            Some(Target::Teams { by: By::Round, .. }) => "matches: the teams in turn:".to_owned(),
+            Some(Target::Teams { by: By::First, .. }) => {
+                "matches: the first team that has somebody:".to_owned()
+            }
+            Some(Target::Queue(team)) => format!("matches: the queue of team {team}."),
+            Some(Target::Rep(rep)) => format!("matches: {rep}."),
             None => "matches.".to_owned(),
         },
     }

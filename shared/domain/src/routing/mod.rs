@@ -2,21 +2,25 @@
 
 mod decide;
 mod explain;
+mod live;
 #[cfg(test)]
 mod tests;
 
-pub use decide::{Case, LiveTeams, change, decide, members, own, owners_team};
+pub use decide::{Case, change, decide, own, owner};
 pub use explain::{Explanation, explain};
+pub use live::{Desk, LiveTeams, Missing, ask_anyway, is_round, lacks, members, round_name, watched};
 
 use crate::condition::Scope;
 use crate::customer::{Found, Merge, Ownership, Suggestion, Whole};
 use crate::id::LeadId;
+use crate::identity::Language;
 use crate::lead::{Facts, Flag, LeadState};
-use crate::policy::{Assign, EndWord, PolicySet};
-use crate::team::Snapshot;
+use crate::policy::{Assign, By, EndWord, LanguageNeed, Need, OffHours, PolicySet, Target};
+use crate::team::{OffDuty, Snapshot, Why};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// How a lead was decided.
@@ -40,6 +44,11 @@ pub enum Outcome {
     Ended(EndWord),
     /// Nobody can take it now.
     Escalated,
+    /// It is for whoever of a team claims it.
+    Queued {
+        /// The team.
+        team: String,
+    },
     /// There is nothing in it.
     Invalid,
 }
@@ -54,6 +63,7 @@ impl Outcome {
             Self::Ended(EndWord::Test) => LeadState::Test,
             Self::Ended(EndWord::Suppressed) => LeadState::Suppressed,
             Self::Escalated => LeadState::Escalated,
+            Self::Queued { .. } => LeadState::Queued,
             Self::Invalid => LeadState::Invalid,
         }
     }
@@ -69,7 +79,7 @@ pub enum Verdict {
     /// Its condition could not be evaluated, which counts as false.
     #[serde(rename = "error")]
     Error(String),
-    /// It matched, and the customer has no owner.
+    /// It matched, and the customer (or the company) has no owner.
     NoOwner,
     /// It matched, and the owner does not take leads now.
     OwnerAway,
@@ -79,6 +89,8 @@ pub enum Verdict {
     RepAway,
     /// It matched, and nobody in the team can take it.
     Nobody,
+    /// It matched, nobody of the team is on duty, and its leads wait for who is back.
+    Waits,
     /// It decided.
     #[serde(rename = "yes")]
     Decided,
@@ -96,12 +108,29 @@ pub struct Saw {
     /// The lead this one repeats.
     #[serde(rename = "r", default, skip_serializing_if = "Option::is_none")]
     pub repeats: Option<LeadId>,
+    /// The owner of the lead's company and the team it came through.
+    #[serde(rename = "co", default, skip_serializing_if = "Option::is_none")]
+    pub company: Option<(String, Option<String>)>,
+    /// Owners and reps named by rules who were not at work.
+    #[serde(rename = "a", default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub off_duty: BTreeMap<String, OffDuty>,
+    /// Whose turn it was between teams, by the name of the round; the teams are its members.
+    #[serde(rename = "ro", default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub rounds: BTreeMap<String, Snapshot>,
     /// The teams as they stood when asked.
     #[serde(rename = "t", default, skip_serializing_if = "BTreeMap::is_empty")]
     pub teams: BTreeMap<String, Snapshot>,
-    /// Whether the owner had room, where that was asked.
-    #[serde(rename = "k", default, skip_serializing_if = "Option::is_none")]
-    pub owner_has_room: Option<bool>,
+    /// Whether an owner had room, where that was asked, by `team/rep`.
+    #[serde(rename = "k", default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub owner_has_room: BTreeMap<String, bool>,
+}
+
+impl Saw {
+    /// The first time at which somebody who was passed over for not being at work is back.
+    pub fn first_back(&self) -> Option<Timestamp> {
+        let named = self.off_duty.values().filter_map(|off_duty| off_duty.back);
+        named.chain(self.teams.values().filter_map(Snapshot::first_back)).min()
+    }
 }
 
 /// The record of one decision: idempotency record, timeline entry and explanation at once.
@@ -138,11 +167,62 @@ pub struct Receipt {
 
 /// Where members of teams come from: the live teams when deciding, the receipt when deciding again.
 pub trait Shares {
-    /// The next member of a team, or nobody. Counts.
-    fn next(&mut self, team: &str) -> Option<String>;
+    /// The next member of a team who brings what is asked. Counts.
+    fn next(&mut self, team: &str, need: &Asked) -> Turn;
+    /// Of several teams the one whose turn it is, and its next member. Counts.
+    fn round(&mut self, teams: &[String], needs: &BTreeMap<&str, Asked>) -> Option<(String, String)>;
     /// Gives the owner one more lead; `false` if the team lets returning customers not exceed capacity and the owner
     /// is full. Counts.
     fn keep(&mut self, team: &str, rep: &str) -> bool;
+    /// Why a rep is not at work. Of an owner only leave is asked for: their customers wait overnight.
+    fn off_duty(&mut self, rep: &str, is_owner: bool) -> Option<OffDuty>;
+}
+
+/// Whose turn it is in a team.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// This member's.
+    Of(String),
+    /// Nobody's.
+    Nobody {
+        /// Whether somebody would have come into question if they were at work.
+        off_duty: bool,
+    },
+}
+
+impl Turn {
+    /// As a decision saw it.
+    pub fn seen(seen: &Snapshot) -> Self {
+        match seen.chosen_rep() {
+            Some(rep) => Self::Of(rep),
+            None => Self::Nobody { off_duty: seen.first_back().is_some() },
+        }
+    }
+}
+
+/// What a rule and its team ask of whoever gets the lead.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// Every one of these languages.
+    pub languages: Vec<Language>,
+    /// Every one of these skills.
+    pub skills: Vec<String>,
+}
+
+impl Asked {
+    /// What all of these ask for this lead. A lead whose language is not known asks for none.
+    pub fn of<'a>(needs: impl IntoIterator<Item = &'a Need>, facts: &Facts) -> Self {
+        let mut asked = Self::default();
+        for need in needs {
+            asked.languages.extend(match need.language {
+                None => None,
+                Some(LanguageNeed::This(language)) => Some(language),
+                Some(LanguageNeed::Leads(_)) => facts.language,
+            });
+            asked.skills.extend(need.skills.iter().cloned());
+        }
+        asked
+    }
 }
 
 /// What the customer brings to a decision.
@@ -152,6 +232,8 @@ pub struct CustomerView {
     pub view: Map<String, Value>,
     /// The owner and the team it came through.
     pub owner: Option<(String, Option<String>)>,
+    /// The owner of the lead's company and the team it came through.
+    pub company: Option<(String, Option<String>)>,
     /// The lead this one repeats.
     pub repeats: Option<LeadId>,
 }
@@ -179,12 +261,18 @@ impl CustomerView {
                 }
             }
         }
-        Self { view, owner: owner.map(|owner| (owner.rep.clone(), owner.team.clone())), repeats }
+        let owner = owner.map(|owner| (owner.rep.clone(), owner.team.clone()));
+        Self { view, owner, company: None, repeats }
     }
 
     /// As a receipt has it.
     pub fn from_saw(saw: &Saw) -> Self {
-        Self { view: saw.customer.clone(), owner: saw.owner.clone(), repeats: saw.repeats.clone() }
+        Self {
+            view: saw.customer.clone(),
+            owner: saw.owner.clone(),
+            company: saw.company.clone(),
+            repeats: saw.repeats.clone(),
+        }
     }
 }
 
@@ -201,8 +289,9 @@ pub fn route(
     if let Some(of) = &customer.repeats {
         return (Vec::new(), Outcome::Repeat { of: of.clone() });
     }
-    let scope =
-        Scope::new().with("lead", &facts.view).with("customer", &Value::Object(customer.view.clone()));
+    let scope = Scope::new()
+        .with("lead", &lead_view(policies, facts))
+        .with("customer", &Value::Object(customer.view.clone()));
     let mut tried = Vec::new();
     for (rule, condition) in &policies.routing.rules {
         match condition.as_ref().map(|condition| condition.eval(&scope)) {
@@ -220,10 +309,14 @@ pub fn route(
             tried.push(Verdict::Decided);
             return (tried, Outcome::Ended(end));
         }
-        match rule.assign.as_ref().map(|assign| give(policies, assign, customer, shares)) {
+        match rule.assign.as_ref().map(|assign| give(policies, facts, assign, customer, shares)) {
             Some(Ok(outcome)) => {
                 tried.push(Verdict::Decided);
                 return (tried, outcome);
+            }
+            Some(Err(Verdict::Waits)) => {
+                tried.push(Verdict::Waits);
+                return (tried, Outcome::Escalated);
             }
             Some(Err(verdict)) => tried.push(verdict),
             None => tried.push(Verdict::NoMatch),
@@ -232,38 +325,80 @@ pub fn route(
     (tried, Outcome::Escalated)
 }
 
+/// What conditions see as `lead`: the territory is looked up only if one of them asks.
+fn lead_view<'a>(policies: &PolicySet, facts: &'a Facts) -> Cow<'a, Value> {
+    let asks = |path: &str| matches!(path.split('.').nth(1), None | Some("territory"));
+    if !policies.routing.reads("lead").any(asks) {
+        return Cow::Borrowed(&facts.view);
+    }
+    let mut view = facts.view.clone();
+    if let Some(view) = view.as_object_mut() {
+        view.insert("territory".to_owned(), policies.territories.of(facts).unwrap_or_default().into());
+    }
+    Cow::Owned(view)
+}
+
 fn give(
     policies: &PolicySet,
+    facts: &Facts,
     assign: &Assign,
     customer: &CustomerView,
     shares: &mut dyn Shares,
 ) -> Result<Outcome, Verdict> {
-    match assign {
-        Assign::Owner(_) => {
-            let Some((rep, team)) = &customer.owner else { return Err(Verdict::NoOwner) };
-            if !policies.is_available(rep) {
-                return Err(Verdict::OwnerAway);
+    let asked = |team: &str| {
+        Asked::of(
+            [Some(&assign.need), policies.teams.get(team).map(|team| &team.need)].into_iter().flatten(),
+            facts,
+        )
+    };
+    match &assign.target {
+        Target::CustomersOwner => keep(policies, customer.owner.as_ref(), shares),
+        Target::CompanysOwner => keep(policies, customer.company.as_ref(), shares),
+        Target::Team(team) => match shares.next(team, &asked(team)) {
+            Turn::Of(rep) => Ok(Outcome::Assigned { rep, team: Some(team.clone()) }),
+            Turn::Nobody { off_duty } => {
+                let waits = policies.teams.get(team).is_some_and(|team| team.off_hours == OffHours::Wait);
+                Err(if waits && off_duty { Verdict::Waits } else { Verdict::Nobody })
             }
-            let is_member = |team: &&String| {
-                policies
-                    .teams
-                    .get(*team)
-                    .is_some_and(|team| team.members.iter().any(|member| member.rep == *rep))
-            };
-            let team = team.as_ref().filter(is_member);
-            match team {
-                Some(team) if !shares.keep(team, rep) => Err(Verdict::OwnerFull),
-                _ => Ok(Outcome::Assigned { rep: rep.clone(), team: team.cloned() }),
-            }
-        }
-        Assign::Team(team) => match shares.next(team) {
-            Some(rep) => Ok(Outcome::Assigned { rep, team: Some(team.clone()) }),
-            None => Err(Verdict::Nobody),
         },
-        Assign::Rep(rep) if policies.is_available(rep) => {
+        Target::Teams { teams, by: By::First } => {
+            let first = teams.iter().find_map(|team| match shares.next(team, &asked(team)) {
+                Turn::Of(rep) => Some(Outcome::Assigned { rep, team: Some(team.clone()) }),
+                Turn::Nobody { .. } => None,
+            });
+            first.ok_or(Verdict::Nobody)
+        }
+        Target::Teams { teams, by: By::Round } => {
+            let needs: BTreeMap<&str, Asked> =
+                teams.iter().map(|team| (team.as_str(), asked(team))).collect();
+            let (team, rep) = shares.round(teams, &needs).ok_or(Verdict::Nobody)?;
+            Ok(Outcome::Assigned { rep, team: Some(team) })
+        }
+        Target::Queue(team) => Ok(Outcome::Queued { team: team.clone() }),
+        Target::Rep(rep) if policies.is_available(rep) && shares.off_duty(rep, false).is_none() => {
             Ok(Outcome::Assigned { rep: rep.clone(), team: None })
         }
-        Assign::Rep(_) => Err(Verdict::RepAway),
+        Target::Rep(_) => Err(Verdict::RepAway),
+    }
+}
+
+/// Whoever owns the customer or the company gets the lead too, and it counts for the team they have them through.
+fn keep(
+    policies: &PolicySet,
+    owner: Option<&(String, Option<String>)>,
+    shares: &mut dyn Shares,
+) -> Result<Outcome, Verdict> {
+    let Some((rep, team)) = owner else { return Err(Verdict::NoOwner) };
+    if !policies.is_available(rep) || shares.off_duty(rep, true).is_some() {
+        return Err(Verdict::OwnerAway);
+    }
+    let is_member = |team: &&String| {
+        policies.teams.get(*team).is_some_and(|team| team.members.iter().any(|member| member.rep == *rep))
+    };
+    let team = team.as_ref().filter(is_member);
+    match team {
+        Some(team) if !shares.keep(team, rep) => Err(Verdict::OwnerFull),
+        _ => Ok(Outcome::Assigned { rep: rep.clone(), team: team.cloned() }),
     }
 }
 
@@ -271,11 +406,20 @@ fn give(
 pub fn replay(receipt: &Receipt, facts: &Facts, policies: &PolicySet) -> (Vec<Verdict>, Outcome) {
     struct AsSeen<'a>(&'a Saw);
     impl Shares for AsSeen<'_> {
-        fn next(&mut self, team: &str) -> Option<String> {
-            self.0.teams.get(team).and_then(Snapshot::chosen_rep)
+        fn next(&mut self, team: &str, _: &Asked) -> Turn {
+            self.0.teams.get(team).map_or(Turn::Nobody { off_duty: false }, Turn::seen)
         }
-        fn keep(&mut self, _: &str, _: &str) -> bool {
-            self.0.owner_has_room.unwrap_or(true)
+        fn round(&mut self, teams: &[String], _: &BTreeMap<&str, Asked>) -> Option<(String, String)> {
+            let team = self.0.rounds.get(&round_name(teams)).and_then(Snapshot::chosen_rep)?;
+            let rep = self.0.teams.get(&team).and_then(Snapshot::chosen_rep)?;
+            Some((team, rep))
+        }
+        fn keep(&mut self, team: &str, rep: &str) -> bool {
+            self.0.owner_has_room.get(&format!("{team}/{rep}")).copied().unwrap_or(true)
+        }
+        fn off_duty(&mut self, rep: &str, is_owner: bool) -> Option<OffDuty> {
+            // The same rep may be asked for as an owner and by name.
+            self.0.off_duty.get(rep).copied().filter(|off_duty| !is_owner || off_duty.why == Why::Leave)
         }
     }
     route(policies, facts, &CustomerView::from_saw(&receipt.saw), &mut AsSeen(&receipt.saw))

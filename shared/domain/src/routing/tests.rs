@@ -1,6 +1,7 @@
 //! Routing: first match, sticky owner, fall-through, escalation; and every decision can be made again.
 
 use super::*;
+use crate::calendar::Leave;
 use crate::customer::{HashKey, HashKeys, Known, recognise};
 use crate::id::LeadId;
 use crate::lead::{Envelope, Lead, Origin, Progress, read};
@@ -8,7 +9,6 @@ use crate::policy::{Document, PolicySet};
 use crate::team::TeamState;
 use proptest::prelude::*;
 use serde_json::json;
-use std::collections::BTreeSet;
 
 fn policies() -> PolicySet {
     let documents = [
@@ -65,8 +65,10 @@ impl Office {
         let known = Known { addresses, ..Known::default() };
         let who = recognise(&lead.id, &facts.identities, &known, 3);
         let case = Case { lead, facts: &facts, known: &known, who: Some(&who) };
-        let mut missing = BTreeSet::new();
-        let live = LiveTeams { teams: &mut self.teams, missing: &mut missing };
+        let reps = self.policies.reps.keys().cloned();
+        let desk = Desk { leave: reps.map(|rep| (rep, Leave::default())).collect(), ..Desk::default() };
+        let mut missing = Missing::default();
+        let live = LiveTeams { teams: &mut self.teams, desk: &desk, missing: &mut missing };
         let receipt = decide(case, &self.policies, live, Timestamp(9));
         assert!(missing.is_empty());
         let stored: Receipt = serde_json::from_str(&serde_json::to_string(&receipt).unwrap()).unwrap();

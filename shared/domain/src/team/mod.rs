@@ -21,7 +21,7 @@ mod stride;
 #[cfg(test)]
 mod tests;
 
-pub use stride::{choose, close, give_back, grant, settle, take_sticky};
+pub use stride::{choose, close, credit, give_back, grant, peek, settle, take_sticky};
 
 use crate::id::LeadId;
 use crate::time::Timestamp;
@@ -45,6 +45,58 @@ pub struct Member {
     pub capacity: Option<u32>,
     /// Whether the rep takes leads at all now.
     pub available: bool,
+    /// Not at work now.
+    pub off_duty: Option<OffDuty>,
+    /// Takes leads although off duty, because nobody is on and the team says so.
+    pub anyway: bool,
+    /// What the rep may hold over all teams; `None` is unlimited.
+    pub load: Option<Load>,
+}
+
+/// Why somebody is not at work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Why {
+    /// An absence of their own.
+    Leave,
+    /// A day of their calendar.
+    Holiday,
+    /// Outside their hours.
+    OffHours,
+}
+
+/// Not at work, and until when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OffDuty {
+    /// Why.
+    #[serde(rename = "w")]
+    pub why: Why,
+    /// When they are back, where that is known.
+    #[serde(rename = "b", default, skip_serializing_if = "Option::is_none")]
+    pub back: Option<Timestamp>,
+}
+
+impl fmt::Display for OffDuty {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.why {
+            Why::Leave => "on leave",
+            Why::Holiday => "on holiday",
+            Why::OffHours => "outside working hours",
+        })?;
+        match self.back {
+            Some(back) => write!(f, " until {back}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What a rep holds outside this team, and may hold in all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Load {
+    /// Open leads through other teams.
+    pub elsewhere: u32,
+    /// Open leads allowed over all teams.
+    pub capacity: u32,
 }
 
 /// What is kept of a team between decisions.
@@ -101,8 +153,8 @@ pub struct Grant {
 pub enum PassedOver {
     /// The rep takes no leads now.
     Away,
-    /// Outside the working hours of the team or the rep.
-    OffHours,
+    /// Not at work.
+    OffDuty(OffDuty),
     /// At capacity.
     Full {
         /// Open leads held.
@@ -110,20 +162,41 @@ pub enum PassedOver {
         /// Open leads allowed.
         capacity: u32,
     },
-    /// Not for this lead. It is about the lead, so the member keeps its place for the next one.
+    /// At the rep's own capacity.
+    Loaded {
+        /// Open leads held over all teams.
+        open: u32,
+        /// Open leads allowed over all teams.
+        capacity: u32,
+    },
+    /// Not for this lead.
     Excluded,
-    /// Let this lead's time run out. It is about the lead, so the member keeps its place for the next one.
+    /// Let this lead's time run out.
     Silent,
+    /// Does not speak the language asked for.
+    Language,
+    /// Lacks a skill asked for.
+    Skill,
+}
+
+impl PassedOver {
+    /// Whether it is about the lead, so that the member keeps its place for the next one.
+    pub const fn is_about_the_lead(self) -> bool {
+        matches!(self, Self::Excluded | Self::Silent | Self::Language | Self::Skill)
+    }
 }
 
 impl fmt::Display for PassedOver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Away => f.write_str("away"),
-            Self::OffHours => f.write_str("outside working hours"),
+            Self::OffDuty(off_duty) => off_duty.fmt(f),
             Self::Full { open, capacity } => write!(f, "full ({open} of {capacity} open)"),
+            Self::Loaded { open, capacity } => write!(f, "full ({open} of {capacity} open over all teams)"),
             Self::Excluded => f.write_str("excluded for this lead"),
             Self::Silent => f.write_str("let this lead's time run out"),
+            Self::Language => f.write_str("does not speak the language"),
+            Self::Skill => f.write_str("lacks a skill that is asked for"),
         }
     }
 }
@@ -178,23 +251,39 @@ impl Snapshot {
                 (open, None) => format!("{open} open"),
             };
             let verdict = match seen.passed_over {
-                Some(reason @ PassedOver::Full { .. }) => format!("passed over, {reason}"),
+                Some(reason @ (PassedOver::Full { .. } | PassedOver::Loaded { .. })) => {
+                    format!("passed over, {reason}")
+                }
                 Some(reason) => format!("passed over, {reason}; {open}"),
                 None => {
                     let hundredths = seen.pass.saturating_mul(100) / SCALE;
                     let due = format!("due in {}.{:02}", hundredths / 100, hundredths % 100);
                     let outcome = if chosen == Some(index) { "whose turn it is" } else { "later" };
-                    format!("{outcome}: {due}, weight {}, {open}", seen.weight)
+                    let off_duty = match seen.off_duty {
+                        Some(off_duty) => format!("; {off_duty}, but nobody is on duty"),
+                        None => String::new(),
+                    };
+                    format!("{outcome}: {due}, weight {}, {open}{off_duty}", seen.weight)
                 }
             };
             format!("{}: {verdict}", seen.rep)
         };
         self.members.iter().enumerate().map(line).collect()
     }
+
+    /// The first time at which somebody who was passed over for not being at work is back.
+    pub fn first_back(&self) -> Option<Timestamp> {
+        let back = |seen: &Seen| match seen.passed_over {
+            Some(PassedOver::OffDuty(off_duty)) => off_duty.back,
+            _ => None,
+        };
+        self.members.iter().filter_map(back).min()
+    }
 }
 
-/// One member as a decision saw it. JSON: `[rep, pass, open, turn, weight, verdict, capacity]`, ending early where the
-/// verdict is 0 (eligible) and there is no capacity.
+/// One member as a decision saw it. JSON: `[rep, pass, open, turn, weight, verdict, capacity, a, b]`, ending early
+/// where the verdict is 0 (eligible) and there is no capacity. The last two are the reason and the end of being off
+/// duty (also of somebody who is eligible all the same), or open leads and capacity over all teams.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "Vec<Value>", try_from = "Vec<Value>")]
 pub struct Seen {
@@ -212,26 +301,41 @@ pub struct Seen {
     pub capacity: Option<u32>,
     /// Why the member did not come into question; `None` is eligible.
     pub passed_over: Option<PassedOver>,
+    /// Eligible although not at work, since nobody is.
+    pub off_duty: Option<OffDuty>,
 }
 
 impl From<Seen> for Vec<Value> {
     fn from(seen: Seen) -> Self {
-        let verdict = match seen.passed_over {
-            None => 0,
-            Some(PassedOver::Away) => 1,
-            Some(PassedOver::OffHours) => 2,
-            Some(PassedOver::Full { .. }) => 3,
-            Some(PassedOver::Excluded) => 4,
-            Some(PassedOver::Silent) => 20,
+        let off_duty = |off: OffDuty| {
+            let why = match off.why {
+                Why::Leave => 0,
+                Why::Holiday => 1,
+                Why::OffHours => 2,
+            };
+            vec![Value::from(why), off.back.map_or(Value::Null, |back| back.millis().into())]
+        };
+        let (verdict, more) = match seen.passed_over {
+            None => (0, seen.off_duty.map(off_duty).unwrap_or_default()),
+            Some(PassedOver::Away) => (1, Vec::new()),
+            Some(PassedOver::OffDuty(off)) => (2, off_duty(off)),
+            Some(PassedOver::Full { .. }) => (3, Vec::new()),
+            Some(PassedOver::Excluded) => (4, Vec::new()),
+            Some(PassedOver::Loaded { open, capacity }) => (5, vec![open.into(), capacity.into()]),
+            Some(PassedOver::Language) => (6, Vec::new()),
+            Some(PassedOver::Skill) => (7, Vec::new()),
+            Some(PassedOver::Silent) => (20, Vec::new()),
         };
         let numbers = [seen.open, seen.turn, seen.weight];
         let mut row = vec![Value::from(seen.rep), Value::from(seen.pass)];
         row.extend(numbers.map(Value::from));
-        match seen.capacity {
-            Some(capacity) => row.extend([verdict, capacity].map(Value::from)),
-            None if verdict != 0 => row.push(Value::from(verdict)),
-            None => {}
+        if verdict != 0 || seen.capacity.is_some() || !more.is_empty() {
+            row.push(Value::from(verdict));
         }
+        if seen.capacity.is_some() || !more.is_empty() {
+            row.push(seen.capacity.map_or(Value::Null, Value::from));
+        }
+        row.extend(more);
         row
     }
 }
@@ -248,16 +352,32 @@ impl TryFrom<Vec<Value>> for Seen {
             return Err("a member seen has a pass, open leads, a turn and a weight");
         };
         let (verdict, capacity) = (if row.len() > 5 { small(5) } else { Some(0) }, small(6));
+        let off_duty = || {
+            let why = match small(7)? {
+                0 => Why::Leave,
+                1 => Why::Holiday,
+                2 => Why::OffHours,
+                _ => return None,
+            };
+            Some(OffDuty { why, back: row.get(8).and_then(Value::as_i64).map(Timestamp) })
+        };
         let passed_over = match (verdict, capacity) {
             (Some(0), _) => None,
             (Some(1), _) => Some(PassedOver::Away),
-            (Some(2), _) => Some(PassedOver::OffHours),
+            (Some(2), _) => Some(PassedOver::OffDuty(off_duty().ok_or("why is somebody off duty?")?)),
             (Some(3), Some(capacity)) => Some(PassedOver::Full { open, capacity }),
             (Some(4), _) => Some(PassedOver::Excluded),
             (Some(20), _) => Some(PassedOver::Silent),
+            (Some(5), _) => match (small(7), small(8)) {
+                (Some(open), Some(capacity)) => Some(PassedOver::Loaded { open, capacity }),
+                _ => return Err("how full is somebody?"),
+            },
+            (Some(6), _) => Some(PassedOver::Language),
+            (Some(7), _) => Some(PassedOver::Skill),
             _ => return Err("an unknown verdict"),
         };
-        Ok(Self { rep: rep.to_owned(), pass, open, turn, weight, capacity, passed_over })
+        let off_duty = off_duty().filter(|_| passed_over.is_none());
+        Ok(Self { rep: rep.to_owned(), pass, open, turn, weight, capacity, passed_over, off_duty })
     }
 }
 

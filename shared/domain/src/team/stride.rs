@@ -1,15 +1,15 @@
 //! Grants, refunds and the order between members. The invariant everything rests on: after each grant the least pass
 //! of the eligible members is 0 and no pass exceeds its member's stride, so passes never drift and never overflow.
 
-use super::{Assignment, Grant, Member, MemberState, PassedOver, SCALE, Seen, Snapshot, TeamState};
+use super::{Assignment, Grant, Load, Member, MemberState, PassedOver, SCALE, Seen, Snapshot, TeamState};
 use crate::id::LeadId;
 use crate::time::Timestamp;
 use std::collections::BTreeSet;
 
 /// Grants `lead` to the eligible member whose turn it is, or finds the grant it already has.
 ///
-/// `passed_over` gives the reasons that the documents alone do not show (working hours, a rep that this lead must not
-/// go to again); absence and capacity are looked at here. Call it for each lead of a batch on one state, then write
+/// `passed_over` gives the reasons that are about the lead (a language, a rep that it must not go to again); absence
+/// and capacity are looked at here. Call it for each lead of a batch on one state, then write
 /// the state once. A grant that was found is returned as it was made, whatever has changed since: to move the lead
 /// elsewhere, [`give_back`] first.
 pub fn grant(
@@ -44,6 +44,15 @@ pub fn grant(
     Assignment::Granted { rep, seen }
 }
 
+/// What [`grant`] would see now. Changes nothing.
+pub fn peek(
+    state: &TeamState,
+    members: &[Member],
+    passed_over: &dyn Fn(&str) -> Option<PassedOver>,
+) -> Snapshot {
+    look(state, members, passed_over)
+}
+
 /// Whose turn it is: of the eligible members the one with the lowest pass; between equals the one not served for
 /// longest; then the document's order.
 ///
@@ -71,7 +80,8 @@ pub fn take_sticky(
         return Ok(());
     }
     let open = state.members.get(&member.rep).map_or(0, |place| place.open);
-    if let Some(full) = full(open, member.capacity).filter(|_| !may_exceed) {
+    let no_room = full(open, member.capacity).or_else(|| loaded(open, member.load));
+    if let Some(full) = no_room.filter(|_| !may_exceed) {
         return Err(full);
     }
     give_back(state, lead);
@@ -86,16 +96,24 @@ pub fn take_sticky(
 /// refunded, and between equals its member comes first again. `None` if there is no such grant.
 pub fn give_back(state: &mut TeamState, lead: &LeadId) -> Option<String> {
     let grant = state.grants.remove(lead)?;
-    if let Some(place) = state.members.get_mut(&grant.rep) {
-        let from_pass = place.pass.min(grant.paid);
-        place.pass -= from_pass;
-        place.credit = place.credit.saturating_add(grant.paid - from_pass);
-        place.open = place.open.saturating_sub(1);
-    }
-    if grant.paid > 0 {
-        to_the_front(state, &grant.rep);
-    }
+    close(state, &grant.rep);
+    refund(state, &grant.rep, grant.paid);
     Some(grant.rep)
+}
+
+/// A lead that `member` was granted was none: what it cost now is refunded, so that another comes in its place. Whether
+/// it is still open is another matter, see [`close`].
+pub fn credit(state: &mut TeamState, member: &Member) {
+    refund(state, &member.rep, stride(member.weight));
+}
+
+fn refund(state: &mut TeamState, rep: &str, paid: u64) {
+    if let Some(place) = state.members.get_mut(rep).filter(|_| paid > 0) {
+        let from_pass = place.pass.min(paid);
+        place.pass -= from_pass;
+        place.credit = place.credit.saturating_add(paid - from_pass);
+        to_the_front(state, rep);
+    }
 }
 
 /// The commit of `lead` is durable: its grant is no longer needed, the lead stays open. Says whether there was one.
@@ -118,6 +136,12 @@ fn stride(weight: u32) -> u64 {
 
 fn full(open: u32, capacity: Option<u32>) -> Option<PassedOver> {
     capacity.filter(|capacity| open >= *capacity).map(|capacity| PassedOver::Full { open, capacity })
+}
+
+fn loaded(open: u32, load: Option<Load>) -> Option<PassedOver> {
+    let Load { elsewhere, capacity } = load?;
+    let open = open.saturating_add(elsewhere);
+    (open >= capacity).then_some(PassedOver::Loaded { open, capacity })
 }
 
 /// The member's place; somebody new comes last between equals and counts as returning.
@@ -151,8 +175,10 @@ fn look(state: &TeamState, members: &[Member], passed_over: &dyn Fn(&str) -> Opt
         .map(|member| {
             (!member.available)
                 .then_some(PassedOver::Away)
+                .or_else(|| member.off_duty.filter(|_| !member.anyway).map(PassedOver::OffDuty))
                 .or_else(|| passed_over(&member.rep))
                 .or_else(|| full(place(member).open, member.capacity))
+                .or_else(|| loaded(place(member).open, member.load))
         })
         .collect();
     let stayed =
@@ -169,6 +195,7 @@ fn look(state: &TeamState, members: &[Member], passed_over: &dyn Fn(&str) -> Opt
         weight: member.weight,
         capacity: member.capacity,
         passed_over,
+        off_duty: member.off_duty.filter(|_| passed_over.is_none()),
     });
     let mut seen = Snapshot { members: rows.collect(), chosen: None };
     seen.chosen = choose(&seen);
@@ -185,7 +212,7 @@ fn take_note(state: &mut TeamState, members: &[Member], seen: &Snapshot) {
                 place.credit = if place.away { 0 } else { place.credit };
                 place.away = false;
             }
-            Some(PassedOver::Excluded | PassedOver::Silent) => {}
+            Some(reason) if reason.is_about_the_lead() => {}
             Some(_) => place.away = true,
         }
     }

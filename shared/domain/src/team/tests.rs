@@ -12,7 +12,15 @@ fn lead(number: u32) -> LeadId {
 }
 
 fn member(rep: &str, weight: u32, capacity: Option<u32>) -> Member {
-    Member { rep: rep.to_owned(), weight, capacity, available: true }
+    Member {
+        rep: rep.to_owned(),
+        weight,
+        capacity,
+        available: true,
+        off_duty: None,
+        anyway: false,
+        load: None,
+    }
 }
 
 fn ask(state: &mut TeamState, members: &[Member], number: u32) -> Assignment {

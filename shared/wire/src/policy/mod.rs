@@ -175,6 +175,7 @@ fn typed(kind: &str, tree: &Node) -> Result<Document, Mismatch> {
         "routing" => Deserialize::deserialize(tree).map(Document::Routing),
         "settings" => Deserialize::deserialize(tree).map(Document::Settings),
         "calendar" => Deserialize::deserialize(tree).map(Document::Calendar),
+        "territory" => Deserialize::deserialize(tree).map(Document::Territory),
         other => {
             Err(serde::de::Error::custom(format!("documents of kind `{other}` cannot be read from YAML")))
         }

@@ -5,8 +5,9 @@ use crate::{body, capture, http::HttpRequest};
 use futures::FutureExt;
 use sluice_domain::lead::{self, Origin};
 use sluice_domain::policy::{Document, PolicySet};
-use sluice_domain::routing::{CustomerView, Outcome, Shares, route};
-use std::collections::BTreeSet;
+use sluice_domain::routing::{Asked, CustomerView, Outcome, Shares, Turn, route};
+use sluice_domain::team::OffDuty;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 fn folder(name: &str) -> PathBuf {
@@ -38,8 +39,21 @@ fn policies() -> Vec<Document> {
 struct First<'a>(&'a PolicySet);
 
 impl Shares for First<'_> {
-    fn next(&mut self, team: &str) -> Option<String> {
-        self.0.teams.get(team)?.members.first().map(|member| member.rep.clone())
+    fn next(&mut self, team: &str, _: &Asked) -> Turn {
+        let first = self.0.teams.get(team).and_then(|team| team.members.first());
+        first.map_or(Turn::Nobody { off_duty: false }, |member| Turn::Of(member.rep.clone()))
+    }
+
+    fn round(&mut self, teams: &[String], needs: &BTreeMap<&str, Asked>) -> Option<(String, String)> {
+        let team = teams.first()?;
+        match self.next(team, needs.get(team.as_str())?) {
+            Turn::Of(rep) => Some((team.clone(), rep)),
+            Turn::Nobody { .. } => None,
+        }
+    }
+
+    fn off_duty(&mut self, _: &str, _: bool) -> Option<OffDuty> {
+        None
     }
 
     fn keep(&mut self, _: &str, _: &str) -> bool {
