@@ -1,8 +1,10 @@
 //! Leads: one with its why, and lists.
 
 use crate::acts::{may_claim, queue_of};
+use crate::contacts::{contact_view, past_view};
 use crate::{Call, Console, unavailable};
 use serde_json::{Value, json};
+use sluice_domain::clock;
 use sluice_domain::customer::Known;
 use sluice_domain::id::{CustomerId, LeadId};
 use sluice_domain::lead::{self, Lead, LeadState, Work};
@@ -165,6 +167,7 @@ impl Console {
             let reason = act.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
             format!("{} by {} at {}{reason}", act.what, act.by, act.at)
         }));
+        why.extend(clock::explain(&lead.progress));
         if lead.progress.receipt.is_none() {
             why.push(match lead.needs_enrichment {
                 true => "Accepted; its fields are still to be fetched from the sender.".to_owned(),
@@ -188,6 +191,10 @@ impl Console {
             "previous": lead.progress.previous,
             "suggestions": lead.progress.receipt.as_ref().map(|receipt| &receipt.suggestions),
             "acts": lead.progress.acts,
+            "clock": self.clock_view(lead).await?,
+            "past": past_view(lead),
+            "contact": lead.progress.contact.as_ref().map(contact_view),
+            "contacts": self.contacts_of(lead).await?,
             "why": why,
             "policy_version": explanation.as_ref().map(|explanation| explanation.policy_version),
             "reproduced": explanation.as_ref().map(|explanation| explanation.reproduced),

@@ -35,7 +35,7 @@ const fn route(name: &'static str, right: Right) -> Route {
 }
 
 /// Every route, fixed paths before those with placeholders.
-pub const ROUTES: [Route; 24] = [
+pub const ROUTES: [Route; 26] = [
     route("GET /api/health", Right::Any),
     route("GET /api/ledger", Right::Manage),
     route("GET /api/leads", Right::Leads),
@@ -44,6 +44,7 @@ pub const ROUTES: [Route; 24] = [
     route("POST /api/leads/{id}/accept", Right::Leads),
     route("POST /api/leads/{id}/close", Right::Leads),
     route("POST /api/leads/{id}/disqualify", Right::Leads),
+    route("POST /api/leads/{id}/contacts", Right::Leads),
     route("POST /api/leads/{id}/reassign", Right::Manage),
     route("POST /api/leads/{id}/claim", Right::Leads),
     route("POST /api/leads/{id}/credit", Right::Manage),
@@ -58,6 +59,7 @@ pub const ROUTES: [Route; 24] = [
     route("POST /api/policies/apply", Right::WritePolicies),
     route("GET /api/policies/{kind}/{name}", Right::ReadPolicies),
     route("PUT /api/policies/{kind}/{name}", Right::WritePolicies),
+    route("GET /api/insight/speed-to-lead", Right::Manage),
     route("GET /api/messages", Right::Leads),
     route("POST /api/tokens", Right::Admin),
 ];

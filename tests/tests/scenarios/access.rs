@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// Who gets past the door of each route: admin, manager, marketer, rep. Everybody else is told 403, strangers 401.
-const MAY: [(&str, &[&str]); 20] = [
+const MAY: [(&str, &[&str]); 22] = [
     ("GET /api/health", &["admin", "manager", "marketer", "rep"]),
     ("GET /api/ledger", &["admin", "manager"]),
     ("GET /api/leads", &["admin", "manager", "rep"]),
@@ -15,6 +15,7 @@ const MAY: [(&str, &[&str]); 20] = [
     ("POST /api/leads/{id}/accept", &["admin", "manager", "rep"]),
     ("POST /api/leads/{id}/close", &["admin", "manager", "rep"]),
     ("POST /api/leads/{id}/disqualify", &["admin", "manager", "rep"]),
+    ("POST /api/leads/{id}/contacts", &["admin", "manager", "rep"]),
     ("POST /api/leads/{id}/reassign", &["admin", "manager"]),
     ("POST /api/leads/{id}/claim", &["admin", "manager", "rep"]),
     ("POST /api/customers/lookup", &["admin", "manager"]),
@@ -25,6 +26,7 @@ const MAY: [(&str, &[&str]); 20] = [
     ("POST /api/policies/apply", &["admin", "marketer"]),
     ("GET /api/policies/{kind}/{name}", &["admin", "manager", "marketer"]),
     ("PUT /api/policies/{kind}/{name}", &["admin", "marketer"]),
+    ("GET /api/insight/speed-to-lead", &["admin", "manager"]),
     ("GET /api/messages", &["admin", "manager", "rep"]),
     ("POST /api/tokens", &["admin"]),
 ];
@@ -42,6 +44,7 @@ fn call(route: &str, lead: &str, customer: &str) -> (String, String, Option<Valu
     let body = match route {
         "POST /api/leads/try" => json!({"form": "contact", "body": "{\"email\":\"try@person.example\"}"}),
         "POST /api/customers/lookup" => json!({"email": "ann0@person.example"}),
+        "POST /api/leads/{id}/contacts" => json!({"channel": "phone"}),
         "POST /api/leads/{id}/reassign" => json!({"rep": "bo"}),
         "POST /api/leads/{id}/claim" => json!({"rep": "boss"}),
         "POST /api/policies/validate" | "POST /api/policies/apply" => {

@@ -21,11 +21,13 @@
 //! - A lead given to somebody by hand starts a new clock, by the rules of the team it is given to, or else of the team
 //!   whose clock it had; reassignments already made count.
 
+mod contact;
 mod explain;
 mod fire;
 #[cfg(test)]
 mod tests;
 
+pub use contact::{Made, counts_for, first_contact};
 pub use explain::explain;
 pub use fire::{Change, Floor, What, asked_for, fire, receivers};
 
