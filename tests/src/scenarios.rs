@@ -1,5 +1,6 @@
 //! What is under test: for each handler the events it gets, and the world they come into.
 
+mod clock;
 mod console;
 
 use crate::wire::Headers;
@@ -89,7 +90,7 @@ impl Scenario {
 pub type Prepare<'a> = BoxFuture<'a, (Event, Vec<(&'static str, String)>)>;
 
 /// Every scenario. The acts of a further function are further lines here.
-pub const ALL: [Scenario; 23] = [
+pub const ALL: [Scenario; 27] = [
     Scenario { name: "capture-form-key", function: Name::Capture, prepare: capture_form_key },
     Scenario { name: "capture-form", function: Name::Capture, prepare: capture_form },
     Scenario { name: "capture-form-corrected", function: Name::Capture, prepare: capture_form_corrected },
@@ -107,6 +108,10 @@ pub const ALL: [Scenario; 23] = [
     Scenario { name: "send-email", function: Name::Send, prepare: send_email },
     Scenario { name: "send-webhook", function: Name::Send, prepare: send_webhook },
     Scenario { name: "send-both", function: Name::Send, prepare: send_both },
+    Scenario { name: "clock-reminder", function: Name::Route, prepare: clock::reminder },
+    Scenario { name: "clock-expiry", function: Name::Route, prepare: clock::expiry },
+    Scenario { name: "clock-very-late", function: Name::Route, prepare: clock::very_late },
+    Scenario { name: "clock-contact", function: Name::Console, prepare: clock::contact },
     Scenario { name: "fire-timers", function: Name::Fire, prepare: fire_timers },
     Scenario { name: "console-close", function: Name::Console, prepare: console::close },
     Scenario { name: "console-reassign", function: Name::Console, prepare: console::reassign },
@@ -399,12 +404,14 @@ fn form_post(key: Option<&str>, fields: &[(&str, &str)]) -> Post {
 }
 
 /// Teams and how many open leads each member may hold.
-pub const TEAMS: [(&str, &[&str], Option<u32>); 5] = [
+pub const TEAMS: [(&str, &[&str], Option<u32>); 7] = [
     ("sales", &["ann", "bob"], Some(4)),
     ("tight", &["cal", "dan"], Some(1)),
     ("mail", &["ann"], None),
     ("hook", &["bob"], None),
     ("both", &["eve"], None),
+    ("timed", &["fay", "gil"], Some(4)),
+    ("brisk", &["gil"], Some(4)),
 ];
 
 fn capacities() -> BTreeMap<(String, String), u32> {
@@ -428,7 +435,7 @@ async fn publish(world: &World) {
         "kind": "source", "name": "ads", "type": "meta", "auth": "signature",
         "secrets": { "app_secret": ["env:META_APP_SECRET"], "page_token": ["secret:page-token"] },
     })];
-    for rep in ["ann", "bob", "cal", "dan", "eve", "boss"] {
+    for rep in ["ann", "bob", "cal", "dan", "eve", "fay", "gil", "boss"] {
         let mut document = json!({ "kind": "rep", "name": rep });
         if channels(rep).contains(&"email") {
             document["email"] = format!("{rep}@example.com").into();
@@ -442,8 +449,18 @@ async fn publish(world: &World) {
     for (team, reps, capacity) in TEAMS {
         let members: Vec<Value> =
             reps.iter().map(|rep| json!({ "rep": rep, "capacity": capacity })).collect();
-        documents
-            .push(json!({ "kind": "team", "name": team, "members": members, "sticky_may_exceed": false }));
+        let mut document =
+            json!({ "kind": "team", "name": team, "members": members, "sticky_may_exceed": false });
+        // One is given away once and then caught, the other is left to a person.
+        match team {
+            "timed" => {
+                document["response"] =
+                    json!({ "within": "10m", "remind": ["50%"], "limit": 1, "catch_all": { "rep": "boss" } });
+            }
+            "brisk" => document["response"] = json!({ "within": "5m", "remind": ["50%"], "limit": 1 }),
+            _ => {}
+        }
+        documents.push(document);
         if team != "sales" {
             documents.push(json!({ "kind": "form", "name": team }));
             let when = format!("lead.source == '{team}'");

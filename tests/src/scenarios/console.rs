@@ -105,7 +105,7 @@ async fn owner(world: &World, lead: &LeadId) -> String {
     lead.progress.assignment.unwrap().rep
 }
 
-fn act(token: &str, path: &str, body: &Value) -> Event {
+pub(super) fn act(token: &str, path: &str, body: &Value) -> Event {
     let headers = Headers::from([
         ("content-type".to_owned(), "application/json".to_owned()),
         ("authorization".to_owned(), format!("Bearer {token}")),

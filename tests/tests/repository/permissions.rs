@@ -158,6 +158,7 @@ webhook: { url: 'HOOK', secrets: ['secret:missing'] }
 kind: team
 name: mail
 members: [{ rep: ann, weight: 1 }]
+response: { within: 5m, remind: ["50%"], limit: 1, catch_all: { team: hook } }
 ---
 kind: team
 name: hook
@@ -338,6 +339,9 @@ async fn console(it: &Recorded, leads: &[String]) {
             json!({ "form": "web", "body": "{\"email\":\"ada@example.org\"}" }),
         ),
         ("POST", format!("/api/leads/{}/accept", leads[0]), json!({})),
+        ("POST", format!("/api/leads/{}/contacts", leads[0]), json!({ "channel": "phone", "key": "one" })),
+        ("POST", format!("/api/leads/{}/contacts", leads[0]), json!({ "channel": "email" })),
+        ("GET", "/api/insight/speed-to-lead?by=rep".to_owned(), nothing.clone()),
         ("POST", format!("/api/leads/{}/reassign", leads[0]), json!({ "team": "hook", "reason": "asked" })),
         ("POST", format!("/api/leads/{}/close", leads[1]), json!({})),
         ("POST", format!("/api/leads/{}/disqualify", leads[6]), json!({})),

@@ -147,6 +147,7 @@ impl Taking<'_> {
         let mut asked = Vec::new();
         let found = self.find(&rule, from, &silent, &mut asked);
         let (to, rep, team) = found.unwrap_or((To::Nobody, String::new(), None));
+        let was_granted = asked.last().is_some_and(|(_, seen): &(String, Snapshot)| seen.chosen.is_some());
         let manifest = self.floor.policies.version;
         let mut after = before.clone();
         after.end_assignment(self.now, PastEnd::Silent { manifest, asked, to });
@@ -154,7 +155,7 @@ impl Taking<'_> {
         if to == To::Nobody {
             after.state = LeadState::Escalated;
         } else {
-            let share = team.is_some() && to != To::Owner;
+            let share = was_granted;
             after.assignment = Some(Assignment { rep, team, at: self.now, n: from.n + 1, share });
         }
         if matches!(to, To::Member | To::Owner) {
@@ -179,7 +180,8 @@ impl Taking<'_> {
         }
         if self.lead.progress.reassignments() < self.response.limit {
             if let Some((rep, team)) = self.follow(silent) {
-                return Some((To::Owner, rep, team));
+                let is_last = self.response.catch_all == Some(CatchAll::Rep(rep.clone()));
+                return Some((if is_last { To::CatchAll } else { To::Owner }, rep, team));
             }
             if let Some(rep) = self.grant(rule, silent, asked) {
                 return Some((To::Member, rep, Some(rule.to_owned())));

@@ -1,6 +1,7 @@
 //! Policy documents, good and bad.
 
 mod calendars;
+mod response;
 mod written;
 
 use super::{PolicyError, SourceText, load, parse};
