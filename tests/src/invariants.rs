@@ -8,7 +8,7 @@ use serde_json::Value;
 use sluice_domain::clock::{Past, PastEnd};
 use sluice_domain::customer::Customer;
 use sluice_domain::lead::{Assignment, Envelope, LeadState, Progress};
-use sluice_domain::routing::Outcome;
+use sluice_domain::routing::{Outcome, is_round};
 use sluice_domain::team::TeamState;
 use sluice_store::{MessageRecord, MessageState};
 use std::collections::{BTreeMap, BTreeSet};
@@ -64,7 +64,8 @@ impl Books {
                 ("speed", _) => {
                     let group = sk.split_once('#').map_or(sk, |(_, group)| group);
                     let buckets = item.as_object().into_iter().flatten();
-                    let buckets = buckets.filter(|(name, _)| name[1..].parse::<u16>().is_ok() && name.starts_with('e'));
+                    let buckets =
+                        buckets.filter(|(name, _)| name[1..].parse::<u16>().is_ok() && name.starts_with('e'));
                     let n: u64 = buckets.filter_map(|(_, n)| n["N"].as_str()?.parse::<u64>().ok()).sum();
                     *books.counted.entry(group.to_owned()).or_default() += n;
                 }
@@ -128,7 +129,9 @@ impl Books {
 
     /// Grants whose leads went elsewhere: the team has not looked at its books since.
     pub fn stray_grants(&self) -> Vec<(String, String)> {
-        let grants = self.teams.iter().flat_map(|(team, state)| {
+        // What a round granted to a team, the team granted to somebody, or gives back.
+        let teams = self.teams.iter().filter(|(team, _)| !is_round(team));
+        let grants = teams.flat_map(|(team, state)| {
             state.grants.iter().map(move |(lead, grant)| (team, lead.to_string(), &grant.rep))
         });
         grants
@@ -356,7 +359,7 @@ impl Books {
 
     /// I5 and I6: each member's open leads are those of the ledger, and shares are fair.
     fn shares(&self, broken: &mut Vec<String>) {
-        for (team, state) in &self.teams {
+        for (team, state) in self.teams.iter().filter(|(team, _)| !is_round(team)) {
             let mut received: BTreeMap<&str, i64> = BTreeMap::new();
             for rep in state.members.keys() {
                 let assigned = self.leads.keys().filter(|lead| {
@@ -384,7 +387,8 @@ impl Books {
                 let given: BTreeSet<&str> = decided.map(|(lead, _)| lead.as_str()).chain(granted).collect();
                 let shares = given.iter().filter(|lead| {
                     let receipt = self.leads.get(**lead).and_then(|lead| lead.progress.receipt.as_ref());
-                    receipt.is_some_and(|receipt| receipt.saw.owner.is_none())
+                    receipt
+                        .is_some_and(|receipt| receipt.saw.owner.is_none() && receipt.saw.company.is_none())
                 });
                 received.insert(rep, i64::try_from(shares.count()).unwrap_or(i64::MAX));
             }
@@ -461,7 +465,8 @@ impl Books {
             }
         }
         for (channel, id) in observed.handed.keys() {
-            let of_past = id.contains("_escalated_") || id.contains("_reminder") || self.was_given_away(observed, id);
+            let of_past =
+                id.contains("_escalated_") || id.contains("_reminder") || self.was_given_away(observed, id);
             if !of_past && !expected.iter().any(|(name, _, by)| name == id && by == channel) {
                 broken.push(format!("I3: {id} was told by {channel} and is not so"));
             }
@@ -508,7 +513,10 @@ impl Books {
             }
         }
         if self.counted != contacts {
-            broken.push(format!("I12: first contacts are counted as {:?}, the ledger has {contacts:?}", self.counted));
+            broken.push(format!(
+                "I12: first contacts are counted as {:?}, the ledger has {contacts:?}",
+                self.counted
+            ));
         }
     }
 }
@@ -516,6 +524,7 @@ impl Books {
 /// How often people or a clock gave a lead to somebody else.
 fn reassigned(lead: &LeadItem) -> usize {
     let taken = |past: &&Past| matches!(past.end, PastEnd::Silent { .. });
-    let by_hand = lead.progress.acts.iter().filter(|act| act.what == "reassign").count();
-    by_hand + lead.progress.past.iter().filter(taken).count()
+    let by_hand =
+        lead.progress.acts.iter().filter(|act| matches!(act.what.as_str(), "reassign" | "rebalance"));
+    by_hand.count() + lead.progress.past.iter().filter(taken).count()
 }

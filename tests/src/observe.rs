@@ -1,5 +1,6 @@
 //! What is seen on the wire while a plan runs: each commit as it happens, each hand-over to a rep.
 
+use crate::scenarios::CAPPED;
 use crate::wire::{Call, Host, document, text};
 use bytes::Bytes;
 use serde_json::Value;
@@ -23,6 +24,8 @@ pub struct Observed {
     pub owners: BTreeMap<String, Vec<String>>,
     /// Leads somebody was in touch about, with how often a clock had taken them by then.
     pub contacted: BTreeMap<String, usize>,
+    /// Open leads by rep and team, as the latest commit of each team has them.
+    pub open: BTreeMap<String, BTreeMap<String, u32>>,
     /// Broken invariants.
     pub broken: Vec<String>,
 }
@@ -43,6 +46,7 @@ impl Observed {
         match call.operation.as_str() {
             "PutItem" => self.put(&call.json()["Item"]),
             "TransactWriteItems" => {
+                // Seen as a whole: within it a lead may leave one team for another.
                 for action in call.json()["TransactItems"].as_array().into_iter().flatten() {
                     if action.get("Put").is_some() {
                         self.put(&action["Put"]["Item"]);
@@ -54,6 +58,12 @@ impl Observed {
             }
             _ => {}
         }
+        for (rep, capacity) in CAPPED {
+            let open: u32 = self.open.get(rep).map_or(0, |teams| teams.values().sum());
+            if open > capacity {
+                self.broken.push(format!("I6: {rep} holds {open} open leads over all teams in a commit"));
+            }
+        }
     }
 
     fn put(&mut self, item: &Value) {
@@ -62,6 +72,7 @@ impl Observed {
             && let Some(state) = document::<TeamState>(item, "d")
         {
             for (rep, place) in &state.members {
+                self.open.entry(rep.clone()).or_default().insert(team.to_owned(), place.open);
                 let capacity = self.capacity.get(&(team.to_owned(), rep.clone()));
                 if capacity.is_some_and(|capacity| place.open > *capacity) {
                     self.broken

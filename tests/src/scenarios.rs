@@ -2,6 +2,7 @@
 
 mod clock;
 mod console;
+mod depth;
 
 use crate::wire::Headers;
 use crate::world::{APP_SECRET, Name, Snapshot, World, http_event};
@@ -90,7 +91,7 @@ impl Scenario {
 pub type Prepare<'a> = BoxFuture<'a, (Event, Vec<(&'static str, String)>)>;
 
 /// Every scenario. The acts of a further function are further lines here.
-pub const ALL: [Scenario; 27] = [
+pub const ALL: [Scenario; 35] = [
     Scenario { name: "capture-form-key", function: Name::Capture, prepare: capture_form_key },
     Scenario { name: "capture-form", function: Name::Capture, prepare: capture_form },
     Scenario { name: "capture-form-corrected", function: Name::Capture, prepare: capture_form_corrected },
@@ -105,6 +106,10 @@ pub const ALL: [Scenario; 27] = [
     Scenario { name: "route-rotated", function: Name::Route, prepare: route_rotated },
     Scenario { name: "route-full", function: Name::Route, prepare: route_full },
     Scenario { name: "route-repeat", function: Name::Route, prepare: route_repeat },
+    Scenario { name: "route-capped", function: Name::Route, prepare: depth::route_capped },
+    Scenario { name: "route-company", function: Name::Route, prepare: depth::route_company },
+    Scenario { name: "route-round", function: Name::Route, prepare: depth::route_round },
+    Scenario { name: "route-queue", function: Name::Route, prepare: depth::route_queue },
     Scenario { name: "send-email", function: Name::Send, prepare: send_email },
     Scenario { name: "send-webhook", function: Name::Send, prepare: send_webhook },
     Scenario { name: "send-both", function: Name::Send, prepare: send_both },
@@ -116,6 +121,10 @@ pub const ALL: [Scenario; 27] = [
     Scenario { name: "console-close", function: Name::Console, prepare: console::close },
     Scenario { name: "console-reassign", function: Name::Console, prepare: console::reassign },
     Scenario { name: "console-claim", function: Name::Console, prepare: console::claim },
+    Scenario { name: "console-claim-queued", function: Name::Console, prepare: depth::claim_queued },
+    Scenario { name: "console-credit", function: Name::Console, prepare: depth::credit },
+    Scenario { name: "console-leave", function: Name::Console, prepare: depth::leave },
+    Scenario { name: "console-rebalance", function: Name::Console, prepare: depth::rebalance },
     Scenario { name: "console-unmerge", function: Name::Console, prepare: console::unmerge },
     Scenario { name: "console-unmerge-live", function: Name::Console, prepare: console::unmerge_live },
 ];
@@ -404,15 +413,20 @@ fn form_post(key: Option<&str>, fields: &[(&str, &str)]) -> Post {
 }
 
 /// Teams and how many open leads each member may hold.
-pub const TEAMS: [(&str, &[&str], Option<u32>); 7] = [
+pub const TEAMS: [(&str, &[&str], Option<u32>); 9] = [
     ("sales", &["ann", "bob"], Some(4)),
     ("tight", &["cal", "dan"], Some(1)),
     ("mail", &["ann"], None),
     ("hook", &["bob"], None),
     ("both", &["eve"], None),
-    ("timed", &["fay", "gil"], Some(4)),
+    ("capa", &["gus"], None),
+    ("capb", &["gus"], None),
+    ("timed", &["gil", "ida"], Some(4)),
     ("brisk", &["gil"], Some(4)),
 ];
+
+/// Reps with a capacity over all teams.
+pub const CAPPED: [(&str, u32); 1] = [("gus", 2)];
 
 fn capacities() -> BTreeMap<(String, String), u32> {
     let members = TEAMS.iter().flat_map(|(team, reps, capacity)| {
@@ -435,8 +449,11 @@ async fn publish(world: &World) {
         "kind": "source", "name": "ads", "type": "meta", "auth": "signature",
         "secrets": { "app_secret": ["env:META_APP_SECRET"], "page_token": ["secret:page-token"] },
     })];
-    for rep in ["ann", "bob", "cal", "dan", "eve", "fay", "gil", "boss"] {
+    for rep in ["ann", "bob", "cal", "dan", "eve", "fay", "gil", "gus", "ida", "boss"] {
         let mut document = json!({ "kind": "rep", "name": rep });
+        if let Some((_, capacity)) = CAPPED.iter().find(|(name, _)| *name == rep) {
+            document["capacity"] = (*capacity).into();
+        }
         if channels(rep).contains(&"email") {
             document["email"] = format!("{rep}@example.com").into();
         }
@@ -446,6 +463,9 @@ async fn publish(world: &World) {
         documents.push(document);
     }
     let mut rules = vec![json!({ "name": "owner", "assign": { "owner": "customer" } })];
+    let (more, deeper) = depth::documents();
+    documents.extend(more);
+    rules.extend(deeper);
     for (team, reps, capacity) in TEAMS {
         let members: Vec<Value> =
             reps.iter().map(|rep| json!({ "rep": rep, "capacity": capacity })).collect();
@@ -455,9 +475,9 @@ async fn publish(world: &World) {
         match team {
             "timed" => {
                 document["response"] =
-                    json!({ "within": "10m", "remind": ["50%"], "limit": 1, "catch_all": { "rep": "boss" } });
+                    json!({ "within": "3m", "remind": ["50%"], "limit": 1, "catch_all": { "rep": "boss" } });
             }
-            "brisk" => document["response"] = json!({ "within": "5m", "remind": ["50%"], "limit": 1 }),
+            "brisk" => document["response"] = json!({ "within": "2m", "remind": ["50%"], "limit": 1 }),
             _ => {}
         }
         documents.push(document);

@@ -31,6 +31,8 @@ mod privacy;
 mod races;
 #[path = "scenarios/routing.rs"]
 mod routing;
+#[path = "scenarios/routing_depth.rs"]
+mod routing_depth;
 #[path = "scenarios/told.rs"]
 mod told;
 #[path = "scenarios/work.rs"]

@@ -100,17 +100,22 @@ async fn full(world: &mut World) -> [LeadId; 3] {
     [one, two, three]
 }
 
-async fn owner(world: &World, lead: &LeadId) -> String {
+pub(super) async fn owner(world: &World, lead: &LeadId) -> String {
     let lead = world.store().lead(lead).await.unwrap().unwrap();
     lead.progress.assignment.unwrap().rep
 }
 
 pub(super) fn act(token: &str, path: &str, body: &Value) -> Event {
+    call("POST", token, path, body)
+}
+
+/// A call that is made again until it is answered.
+pub(super) fn call(method: &str, token: &str, path: &str, body: &Value) -> Event {
     let headers = Headers::from([
         ("content-type".to_owned(), "application/json".to_owned()),
         ("authorization".to_owned(), format!("Bearer {token}")),
     ]);
-    let payload = http_event("POST", path, &headers, &body.to_string());
+    let payload = http_event(method, path, &headers, &body.to_string());
     let post = Post { payload, fields: Vec::new(), again: None, clash: None };
     Event::Http(Post { again: Some(Box::new(post.clone())), ..post })
 }

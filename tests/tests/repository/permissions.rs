@@ -146,6 +146,7 @@ escalate_to: [ann]
 kind: rep
 name: ann
 email: ann@example.com
+capacity: 100
 ---
 kind: rep
 name: bob
@@ -343,9 +344,14 @@ async fn console(it: &Recorded, leads: &[String]) {
         ("POST", format!("/api/leads/{}/contacts", leads[0]), json!({ "channel": "email" })),
         ("GET", "/api/insight/speed-to-lead?by=rep".to_owned(), nothing.clone()),
         ("POST", format!("/api/leads/{}/reassign", leads[0]), json!({ "team": "hook", "reason": "asked" })),
+        ("POST", format!("/api/leads/{}/credit", leads[0]), json!({ "reason": "a machine" })),
+        ("POST", format!("/api/leads/{}/reassign", leads[1]), json!({ "team": "mail" })),
         ("POST", format!("/api/leads/{}/close", leads[1]), json!({})),
+        ("GET", "/api/reps/ann/leave".to_owned(), nothing.clone()),
+        ("PUT", "/api/reps/ann/leave".to_owned(), json!({ "leave": [{ "from": "2030-01-01" }] })),
         ("POST", format!("/api/leads/{}/disqualify", leads[6]), json!({})),
         ("POST", format!("/api/leads/{}/claim", leads[3]), json!({ "rep": "ann" })),
+        ("POST", "/api/reps/ann/rebalance".to_owned(), json!({ "do": true, "rep": "bob" })),
         ("POST", "/api/customers/lookup".to_owned(), json!({ "email": "ada@example.org" })),
         ("GET", format!("/api/customers/{customer}"), nothing.clone()),
         ("POST", format!("/api/customers/{customer}/unmerge"), json!({})),

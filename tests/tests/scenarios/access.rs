@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// Who gets past the door of each route: admin, manager, marketer, rep. Everybody else is told 403, strangers 401.
-const MAY: [(&str, &[&str]); 22] = [
+const MAY: [(&str, &[&str]); 26] = [
     ("GET /api/health", &["admin", "manager", "marketer", "rep"]),
     ("GET /api/ledger", &["admin", "manager"]),
     ("GET /api/leads", &["admin", "manager", "rep"]),
@@ -18,6 +18,10 @@ const MAY: [(&str, &[&str]); 22] = [
     ("POST /api/leads/{id}/contacts", &["admin", "manager", "rep"]),
     ("POST /api/leads/{id}/reassign", &["admin", "manager"]),
     ("POST /api/leads/{id}/claim", &["admin", "manager", "rep"]),
+    ("POST /api/leads/{id}/credit", &["admin", "manager"]),
+    ("GET /api/reps/{name}/leave", &["admin", "manager", "rep"]),
+    ("PUT /api/reps/{name}/leave", &["admin", "manager", "rep"]),
+    ("POST /api/reps/{name}/rebalance", &["admin", "manager"]),
     ("POST /api/customers/lookup", &["admin", "manager"]),
     ("GET /api/customers/{id}", &["admin", "manager"]),
     ("POST /api/customers/{id}/unmerge", &["admin", "manager"]),
@@ -38,7 +42,7 @@ const WHILE: Duration = Duration::from_secs(4);
 fn call(route: &str, lead: &str, customer: &str) -> (String, String, Option<Value>) {
     let (method, path) = route.split_once(' ').unwrap();
     let id = if path.starts_with("/api/customers") { customer } else { lead };
-    let rep = if method == "PUT" { "newcomer" } else { "ann" };
+    let rep = if route.starts_with("PUT /api/policies") { "newcomer" } else { "ann" };
     let path = path.replace("{id}", id).replace("{kind}", "rep").replace("{name}", rep);
     let path = if path == "/api/messages" { "/api/messages?rep=ann".to_owned() } else { path };
     let body = match route {
@@ -47,6 +51,8 @@ fn call(route: &str, lead: &str, customer: &str) -> (String, String, Option<Valu
         "POST /api/leads/{id}/contacts" => json!({"channel": "phone"}),
         "POST /api/leads/{id}/reassign" => json!({"rep": "bo"}),
         "POST /api/leads/{id}/claim" => json!({"rep": "boss"}),
+        "POST /api/leads/{id}/credit" => json!({"reason": "no lead"}),
+        "PUT /api/reps/{name}/leave" => json!({"leave": [{"from": "2027-01-01"}]}),
         "POST /api/policies/validate" | "POST /api/policies/apply" => {
             json!({"files": [{"file": "a.yaml", "text": "kind: rep\nname: intruder\n"}]})
         }

@@ -73,6 +73,22 @@ enum Command {
         #[command(flatten)]
         stack: StackArgs,
     },
+    /// Where the open leads of somebody who leaves would go, and why. Writes nothing without --do.
+    Rebalance {
+        /// Who leaves.
+        rep: String,
+        /// Hand them over.
+        #[arg(long = "do")]
+        does: bool,
+        /// Who gets those that are no lead of a team.
+        #[arg(long, conflicts_with = "team")]
+        to: Option<String>,
+        /// Which team gets those that are no lead of a team.
+        #[arg(long)]
+        team: Option<String>,
+        #[command(flatten)]
+        stack: StackArgs,
+    },
     /// API tokens.
     Token {
         #[command(subcommand)]
@@ -164,6 +180,9 @@ impl Cli {
                 Command::Explain { kind, id, stack } => tools::explain(kind, &id, &stack).await,
                 Command::Ledger { stack } => tools::ledger(&stack).await,
                 Command::Unmerge { id, stack } => tools::unmerge(&id, &stack).await,
+                Command::Rebalance { rep, does, to, team, stack } => {
+                    tools::rebalance(&rep, does, to.as_deref(), team.as_deref(), &stack).await
+                }
                 Command::Token { command: TokenCommand::Create { role, rep, stack } } => {
                     tools::create_token(&role, rep.as_deref(), &stack).await
                 }

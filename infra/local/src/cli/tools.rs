@@ -133,6 +133,45 @@ pub(crate) async fn unmerge(id: &str, stack: &StackArgs) -> Result<(), String> {
     Ok(())
 }
 
+/// Page by page. Done again after it was stopped, it goes on with what is left.
+pub(crate) async fn rebalance(
+    rep: &str,
+    does: bool,
+    to: Option<&str>,
+    team: Option<&str>,
+    stack: &StackArgs,
+) -> Result<(), String> {
+    let path = format!("/api/reps/{rep}/rebalance");
+    let (mut cursor, mut leads, mut left) = (Value::Null, 0, 0);
+    loop {
+        let body = json!({"do": does, "rep": to, "team": team, "cursor": cursor});
+        let answer = stack.call("POST", &path, Some(&body)).await?;
+        if stack.json {
+            say(&pretty(&answer));
+        }
+        for row in answer["leads"].as_array().into_iter().flatten() {
+            leads += 1;
+            left += usize::from(row["to"].is_null());
+            if !stack.json {
+                say(&format!("{} -> {}", words(&row["lead"]), row["to"].as_str().unwrap_or("nobody")));
+                print_why(row);
+            }
+        }
+        cursor = answer["cursor"].clone();
+        if cursor.is_null() {
+            break;
+        }
+    }
+    if !stack.json {
+        let what = if does { "handed over" } else { "would go to others" };
+        say(&format!("{} of {leads} open leads of {rep} {what}.", leads - left));
+    }
+    match (does, left) {
+        (true, 1..) => Err(format!("{left} stayed; --to REP or --team TEAM says where they go")),
+        _ => Ok(()),
+    }
+}
+
 pub(crate) async fn create_token(role: &str, rep: Option<&str>, stack: &StackArgs) -> Result<(), String> {
     let answer = stack.call("POST", "/api/tokens", Some(&json!({"role": role, "rep": rep}))).await?;
     if stack.json {

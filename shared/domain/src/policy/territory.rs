@@ -1,5 +1,8 @@
 //! Territories: names for countries, regions and postal codes. The most specific entry says which one a lead is in.
 
+#[cfg(test)]
+mod tests;
+
 use crate::identity::Country;
 use crate::lead::Facts;
 use serde::de::Error;
@@ -209,12 +212,15 @@ fn nest(entries: &mut Vec<Entry>) {
     }
 }
 
+/// A range with the indices of its territory, of the area and of the list.
+type Claimed = (CodeRange, usize, usize, usize);
+
 /// Everything that is claimed twice, or by ranges of which neither holds the other.
 pub(super) fn clashes(territories: &[&Territory]) -> Vec<Clash> {
     let mut clashes = Vec::new();
     let mut whole: BTreeMap<Country, usize> = BTreeMap::new();
     let mut regions: BTreeMap<(Country, String), usize> = BTreeMap::new();
-    let mut ranges: BTreeMap<(Country, usize), Vec<(CodeRange, usize, usize, usize)>> = BTreeMap::new();
+    let mut ranges: BTreeMap<(Country, usize), Vec<Claimed>> = BTreeMap::new();
     for (t, territory) in territories.iter().enumerate() {
         for (a, area) in territory.areas.iter().enumerate() {
             let mut add = |first: usize, list, what: String| {

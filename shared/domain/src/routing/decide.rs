@@ -1,7 +1,7 @@
 //! One lead's decision on live teams: what it sees, what it takes, what it writes down.
 
 use super::live::{Live, LiveTeams};
-use super::{CustomerView, Receipt, Saw, route};
+use super::{Asks, CustomerView, Receipt, Saw, route};
 use crate::customer::{Customer, Known, Ownership, Recognition};
 use crate::id::CustomerId;
 use crate::lead::{Assignment, Facts, Lead, Progress};
@@ -39,7 +39,7 @@ pub fn decide(case: Case<'_>, policies: &PolicySet, teams: LiveTeams<'_>, now: T
         repeats: view.repeats.clone(),
         ..Saw::default()
     };
-    let mut shares = Live { teams, policies, lead: &lead.id, now, saw: &mut saw };
+    let mut shares = Live { teams, policies, lead: &lead.id, now, saw: &mut saw, asks: Asks::default() };
     let (tried, outcome) = route(policies, facts, &view, &mut shares);
     Receipt {
         at: now,
@@ -68,8 +68,8 @@ pub fn change(case: Case<'_>, receipt: Receipt, policies: &PolicySet) -> (Progre
     let mut after = Progress { state: receipt.outcome.state(), ..lead.progress.clone() };
     if let Outcome::Assigned { rep, team } = &receipt.outcome {
         let n = lead.progress.next_n();
-        let chosen = team.as_ref().and_then(|team| receipt.saw.teams.get(team)?.chosen_rep());
-        let share = chosen.as_ref() == Some(rep);
+        let mut answers = team.iter().flat_map(|team| receipt.saw.answers(team));
+        let share = answers.any(|seen| seen.chosen_rep().as_ref() == Some(rep));
         after.assignment =
             Some(Assignment { rep: rep.clone(), team: team.clone(), at: receipt.at, n, share });
         after.start_clock(policies, team.as_deref(), &policies.schedule(rep, team.as_deref(), None));

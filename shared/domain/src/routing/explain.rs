@@ -1,6 +1,6 @@
 //! A decision in words, rendered when somebody asks.
 
-use super::{Outcome, Receipt, Verdict, replay, round_name};
+use super::{Asks, Outcome, Receipt, Verdict, replay, round_name};
 use crate::customer::{Found, SuggestionReason};
 use crate::lead::Facts;
 use crate::policy::{Assign, By, PolicySet, Target};
@@ -23,6 +23,7 @@ pub fn explain(receipt: &Receipt, facts: &Facts, policies: &PolicySet) -> Explan
     let (verdicts, outcome) = replay(receipt, facts, policies);
     let reproduced = verdicts == receipt.tried && outcome == receipt.outcome;
     let mut why = who(receipt, facts);
+    let mut asks = Asks::default();
     for (at, verdict) in receipt.tried.iter().enumerate() {
         let Some((rule, _)) = policies.routing.rules.get(at) else { continue };
         why.push(format!(
@@ -32,7 +33,7 @@ pub fn explain(receipt: &Receipt, facts: &Facts, policies: &PolicySet) -> Explan
             verdict_words(verdict, rule.assign.as_ref(), receipt)
         ));
         if !matches!(verdict, Verdict::NoMatch | Verdict::Error(_)) {
-            why.extend(candidates(rule.assign.as_ref(), receipt));
+            why.extend(candidates(rule.assign.as_ref(), receipt, &mut asks));
         }
     }
     why.push(match &receipt.outcome {
@@ -100,8 +101,9 @@ const fn objection(reason: SuggestionReason) -> &'static str {
 }
 
 /// Who came into question for a rule that matched, one line each.
-fn candidates(assign: Option<&Assign>, receipt: &Receipt) -> Vec<String> {
-    let of = |team: &str| receipt.saw.teams.get(team).map(Snapshot::words).unwrap_or_default();
+fn candidates(assign: Option<&Assign>, receipt: &Receipt, asks: &mut Asks) -> Vec<String> {
+    let mut of =
+        |team: &str| receipt.saw.teams.get(&asks.next(team)).map(Snapshot::words).unwrap_or_default();
     match assign.map(|assign| &assign.target) {
         Some(Target::Team(team)) => of(team),
         Some(Target::Teams { teams, by }) => {
@@ -109,7 +111,7 @@ fn candidates(assign: Option<&Assign>, receipt: &Receipt) -> Vec<String> {
             if *by == By::Round {
                 lines.extend(receipt.saw.rounds.get(&round_name(teams)).map(between).unwrap_or_default());
             }
-            for team in teams.iter().filter(|team| receipt.saw.teams.contains_key(*team)) {
+            for team in teams {
                 lines.extend(of(team).into_iter().map(|line| format!("{team}, {line}")));
             }
             lines

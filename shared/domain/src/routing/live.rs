@@ -1,6 +1,6 @@
 //! Live teams while deciding: loaded ones answer and change; what turns out to be needed is noted, to be loaded.
 
-use super::{Asked, Saw, Shares, Turn};
+use super::{Asked, Asks, Saw, Shares, Turn};
 use crate::calendar::{Leave, Reason};
 use crate::id::LeadId;
 use crate::policy::{OffHours, PolicySet, Rep};
@@ -173,6 +173,7 @@ pub(super) struct Live<'a> {
     pub(super) lead: &'a LeadId,
     pub(super) now: Timestamp,
     pub(super) saw: &'a mut Saw,
+    pub(super) asks: Asks,
 }
 
 impl Live<'_> {
@@ -201,18 +202,32 @@ impl Live<'_> {
     }
 }
 
-impl Shares for Live<'_> {
-    fn next(&mut self, team: &str, asked: &Asked) -> Turn {
+impl Live<'_> {
+    /// The next of a team, written down as the answer to `ask`.
+    fn take(&mut self, team: &str, asked: &Asked, ask: &str) -> Turn {
         let nobody = Turn::Nobody { off_duty: false };
+        let lacks = |rep: &str| lacks(self.policies.reps.get(rep), asked);
+        if let Some(state) = self.teams.teams.get_mut(team)
+            && state.grants.get(self.lead).is_some_and(|grant| lacks(&grant.rep).is_some())
+        {
+            // Granted by another rule before a crash; this one asks for more.
+            team::give_back(state, self.lead);
+        }
         let Some((members, _)) = self.look(team, asked) else { return nobody };
         let Some(state) = self.teams.teams.get_mut(team) else { return nobody };
-        let lacks = |rep: &str| lacks(self.policies.reps.get(rep), asked);
         let (turn, seen) = match team::grant(state, &members, self.lead, self.now, &lacks) {
             team::Assignment::Granted { rep, seen } => (Turn::Of(rep), seen),
             team::Assignment::Nobody { seen } => (Turn::seen(&seen), seen),
         };
-        self.saw.teams.insert(team.to_owned(), seen);
+        self.saw.teams.insert(ask.to_owned(), seen);
         turn
+    }
+}
+
+impl Shares for Live<'_> {
+    fn next(&mut self, team: &str, asked: &Asked) -> Turn {
+        let ask = self.asks.next(team);
+        self.take(team, asked, &ask)
     }
 
     fn round(&mut self, teams: &[String], needs: &BTreeMap<&str, Asked>) -> Option<(String, String)> {
@@ -222,6 +237,7 @@ impl Shares for Live<'_> {
         }
         let none = Asked::default();
         let asked = |team: &str| needs.get(team).unwrap_or(&none);
+        let asks: BTreeMap<&String, String> = teams.iter().map(|team| (team, self.asks.next(team))).collect();
         // A grant that a team did not keep is given back, and the others are asked: at most once each.
         for _ in 0..=teams.len() {
             let mut turns = Vec::new();
@@ -238,7 +254,7 @@ impl Shares for Live<'_> {
                     anyway: false,
                     load: None,
                 });
-                self.saw.teams.insert(team.clone(), seen);
+                self.saw.teams.extend(asks.get(team).map(|ask| (ask.clone(), seen)));
             }
             if !self.teams.missing.is_empty() {
                 return None;
@@ -255,7 +271,9 @@ impl Shares for Live<'_> {
             // A team is never full of leads: only the order counts.
             team::close(state, &team);
             self.saw.rounds.insert(name.clone(), seen);
-            if let Turn::Of(rep) = self.next(&team, asked(&team)) {
+            if let Some(ask) = asks.get(&team)
+                && let Turn::Of(rep) = self.take(&team, asked(&team), ask)
+            {
                 return Some((team, rep));
             }
             team::give_back(self.teams.teams.get_mut(&name)?, self.lead);

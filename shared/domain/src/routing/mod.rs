@@ -117,7 +117,7 @@ pub struct Saw {
     /// Whose turn it was between teams, by the name of the round; the teams are its members.
     #[serde(rename = "ro", default, skip_serializing_if = "BTreeMap::is_empty")]
     pub rounds: BTreeMap<String, Snapshot>,
-    /// The teams as they stood when asked.
+    /// The teams as they stood when asked; asked again (by another rule, which may ask for more) as `team#1` and so on.
     #[serde(rename = "t", default, skip_serializing_if = "BTreeMap::is_empty")]
     pub teams: BTreeMap<String, Snapshot>,
     /// Whether an owner had room, where that was asked, by `team/rep`.
@@ -126,6 +126,11 @@ pub struct Saw {
 }
 
 impl Saw {
+    /// What a team answered each time it was asked, in order.
+    pub fn answers<'a>(&'a self, team: &'a str) -> impl Iterator<Item = &'a Snapshot> {
+        (0..).map_while(move |n| self.teams.get(&ask_name(team, n)))
+    }
+
     /// The first time at which somebody who was passed over for not being at work is back.
     pub fn first_back(&self) -> Option<Timestamp> {
         let named = self.off_duty.values().filter_map(|off_duty| off_duty.back);
@@ -402,16 +407,36 @@ fn keep(
     }
 }
 
+/// The name of an answer: a team is asked once for each rule that names it.
+fn ask_name(team: &str, n: usize) -> String {
+    if n == 0 { team.to_owned() } else { format!("{team}#{n}") }
+}
+
+/// How often each team was asked so far.
+#[derive(Debug, Default)]
+pub(crate) struct Asks(BTreeMap<String, usize>);
+
+impl Asks {
+    /// The name of the team's next answer.
+    pub(crate) fn next(&mut self, team: &str) -> String {
+        let n = self.0.entry(team.to_owned()).or_default();
+        *n += 1;
+        ask_name(team, *n - 1)
+    }
+}
+
 /// Decides again from what the receipt says was seen. Equal verdicts and outcome mean that the explanation is true.
 pub fn replay(receipt: &Receipt, facts: &Facts, policies: &PolicySet) -> (Vec<Verdict>, Outcome) {
-    struct AsSeen<'a>(&'a Saw);
+    struct AsSeen<'a>(&'a Saw, Asks);
     impl Shares for AsSeen<'_> {
         fn next(&mut self, team: &str, _: &Asked) -> Turn {
-            self.0.teams.get(team).map_or(Turn::Nobody { off_duty: false }, Turn::seen)
+            self.0.teams.get(&self.1.next(team)).map_or(Turn::Nobody { off_duty: false }, Turn::seen)
         }
         fn round(&mut self, teams: &[String], _: &BTreeMap<&str, Asked>) -> Option<(String, String)> {
+            let asks: BTreeMap<&String, String> =
+                teams.iter().map(|team| (team, self.1.next(team))).collect();
             let team = self.0.rounds.get(&round_name(teams)).and_then(Snapshot::chosen_rep)?;
-            let rep = self.0.teams.get(&team).and_then(Snapshot::chosen_rep)?;
+            let rep = self.0.teams.get(asks.get(&team)?).and_then(Snapshot::chosen_rep)?;
             Some((team, rep))
         }
         fn keep(&mut self, team: &str, rep: &str) -> bool {
@@ -422,5 +447,5 @@ pub fn replay(receipt: &Receipt, facts: &Facts, policies: &PolicySet) -> (Vec<Ve
             self.0.off_duty.get(rep).copied().filter(|off_duty| !is_owner || off_duty.why == Why::Leave)
         }
     }
-    route(policies, facts, &CustomerView::from_saw(&receipt.saw), &mut AsSeen(&receipt.saw))
+    route(policies, facts, &CustomerView::from_saw(&receipt.saw), &mut AsSeen(&receipt.saw, Asks::default()))
 }

@@ -55,6 +55,87 @@ fn a_full_member_is_passed_over_with_the_reason_until_a_lead_closes() {
 }
 
 #[test]
+fn who_is_off_duty_is_passed_over_with_the_time_they_are_back_and_returns_level() {
+    let mut members = [member("a", 1, None), member("b", 1, None)];
+    let mut state = TeamState::default();
+    let off_duty = OffDuty { why: Why::OffHours, back: Some(Timestamp(5)) };
+    members[0].off_duty = Some(off_duty);
+    assert_eq!(hand_out(&mut state, &members, 0..6), "bbbbbb");
+    let seen = peek(&state, &members, &|_| None);
+    assert_eq!(seen.members[0].passed_over, Some(PassedOver::OffDuty(off_duty)));
+    assert_eq!(seen.first_back(), Some(Timestamp(5)));
+    members[0].off_duty = None;
+    assert!(
+        ["ababab", "bababa"].contains(&hand_out(&mut state, &members, 6..12).as_str()),
+        "nothing is caught up"
+    );
+    members.iter_mut().for_each(|member| member.off_duty = Some(off_duty));
+    assert_eq!(hand_out(&mut state, &members, 12..14), "--");
+    members[1].anyway = true;
+    assert_eq!(hand_out(&mut state, &members, 14..16), "bb");
+}
+
+#[test]
+fn what_a_rep_holds_elsewhere_counts_for_their_own_capacity() {
+    let mut members = [member("a", 1, None), member("b", 1, None)];
+    members[0].load = Some(Load { elsewhere: 2, capacity: 4 });
+    let mut state = TeamState::default();
+    assert_eq!(hand_out(&mut state, &members, 0..6), "ababbb");
+    let seen = peek(&state, &members, &|_| None);
+    assert_eq!(seen.members[0].passed_over, Some(PassedOver::Loaded { open: 4, capacity: 4 }));
+    assert!(take_sticky(&mut state, &members[0], &lead(9), Timestamp(0), false).is_err());
+}
+
+#[test]
+fn a_lead_that_was_none_is_made_up_for() {
+    let members = [member("a", 1, None), member("b", 2, None)];
+    let mut state = TeamState::default();
+    assert_eq!(hand_out(&mut state, &members, 0..6), "abbabb");
+    close(&mut state, "a");
+    credit(&mut state, &members[0]);
+    assert_eq!(state.members["a"].open, 1);
+    assert_eq!(hand_out(&mut state, &members, 6..13), "abababb", "one more than two of six");
+}
+
+#[test]
+fn every_reason_comes_back_from_a_receipt() {
+    let off = |why, back| OffDuty { why, back };
+    let reasons = [
+        None,
+        Some(PassedOver::Away),
+        Some(PassedOver::OffDuty(off(Why::Leave, None))),
+        Some(PassedOver::OffDuty(off(Why::Holiday, Some(Timestamp(1_795_260_000_000))))),
+        Some(PassedOver::Full { open: 3, capacity: 3 }),
+        Some(PassedOver::Loaded { open: 7, capacity: 5 }),
+        Some(PassedOver::Excluded),
+        Some(PassedOver::Language),
+        Some(PassedOver::Skill),
+    ];
+    for passed_over in reasons {
+        for capacity in [None, Some(3)] {
+            for off_duty in [None, Some(off(Why::OffHours, Some(Timestamp(9))))] {
+                if matches!(passed_over, Some(PassedOver::Full { .. })) && capacity.is_none() {
+                    continue;
+                }
+                let off_duty = off_duty.filter(|_| passed_over.is_none());
+                let seen = Seen {
+                    rep: "a".to_owned(),
+                    pass: 5,
+                    open: 3,
+                    turn: 1,
+                    weight: 2,
+                    capacity,
+                    passed_over,
+                    off_duty,
+                };
+                let text = serde_json::to_string(&seen).unwrap();
+                assert_eq!(serde_json::from_str::<Seen>(&text).unwrap(), seen, "{text}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_redelivered_lead_finds_its_grant_whatever_has_changed() {
     let mut members = [member("a", 1, None), member("b", 1, None)];
     let mut state = TeamState::default();
