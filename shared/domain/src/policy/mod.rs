@@ -5,7 +5,7 @@ mod check;
 mod set;
 mod territory;
 
-pub use assign::{Assign, By, LanguageNeed, LeadsLanguage, Need, Target};
+pub use assign::{Assign, By, LanguageNeed, Need, Target};
 pub use check::{Finding, Other, check};
 pub use set::{PolicySet, Rules};
 pub use territory::{Area, CodeRange, Codes, Territory};
