@@ -63,6 +63,9 @@ struct Decided {
     company: Option<(String, CompanyRecord)>,
 }
 
+/// A lead with what was decided, what is to be told, and whether it is stored.
+type Committed = (Lead, Outcome, Vec<Outgoing>, Result<Written, StoreError>);
+
 /// What a batch changes in teams.
 #[derive(Default)]
 struct TeamWrites {
@@ -334,7 +337,7 @@ impl Router {
         pass: &mut Pass,
         notices: &mut Vec<(LeadId, Vec<Outgoing>)>,
     ) {
-        let results: Vec<(Lead, Outcome, Vec<Outgoing>, Result<Written, StoreError>)> = stream::iter(decided)
+        let results: Vec<Committed> = stream::iter(decided)
             .map(|Decided { work, receipt, company }| async move {
                 let outcome = receipt.outcome.clone();
                 let told = self.notices_for(&work.lead, &receipt, policies);
@@ -501,7 +504,7 @@ fn first_wanted(works: &[Work], policies: &PolicySet, held: &Held, now: Timestam
     }
     missing.reps.extend(owners);
     let domains = works.iter().filter_map(|work| work.facts.company_domain.as_ref());
-    let companies = domains.filter(|_| policies.routing.use_company_owners());
+    let companies = domains.filter(|_| policies.routing.use_company_owners);
     Wanted {
         teams: missing.teams,
         reps: missing.reps,
@@ -516,7 +519,7 @@ fn company_owned(
     policies: &PolicySet,
     read: &sluice_store::Desk,
 ) -> Option<(String, CompanyRecord)> {
-    let domain = work.facts.company_domain.as_ref().filter(|_| policies.routing.use_company_owners())?;
+    let domain = work.facts.company_domain.as_ref().filter(|_| policies.routing.use_company_owners)?;
     let Outcome::Assigned { rep, team } = &receipt.outcome else { return None };
     let version = match read.companies.get(domain.as_str()) {
         None => 0,

@@ -68,7 +68,7 @@ impl Console {
         let who = (!is_empty)
             .then(|| recognise(&lead.id, &facts.identities, &known, policies.settings.shared_after as usize));
         let case = Case { lead: &lead, facts: &facts, known: &known, who: who.as_ref() };
-        let companies = facts.company_domain.iter().filter(|_| policies.routing.use_company_owners());
+        let companies = facts.company_domain.iter().filter(|_| policies.routing.use_company_owners);
         let mut wanted = Wanted {
             companies: companies.map(|domain| domain.as_str().to_owned()).collect(),
             ..Wanted::default()

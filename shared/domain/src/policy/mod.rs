@@ -6,7 +6,7 @@ mod response;
 mod set;
 mod territory;
 
-pub use assign::{Assign, By, LanguageNeed, LeadsLanguage, Need, Target};
+pub use assign::{Assign, By, LanguageNeed, Need, Target};
 pub use check::{Finding, Other, check};
 pub use response::{CatchAll, Point, Response, Then, Window, length};
 pub use set::{PolicySet, Rules};

@@ -27,7 +27,7 @@ pub struct Case<'a> {
 pub fn decide(case: Case<'_>, policies: &PolicySet, teams: LiveTeams<'_>, now: Timestamp) -> Receipt {
     let Case { lead, facts, known, who } = case;
     let mut view = who.map(|who| customer_view(case, who, policies)).unwrap_or_default();
-    if policies.routing.use_company_owners() {
+    if policies.routing.use_company_owners {
         let owner =
             facts.company_domain.as_ref().and_then(|domain| teams.desk.companies.get(domain.as_str()));
         view.company = owner.cloned();

@@ -222,7 +222,7 @@ impl Asked {
             asked.languages.extend(match need.language {
                 None => None,
                 Some(LanguageNeed::This(language)) => Some(language),
-                Some(LanguageNeed::Leads(_)) => facts.language,
+                Some(LanguageNeed::Leads) => facts.language,
             });
             asked.skills.extend(need.skills.iter().cloned());
         }
@@ -332,8 +332,7 @@ pub fn route(
 
 /// What conditions see as `lead`: the territory is looked up only if one of them asks.
 fn lead_view<'a>(policies: &PolicySet, facts: &'a Facts) -> Cow<'a, Value> {
-    let asks = |path: &str| matches!(path.split('.').nth(1), None | Some("territory"));
-    if !policies.routing.reads("lead").any(asks) {
+    if !policies.routing.read_territory {
         return Cow::Borrowed(&facts.view);
     }
     let mut view = facts.view.clone();
