@@ -5,6 +5,7 @@ use crate::scenarios::{TEAMS, channels};
 use crate::wire::{document, text};
 use crate::world::World;
 use serde_json::Value;
+use sluice_domain::clock::{Past, PastEnd};
 use sluice_domain::customer::Customer;
 use sluice_domain::lead::{Assignment, Envelope, LeadState, Progress};
 use sluice_domain::routing::{Outcome, is_round};
@@ -39,6 +40,7 @@ pub struct Books {
     teams: BTreeMap<String, TeamState>,
     messages: Vec<MessageRecord>,
     due: usize,
+    counted: BTreeMap<String, u64>,
     broken: Vec<String>,
 }
 
@@ -59,6 +61,14 @@ impl Books {
                     None => books.broken.push(format!("{pk} cannot be read")),
                 },
                 ("due", _) => books.due += 1,
+                ("speed", _) => {
+                    let group = sk.split_once('#').map_or(sk, |(_, group)| group);
+                    let buckets = item.as_object().into_iter().flatten();
+                    let buckets =
+                        buckets.filter(|(name, _)| name[1..].parse::<u16>().is_ok() && name.starts_with('e'));
+                    let n: u64 = buckets.filter_map(|(_, n)| n["N"].as_str()?.parse::<u64>().ok()).sum();
+                    *books.counted.entry(group.to_owned()).or_default() += n;
+                }
                 ("rep", _) => match document::<MessageRecord>(item, "d") {
                     Some(message) => books.messages.push(MessageRecord {
                         rep: pk[4..].to_owned(),
@@ -141,7 +151,11 @@ impl Books {
             };
             reps.iter().any(|rep| state.members.get(*rep).is_none_or(|place| place.open < most))
         };
-        let waits = |lead: &LeadItem| lead.progress.state == LeadState::Escalated && has_room(&lead.source);
+        // What a clock escalated is for a person.
+        let waits = |lead: &LeadItem| {
+            let is_open = lead.progress.state == LeadState::Escalated && !lead.progress.waits_for_a_person();
+            is_open && has_room(&lead.source)
+        };
         self.leads.iter().filter(|(_, lead)| waits(lead)).map(|(id, _)| id.as_str()).collect()
     }
 
@@ -158,6 +172,7 @@ impl Books {
         self.owners(&observed, &mut broken);
         self.shares(&mut broken);
         self.told(&observed, &mut broken);
+        self.clocks(&observed, &mut broken);
         broken
     }
 
@@ -428,7 +443,8 @@ impl Books {
                 }
             }
             if lead.progress.state == LeadState::Escalated {
-                expected.insert((format!("{id}_escalated_0_boss"), id.clone(), "email"));
+                let n = lead.progress.next_n() - 1;
+                expected.insert((format!("{id}_escalated_{n}_boss"), id.clone(), "email"));
             }
         }
         for (name, lead, channel) in &expected {
@@ -468,7 +484,8 @@ impl Books {
             }
         }
         for (channel, id) in observed.handed.keys() {
-            let of_past = id.contains("_escalated_") || self.was_given_away(observed, id);
+            let of_past =
+                id.contains("_escalated_") || id.contains("_reminder") || self.was_given_away(observed, id);
             if !of_past && !expected.iter().any(|(name, _, by)| name == id && by == channel) {
                 broken.push(format!("I3: {id} was told by {channel} and is not so"));
             }
@@ -476,7 +493,57 @@ impl Books {
     }
 }
 
-/// How often people gave a lead to somebody else.
+impl Books {
+    /// I15: a clock takes a lead from nobody twice and at most as often as its limit says, each reminder is told once, and
+    /// nothing is taken after a contact. I12: the counters of first contacts are those of the ledger.
+    fn clocks(&self, observed: &Observed, broken: &mut Vec<String>) {
+        let mut contacts: BTreeMap<String, u64> = BTreeMap::new();
+        for (id, lead) in &self.leads {
+            let progress = &lead.progress;
+            // Every team with a clock has this limit.
+            if progress.reassignments() > 1 {
+                broken.push(format!("I15: {id} was reassigned {} times", progress.reassignments()));
+            }
+            let mut silent: Vec<&str> = progress.silent().collect();
+            silent.extend(progress.assignment.as_ref().map(|assignment| assignment.rep.as_str()));
+            let distinct: BTreeSet<&str> = silent.iter().copied().collect();
+            if distinct.len() != silent.len() {
+                broken.push(format!("I15: {id} came to somebody twice: {silent:?}"));
+            }
+            let clocks = progress.past.iter().filter_map(|past| past.clock.as_ref()).chain(&progress.clock);
+            for clock in clocks {
+                let points: BTreeSet<u8> = clock.reminded.iter().map(|mark| mark.point.value()).collect();
+                if points.len() != clock.reminded.len() {
+                    broken.push(format!("I15: a clock of {id} reminded twice at one point"));
+                }
+            }
+            if progress.contact.is_some() && progress.running().is_some() {
+                broken.push(format!("I15: the clock of {id} runs on after a contact"));
+            }
+            if let Some(contact) = &progress.contact {
+                let team = contact.team.clone().unwrap_or_default();
+                *contacts.entry(format!("{}#{team}#{}", lead.source, contact.rep)).or_default() += 1;
+            }
+        }
+        for ((channel, id), n) in observed.handed.iter().filter(|((_, id), _)| id.contains("_reminder")) {
+            let unknown = self.messages.iter().filter(|message| message.kind == "reminder");
+            if *n > 1 + unknown.map(|message| message.unknown).max().unwrap_or(0) {
+                broken.push(format!("I15: {id} was told {n} times by {channel}"));
+            }
+        }
+        if self.counted != contacts {
+            broken.push(format!(
+                "I12: first contacts are counted as {:?}, the ledger has {contacts:?}",
+                self.counted
+            ));
+        }
+    }
+}
+
+/// How often people or a clock gave a lead to somebody else.
 fn reassigned(lead: &LeadItem) -> usize {
-    lead.progress.acts.iter().filter(|act| matches!(act.what.as_str(), "reassign" | "rebalance")).count()
+    let taken = |past: &&Past| matches!(past.end, PastEnd::Silent { .. });
+    let by_hand =
+        lead.progress.acts.iter().filter(|act| matches!(act.what.as_str(), "reassign" | "rebalance"));
+    by_hand.count() + lead.progress.past.iter().filter(taken).count()
 }

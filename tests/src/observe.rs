@@ -22,6 +22,8 @@ pub struct Observed {
     pub order: Vec<String>,
     /// Owners that each customer record ever had, in order.
     pub owners: BTreeMap<String, Vec<String>>,
+    /// Leads somebody was in touch about, with how often a clock had taken them by then.
+    pub contacted: BTreeMap<String, usize>,
     /// Open leads by rep and team, as the latest commit of each team has them.
     pub open: BTreeMap<String, BTreeMap<String, u32>>,
     /// Broken invariants.
@@ -92,9 +94,20 @@ impl Observed {
     fn update(&mut self, update: &Value) {
         let pk = text(&update["Key"], "pk");
         let progress = document::<Progress>(&update["ExpressionAttributeValues"], ":d");
+        if let Some(progress) = progress.as_ref().filter(|progress| progress.contact.is_some()) {
+            let taken = progress.silent().count();
+            let before = *self.contacted.entry(pk.to_owned()).or_insert(taken);
+            if taken > before {
+                self.broken.push(format!("I15: {pk} was taken from its owner after a contact"));
+            }
+        }
         if let Some(assignment) = progress.and_then(|progress| progress.assignment) {
             let reps = self.assigned.entry(pk.to_owned()).or_default();
-            reps.push(format!("{}#{}", assignment.rep, assignment.n));
+            let rep = format!("{}#{}", assignment.rep, assignment.n);
+            if reps.last() == Some(&rep) {
+                return;
+            }
+            reps.push(rep);
             self.order.retain(|lead| lead != pk);
             self.order.push(pk.to_owned());
         }

@@ -1,5 +1,6 @@
 //! What is under test: for each handler the events it gets, and the world they come into.
 
+mod clock;
 mod console;
 mod depth;
 mod import;
@@ -118,6 +119,10 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "send-email", function: Name::Send, prepare: send_email },
     Scenario { name: "send-webhook", function: Name::Send, prepare: send_webhook },
     Scenario { name: "send-both", function: Name::Send, prepare: send_both },
+    Scenario { name: "clock-reminder", function: Name::Route, prepare: clock::reminder },
+    Scenario { name: "clock-expiry", function: Name::Route, prepare: clock::expiry },
+    Scenario { name: "clock-very-late", function: Name::Route, prepare: clock::very_late },
+    Scenario { name: "clock-contact", function: Name::Console, prepare: clock::contact },
     Scenario { name: "fire-timers", function: Name::Fire, prepare: fire_timers },
     Scenario { name: "console-close", function: Name::Console, prepare: console::close },
     Scenario { name: "console-reassign", function: Name::Console, prepare: console::reassign },
@@ -418,7 +423,7 @@ fn form_post(key: Option<&str>, fields: &[(&str, &str)]) -> Post {
 }
 
 /// Teams and how many open leads each member may hold.
-pub const TEAMS: [(&str, &[&str], Option<u32>); 7] = [
+pub const TEAMS: [(&str, &[&str], Option<u32>); 9] = [
     ("sales", &["ann", "bob"], Some(4)),
     ("tight", &["cal", "dan"], Some(1)),
     ("mail", &["ann"], None),
@@ -426,6 +431,8 @@ pub const TEAMS: [(&str, &[&str], Option<u32>); 7] = [
     ("both", &["eve"], None),
     ("capa", &["gus"], None),
     ("capb", &["gus"], None),
+    ("timed", &["gil", "ida"], Some(4)),
+    ("brisk", &["gil"], Some(4)),
 ];
 
 /// Reps with a capacity over all teams.
@@ -458,7 +465,7 @@ async fn publish(world: &World) {
             "secrets": { "client_secret": ["env:META_APP_SECRET"], "access_token": ["secret:page-token"] },
         }),
     ];
-    for rep in ["ann", "bob", "cal", "dan", "eve", "fay", "gus", "boss"] {
+    for rep in ["ann", "bob", "cal", "dan", "eve", "fay", "gil", "gus", "ida", "boss"] {
         let mut document = json!({ "kind": "rep", "name": rep });
         if let Some((_, capacity)) = CAPPED.iter().find(|(name, _)| *name == rep) {
             document["capacity"] = (*capacity).into();
@@ -478,8 +485,18 @@ async fn publish(world: &World) {
     for (team, reps, capacity) in TEAMS {
         let members: Vec<Value> =
             reps.iter().map(|rep| json!({ "rep": rep, "capacity": capacity })).collect();
-        documents
-            .push(json!({ "kind": "team", "name": team, "members": members, "sticky_may_exceed": false }));
+        let mut document =
+            json!({ "kind": "team", "name": team, "members": members, "sticky_may_exceed": false });
+        // One is given away once and then caught, the other is left to a person.
+        match team {
+            "timed" => {
+                document["response"] =
+                    json!({ "within": "3m", "remind": ["50%"], "limit": 1, "catch_all": { "rep": "boss" } });
+            }
+            "brisk" => document["response"] = json!({ "within": "2m", "remind": ["50%"], "limit": 1 }),
+            _ => {}
+        }
+        documents.push(document);
         if team != "sales" {
             documents.push(json!({ "kind": "form", "name": team }));
             let when = format!("lead.source == '{team}'");

@@ -15,6 +15,8 @@ mod access;
 mod capture;
 #[path = "scenarios/capture_meta.rs"]
 mod capture_meta;
+#[path = "scenarios/clock.rs"]
+mod clock;
 #[path = "scenarios/command.rs"]
 mod command;
 #[path = "scenarios/fixtures.rs"]

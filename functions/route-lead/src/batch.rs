@@ -64,6 +64,9 @@ struct Decided {
     company: Option<(String, CompanyRecord)>,
 }
 
+/// A lead with what was decided, what is to be told, and whether it is stored.
+type Committed = (Lead, Outcome, Vec<Outgoing>, Result<Written, StoreError>);
+
 /// What a batch changes in teams.
 #[derive(Default)]
 struct TeamWrites {
@@ -96,6 +99,9 @@ impl Router {
             // Who is queued waits for a person.
             if lead.progress.state.is_end() || lead.progress.state == LeadState::Queued {
                 notices.push((id.clone(), notices_of(&lead)));
+            } else if lead.progress.waits_for_a_person() {
+                let n = lead.progress.next_n() - 1;
+                notices.push((id.clone(), escalated(id, n, lead.received, &policies)));
             } else if lead.needs_enrichment {
                 let body = encode(&EnrichMessage::Lead(id.clone()));
                 let message =
@@ -336,7 +342,7 @@ impl Router {
         pass: &mut Pass,
         notices: &mut Vec<(LeadId, Vec<Outgoing>)>,
     ) {
-        let results: Vec<(Lead, Outcome, Vec<Outgoing>, Result<Written, StoreError>)> = stream::iter(decided)
+        let results: Vec<Committed> = stream::iter(decided)
             .map(|Decided { work, receipt, company }| async move {
                 let outcome = receipt.outcome.clone();
                 let told = self.notices_for(&work.lead, &receipt, policies);
@@ -406,7 +412,7 @@ impl Router {
 
     /// What is to be told about a lead decided now.
     fn notices_for(&self, lead: &Lead, receipt: &Receipt, policies: &PolicySet) -> Vec<Outgoing> {
-        let n = lead.progress.assignment.as_ref().map_or(0, |assignment| assignment.n) + 1;
+        let n = lead.progress.next_n();
         match &receipt.outcome {
             Outcome::Assigned { rep, .. } => {
                 vec![notice(&lead.id, rep, NoticeKind::Assigned, n, lead.received)]
@@ -414,9 +420,10 @@ impl Router {
             // Told again each time it is tried: the first telling may have been lost, and a message goes out once.
             Outcome::Escalated => {
                 let is_nobodys_fault = receipt.tried.last() == Some(&Verdict::Waits);
-                let heads = policies.settings.escalate_to.iter().filter(|_| !is_nobodys_fault);
-                let mut told: Vec<Outgoing> =
-                    heads.map(|rep| notice(&lead.id, rep, NoticeKind::Escalated, 0, lead.received)).collect();
+                let mut told = match is_nobodys_fault {
+                    true => Vec::new(),
+                    false => escalated(&lead.id, 0, lead.received, policies),
+                };
                 // Tried again the moment somebody is back. Of those who are known to be.
                 told.extend(receipt.saw.first_back().map(|back| Outgoing {
                     queue: QueueName::Lead,
@@ -437,9 +444,15 @@ fn notices_of(lead: &Lead) -> Vec<Outgoing> {
     lead.progress.assignment.iter().map(told).collect()
 }
 
-fn notice(lead: &LeadId, rep: &str, kind: NoticeKind, n: u32, at: Timestamp) -> Outgoing {
+/// Who is told that nobody can take a lead, after its assignment `n`.
+pub(crate) fn escalated(lead: &LeadId, n: u32, at: Timestamp, policies: &PolicySet) -> Vec<Outgoing> {
+    let told = |rep: &String| notice(lead, rep, NoticeKind::Escalated, n, at);
+    policies.settings.escalate_to.iter().map(told).collect()
+}
+
+pub(crate) fn notice(lead: &LeadId, rep: &str, kind: NoticeKind, n: u32, at: Timestamp) -> Outgoing {
     let message = NoticeMessage { lead: lead.clone(), rep: rep.to_owned(), kind, n };
-    let id = format!("{lead}-{}-{n}-{rep}", kind.name());
+    let id = format!("{lead}-{}-{n}-{rep}", kind.label());
     Outgoing { queue: QueueName::Notice, id, body: encode(&message), not_before: at }
 }
 
@@ -496,7 +509,7 @@ fn first_wanted(works: &[Work], policies: &PolicySet, held: &Held, now: Timestam
     }
     missing.reps.extend(owners);
     let domains = works.iter().filter_map(|work| work.facts.company_domain.as_ref());
-    let companies = domains.filter(|_| policies.routing.use_company_owners());
+    let companies = domains.filter(|_| policies.routing.use_company_owners);
     Wanted {
         teams: missing.teams,
         reps: missing.reps,
@@ -511,7 +524,7 @@ fn company_owned(
     policies: &PolicySet,
     read: &sluice_store::Desk,
 ) -> Option<(String, CompanyRecord)> {
-    let domain = work.facts.company_domain.as_ref().filter(|_| policies.routing.use_company_owners())?;
+    let domain = work.facts.company_domain.as_ref().filter(|_| policies.routing.use_company_owners)?;
     let Outcome::Assigned { rep, team } = &receipt.outcome else { return None };
     let version = match read.companies.get(domain.as_str()) {
         None => 0,

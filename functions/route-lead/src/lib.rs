@@ -1,9 +1,11 @@
 //! Who is this person, and who owns them: recognise, route, commit, tell the owner.
 
 mod batch;
+mod clock;
 mod lookalikes;
 
 use futures::future::BoxFuture;
+use sluice_domain::clock::Tick;
 use sluice_domain::id::LeadId;
 use sluice_domain::lead::LeadState;
 use sluice_domain::routing::Outcome;
@@ -23,7 +25,7 @@ pub const VARIABLES: [&str; 4] =
     ["SLUICE_TABLE", "SLUICE_NOTICE_QUEUE_URL", "SLUICE_ENRICH_QUEUE_URL", "SLUICE_HASH_KEY_SECRET"];
 
 /// How often a lead is decided again because somebody else was faster, before the queue brings it again.
-const ATTEMPTS: u32 = 12;
+pub(crate) const ATTEMPTS: u32 = 12;
 /// Escalated leads tried again for one wake-up.
 const WAKE_LIMIT: usize = 10;
 
@@ -60,9 +62,11 @@ impl QueueHandler for Router {
     async fn handle(&self, records: &[Record]) -> Vec<Failed> {
         let mut failed = Vec::new();
         let mut asked: BTreeMap<LeadId, Vec<&str>> = BTreeMap::new();
+        let mut ticks: BTreeMap<Tick, Vec<&str>> = BTreeMap::new();
         for record in records {
             match serde_json::from_str::<LeadMessage>(&record.body) {
                 Ok(LeadMessage::Lead(id)) => asked.entry(id).or_default().push(&record.id),
+                Ok(LeadMessage::Clock(tick)) => ticks.entry(tick).or_default().push(&record.id),
                 Ok(LeadMessage::Wake(_)) => match self.escalated().await {
                     Ok(ids) => ids.into_iter().for_each(|id| asked.entry(id).or_default().push(&record.id)),
                     Err(why) => failed.push(Failed { id: record.id.clone(), why }),
@@ -74,6 +78,7 @@ impl QueueHandler for Router {
             let records = asked.remove(&lead).unwrap_or_default();
             failed.extend(records.into_iter().map(|id| Failed { id: id.to_owned(), why: why.clone() }));
         }
+        failed.extend(self.tick_all(ticks).await);
         failed.sort_by(|a, b| a.id.cmp(&b.id));
         failed.dedup_by(|a, b| a.id == b.id);
         failed
@@ -117,7 +122,7 @@ impl Router {
     }
 
     /// Lets whoever was faster finish; random, so that two do not meet again.
-    async fn pause(&self, attempt: u32) {
+    pub(crate) async fn pause(&self, attempt: u32) {
         let mut byte = [0];
         self.env.random.fill(&mut byte);
         let ms = u64::from(attempt) * 2 + u64::from(byte[0]) * u64::from(attempt) / 32;

@@ -100,7 +100,7 @@ impl Sender {
         let Some(not_before) = wait else { return Ok(()) };
         let again = Outgoing {
             queue: QueueName::Notice,
-            id: format!("{}-{}-{}-{}", message.lead, message.kind.name(), message.n, message.rep),
+            id: format!("{}-{}-{}-{}", message.lead, message.kind.label(), message.n, message.rep),
             body: encode(&message),
             not_before,
         };
@@ -119,7 +119,7 @@ impl Sender {
         let text = |error: sluice_store::StoreError| error.to_string();
         let mut record = MessageRecord {
             rep: message.rep.clone(),
-            sort_key: keys::message(notice.at, &message.lead, message.kind.name(), message.n, channel),
+            sort_key: keys::message(notice.at, &message.lead, &message.kind.label(), message.n, channel),
             version: 0,
             lead: message.lead.clone(),
             kind: message.kind.name().to_owned(),

@@ -1,7 +1,7 @@
 //! What a notice says.
 
-use sluice_domain::lead::{self, Lead};
-use sluice_domain::policy::PolicySet;
+use sluice_domain::lead::{self, Lead, Progress};
+use sluice_domain::policy::{PolicySet, length};
 use sluice_domain::time::Timestamp;
 use sluice_wire::queue::{NoticeKind, NoticeMessage};
 
@@ -33,6 +33,8 @@ pub(crate) struct Notice {
     pub(crate) came_back: bool,
     /// Not to be told, only listed: it comes of an import that was to tell nobody, and not of what a person did.
     pub(crate) is_quiet: bool,
+    /// What a reminder says of the window.
+    pub(crate) window: Option<String>,
     /// Why it is overtaken, if it is.
     pub(crate) reason_not_to_send: Option<&'static str>,
 }
@@ -41,18 +43,41 @@ impl Notice {
     pub(crate) fn new(message: &NoticeMessage, lead: &Lead, policies: &PolicySet, public_url: &str) -> Self {
         let reading = policies.reading(&lead.origin);
         let facts = lead::read(&lead.origin, &lead.envelope, &reading, &policies.settings);
-        let assignment = lead.progress.assignment.as_ref();
+        let Progress { state, assignment, past, .. } = &lead.progress;
+        let theirs = assignment.as_ref().filter(|a| a.n == message.n && a.rep == message.rep);
         let stands = match message.kind {
-            NoticeKind::Assigned => assignment.is_some_and(|a| a.n == message.n && a.rep == message.rep),
-            NoticeKind::Escalated => lead.progress.state == lead::LeadState::Escalated,
+            NoticeKind::Assigned => theirs.is_some(),
+            NoticeKind::Escalated => {
+                let last = past.last().map_or(0, |past| past.assignment.n);
+                *state == lead::LeadState::Escalated && (message.n == 0 || message.n == last)
+            }
+            NoticeKind::Reminder(_) => theirs.is_some() && lead.progress.running().is_some(),
         };
-        // An assignment that was overtaken keeps a place of its own in the list, by the time the lead came.
-        let at = assignment.filter(|a| stands && a.n == message.n).map_or(lead.received, |a| a.at);
+        // What was overtaken keeps its place in the list.
+        let before = past.iter().find(|past| past.assignment.n == message.n);
+        let at = match message.kind {
+            NoticeKind::Assigned => theirs.or(before.map(|past| &past.assignment)).map(|a| a.at),
+            NoticeKind::Escalated => before.map(|past| past.until),
+            NoticeKind::Reminder(mark) => Some(mark.at),
+        };
+        let at = at.unwrap_or(lead.received);
+        let clock = lead.progress.clock.as_ref().filter(|_| stands);
+        let window = match (message.kind, clock) {
+            (NoticeKind::Reminder(mark), Some(clock)) => Some(format!(
+                "{} of the {} for a first contact were over at {}: {} of your working time are left.",
+                mark.point,
+                clock.within,
+                mark.at,
+                length(clock.within.millis() - clock.within.until(mark.point)),
+            )),
+            _ => None,
+        };
         Self {
-            id: format!("{}_{}_{}_{}", lead.id, message.kind.name(), message.n, message.rep),
+            id: format!("{}_{}_{}_{}", lead.id, message.kind.label(), message.n, message.rep),
             event: match message.kind {
                 NoticeKind::Assigned => "lead.assigned",
                 NoticeKind::Escalated => "lead.escalated",
+                NoticeKind::Reminder(_) => "lead.reminder",
             },
             at,
             lead: lead.id.to_string(),
@@ -65,6 +90,7 @@ impl Notice {
             flags: facts.flags.iter().map(|flag| flag.name()).collect(),
             came_back: lead.progress.receipt.as_ref().is_some_and(|receipt| !receipt.new_customer),
             is_quiet: message.n <= 1 && lead.progress.import.as_ref().is_some_and(|import| import.quiet),
+            window,
             reason_not_to_send: (!stands).then_some("overtaken: the lead has moved on"),
         }
     }
@@ -74,6 +100,7 @@ impl Notice {
         let who = self.name.as_deref().or(self.company.as_deref()).unwrap_or("somebody");
         let what = match (self.event, self.came_back) {
             ("lead.escalated", _) => "Nobody can take this lead",
+            ("lead.reminder", _) => "Still to be contacted",
             (_, true) => "Came back",
             _ => "New lead",
         };
@@ -85,9 +112,11 @@ impl Notice {
     pub(crate) fn text(&self) -> String {
         let mut lines = vec![match self.event {
             "lead.escalated" => "A lead came that nobody can take just now.".to_owned(),
+            "lead.reminder" => "A lead of yours waits for its first contact.".to_owned(),
             _ if self.came_back => "A customer of yours came back.".to_owned(),
             _ => "A new lead is yours.".to_owned(),
         }];
+        lines.extend(self.window.clone());
         lines.push(String::new());
         let rows = [
             ("Name", &self.name),

@@ -32,6 +32,7 @@ impl Sender {
                 "phone": notice.phone,
                 "flags": notice.flags,
                 "came_back": notice.came_back,
+                "window": notice.window,
             },
         })
         .to_string();

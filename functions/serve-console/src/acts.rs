@@ -3,6 +3,7 @@
 use crate::choose::{self, Books};
 use crate::leads::no_such_lead;
 use crate::{Call, Console, unavailable};
+use sluice_domain::clock::PastEnd;
 use sluice_domain::id::CustomerId;
 use sluice_domain::lead::{Act, Assignment, Lead, LeadState, Progress, Work};
 use sluice_domain::policy::PolicySet;
@@ -90,7 +91,7 @@ impl Console {
             let step = in_queue(&step, what, &lead);
             let now = self.env.clock.now();
             let act = Act { what: what.to_owned(), by: call.who.name(), at: now, reason: clone(&reason) };
-            let n = lead.progress.assignment.as_ref().map_or(0, |assignment| u64::from(assignment.n));
+            let n = u64::from(lead.progress.next_n() - 1);
             if from.is_some_and(|from| from < n) || !is_possible(what, &step, &lead)? {
                 // Whoever did it may have died before anybody was told. Who was told is not told again.
                 self.tell(&lead, &lead.progress, &step, now).await?;
@@ -139,8 +140,12 @@ impl Console {
         }
         match step {
             Step::Accept => after.work = Work::Accepted,
-            Step::Finish(work) => after.work = *work,
+            Step::Finish(work) => {
+                after.work = *work;
+                after.stop_clock();
+            }
             Step::Credit => {
+                after.stop_clock();
                 if after.work.is_open() {
                     after.work = Work::Disqualified;
                 }
@@ -157,8 +162,13 @@ impl Console {
                         (seen.chosen_rep().ok_or_else(choose::nobody)?, true)
                     }
                 };
-                let n = before.as_ref().map_or(0, |before| before.n) + 1;
+                let n = after.next_n();
+                let clocks = after.end_assignment(now, PastEnd::Given);
+                let rule = team.clone().or(clocks);
+                let leave = desk.leave.get(&rep).map(|record| &record.leave);
+                let schedule = policies.schedule(&rep, rule.as_deref(), leave);
                 after.assignment = Some(Assignment { rep, team: clone(team), at: now, n, share });
+                after.start_clock(policies, rule.as_deref(), &schedule);
                 after.state = LeadState::Assigned;
                 after.work = Work::Open;
             }

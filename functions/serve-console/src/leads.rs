@@ -1,8 +1,10 @@
 //! Leads: one with its why, and lists.
 
 use crate::acts::{may_claim, queue_of};
+use crate::contacts::{contact_view, past_view};
 use crate::{Call, Console, person, unavailable};
 use serde_json::{Value, json};
+use sluice_domain::clock;
 use sluice_domain::customer::Known;
 use sluice_domain::id::{CustomerId, LeadId};
 use sluice_domain::lead::{self, Lead, LeadState, Work};
@@ -179,6 +181,7 @@ impl Console {
         }));
         let marks: Vec<Value> =
             marks.iter().map(|mark| json!({"mark": mark.kind.name(), "at": mark.at.rfc3339()})).collect();
+        why.extend(clock::explain(&lead.progress));
         if lead.progress.receipt.is_none() {
             why.push(match lead.needs_enrichment {
                 true => "Accepted; its fields are still to be fetched from the sender.".to_owned(),
@@ -207,6 +210,10 @@ impl Console {
             }),
             "acts": lead.progress.acts,
             "marks": marks,
+            "clock": self.clock_view(lead).await?,
+            "past": past_view(lead),
+            "contact": lead.progress.contact.as_ref().map(contact_view),
+            "contacts": self.contacts_of(lead).await?,
             "why": why,
             "policy_version": explanation.as_ref().map(|explanation| explanation.policy_version),
             "reproduced": explanation.as_ref().map(|explanation| explanation.reproduced),

@@ -3,8 +3,10 @@
 mod acts;
 mod auth;
 mod choose;
+mod contacts;
 mod customers;
 mod imports;
+mod insight;
 mod leads;
 mod leave;
 mod ledger;
@@ -115,6 +117,8 @@ impl Console {
             "POST /api/leads/{id}/accept" => self.accept(&call).await,
             "POST /api/leads/{id}/close" => self.close(&call).await,
             "POST /api/leads/{id}/disqualify" => self.disqualify(&call).await,
+            "POST /api/leads/{id}/contacts" => self.add_contact(&call).await,
+            "GET /api/insight/speed-to-lead" => self.speed_to_lead(&call).await,
             "POST /api/leads/{id}/reassign" => self.reassign(&call).await,
             "POST /api/leads/{id}/claim" => self.claim(&call).await,
             "POST /api/leads/{id}/credit" => self.credit(&call).await,

@@ -46,6 +46,7 @@ pub const ROUTES: &[Route] = &[
     route("POST /api/leads/{id}/accept", Right::Leads),
     route("POST /api/leads/{id}/close", Right::Leads),
     route("POST /api/leads/{id}/disqualify", Right::Leads),
+    route("POST /api/leads/{id}/contacts", Right::Leads),
     route("POST /api/leads/{id}/reassign", Right::Manage),
     route("POST /api/leads/{id}/claim", Right::Leads),
     route("POST /api/leads/{id}/credit", Right::Manage),
@@ -66,6 +67,7 @@ pub const ROUTES: &[Route] = &[
     route("GET /api/imports/{batch}", Right::Import),
     route("POST /api/imports/{batch}/rows", Right::Import),
     route("POST /api/imports/{batch}/revert", Right::Import),
+    route("GET /api/insight/speed-to-lead", Right::Manage),
     route("GET /api/messages", Right::Leads),
     route("POST /api/tokens", Right::Admin),
 ];

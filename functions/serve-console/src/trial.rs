@@ -3,11 +3,12 @@
 use crate::{Call, Console, unavailable};
 use base64::Engine;
 use serde_json::json;
+use sluice_domain::clock;
 use sluice_domain::customer::{Known, blocking_keys, consider, recognise};
 use sluice_domain::id::{CustomerId, LeadId};
 use sluice_domain::lead::{self, Facts, Flag, Lead, Origin, Progress};
 use sluice_domain::policy::PolicySet;
-use sluice_domain::routing::{Case, Desk, LiveTeams, Missing, Outcome, decide, explain};
+use sluice_domain::routing::{Case, Desk, LiveTeams, Missing, Outcome, change, decide, explain};
 use sluice_domain::team::TeamState;
 use sluice_store::Wanted;
 use sluice_wire::http::{HttpRequest, HttpResponse};
@@ -73,7 +74,7 @@ impl Console {
             who
         });
         let case = Case { lead: &lead, facts: &facts, known: &known, who: who.as_ref() };
-        let companies = facts.company_domain.iter().filter(|_| policies.routing.use_company_owners());
+        let companies = facts.company_domain.iter().filter(|_| policies.routing.use_company_owners);
         let mut wanted = Wanted {
             companies: companies.map(|domain| domain.as_str().to_owned()).collect(),
             ..Wanted::default()
@@ -103,6 +104,10 @@ impl Console {
             _ => json!(null),
         };
         let explanation = explain(&receipt, &facts, &policies);
+        let (after, _) = change(case, receipt.clone(), &policies);
+        let mut why = explanation.why;
+        why.extend(clock::explain(&after));
+        let after = Lead { progress: after, ..lead.clone() };
         Ok(HttpResponse::json(
             200,
             &json!({
@@ -110,7 +115,8 @@ impl Console {
                 "owner": owner,
                 "customer": who.as_ref().filter(|_| !receipt.new_customer).map(|who| &who.customer),
                 "flags": facts.flags.iter().map(|flag| flag.name()).collect::<Vec<_>>(),
-                "why": explanation.why,
+                "clock": self.clock_view(&after).await?,
+                "why": why,
                 "policy_version": policies.version,
             }),
         ))

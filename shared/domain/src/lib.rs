@@ -4,6 +4,7 @@
 //! decisions go out as values, so that each can be replayed, explained and simulated with the same code.
 
 pub mod calendar;
+pub mod clock;
 pub mod condition;
 pub mod customer;
 pub mod id;
@@ -14,5 +15,6 @@ pub mod matching;
 pub mod pii;
 pub mod policy;
 pub mod routing;
+pub mod speed;
 pub mod team;
 pub mod time;

@@ -1,14 +1,17 @@
 //! The commit: what belongs together, in one transaction.
 
+use crate::contact::contact_item;
 use crate::item::{document, key, number, text};
 use crate::lead::{ended_lead, progress_values};
-use crate::{CompanyRecord, Store, StoreError, TeamRecord, Written, keys};
+use crate::{CompanyRecord, Contact, DueEntry, Store, StoreError, TeamRecord, Written, keys};
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Delete, Put, TransactWriteItem, Update};
 use sluice_domain::customer::{AddressHash, Customer};
 use sluice_domain::id::CustomerId;
 use sluice_domain::lead::{Lead, LeadState, Progress};
+use sluice_domain::speed::{Group, bucket};
+use sluice_wire::queue::{LeadMessage, encode};
 use std::collections::HashMap;
 
 /// Everything one decision changes. Each part is stored only at the version it was read at, and all or none.
@@ -21,6 +24,7 @@ pub struct Commit {
     unchanged: Vec<(String, u64)>,
     companies: Vec<(String, CompanyRecord)>,
     seen_with: Vec<(AddressHash, CustomerId)>,
+    contacts: Vec<Contact>,
     gone_leads: Vec<(Lead, Vec<String>)>,
     gone_customers: Vec<Customer>,
     freed: Vec<(AddressHash, CustomerId)>,
@@ -34,7 +38,8 @@ impl Commit {
         self
     }
 
-    /// The lead as read, and what becomes of it.
+    /// The lead as read, and what becomes of it. A point of its response clock that is outstanding afterwards and was
+    /// not before becomes a due entry of the same commit, and a first contact is counted in it.
     pub fn lead(mut self, read: &Lead, after: Progress) -> Self {
         self.leads.push((read.clone(), after));
         self
@@ -67,6 +72,12 @@ impl Commit {
     /// An address that came with a customer that does not hold it.
     pub fn seen_with(mut self, address: AddressHash, customer: CustomerId) -> Self {
         self.seen_with.push((address, customer));
+        self
+    }
+
+    /// A contact that is not there yet.
+    pub fn contact(mut self, contact: Contact) -> Self {
+        self.contacts.push(contact);
         self
     }
 
@@ -105,6 +116,18 @@ impl Store {
         }
         for (lead, after) in &commit.leads {
             items.push(TransactWriteItem::builder().update(self.lead_update(lead, after)?).build());
+            if let Some(entry) = clock_entry(lead, after) {
+                // Guarded by the lead's version: the same entry again says the same.
+                let put = Put::builder().table_name(&self.table).set_item(Some(entry.item()?));
+                items.push(TransactWriteItem::builder().put(put.build().map_err(unbuilt)?).build());
+            }
+            if let (None, Some(_)) = (&lead.progress.contact, &after.contact) {
+                items.push(TransactWriteItem::builder().update(self.tally(lead, after)?).build());
+            }
+        }
+        for contact in &commit.contacts {
+            let put = self.versioned_put(contact_item(contact)?, 0)?;
+            items.push(TransactWriteItem::builder().put(put).build());
         }
         for customer in &commit.customers {
             let mut item = key(keys::customer(&customer.id), keys::CUSTOMER);
@@ -210,6 +233,34 @@ impl Store {
         update.build().map_err(unbuilt)
     }
 
+    /// Counts the first contact; guarded by the lead's version, so that counters equal the ledger.
+    fn tally(&self, lead: &Lead, after: &Progress) -> Result<Update, StoreError> {
+        let missing = || StoreError::Unavailable("request cannot be built".to_owned());
+        let contact = after.contact.as_ref().ok_or_else(missing)?;
+        let group = Group {
+            day: Group::day(contact.at),
+            source: lead.origin.name.clone(),
+            team: contact.team.clone().unwrap_or_default(),
+            rep: contact.rep.clone(),
+        };
+        let (pk, sk) = keys::speed_of(&group);
+        let (elapsed, working) = (bucket(contact.elapsed), bucket(contact.working));
+        let mut add = format!("ADD e{elapsed} :one, w{working} :one");
+        if contact.within.is_some() {
+            add.push_str(", o :one");
+        }
+        if contact.within == Some(true) {
+            add.push_str(", i :one");
+        }
+        Update::builder()
+            .table_name(&self.table)
+            .set_key(Some(key(pk, sk)))
+            .update_expression(add)
+            .expression_attribute_values(":one", number(1))
+            .build()
+            .map_err(unbuilt)
+    }
+
     fn versioned_put(&self, item: HashMap<String, AttributeValue>, read: u64) -> Result<Put, StoreError> {
         let put = Put::builder().table_name(&self.table).set_item(Some(item));
         let put = match read {
@@ -218,6 +269,13 @@ impl Store {
         };
         put.build().map_err(unbuilt)
     }
+}
+
+/// The entry of a clock's point that this commit makes outstanding.
+fn clock_entry(lead: &Lead, after: &Progress) -> Option<DueEntry> {
+    let tick = after.tick(&lead.id).filter(|tick| lead.progress.tick(&lead.id).as_ref() != Some(tick))?;
+    let id = format!("clock-{}-{}-{}", tick.lead, tick.n, tick.point);
+    Some(DueEntry { at: tick.at, id, queue: "lead".to_owned(), body: encode(&LeadMessage::Clock(tick)) })
 }
 
 fn unbuilt(_: aws_sdk_dynamodb::error::BuildError) -> StoreError {

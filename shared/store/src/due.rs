@@ -24,12 +24,18 @@ pub struct DueEntry {
     pub body: String,
 }
 
+impl DueEntry {
+    pub(crate) fn item(&self) -> Result<Item, StoreError> {
+        let mut item = due_key(self);
+        item.insert("d".to_owned(), document(self)?);
+        Ok(item)
+    }
+}
+
 impl Store {
     /// Puts an entry. Putting it again changes nothing; firing twice is harmless.
     pub async fn put_due(&self, entry: &DueEntry) -> Result<(), StoreError> {
-        let mut item = due_key(entry);
-        item.insert("d".to_owned(), document(entry)?);
-        self.put_once(item).await.map(|_| ())
+        self.put_once(entry.item()?).await.map(|_| ())
     }
 
     /// Entries of one shard due before `before`, oldest first.

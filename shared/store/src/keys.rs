@@ -5,6 +5,7 @@
 //! | lead | `ld_…` | `l` | its id |
 //! | envelope too large for the lead | `ld_…` | `e#<fingerprint>` | its lead |
 //! | mark a sender made on a lead | `ld_…` | `m#<kind>` | enrich-lead, the lead's view |
+//! | contact | `ld_…` | `c#<hash of its key>` | its lead |
 //! | address | `ad#<key version>.<hash>` | `a` | a lead's identities |
 //! | blocking key | `bk#<key version>.<hash>` | `b` | a lead's description, where settings turn matching on |
 //! | customer | `cu_…` | `c` | its id |
@@ -14,6 +15,7 @@
 //! | a rep's absences | `leave#<rep>` | `a` | route-lead with the teams; the rep |
 //! | owner of a company | `co#<domain>` | `o` | route-lead with the teams, where a rule asks |
 //! | due | `due#<shard>` | `<ms>#<id>` | fire-timers, oldest first |
+//! | first contacts of a day | `speed#<year>-<month>` | `<day>#<source>#<team>#<rep>` | speed to lead, month by month |
 //! | policy document | `policy#<sha>` | `<chunk>` | functions, once per version |
 //! | manifest | `manifest` | `<version>` | functions, every few seconds, newest first |
 //! | token | `token#<sha>` | `t` | serve-console, each request |
@@ -26,6 +28,7 @@
 use sluice_domain::customer::AddressHash;
 use sluice_domain::id::{CustomerId, LeadId};
 use sluice_domain::lead::{LeadState, MarkKind};
+use sluice_domain::speed::Group;
 use sluice_domain::time::Timestamp;
 
 /// Name of the sparse index.
@@ -154,6 +157,38 @@ pub fn due_at(at: Timestamp, id: &str) -> String {
 pub fn parse_due_at(sk: &str) -> Option<(Timestamp, &str)> {
     let (at, id) = sk.split_once('#')?;
     Some((Timestamp(at.parse().ok()?), id))
+}
+
+/// Prefix of the sort keys of a lead's contacts.
+pub const CONTACTS: &str = "c#";
+
+/// Sort key of a contact, by the hash of its idempotency key.
+pub fn contact(hash: &str) -> String {
+    format!("{CONTACTS}{hash}")
+}
+
+/// The hash in a contact's sort key.
+pub fn parse_contact(sk: &str) -> Option<&str> {
+    sk.strip_prefix(CONTACTS)
+}
+
+/// Partition of a month's first contacts; the year and month as in `2026-11`.
+pub fn speed(month: &str) -> String {
+    format!("speed#{month}")
+}
+
+/// Partition and sort key of a group of first contacts. Names hold no `#`.
+pub fn speed_of(group: &Group) -> (String, String) {
+    let Group { day, source, team, rep } = group;
+    (speed(&day.strftime("%Y-%m").to_string()), format!("{:02}#{source}#{team}#{rep}", day.day()))
+}
+
+/// The group in its partition and sort key.
+pub fn parse_speed(pk: &str, sk: &str) -> Option<Group> {
+    let month = pk.strip_prefix("speed#")?;
+    let mut parts = sk.split('#').map(str::to_owned);
+    let day = format!("{month}-{}", parts.next()?).parse().ok()?;
+    Some(Group { day, source: parts.next()?, team: parts.next()?, rep: parts.next()? })
 }
 
 /// Partition of a policy document.

@@ -4,6 +4,7 @@
 //! error; errors are only "try again" and "a record cannot be read".
 
 mod commit;
+mod contact;
 mod desk;
 mod due;
 mod error;
@@ -16,10 +17,12 @@ mod mark;
 mod message;
 mod people;
 mod policy;
+mod speed;
 mod team;
 mod token;
 
 pub use commit::Commit;
+pub use contact::Contact;
 pub use desk::{CompanyRecord, Desk, LeaveRecord, Wanted};
 pub use due::DueEntry;
 pub use error::StoreError;

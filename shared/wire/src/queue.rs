@@ -1,6 +1,7 @@
 //! Queue messages between our functions: ids only, never personal data.
 
 use serde::{Deserialize, Serialize};
+use sluice_domain::clock::{Mark, Tick};
 use sluice_domain::id::LeadId;
 
 /// On the lead queue.
@@ -11,6 +12,8 @@ pub enum LeadMessage {
     Lead(LeadId),
     /// Somebody may have become available: try the escalated leads again, oldest first.
     Wake(String),
+    /// A point of this lead's response clock is reached.
+    Clock(Tick),
 }
 
 /// On the enrich queue.
@@ -22,21 +25,32 @@ pub enum EnrichMessage {
 }
 
 /// Why a rep is told about a lead.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NoticeKind {
     /// It is theirs now.
     Assigned,
     /// Nobody could take it.
     Escalated,
+    /// Part of its window has passed without a contact: which, and when that was decided.
+    Reminder(Mark),
 }
 
 impl NoticeKind {
-    /// The word used in keys and on the wire.
+    /// The word used on the wire.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Assigned => "assigned",
             Self::Escalated => "escalated",
+            Self::Reminder(_) => "reminder",
+        }
+    }
+
+    /// The word used in ids and keys, where the number of the assignment follows it: one for each point.
+    pub fn label(self) -> String {
+        match self {
+            Self::Reminder(mark) => format!("reminder{}.", mark.point.value()),
+            other => other.name().to_owned(),
         }
     }
 }
@@ -50,7 +64,8 @@ pub struct NoticeMessage {
     pub rep: String,
     /// Why.
     pub kind: NoticeKind,
-    /// Number of the assignment it is about; 0 for an escalation. One that was overtaken is not sent.
+    /// Number of the assignment it is about, or after which nobody else was found; 0 for a lead that never had an owner.
+    /// One that was overtaken is not sent.
     pub n: u32,
 }
 

@@ -3,6 +3,7 @@
 use sluice_domain::customer::AddressHash;
 use sluice_domain::id::{CustomerId, LeadId};
 use sluice_domain::lead::{LeadState, MarkKind};
+use sluice_domain::speed::Group;
 use sluice_domain::time::Timestamp;
 use sluice_store::keys;
 use std::collections::BTreeSet;
@@ -29,6 +30,18 @@ fn every_constructor_round_trips_with_its_parser() {
     for kind in MarkKind::ALL {
         assert_eq!(keys::parse_mark(&keys::mark(kind)), Some(kind));
     }
+    assert_eq!(keys::parse_contact(&keys::contact("ab12")), Some("ab12"));
+    for day in ["2026-02-28", "2027-12-01"] {
+        let name = |text: &str| text.to_owned();
+        let group = Group {
+            day: day.parse().unwrap(),
+            source: name("web-1"),
+            team: String::new(),
+            rep: name("li.wei"),
+        };
+        let (pk, sk) = keys::speed_of(&group);
+        assert_eq!(keys::parse_speed(&pk, &sk), Some(group));
+    }
     for version in [0, 1, 1_234_567_890] {
         assert_eq!(keys::parse_manifest(&keys::manifest(version)), Some(version));
     }
@@ -51,6 +64,7 @@ fn a_key_of_one_kind_is_not_read_as_another() {
         keys::leave("x"),
         keys::company("x"),
         keys::due(1),
+        keys::speed("2026-11"),
         keys::policy("x"),
         keys::MANIFEST.to_owned(),
         keys::token("x"),

@@ -159,6 +159,7 @@ webhook: { url: 'HOOK', secrets: ['secret:missing'] }
 kind: team
 name: mail
 members: [{ rep: ann, weight: 1 }]
+response: { within: 5m, remind: ["50%"], limit: 1, catch_all: { team: hook } }
 ---
 kind: team
 name: hook
@@ -340,6 +341,9 @@ async fn console(it: &Recorded, leads: &[String]) {
             json!({ "form": "web", "body": "{\"email\":\"ada@example.org\"}" }),
         ),
         ("POST", format!("/api/leads/{}/accept", leads[0]), json!({})),
+        ("POST", format!("/api/leads/{}/contacts", leads[0]), json!({ "channel": "phone", "key": "one" })),
+        ("POST", format!("/api/leads/{}/contacts", leads[0]), json!({ "channel": "email" })),
+        ("GET", "/api/insight/speed-to-lead?by=rep".to_owned(), nothing.clone()),
         ("POST", format!("/api/leads/{}/reassign", leads[0]), json!({ "team": "hook", "reason": "asked" })),
         ("POST", format!("/api/leads/{}/credit", leads[0]), json!({ "reason": "a machine" })),
         ("POST", format!("/api/leads/{}/reassign", leads[1]), json!({ "team": "mail" })),

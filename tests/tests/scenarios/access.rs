@@ -15,6 +15,7 @@ const MAY: &[(&str, &[&str])] = &[
     ("POST /api/leads/{id}/accept", &["admin", "manager", "rep"]),
     ("POST /api/leads/{id}/close", &["admin", "manager", "rep"]),
     ("POST /api/leads/{id}/disqualify", &["admin", "manager", "rep"]),
+    ("POST /api/leads/{id}/contacts", &["admin", "manager", "rep"]),
     ("POST /api/leads/{id}/reassign", &["admin", "manager"]),
     ("POST /api/leads/{id}/claim", &["admin", "manager", "rep"]),
     ("POST /api/leads/{id}/credit", &["admin", "manager"]),
@@ -35,6 +36,7 @@ const MAY: &[(&str, &[&str])] = &[
     ("GET /api/imports/{batch}", &["admin", "marketer"]),
     ("POST /api/imports/{batch}/rows", &["admin", "marketer"]),
     ("POST /api/imports/{batch}/revert", &["admin", "marketer"]),
+    ("GET /api/insight/speed-to-lead", &["admin", "manager"]),
     ("GET /api/messages", &["admin", "manager", "rep"]),
     ("POST /api/tokens", &["admin"]),
 ];
@@ -53,6 +55,7 @@ fn call(route: &str, lead: &str, customer: &str) -> (String, String, Option<Valu
     let body = match route {
         "POST /api/leads/try" => json!({"form": "contact", "body": "{\"email\":\"try@person.example\"}"}),
         "POST /api/customers/lookup" => json!({"email": "ann0@person.example"}),
+        "POST /api/leads/{id}/contacts" => json!({"channel": "phone"}),
         "POST /api/leads/{id}/reassign" => json!({"rep": "bo"}),
         "POST /api/leads/{id}/claim" => json!({"rep": "boss"}),
         "POST /api/leads/{id}/credit" => json!({"reason": "no lead"}),

@@ -11,6 +11,7 @@ pub use facts::{ATTRIBUTION, Facts, Flag, attribution, read, standard_field};
 pub use ids::{namespace_of, wechat_number};
 pub use mark::MarkKind;
 
+use crate::clock::{Clock, FirstContact, Past};
 use crate::id::{CustomerId, LeadId};
 use crate::import::Imported;
 use crate::routing::Receipt;
@@ -246,6 +247,15 @@ pub struct Progress {
     /// The file it came in with, if it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub import: Option<Imported>,
+    /// The response clock of the assignment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock: Option<Clock>,
+    /// Who had it before, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub past: Vec<Past>,
+    /// The first contact with the person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contact: Option<FirstContact>,
 }
 
 impl Default for Progress {
@@ -259,6 +269,9 @@ impl Default for Progress {
             receipt: None,
             acts: Vec::new(),
             import: None,
+            clock: None,
+            past: Vec::new(),
+            contact: None,
         }
     }
 }

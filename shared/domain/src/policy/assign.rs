@@ -1,7 +1,8 @@
 //! Whom a rule gives a lead to, and what it asks of them.
 
 use crate::identity::Language;
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Whom a rule gives a lead to. Written as one mapping: `{ team: dach, need: { language: lead.language } }`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,21 +60,37 @@ pub struct Need {
 }
 
 /// A language to speak.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LanguageNeed {
     /// `lead.language`: the lead's own, if it is known.
-    Leads(LeadsLanguage),
+    Leads,
     /// This one.
     This(Language),
 }
 
-/// The only such path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum LeadsLanguage {
-    /// `lead.language`.
-    #[serde(rename = "lead.language")]
-    LeadLanguage,
+const LEADS_LANGUAGE: &str = "lead.language";
+
+impl Serialize for LanguageNeed {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Leads => serializer.serialize_str(LEADS_LANGUAGE),
+            Self::This(language) => language.serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for LanguageNeed {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if text == LEADS_LANGUAGE {
+            return Ok(Self::Leads);
+        }
+        Language::parse(&text).map(Self::This).ok_or_else(|| {
+            D::Error::custom(format!(
+                "`{text}` is no language; write `{LEADS_LANGUAGE}` or a code such as `de`"
+            ))
+        })
+    }
 }
 
 impl Need {

@@ -1,6 +1,8 @@
 //! What is wrong with a set of documents: each finding names the document and the place inside it.
 
-use super::{Document, FieldMap, KINDS, SecretRef, Target, Territory, territory};
+use super::{
+    CatchAll, Document, FieldMap, KINDS, Response, SecretRef, Target, Team, Territory, Then, territory,
+};
 use crate::calendar::{Calendar, Day, Hours};
 use crate::condition::Condition;
 use crate::customer::{DEFAULT_RULE, IdentityKind, Survivor, Survivorship};
@@ -93,6 +95,9 @@ pub fn check(documents: &[Document]) -> Vec<Finding> {
             }
             Document::Team(team) => {
                 checker.calendar(team.hours.as_ref(), &calendars);
+                if let Some(response) = &team.response {
+                    checker.response(team, response, &reps, &teams);
+                }
                 let mut inside = BTreeSet::new();
                 if team.members.is_empty() {
                     checker.add(&["members"], "a team needs at least one member");
@@ -301,6 +306,41 @@ impl Checker {
     fn calendar(&mut self, hours: Option<&Hours>, calendars: &BTreeSet<&str>) {
         if let Some(name) = hours.and_then(|hours| hours.calendar.as_deref()) {
             self.known(&["hours", "calendar"], "calendar", name, calendars);
+        }
+    }
+
+    fn response(&mut self, team: &Team, response: &Response, reps: &BTreeSet<&str>, teams: &BTreeSet<&str>) {
+        if response.remind.len() > Response::MAX_POINTS {
+            self.add(&["response", "remind"], format!("at most {} reminders", Response::MAX_POINTS));
+        }
+        for (i, pair) in response.remind.windows(2).enumerate() {
+            if let [before, point] = pair
+                && point <= before
+            {
+                let message = format!("{point} does not come after {before}");
+                self.add(&["response", "remind", &(i + 1).to_string()], message);
+            }
+        }
+        if !(1..=Response::MAX_LIMIT).contains(&response.limit) {
+            let message = format!("a limit is a whole number from 1 to {}", Response::MAX_LIMIT);
+            self.add(&["response", "limit"], message);
+        }
+        if response.then == Then::RemindOnly && response.remind.is_empty() {
+            self.add(&["response", "then"], "with `remind_only` there is something to do only with `remind`");
+        }
+        match &response.catch_all {
+            None => {}
+            Some(_) if response.then != Then::Reassign => {
+                self.add(
+                    &["response", "catch_all"],
+                    "a lead gets to the catch-all only with `then: reassign`",
+                );
+            }
+            Some(CatchAll::Rep(rep)) => self.known(&["response", "catch_all", "rep"], "rep", rep, reps),
+            Some(CatchAll::Team(to)) if *to == team.name => {
+                self.add(&["response", "catch_all", "team"], "the catch-all is another team, or a rep");
+            }
+            Some(CatchAll::Team(to)) => self.known(&["response", "catch_all", "team"], "team", to, teams),
         }
     }
 

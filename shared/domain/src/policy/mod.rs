@@ -2,12 +2,14 @@
 
 mod assign;
 mod check;
+mod response;
 mod set;
 mod source;
 mod territory;
 
-pub use assign::{Assign, By, LanguageNeed, LeadsLanguage, Need, Target};
+pub use assign::{Assign, By, LanguageNeed, Need, Target};
 pub use check::{Finding, Other, check};
+pub use response::{CatchAll, Point, Response, Then, Window, length};
 pub use set::{PolicySet, Rules};
 pub use source::{Encoding, SignatureScheme};
 pub use territory::{Area, CodeRange, Codes, Territory};
@@ -301,6 +303,9 @@ pub struct Team {
     /// When its members work, if they have no hours of their own; absent is always.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hours: Option<Hours>,
+    /// How soon its members have to be in touch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub response: Option<Response>,
     /// What becomes of a lead for which nobody is on duty.
     #[serde(default, skip_serializing_if = "OffHours::is_escalate")]
     pub off_hours: OffHours,

@@ -11,6 +11,10 @@ use std::collections::BTreeMap;
 pub struct Rules {
     /// In order; no condition is "always".
     pub rules: Vec<(Rule, Option<Condition>)>,
+    /// Whether a condition reads `lead.territory`.
+    pub read_territory: bool,
+    /// Whether a rule gives leads to the owner of a company.
+    pub use_company_owners: bool,
 }
 
 impl Rules {
@@ -24,7 +28,13 @@ impl Rules {
             };
             rules.push((rule.clone(), condition));
         }
-        Ok(Self { rules })
+        let mut set = Self { rules, ..Self::default() };
+        let is_territory = |path: &str| matches!(path.split('.').nth(1), None | Some("territory"));
+        let read_territory = set.reads("lead").any(is_territory);
+        let mut targets = set.rules.iter().filter_map(|(rule, _)| rule.assign.as_ref());
+        let use_company_owners = targets.any(|assign| assign.target == Target::CompanysOwner);
+        (set.read_territory, set.use_company_owners) = (read_territory, use_company_owners);
+        Ok(set)
     }
 
     /// Every path the conditions read below `root`.
@@ -35,12 +45,6 @@ impl Rules {
             .flat_map(|condition| condition.reads())
             .map(String::as_str)
             .filter(move |path| path.split('.').next() == Some(root))
-    }
-
-    /// Whether a rule gives leads to the owner of a company.
-    pub fn use_company_owners(&self) -> bool {
-        let targets = self.rules.iter().filter_map(|(rule, _)| rule.assign.as_ref());
-        targets.into_iter().any(|assign| assign.target == Target::CompanysOwner)
     }
 }
 

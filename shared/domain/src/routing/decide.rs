@@ -27,7 +27,7 @@ pub struct Case<'a> {
 pub fn decide(case: Case<'_>, policies: &PolicySet, teams: LiveTeams<'_>, now: Timestamp) -> Receipt {
     let Case { lead, facts, who, .. } = case;
     let mut view = who.map(|who| customer_view(case, who, policies)).unwrap_or_default();
-    if policies.routing.use_company_owners() {
+    if policies.routing.use_company_owners {
         let owner =
             facts.company_domain.as_ref().and_then(|domain| teams.desk.companies.get(domain.as_str()));
         view.company = owner.cloned();
@@ -73,11 +73,12 @@ pub fn change(case: Case<'_>, receipt: Receipt, policies: &PolicySet) -> (Progre
     let Case { lead, facts, known, who } = case;
     let mut after = Progress { state: receipt.outcome.state(), ..lead.progress.clone() };
     if let Outcome::Assigned { rep, team } = &receipt.outcome {
-        let n = lead.progress.assignment.as_ref().map_or(0, |assignment| assignment.n) + 1;
+        let n = lead.progress.next_n();
         let mut answers = team.iter().flat_map(|team| receipt.saw.answers(team));
         let share = answers.any(|seen| seen.chosen_rep().as_ref() == Some(rep));
         after.assignment =
             Some(Assignment { rep: rep.clone(), team: team.clone(), at: receipt.at, n, share });
+        after.start_clock(policies, team.as_deref(), &policies.schedule(rep, team.as_deref(), None));
     }
     let mut people = People { known, changed: BTreeMap::new(), lead };
     if let Some(who) = who {

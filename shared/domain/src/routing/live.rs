@@ -105,6 +105,22 @@ pub fn members(
         .collect()
 }
 
+/// If nobody of a team can take a lead and the team says so, those off duty are asked as well, but not those on leave.
+pub fn ask_anyway(
+    policies: &PolicySet,
+    team: &str,
+    state: &TeamState,
+    members: &mut [Member],
+    passed_over: &dyn Fn(&str) -> Option<PassedOver>,
+) {
+    let anyway = policies.teams.get(team).is_some_and(|team| team.off_hours == OffHours::Anyway);
+    if anyway && team::peek(state, members, passed_over).chosen.is_none() {
+        for member in members {
+            member.anyway = member.off_duty.is_some_and(|off_duty| off_duty.why != Why::Leave);
+        }
+    }
+}
+
 /// Why somebody does not bring what is asked.
 pub fn lacks(rep: Option<&Rep>, asked: &Asked) -> Option<PassedOver> {
     let speaks = |language| rep.is_some_and(|rep| rep.languages.contains(language));
@@ -180,14 +196,8 @@ impl Live<'_> {
         let mut members = self.members(team)?;
         let state = self.teams.teams.get(team)?;
         let lacks = |rep: &str| lacks(self.policies.reps.get(rep), asked);
-        let mut seen = team::peek(state, &members, &lacks);
-        let anyway = self.policies.teams.get(team).is_some_and(|team| team.off_hours == OffHours::Anyway);
-        if anyway && seen.chosen.is_none() {
-            for member in &mut members {
-                member.anyway = member.off_duty.is_some_and(|off_duty| off_duty.why != Why::Leave);
-            }
-            seen = team::peek(state, &members, &lacks);
-        }
+        ask_anyway(self.policies, team, state, &mut members, &lacks);
+        let seen = team::peek(state, &members, &lacks);
         Some((members, seen))
     }
 }

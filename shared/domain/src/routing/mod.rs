@@ -11,7 +11,7 @@ pub(crate) use decide::absorb;
 pub use decide::{Case, change, decide, own, owner};
 pub use explain::{Explanation, explain};
 pub use import::import;
-pub use live::{Desk, LiveTeams, Missing, is_round, lacks, members, round_name, watched};
+pub use live::{Desk, LiveTeams, Missing, ask_anyway, is_round, lacks, members, round_name, watched};
 
 use crate::condition::Scope;
 use crate::customer::{Found, Merge, Ownership, Suggestion, Whole};
@@ -228,7 +228,7 @@ impl Asked {
             asked.languages.extend(match need.language {
                 None => None,
                 Some(LanguageNeed::This(language)) => Some(language),
-                Some(LanguageNeed::Leads(_)) => facts.language,
+                Some(LanguageNeed::Leads) => facts.language,
             });
             asked.skills.extend(need.skills.iter().cloned());
         }
@@ -342,8 +342,7 @@ pub fn route(
 
 /// What conditions see as `lead`: the territory is looked up only if one of them asks.
 fn lead_view<'a>(policies: &PolicySet, facts: &'a Facts) -> Cow<'a, Value> {
-    let asks = |path: &str| matches!(path.split('.').nth(1), None | Some("territory"));
-    if !policies.routing.reads("lead").any(asks) {
+    if !policies.routing.read_territory {
         return Cow::Borrowed(&facts.view);
     }
     let mut view = facts.view.clone();

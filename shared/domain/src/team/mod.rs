@@ -171,6 +171,8 @@ pub enum PassedOver {
     },
     /// Not for this lead.
     Excluded,
+    /// Let this lead's time run out.
+    Silent,
     /// Does not speak the language asked for.
     Language,
     /// Lacks a skill asked for.
@@ -180,7 +182,7 @@ pub enum PassedOver {
 impl PassedOver {
     /// Whether it is about the lead, so that the member keeps its place for the next one.
     pub const fn is_about_the_lead(self) -> bool {
-        matches!(self, Self::Excluded | Self::Language | Self::Skill)
+        matches!(self, Self::Excluded | Self::Silent | Self::Language | Self::Skill)
     }
 }
 
@@ -192,6 +194,7 @@ impl fmt::Display for PassedOver {
             Self::Full { open, capacity } => write!(f, "full ({open} of {capacity} open)"),
             Self::Loaded { open, capacity } => write!(f, "full ({open} of {capacity} open over all teams)"),
             Self::Excluded => f.write_str("excluded for this lead"),
+            Self::Silent => f.write_str("let this lead's time run out"),
             Self::Language => f.write_str("does not speak the language"),
             Self::Skill => f.write_str("lacks a skill that is asked for"),
         }
@@ -321,6 +324,7 @@ impl From<Seen> for Vec<Value> {
             Some(PassedOver::Loaded { open, capacity }) => (5, vec![open.into(), capacity.into()]),
             Some(PassedOver::Language) => (6, Vec::new()),
             Some(PassedOver::Skill) => (7, Vec::new()),
+            Some(PassedOver::Silent) => (20, Vec::new()),
         };
         let numbers = [seen.open, seen.turn, seen.weight];
         let mut row = vec![Value::from(seen.rep), Value::from(seen.pass)];
@@ -363,6 +367,7 @@ impl TryFrom<Vec<Value>> for Seen {
             (Some(2), _) => Some(PassedOver::OffDuty(off_duty().ok_or("why is somebody off duty?")?)),
             (Some(3), Some(capacity)) => Some(PassedOver::Full { open, capacity }),
             (Some(4), _) => Some(PassedOver::Excluded),
+            (Some(20), _) => Some(PassedOver::Silent),
             (Some(5), _) => match (small(7), small(8)) {
                 (Some(open), Some(capacity)) => Some(PassedOver::Loaded { open, capacity }),
                 _ => return Err("how full is somebody?"),

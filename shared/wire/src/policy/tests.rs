@@ -2,6 +2,7 @@
 
 mod calendars;
 mod identity;
+mod response;
 mod senders;
 mod written;
 
@@ -104,16 +105,16 @@ fn an_unknown_field_gets_the_nearest_name_or_all() {
     refused(
         "kind: team\nname: a\nhuors: {}\nreaction: { within: 5m }\nmembers: []\n",
         &expect![[r#"
-        p.yaml:3:1: unknown field `huors` (did you mean `hours`?)
-            3 | huors: {}
-              | ^
-        p.yaml:4:1: unknown field `reaction` (known: name, members, sticky_may_exceed, hours)
-            4 | reaction: { within: 5m }
-              | ^
-        p.yaml:5:10: a team needs at least one member
-            5 | members: []
-              |          ^
-    "#]],
+            p.yaml:3:1: unknown field `huors` (did you mean `hours`?)
+                3 | huors: {}
+                  | ^
+            p.yaml:4:1: unknown field `reaction` (known: name, members, sticky_may_exceed, hours, off_hours, need)
+                4 | reaction: { within: 5m }
+                  | ^
+            p.yaml:5:10: a team needs at least one member
+                5 | members: []
+                  |          ^
+        "#]],
     );
 }
 
@@ -122,18 +123,18 @@ fn kind_is_needed_and_known() {
     refused(
         "name: a\n",
         &expect![[r#"
-        p.yaml:1:1: this document has no `kind` (known: form, source, rep, team, routing, settings, calendar)
-            1 | name: a
-              | ^
-    "#]],
+            p.yaml:1:1: this document has no `kind` (known: form, source, rep, team, routing, settings, calendar, territory)
+                1 | name: a
+                  | ^
+        "#]],
     );
     refused(
         "kind: journey\nname: a\n",
         &expect![[r#"
-        p.yaml:1:7: unknown kind `journey` (known: form, source, rep, team, routing, settings, calendar)
-            1 | kind: journey
-              |       ^
-    "#]],
+            p.yaml:1:7: unknown kind `journey` (known: form, source, rep, team, routing, settings, calendar, territory)
+                1 | kind: journey
+                  |       ^
+        "#]],
     );
     refused(
         "kind: from\nname: a\n",
@@ -146,10 +147,10 @@ fn kind_is_needed_and_known() {
     refused(
         "kind: [rep]\nname: a\n",
         &expect![[r#"
-        p.yaml:1:7: `kind` is one word (known: form, source, rep, team, routing, settings, calendar)
-            1 | kind: [rep]
-              |       ^
-    "#]],
+            p.yaml:1:7: `kind` is one word (known: form, source, rep, team, routing, settings, calendar, territory)
+                1 | kind: [rep]
+                  |       ^
+        "#]],
     );
     refused(
         "- kind: rep\n",
@@ -285,34 +286,34 @@ fn words_of_a_choice_are_listed() {
     refused(
         &routing("  - { name: a, assign: { taem: dach } }"),
         &expect![[r#"
-        p.yaml:12:26: `taem` is none of the words for this (did you mean `team`?)
-           12 |   - { name: a, assign: { taem: dach } }
-              |                          ^
-    "#]],
+            p.yaml:12:26: unknown field `taem` (did you mean `team`?)
+               12 |   - { name: a, assign: { taem: dach } }
+                  |                          ^
+        "#]],
     );
     refused(
         &routing("  - { name: a, assign: { team: dach, rep: li.wei } }"),
         &expect![[r#"
-        p.yaml:12:24: expected one of: owner, team, rep
-           12 |   - { name: a, assign: { team: dach, rep: li.wei } }
-              |                        ^
-    "#]],
+            p.yaml:12:24: expected exactly one of `owner`, `team`, `teams`, `rep` and `queue`
+               12 |   - { name: a, assign: { team: dach, rep: li.wei } }
+                  |                        ^
+        "#]],
     );
     refused(
         &routing("  - { name: a, assign: { owner: me } }"),
         &expect![[r#"
-        p.yaml:12:33: `me` is none of the words for this (known: customer)
-           12 |   - { name: a, assign: { owner: me } }
-              |                                 ^
-    "#]],
+            p.yaml:12:33: `me` is none of the words for this (known: customer, company)
+               12 |   - { name: a, assign: { owner: me } }
+                  |                                 ^
+        "#]],
     );
     refused(
         &routing("  - { name: a, assign: owner }"),
         &expect![[r#"
-        p.yaml:12:24: expected a mapping, found a word
-           12 |   - { name: a, assign: owner }
-              |                        ^
-    "#]],
+            p.yaml:12:24: expected a mapping, found text
+               12 |   - { name: a, assign: owner }
+                  |                        ^
+        "#]],
     );
     refused(
         &routing("  - { name: a, end: { spam: 1 } }"),
@@ -388,7 +389,7 @@ fn a_condition_over_what_no_lead_has_is_refused() {
     refused(
         &routing("  - name: a\n    when: lead.employees >= 200\n    end: spam"),
         &expect![[r#"
-        p.yaml:13:11: a lead has no `employees`; a field of the form is `lead.fields.employees`, and besides there are ad_user_id, attribution, birth_date, city, company, company_domain, country, email, email_domain, external_id, fields, first_name, flags, full_name, kind, language, last_name, phone, postal_code, region, source, street, website, wechat_id, wechat_openid, wechat_unionid
+        p.yaml:13:11: a lead has no `employees`; a field of the form is `lead.fields.employees`, and besides there are ad_user_id, attribution, birth_date, city, company, company_domain, country, email, email_domain, external_id, fields, first_name, flags, full_name, kind, language, last_name, phone, postal_code, region, source, street, territory, website, wechat_id, wechat_openid, wechat_unionid
            13 |     when: lead.employees >= 200
               |           ^
     "#]],

@@ -1,0 +1,155 @@
+//! Response clocks: what a due entry does when it fires. One transaction of the lead, its teams and its customer; a tick
+//! that no longer fits changes nothing, and what it decided before is told again, since that may have been lost.
+
+use crate::batch::{escalated, notice};
+use crate::{ATTEMPTS, Router};
+use futures::stream::{self, StreamExt};
+use sluice_domain::clock::{Change, Floor, Past, PastEnd, Tick, To, What, asked_for, fire, receivers};
+use sluice_domain::customer::Whole;
+use sluice_domain::lead::{self, Lead, Progress};
+use sluice_domain::policy::PolicySet;
+use sluice_domain::routing::{Asked, Missing, own, watched};
+use sluice_domain::team::TeamState;
+use sluice_domain::time::Timestamp;
+use sluice_host::metrics::Metrics;
+use sluice_host::outbox::Outgoing;
+use sluice_host::queue::Failed;
+use sluice_store::{Commit, StoreError, TeamRecord, Wanted, Written};
+use sluice_wire::queue::NoticeKind;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Ticks of one batch worked on at the same time.
+const AT_ONCE: usize = 4;
+
+impl Router {
+    /// Works off ticks with the records that brought them; answers with the failed records.
+    pub(crate) async fn tick_all(&self, ticks: BTreeMap<Tick, Vec<&str>>) -> Vec<Failed> {
+        let each: Vec<_> = ticks.into_iter().map(|(tick, records)| self.tick_of(tick, records)).collect();
+        stream::iter(each).buffered(AT_ONCE).collect::<Vec<_>>().await.concat()
+    }
+
+    async fn tick_of(&self, tick: Tick, records: Vec<&str>) -> Vec<Failed> {
+        let Err(why) = self.tick(&tick).await else { return Vec::new() };
+        records.into_iter().map(|id| Failed { id: id.to_owned(), why: why.clone() }).collect()
+    }
+
+    async fn tick(&self, tick: &Tick) -> Result<(), String> {
+        let text = |error: StoreError| error.to_string();
+        for attempt in 1..=ATTEMPTS {
+            let now = self.env.clock.now();
+            let policies = self.policies.current(now).await.map_err(text)?;
+            let lead = self.store.lead(&tick.lead).await.map_err(text)?;
+            let lead = lead.ok_or_else(|| "no such lead in the ledger".to_owned())?;
+            let changed = self.prepare(&lead, tick, &policies, now).await.map_err(text)?;
+            let Some((change, commit)) = changed else {
+                Metrics::new().count("ClockStale", 1).emit(&self.env, now);
+                let told = told_by(tick, &lead, &lead.progress, &policies);
+                return self.outbox.hand_over(told, now).await.map_err(text);
+            };
+            if self.store.commit(commit).await.map_err(text)? == Written::Conflict {
+                self.pause(attempt).await;
+                continue;
+            }
+            self.measure_tick(tick, &change, now);
+            let told = told_by(tick, &lead, &change.after, &policies);
+            return self.outbox.hand_over(told, now).await.map_err(text);
+        }
+        Err("too much contention".to_owned())
+    }
+
+    /// What the tick changes; `None` if it no longer fits.
+    async fn prepare(
+        &self,
+        lead: &Lead,
+        tick: &Tick,
+        policies: &PolicySet,
+        now: Timestamp,
+    ) -> Result<Option<(Change, Commit)>, StoreError> {
+        if lead.progress.tick(&lead.id).as_ref() != Some(tick) {
+            return Ok(None);
+        }
+        let customer = lead.progress.customer.iter().cloned().collect::<BTreeSet<_>>();
+        let known = self.store.people(customer).await?;
+        let root = lead.progress.customer.as_ref().and_then(|id| known.customers.get(&known.root(id)));
+        let whole = root.map(|root| known.whole(root));
+        let owner = whole.as_ref().and_then(Whole::owner);
+        let Missing { teams, reps } = asked_for(lead, owner, policies, now);
+        let desk = self.store.desk(&Wanted { teams, reps, ..Wanted::default() }).await?;
+        let leave = desk.leave.iter().map(|(rep, record)| (rep.clone(), record.leave.clone())).collect();
+        let needs = self.needs(lead, policies).await?;
+        let before: BTreeMap<String, TeamState> =
+            desk.teams.iter().map(|(name, record)| (name.clone(), record.state.clone())).collect();
+        let mut teams = before.clone();
+        let floor = Floor { policies, leave: &leave, owner, needs: &needs };
+        let Some(change) = fire(lead, tick, floor, &mut teams, now) else { return Ok(None) };
+        let mut commit = Commit::default().lead(lead, change.after.clone());
+        let watched = watched(policies, &before, &teams);
+        for (name, TeamRecord { state: was, version }) in desk.teams {
+            let state = teams.remove(&name).unwrap_or_default();
+            if state != was {
+                commit = commit.team(&name, TeamRecord { state, version });
+            } else if watched.len() > 1 && watched.contains(&name) {
+                commit = commit.unchanged_team(&name, version);
+            }
+        }
+        if let (What::Taken(_), Some(root), Some(assignment)) = (change.what, root, &change.after.assignment)
+        {
+            let mut root = root.clone();
+            own(&mut root, assignment);
+            commit = commit.customer(root);
+        }
+        Ok(Some((change, commit)))
+    }
+
+    /// What is asked of whoever gets the lead: by its own team and the rule that decided, by the catch-all's team alone.
+    async fn needs(&self, lead: &Lead, policies: &PolicySet) -> Result<BTreeMap<String, Asked>, StoreError> {
+        let facts =
+            lead::read(&lead.origin, &lead.envelope, &policies.reading(&lead.origin), &policies.settings);
+        let own = lead.progress.clock.as_ref().map(|clock| clock.team.as_str());
+        let decided = match &lead.progress.receipt {
+            Some(receipt) => Some((self.policies.at(receipt.manifest).await?, receipt.tried.len())),
+            None => None,
+        };
+        let by_rule = decided.as_ref().and_then(|(policies, tried)| {
+            let (rule, _) = policies.routing.rules.get(tried.checked_sub(1)?)?;
+            Some(&rule.assign.as_ref()?.need)
+        });
+        let of = |team: &str| {
+            let by_team = policies.teams.get(team).map(|team| &team.need);
+            let needs = by_team.into_iter().chain(by_rule.filter(|_| own == Some(team)));
+            (team.to_owned(), Asked::of(needs, &facts))
+        };
+        Ok(receivers(lead, policies).map(of).collect())
+    }
+
+    fn measure_tick(&self, tick: &Tick, change: &Change, now: Timestamp) {
+        let name = match change.what {
+            What::Rearmed => "ClockRearmed",
+            What::Stopped => "ClockStopped",
+            What::Reminded(_) => "Reminders",
+            What::Taken(To::Member | To::Owner) => "Reassigned",
+            What::Taken(To::CatchAll) => "CaughtAll",
+            What::Taken(To::Nobody) => "Escalated",
+        };
+        Metrics::new().count(name, 1).millis("ClockLateness", now.since(tick.at).max(0)).emit(&self.env, now);
+    }
+}
+
+/// What a tick that was decided has to tell, as far as it still stands.
+fn told_by(tick: &Tick, lead: &Lead, after: &Progress, policies: &PolicySet) -> Vec<Outgoing> {
+    if let Some(assignment) = after.assignment.as_ref().filter(|assignment| assignment.n == tick.n) {
+        let reminded = after.running().map(|(clock, _)| clock.reminded.as_slice()).unwrap_or_default();
+        let mark = reminded.iter().find(|mark| mark.point.value() >= tick.point);
+        let told =
+            |mark| notice(&lead.id, &assignment.rep, NoticeKind::Reminder(mark), tick.n, lead.received);
+        return mark.copied().map(told).into_iter().collect();
+    }
+    let silent = |past: &&Past| past.assignment.n == tick.n && matches!(past.end, PastEnd::Silent { .. });
+    if after.past.last().filter(silent).is_none() {
+        return Vec::new();
+    }
+    match &after.assignment {
+        Some(a) => vec![notice(&lead.id, &a.rep, NoticeKind::Assigned, a.n, lead.received)],
+        None => escalated(&lead.id, tick.n, lead.received, policies),
+    }
+}

@@ -1,0 +1,81 @@
+//! A lead's clocks in words.
+
+use super::{Clock, Past, PastEnd, To};
+use crate::lead::{Assignment, Progress};
+use crate::policy::{Point, length};
+
+/// What the clocks of a lead did, one sentence a line, oldest first. Empty for a lead that never had one.
+pub fn explain(progress: &Progress) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut reassignments = 0;
+    for (at, past) in progress.past.iter().enumerate() {
+        lines.extend(past.clock.iter().map(|clock| ran(clock, &past.assignment)));
+        let next = progress.past.get(at + 1).map(|next| &next.assignment).or(progress.assignment.as_ref());
+        ended(past, next, &mut reassignments, &mut lines);
+    }
+    if let (Some(clock), Some(assignment)) = (&progress.clock, &progress.assignment) {
+        lines.push(ran(clock, assignment));
+        lines.extend(clock.next.map(|next| match next.point {
+            Point::END => format!("The window ends at {}.", next.at),
+            point => format!("Next: a reminder at {point}, {}.", next.at),
+        }));
+    }
+    if let Some(contact) = &progress.contact {
+        let within = match contact.within {
+            Some(true) => ", within the window",
+            Some(false) => ", after the window",
+            None => "",
+        };
+        lines.push(format!(
+            "First contact by {} ({}) at {}: {} after the lead came, {} of it working time{within}. No clock runs \
+             any more.",
+            contact.by,
+            contact.channel,
+            contact.at,
+            length(contact.elapsed),
+            length(contact.working)
+        ));
+    }
+    lines
+}
+
+fn ran(clock: &Clock, assignment: &Assignment) -> String {
+    let reminded: Vec<String> =
+        clock.reminded.iter().map(|mark| format!("{} ({})", mark.point, mark.at)).collect();
+    let reminded = match reminded.is_empty() {
+        true => String::new(),
+        false => format!("; reminded at {}", reminded.join(", ")),
+    };
+    format!(
+        "Response clock of team {}: {} of {}'s working time from {}{reminded}.",
+        clock.team, clock.within, assignment.rep, clock.started
+    )
+}
+
+fn ended(past: &Past, next: Option<&Assignment>, reassignments: &mut u32, lines: &mut Vec<String>) {
+    let rep = &past.assignment.rep;
+    let PastEnd::Silent { asked, to, .. } = &past.end else {
+        lines.push(format!("{rep} had it until {}, when it was given to somebody else by hand.", past.until));
+        return;
+    };
+    lines.push(format!(
+        "No contact by {rep} within the window ({}): {rep} is passed over for this lead from now on.",
+        past.until
+    ));
+    for (team, seen) in asked {
+        lines.push(format!("The next of team {team}:"));
+        lines.extend(seen.words());
+    }
+    let next = next.map_or("nobody", |next| next.rep.as_str());
+    if matches!(to, To::Member | To::Owner) {
+        *reassignments += 1;
+    }
+    lines.push(match to {
+        To::Member => format!("Assigned to {next} (reassignment {reassignments})."),
+        To::Owner => {
+            format!("Assigned to {next}, who owns the customer by now (reassignment {reassignments}).")
+        }
+        To::CatchAll => format!("Assigned to {next}, the catch-all: no clock runs."),
+        To::Nobody => "Nobody else to give it to: escalated, and left to a person.".to_owned(),
+    });
+}

@@ -1,0 +1,359 @@
+//! What a clock does at its points, and to whom a lead goes.
+
+use super::*;
+use crate::calendar::{Absence, Leave, Moment};
+use crate::customer::Ownership;
+use crate::lead::{Envelope, Lead, Origin, Work};
+use crate::policy::{Document, PolicySet};
+use crate::routing::{Asked, members};
+use crate::team::{self, TeamState};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+fn at(text: &str) -> Timestamp {
+    Timestamp::parse(text).unwrap()
+}
+
+fn policies(response: &Value) -> PolicySet {
+    let hours = json!({"zone": "Europe/Berlin", "mon-fri": "09:00-17:00"});
+    let mut documents: Vec<Value> =
+        ["ann", "bob", "cal", "boss"].map(|name| json!({"kind": "rep", "name": name})).into_iter().collect();
+    documents[1]["hours"] = json!({"zone": "America/New_York", "daily": "00:00-24:00"});
+    documents.push(json!({"kind": "team", "name": "sdr", "hours": hours, "response": response,
+        "members": [{"rep": "ann", "capacity": 3}, {"rep": "bob", "capacity": 3}, {"rep": "cal", "capacity": 3}]}));
+    documents.push(json!({"kind": "team", "name": "last", "members": [{"rep": "ann"}, {"rep": "boss"}]}));
+    PolicySet::build(7, documents.into_iter().map(|document| Document::from_json(document).unwrap())).unwrap()
+}
+
+/// A lead of a team on its way, with the team's books.
+struct Desk {
+    policies: PolicySet,
+    leave: BTreeMap<String, Leave>,
+    teams: BTreeMap<String, TeamState>,
+    lead: Lead,
+    owner: Option<Ownership>,
+    needs: BTreeMap<String, Asked>,
+}
+
+impl Desk {
+    /// The lead went to `rep` at `since`.
+    fn new(response: &Value, rep: &str, since: &str) -> Self {
+        let since = at(since);
+        let lead = Lead {
+            id: LeadId::derived(&["one"]),
+            origin: Origin { kind: "form".to_owned(), name: "web".to_owned() },
+            external_id: None,
+            received: since,
+            envelope: Envelope::default(),
+            needs_enrichment: false,
+            manifest: 7,
+            progress: Progress::default(),
+            version: 1,
+        };
+        let mut desk = Self {
+            policies: policies(response),
+            leave: BTreeMap::new(),
+            teams: ["sdr", "last"].map(|name| (name.to_owned(), TeamState::default())).into(),
+            lead,
+            owner: None,
+            needs: BTreeMap::new(),
+        };
+        let others = |other: &str| (other != rep).then_some(team::PassedOver::Excluded);
+        let people = members(&desk.policies, "sdr", &desk.leave, &desk.teams, since);
+        let state = desk.teams.get_mut("sdr").unwrap();
+        team::grant(state, &people, &desk.lead.id, since, &others);
+        let assignment =
+            Assignment { rep: rep.to_owned(), team: Some("sdr".to_owned()), at: since, n: 1, share: true };
+        desk.lead.progress.state = LeadState::Assigned;
+        desk.lead.progress.assignment = Some(assignment);
+        let schedule = desk.schedule(rep, Some("sdr"));
+        desk.lead.progress.start_clock(&desk.policies, Some("sdr"), &schedule);
+        desk
+    }
+
+    fn schedule(&self, rep: &str, team: Option<&str>) -> Schedule {
+        self.policies.schedule(rep, team, self.leave.get(rep))
+    }
+
+    /// The tick that is outstanding comes at `now`, or at its time.
+    fn tick(&mut self, now: Option<&str>) -> Option<What> {
+        let tick = self.lead.progress.tick(&self.lead.id)?;
+        let now = now.map_or(tick.at, at);
+        self.fire(&tick, now)
+    }
+
+    fn fire(&mut self, tick: &Tick, now: Timestamp) -> Option<What> {
+        let floor = Floor {
+            policies: &self.policies,
+            leave: &self.leave,
+            owner: self.owner.as_ref(),
+            needs: &self.needs,
+        };
+        let asked = asked_for(&self.lead, self.owner.as_ref(), &self.policies, now);
+        let mut teams = self.teams.clone();
+        teams.retain(|name, _| asked.teams.contains(name));
+        let change = fire(&self.lead, tick, floor, &mut teams, now)?;
+        self.teams.extend(teams);
+        self.lead.progress = change.after;
+        Some(change.what)
+    }
+
+    fn rep(&self) -> &str {
+        self.lead.progress.assignment.as_ref().map_or("nobody", |assignment| assignment.rep.as_str())
+    }
+
+    fn due(&self) -> String {
+        self.lead
+            .progress
+            .running()
+            .map(|(_, mark)| format!("{} {}", mark.point, mark.at))
+            .unwrap_or_default()
+    }
+
+    fn open(&self, team: &str, rep: &str) -> u32 {
+        self.teams[team].members.get(rep).map_or(0, |place| place.open)
+    }
+}
+
+fn plain() -> Value {
+    json!({"within": "1h", "remind": ["50%", "80%"], "limit": 2, "catch_all": {"rep": "boss"}})
+}
+
+const MONDAY: &str = "2026-03-23T10:00:00+01:00";
+
+#[test]
+fn the_owner_is_reminded_at_each_point_and_then_somebody_else_gets_the_lead() {
+    let mut desk = Desk::new(&plain(), "ann", MONDAY);
+    assert_eq!(desk.due(), "50% 2026-03-23T09:30:00.000Z");
+    assert!(matches!(desk.tick(None), Some(What::Reminded(mark)) if mark.point.value() == 50));
+    assert_eq!(desk.due(), "80% 2026-03-23T09:48:00.000Z");
+    assert!(matches!(desk.tick(None), Some(What::Reminded(mark)) if mark.point.value() == 80));
+    assert_eq!(desk.due(), "100% 2026-03-23T10:00:00.000Z");
+    assert_eq!(desk.tick(None), Some(What::Taken(To::Member)));
+    let progress = &desk.lead.progress;
+    assert_eq!(progress.assignment.as_ref().map(|a| (a.n, a.at)), Some((2, at("2026-03-23T10:00:00Z"))));
+    assert_eq!(progress.silent().collect::<Vec<_>>(), ["ann"]);
+    assert_eq!((desk.open("sdr", "ann"), desk.open("sdr", desk.rep())), (0, 1));
+    assert!(desk.teams["sdr"].grants.is_empty());
+    // The window starts afresh, in the hours of whoever has it now.
+    assert_eq!(desk.due(), "50% 2026-03-23T10:30:00.000Z");
+}
+
+#[test]
+fn a_lead_goes_round_the_team_and_then_to_the_catch_all_without_a_clock() {
+    let mut desk = Desk::new(&plain(), "ann", MONDAY);
+    let mut went = Vec::new();
+    while let Some(what) = desk.tick(None) {
+        if let What::Taken(to) = what {
+            went.push((to, desk.rep().to_owned()));
+        }
+    }
+    let reps: Vec<&str> = went.iter().map(|(_, rep)| rep.as_str()).collect();
+    assert_eq!(reps, ["bob", "cal", "boss"], "nobody twice");
+    assert_eq!(went.last().map(|(to, _)| *to), Some(To::CatchAll));
+    assert_eq!((desk.due(), desk.lead.progress.reassignments()), (String::new(), 2));
+    assert_eq!(["ann", "bob", "cal"].map(|rep| desk.open("sdr", rep)), [0, 0, 0]);
+    let words = explain(&desk.lead.progress).join("\n");
+    for part in [
+        "ann is passed over for this lead from now on",
+        "ann: passed over, let this lead's time run out",
+        "Assigned to cal (reassignment 2)",
+        "Assigned to boss, the catch-all: no clock runs",
+    ] {
+        assert!(words.contains(part), "{part} in\n{words}");
+    }
+}
+
+#[test]
+fn without_a_catch_all_it_is_for_a_person() {
+    for response in [
+        json!({"within": "1h", "limit": 1}),
+        json!({"within": "1h", "then": "escalate"}),
+        json!({"within": "1h", "limit": 1, "catch_all": {"team": "last"}}),
+    ] {
+        let mut desk = Desk::new(&response, "ann", MONDAY);
+        let mut last = None;
+        while let Some(what) = desk.tick(None) {
+            last = Some(what);
+        }
+        let progress = &desk.lead.progress;
+        if response["catch_all"].is_object() {
+            // Ann has had it in vain, in whatever team.
+            assert_eq!((last, desk.rep()), (Some(What::Taken(To::CatchAll)), "boss"));
+            continue;
+        }
+        assert_eq!((last, desk.rep()), (Some(What::Taken(To::Nobody)), "nobody"));
+        assert!(progress.waits_for_a_person() && progress.state == LeadState::Escalated);
+        assert_eq!(progress.next_n(), 2 + progress.reassignments());
+        assert_eq!(["ann", "bob", "cal"].map(|rep| desk.open("sdr", rep)), [0, 0, 0]);
+    }
+}
+
+#[test]
+fn who_is_full_or_alone_in_the_team_is_no_reason_to_wait() {
+    let mut desk = Desk::new(&plain(), "ann", MONDAY);
+    for rep in ["bob", "cal"] {
+        desk.teams.get_mut("sdr").unwrap().members.get_mut(rep).unwrap().open = 3;
+    }
+    assert_eq!(desk.tick(Some("2026-03-23T11:00:00Z")), Some(What::Taken(To::CatchAll)));
+    assert_eq!(desk.lead.progress.reassignments(), 0);
+}
+
+#[test]
+fn only_reminding_takes_nothing_away() {
+    let mut desk =
+        Desk::new(&json!({"within": "1h", "remind": ["50%"], "then": "remind_only"}), "ann", MONDAY);
+    assert!(matches!(desk.tick(None), Some(What::Reminded(_))));
+    assert_eq!((desk.due(), desk.rep()), (String::new(), "ann"));
+}
+
+#[test]
+fn nights_weekends_and_holidays_do_not_count() {
+    // Friday 16:30 in Berlin, the last weekend of March: the clocks go forward on Sunday.
+    let desk = Desk::new(&plain(), "ann", "2026-03-27T16:30:00+01:00");
+    assert_eq!(desk.due(), "50% 2026-03-27T16:00:00.000Z", "the last instant of Friday");
+    let mut desk = Desk::new(&json!({"within": "2h"}), "ann", "2026-03-27T16:30:00+01:00");
+    assert_eq!(
+        desk.due(),
+        "100% 2026-03-30T08:30:00.000Z",
+        "half an hour on Friday, the rest from 9:00 CEST"
+    );
+    assert_eq!(desk.tick(None), Some(What::Taken(To::Member)));
+    // Somebody who works day and night loses the hour that the clocks skip, not an hour of the window.
+    let desk = Desk::new(&json!({"within": "2h"}), "bob", "2026-03-08T01:30:00-05:00");
+    assert_eq!(desk.due(), "100% 2026-03-08T08:30:00.000Z");
+}
+
+#[test]
+fn an_absence_written_down_later_moves_the_point() {
+    let mut desk = Desk::new(&plain(), "ann", MONDAY);
+    let first = desk.lead.progress.tick(&desk.lead.id).unwrap();
+    let day = Moment::Day("2026-03-23".parse().unwrap());
+    desk.leave.insert("ann".to_owned(), Leave(vec![Absence { from: day, to: Some(day) }]));
+    assert_eq!(desk.tick(None), Some(What::Rearmed));
+    assert_eq!(desk.due(), "50% 2026-03-24T08:30:00.000Z");
+    assert_eq!(desk.fire(&first, at("2026-03-24T09:00:00Z")), None, "the entry of before is nobody's");
+    // Back on Tuesday after all.
+    desk.leave.clear();
+    assert!(matches!(desk.tick(None), Some(What::Taken(To::Member))), "the window is over by now");
+}
+
+#[test]
+fn a_rule_that_is_gone_stops_its_clocks() {
+    let mut desk = Desk::new(&plain(), "ann", MONDAY);
+    desk.policies.teams.get_mut("sdr").unwrap().response = None;
+    assert_eq!(desk.tick(None), Some(What::Stopped));
+    assert_eq!((desk.due(), desk.rep()), (String::new(), "ann"));
+}
+
+#[test]
+fn a_tick_that_comes_late_stands_for_the_last_point_and_one_that_comes_twice_for_nothing() {
+    let mut desk = Desk::new(&plain(), "ann", MONDAY);
+    let first = desk.lead.progress.tick(&desk.lead.id).unwrap();
+    assert!(
+        matches!(desk.tick(Some("2026-03-23T09:50:00Z")), Some(What::Reminded(mark)) if mark.point.value() == 80)
+    );
+    assert_eq!(desk.lead.progress.clock.as_ref().unwrap().reminded.len(), 1, "one reminder, not two");
+    assert_eq!(desk.fire(&first, at("2026-03-23T09:50:00Z")), None);
+    let mut desk = Desk::new(&plain(), "ann", MONDAY);
+    assert_eq!(desk.tick(Some("2026-03-25T09:00:00Z")), Some(What::Taken(To::Member)), "two days late");
+    // A machine whose clock is behind: the point's own time counts.
+    let mut desk = Desk::new(&plain(), "ann", MONDAY);
+    assert!(matches!(desk.tick(Some("2026-03-23T09:29:58Z")), Some(What::Reminded(_))));
+}
+
+#[test]
+fn a_contact_closing_and_another_assignment_make_a_tick_stale() {
+    let stale = |change: &dyn Fn(&mut Progress)| {
+        let mut desk = Desk::new(&plain(), "ann", MONDAY);
+        let tick = desk.lead.progress.tick(&desk.lead.id).unwrap();
+        change(&mut desk.lead.progress);
+        assert_eq!(desk.fire(&tick, at("2026-03-24T10:00:00Z")), None);
+    };
+    let contact = FirstContact {
+        by: "ann".to_owned(),
+        at: at(MONDAY),
+        channel: "phone".to_owned(),
+        rep: "ann".to_owned(),
+        team: None,
+        elapsed: 0,
+        working: 0,
+        within: None,
+        noted: at(MONDAY),
+    };
+    stale(&|progress| progress.contact = Some(contact.clone()));
+    stale(&|progress| progress.work = Work::Closed);
+    stale(&Progress::stop_clock);
+    stale(&|progress| progress.assignment.as_mut().unwrap().n = 2);
+    // Once in touch, no clock starts again.
+    let mut desk = Desk::new(&plain(), "ann", MONDAY);
+    desk.lead.progress.contact = Some(contact);
+    desk.lead.progress.start_clock(&desk.policies, Some("sdr"), &Schedule::always());
+    assert_eq!(desk.lead.progress.clock, None);
+}
+
+#[test]
+fn a_lead_follows_its_customer_to_somebody_who_has_not_had_it_in_vain() {
+    let owner =
+        |rep: &str| Ownership { rep: rep.to_owned(), team: Some("sdr".to_owned()), since: at(MONDAY) };
+    for (rep, to) in [("cal", To::Owner), ("ann", To::Member)] {
+        let mut desk = Desk::new(&plain(), "ann", MONDAY);
+        desk.owner = Some(owner(rep));
+        assert_eq!(desk.tick(Some("2026-03-23T10:00:00Z")), Some(What::Taken(to)));
+        assert_eq!(desk.rep() == "cal", to == To::Owner);
+        assert_eq!(desk.open("sdr", desk.rep()), 1);
+        assert!(!desk.due().is_empty());
+    }
+}
+
+proptest! {
+    /// Whatever the documents say and whenever ticks come, a lead is taken at most `limit` times, from nobody twice, and
+    /// the books agree with who has it.
+    #[test]
+    fn a_lead_comes_to_rest(
+        within in 1u32..600,
+        remind in prop::collection::btree_set(1u8..100, 0..4),
+        limit in 1u32..5,
+        catch_all in 0..3,
+        lateness in prop::collection::vec(0i64..20_000_000, 30),
+        first in prop::sample::select(vec!["ann", "bob", "cal"]),
+    ) {
+        let mut response = json!({"within": format!("{within}m"), "limit": limit});
+        response["remind"] = remind.iter().map(|point| format!("{point}%")).collect();
+        match catch_all {
+            0 => {}
+            1 => response["catch_all"] = json!({"rep": "boss"}),
+            _ => response["catch_all"] = json!({"team": "last"}),
+        }
+        let mut desk = Desk::new(&response, first, MONDAY);
+        let mut reminded = std::collections::BTreeSet::new();
+        let mut ticks = lateness.into_iter();
+        while let Some(tick) = desk.lead.progress.tick(&desk.lead.id) {
+            let late = ticks.next().unwrap();
+            let what = desk.fire(&tick, tick.at.plus_millis(late)).unwrap();
+            if let What::Reminded(mark) = what {
+                prop_assert!(reminded.insert((tick.n, mark.point)), "{mark:?} twice");
+            }
+            prop_assert_eq!(desk.fire(&tick, tick.at.plus_millis(late)), None);
+        }
+        let progress = &desk.lead.progress;
+        prop_assert!(progress.reassignments() <= limit);
+        let mut silent: Vec<&str> = progress.silent().collect();
+        prop_assert!(!silent.contains(&desk.rep()));
+        silent.sort_unstable();
+        prop_assert!(silent.windows(2).all(|pair| pair[0] != pair[1]), "{silent:?}");
+        for (team, state) in &desk.teams {
+            let holds = |rep: &str| {
+                let mine = progress.assignment.as_ref().is_some_and(|a| a.rep == rep && a.team.as_ref() == Some(team));
+                u32::from(mine)
+            };
+            prop_assert!(state.grants.is_empty());
+            for (rep, place) in &state.members {
+                prop_assert_eq!(place.open, holds(rep), "{} of {}", rep, team);
+            }
+        }
+        let stored: Progress = serde_json::from_value(serde_json::to_value(progress).unwrap()).unwrap();
+        prop_assert_eq!(&stored, progress);
+    }
+}

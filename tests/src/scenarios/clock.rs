@@ -1,0 +1,86 @@
+//! Response clocks: a reminder, an owner whose time runs out, a contact at that moment, a lead nobody answers.
+
+use super::console::act;
+use super::{Event, Prepare, accept, lead_body};
+use crate::world::{ADMIN_TOKEN, Name, World, queue_event};
+use serde_json::json;
+use sluice_domain::clock::Tick;
+use sluice_domain::id::LeadId;
+use sluice_wire::queue::{LeadMessage, encode};
+
+/// Half of the owner's window is over.
+pub(super) fn reminder(world: &mut World) -> Prepare<'_> {
+    Box::pin(async {
+        let (_, tick) = assigned(world, "timed").await;
+        world.clock.advance(tick.at.millis() - world.clock.millis());
+        (Event::Queue { queue: "lead", bodies: vec![body(&tick)] }, Vec::new())
+    })
+}
+
+/// The whole window is over, and the person writes once more.
+pub(super) fn expiry(world: &mut World) -> Prepare<'_> {
+    Box::pin(async {
+        let (lead, tick) = assigned(world, "timed").await;
+        remind(world, &tick).await;
+        let tick = outstanding(world, &lead).await;
+        world.clock.advance(tick.at.millis() - world.clock.millis());
+        let again = [("email", "ada@example.org"), ("name", "Ada")];
+        let next = accept(world, "timed", "2", &again, 0).await;
+        (Event::Queue { queue: "lead", bodies: vec![body(&tick)] }, vec![("lead", lead_body(&next))])
+    })
+}
+
+/// The entry of the first reminder comes hours late, when the window is long over; nobody else may have the lead.
+pub(super) fn very_late(world: &mut World) -> Prepare<'_> {
+    Box::pin(async {
+        let (_, tick) = assigned(world, "brisk").await;
+        world.clock.advance(4 * 3_600_000);
+        (Event::Queue { queue: "lead", bodies: vec![body(&tick), body(&tick)] }, Vec::new())
+    })
+}
+
+/// Somebody is in touch at the moment at which the window ends.
+pub(super) fn contact(world: &mut World) -> Prepare<'_> {
+    Box::pin(async {
+        let (lead, tick) = assigned(world, "timed").await;
+        remind(world, &tick).await;
+        let tick = outstanding(world, &lead).await;
+        world.clock.advance(tick.at.millis() - world.clock.millis());
+        let path = format!("/api/leads/{lead}/contacts");
+        let event = act(ADMIN_TOKEN, &path, &json!({ "channel": "phone", "key": "call" }));
+        (event, vec![("lead", body(&tick))])
+    })
+}
+
+/// A lead with its owner, who was told, and the first point of its clock.
+async fn assigned(world: &mut World, form: &str) -> (LeadId, Tick) {
+    let lead = accept(world, form, "1", &[("email", "ada@example.org")], 0).await;
+    world.send("lead", &lead_body(&lead));
+    deliver(world, "lead", Name::Route).await;
+    deliver(world, "notice", Name::Send).await;
+    let tick = outstanding(world, &lead).await;
+    (lead, tick)
+}
+
+async fn remind(world: &mut World, tick: &Tick) {
+    world.clock.advance(tick.at.millis() - world.clock.millis());
+    world.send("lead", &body(tick));
+    deliver(world, "lead", Name::Route).await;
+    deliver(world, "notice", Name::Send).await;
+}
+
+async fn deliver(world: &mut World, queue: &'static str, name: Name) {
+    let messages = world.receive(queue, 10);
+    assert!(!messages.is_empty(), "nothing on {queue}");
+    let answer = world.invoke(name, queue_event(&messages)).await.unwrap();
+    world.acknowledge(queue, &messages, &answer);
+}
+
+async fn outstanding(world: &World, lead: &LeadId) -> Tick {
+    let lead = world.store().lead(lead).await.unwrap().unwrap();
+    lead.progress.tick(&lead.id).unwrap()
+}
+
+fn body(tick: &Tick) -> String {
+    encode(&LeadMessage::Clock(tick.clone()))
+}
