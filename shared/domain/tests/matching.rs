@@ -45,6 +45,7 @@ const SPLINK: [(&str, Field); 5] = [
 ];
 
 /// The folder that `SLUICE_DEDUPE_DATA` names, else the one beside the tree.
+#[expect(clippy::disallowed_methods, reason = "other files are named by whoever runs it")]
 fn folder() -> Option<PathBuf> {
     let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/payloads/dedupe_data");
     let folder = std::env::var_os("SLUICE_DEDUPE_DATA").map_or_else(|| PathBuf::from(beside), PathBuf::from);

@@ -213,7 +213,7 @@ fn slip(dice: &mut Dice, text: &str) -> String {
 }
 
 /// `people` people, most once and some up to five times; `slips` per cent of the values missing, and as many wrong.
-pub(crate) fn made_up(people: usize, slips: usize, seed: u64) -> Data {
+pub(super) fn made_up(people: usize, slips: usize, seed: u64) -> Data {
     let mut dice = Dice(seed);
     let mut data = Data { profiles: Vec::new(), truth: Vec::new(), exact: Vec::new() };
     let mut last: Option<Person> = None;
