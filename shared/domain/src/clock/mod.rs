@@ -231,12 +231,13 @@ impl Progress {
         team.or_else(|| self.past.iter().rev().find_map(|past| Some(past.clock.as_ref()?.team.clone())))
     }
 
-    /// Starts the clock of the assignment there is by the rule of `team`, unless there was a contact already or the team
-    /// has no rule. `schedule` is the owner's.
+    /// Starts the clock of the assignment there is by the rule of `team`, unless there was a contact already, the team
+    /// has no rule, or its owner is not told: an import that was to be quiet. `schedule` is the owner's.
     pub fn start_clock(&mut self, policies: &PolicySet, team: Option<&str>, schedule: &Schedule) {
         let response = team.and_then(|team| policies.teams.get(team)?.response.as_ref());
-        let (None, Some(assignment), Some(team), Some(response)) =
-            (&self.contact, &self.assignment, team, response)
+        let is_quiet = self.import.as_ref().is_some_and(|import| import.quiet);
+        let told = self.assignment.as_ref().filter(|assignment| !is_quiet || assignment.n > 1);
+        let (None, Some(assignment), Some(team), Some(response)) = (&self.contact, told, team, response)
         else {
             self.clock = None;
             return;

@@ -3,6 +3,7 @@
 use super::*;
 use crate::calendar::{Absence, Leave, Moment};
 use crate::customer::Ownership;
+use crate::import::Imported;
 use crate::lead::{Envelope, Lead, Origin, Work};
 use crate::policy::{Document, PolicySet};
 use crate::routing::{Asked, members};
@@ -305,6 +306,19 @@ fn a_lead_follows_its_customer_to_somebody_who_has_not_had_it_in_vain() {
         assert_eq!(desk.open("sdr", desk.rep()), 1);
         assert!(!desk.due().is_empty());
     }
+}
+
+#[test]
+fn no_clock_runs_for_an_owner_who_was_not_told() {
+    let mut desk = Desk::new(&plain(), "ann", MONDAY);
+    let policies = policies(&plain());
+    let schedule = policies.schedule("ann", Some("sdr"), None);
+    desk.lead.progress.import = Some(Imported { batch: "spring".into(), row: 1, quiet: true });
+    desk.lead.progress.start_clock(&policies, Some("sdr"), &schedule);
+    assert!(desk.lead.progress.running().is_none(), "a quiet import");
+    desk.lead.progress.assignment.as_mut().unwrap().n = 2;
+    desk.lead.progress.start_clock(&policies, Some("sdr"), &schedule);
+    assert!(desk.lead.progress.running().is_some(), "handed on by somebody, its owner was told");
 }
 
 proptest! {

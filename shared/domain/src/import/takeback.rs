@@ -71,7 +71,8 @@ pub struct Takeback {
 
 /// Whether a person has done something with the lead, or it has not come to rest.
 pub fn worked_on(lead: &Lead) -> Option<Kept> {
-    if !lead.progress.acts.is_empty() || lead.progress.work != Work::Open {
+    let Progress { acts, work, contact, past, .. } = &lead.progress;
+    if !acts.is_empty() || *work != Work::Open || contact.is_some() || !past.is_empty() {
         Some(Kept::WorkedOn)
     } else if lead.progress.state == LeadState::Waiting {
         Some(Kept::OnItsWay)
