@@ -156,9 +156,9 @@ impl Console {
             Step::Give { rep, team } => {
                 let except = before.as_ref().map(|before| before.rep.as_str());
                 let (rep, share) = match (rep, team) {
-                    (Some(rep), team) => (books.to_rep(lead, rep, team.as_deref())?, false),
+                    (Some(rep), team) => (books.give_rep(lead, rep, team.as_deref())?, false),
                     (None, team) => {
-                        let seen = books.to_team(lead, team.as_deref().unwrap_or_default(), except);
+                        let seen = books.give_team(lead, team.as_deref().unwrap_or_default(), except);
                         (seen.chosen_rep().ok_or_else(choose::nobody)?, true)
                     }
                 };

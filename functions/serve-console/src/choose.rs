@@ -50,7 +50,7 @@ impl<'a> Books<'a> {
     }
 
     /// To this rep; as a lead of the team, if one is named.
-    pub(crate) fn to_rep(&mut self, lead: &Lead, rep: &str, name: Option<&str>) -> Result<String, Problem> {
+    pub(crate) fn give_rep(&mut self, lead: &Lead, rep: &str, name: Option<&str>) -> Result<String, Problem> {
         if !self.policies.reps.contains_key(rep) {
             return Err(Problem::new(422, "rep-unknown", "There is no rep of this name.").about("rep"));
         }
@@ -70,7 +70,7 @@ impl<'a> Books<'a> {
     }
 
     /// To the next of a team who brings what the team asks, and is not `except`.
-    pub(crate) fn to_team(&mut self, lead: &Lead, name: &str, except: Option<&str>) -> Snapshot {
+    pub(crate) fn give_team(&mut self, lead: &Lead, name: &str, except: Option<&str>) -> Snapshot {
         let members = self.members(name);
         let reading = self.policies.reading(&lead.origin);
         let facts = lead::read(&lead.origin, &lead.envelope, &reading, &self.policies.settings);

@@ -93,7 +93,7 @@ impl Console {
                     row(&lead.id, Some(&rep), None, vec![NAMED.to_owned()])
                 }
                 Some(Step::Give { team: Some(team), .. }) => {
-                    let seen = books.to_team(&lead, &team, Some(leaver));
+                    let seen = books.give_team(&lead, &team, Some(leaver));
                     row(&lead.id, seen.chosen_rep().as_deref(), Some(&team), seen.words())
                 }
                 _ => row(&lead.id, None, None, vec![NO_TEAM.to_owned()]),
