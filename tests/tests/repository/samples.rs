@@ -71,7 +71,7 @@ async fn every_sample_policy_can_be_published_and_every_sample_lead_goes_where_i
 fn no_sample_is_an_orphan() {
     let used = |name: &str| {
         LEADS.iter().any(|(file, ..)| name == format!("samples/leads/{file}"))
-            || IMPORTS.iter().any(|file| name == format!("samples/leads/{file}"))
+            || IMPORTS.iter().any(|file| name == format!("samples/imports/{file}"))
             || name.starts_with("samples/policies/") && name.ends_with(".yaml")
             || name.ends_with("README.md")
     };

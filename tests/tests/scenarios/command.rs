@@ -205,14 +205,14 @@ async fn killed_under_load_again_and_again_no_acknowledged_lead_is_lost_or_owned
     }
     for _ in 0..500 {
         let ledger = sluice.api("GET", "/api/ledger", None).await;
-        if ledger["in_flight"] == json!({"waiting": 0, "escalated": 0}) {
+        if ledger["in_flight"] == json!({"waiting": 0, "escalated": 0, "queued": 0}) {
             break;
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let ledger = sluice.api("GET", "/api/ledger", None).await;
     assert_eq!(ledger["adds_up"], true, "{ledger:#}");
-    assert_eq!(ledger["in_flight"], json!({"waiting": 0, "escalated": 0}));
+    assert_eq!(ledger["in_flight"], json!({"waiting": 0, "escalated": 0, "queued": 0}));
     assert!(ledger["accepted"].as_u64().unwrap() >= acknowledged.len() as u64);
     // Each lead was told to one rep at most.
     let mut told: BTreeMap<String, String> = BTreeMap::new();

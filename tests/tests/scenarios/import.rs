@@ -348,7 +348,7 @@ async fn the_samples_come_in_as_their_readme_says() {
     {
         let before = run.ledger().await;
         let aside = folder.path().join(name);
-        let sample = format!("{ROOT}/samples/leads/{name}");
+        let sample = format!("{ROOT}/samples/imports/{name}");
         let done = answer(&run, &["import", &sample, "--form", "contact", "--errors", text(&aside)]).await;
         assert_eq!(done["refused"], refused, "{done:#}");
         assert!(done["flags"][flag].as_u64() >= Some(1), "{done:#}");

@@ -108,7 +108,7 @@ fn an_unknown_field_gets_the_nearest_name_or_all() {
             p.yaml:3:1: unknown field `huors` (did you mean `hours`?)
                 3 | huors: {}
                   | ^
-            p.yaml:4:1: unknown field `reaction` (known: name, members, sticky_may_exceed, hours, off_hours, need)
+            p.yaml:4:1: unknown field `reaction` (known: name, members, sticky_may_exceed, hours, response, off_hours, need)
                 4 | reaction: { within: 5m }
                   | ^
             p.yaml:5:10: a team needs at least one member
