@@ -300,7 +300,7 @@ def route_explicit(stack):
     for id, p, integration, function in stack.routes():
         key = p.get("RouteKey")
         keys[key] += 1
-        if not isinstance(key, str) or not re.fullmatch(r"(GET|POST|PUT|DELETE|OPTIONS) (/[a-z][a-z0-9.]*|/\{\w+\})+", key):
+        if not isinstance(key, str) or not re.fullmatch(r"(GET|POST|PUT|DELETE|OPTIONS) (/[a-z][a-z0-9.-]*|/\{\w+\})+", key):
             yield id, f"{key} is not one method and one path"
         if integration is None or function not in stack.source["Resources"]:
             yield id, "leads to no function"
