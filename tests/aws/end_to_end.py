@@ -24,7 +24,7 @@ from limits import LIMITS, found
 # Deliveries until a record is given up: the template's maxReceiveCount.
 DELIVERIES = 5
 # Well formed, and of no lead.
-POISON = '{"lead":"ld_00000000000000000000000000"}'
+POISON = "not a lead's message"
 
 
 def assigned(stack, lead):
@@ -74,7 +74,7 @@ def a_lead_finds_its_owner(stack):
 
 
 def a_poison_record_fails_alone(stack):
-    """A record of no lead between two leads, in one batch: the leads pass, it is given up after its deliveries."""
+    """A record that nobody can read between two leads, in one batch: the leads pass, it is given up after its deliveries."""
     sqs, queue, dead = stack.client("sqs"), stack.queue("LeadQueue"), stack.queue("LeadDeadLetters")
     told = len(mails(stack))
     # Five deliveries at three minutes each would be a quarter of an hour.

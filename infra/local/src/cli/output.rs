@@ -1,17 +1,16 @@
 //! The one place that prints.
 
+use std::io::Write;
 use std::process::ExitCode;
 
-/// A line for people or programs, on stdout.
-#[expect(clippy::print_stdout, reason = "the command's own output")]
+/// A line for people or programs, on stdout. A reader that has seen enough and left, as `head` does, is no failure.
 pub(crate) fn say(line: &str) {
-    println!("{line}");
+    let _ = writeln!(std::io::stdout().lock(), "{line}");
 }
 
 /// A line about what is going on, on stderr.
-#[expect(clippy::print_stderr, reason = "the command's own output")]
 pub(crate) fn note(line: &str) {
-    eprintln!("{line}");
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
 }
 
 /// Says what went wrong and how the command ends.
