@@ -104,7 +104,15 @@ impl Outbox {
         }
         for (queue, messages) in by_queue {
             for chunk in messages.chunks(10) {
-                left.extend(self.enqueue_chunk(queue, chunk, now).await);
+                let refused = self.enqueue_chunk(queue, chunk, now).await;
+                if !refused.is_empty() {
+                    tracing::warn!(
+                        queue = queue.name(),
+                        messages = refused.len(),
+                        "messages not taken by their queue"
+                    );
+                }
+                left.extend(refused);
             }
         }
         left
