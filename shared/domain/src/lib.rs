@@ -7,6 +7,7 @@ pub mod calendar;
 pub mod clock;
 pub mod condition;
 pub mod customer;
+pub mod feedback;
 pub mod id;
 pub mod identity;
 pub mod import;

@@ -21,11 +21,13 @@ pub enum QueueName {
     Enrich,
     /// Notices to send.
     Notice,
+    /// What mail providers say of mails.
+    Feedback,
 }
 
 impl QueueName {
     /// Every queue.
-    pub const ALL: [Self; 3] = [Self::Lead, Self::Enrich, Self::Notice];
+    pub const ALL: [Self; 4] = [Self::Lead, Self::Enrich, Self::Notice, Self::Feedback];
 
     /// The word in due entries.
     pub const fn name(self) -> &'static str {
@@ -33,6 +35,7 @@ impl QueueName {
             Self::Lead => "lead",
             Self::Enrich => "enrich",
             Self::Notice => "notice",
+            Self::Feedback => "feedback",
         }
     }
 
@@ -42,6 +45,7 @@ impl QueueName {
             Self::Lead => "SLUICE_LEAD_QUEUE_URL",
             Self::Enrich => "SLUICE_ENRICH_QUEUE_URL",
             Self::Notice => "SLUICE_NOTICE_QUEUE_URL",
+            Self::Feedback => "SLUICE_FEEDBACK_QUEUE_URL",
         }
     }
 
