@@ -11,6 +11,7 @@ mod webhook;
 use channel::{Handover, Mail};
 use futures::future::BoxFuture;
 use notice::Notice;
+use sluice_domain::message::MessageState;
 use sluice_domain::policy::Rep;
 use sluice_domain::time::Timestamp;
 use sluice_host::environment::Environment;
@@ -19,7 +20,7 @@ use sluice_host::metrics::Metrics;
 use sluice_host::outbox::{Outbox, Outgoing, QueueName};
 use sluice_host::queue::{Each, Queue, Record, RecordHandler};
 use sluice_host::secrets::SecretStore;
-use sluice_store::{Claim, MessageRecord, MessageState, Policies, Store, Written, keys};
+use sluice_store::{Claim, NoticeRecord, Policies, Store, Written, keys};
 use sluice_wire::queue::{NoticeMessage, encode};
 use std::sync::Arc;
 
@@ -117,9 +118,9 @@ impl Sender {
         now: Timestamp,
     ) -> Result<Option<Timestamp>, String> {
         let text = |error: sluice_store::StoreError| error.to_string();
-        let mut record = MessageRecord {
+        let mut record = NoticeRecord {
             rep: message.rep.clone(),
-            sort_key: keys::message(notice.at, &message.lead, &message.kind.label(), message.n, channel),
+            sort_key: keys::notice(notice.at, &message.lead, &message.kind.label(), message.n, channel),
             version: 0,
             lead: message.lead.clone(),
             kind: message.kind.name().to_owned(),
@@ -140,7 +141,7 @@ impl Sender {
             record.attempts = 0;
             record.note = Some(reason.to_owned());
         }
-        match self.store.put_new_message(&record).await.map_err(text)? {
+        match self.store.put_new_notice(&record).await.map_err(text)? {
             Claim::Ours => record.version = 1,
             Claim::Held(held) => match self.take_over(held, now).await? {
                 TakeOver::Ours(taken) => record = taken,
@@ -157,7 +158,7 @@ impl Sender {
     }
 
     /// A message that is there already: done, somebody's, or ours to go on with.
-    async fn take_over(&self, mut held: MessageRecord, now: Timestamp) -> Result<TakeOver, String> {
+    async fn take_over(&self, mut held: NoticeRecord, now: Timestamp) -> Result<TakeOver, String> {
         match held.state {
             state if state.is_final() => return Ok(TakeOver::Done),
             MessageState::Claimed if held.claimed_until > now => return Ok(TakeOver::At(held.claimed_until)),
@@ -169,7 +170,7 @@ impl Sender {
         held.state = MessageState::Claimed;
         held.attempts += 1;
         held.claimed_until = now.plus_millis(CLAIM_MS);
-        match self.store.update_message(&held).await.map_err(|error| error.to_string())? {
+        match self.store.update_notice(&held).await.map_err(|error| error.to_string())? {
             Written::Done => {
                 held.version += 1;
                 Ok(TakeOver::Ours(held))
@@ -181,7 +182,7 @@ impl Sender {
     /// Writes down what became of the hand-over. If that fails the claim runs out and the message is UNKNOWN.
     async fn settle(
         &self,
-        mut record: MessageRecord,
+        mut record: NoticeRecord,
         handed: Handover,
         now: Timestamp,
     ) -> Result<Option<Timestamp>, String> {
@@ -225,13 +226,13 @@ impl Sender {
             _ => {}
         }
         // A conflict means that our claim ran out and somebody else goes on with the message.
-        let _: Written = self.store.update_message(&record).await.map_err(|error| error.to_string())?;
+        let _: Written = self.store.update_notice(&record).await.map_err(|error| error.to_string())?;
         Ok(again)
     }
 }
 
 enum TakeOver {
-    Ours(MessageRecord),
+    Ours(NoticeRecord),
     Done,
     At(Timestamp),
 }

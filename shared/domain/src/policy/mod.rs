@@ -2,6 +2,7 @@
 
 mod assign;
 mod check;
+mod messaging;
 mod response;
 mod set;
 mod source;
@@ -9,6 +10,10 @@ mod territory;
 
 pub use assign::{Assign, By, LanguageNeed, Need, Target};
 pub use check::{Finding, Other, check};
+pub use messaging::{
+    AddressKind, BodyEncoding, Cap, ChannelPolicy, ConsentRule, Messaging, Period, ProviderCall, SmtpServer,
+    SmtpTls, Topic, Via,
+};
 pub use response::{CatchAll, Point, Response, Then, Window, length};
 pub use set::{PolicySet, Rules};
 pub use source::{Encoding, SignatureScheme};
@@ -43,11 +48,15 @@ pub enum Document {
     Calendar(Calendar),
     /// A part of the world.
     Territory(Territory),
+    /// A way to reach customers.
+    Channel(ChannelPolicy),
+    /// What messages are about.
+    Topic(Topic),
 }
 
 /// The kinds of document, as `kind:` names them.
-pub const KINDS: [&str; 8] =
-    ["form", "source", "rep", "team", "routing", "settings", "calendar", "territory"];
+pub const KINDS: [&str; 10] =
+    ["form", "source", "rep", "team", "routing", "settings", "calendar", "territory", "channel", "topic"];
 
 impl Document {
     /// Its kind.
@@ -61,6 +70,8 @@ impl Document {
             Self::Settings(_) => "settings",
             Self::Calendar(_) => "calendar",
             Self::Territory(_) => "territory",
+            Self::Channel(_) => "channel",
+            Self::Topic(_) => "topic",
         }
     }
 
@@ -75,6 +86,8 @@ impl Document {
             Self::Settings(document) => &document.name,
             Self::Calendar(document) => &document.name,
             Self::Territory(document) => &document.name,
+            Self::Channel(document) => document.name.name(),
+            Self::Topic(document) => &document.name,
         }
     }
 
@@ -106,6 +119,8 @@ impl Document {
             "settings" => Self::Settings(serde_json::from_value(value)?),
             "calendar" => Self::Calendar(serde_json::from_value(value)?),
             "territory" => Self::Territory(serde_json::from_value(value)?),
+            "channel" => Self::Channel(serde_json::from_value(value)?),
+            "topic" => Self::Topic(serde_json::from_value(value)?),
             other => {
                 return Err(serde_json::Error::custom(format!(
                     "unknown kind `{other}`, expected one of {}",
@@ -412,6 +427,9 @@ pub struct Settings {
     /// Reps told when nobody can take a lead.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub escalate_to: Vec<String>,
+    /// Messages to customers.
+    #[serde(skip_serializing_if = "is_default")]
+    pub messaging: Messaging,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -428,6 +446,7 @@ impl Default for Settings {
             survivorship: Survivorship::default(),
             matching: Matching::default(),
             escalate_to: Vec::new(),
+            messaging: Messaging::default(),
         }
     }
 }
