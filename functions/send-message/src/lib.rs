@@ -5,12 +5,15 @@
 //! again: once too often beats never.
 
 mod channel;
+pub mod mime;
 mod notice;
 mod webhook;
 
-use channel::{Handover, Mail};
+use channel::{Handover, Ses};
 use futures::future::BoxFuture;
+use mime::{Mail, Mailbox};
 use notice::Notice;
+use sluice_domain::identity::Email;
 use sluice_domain::message::MessageState;
 use sluice_domain::policy::Rep;
 use sluice_domain::time::Timestamp;
@@ -51,7 +54,9 @@ pub fn build(env: Environment) -> BoxFuture<'static, Result<Arc<dyn Function>, S
             policies: Policies::new(store.clone()),
             secrets: SecretStore::new(&env)?,
             outbox: Outbox::new(&env, store.clone(), &[QueueName::Notice])?,
-            mail: Mail::new(&env)?,
+            mail: Ses::new(&env)?,
+            from: Email::parse(env.required("SLUICE_MAIL_FROM")?)
+                .map_err(|error| StartError(format!("configuration: SLUICE_MAIL_FROM: {error}")))?,
             public_url: env.required("SLUICE_PUBLIC_URL")?.trim_end_matches('/').to_owned(),
             store,
             env,
@@ -66,7 +71,8 @@ struct Sender {
     policies: Policies,
     secrets: SecretStore,
     outbox: Outbox,
-    mail: Mail,
+    mail: Ses,
+    from: Email,
     public_url: String,
     store: Store,
     env: Environment,
@@ -151,10 +157,29 @@ impl Sender {
         }
         let Some(rep) = rep.filter(|_| record.state == MessageState::Claimed) else { return Ok(None) };
         let handed = match channel {
-            "email" => self.mail.send(rep, notice).await,
+            "email" => self.email(rep, notice, now).await,
             _ => self.webhook(rep, notice, now).await,
         };
         self.settle(record, handed, now).await
+    }
+
+    async fn email(&self, rep: &Rep, notice: &Notice, now: Timestamp) -> Handover {
+        let Some(Ok(to)) = rep.email.as_deref().map(Email::parse) else {
+            return Handover::Refused("the rep has no e-mail address".to_owned());
+        };
+        let (subject, text) = (notice.subject(), notice.text());
+        let mail = Mail {
+            id: &notice.id,
+            from: Mailbox { name: None, email: &self.from },
+            to: Mailbox { name: rep.full_name.as_deref(), email: &to },
+            reply_to: None,
+            subject: &subject,
+            text: &text,
+            html: None,
+            unsubscribe: None,
+            at: now,
+        };
+        self.mail.send(&mail).await
     }
 
     /// A message that is there already: done, somebody's, or ours to go on with.
