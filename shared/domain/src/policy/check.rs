@@ -8,6 +8,7 @@ use crate::condition::Condition;
 use crate::customer::{DEFAULT_RULE, IdentityKind, Survivor, Survivorship};
 use crate::identity::Email;
 use crate::lead::namespace_of;
+use crate::template;
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -130,7 +131,10 @@ pub fn check(documents: &[Document]) -> Vec<Finding> {
                 }
             }
             Document::Calendar(calendar) => checker.days(calendar),
-            Document::Territory(_) => {}
+            Document::Territory(_)
+            | Document::Template(_)
+            | Document::Layout(_)
+            | Document::Partial(_) => {}
             Document::Settings(settings) => {
                 for (i, rep) in settings.escalate_to.iter().enumerate() {
                     checker.known(&["escalate_to", &i.to_string()], "rep", rep, &reps);
@@ -143,11 +147,12 @@ pub fn check(documents: &[Document]) -> Vec<Finding> {
         }
     }
     checker.territories(documents);
+    checker.findings.extend(template::check(documents));
     checker.findings
 }
 
 /// What conditions see of a lead, see [`crate::lead::Facts::view`]. Any other name would never match, and nobody told.
-const LEAD: [&str; 26] = [
+pub(crate) const LEAD: [&str; 26] = [
     "source",
     "kind",
     "fields",
@@ -177,7 +182,7 @@ const LEAD: [&str; 26] = [
 ];
 
 /// What is kept of a customer, see [`crate::customer::Customer::absorb`].
-const FACTS: [&str; 20] = [
+pub(crate) const FACTS: [&str; 20] = [
     "email",
     "phone",
     "first_name",

@@ -2,16 +2,21 @@
 
 mod assign;
 mod check;
+mod company;
 mod response;
 mod set;
 mod source;
+mod template;
 mod territory;
 
 pub use assign::{Assign, By, LanguageNeed, Need, Target};
 pub use check::{Finding, Other, check};
+pub(crate) use check::{FACTS, LEAD};
+pub use company::Company;
 pub use response::{CatchAll, Point, Response, Then, Window, length};
 pub use set::{PolicySet, Rules};
 pub use source::{Encoding, SignatureScheme};
+pub use template::{Body, Channel, Defaults, Piece, Template, Templates, Translation};
 pub use territory::{Area, CodeRange, Codes, Territory};
 
 use crate::calendar::{Calendar, Hours, Leave};
@@ -43,11 +48,28 @@ pub enum Document {
     Calendar(Calendar),
     /// A part of the world.
     Territory(Territory),
+    /// A message.
+    Template(Template),
+    /// What is around messages.
+    Layout(Piece),
+    /// What several messages share.
+    Partial(Piece),
 }
 
 /// The kinds of document, as `kind:` names them.
-pub const KINDS: [&str; 8] =
-    ["form", "source", "rep", "team", "routing", "settings", "calendar", "territory"];
+pub const KINDS: [&str; 11] = [
+    "form",
+    "source",
+    "rep",
+    "team",
+    "routing",
+    "settings",
+    "calendar",
+    "territory",
+    "template",
+    "layout",
+    "partial",
+];
 
 impl Document {
     /// Its kind.
@@ -61,6 +83,9 @@ impl Document {
             Self::Settings(_) => "settings",
             Self::Calendar(_) => "calendar",
             Self::Territory(_) => "territory",
+            Self::Template(_) => "template",
+            Self::Layout(_) => "layout",
+            Self::Partial(_) => "partial",
         }
     }
 
@@ -75,6 +100,8 @@ impl Document {
             Self::Settings(document) => &document.name,
             Self::Calendar(document) => &document.name,
             Self::Territory(document) => &document.name,
+            Self::Template(document) => &document.name,
+            Self::Layout(document) | Self::Partial(document) => &document.name,
         }
     }
 
@@ -106,6 +133,9 @@ impl Document {
             "settings" => Self::Settings(serde_json::from_value(value)?),
             "calendar" => Self::Calendar(serde_json::from_value(value)?),
             "territory" => Self::Territory(serde_json::from_value(value)?),
+            "template" => Self::Template(serde_json::from_value(value)?),
+            "layout" => Self::Layout(serde_json::from_value(value)?),
+            "partial" => Self::Partial(serde_json::from_value(value)?),
             other => {
                 return Err(serde_json::Error::custom(format!(
                     "unknown kind `{other}`, expected one of {}",
@@ -412,6 +442,9 @@ pub struct Settings {
     /// Reps told when nobody can take a lead.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub escalate_to: Vec<String>,
+    /// Who we are, for messages to customers.
+    #[serde(skip_serializing_if = "is_default")]
+    pub company: Company,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -428,6 +461,7 @@ impl Default for Settings {
             survivorship: Survivorship::default(),
             matching: Matching::default(),
             escalate_to: Vec::new(),
+            company: Company::default(),
         }
     }
 }

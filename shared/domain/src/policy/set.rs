@@ -1,7 +1,7 @@
 //! One version of all documents, ready to decide with.
 
 use super::territory::Map;
-use super::{Document, Form, Reading, Rep, Routing, Rule, Settings, Source, Target, Team};
+use super::{Document, Form, Reading, Rep, Routing, Rule, Settings, Source, Target, Team, Templates};
 use crate::calendar::{Hours, Leave, Schedule};
 use crate::condition::{Condition, ConditionError};
 use std::collections::BTreeMap;
@@ -67,6 +67,8 @@ pub struct PolicySet {
     pub settings: Settings,
     /// Where leads are.
     pub territories: Map,
+    /// What messages to customers are made of.
+    pub templates: Templates,
     /// Working time by rep and by team, of those that have hours.
     schedules: Schedules,
 }
@@ -99,6 +101,9 @@ impl PolicySet {
                 Document::Calendar(calendar) => drop(calendars.insert(calendar.name.clone(), calendar)),
                 Document::Territory(territory) => {
                     drop(territories.insert(territory.name.clone(), territory));
+                }
+                Document::Template(_) | Document::Layout(_) | Document::Partial(_) => {
+                    drop(set.templates.take(document));
                 }
             }
         }
