@@ -46,7 +46,9 @@ impl Sender {
         let people = self.store.people(BTreeSet::from([order.customer.clone()]));
         let (known, stored) = futures::try_join!(people, self.store.message(&id)).map_err(text)?;
         // Whoever was erased gets nothing, and nothing is written down.
-        let Some(record) = known.customers.get(&known.root(&order.customer)) else { return Ok(Attempt::Done) };
+        let Some(record) = known.customers.get(&known.root(&order.customer)) else {
+            return Ok(Attempt::Done);
+        };
         let whole = known.whole(record);
         let mut message = stored.unwrap_or_else(|| Message::new(order.clone(), serde_json::Map::new()));
         let policy = policies.channel(order.channel);
@@ -64,9 +66,13 @@ impl Sender {
                 Next::Decide => {}
             }
         }
-        let Some(policy) = policy else { return self.refuse(message, Verdict::Skip(Reason::NoChannel), now).await };
+        let Some(policy) = policy else {
+            return self.refuse(message, Verdict::Skip(Reason::NoChannel), now).await;
+        };
         let people = Person::of(&whole, &message, &policies, &policy);
-        let Some(to) = &people.own else { return self.refuse(message, Verdict::Skip(Reason::NoAddress), now).await };
+        let Some(to) = &people.own else {
+            return self.refuse(message, Verdict::Skip(Reason::NoAddress), now).await;
+        };
         let keys = self.secrets.hash_keys().await.map_err(|error| error.to_string())?;
         let gates = self.store.gates(&people.wanted(&keys, order.channel)).await.map_err(text)?;
         let Some((own, others)) = gates.split_first() else { return Err("no gate".to_owned()) };
@@ -77,7 +83,7 @@ impl Sender {
                 return self.refuse(message, verdict, now).await;
             }
         }
-        let content = match content::render(&message, &whole, &policies) {
+        let content = match content::render(&self.library, &message, &whole, &policies) {
             Ok(content) => content,
             Err(why) => return self.refuse(message, Verdict::Skip(Reason::Template(why)), now).await,
         };
@@ -144,14 +150,20 @@ impl Sender {
     }
 
     /// Writes down why it does not go out, or not now, and does what its author wants instead.
-    async fn refuse(&self, mut message: Message, verdict: Verdict, now: Timestamp) -> Result<Attempt, String> {
+    async fn refuse(
+        &self,
+        mut message: Message,
+        verdict: Verdict,
+        now: Timestamp,
+    ) -> Result<Attempt, String> {
         message.refuse(verdict);
         let again = message.until;
         if self.store.put_message(&message).await.map_err(text)? == Written::Conflict {
             return Ok(Attempt::Conflict);
         }
         if let (MessageState::Skipped, Some(reason)) = (message.state, &message.reason) {
-            let metrics = Metrics::new().by("Channel", message.order.channel.name()).by("Reason", reason.name());
+            let metrics =
+                Metrics::new().by("Channel", message.order.channel.name()).by("Reason", reason.name());
             metrics.count("Skipped", 1).emit(&self.env, now);
         }
         match again {
@@ -174,7 +186,12 @@ impl Sender {
         Ok(Attempt::Done)
     }
 
-    async fn put(&self, message: Message, again: Option<Timestamp>, now: Timestamp) -> Result<Attempt, String> {
+    async fn put(
+        &self,
+        message: Message,
+        again: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<Attempt, String> {
         if self.store.put_message(&message).await.map_err(text)? == Written::Conflict {
             return Ok(Attempt::Conflict);
         }

@@ -17,6 +17,7 @@ use channel::Ses;
 use futures::future::BoxFuture;
 use futures::stream::{self, StreamExt};
 use sluice_domain::identity::Email;
+use sluice_domain::template::Library;
 use sluice_host::environment::Environment;
 use sluice_host::function::{Function, StartError};
 use sluice_host::outbox::{Outbox, QueueName};
@@ -51,6 +52,7 @@ pub fn build(env: Environment) -> BoxFuture<'static, Result<Arc<dyn Function>, S
             secrets: SecretStore::new(&env)?,
             outbox: Outbox::new(&env, store.clone(), &queues)?,
             mail: Ses::new(&env)?,
+            library: Library::default(),
             from: Email::parse(env.required("SLUICE_MAIL_FROM")?)
                 .map_err(|error| StartError(format!("configuration: SLUICE_MAIL_FROM: {error}")))?,
             public_url: env.required("SLUICE_PUBLIC_URL")?.trim_end_matches('/').to_owned(),
@@ -68,6 +70,8 @@ struct Sender {
     secrets: SecretStore,
     outbox: Outbox,
     mail: Ses,
+    /// Templates, compiled.
+    library: Library,
     from: Email,
     public_url: String,
     store: Store,

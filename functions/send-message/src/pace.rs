@@ -40,7 +40,9 @@ impl Sender {
             let (at, reserved) = match slot {
                 Ok(Slot::At(at)) if at.since(now) <= WAIT_MS => {
                     wait = wait.max(at.since(now));
-                    ready.extend(messages.into_iter().map(|(record, message)| (record, Task::Deliver(message))));
+                    ready.extend(
+                        messages.into_iter().map(|(record, message)| (record, Task::Deliver(message))),
+                    );
                     continue;
                 }
                 Ok(Slot::At(at)) => (at, Some(at)),

@@ -35,7 +35,8 @@ impl Sender {
         };
         let written = policy.from.as_deref().and_then(mailbox);
         let (name, from) = written.map_or((None, self.from.clone()), |(name, from)| (name, from));
-        let reply_to = content.reply_to.clone().or_else(|| mailbox(policy.reply_to.as_deref()?).map(|(_, to)| to));
+        let reply_to =
+            content.reply_to.clone().or_else(|| mailbox(policy.reply_to.as_deref()?).map(|(_, to)| to));
         let mail = Mail {
             id: id.as_str(),
             from: Mailbox { name: content.from_name.as_deref().or(name.as_deref()), email: &from },
@@ -59,7 +60,9 @@ impl Sender {
         content: &Rendered,
         now: Timestamp,
     ) -> Handed {
-        let Some(call) = &policy.webhook else { return Handed::Refused("the channel has no webhook".to_owned()) };
+        let Some(call) = &policy.webhook else {
+            return Handed::Refused("the channel has no webhook".to_owned());
+        };
         let values = [
             ("to", to.value.reveal().as_str()),
             ("text", content.text.as_str()),
@@ -103,14 +106,18 @@ impl Sender {
         }
         if let Some(reference) = &call.basic {
             let secret = self.secret(reference).await?;
-            headers.push(("authorization".to_owned(), format!("Basic {}", STANDARD.encode(secret.reveal().trim()))));
+            headers.push((
+                "authorization".to_owned(),
+                format!("Basic {}", STANDARD.encode(secret.reveal().trim())),
+            ));
         }
         let mut signatures = Vec::new();
         for reference in &call.secrets {
             let secret = self.secret(reference).await?;
             let signature = sign(secret.reveal(), id.as_str(), now.seconds(), body);
-            signatures
-                .push(signature.ok_or_else(|| Handed::Refused("the signing secret is not base64".to_owned()))?);
+            signatures.push(
+                signature.ok_or_else(|| Handed::Refused("the signing secret is not base64".to_owned()))?,
+            );
         }
         if !signatures.is_empty() {
             headers.push(("webhook-id".to_owned(), id.to_string()));
@@ -235,7 +242,8 @@ mod tests {
         let (kind, body) = write_body(&form, &values);
         assert_eq!(kind, "application/x-www-form-urlencoded");
         assert_eq!(body, "Body=50+%25+off+%26+%7B%7B+to+%7D%7D+%22now%22&To=%2B491701234567");
-        let json = call(BodyEncoding::Json, &[("to", "{{ to }}"), ("text.body", "{{ text }}"), ("type", "text")]);
+        let json =
+            call(BodyEncoding::Json, &[("to", "{{ to }}"), ("text.body", "{{ text }}"), ("type", "text")]);
         let (kind, body) = write_body(&json, &values);
         assert_eq!(kind, "application/json");
         let body: Value = serde_json::from_str(&body).unwrap();

@@ -97,7 +97,7 @@ impl Sender {
             "email" => self.email(rep, notice, now).await,
             _ => self.webhook(rep, notice, now).await,
         };
-        self.settle(record, handed, now).await
+        self.settle_notice(record, handed, now).await
     }
 
     async fn email(&self, rep: &Rep, notice: &Notice, now: Timestamp) -> Handover {
@@ -142,7 +142,7 @@ impl Sender {
     }
 
     /// Writes down what became of the hand-over. If that fails the claim runs out and the message is UNKNOWN.
-    async fn settle(
+    async fn settle_notice(
         &self,
         mut record: NoticeRecord,
         handed: Handover,

@@ -51,7 +51,11 @@ pub fn build(env: Environment) -> BoxFuture<'static, Result<Arc<dyn Function>, S
         let console = Console {
             policies: Policies::new(store.clone()),
             secrets: SecretStore::new(&env)?,
-            outbox: Outbox::new(&env, store.clone(), &[QueueName::Lead, QueueName::Notice, QueueName::Message])?,
+            outbox: Outbox::new(
+                &env,
+                store.clone(),
+                &[QueueName::Lead, QueueName::Notice, QueueName::Message],
+            )?,
             admin_token_secret: env.required("SLUICE_ADMIN_TOKEN_SECRET")?.to_owned(),
             store,
             env,

@@ -222,7 +222,8 @@ impl Console {
             let said = "Say whose messages: ?customer=ID, ?rep=NAME, or ?state=unknown.";
             Problem::new(422, "whose-messages", said).about("customer")
         })?;
-        let page = self.store.notices_to(&rep, query("cursor").as_deref(), PAGE).await.map_err(unavailable)?;
+        let page =
+            self.store.notices_to(&rep, query("cursor").as_deref(), PAGE).await.map_err(unavailable)?;
         let items: Vec<Value> = page
             .items
             .iter()
@@ -238,7 +239,9 @@ impl Console {
 
     async fn messages_of(&self, customer: &str, cursor: Option<&str>) -> Result<HttpResponse, Problem> {
         let (root, known) = self.find_person(customer).await?;
-        let Some(record) = known.customers.get(&root) else { return Err(crate::customers::no_such_customer()) };
+        let Some(record) = known.customers.get(&root) else {
+            return Err(crate::customers::no_such_customer());
+        };
         let mut messages = Vec::new();
         for part in known.whole(record).parts() {
             messages.extend(self.store.messages_of(&part.id, cursor, PAGE).await.map_err(unavailable)?);
@@ -319,7 +322,7 @@ fn may_be_sent(order: &Order, data: &Map<String, Value>, policies: &PolicySet) -
             let said = format!("There is no document of the channel `{}`.", channel.name());
             return Err(Problem::new(422, "no-such-channel", said).about("channel"));
         }
-        if policies.templates.get(template).is_none_or(|found| found.channel != channel) {
+        if policies.templates.templates.get(template).is_none_or(|found| found.channel != channel) {
             let said = format!("There is no template `{template}` for the channel `{}`.", channel.name());
             return Err(Problem::new(422, "no-such-template", said).about("template"));
         }
@@ -339,7 +342,8 @@ fn may_be_sent(order: &Order, data: &Map<String, Value>, policies: &PolicySet) -
 fn view(message: &Message) -> Value {
     let order = &message.order;
     let at = |at: Option<Timestamp>| at.map(Timestamp::rfc3339);
-    let seen = |seen: Option<Seen>| seen.map(|seen| json!({"first": seen.first.rfc3339(), "times": seen.times}));
+    let seen =
+        |seen: Option<Seen>| seen.map(|seen| json!({"first": seen.first.rfc3339(), "times": seen.times}));
     let trail = &message.trail;
     json!({
         "id": message.id(),

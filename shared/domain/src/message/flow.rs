@@ -193,7 +193,10 @@ mod tests {
     fn a_message_that_may_have_gone_out_is_held_unless_its_author_prefers_twice_to_never() {
         let mut held = claimed();
         assert_eq!(held.unanswered(OnUnknown::Hold, NOW), Settled { again: None, give_back: false });
-        assert_eq!((held.state, held.next(NOW.plus_millis(RESEND_MS * 9))), (MessageState::Unknown, Next::Done));
+        assert_eq!(
+            (held.state, held.next(NOW.plus_millis(RESEND_MS * 9))),
+            (MessageState::Unknown, Next::Done)
+        );
         let mut again = claimed();
         let at = NOW.plus_millis(RESEND_MS);
         assert_eq!(again.settle(Handed::Unknown, OnUnknown::Resend, NOW).again, Some(at));

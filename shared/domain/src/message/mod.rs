@@ -20,10 +20,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 /// A way to reach people.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Channel {
     /// E-mail.
+    #[default]
     Email,
     /// Text messages.
     Sms,
