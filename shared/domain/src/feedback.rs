@@ -1,6 +1,6 @@
 //! What a mail provider says of a mail after it took it: bounced, complained about, delivered, and the like.
 
-use crate::id::MessageId;
+use crate::id::{MessageId, short_hash};
 use crate::identity::Email;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -26,6 +26,17 @@ pub struct Feedback {
     /// Whom it happened to: each once. An address that is none is left out.
     #[serde(rename = "r")]
     pub recipients: Vec<Email>,
+}
+
+impl Feedback {
+    /// What tells the event from others about an address: the same by whichever way it came. Two of one kind about one
+    /// mail are one where the provider does not give them ids of their own.
+    pub fn key(&self) -> String {
+        match (self.mail.as_str(), self.event.as_str()) {
+            ("", "") => short_hash(&[self.kind.name(), &self.at.unwrap_or_default().millis().to_string()]),
+            (mail, event) => short_hash(&[self.kind.name(), mail, event]),
+        }
+    }
 }
 
 /// What happened to a mail.

@@ -24,6 +24,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
             "enrich_lead",
             "route_lead",
             "send_message",
+            "record_feedback",
             "fire_timers",
             "serve_console",
         ],

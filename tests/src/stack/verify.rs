@@ -10,9 +10,15 @@ impl Running {
             "LeadQueue",
             "EnrichQueue",
             "NoticeQueue",
+            "MessageQueue",
+            "BulkQueue",
+            "FeedbackQueue",
             "LeadDeadLetters",
             "EnrichDeadLetters",
             "NoticeDeadLetters",
+            "MessageDeadLetters",
+            "BulkDeadLetters",
+            "FeedbackDeadLetters",
         ]
         .map(sluice::host::spec::named)
         .to_vec()

@@ -23,6 +23,7 @@ fn variables() -> BTreeMap<&'static str, BTreeSet<String>> {
         ("enrich-lead", texts(&enrich_lead::VARIABLES)),
         ("route-lead", texts(&route_lead::VARIABLES)),
         ("send-message", texts(&send_message::VARIABLES)),
+        ("record-feedback", texts(&record_feedback::VARIABLES)),
         ("fire-timers", texts(&fire_timers::VARIABLES)),
         ("serve-console", texts(&serve_console::VARIABLES)),
     ])
