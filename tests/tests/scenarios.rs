@@ -33,6 +33,8 @@ mod import;
 mod ledger;
 #[path = "scenarios/matching.rs"]
 mod matching;
+#[path = "scenarios/messages.rs"]
+mod messages;
 #[path = "scenarios/privacy.rs"]
 mod privacy;
 #[path = "scenarios/races.rs"]
