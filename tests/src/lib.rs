@@ -12,6 +12,7 @@
 )]
 
 pub mod faults;
+pub mod heard;
 pub mod invariants;
 pub mod mutants;
 pub mod observe;

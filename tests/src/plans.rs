@@ -1,6 +1,7 @@
 //! A plan: one scenario, the faults that strike it, and a duplicate that gets in between. Run, settled and checked.
 
 use crate::faults::{Invocation, Kind, Ran, Shot, Struck};
+use crate::heard;
 use crate::invariants::Books;
 use crate::mutants::Mutant;
 use crate::scenarios::{Event, POISON, Post, Prepared, probe};
@@ -290,6 +291,7 @@ async fn check(
         }
     }
     report.broken.extend(books.check(world));
+    heard::check(world, &prepared.event, &mut report.broken);
     if prepared.function == Name::Console {
         room(world, plan, &mut books, report).await;
     }

@@ -9,6 +9,7 @@ pub mod refusals;
 mod verify;
 
 use self::http::{Answer, urlencoded};
+use crate::sns::Sns;
 use refusals::Refusals;
 use serde_json::{Value, json};
 use sluice::cli::{embedded_functions, local_template};
@@ -18,6 +19,8 @@ use sluice::host::stack::{Functions, NoMetrics, Options, Stack};
 use sluice_domain::time::Timestamp;
 use sluice_host::environment::Environment;
 use sluice_host::lambda::{SystemRandom, https_client};
+use sluice_services::Service;
+use sluice_services::connector::connector;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -41,6 +44,8 @@ pub struct Setup {
     pub vars: BTreeMap<String, String>,
     /// What AWS refuses.
     pub refusals: Refusals,
+    /// What answers at the addresses of SNS.
+    pub sns: Sns,
     /// When the clock begins.
     pub start: Timestamp,
     /// Run the functions as the binaries of this folder, under the machine's clock.
@@ -61,6 +66,7 @@ impl Default for Setup {
             policies: Some(POLICIES.to_owned()),
             vars: vars.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
             refusals: Refusals::default(),
+            sns: Sns::default(),
             start: Timestamp::parse(START).expect("a time"),
             binaries: None,
         }
@@ -107,6 +113,7 @@ impl Running {
         log::capture();
         let template = local_template().expect("the template is sound");
         let wrap = setup.refusals.clone();
+        let sns = setup.sns.clone();
         let options = Options {
             data: None,
             port: 0,
@@ -120,7 +127,11 @@ impl Running {
             },
             metrics: Arc::new(NoMetrics),
             vars: setup.vars,
-            wrap_client: Some(Arc::new(move |function, client| wrap.around(function, client))),
+            wrap_client: Some(Arc::new(move |function, client| {
+                let to_sns: Vec<(String, Arc<dyn Service>)> =
+                    vec![("sns.".to_owned(), Arc::new(sns.clone()))];
+                wrap.around(function, connector(to_sns, Some(client)))
+            })),
         };
         let stack = Stack::start(options, |addresses| StackSpec::from_template(&template, addresses));
         let stack = stack.await.expect("the stack starts");

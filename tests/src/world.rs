@@ -4,6 +4,7 @@ use crate::faults::{Invocation, Ran, Wire};
 use crate::mutants::Mutant;
 use crate::observe::Observed;
 use crate::outside::{Graph, NoMetrics, Receiver, SeededRandom, VirtualClock};
+use crate::sns::Sns;
 use crate::wire::{Headers, Host, text};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use bytes::Bytes;
@@ -216,6 +217,11 @@ impl World {
             observed: self.wire.observed().clone(),
             delivered: self.delivered.clone(),
         }
+    }
+
+    /// Whether addresses are hashed with another key than at first.
+    pub const fn is_rotated(&self) -> bool {
+        self.is_rotated
     }
 
     /// Addresses are hashed with another key from now on; the one before is still known.

@@ -19,6 +19,10 @@ mod capture_meta;
 mod clock;
 #[path = "scenarios/command.rs"]
 mod command;
+#[path = "scenarios/feedback.rs"]
+mod feedback;
+#[path = "scenarios/feedback_sns.rs"]
+mod feedback_sns;
 #[path = "scenarios/fixtures.rs"]
 mod fixtures;
 #[path = "scenarios/folder.rs"]

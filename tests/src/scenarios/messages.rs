@@ -5,9 +5,7 @@ use crate::wire::text;
 use crate::world::World;
 use serde_json::{Value, json};
 use sluice_domain::id::CustomerId;
-use sluice_domain::message::{
-    Cause, CauseKind, Channel, Message, OnUnknown, Order, Otherwise, Replacement,
-};
+use sluice_domain::message::{Cause, CauseKind, Channel, Message, OnUnknown, Order, Otherwise, Replacement};
 use sluice_domain::time::Timestamp;
 use sluice_store::Written;
 use sluice_wire::queue::{OrderMessage, encode};
@@ -33,7 +31,7 @@ pub(super) fn documents() -> Vec<Value> {
 }
 
 /// A person with an address and a phone, and what is asked for.
-async fn ada(world: &mut World) -> CustomerId {
+pub(super) async fn ada(world: &mut World) -> CustomerId {
     let fields = [("email", "ada@example.org"), ("phone", "+4930901820")];
     let lead = accept(world, "web", "1", &fields, 0).await;
     play(world, &[&lead]).await;
@@ -42,7 +40,7 @@ async fn ada(world: &mut World) -> CustomerId {
     CustomerId::parse(&customer.unwrap()).unwrap()
 }
 
-fn order(world: &World, customer: &CustomerId, part: &str) -> Order {
+pub(super) fn order(world: &World, customer: &CustomerId, part: &str) -> Order {
     let cause = Cause { kind: CauseKind::Api, name: "hello".to_owned(), part: part.to_owned() };
     Order {
         customer: customer.clone(),
@@ -106,11 +104,7 @@ pub(super) fn replaced(world: &mut World) -> Prepare<'_> {
         world.deliveries = 0;
         let replacement = Replacement { channel: Channel::Sms, template: "hello-sms".to_owned() };
         let second = order(world, &customer, "2");
-        let second = Order {
-            at_cap: Some(Otherwise::Replace),
-            replacement: Some(replacement),
-            ..second
-        };
+        let second = Order { at_cap: Some(Otherwise::Replace), replacement: Some(replacement), ..second };
         (Event::Queue { queue: "message", bodies: vec![body(&second)] }, Vec::new())
     })
 }
