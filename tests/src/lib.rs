@@ -18,6 +18,7 @@ pub mod observe;
 pub mod outside;
 pub mod plans;
 pub mod scenarios;
+pub mod sends;
 pub mod stack;
 pub mod sweep;
 pub mod wire;
