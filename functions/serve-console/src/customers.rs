@@ -110,7 +110,8 @@ impl Console {
         Err(Problem::new(409, "busy", "Others are changing this customer. Try again.").retry_after(1))
     }
 
-    async fn find_person(&self, id: &str) -> Result<(CustomerId, Known), Problem> {
+    /// All records of a person, by the id of any of them; the live one's id.
+    pub(crate) async fn find_person(&self, id: &str) -> Result<(CustomerId, Known), Problem> {
         let id = CustomerId::parse(id).ok_or_else(no_such_customer)?;
         let known = self.store.people(BTreeSet::from([id.clone()])).await.map_err(unavailable)?;
         let root = known.root(&id);
@@ -158,6 +159,7 @@ impl Console {
         seen.extend(whole.parts().flat_map(|part| part.apart.iter().cloned()));
         let open = suggestions.into_iter().filter_map(|suggestion| {
             let root = others.root(&suggestion.customer);
+            others.customers.get(&root)?;
             let is_new = !seen.contains(&suggestion.customer) && seen.insert(root.clone());
             is_new.then(|| person::suggestion(&Suggestion { customer: root, ..suggestion }))
         });
@@ -197,6 +199,6 @@ fn apart(half: &Customer, into: &Customer) -> (Customer, Customer) {
     (half, into)
 }
 
-fn no_such_customer() -> Problem {
+pub(crate) fn no_such_customer() -> Problem {
     Problem::new(404, "no-such-customer", "There is no customer with this id or identity.")
 }

@@ -21,11 +21,13 @@ pub enum QueueName {
     Enrich,
     /// Notices to send.
     Notice,
+    /// People to forget.
+    Erase,
 }
 
 impl QueueName {
     /// Every queue.
-    pub const ALL: [Self; 3] = [Self::Lead, Self::Enrich, Self::Notice];
+    pub const ALL: [Self; 4] = [Self::Lead, Self::Enrich, Self::Notice, Self::Erase];
 
     /// The word in due entries.
     pub const fn name(self) -> &'static str {
@@ -33,6 +35,7 @@ impl QueueName {
             Self::Lead => "lead",
             Self::Enrich => "enrich",
             Self::Notice => "notice",
+            Self::Erase => "erase",
         }
     }
 
@@ -42,6 +45,7 @@ impl QueueName {
             Self::Lead => "SLUICE_LEAD_QUEUE_URL",
             Self::Enrich => "SLUICE_ENRICH_QUEUE_URL",
             Self::Notice => "SLUICE_NOTICE_QUEUE_URL",
+            Self::Erase => "SLUICE_ERASE_QUEUE_URL",
         }
     }
 

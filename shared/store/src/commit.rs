@@ -1,6 +1,7 @@
 //! The commit: what belongs together, in one transaction.
 
 use crate::contact::contact_item;
+use crate::erasure::StandingItem;
 use crate::item::{Item, document, key, number, text};
 use crate::lead::{ended_lead, progress_values};
 use crate::message::{asked_write, message_write};
@@ -12,6 +13,7 @@ use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Delete, Put, TransactWriteItem, Update};
 use sluice_domain::customer::{AddressHash, Customer};
+use sluice_domain::erasure::Erasure;
 use sluice_domain::gate::{Gate, Proof};
 use sluice_domain::id::CustomerId;
 use sluice_domain::lead::{Lead, LeadState, Progress};
@@ -39,6 +41,11 @@ pub struct Commit {
     gates: Vec<(GateRecord, Gate)>,
     unchanged_gates: Vec<GateRecord>,
     proofs: Vec<(Channel, AddressHash, Proof)>,
+    pub(crate) standing: Vec<StandingItem>,
+    pub(crate) erased_leads: Vec<Lead>,
+    pub(crate) erasures: Vec<Erasure>,
+    pub(crate) gone_companies: Vec<(String, u64)>,
+    pub(crate) due: Vec<DueEntry>,
 }
 
 impl Commit {
@@ -226,6 +233,12 @@ impl Store {
             let put = versioned_put(&self.table, proof_item(*channel, address, proof)?, 0)?;
             items.push(TransactWriteItem::builder().put(put).build());
         }
+        items.extend(self.erasures(&commit)?);
+        self.transact(items).await
+    }
+
+    /// Writes all or nothing.
+    pub(crate) async fn transact(&self, items: Vec<TransactWriteItem>) -> Result<Written, StoreError> {
         match self.client.transact_write_items().set_transact_items(Some(items)).send().await {
             Ok(_) => Ok(Written::Done),
             Err(error) if is_conflict(&error) => Ok(Written::Conflict),

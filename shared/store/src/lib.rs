@@ -7,6 +7,7 @@ mod commit;
 mod contact;
 mod desk;
 mod due;
+mod erasure;
 mod error;
 mod gate;
 mod import;

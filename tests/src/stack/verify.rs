@@ -10,9 +10,11 @@ impl Running {
             "LeadQueue",
             "EnrichQueue",
             "NoticeQueue",
+            "EraseQueue",
             "LeadDeadLetters",
             "EnrichDeadLetters",
             "NoticeDeadLetters",
+            "EraseDeadLetters",
         ]
         .map(sluice::host::spec::named)
         .to_vec()

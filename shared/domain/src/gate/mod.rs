@@ -230,6 +230,16 @@ impl Gate {
         self.hear(topic, Says { imported: Some(at), ..Says::default() });
     }
 
+    /// What files said about a topic until `at` is taken back.
+    pub fn take_import_back(&mut self, topic: &str, at: Timestamp) {
+        if let Some(says) = self.says.get_mut(topic) {
+            says.imported = says.imported.filter(|imported| *imported > at);
+            if *says == Says::default() {
+                self.says.remove(topic);
+            }
+        }
+    }
+
     fn hear(&mut self, topic: &str, says: Says) {
         let held = self.says.entry(topic.to_owned()).or_default();
         *held = held.and(says);
