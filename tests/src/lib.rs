@@ -11,6 +11,7 @@
     reason = "a test library: what cannot be set up stops the test"
 )]
 
+pub mod erased;
 pub mod faults;
 pub mod invariants;
 pub mod mutants;

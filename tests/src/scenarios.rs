@@ -3,6 +3,7 @@
 mod clock;
 mod console;
 mod depth;
+mod erase;
 mod import;
 mod lookalike;
 mod messages;
@@ -24,6 +25,8 @@ use std::collections::BTreeMap;
 
 /// A body that no handler can read.
 pub const POISON: &str = "not ours";
+/// Instead of a queue, beside an event: somebody asks to erase the customer at this path once the event was dealt with.
+pub const MEANWHILE: &str = "meanwhile";
 
 /// The event that a handler gets.
 #[derive(Clone, Debug)]
@@ -142,6 +145,14 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "import-routed", function: Name::Console, prepare: import::routed },
     Scenario { name: "import-revert", function: Name::Console, prepare: import::revert },
     Scenario { name: "import-revert-routed", function: Name::Console, prepare: import::revert_routed },
+    Scenario { name: "erase-ask", function: Name::Console, prepare: erase::ask },
+    Scenario { name: "erase-work", function: Name::Erase, prepare: erase::work },
+    Scenario { name: "erase-late", function: Name::Erase, prepare: erase::late },
+    Scenario { name: "erase-route", function: Name::Route, prepare: erase::route },
+    Scenario { name: "erase-route-new", function: Name::Route, prepare: erase::route_new },
+    Scenario { name: "erase-capture", function: Name::Capture, prepare: erase::capture },
+    Scenario { name: "erase-enrich", function: Name::Enrich, prepare: erase::enrich },
+    Scenario { name: "erase-contact", function: Name::Console, prepare: erase::contact },
 ];
 
 fn capture_form_key(_: &mut World) -> Prepare<'_> {

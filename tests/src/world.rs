@@ -49,6 +49,8 @@ pub enum Name {
     Fire,
     /// serve-console.
     Console,
+    /// erase-customer.
+    Erase,
 }
 
 impl Name {
@@ -60,17 +62,19 @@ impl Name {
             Self::Send => send_message::build,
             Self::Fire => fire_timers::build,
             Self::Console => serve_console::build,
+            Self::Erase => erase_customer::build,
         }
     }
 }
 
 /// The queues with the functions that read them and the sizes of their batches, as in the template.
-pub const QUEUES: [(&str, Name, usize); 5] = [
+pub const QUEUES: [(&str, Name, usize); 6] = [
     ("lead", Name::Route, 10),
     ("enrich", Name::Enrich, 5),
     ("notice", Name::Send, 5),
     ("message", Name::Send, 10),
     ("bulk", Name::Send, 10),
+    ("erase", Name::Erase, 5),
 ];
 
 /// A world as it was left, to begin plans from.

@@ -89,7 +89,6 @@ fn task(record: &Record) -> Result<Task, String> {
     let notice = serde_json::from_str(&record.body).map(Task::Tell);
     notice.or_else(|_| order()).map_err(|_| "neither a notice nor a message".to_owned())
 }
-
 impl QueueHandler for Sender {
     async fn handle(&self, records: &[Record]) -> Vec<Failed> {
         let failed = |record: &Record, why: String| Failed { id: record.id.clone(), why };

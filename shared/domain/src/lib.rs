@@ -7,6 +7,7 @@ pub mod calendar;
 pub mod clock;
 pub mod condition;
 pub mod customer;
+pub mod erasure;
 pub mod gate;
 pub mod id;
 pub mod identity;

@@ -25,11 +25,14 @@ pub enum QueueName {
     Message,
     /// Messages to customers that are some of many: they never keep the others waiting.
     Bulk,
+    /// People to forget.
+    Erase,
 }
 
 impl QueueName {
     /// Every queue.
-    pub const ALL: [Self; 5] = [Self::Lead, Self::Enrich, Self::Notice, Self::Message, Self::Bulk];
+    pub const ALL: [Self; 6] =
+        [Self::Lead, Self::Enrich, Self::Notice, Self::Message, Self::Bulk, Self::Erase];
 
     /// The word in due entries.
     pub const fn name(self) -> &'static str {
@@ -39,6 +42,7 @@ impl QueueName {
             Self::Notice => "notice",
             Self::Message => "message",
             Self::Bulk => "bulk",
+            Self::Erase => "erase",
         }
     }
 
@@ -50,6 +54,7 @@ impl QueueName {
             Self::Notice => "SLUICE_NOTICE_QUEUE_URL",
             Self::Message => "SLUICE_MESSAGE_QUEUE_URL",
             Self::Bulk => "SLUICE_BULK_QUEUE_URL",
+            Self::Erase => "SLUICE_ERASE_QUEUE_URL",
         }
     }
 

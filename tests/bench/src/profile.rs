@@ -22,6 +22,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
             "sluice_host",
             "capture_lead",
             "enrich_lead",
+            "erase_customer",
             "route_lead",
             "send_message",
             "fire_timers",

@@ -12,9 +12,11 @@ impl Running {
             "NoticeQueue",
             "MessageQueue",
             "BulkQueue",
+            "EraseQueue",
             "LeadDeadLetters",
             "EnrichDeadLetters",
             "NoticeDeadLetters",
+            "EraseDeadLetters",
         ]
         .map(sluice::host::spec::named)
         .to_vec()

@@ -21,6 +21,7 @@ fn variables() -> BTreeMap<&'static str, BTreeSet<String>> {
     BTreeMap::from([
         ("capture-lead", texts(&capture_lead::VARIABLES)),
         ("enrich-lead", texts(&enrich_lead::VARIABLES)),
+        ("erase-customer", texts(&erase_customer::VARIABLES)),
         ("route-lead", texts(&route_lead::VARIABLES)),
         ("send-message", texts(&send_message::VARIABLES)),
         ("fire-timers", texts(&fire_timers::VARIABLES)),
