@@ -4,10 +4,12 @@
 //! and erasing a person never loosen it. Whoever sends reads it and claims the message in one transaction with it, so an
 //! opt-out that was acknowledged stops every send that has not been claimed (I4).
 
+mod choice;
 mod decide;
 #[cfg(test)]
 mod tests;
 
+pub use choice::{Change, Choice};
 pub use decide::{Ask, Gates, Verdict, decide, zone_of};
 
 use crate::policy::Cap;

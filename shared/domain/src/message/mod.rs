@@ -3,9 +3,12 @@
 //! READY -> CLAIMED -> SENT / UNKNOWN / FAILED / SKIPPED. A message is handed over at most once (I3): the claim is one
 //! transaction with the gate of the address, and an outcome that nobody knows is a state of its own.
 
+mod agents;
 mod trail;
+mod visit;
 
 pub use trail::{Bounce, Seen, Trail};
+pub use visit::{Counted, Deed, Sign, Visit, Visited};
 
 use crate::customer::AddressHash;
 use crate::gate::Reason;
