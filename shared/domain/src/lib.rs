@@ -20,4 +20,5 @@ pub mod policy;
 pub mod routing;
 pub mod speed;
 pub mod team;
+pub mod template;
 pub mod time;

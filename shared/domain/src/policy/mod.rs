@@ -2,14 +2,18 @@
 
 mod assign;
 mod check;
+mod company;
 mod messaging;
 mod response;
 mod set;
 mod source;
+mod template;
 mod territory;
 
 pub use assign::{Assign, By, LanguageNeed, Need, Target};
+pub(crate) use check::{FACTS, LEAD};
 pub use check::{Finding, Other, check};
+pub use company::Company;
 pub use messaging::{
     AddressKind, BodyEncoding, Cap, ChannelPolicy, ConsentRule, Messaging, Period, ProviderCall, SmtpServer,
     SmtpTls, Topic, Tracking, Via,
@@ -17,6 +21,7 @@ pub use messaging::{
 pub use response::{CatchAll, Point, Response, Then, Window, length};
 pub use set::{PolicySet, Rules};
 pub use source::{Encoding, SignatureScheme};
+pub use template::{Body, Defaults, Piece, Template, Templates, Translation};
 pub use territory::{Area, CodeRange, Codes, Territory};
 
 use crate::calendar::{Calendar, Hours, Leave};
@@ -52,11 +57,30 @@ pub enum Document {
     Channel(ChannelPolicy),
     /// What messages are about.
     Topic(Topic),
+    /// A message.
+    Template(Template),
+    /// What is around messages.
+    Layout(Piece),
+    /// What several messages share.
+    Partial(Piece),
 }
 
 /// The kinds of document, as `kind:` names them.
-pub const KINDS: [&str; 10] =
-    ["form", "source", "rep", "team", "routing", "settings", "calendar", "territory", "channel", "topic"];
+pub const KINDS: [&str; 13] = [
+    "form",
+    "source",
+    "rep",
+    "team",
+    "routing",
+    "settings",
+    "calendar",
+    "territory",
+    "channel",
+    "topic",
+    "template",
+    "layout",
+    "partial",
+];
 
 impl Document {
     /// Its kind.
@@ -72,6 +96,9 @@ impl Document {
             Self::Territory(_) => "territory",
             Self::Channel(_) => "channel",
             Self::Topic(_) => "topic",
+            Self::Template(_) => "template",
+            Self::Layout(_) => "layout",
+            Self::Partial(_) => "partial",
         }
     }
 
@@ -88,6 +115,8 @@ impl Document {
             Self::Territory(document) => &document.name,
             Self::Channel(document) => document.name.name(),
             Self::Topic(document) => &document.name,
+            Self::Template(document) => &document.name,
+            Self::Layout(document) | Self::Partial(document) => &document.name,
         }
     }
 
@@ -121,6 +150,9 @@ impl Document {
             "territory" => Self::Territory(serde_json::from_value(value)?),
             "channel" => Self::Channel(serde_json::from_value(value)?),
             "topic" => Self::Topic(serde_json::from_value(value)?),
+            "template" => Self::Template(serde_json::from_value(value)?),
+            "layout" => Self::Layout(serde_json::from_value(value)?),
+            "partial" => Self::Partial(serde_json::from_value(value)?),
             other => {
                 return Err(serde_json::Error::custom(format!(
                     "unknown kind `{other}`, expected one of {}",
@@ -430,6 +462,9 @@ pub struct Settings {
     /// Messages to customers.
     #[serde(skip_serializing_if = "is_default")]
     pub messaging: Messaging,
+    /// Who we are, for messages to customers.
+    #[serde(skip_serializing_if = "is_default")]
+    pub company: Company,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -447,6 +482,7 @@ impl Default for Settings {
             matching: Matching::default(),
             escalate_to: Vec::new(),
             messaging: Messaging::default(),
+            company: Company::default(),
         }
     }
 }
