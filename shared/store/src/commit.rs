@@ -4,6 +4,7 @@ use crate::contact::contact_item;
 use crate::item::{Item, document, key, number, text};
 use crate::lead::{ended_lead, progress_values};
 use crate::message::{asked_write, message_write};
+use crate::proof::proof_item;
 use crate::{
     Asked, CompanyRecord, Contact, DueEntry, GateRecord, Store, StoreError, TeamRecord, Written, keys,
 };
@@ -11,10 +12,10 @@ use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Delete, Put, TransactWriteItem, Update};
 use sluice_domain::customer::{AddressHash, Customer};
-use sluice_domain::gate::Gate;
+use sluice_domain::gate::{Gate, Proof};
 use sluice_domain::id::CustomerId;
 use sluice_domain::lead::{Lead, LeadState, Progress};
-use sluice_domain::message::Message;
+use sluice_domain::message::{Channel, Message};
 use sluice_domain::speed::{Group, bucket};
 use sluice_wire::queue::{LeadMessage, encode};
 
@@ -37,6 +38,7 @@ pub struct Commit {
     asked: Vec<(CustomerId, String, Asked)>,
     gates: Vec<(GateRecord, Gate)>,
     unchanged_gates: Vec<GateRecord>,
+    proofs: Vec<(Channel, AddressHash, Proof)>,
 }
 
 impl Commit {
@@ -131,6 +133,12 @@ impl Commit {
         self
     }
 
+    /// What was said about an address on a channel, which is not written down yet.
+    pub fn proof(mut self, channel: Channel, address: &AddressHash, proof: Proof) -> Self {
+        self.proofs.push((channel, address.clone(), proof));
+        self
+    }
+
     /// A gate that must be as it was read.
     pub fn unchanged_gate(mut self, read: GateRecord) -> Self {
         self.unchanged_gates.push(read);
@@ -213,6 +221,10 @@ impl Store {
         }
         for read in &commit.unchanged_gates {
             items.extend(read.checks(0, &self.table)?);
+        }
+        for (channel, address, proof) in &commit.proofs {
+            let put = versioned_put(&self.table, proof_item(*channel, address, proof)?, 0)?;
+            items.push(TransactWriteItem::builder().put(put).build());
         }
         match self.client.transact_write_items().set_transact_items(Some(items)).send().await {
             Ok(_) => Ok(Written::Done),

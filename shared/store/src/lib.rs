@@ -20,6 +20,7 @@ mod notice;
 mod pace;
 mod people;
 mod policy;
+mod proof;
 mod speed;
 mod team;
 mod token;
@@ -38,6 +39,7 @@ pub use message::Asked;
 pub use notice::{Claim, NoticeRecord};
 pub use pace::Slot;
 pub use policy::{Manifest, ManifestEntry, Policies};
+pub use proof::Recorded;
 pub use team::TeamRecord;
 pub use token::{Role, Token};
 

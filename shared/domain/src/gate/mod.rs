@@ -6,11 +6,13 @@
 
 mod choice;
 mod decide;
+mod proof;
 #[cfg(test)]
 mod tests;
 
 pub use choice::{Change, Choice};
 pub use decide::{Ask, Gates, Verdict, decide, zone_of};
+pub use proof::{How, Proof, Said};
 
 use crate::policy::Cap;
 use crate::time::Timestamp;
@@ -56,6 +58,9 @@ pub struct Says {
     /// Messages, by the link in one.
     #[serde(rename = "c", default, skip_serializing_if = "Option::is_none")]
     pub confirmed: Option<Timestamp>,
+    /// Messages, as a file says that somebody brought in. It counts only while the person has never said no.
+    #[serde(rename = "i", default, skip_serializing_if = "Option::is_none")]
+    pub imported: Option<Timestamp>,
 }
 
 impl Says {
@@ -66,7 +71,15 @@ impl Says {
             no: self.no.max(other.no),
             yes: self.yes.max(other.yes),
             confirmed: self.confirmed.max(other.confirmed),
+            imported: self.imported.max(other.imported),
         }
+    }
+
+    /// What is left of it once the person was erased at `at`: what was refused, and what was said since.
+    #[must_use]
+    pub fn after_erasure(self, at: Timestamp) -> Self {
+        let since = |said: Option<Timestamp>| said.filter(|said| *said > at);
+        Self { no: self.no, yes: since(self.yes), confirmed: since(self.confirmed), imported: None }
     }
 
     /// What stands of it, and since when; none if nothing was said. Of two of one time the more cautious.
@@ -74,7 +87,8 @@ impl Says {
         let after_no = |at: Option<Timestamp>| at.filter(|at| self.no.is_none_or(|no| *at > no));
         let confirmed = after_no(self.confirmed).map(|at| (Wish::Confirmed, at));
         let yes = || after_no(self.yes).map(|at| (Wish::Yes, at));
-        confirmed.or_else(yes).or_else(|| Some((Wish::No, self.no?)))
+        let no = || self.no.map(|at| (Wish::No, at));
+        confirmed.or_else(yes).or_else(no).or_else(|| Some((Wish::Yes, self.imported?)))
     }
 }
 
@@ -204,20 +218,30 @@ const MAX_RECENT: usize = Cap::MOST as usize;
 impl Gate {
     /// Takes down what somebody said about a topic.
     pub fn say(&mut self, topic: &str, wish: Wish, at: Timestamp) {
-        let (mut no, mut yes, mut confirmed) = (None, None, None);
+        let mut says = Says::default();
         match wish {
-            Wish::No => no = Some(at),
-            Wish::Yes => yes = Some(at),
-            Wish::Confirmed => confirmed = Some(at),
+            Wish::No => says.no = Some(at),
+            Wish::Yes => says.yes = Some(at),
+            Wish::Confirmed => says.confirmed = Some(at),
         }
-        let held = self.says.entry(topic.to_owned()).or_default();
-        *held = held.and(Says { no, yes, confirmed });
+        self.hear(topic, says);
     }
 
-    /// What holds for a topic: what was said of it and of all.
+    /// Takes down that a file which was brought in says yes to a topic.
+    pub fn import(&mut self, topic: &str, at: Timestamp) {
+        self.hear(topic, Says { imported: Some(at), ..Says::default() });
+    }
+
+    fn hear(&mut self, topic: &str, says: Says) {
+        let held = self.says.entry(topic.to_owned()).or_default();
+        *held = held.and(says);
+    }
+
+    /// What holds for a topic: what was said of it and of all. Of a person who was erased no file says what they want.
     pub fn wish(&self, topic: &str) -> Option<(Wish, Timestamp)> {
         let about = |name: &str| self.says.get(name).copied().unwrap_or_default();
-        about(topic).and(about(EVERY_TOPIC)).stands()
+        let says = about(topic).and(about(EVERY_TOPIC));
+        self.erased.map_or(says, |at| says.after_erasure(at)).stands()
     }
 
     /// Nothing goes to this address from now on.
@@ -263,22 +287,21 @@ impl Gate {
         }
     }
 
-    /// The person was erased: what they wanted is forgotten, that they said no is not.
+    /// The person was erased: what they wanted until then is forgotten, that they said no is not.
     pub fn erase(&mut self, at: Timestamp) {
         self.says.retain(|_, says| {
-            *says = Says { no: says.no, ..Says::default() };
-            says.no.is_some()
+            *says = says.after_erasure(at);
+            *says != Says::default()
         });
         self.erased = self.erased.max(Some(at));
-        self.recent.clear();
+        self.recent.retain(|sent| *sent > at);
     }
 
     /// What two records of one address say together: the same under two keys of a rotation.
     #[must_use]
     pub fn together(mut self, other: &Self) -> Self {
         for (topic, says) in &other.says {
-            let held = self.says.entry(topic.clone()).or_default();
-            *held = held.and(*says);
+            self.hear(topic, *says);
         }
         for (why, at) in &other.suppressed {
             self.suppress(*why, *at);
