@@ -101,8 +101,13 @@ impl Sender {
             message.policies = Some(policies.version);
             message.links.clone_from(&content.links);
             let mut gate = own.gate.clone();
-            if message.order.cause.kind != CauseKind::Test {
-                gate.claimed(now);
+            match message.order.cause.kind {
+                CauseKind::Test => {}
+                CauseKind::Confirmation => {
+                    gate.claimed(now);
+                    gate.asks(now);
+                }
+                CauseKind::Api => gate.claimed(now),
             }
             let commit = Commit::default().message(message.clone()).gate(own.clone(), gate);
             let commit = others.iter().cloned().fold(commit, Commit::unchanged_gate);
