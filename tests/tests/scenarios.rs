@@ -35,6 +35,8 @@ mod import;
 mod ledger;
 #[path = "scenarios/matching.rs"]
 mod matching;
+#[path = "scenarios/messages.rs"]
+mod messages;
 #[path = "scenarios/preferences.rs"]
 mod preferences;
 #[path = "scenarios/privacy.rs"]

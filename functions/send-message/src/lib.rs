@@ -107,7 +107,10 @@ impl QueueHandler for Sender {
         let each = now.iter().map(|(record, task)| async move {
             let done = match task {
                 Task::Tell(notice) => self.tell(notice).await,
-                Task::Deliver(message) => self.deliver(&message.order).await,
+                Task::Deliver(message) => {
+                    self.wait_for(message).await;
+                    self.deliver(&message.order).await
+                }
             };
             done.err().map(|why| failed(record, why))
         });
