@@ -47,6 +47,8 @@ pub enum Name {
     Send,
     /// fire-timers.
     Fire,
+    /// record-engagement.
+    Engage,
     /// serve-console.
     Console,
     /// erase-customer.
@@ -61,6 +63,7 @@ impl Name {
             Self::Route => route_lead::build,
             Self::Send => send_message::build,
             Self::Fire => fire_timers::build,
+            Self::Engage => record_engagement::build,
             Self::Console => serve_console::build,
             Self::Erase => erase_customer::build,
         }
@@ -126,6 +129,9 @@ impl World {
         secrets
             .put("sluice/hash-key", json!({ "version": "1", "current": "k".repeat(64) }).to_string())
             .unwrap();
+        secrets
+            .put("sluice/link-key", json!({ "version": "1", "current": "l".repeat(64) }).to_string())
+            .unwrap();
         secrets.put("sluice/admin-token", ADMIN_TOKEN.to_owned()).unwrap();
         secrets.put("sluice/sources/page-token", "token".to_owned()).unwrap();
         secrets.put("sluice/sources/hook", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".to_owned()).unwrap();
@@ -153,6 +159,7 @@ impl World {
                 ("SLUICE_LINKEDIN_URL", url(Host::Graph)),
                 ("SLUICE_LINKEDIN_VERSION", "202606".to_owned()),
                 ("SLUICE_HASH_KEY_SECRET", "sluice/hash-key".to_owned()),
+                ("SLUICE_LINK_KEY_SECRET", "sluice/link-key".to_owned()),
                 ("SLUICE_ADMIN_TOKEN_SECRET", "sluice/admin-token".to_owned()),
                 ("SLUICE_SECRET_PREFIX", "sluice/sources".to_owned()),
                 ("SLUICE_MAIL_FROM", "sales@example.org".to_owned()),

@@ -28,7 +28,7 @@ use sluice_wire::queue::{NoticeMessage, OrderMessage};
 use std::sync::Arc;
 
 /// Variables read besides those every function has.
-pub const VARIABLES: [&str; 8] = [
+pub const VARIABLES: [&str; 9] = [
     "SLUICE_TABLE",
     "SLUICE_NOTICE_QUEUE_URL",
     "SLUICE_MESSAGE_QUEUE_URL",
@@ -37,6 +37,7 @@ pub const VARIABLES: [&str; 8] = [
     "SLUICE_PUBLIC_URL",
     "SLUICE_SECRET_PREFIX",
     "SLUICE_HASH_KEY_SECRET",
+    "SLUICE_LINK_KEY_SECRET",
 ];
 
 /// Records worked on at the same time.

@@ -13,6 +13,7 @@ pub mod id;
 pub mod identity;
 pub mod import;
 pub mod lead;
+pub mod link;
 pub mod matching;
 pub mod message;
 pub mod pii;

@@ -26,6 +26,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
             "route_lead",
             "send_message",
             "fire_timers",
+            "record_engagement",
             "serve_console",
         ],
     ),

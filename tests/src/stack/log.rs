@@ -8,7 +8,7 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 
 /// The targets of our own code: everything they say is kept.
-pub const OURS: [&str; 8] = [
+pub const OURS: [&str; 9] = [
     "sluice",
     "capture_lead",
     "enrich_lead",
@@ -16,6 +16,7 @@ pub const OURS: [&str; 8] = [
     "route_lead",
     "send_message",
     "fire_timers",
+    "record_engagement",
     "serve_console",
 ];
 

@@ -29,6 +29,7 @@ pub fn embedded_functions() -> BTreeMap<String, Build> {
         ("route-lead", route_lead::build),
         ("send-message", send_message::build),
         ("fire-timers", fire_timers::build),
+        ("record-engagement", record_engagement::build),
         ("serve-console", serve_console::build),
     ];
     all.into_iter().map(|(name, build)| (name.to_owned(), build)).collect()

@@ -4,11 +4,13 @@
 //! and erasing a person never loosen it. Whoever sends reads it and claims the message in one transaction with it, so an
 //! opt-out that was acknowledged stops every send that has not been claimed (I4).
 
+mod choice;
 mod decide;
 mod proof;
 #[cfg(test)]
 mod tests;
 
+pub use choice::{Change, Choice};
 pub use decide::{Ask, Gates, Verdict, decide, zone_of};
 pub use proof::{How, Proof, Said};
 
@@ -42,6 +44,9 @@ pub struct Gate {
     /// When messages were claimed, oldest first.
     #[serde(rename = "r", default, skip_serializing_if = "Vec::is_empty")]
     pub recent: Vec<Timestamp>,
+    /// When those of them were that ask whether messages are wanted, oldest first.
+    #[serde(rename = "q", default, skip_serializing_if = "Vec::is_empty")]
+    pub asked: Vec<Timestamp>,
 }
 
 /// When somebody last said what about a topic.
@@ -159,6 +164,8 @@ pub enum Reason {
     NoConsent,
     /// The person has said yes and not confirmed it.
     NotConfirmed,
+    /// The person has confirmed what the message asks.
+    Confirmed,
     /// As many as may be within a time went out.
     Cap(Cap),
     /// It is night where the customer lives.
@@ -181,6 +188,7 @@ impl Reason {
             Self::OptedOut(_) => "opted_out",
             Self::NoConsent => "no_consent",
             Self::NotConfirmed => "not_confirmed",
+            Self::Confirmed => "confirmed",
             Self::Cap(_) => "cap",
             Self::QuietHours => "quiet_hours",
             Self::TooLate => "too_late",
@@ -202,6 +210,7 @@ impl Reason {
             Self::OptedOut(at) => format!("the person said no at {at}"),
             Self::NoConsent => "the person has not said yes to this topic".to_owned(),
             Self::NotConfirmed => "the person has not confirmed that they want this".to_owned(),
+            Self::Confirmed => "the person has confirmed it already".to_owned(),
             Self::Cap(cap) => format!("{} messages within {} is as many as may be", cap.at_most, cap.within),
             Self::QuietHours => "it is outside the hours in which the customer may be written to".to_owned(),
             Self::TooLate => "it would come too late".to_owned(),
@@ -288,10 +297,17 @@ impl Gate {
         insert(&mut self.recent, at);
     }
 
+    /// The message that was claimed asks whether messages are wanted.
+    pub fn asks(&mut self, at: Timestamp) {
+        insert(&mut self.asked, at);
+    }
+
     /// The claim made at `at` was given back: the message did not go out.
     pub fn given_back(&mut self, at: Timestamp) {
-        if let Some(index) = self.recent.iter().position(|claimed| *claimed == at) {
-            self.recent.remove(index);
+        for times in [&mut self.recent, &mut self.asked] {
+            if let Some(index) = times.iter().position(|claimed| *claimed == at) {
+                times.remove(index);
+            }
         }
     }
 
@@ -303,6 +319,7 @@ impl Gate {
         });
         self.erased = self.erased.max(Some(at));
         self.recent.retain(|sent| *sent > at);
+        self.asked.retain(|asked| *asked > at);
     }
 
     /// What two records of one address say together: the same under two keys of a rotation.
@@ -316,9 +333,11 @@ impl Gate {
         }
         self.lifted = self.lifted.max(other.lifted);
         self.erased = self.erased.max(other.erased);
-        for (ours, theirs) in
-            [(&mut self.soft_bounces, &other.soft_bounces), (&mut self.recent, &other.recent)]
-        {
+        for (ours, theirs) in [
+            (&mut self.soft_bounces, &other.soft_bounces),
+            (&mut self.recent, &other.recent),
+            (&mut self.asked, &other.asked),
+        ] {
             for at in theirs {
                 if !ours.contains(at) {
                     insert(ours, *at);

@@ -236,8 +236,28 @@ fn the_question_whether_a_person_wants_messages_is_put_at_once_and_not_to_one_wh
     let mut gate = said(&[("product", Wish::Yes, 1)]);
     gate.claimed(ago(1));
     assert_eq!(question.decide(&own(gate.clone())), Verdict::Send);
+    let mut confirmed = gate.clone();
+    confirmed.say("product", Wish::Confirmed, NOW);
+    assert_eq!(question.decide(&own(confirmed)), Verdict::Skip(Reason::Confirmed));
     gate.say("product", Wish::No, NOW);
     assert_eq!(question.decide(&own(gate)), Verdict::Skip(Reason::OptedOut(NOW)));
+}
+
+#[test]
+fn nobody_can_fill_a_mailbox_with_questions() {
+    let question = Case { asks_for_consent: true, consent: ConsentRule::DoubleOptIn, ..Case::default() };
+    let mut gate = said(&[("product", Wish::Yes, 1)]);
+    for hours in [10, 5, 1] {
+        assert_eq!(question.decide(&own(gate.clone())), Verdict::Send);
+        let at = ago(hours * 3_600_000);
+        gate.claimed(at);
+        gate.asks(at);
+    }
+    let most = Reason::Cap(Cap { at_most: 3, within: Period::days(1) });
+    assert_eq!(question.decide(&own(gate.clone())), Verdict::Skip(most));
+    assert_eq!(question.decide_at(&own(gate.clone()), ago(-14 * 3_600_000)), Verdict::Send);
+    gate.given_back(ago(3_600_000));
+    assert_eq!(question.decide(&own(gate)), Verdict::Send);
 }
 
 #[test]

@@ -16,7 +16,7 @@ pub use check::{Finding, Other, check};
 pub use company::Company;
 pub use messaging::{
     AddressKind, BodyEncoding, Cap, ChannelPolicy, ConsentRule, Messaging, Period, ProviderCall, SmtpServer,
-    SmtpTls, Topic, Via,
+    SmtpTls, Topic, Tracking, Via,
 };
 pub use response::{CatchAll, Point, Response, Then, Window, length};
 pub use set::{PolicySet, Rules};
