@@ -27,12 +27,14 @@ pub enum QueueName {
     Bulk,
     /// People to forget.
     Erase,
+    /// What mail providers say of mails.
+    Feedback,
 }
 
 impl QueueName {
     /// Every queue.
-    pub const ALL: [Self; 6] =
-        [Self::Lead, Self::Enrich, Self::Notice, Self::Message, Self::Bulk, Self::Erase];
+    pub const ALL: [Self; 7] =
+        [Self::Lead, Self::Enrich, Self::Notice, Self::Message, Self::Bulk, Self::Erase, Self::Feedback];
 
     /// The word in due entries.
     pub const fn name(self) -> &'static str {
@@ -43,6 +45,7 @@ impl QueueName {
             Self::Message => "message",
             Self::Bulk => "bulk",
             Self::Erase => "erase",
+            Self::Feedback => "feedback",
         }
     }
 
@@ -55,6 +58,7 @@ impl QueueName {
             Self::Message => "SLUICE_MESSAGE_QUEUE_URL",
             Self::Bulk => "SLUICE_BULK_QUEUE_URL",
             Self::Erase => "SLUICE_ERASE_QUEUE_URL",
+            Self::Feedback => "SLUICE_FEEDBACK_QUEUE_URL",
         }
     }
 

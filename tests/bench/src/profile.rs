@@ -25,6 +25,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
             "erase_customer",
             "route_lead",
             "send_message",
+            "record_feedback",
             "fire_timers",
             "record_engagement",
             "serve_console",

@@ -17,6 +17,10 @@ impl Running {
             "EnrichDeadLetters",
             "NoticeDeadLetters",
             "EraseDeadLetters",
+            "FeedbackQueue",
+            "MessageDeadLetters",
+            "BulkDeadLetters",
+            "FeedbackDeadLetters",
         ]
         .map(sluice::host::spec::named)
         .to_vec()

@@ -24,6 +24,7 @@ fn variables() -> BTreeMap<&'static str, BTreeSet<String>> {
         ("erase-customer", texts(&erase_customer::VARIABLES)),
         ("route-lead", texts(&route_lead::VARIABLES)),
         ("send-message", texts(&send_message::VARIABLES)),
+        ("record-feedback", texts(&record_feedback::VARIABLES)),
         ("fire-timers", texts(&fire_timers::VARIABLES)),
         ("record-engagement", texts(&record_engagement::VARIABLES)),
         ("serve-console", texts(&serve_console::VARIABLES)),

@@ -28,6 +28,7 @@ pub fn embedded_functions() -> BTreeMap<String, Build> {
         ("erase-customer", erase_customer::build),
         ("route-lead", route_lead::build),
         ("send-message", send_message::build),
+        ("record-feedback", record_feedback::build),
         ("fire-timers", fire_timers::build),
         ("record-engagement", record_engagement::build),
         ("serve-console", serve_console::build),

@@ -285,6 +285,12 @@ pub struct Source {
     /// Type `hubspot`: where the page goes afterwards.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub redirect: Option<String>,
+    /// Type `sns`: the ARNs of the topics to hear.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub topics: Vec<String>,
+    /// Type `sns`: the certificate, in PEM, that everything has to be signed with; absent is the one that SNS names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<String>,
 }
 
 /// Where a secret is: `env:NAME` (a variable of the function) or `secret:NAME` (Secrets Manager, below the stack's
