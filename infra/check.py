@@ -353,7 +353,7 @@ def route_explicit(stack):
     for id, p, integration, function in stack.routes():
         key = p.get("RouteKey")
         keys[key] += 1
-        if not isinstance(key, str) or not re.fullmatch(r"(GET|POST|PUT|DELETE|OPTIONS) (/[a-z][a-z0-9.-]*|/\{\w+\})+", key):
+        if not isinstance(key, str) or not re.fullmatch(r"(GET|HEAD|POST|PUT|DELETE|OPTIONS) (/[a-z][a-z0-9.-]*|/\{\w+\})+", key):
             yield id, f"{key} is not one method and one path"
         if integration is None or function not in stack.source["Resources"]:
             yield id, "leads to no function"
@@ -421,12 +421,13 @@ def table_safe(stack):
         yield from kept(stack, id)
 
 
-@rule("hash-key-kept", "without the key no stored identity can be found again")
-def hash_key_kept(stack):
-    if "HashKeySecret" not in stack.of("AWS::SecretsManager::Secret"):
-        yield "HashKeySecret", "is missing"
-    else:
-        yield from kept(stack, "HashKeySecret")
+@rule("keys-kept", "without them no stored identity can be found again, and nobody can unsubscribe by a mail that is out")
+def keys_kept(stack):
+    for id in ("HashKeySecret", "LinkKeySecret"):
+        if id not in stack.of("AWS::SecretsManager::Secret"):
+            yield id, "is missing"
+        else:
+            yield from kept(stack, id)
 
 
 @rule("secret-generated", "a secret that was once typed in is in somebody's history")
@@ -595,8 +596,9 @@ VARIANTS = [
     ("table-safe", {"Table.Properties.PointInTimeRecoverySpecification": GONE}),
     ("table-safe", {"Table.Properties.SSESpecification.SSEEnabled": False}),
     ("table-safe", {"Table.DeletionPolicy": GONE}),
-    ("hash-key-kept", {"HashKeySecret.UpdateReplacePolicy": "Delete"}),
-    ("hash-key-kept", {"HashKeySecret": GONE}),
+    ("keys-kept", {"HashKeySecret.UpdateReplacePolicy": "Delete"}),
+    ("keys-kept", {"HashKeySecret": GONE}),
+    ("keys-kept", {"LinkKeySecret.DeletionPolicy": "Delete"}),
     ("secret-generated", {"AdminTokenSecret.Properties": {"SecretString": "change-me"}}),
     ("secret-generated", {"AdminTokenSecret.Properties.GenerateSecretString.PasswordLength": 8}),
     ("secret-generated", {"/Parameters.Password": {"Type": "String", "NoEcho": True, "Default": "change-me"}}),

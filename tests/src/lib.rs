@@ -11,6 +11,7 @@
     reason = "a test library: what cannot be set up stops the test"
 )]
 
+pub mod erased;
 pub mod faults;
 pub mod heard;
 pub mod invariants;
@@ -19,6 +20,7 @@ pub mod observe;
 pub mod outside;
 pub mod plans;
 pub mod scenarios;
+pub mod sends;
 pub mod sns;
 pub mod stack;
 pub mod sweep;

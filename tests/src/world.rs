@@ -50,8 +50,12 @@ pub enum Name {
     Record,
     /// fire-timers.
     Fire,
+    /// record-engagement.
+    Engage,
     /// serve-console.
     Console,
+    /// erase-customer.
+    Erase,
 }
 
 impl Name {
@@ -63,18 +67,21 @@ impl Name {
             Self::Send => send_message::build,
             Self::Record => record_feedback::build,
             Self::Fire => fire_timers::build,
+            Self::Engage => record_engagement::build,
             Self::Console => serve_console::build,
+            Self::Erase => erase_customer::build,
         }
     }
 }
 
 /// The queues with the functions that read them and the sizes of their batches, as in the template.
-pub const QUEUES: [(&str, Name, usize); 6] = [
+pub const QUEUES: [(&str, Name, usize); 7] = [
     ("lead", Name::Route, 10),
     ("enrich", Name::Enrich, 5),
     ("notice", Name::Send, 5),
     ("message", Name::Send, 10),
     ("bulk", Name::Send, 10),
+    ("erase", Name::Erase, 5),
     ("feedback", Name::Record, 10),
 ];
 
@@ -127,6 +134,9 @@ impl World {
         secrets
             .put("sluice/hash-key", json!({ "version": "1", "current": "k".repeat(64) }).to_string())
             .unwrap();
+        secrets
+            .put("sluice/link-key", json!({ "version": "1", "current": "l".repeat(64) }).to_string())
+            .unwrap();
         secrets.put("sluice/admin-token", ADMIN_TOKEN.to_owned()).unwrap();
         secrets.put("sluice/sources/page-token", "token".to_owned()).unwrap();
         secrets.put("sluice/sources/hook", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".to_owned()).unwrap();
@@ -155,6 +165,7 @@ impl World {
                 ("SLUICE_LINKEDIN_URL", url(Host::Graph)),
                 ("SLUICE_LINKEDIN_VERSION", "202606".to_owned()),
                 ("SLUICE_HASH_KEY_SECRET", "sluice/hash-key".to_owned()),
+                ("SLUICE_LINK_KEY_SECRET", "sluice/link-key".to_owned()),
                 ("SLUICE_ADMIN_TOKEN_SECRET", "sluice/admin-token".to_owned()),
                 ("SLUICE_SECRET_PREFIX", "sluice/sources".to_owned()),
                 ("SLUICE_MAIL_SET", "mail".to_owned()),

@@ -19,6 +19,8 @@ mod capture_meta;
 mod clock;
 #[path = "scenarios/command.rs"]
 mod command;
+#[path = "scenarios/engagement.rs"]
+mod engagement;
 #[path = "scenarios/feedback.rs"]
 mod feedback;
 #[path = "scenarios/feedback_sns.rs"]
@@ -39,6 +41,8 @@ mod ledger;
 mod matching;
 #[path = "scenarios/messages.rs"]
 mod messages;
+#[path = "scenarios/preferences.rs"]
+mod preferences;
 #[path = "scenarios/privacy.rs"]
 mod privacy;
 #[path = "scenarios/races.rs"]

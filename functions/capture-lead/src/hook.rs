@@ -94,7 +94,8 @@ impl Capture {
             self.ledger.mark(&id, mark).await?;
         }
         // The first wins: a lead that is known was delivered again.
-        let puts: Vec<_> = leads.iter().map(|lead| self.ledger.put(lead)).collect();
+        let puts: Vec<_> =
+            leads.iter().map(|lead| self.ledger.put(lead, lead.external_id.is_some())).collect();
         let stored: Vec<Accepted> = stream::iter(puts).buffer_unordered(AT_ONCE).try_collect().await?;
         let new = stored.iter().filter(|accepted| **accepted == Accepted::New).count();
         self.ledger.hand_on(&leads, new).await?;

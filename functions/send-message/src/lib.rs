@@ -38,6 +38,7 @@ pub const VARIABLES: [&str; 9] = [
     "SLUICE_PUBLIC_URL",
     "SLUICE_SECRET_PREFIX",
     "SLUICE_HASH_KEY_SECRET",
+    "SLUICE_LINK_KEY_SECRET",
 ];
 
 /// Records worked on at the same time.
@@ -90,7 +91,6 @@ fn task(record: &Record) -> Result<Task, String> {
     let notice = serde_json::from_str(&record.body).map(Task::Tell);
     notice.or_else(|_| order()).map_err(|_| "neither a notice nor a message".to_owned())
 }
-
 impl QueueHandler for Sender {
     async fn handle(&self, records: &[Record]) -> Vec<Failed> {
         let failed = |record: &Record, why: String| Failed { id: record.id.clone(), why };

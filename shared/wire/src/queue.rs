@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 use sluice_domain::clock::{Mark, Tick};
 use sluice_domain::feedback::Feedback;
-use sluice_domain::id::LeadId;
+use sluice_domain::id::{CustomerId, LeadId};
 use sluice_domain::message::Order;
 use sluice_domain::time::Timestamp;
 
@@ -25,6 +25,16 @@ pub enum LeadMessage {
 #[serde(rename_all = "snake_case")]
 pub enum EnrichMessage {
     /// Fetch what the sender left out of this lead.
+    Lead(LeadId),
+}
+
+/// On the erase queue.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EraseMessage {
+    /// Go on with the erasure of this customer.
+    Customer(CustomerId),
+    /// This lead was on its way when its person was erased.
     Lead(LeadId),
 }
 

@@ -197,7 +197,7 @@ impl Reader<'_> {
                 .is_some_and(|name| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric())),
             None => !segment.is_empty() && !segment.contains(['{', '}', '+', '$']),
         };
-        let explicit = ["GET", "POST", "PUT", "DELETE", "OPTIONS"].contains(&method)
+        let explicit = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"].contains(&method)
             && path.strip_prefix('/').is_some_and(|path| path.split('/').all(segment));
         if !explicit {
             return Err(Problem::new(key.at, format!("the route {text} is not supported"))

@@ -1,8 +1,10 @@
 //! What came back of a message: from the provider, and from whoever opened it. Each is kept with its earliest time, so
 //! that repeats and reordering change nothing.
 
+use super::{Sign, Visited};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// What is known of a message after it left.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +27,12 @@ pub struct Trail {
     /// A program opened it or followed a link: a proxy that fetches in advance, a scanner.
     #[serde(rename = "m", default, skip_serializing_if = "Option::is_none")]
     pub machine: Option<Seen>,
+    /// What gave programs away.
+    #[serde(rename = "w", default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub signs: BTreeSet<Sign>,
+    /// Visits of the last seconds, one by one.
+    #[serde(rename = "v", default, skip_serializing_if = "Vec::is_empty")]
+    pub recent: Vec<Visited>,
     /// Whoever got it wants no more, by a link of it.
     #[serde(rename = "u", default, skip_serializing_if = "Option::is_none")]
     pub unsubscribed: Option<Timestamp>,

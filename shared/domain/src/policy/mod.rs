@@ -16,7 +16,7 @@ pub use check::{Finding, Other, check};
 pub use company::Company;
 pub use messaging::{
     AddressKind, BodyEncoding, Cap, ChannelPolicy, ConsentRule, Messaging, Period, ProviderCall, SmtpServer,
-    SmtpTls, Topic, Via,
+    SmtpTls, Topic, Tracking, Via,
 };
 pub use response::{CatchAll, Point, Response, Then, Window, length};
 pub use set::{PolicySet, Rules};
@@ -27,6 +27,7 @@ pub use territory::{Area, CodeRange, Codes, Territory};
 use crate::calendar::{Calendar, Hours, Leave};
 use crate::customer::Survivorship;
 use crate::identity::{Country, Email, Language, Phone};
+use crate::message::Channel;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -210,6 +211,17 @@ pub struct Consent {
     pub wording: String,
     /// Version of the text.
     pub version: String,
+    /// The channels it allows; absent is e-mail.
+    #[serde(default = "by_email", skip_serializing_if = "is_by_email")]
+    pub channels: Vec<Channel>,
+}
+
+fn by_email() -> Vec<Channel> {
+    vec![Channel::Email]
+}
+
+fn is_by_email(channels: &Vec<Channel>) -> bool {
+    *channels == [Channel::Email]
 }
 
 /// How a source proves who it is.
