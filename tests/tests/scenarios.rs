@@ -19,6 +19,8 @@ mod capture_meta;
 mod clock;
 #[path = "scenarios/command.rs"]
 mod command;
+#[path = "scenarios/erasure.rs"]
+mod erasure;
 #[path = "scenarios/fixtures.rs"]
 mod fixtures;
 #[path = "scenarios/folder.rs"]
@@ -37,6 +39,8 @@ mod matching;
 mod privacy;
 #[path = "scenarios/races.rs"]
 mod races;
+#[path = "scenarios/rights.rs"]
+mod rights;
 #[path = "scenarios/routing.rs"]
 mod routing;
 #[path = "scenarios/routing_depth.rs"]
