@@ -2,6 +2,7 @@
 
 use crate::observe::Observed;
 use crate::scenarios::{TEAMS, channels};
+use crate::sends;
 use crate::wire::{document, text};
 use crate::world::World;
 use serde_json::Value;
@@ -81,8 +82,8 @@ impl Books {
                     None => books.broken.push(format!("{pk} {sk} cannot be read")),
                 },
                 // What stands in place of an erased one is looked at by itself.
-                _ if pk.starts_with("cu_") && item.get("x").is_some() => {}
-                _ if pk.starts_with("cu_") => match document(item, "d") {
+                (_, "c") if pk.starts_with("cu_") && item.get("x").is_some() => {}
+                (_, "c") if pk.starts_with("cu_") => match document(item, "d") {
                     Some(customer) => drop(books.customers.insert(pk.to_owned(), customer)),
                     None => books.broken.push(format!("{pk} cannot be read")),
                 },
@@ -180,6 +181,7 @@ impl Books {
         self.shares(&mut broken);
         self.told(&observed, &mut broken);
         self.clocks(&observed, &mut broken);
+        sends::check(&world.items(), &observed, &mut broken);
         broken
     }
 
@@ -496,7 +498,7 @@ impl Books {
                 broken.push(format!("I3: {} {} stays {:?}", message.rep, message.sort_key, message.state));
             }
         }
-        for (channel, id) in observed.handed.keys() {
+        for (channel, id) in observed.handed.keys().filter(|(_, id)| !id.starts_with("ms_")) {
             let of_past = id.contains("_escalated_")
                 || id.contains("_reminder")
                 || self.was_given_away(observed, id)

@@ -19,6 +19,8 @@ pub mod observe;
 pub mod outside;
 pub mod plans;
 pub mod scenarios;
+pub mod sends;
+pub mod sns;
 pub mod stack;
 pub mod sweep;
 pub mod wire;

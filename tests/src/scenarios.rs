@@ -6,6 +6,7 @@ mod depth;
 mod erase;
 mod import;
 mod lookalike;
+mod messages;
 mod senders;
 
 use crate::wire::Headers;
@@ -122,6 +123,10 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "send-email", function: Name::Send, prepare: send_email },
     Scenario { name: "send-webhook", function: Name::Send, prepare: send_webhook },
     Scenario { name: "send-both", function: Name::Send, prepare: send_both },
+    Scenario { name: "message-email", function: Name::Send, prepare: messages::email },
+    Scenario { name: "message-capped", function: Name::Send, prepare: messages::capped },
+    Scenario { name: "message-resent", function: Name::Send, prepare: messages::resent },
+    Scenario { name: "message-replaced", function: Name::Send, prepare: messages::replaced },
     Scenario { name: "clock-reminder", function: Name::Route, prepare: clock::reminder },
     Scenario { name: "clock-expiry", function: Name::Route, prepare: clock::expiry },
     Scenario { name: "clock-very-late", function: Name::Route, prepare: clock::very_late },
@@ -492,6 +497,7 @@ async fn publish(world: &World) {
     let mut rules = vec![json!({ "name": "owner", "assign": { "owner": "customer" } })];
     let (more, deeper) = depth::documents();
     documents.extend(more);
+    documents.extend(messages::documents());
     rules.extend(deeper);
     for (team, reps, capacity) in TEAMS {
         let members: Vec<Value> =

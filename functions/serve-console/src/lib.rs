@@ -13,6 +13,7 @@ mod insight;
 mod leads;
 mod leave;
 mod ledger;
+mod messages;
 mod person;
 mod policies;
 mod rebalance;
@@ -37,10 +38,12 @@ use sluice_wire::problem::Problem;
 use std::sync::Arc;
 
 /// Variables read besides those every function has.
-pub const VARIABLES: [&str; 6] = [
+pub const VARIABLES: [&str; 8] = [
     "SLUICE_TABLE",
     "SLUICE_LEAD_QUEUE_URL",
     "SLUICE_NOTICE_QUEUE_URL",
+    "SLUICE_MESSAGE_QUEUE_URL",
+    "SLUICE_BULK_QUEUE_URL",
     "SLUICE_ERASE_QUEUE_URL",
     "SLUICE_HASH_KEY_SECRET",
     "SLUICE_ADMIN_TOKEN_SECRET",
@@ -56,7 +59,7 @@ pub fn build(env: Environment) -> BoxFuture<'static, Result<Arc<dyn Function>, S
             outbox: Outbox::new(
                 &env,
                 store.clone(),
-                &[QueueName::Lead, QueueName::Notice, QueueName::Erase],
+                &[QueueName::Lead, QueueName::Notice, QueueName::Message, QueueName::Bulk, QueueName::Erase],
             )?,
             admin_token_secret: env.required("SLUICE_ADMIN_TOKEN_SECRET")?.to_owned(),
             store,
@@ -155,6 +158,10 @@ impl Console {
             "POST /api/imports/{batch}/rows" => self.import_rows(&call).await,
             "POST /api/imports/{batch}/revert" => self.revert_batch(&call).await,
             "GET /api/messages" => self.list_messages(&call).await,
+            "POST /api/messages" => self.ask_message(&call).await,
+            "GET /api/messages/{id}" => self.show_message(&call).await,
+            "POST /api/messages/{id}/settle" => self.settle_message(&call).await,
+            "POST /api/templates/{name}/test-send" => self.test_send(&call).await,
             "POST /api/tokens" => self.create_token(&call).await,
             other => Err(Problem::new(501, "not-built", format!("{other} is declared and not built."))),
         }

@@ -21,13 +21,20 @@ pub enum QueueName {
     Enrich,
     /// Notices to send.
     Notice,
+    /// Messages to customers, each by itself.
+    Message,
+    /// Messages to customers that are some of many: they never keep the others waiting.
+    Bulk,
     /// People to forget.
     Erase,
+    /// What mail providers say of mails.
+    Feedback,
 }
 
 impl QueueName {
     /// Every queue.
-    pub const ALL: [Self; 4] = [Self::Lead, Self::Enrich, Self::Notice, Self::Erase];
+    pub const ALL: [Self; 7] =
+        [Self::Lead, Self::Enrich, Self::Notice, Self::Message, Self::Bulk, Self::Erase, Self::Feedback];
 
     /// The word in due entries.
     pub const fn name(self) -> &'static str {
@@ -35,7 +42,10 @@ impl QueueName {
             Self::Lead => "lead",
             Self::Enrich => "enrich",
             Self::Notice => "notice",
+            Self::Message => "message",
+            Self::Bulk => "bulk",
             Self::Erase => "erase",
+            Self::Feedback => "feedback",
         }
     }
 
@@ -45,7 +55,10 @@ impl QueueName {
             Self::Lead => "SLUICE_LEAD_QUEUE_URL",
             Self::Enrich => "SLUICE_ENRICH_QUEUE_URL",
             Self::Notice => "SLUICE_NOTICE_QUEUE_URL",
+            Self::Message => "SLUICE_MESSAGE_QUEUE_URL",
+            Self::Bulk => "SLUICE_BULK_QUEUE_URL",
             Self::Erase => "SLUICE_ERASE_QUEUE_URL",
+            Self::Feedback => "SLUICE_FEEDBACK_QUEUE_URL",
         }
     }
 

@@ -8,7 +8,7 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 
 /// The targets of our own code: everything they say is kept.
-pub const OURS: [&str; 8] = [
+pub const OURS: [&str; 10] = [
     "sluice",
     "capture_lead",
     "enrich_lead",
@@ -16,6 +16,8 @@ pub const OURS: [&str; 8] = [
     "route_lead",
     "send_message",
     "fire_timers",
+    "record_engagement",
+    "record_feedback",
     "serve_console",
 ];
 

@@ -10,11 +10,17 @@ impl Running {
             "LeadQueue",
             "EnrichQueue",
             "NoticeQueue",
+            "MessageQueue",
+            "BulkQueue",
             "EraseQueue",
             "LeadDeadLetters",
             "EnrichDeadLetters",
             "NoticeDeadLetters",
             "EraseDeadLetters",
+            "FeedbackQueue",
+            "MessageDeadLetters",
+            "BulkDeadLetters",
+            "FeedbackDeadLetters",
         ]
         .map(sluice::host::spec::named)
         .to_vec()

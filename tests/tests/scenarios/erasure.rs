@@ -17,16 +17,8 @@ use std::path::Path;
 use std::time::Duration;
 
 /// In everything that the erased person says, and found nowhere else.
-const CANARIES: [&str; 8] = [
-    "merula",
-    "Merula",
-    "Turdus",
-    "2015550177",
-    "555-0177",
-    "Amselbau",
-    "tirili",
-    "leadgen-77",
-];
+const CANARIES: [&str; 8] =
+    ["merula", "Merula", "Turdus", "2015550177", "555-0177", "Amselbau", "tirili", "leadgen-77"];
 const MAIL: &str = "merula@amselnest.example";
 const PHONE: &str = "+1 (201) 555-0177";
 
@@ -40,7 +32,7 @@ fn policies() -> String {
 
 fn left_in<'a>(where_: &str, texts: impl IntoIterator<Item = &'a str>) -> Vec<String> {
     let texts: Vec<&str> = texts.into_iter().collect();
-    let found = |canary: &&str| texts.iter().find(|text| text.contains(*canary)).map(|text| (*canary, *text));
+    let found = |canary: &&str| texts.iter().find(|text| text.contains(*canary)).map(|text| ((*canary).to_owned(), (*text).to_owned()));
     let found = CANARIES.iter().chain(&["amselnest"]).filter_map(found);
     found.map(|(canary, text)| format!("{canary} is in {where_}: {}", &text[..text.len().min(300)])).collect()
 }

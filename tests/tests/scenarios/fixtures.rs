@@ -206,7 +206,7 @@ async fn every_lambda_envelope_of_the_fixtures_is_ours_or_is_refused_without_a_t
                 Envelope::Wrapped => wrapped(&run, &folder, case, &payload).await,
                 Envelope::OtherRoute => {
                     println!("{id}: not ours");
-                    for function in ["capture-lead", "serve-console"] {
+                    for function in ["capture-lead", "record-engagement", "serve-console"] {
                         let answer = run.invoke(function, &payload).await.expect("an HTTP answer");
                         assert_eq!(answer["statusCode"], 404, "{id}: {answer:#}");
                     }
@@ -216,6 +216,7 @@ async fn every_lambda_envelope_of_the_fixtures_is_ours_or_is_refused_without_a_t
                     println!("{id}: not ours");
                     for function in [
                         "capture-lead",
+                        "record-engagement",
                         "serve-console",
                         "route-lead",
                         "enrich-lead",

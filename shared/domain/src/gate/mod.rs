@@ -4,11 +4,13 @@
 //! and erasing a person never loosen it. Whoever sends reads it and claims the message in one transaction with it, so an
 //! opt-out that was acknowledged stops every send that has not been claimed (I4).
 
+mod choice;
 mod decide;
 mod proof;
 #[cfg(test)]
 mod tests;
 
+pub use choice::{Change, Choice};
 pub use decide::{Ask, Gates, Verdict, decide, zone_of};
 pub use proof::{How, Proof, Said};
 
@@ -36,12 +38,29 @@ pub struct Gate {
     /// Its person was erased.
     #[serde(rename = "e", default, skip_serializing_if = "Option::is_none")]
     pub erased: Option<Timestamp>,
-    /// When messages could not be delivered for the time being, oldest first.
+    /// Messages that could not be delivered for the time being, oldest first.
     #[serde(rename = "b", default, skip_serializing_if = "Vec::is_empty")]
-    pub soft_bounces: Vec<Timestamp>,
+    pub soft_bounces: Vec<SoftBounce>,
+    /// Soft bounces up to here count no more.
+    #[serde(rename = "d", default, skip_serializing_if = "Option::is_none")]
+    pub forgiven: Option<Timestamp>,
     /// When messages were claimed, oldest first.
     #[serde(rename = "r", default, skip_serializing_if = "Vec::is_empty")]
     pub recent: Vec<Timestamp>,
+    /// When those of them were that ask whether messages are wanted, oldest first.
+    #[serde(rename = "q", default, skip_serializing_if = "Vec::is_empty")]
+    pub asked: Vec<Timestamp>,
+}
+
+/// A message that could not be delivered for the time being.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct SoftBounce {
+    /// When.
+    #[serde(rename = "t")]
+    pub at: Timestamp,
+    /// Which: told again, it is the same one.
+    #[serde(rename = "i")]
+    pub event: String,
 }
 
 /// When somebody last said what about a topic.
@@ -159,6 +178,8 @@ pub enum Reason {
     NoConsent,
     /// The person has said yes and not confirmed it.
     NotConfirmed,
+    /// The person has confirmed what the message asks.
+    Confirmed,
     /// As many as may be within a time went out.
     Cap(Cap),
     /// It is night where the customer lives.
@@ -181,6 +202,7 @@ impl Reason {
             Self::OptedOut(_) => "opted_out",
             Self::NoConsent => "no_consent",
             Self::NotConfirmed => "not_confirmed",
+            Self::Confirmed => "confirmed",
             Self::Cap(_) => "cap",
             Self::QuietHours => "quiet_hours",
             Self::TooLate => "too_late",
@@ -202,6 +224,7 @@ impl Reason {
             Self::OptedOut(at) => format!("the person said no at {at}"),
             Self::NoConsent => "the person has not said yes to this topic".to_owned(),
             Self::NotConfirmed => "the person has not confirmed that they want this".to_owned(),
+            Self::Confirmed => "the person has confirmed it already".to_owned(),
             Self::Cap(cap) => format!("{} messages within {} is as many as may be", cap.at_most, cap.within),
             Self::QuietHours => "it is outside the hours in which the customer may be written to".to_owned(),
             Self::TooLate => "it would come too late".to_owned(),
@@ -261,6 +284,7 @@ impl Gate {
     /// Somebody of the company says that messages may be sent again.
     pub fn lift(&mut self, at: Timestamp) {
         self.lifted = self.lifted.max(Some(at));
+        self.forgive(at);
     }
 
     /// Why nothing may be sent to the address, and since when; the gravest if there are several.
@@ -269,18 +293,35 @@ impl Gate {
         self.suppressed.iter().map(|(why, at)| (*why, *at)).find(|(_, at)| stands(*at))
     }
 
-    /// A message could not be delivered for the time being. Too many within a time suppress the address.
-    pub fn soft_bounce(&mut self, at: Timestamp, limit: Cap) {
-        insert(&mut self.soft_bounces, at);
-        let within = self.soft_bounces.iter().filter(|t| at.since(**t).abs() <= limit.within.millis());
-        if within.count() >= limit.at_most as usize {
-            self.suppress(SuppressedBy::SoftBounces, at);
+    /// A message could not be delivered for the time being. Too many within a time suppress the address, and are done
+    /// with. It counts once however often it is told; not at all if a message got through since, or if it is so old that
+    /// it does not matter beside the newest.
+    pub fn soft_bounce(&mut self, at: Timestamp, event: &str, limit: Cap) {
+        let is_known = self.soft_bounces.iter().any(|known| known.event == event);
+        if is_known || self.forgiven.max(self.lifted).is_some_and(|until| at <= until) {
+            return;
+        }
+        self.soft_bounces.push(SoftBounce { at, event: event.to_owned() });
+        self.soft_bounces.sort();
+        let newest = self.soft_bounces.last().map_or(at, |last| last.at);
+        self.forgive(newest.plus_millis(-limit.within.millis() - 1));
+        if self.soft_bounces.len() >= limit.at_most as usize {
+            self.suppress(SuppressedBy::SoftBounces, newest);
+            self.forgive(newest);
         }
     }
 
     /// A message got through: what failed before it for the time being counts no more.
     pub fn delivered(&mut self, at: Timestamp) {
-        self.soft_bounces.retain(|bounce| *bounce > at);
+        self.forgive(at);
+    }
+
+    /// Soft bounces up to then count no more. Without any there is nothing to remember.
+    fn forgive(&mut self, until: Timestamp) {
+        if self.soft_bounces.first().is_some_and(|oldest| oldest.at <= until) {
+            self.soft_bounces.retain(|bounce| bounce.at > until);
+            self.forgiven = self.forgiven.max(Some(until));
+        }
     }
 
     /// A message was claimed.
@@ -288,10 +329,17 @@ impl Gate {
         insert(&mut self.recent, at);
     }
 
+    /// The message that was claimed asks whether messages are wanted.
+    pub fn asks(&mut self, at: Timestamp) {
+        insert(&mut self.asked, at);
+    }
+
     /// The claim made at `at` was given back: the message did not go out.
     pub fn given_back(&mut self, at: Timestamp) {
-        if let Some(index) = self.recent.iter().position(|claimed| *claimed == at) {
-            self.recent.remove(index);
+        for times in [&mut self.recent, &mut self.asked] {
+            if let Some(index) = times.iter().position(|claimed| *claimed == at) {
+                times.remove(index);
+            }
         }
     }
 
@@ -303,6 +351,8 @@ impl Gate {
         });
         self.erased = self.erased.max(Some(at));
         self.recent.retain(|sent| *sent > at);
+        self.asked.retain(|asked| *asked > at);
+        self.forgive(at);
     }
 
     /// What two records of one address say together: the same under two keys of a rotation.
@@ -316,14 +366,19 @@ impl Gate {
         }
         self.lifted = self.lifted.max(other.lifted);
         self.erased = self.erased.max(other.erased);
-        for (ours, theirs) in
-            [(&mut self.soft_bounces, &other.soft_bounces), (&mut self.recent, &other.recent)]
-        {
+        for (ours, theirs) in [(&mut self.recent, &other.recent), (&mut self.asked, &other.asked)] {
             for at in theirs {
                 if !ours.contains(at) {
                     insert(ours, *at);
                 }
             }
+        }
+        self.soft_bounces.extend(other.soft_bounces.iter().cloned());
+        self.soft_bounces.sort();
+        self.soft_bounces.dedup();
+        self.forgiven = self.forgiven.max(other.forgiven);
+        if let Some(forgiven) = self.forgiven {
+            self.soft_bounces.retain(|bounce| bounce.at > forgiven);
         }
         self
     }

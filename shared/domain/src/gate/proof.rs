@@ -112,6 +112,10 @@ pub struct Proof {
     /// With which program.
     #[serde(rename = "u", default, skip_serializing_if = "Option::is_none")]
     pub user_agent: Option<Pii<String>>,
+    /// From when on it counts, if not from when it was said: a confirmation counts as of the message that asked for it, so
+    /// that a no said since stands.
+    #[serde(rename = "f", default, skip_serializing_if = "Option::is_none")]
+    pub as_of: Option<Timestamp>,
 }
 
 fn no_id() -> ProofId {
@@ -136,6 +140,7 @@ impl Proof {
             note: None,
             ip: None,
             user_agent: None,
+            as_of: None,
         }
     }
 
@@ -152,7 +157,7 @@ impl Proof {
         if self.refuses() {
             return Some(self.impersonal());
         }
-        (self.at > erased && self.how != How::Import).then(|| self.clone())
+        (self.counts_from() > erased && self.how != How::Import).then(|| self.clone())
     }
 
     /// The proof without anything that says who it was. Words that somebody of the company typed go as well: a name may be
@@ -168,16 +173,21 @@ impl Proof {
         matches!(self.said, Said::Wish { wish: Wish::No, .. } | Said::Suppressed(_))
     }
 
+    fn counts_from(&self) -> Timestamp {
+        self.as_of.unwrap_or(self.at)
+    }
+
     /// Takes it down in the gate of its address.
     pub fn tell(&self, gate: &mut Gate) {
+        let at = self.counts_from();
         match &self.said {
             Said::Wish { topic, wish: Wish::Yes | Wish::Confirmed } if self.how == How::Import => {
-                gate.import(topic, self.at);
+                gate.import(topic, at);
             }
-            Said::Wish { topic, wish } => gate.say(topic, *wish, self.at),
-            Said::TakenBack { topic } => gate.take_import_back(topic, self.at),
-            Said::Suppressed(why) => gate.suppress(*why, self.at),
-            Said::Lifted => gate.lift(self.at),
+            Said::Wish { topic, wish } => gate.say(topic, *wish, at),
+            Said::TakenBack { topic } => gate.take_import_back(topic, at),
+            Said::Suppressed(why) => gate.suppress(*why, at),
+            Said::Lifted => gate.lift(at),
         }
     }
 }

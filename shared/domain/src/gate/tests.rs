@@ -135,19 +135,69 @@ fn temporary_failures_suppress_once_there_are_too_many_within_the_time() {
     let bounced = |days: &[i64]| {
         let mut gate = Gate::default();
         for days in days {
-            gate.soft_bounce(ago(days * DAY), limit);
+            gate.soft_bounce(ago(days * DAY), &days.to_string(), limit);
         }
         gate.suppression().map(|(why, _)| why)
     };
     assert_eq!(bounced(&[2, 1]), None);
     assert_eq!(bounced(&[50, 45, 1]), None);
     assert_eq!(bounced(&[3, 2, 1]), Some(SuppressedBy::SoftBounces));
+    assert_eq!(bounced(&[2, 3, 1]), Some(SuppressedBy::SoftBounces), "in whatever order");
     let mut gate = Gate::default();
-    gate.soft_bounce(ago(3 * DAY), limit);
-    gate.soft_bounce(ago(2 * DAY), limit);
+    gate.soft_bounce(ago(3 * DAY), "a", limit);
+    gate.soft_bounce(ago(2 * DAY), "b", limit);
     gate.delivered(ago(DAY));
-    gate.soft_bounce(NOW, limit);
+    gate.soft_bounce(NOW, "c", limit);
     assert_eq!(gate.suppression(), None);
+}
+
+#[test]
+fn a_failure_told_again_is_the_same_one_for_ever() {
+    let limit = Cap { at_most: 3, within: Period::days(30) };
+    let tell = |gate: &mut Gate, days: i64| gate.soft_bounce(ago(days * DAY), &days.to_string(), limit);
+    let mut gate = Gate::default();
+    for days in [9, 9, 8, 9, 8, 8] {
+        tell(&mut gate, days);
+    }
+    assert_eq!((gate.suppression(), gate.soft_bounces.len()), (None, 2));
+    // After a delivery, after an old one has fallen out of the time, and after they have suppressed the address.
+    gate.delivered(ago(5 * DAY));
+    tell(&mut gate, 9);
+    tell(&mut gate, 8);
+    assert_eq!(gate.soft_bounces, []);
+    for days in [60, 50, 4, 60, 50, 3] {
+        tell(&mut gate, days);
+    }
+    assert_eq!((gate.suppression(), gate.soft_bounces.len()), (None, 2));
+    tell(&mut gate, 2);
+    assert_eq!(gate.suppression(), Some((SuppressedBy::SoftBounces, ago(2 * DAY))));
+    let suppressed = gate.clone();
+    for days in [2, 3, 4, 50] {
+        tell(&mut gate, days);
+        assert_eq!(gate, suppressed);
+    }
+    // Once lifted, what was before counts no more, and it takes as many again.
+    gate.lift(NOW);
+    for days in [4, 3, 2, 1] {
+        tell(&mut gate, days);
+    }
+    assert_eq!((gate.suppression(), gate.soft_bounces.len()), (None, 0));
+}
+
+#[test]
+fn two_records_of_one_address_count_a_failure_once() {
+    let limit = Cap { at_most: 3, within: Period::days(30) };
+    let (mut one, mut other) = (Gate::default(), Gate::default());
+    one.soft_bounce(ago(DAY), "a", limit);
+    other.soft_bounce(ago(DAY), "a", limit);
+    other.soft_bounce(ago(2 * DAY), "b", limit);
+    let mut both = one.clone().together(&other);
+    assert_eq!(both.soft_bounces.len(), 2);
+    assert_eq!(both, other.clone().together(&one));
+    both.soft_bounce(NOW, "c", limit);
+    assert!(both.suppression().is_some());
+    one.delivered(NOW);
+    assert_eq!(one.together(&other).soft_bounces, []);
 }
 
 #[test]
@@ -236,8 +286,28 @@ fn the_question_whether_a_person_wants_messages_is_put_at_once_and_not_to_one_wh
     let mut gate = said(&[("product", Wish::Yes, 1)]);
     gate.claimed(ago(1));
     assert_eq!(question.decide(&own(gate.clone())), Verdict::Send);
+    let mut confirmed = gate.clone();
+    confirmed.say("product", Wish::Confirmed, NOW);
+    assert_eq!(question.decide(&own(confirmed)), Verdict::Skip(Reason::Confirmed));
     gate.say("product", Wish::No, NOW);
     assert_eq!(question.decide(&own(gate)), Verdict::Skip(Reason::OptedOut(NOW)));
+}
+
+#[test]
+fn nobody_can_fill_a_mailbox_with_questions() {
+    let question = Case { asks_for_consent: true, consent: ConsentRule::DoubleOptIn, ..Case::default() };
+    let mut gate = said(&[("product", Wish::Yes, 1)]);
+    for hours in [10, 5, 1] {
+        assert_eq!(question.decide(&own(gate.clone())), Verdict::Send);
+        let at = ago(hours * 3_600_000);
+        gate.claimed(at);
+        gate.asks(at);
+    }
+    let most = Reason::Cap(Cap { at_most: 3, within: Period::days(1) });
+    assert_eq!(question.decide(&own(gate.clone())), Verdict::Skip(most));
+    assert_eq!(question.decide_at(&own(gate.clone()), ago(-14 * 3_600_000)), Verdict::Send);
+    gate.given_back(ago(3_600_000));
+    assert_eq!(question.decide(&own(gate)), Verdict::Send);
 }
 
 #[test]

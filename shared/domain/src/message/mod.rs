@@ -3,9 +3,14 @@
 //! READY -> CLAIMED -> SENT / UNKNOWN / FAILED / SKIPPED. A message is handed over at most once (I3): the claim is one
 //! transaction with the gate of the address, and an outcome that nobody knows is a state of its own.
 
+mod agents;
+mod flow;
 mod trail;
+mod visit;
 
+pub use flow::{CLAIM_MS, Handed, Next, RESEND_MS, Settled};
 pub use trail::{Bounce, Seen, Trail};
+pub use visit::{Counted, Deed, Sign, Visit, Visited};
 
 use crate::customer::AddressHash;
 use crate::gate::Reason;
@@ -18,10 +23,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 /// A way to reach people.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Channel {
     /// E-mail.
+    #[default]
     Email,
     /// Text messages.
     Sms,
@@ -276,6 +282,9 @@ pub struct Message {
     /// When the last claim was made.
     #[serde(rename = "c", default, skip_serializing_if = "Option::is_none")]
     pub claimed: Option<Timestamp>,
+    /// While claimed: whose claim it is, to tell an own one whose answer was lost from somebody else's.
+    #[serde(rename = "i", default, skip_serializing_if = "Option::is_none")]
+    pub nonce: Option<String>,
     /// Version of the policies it was made with.
     #[serde(rename = "p", default, skip_serializing_if = "Option::is_none")]
     pub policies: Option<u64>,
@@ -303,6 +312,7 @@ impl Message {
             note: None,
             address: None,
             claimed: None,
+            nonce: None,
             policies: None,
             links: Vec::new(),
             trail: Trail::default(),

@@ -10,6 +10,7 @@ use crate::condition::Condition;
 use crate::customer::{DEFAULT_RULE, IdentityKind, Survivor, Survivorship};
 use crate::identity::Email;
 use crate::lead::namespace_of;
+use crate::template;
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -135,9 +136,9 @@ pub fn check(documents: &[Document]) -> Vec<Finding> {
                 }
             }
             Document::Calendar(calendar) => checker.days(calendar),
-            Document::Territory(_) => {}
             Document::Channel(channel) => checker.channel(channel),
             Document::Topic(topic) => checker.topic(topic),
+            Document::Territory(_) | Document::Template(_) | Document::Layout(_) | Document::Partial(_) => {}
             Document::Settings(settings) => {
                 for (i, rep) in settings.escalate_to.iter().enumerate() {
                     checker.known(&["escalate_to", &i.to_string()], "rep", rep, &reps);
@@ -151,11 +152,12 @@ pub fn check(documents: &[Document]) -> Vec<Finding> {
         }
     }
     checker.territories(documents);
+    checker.findings.extend(template::check(documents));
     checker.findings
 }
 
 /// What conditions see of a lead, see [`crate::lead::Facts::view`]. Any other name would never match, and nobody told.
-const LEAD: [&str; 27] = [
+pub(crate) const LEAD: [&str; 27] = [
     "source",
     "kind",
     "fields",
@@ -186,7 +188,7 @@ const LEAD: [&str; 27] = [
 ];
 
 /// What is kept of a customer, see [`crate::customer::Customer::absorb`].
-const FACTS: [&str; 21] = [
+pub(crate) const FACTS: [&str; 21] = [
     "email",
     "phone",
     "first_name",

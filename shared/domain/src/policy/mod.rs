@@ -2,21 +2,26 @@
 
 mod assign;
 mod check;
+mod company;
 mod messaging;
 mod response;
 mod set;
 mod source;
+mod template;
 mod territory;
 
 pub use assign::{Assign, By, LanguageNeed, Need, Target};
+pub(crate) use check::{FACTS, LEAD};
 pub use check::{Finding, Other, check};
+pub use company::Company;
 pub use messaging::{
     AddressKind, BodyEncoding, Cap, ChannelPolicy, ConsentRule, Messaging, Period, ProviderCall, SmtpServer,
-    SmtpTls, Topic, Via,
+    SmtpTls, Topic, Tracking, Via,
 };
 pub use response::{CatchAll, Point, Response, Then, Window, length};
 pub use set::{PolicySet, Rules};
 pub use source::{Encoding, SignatureScheme};
+pub use template::{Body, Defaults, Piece, Template, Templates, Translation};
 pub use territory::{Area, CodeRange, Codes, Territory};
 
 use crate::calendar::{Calendar, Hours, Leave};
@@ -53,11 +58,30 @@ pub enum Document {
     Channel(ChannelPolicy),
     /// What messages are about.
     Topic(Topic),
+    /// A message.
+    Template(Template),
+    /// What is around messages.
+    Layout(Piece),
+    /// What several messages share.
+    Partial(Piece),
 }
 
 /// The kinds of document, as `kind:` names them.
-pub const KINDS: [&str; 10] =
-    ["form", "source", "rep", "team", "routing", "settings", "calendar", "territory", "channel", "topic"];
+pub const KINDS: [&str; 13] = [
+    "form",
+    "source",
+    "rep",
+    "team",
+    "routing",
+    "settings",
+    "calendar",
+    "territory",
+    "channel",
+    "topic",
+    "template",
+    "layout",
+    "partial",
+];
 
 impl Document {
     /// Its kind.
@@ -73,6 +97,9 @@ impl Document {
             Self::Territory(_) => "territory",
             Self::Channel(_) => "channel",
             Self::Topic(_) => "topic",
+            Self::Template(_) => "template",
+            Self::Layout(_) => "layout",
+            Self::Partial(_) => "partial",
         }
     }
 
@@ -89,6 +116,8 @@ impl Document {
             Self::Territory(document) => &document.name,
             Self::Channel(document) => document.name.name(),
             Self::Topic(document) => &document.name,
+            Self::Template(document) => &document.name,
+            Self::Layout(document) | Self::Partial(document) => &document.name,
         }
     }
 
@@ -122,6 +151,9 @@ impl Document {
             "territory" => Self::Territory(serde_json::from_value(value)?),
             "channel" => Self::Channel(serde_json::from_value(value)?),
             "topic" => Self::Topic(serde_json::from_value(value)?),
+            "template" => Self::Template(serde_json::from_value(value)?),
+            "layout" => Self::Layout(serde_json::from_value(value)?),
+            "partial" => Self::Partial(serde_json::from_value(value)?),
             other => {
                 return Err(serde_json::Error::custom(format!(
                     "unknown kind `{other}`, expected one of {}",
@@ -253,6 +285,12 @@ pub struct Source {
     /// Type `hubspot`: where the page goes afterwards.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub redirect: Option<String>,
+    /// Type `sns`: the ARNs of the topics to hear.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub topics: Vec<String>,
+    /// Type `sns`: the certificate, in PEM, that everything has to be signed with; absent is the one that SNS names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<String>,
 }
 
 /// Where a secret is: `env:NAME` (a variable of the function) or `secret:NAME` (Secrets Manager, below the stack's
@@ -442,6 +480,9 @@ pub struct Settings {
     /// Messages to customers.
     #[serde(skip_serializing_if = "is_default")]
     pub messaging: Messaging,
+    /// Who we are, for messages to customers.
+    #[serde(skip_serializing_if = "is_default")]
+    pub company: Company,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -459,6 +500,7 @@ impl Default for Settings {
             matching: Matching::default(),
             escalate_to: Vec::new(),
             messaging: Messaging::default(),
+            company: Company::default(),
         }
     }
 }

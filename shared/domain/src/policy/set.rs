@@ -3,7 +3,7 @@
 use super::territory::Map;
 use super::{
     AddressKind, ChannelPolicy, Document, Form, Reading, Rep, Routing, Rule, Settings, Source, Target, Team,
-    Topic,
+    Templates, Topic,
 };
 use crate::calendar::{Hours, Leave, Schedule};
 use crate::condition::{Condition, ConditionError};
@@ -76,6 +76,8 @@ pub struct PolicySet {
     pub topics: BTreeMap<String, Topic>,
     /// Where leads are.
     pub territories: Map,
+    /// What messages to customers are made of.
+    pub templates: Templates,
     /// Working time by rep and by team, of those that have hours.
     schedules: Schedules,
 }
@@ -110,6 +112,9 @@ impl PolicySet {
                 Document::Calendar(calendar) => drop(calendars.insert(calendar.name.clone(), calendar)),
                 Document::Territory(territory) => {
                     drop(territories.insert(territory.name.clone(), territory));
+                }
+                Document::Template(_) | Document::Layout(_) | Document::Partial(_) => {
+                    drop(set.templates.take(document));
                 }
             }
         }

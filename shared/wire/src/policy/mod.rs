@@ -179,6 +179,9 @@ fn typed(kind: &str, tree: &Node) -> Result<Document, Mismatch> {
         "territory" => Deserialize::deserialize(tree).map(Document::Territory),
         "channel" => Deserialize::deserialize(tree).map(Document::Channel),
         "topic" => Deserialize::deserialize(tree).map(Document::Topic),
+        "template" => Deserialize::deserialize(tree).map(Document::Template),
+        "layout" => Deserialize::deserialize(tree).map(Document::Layout),
+        "partial" => Deserialize::deserialize(tree).map(Document::Partial),
         other => {
             Err(serde::de::Error::custom(format!("documents of kind `{other}` cannot be read from YAML")))
         }
