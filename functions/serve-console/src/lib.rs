@@ -127,6 +127,8 @@ impl Console {
             "POST /api/reps/{name}/rebalance" => self.rebalance(&call).await,
             "POST /api/customers/lookup" => self.lookup_customer(&call).await,
             "GET /api/customers/{id}" => self.show_customer(&call).await,
+            "POST /api/customers/{id}/merge" => self.merge(&call).await,
+            "POST /api/customers/{id}/keep-apart" => self.keep_apart(&call).await,
             "POST /api/customers/{id}/unmerge" => self.unmerge(&call).await,
             "GET /api/policies" => self.list_policies().await,
             "POST /api/policies/validate" => self.validate(&call),

@@ -143,7 +143,7 @@ impl Console {
             };
             let person = self.person_of(&lead).await?;
             let act =
-                Act { what: ACT.to_owned(), by: call.who.name(), at: now, reason: Some(reason(leaver)) };
+                Act { what: ACT.to_owned(), by: call.who.name(), at: now, reason: Some(reason(leaver)), key: None };
             let (commit, after) = match self.prepare(&lead, person.as_ref(), &step, act, &policies, now).await
             {
                 Ok(prepared) => prepared,

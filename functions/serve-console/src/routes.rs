@@ -55,6 +55,8 @@ pub const ROUTES: &[Route] = &[
     route("POST /api/reps/{name}/rebalance", Right::Manage),
     route("POST /api/customers/lookup", Right::Customers),
     route("GET /api/customers/{id}", Right::Customers),
+    route("POST /api/customers/{id}/merge", Right::Manage),
+    route("POST /api/customers/{id}/keep-apart", Right::Manage),
     route("POST /api/customers/{id}/unmerge", Right::Manage),
     route("GET /api/policies", Right::ReadPolicies),
     route("POST /api/policies/validate", Right::ReadPolicies),
