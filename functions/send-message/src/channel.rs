@@ -1,14 +1,14 @@
-//! E-mail by SES, and what can become of handing a message over.
+//! What can become of handing a message over, and mail by SES.
 
-use crate::notice::Notice;
+use crate::mime::Mail;
 use aws_sdk_sesv2::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_sesv2::types::{Body, Content, Destination, EmailContent, Message, MessageTag};
+use aws_sdk_sesv2::primitives::Blob;
+use aws_sdk_sesv2::types::{Destination, EmailContent, MessageTag, RawMessage};
 use aws_smithy_types::retry::RetryConfig;
-use sluice_domain::policy::Rep;
 use sluice_host::environment::{ConfigError, Environment};
 
 /// What became of a hand-over.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Handover {
     /// Taken; the provider's id.
     Sent(String),
@@ -22,37 +22,35 @@ pub(crate) enum Handover {
 
 /// The SES client. Its own retries are off: SES has no idempotency token, so a repeat after a lost answer would be a
 /// second mail that nobody decided on.
-pub(crate) struct Mail {
+pub(crate) struct Ses {
     client: aws_sdk_sesv2::Client,
-    from: String,
 }
 
-impl Mail {
+impl Ses {
     pub(crate) fn new(env: &Environment) -> Result<Self, ConfigError> {
         let mut config = aws_sdk_sesv2::config::Builder::from(&sluice_host::aws::sdk_config(env)?)
             .retry_config(RetryConfig::disabled());
         config.set_endpoint_url(env.optional("AWS_ENDPOINT_URL_SESV2").map(str::to_owned));
-        Ok(Self {
-            client: aws_sdk_sesv2::Client::from_conf(config.build()),
-            from: env.required("SLUICE_MAIL_FROM")?.to_owned(),
-        })
+        Ok(Self { client: aws_sdk_sesv2::Client::from_conf(config.build()) })
     }
 
-    pub(crate) async fn send(&self, rep: &Rep, notice: &Notice) -> Handover {
-        let utf8 = |text: String| Content::builder().data(text).charset("UTF-8").build();
-        let tag = MessageTag::builder().name("message").value(tag_value(&notice.id)).build();
-        let (Ok(subject), Ok(text), Ok(tag)) = (utf8(notice.subject()), utf8(notice.text()), tag) else {
-            return Handover::Refused("the mail cannot be built".to_owned());
+    /// Hands a mail over, with the message's id as a tag that comes back with each event about it.
+    pub(crate) async fn send(&self, mail: &Mail<'_>) -> Handover {
+        let bytes = match mail.write() {
+            Ok(bytes) => bytes,
+            Err(unfit) => return Handover::Refused(unfit.to_string()),
         };
-        let message = Message::builder().subject(subject).body(Body::builder().text(text).build()).build();
+        let raw = RawMessage::builder().data(Blob::new(bytes)).build();
+        let tag = MessageTag::builder().name("message").value(tag_value(mail.id)).build();
+        let (Ok(raw), Ok(tag)) = (raw, tag) else {
+            return Handover::Refused("the request cannot be built".to_owned());
+        };
         let answer = self
             .client
             .send_email()
-            .from_email_address(&self.from)
-            .destination(
-                Destination::builder().set_to_addresses(rep.email.clone().map(|to| vec![to])).build(),
-            )
-            .content(EmailContent::builder().simple(message).build())
+            .from_email_address(mail.from.email.as_sent())
+            .destination(Destination::builder().to_addresses(mail.to.email.as_sent()).build())
+            .content(EmailContent::builder().raw(raw).build())
             .email_tags(tag)
             .send()
             .await;

@@ -5,12 +5,16 @@
 //! again: once too often beats never.
 
 mod channel;
+pub mod mime;
 mod notice;
 mod webhook;
 
-use channel::{Handover, Mail};
+use channel::{Handover, Ses};
 use futures::future::BoxFuture;
+use mime::{Mail, Mailbox};
 use notice::Notice;
+use sluice_domain::identity::Email;
+use sluice_domain::message::MessageState;
 use sluice_domain::policy::Rep;
 use sluice_domain::time::Timestamp;
 use sluice_host::environment::Environment;
@@ -19,7 +23,7 @@ use sluice_host::metrics::Metrics;
 use sluice_host::outbox::{Outbox, Outgoing, QueueName};
 use sluice_host::queue::{Each, Queue, Record, RecordHandler};
 use sluice_host::secrets::SecretStore;
-use sluice_store::{Claim, MessageRecord, MessageState, Policies, Store, Written, keys};
+use sluice_store::{Claim, NoticeRecord, Policies, Store, Written, keys};
 use sluice_wire::queue::{NoticeMessage, encode};
 use std::sync::Arc;
 
@@ -50,7 +54,9 @@ pub fn build(env: Environment) -> BoxFuture<'static, Result<Arc<dyn Function>, S
             policies: Policies::new(store.clone()),
             secrets: SecretStore::new(&env)?,
             outbox: Outbox::new(&env, store.clone(), &[QueueName::Notice])?,
-            mail: Mail::new(&env)?,
+            mail: Ses::new(&env)?,
+            from: Email::parse(env.required("SLUICE_MAIL_FROM")?)
+                .map_err(|error| StartError(format!("configuration: SLUICE_MAIL_FROM: {error}")))?,
             public_url: env.required("SLUICE_PUBLIC_URL")?.trim_end_matches('/').to_owned(),
             store,
             env,
@@ -65,7 +71,8 @@ struct Sender {
     policies: Policies,
     secrets: SecretStore,
     outbox: Outbox,
-    mail: Mail,
+    mail: Ses,
+    from: Email,
     public_url: String,
     store: Store,
     env: Environment,
@@ -117,9 +124,9 @@ impl Sender {
         now: Timestamp,
     ) -> Result<Option<Timestamp>, String> {
         let text = |error: sluice_store::StoreError| error.to_string();
-        let mut record = MessageRecord {
+        let mut record = NoticeRecord {
             rep: message.rep.clone(),
-            sort_key: keys::message(notice.at, &message.lead, &message.kind.label(), message.n, channel),
+            sort_key: keys::notice(notice.at, &message.lead, &message.kind.label(), message.n, channel),
             version: 0,
             lead: message.lead.clone(),
             kind: message.kind.name().to_owned(),
@@ -140,7 +147,7 @@ impl Sender {
             record.attempts = 0;
             record.note = Some(reason.to_owned());
         }
-        match self.store.put_new_message(&record).await.map_err(text)? {
+        match self.store.put_new_notice(&record).await.map_err(text)? {
             Claim::Ours => record.version = 1,
             Claim::Held(held) => match self.take_over(held, now).await? {
                 TakeOver::Ours(taken) => record = taken,
@@ -150,14 +157,33 @@ impl Sender {
         }
         let Some(rep) = rep.filter(|_| record.state == MessageState::Claimed) else { return Ok(None) };
         let handed = match channel {
-            "email" => self.mail.send(rep, notice).await,
+            "email" => self.email(rep, notice, now).await,
             _ => self.webhook(rep, notice, now).await,
         };
         self.settle(record, handed, now).await
     }
 
+    async fn email(&self, rep: &Rep, notice: &Notice, now: Timestamp) -> Handover {
+        let Some(Ok(to)) = rep.email.as_deref().map(Email::parse) else {
+            return Handover::Refused("the rep has no e-mail address".to_owned());
+        };
+        let (subject, text) = (notice.subject(), notice.text());
+        let mail = Mail {
+            id: &notice.id,
+            from: Mailbox { name: None, email: &self.from },
+            to: Mailbox { name: rep.full_name.as_deref(), email: &to },
+            reply_to: None,
+            subject: &subject,
+            text: &text,
+            html: None,
+            unsubscribe: None,
+            at: now,
+        };
+        self.mail.send(&mail).await
+    }
+
     /// A message that is there already: done, somebody's, or ours to go on with.
-    async fn take_over(&self, mut held: MessageRecord, now: Timestamp) -> Result<TakeOver, String> {
+    async fn take_over(&self, mut held: NoticeRecord, now: Timestamp) -> Result<TakeOver, String> {
         match held.state {
             state if state.is_final() => return Ok(TakeOver::Done),
             MessageState::Claimed if held.claimed_until > now => return Ok(TakeOver::At(held.claimed_until)),
@@ -169,7 +195,7 @@ impl Sender {
         held.state = MessageState::Claimed;
         held.attempts += 1;
         held.claimed_until = now.plus_millis(CLAIM_MS);
-        match self.store.update_message(&held).await.map_err(|error| error.to_string())? {
+        match self.store.update_notice(&held).await.map_err(|error| error.to_string())? {
             Written::Done => {
                 held.version += 1;
                 Ok(TakeOver::Ours(held))
@@ -181,7 +207,7 @@ impl Sender {
     /// Writes down what became of the hand-over. If that fails the claim runs out and the message is UNKNOWN.
     async fn settle(
         &self,
-        mut record: MessageRecord,
+        mut record: NoticeRecord,
         handed: Handover,
         now: Timestamp,
     ) -> Result<Option<Timestamp>, String> {
@@ -225,13 +251,13 @@ impl Sender {
             _ => {}
         }
         // A conflict means that our claim ran out and somebody else goes on with the message.
-        let _: Written = self.store.update_message(&record).await.map_err(|error| error.to_string())?;
+        let _: Written = self.store.update_notice(&record).await.map_err(|error| error.to_string())?;
         Ok(again)
     }
 }
 
 enum TakeOver {
-    Ours(MessageRecord),
+    Ours(NoticeRecord),
     Done,
     At(Timestamp),
 }

@@ -1,5 +1,7 @@
 //! What is wrong with a set of documents: each finding names the document and the place inside it.
 
+mod messaging;
+
 use super::{
     CatchAll, Document, FieldMap, KINDS, Response, SecretRef, Target, Team, Territory, Then, territory,
 };
@@ -43,7 +45,7 @@ pub fn check(documents: &[Document]) -> Vec<Finding> {
         documents.iter().filter(|d| d.kind() == kind).map(Document::name).collect()
     };
     let (reps, teams, calendars) = (names("rep"), names("team"), names("calendar"));
-    let channels: BTreeSet<&str> = names("form").union(&names("source")).copied().collect();
+    let origins: BTreeSet<&str> = names("form").union(&names("source")).copied().collect();
     let mut seen = BTreeMap::new();
     for (at, document) in documents.iter().enumerate() {
         checker.at = at;
@@ -135,11 +137,14 @@ pub fn check(documents: &[Document]) -> Vec<Finding> {
             | Document::Template(_)
             | Document::Layout(_)
             | Document::Partial(_) => {}
+            Document::Channel(channel) => checker.channel(channel),
+            Document::Topic(topic) => checker.topic(topic),
             Document::Settings(settings) => {
                 for (i, rep) in settings.escalate_to.iter().enumerate() {
                     checker.known(&["escalate_to", &i.to_string()], "rep", rep, &reps);
                 }
-                checker.survivorship(&settings.survivorship, &channels);
+                checker.survivorship(&settings.survivorship, &origins);
+                checker.messaging(&settings.messaging);
                 if settings.name != "default" {
                     checker.add(&["name"], "the settings document is called `default`");
                 }
@@ -152,7 +157,7 @@ pub fn check(documents: &[Document]) -> Vec<Finding> {
 }
 
 /// What conditions see of a lead, see [`crate::lead::Facts::view`]. Any other name would never match, and nobody told.
-pub(crate) const LEAD: [&str; 26] = [
+pub(crate) const LEAD: [&str; 27] = [
     "source",
     "kind",
     "fields",
@@ -174,6 +179,7 @@ pub(crate) const LEAD: [&str; 26] = [
     "website",
     "birth_date",
     "language",
+    "time_zone",
     "external_id",
     "wechat_unionid",
     "wechat_openid",
@@ -182,7 +188,7 @@ pub(crate) const LEAD: [&str; 26] = [
 ];
 
 /// What is kept of a customer, see [`crate::customer::Customer::absorb`].
-pub(crate) const FACTS: [&str; 20] = [
+pub(crate) const FACTS: [&str; 21] = [
     "email",
     "phone",
     "first_name",
@@ -197,6 +203,7 @@ pub(crate) const FACTS: [&str; 20] = [
     "region",
     "country",
     "language",
+    "time_zone",
     "birth_date",
     "external_id",
     "wechat_unionid",
@@ -283,7 +290,7 @@ impl Checker {
         }
     }
 
-    fn survivorship(&mut self, rules: &Survivorship, channels: &BTreeSet<&str>) {
+    fn survivorship(&mut self, rules: &Survivorship, origins: &BTreeSet<&str>) {
         for (field, rule) in &rules.0 {
             let plain = field.split('.').next().unwrap_or_default();
             if field != DEFAULT_RULE && !FACTS.contains(&plain) {
@@ -294,7 +301,7 @@ impl Checker {
             if let Survivor::Sources(order) = rule {
                 for (i, name) in order.iter().enumerate() {
                     let at = ["survivorship", field, &i.to_string()];
-                    self.known(&at, "form or source", name, channels);
+                    self.known(&at, "form or source", name, origins);
                 }
             }
         }

@@ -3,6 +3,7 @@
 mod assign;
 mod check;
 mod company;
+mod messaging;
 mod response;
 mod set;
 mod source;
@@ -13,10 +14,14 @@ pub use assign::{Assign, By, LanguageNeed, Need, Target};
 pub use check::{Finding, Other, check};
 pub(crate) use check::{FACTS, LEAD};
 pub use company::Company;
+pub use messaging::{
+    AddressKind, BodyEncoding, Cap, ChannelPolicy, ConsentRule, Messaging, Period, ProviderCall, SmtpServer,
+    SmtpTls, Topic, Via,
+};
 pub use response::{CatchAll, Point, Response, Then, Window, length};
 pub use set::{PolicySet, Rules};
 pub use source::{Encoding, SignatureScheme};
-pub use template::{Body, Channel, Defaults, Piece, Template, Templates, Translation};
+pub use template::{Body, Defaults, Piece, Template, Templates, Translation};
 pub use territory::{Area, CodeRange, Codes, Territory};
 
 use crate::calendar::{Calendar, Hours, Leave};
@@ -48,6 +53,10 @@ pub enum Document {
     Calendar(Calendar),
     /// A part of the world.
     Territory(Territory),
+    /// A way to reach customers.
+    Channel(ChannelPolicy),
+    /// What messages are about.
+    Topic(Topic),
     /// A message.
     Template(Template),
     /// What is around messages.
@@ -57,7 +66,7 @@ pub enum Document {
 }
 
 /// The kinds of document, as `kind:` names them.
-pub const KINDS: [&str; 11] = [
+pub const KINDS: [&str; 13] = [
     "form",
     "source",
     "rep",
@@ -66,6 +75,8 @@ pub const KINDS: [&str; 11] = [
     "settings",
     "calendar",
     "territory",
+    "channel",
+    "topic",
     "template",
     "layout",
     "partial",
@@ -83,6 +94,8 @@ impl Document {
             Self::Settings(_) => "settings",
             Self::Calendar(_) => "calendar",
             Self::Territory(_) => "territory",
+            Self::Channel(_) => "channel",
+            Self::Topic(_) => "topic",
             Self::Template(_) => "template",
             Self::Layout(_) => "layout",
             Self::Partial(_) => "partial",
@@ -100,6 +113,8 @@ impl Document {
             Self::Settings(document) => &document.name,
             Self::Calendar(document) => &document.name,
             Self::Territory(document) => &document.name,
+            Self::Channel(document) => document.name.name(),
+            Self::Topic(document) => &document.name,
             Self::Template(document) => &document.name,
             Self::Layout(document) | Self::Partial(document) => &document.name,
         }
@@ -133,6 +148,8 @@ impl Document {
             "settings" => Self::Settings(serde_json::from_value(value)?),
             "calendar" => Self::Calendar(serde_json::from_value(value)?),
             "territory" => Self::Territory(serde_json::from_value(value)?),
+            "channel" => Self::Channel(serde_json::from_value(value)?),
+            "topic" => Self::Topic(serde_json::from_value(value)?),
             "template" => Self::Template(serde_json::from_value(value)?),
             "layout" => Self::Layout(serde_json::from_value(value)?),
             "partial" => Self::Partial(serde_json::from_value(value)?),
@@ -442,6 +459,9 @@ pub struct Settings {
     /// Reps told when nobody can take a lead.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub escalate_to: Vec<String>,
+    /// Messages to customers.
+    #[serde(skip_serializing_if = "is_default")]
+    pub messaging: Messaging,
     /// Who we are, for messages to customers.
     #[serde(skip_serializing_if = "is_default")]
     pub company: Company,
@@ -461,6 +481,7 @@ impl Default for Settings {
             survivorship: Survivorship::default(),
             matching: Matching::default(),
             escalate_to: Vec::new(),
+            messaging: Messaging::default(),
             company: Company::default(),
         }
     }

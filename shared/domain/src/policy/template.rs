@@ -2,33 +2,10 @@
 
 use super::{Document, is_default};
 use crate::identity::LanguageTag;
+use crate::message::Channel;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
-
-/// How a message reaches somebody.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Channel {
-    /// A mail: HTML and text.
-    #[default]
-    Email,
-    /// A text message.
-    Sms,
-    /// A message in a messenger.
-    Chat,
-}
-
-impl Channel {
-    /// The word used in documents and on the wire.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Email => "email",
-            Self::Sms => "sms",
-            Self::Chat => "chat",
-        }
-    }
-}
 
 /// Values for fields that somebody has nothing for, by the field's path: `customer.first_name`.
 pub type Defaults = BTreeMap<String, Value>;

@@ -7,7 +7,8 @@ use super::library::{Compiled, Part, Parts, environment, parts, parts_of_piece, 
 use super::scan::{self, Tag};
 use super::{fields, rendered, shape};
 use crate::condition::line_and_column;
-use crate::policy::{Channel, Company, Defaults, Document, Finding, Other, Piece, Template, Templates};
+use crate::message::Channel;
+use crate::policy::{Company, Defaults, Document, Finding, Other, Piece, Template, Templates};
 use minijinja::{Environment, Error};
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,6 +1,7 @@
 //! The fields that templates may read. Any other name would never be there, and nobody told.
 
-use crate::policy::{Channel, Company, FACTS, LEAD};
+use crate::message::Channel;
+use crate::policy::{Company, FACTS, LEAD};
 use serde_json::{Map, Value, json};
 
 /// What a template reads of the rep who owns the customer.

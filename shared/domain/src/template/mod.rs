@@ -30,7 +30,8 @@ pub use preview::{Preview, Used, preview};
 pub use sms::{Sms, sms};
 
 use crate::identity::{Email, LanguageTag};
-use crate::policy::{Channel, Defaults, PolicySet};
+use crate::message::Channel;
+use crate::policy::{Defaults, PolicySet};
 use library::{Compiled, Part, key};
 use minijinja::value::{Serde, Value};
 use std::collections::BTreeMap;

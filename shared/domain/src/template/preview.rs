@@ -5,7 +5,8 @@ use super::failure::Failure;
 use super::library::{Compiled, Library, Part, key};
 use super::{Sms, fields, link, rendered, sms};
 use crate::identity::LanguageTag;
-use crate::policy::{Channel, Defaults, PolicySet};
+use crate::message::Channel;
+use crate::policy::{Defaults, PolicySet};
 use serde::Serialize;
 use serde_json::Value;
 
