@@ -7,6 +7,7 @@ use super::{
 use crate::calendar::{Hours, Leave, Schedule};
 use crate::condition::{Condition, ConditionError};
 use crate::message::Channel;
+use crate::template::Library;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
@@ -77,6 +78,8 @@ pub struct PolicySet {
     pub territories: Map,
     /// What messages to customers are made of.
     pub templates: Templates,
+    /// The same, compiled as they are asked for.
+    pub library: Library,
     /// Working time by rep and by team, of those that have hours.
     schedules: Schedules,
 }

@@ -242,6 +242,7 @@ fn trials(template: &Compiled, company: &Company) -> Vec<Failure> {
     }
     let may_lack = |path: &&String| {
         path.contains('.')
+            && !path.starts_with("company.")
             && !fields::is_given(path)
             && !fields::is_always_known(path, template.channel)
             && defaults.iter().all(|defaults| !defaults.contains_key(*path))

@@ -283,39 +283,36 @@ pub(super) fn included(source: &str) -> Vec<String> {
     scan::tags(source).iter().filter_map(|tag| Some(tag.include()??.text.to_owned())).collect()
 }
 
-/// Templates as they were compiled last, of the newest policies asked for.
+/// The templates of a set of policies that were asked for, compiled.
 #[derive(Debug, Default)]
 pub struct Library {
-    shelf: Mutex<Shelf>,
+    shelf: Mutex<BTreeMap<(String, Option<LanguageTag>), Arc<Compiled>>>,
 }
 
-type Shelf = (u64, BTreeMap<(String, Option<LanguageTag>), Arc<Compiled>>);
-
-/// Readers' languages times templates that are kept; all go when there are more.
+/// Templates times readers' languages that are kept; all go when there are more.
 const KEPT: usize = 200;
 
 impl Library {
-    /// The template for readers of a language, compiled once for each version of the policies.
+    /// The template for readers of a language.
     pub(super) fn get(
         &self,
-        version: u64,
         templates: &Templates,
         name: &str,
         wanted: Option<LanguageTag>,
     ) -> Result<Arc<Compiled>, Failure> {
         let key = (name.to_owned(), wanted);
         let mut shelf = self.shelf.lock().unwrap_or_else(PoisonError::into_inner);
-        if shelf.0 != version || shelf.1.len() >= KEPT {
-            *shelf = (version, BTreeMap::new());
-        }
-        if let Some(found) = shelf.1.get(&key) {
+        if let Some(found) = shelf.get(&key) {
             return Ok(found.clone());
         }
         let template = templates.templates.get(name);
         let template =
             template.ok_or_else(|| Failure::new(Reason::NoTemplate, format!("there is no template `{name}`")))?;
         let compiled = Arc::new(Compiled::new(templates, template, wanted.as_ref())?);
-        shelf.1.insert(key, compiled.clone());
+        if shelf.len() >= KEPT {
+            shelf.clear();
+        }
+        shelf.insert(key, compiled.clone());
         Ok(compiled)
     }
 }

@@ -74,7 +74,7 @@ impl fmt::Debug for Rendered {
 }
 
 impl Library {
-    /// Renders a template for a recipient: in `language`, or where that is none, in the recipient's own; in the
+    /// Renders a template of `policies`, whose library this is, for a recipient: in `language`, or where that is none, in the recipient's own; in the
     /// template's own wording where there is none in that language.
     ///
     /// # Errors
@@ -88,7 +88,7 @@ impl Library {
         context: &Context,
     ) -> Result<Rendered, Failure> {
         let wanted = language.or(context.language);
-        rendered(&*self.get(policies.version, &policies.templates, template, wanted)?, context)
+        rendered(&*self.get(&policies.templates, template, wanted)?, context)
     }
 }
 

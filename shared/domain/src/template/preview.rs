@@ -2,7 +2,7 @@
 
 use super::context::{Context, Origin};
 use super::failure::Failure;
-use super::library::{Compiled, Library, Part, key};
+use super::library::{Compiled, Part, key};
 use super::{Sms, fields, link, rendered, sms};
 use crate::identity::LanguageTag;
 use crate::message::Channel;
@@ -56,10 +56,10 @@ pub struct Used {
     pub from: Origin,
 }
 
-/// Renders a template as [`Library::render`] does. What whoever sends it would give and `context` lacks is made up.
+/// Renders a template as [`Library::render`](super::Library::render) does. What whoever sends it would give and `context` lacks is made up.
 ///
 /// # Errors
-/// As [`Library::render`].
+/// As [`Library::render`](super::Library::render).
 pub fn preview(
     policies: &PolicySet,
     template: &str,
@@ -67,7 +67,7 @@ pub fn preview(
     mut context: Context,
 ) -> Result<Preview, Failure> {
     let wanted = language.or(context.language);
-    let compiled = Library::default().get(policies.version, &policies.templates, template, wanted)?;
+    let compiled = policies.library.get(&policies.templates, template, wanted)?;
     let defaults: Vec<&Defaults> = compiled.defaults.iter().collect();
     let reads = compiled.reads();
     let mut problems = Vec::new();
