@@ -223,25 +223,6 @@ impl Console {
         }
         Ok(view)
     }
-
-    pub(crate) async fn list_messages(&self, call: &Call) -> Result<HttpResponse, Problem> {
-        let rep = call.who.only().map(str::to_owned).or_else(|| call.request.query_value("rep"));
-        let rep = rep
-            .ok_or_else(|| Problem::new(422, "rep-missing", "Say whose messages: ?rep=NAME.").about("rep"))?;
-        let cursor = call.request.query_value("cursor");
-        let page = self.store.notices_to(&rep, cursor.as_deref(), MESSAGES).await.map_err(unavailable)?;
-        let items: Vec<Value> = page
-            .items
-            .iter()
-            .map(|message| {
-                json!({
-                    "lead": message.lead, "kind": message.kind, "channel": message.channel, "state": message.state,
-                    "attempts": message.attempts, "unknown": message.unknown, "note": message.note,
-                })
-            })
-            .collect();
-        Ok(HttpResponse::json(200, &json!({"messages": items, "cursor": page.next})))
-    }
 }
 
 fn row(lead: &Lead, person: Option<(CustomerId, &Known)>) -> Value {

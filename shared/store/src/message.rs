@@ -2,8 +2,7 @@
 
 use crate::commit::versioned_put;
 use crate::item::{Item, document, get_document, get_number, get_text, key, number, text};
-use crate::lead::{read_cursor, write_cursor};
-use crate::{Page, Store, StoreError, Written, keys};
+use crate::{Store, StoreError, Written, keys};
 use aws_sdk_dynamodb::types::TransactWriteItem;
 use serde::{Deserialize, Serialize};
 use sluice_domain::id::{CustomerId, MessageId};
@@ -36,28 +35,33 @@ impl Store {
         }
     }
 
-    /// A customer's messages, newest first; of this record alone, not of others of the person.
+    /// A customer's messages, newest first, asked for before the message whose [`MessageId::own_part`] `before` is; of
+    /// this record alone, not of others of the person.
     pub async fn messages_of(
         &self,
         customer: &CustomerId,
-        cursor: Option<&str>,
+        before: Option<&str>,
         limit: i32,
-    ) -> Result<Page<Message>, StoreError> {
+    ) -> Result<Vec<Message>, StoreError> {
+        // Behind every digit that an own part may begin with.
+        let end = format!("{}{}", keys::MESSAGES, before.unwrap_or("~"));
         let answer = self
             .client
             .query()
             .table_name(&self.table)
-            .key_condition_expression("pk = :pk AND begins_with(sk, :sk)")
+            .key_condition_expression("pk = :pk AND sk BETWEEN :from AND :to")
             .expression_attribute_values(":pk", text(customer.as_str()))
-            .expression_attribute_values(":sk", text(keys::MESSAGES))
+            .expression_attribute_values(":from", text(keys::MESSAGES))
+            .expression_attribute_values(":to", text(&end))
             .scan_index_forward(false)
             .consistent_read(true)
-            .limit(limit)
-            .set_exclusive_start_key(cursor.map(read_cursor).transpose()?)
+            // One more, since the end itself is in the range.
+            .limit(limit + 1)
             .send()
             .await?;
-        let items = answer.items.unwrap_or_default().iter().map(read_message).collect::<Result<_, _>>()?;
-        Ok(Page { items, next: answer.last_evaluated_key.as_ref().map(write_cursor).transpose()? })
+        let found = answer.items.unwrap_or_default();
+        let found = found.iter().filter(|item| get_text(item, "sk").is_ok_and(|sk| sk != end));
+        found.take(limit.max(0) as usize).map(read_message).collect()
     }
 
     /// Messages whose outcome is unknown, of one shard, oldest first. The index may be a moment behind.

@@ -20,9 +20,11 @@ impl LanguageTag {
         let mut subtags = text.trim().split(['-', '_']);
         let primary = subtags.next()?;
         let is_code = matches!(primary.len(), 2 | 3) && primary.chars().all(|c| c.is_ascii_alphabetic());
-        let mut tag = Self { language: Language::parse(primary).filter(|_| is_code)?, script: None, region: None };
+        let mut tag =
+            Self { language: Language::parse(primary).filter(|_| is_code)?, script: None, region: None };
         for subtag in subtags {
-            let letters = subtag.bytes().all(|byte| byte.is_ascii_alphabetic()).then_some(subtag.as_bytes())?;
+            let letters =
+                subtag.bytes().all(|byte| byte.is_ascii_alphabetic()).then_some(subtag.as_bytes())?;
             if let (Ok(script), None, None) = (<[u8; 4]>::try_from(letters), tag.script, tag.region) {
                 let [first, rest @ ..] = script.map(|letter| letter.to_ascii_lowercase());
                 let [second, third, fourth] = rest;
@@ -74,7 +76,8 @@ impl LanguageTag {
 impl fmt::Display for LanguageTag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.language.code())?;
-        let parts = [self.script.as_ref().map(<[u8; 4]>::as_slice), self.region.as_ref().map(<[u8; 2]>::as_slice)];
+        let parts =
+            [self.script.as_ref().map(<[u8; 4]>::as_slice), self.region.as_ref().map(<[u8; 2]>::as_slice)];
         for part in parts.into_iter().flatten() {
             write!(f, "-{}", std::str::from_utf8(part).unwrap_or_default())?;
         }
@@ -92,7 +95,9 @@ impl<'de> Deserialize<'de> for LanguageTag {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         Self::parse(&text).ok_or_else(|| {
-            D::Error::custom(format!("`{text}` is no language; write a tag such as `de`, `pt-BR` or `zh-Hant`"))
+            D::Error::custom(format!(
+                "`{text}` is no language; write a tag such as `de`, `pt-BR` or `zh-Hant`"
+            ))
         })
     }
 }
@@ -117,7 +122,9 @@ mod tests {
         ] {
             assert_eq!(tag(text).to_string(), written);
         }
-        for text in ["", "xx", "Deutsch", "de-", "de-AT-Latn", "zh-Hant-Hans", "de-1996", "en-x-a", "de,en", "*"] {
+        for text in
+            ["", "xx", "Deutsch", "de-", "de-AT-Latn", "zh-Hant-Hans", "de-1996", "en-x-a", "de,en", "*"]
+        {
             assert_eq!(LanguageTag::parse(text), None, "{text}");
         }
     }

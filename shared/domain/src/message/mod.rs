@@ -3,8 +3,10 @@
 //! READY -> CLAIMED -> SENT / UNKNOWN / FAILED / SKIPPED. A message is handed over at most once (I3): the claim is one
 //! transaction with the gate of the address, and an outcome that nobody knows is a state of its own.
 
+mod flow;
 mod trail;
 
+pub use flow::{CLAIM_MS, Handed, Next, RESEND_MS, Settled};
 pub use trail::{Bounce, Seen, Trail};
 
 use crate::customer::AddressHash;
@@ -277,6 +279,9 @@ pub struct Message {
     /// When the last claim was made.
     #[serde(rename = "c", default, skip_serializing_if = "Option::is_none")]
     pub claimed: Option<Timestamp>,
+    /// While claimed: whose claim it is, to tell an own one whose answer was lost from somebody else's.
+    #[serde(rename = "i", default, skip_serializing_if = "Option::is_none")]
+    pub nonce: Option<String>,
     /// Version of the policies it was made with.
     #[serde(rename = "p", default, skip_serializing_if = "Option::is_none")]
     pub policies: Option<u64>,
@@ -304,6 +309,7 @@ impl Message {
             note: None,
             address: None,
             claimed: None,
+            nonce: None,
             policies: None,
             links: Vec::new(),
             trail: Trail::default(),

@@ -133,12 +133,9 @@ pub fn check(documents: &[Document]) -> Vec<Finding> {
                 }
             }
             Document::Calendar(calendar) => checker.days(calendar),
-            Document::Territory(_)
-            | Document::Template(_)
-            | Document::Layout(_)
-            | Document::Partial(_) => {}
             Document::Channel(channel) => checker.channel(channel),
             Document::Topic(topic) => checker.topic(topic),
+            Document::Territory(_) | Document::Template(_) | Document::Layout(_) | Document::Partial(_) => {}
             Document::Settings(settings) => {
                 for (i, rep) in settings.escalate_to.iter().enumerate() {
                     checker.known(&["escalate_to", &i.to_string()], "rep", rep, &reps);

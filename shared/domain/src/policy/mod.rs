@@ -11,8 +11,8 @@ mod template;
 mod territory;
 
 pub use assign::{Assign, By, LanguageNeed, Need, Target};
-pub use check::{Finding, Other, check};
 pub(crate) use check::{FACTS, LEAD};
+pub use check::{Finding, Other, check};
 pub use company::Company;
 pub use messaging::{
     AddressKind, BodyEncoding, Cap, ChannelPolicy, ConsentRule, Messaging, Period, ProviderCall, SmtpServer,

@@ -2,12 +2,12 @@
 
 use super::territory::Map;
 use super::{
-    ChannelPolicy, Document, Form, Reading, Rep, Routing, Rule, Settings, Source, Target, Team, Templates, Topic,
+    ChannelPolicy, Document, Form, Reading, Rep, Routing, Rule, Settings, Source, Target, Team, Templates,
+    Topic,
 };
 use crate::calendar::{Hours, Leave, Schedule};
 use crate::condition::{Condition, ConditionError};
 use crate::message::Channel;
-use crate::template::Library;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
@@ -78,8 +78,6 @@ pub struct PolicySet {
     pub territories: Map,
     /// What messages to customers are made of.
     pub templates: Templates,
-    /// The same, compiled as they are asked for.
-    pub library: Library,
     /// Working time by rep and by team, of those that have hours.
     schedules: Schedules,
 }

@@ -265,7 +265,9 @@ fn explained(mut failure: Failure) -> Failure {
         && let Some(field) = failure.message.split('`').nth(1)
     {
         failure.message = match field.strip_prefix("company.") {
-            Some(name) => format!("`{field}` is not in the settings: write it there (`company: {{ {name}: … }}`)"),
+            Some(name) => {
+                format!("`{field}` is not in the settings: write it there (`company: {{ {name}: … }}`)")
+            }
             None => format!(
                 "`{field}` may be missing: give it a default (`defaults: {{ {field}: … }}`), or ask for it first \
                  (`{{% if {field} %}}`)"
@@ -306,10 +308,22 @@ impl Said<'_> {
             self.at(test.at, format!("there is no test `{}`", test.text));
         }
         for path in tag.paths().into_iter().filter(|path| path.is_called && path.text != "range") {
-            self.at(path.at, format!("`{}` cannot be called: filters change values, as `{{{{ … | upper }}}}`", path.text));
+            self.at(
+                path.at,
+                format!("`{}` cannot be called: filters change values, as `{{{{ … | upper }}}}`", path.text),
+            );
         }
-        for name in tag.targets().filter(|name| fields::ROOTS.contains(&name.text) || fields::OWN.contains(&name.text)) {
-            self.at(name.at, format!("`{}` has a meaning already; call what the loop goes through something else", name.text));
+        for name in tag
+            .targets()
+            .filter(|name| fields::ROOTS.contains(&name.text) || fields::OWN.contains(&name.text))
+        {
+            self.at(
+                name.at,
+                format!(
+                    "`{}` has a meaning already; call what the loop goes through something else",
+                    name.text
+                ),
+            );
         }
         if let Some(include) = tag.include() {
             self.include(tag, include, part);
@@ -359,7 +373,9 @@ fn knows(env: &Environment<'_>, what: &str, name: &str) -> bool {
 fn refusal(word: &str) -> String {
     let instead = match word {
         "set" | "with" => "a template sets nothing; write a value where it is printed",
-        "macro" | "call" | "import" | "from" => "what several templates share is a partial: `{% include \"name\" %}`",
+        "macro" | "call" | "import" | "from" => {
+            "what several templates share is a partial: `{% include \"name\" %}`"
+        }
         "extends" | "block" | "endblock" => "what is around a template is its `layout:`",
         "autoescape" | "endautoescape" => "what is printed into HTML is always escaped",
         "filter" | "endfilter" => "a filter stands in the tag that prints: `{{ … | upper }}`",

@@ -95,10 +95,7 @@ pub fn context(customer: Option<&Whole<'_>>, policies: &PolicySet, given: Given)
             text("language").and_then(Language::parse).map(|language| LanguageTag::of(language, country));
         roots.push(("customer", Value::Object(facts)));
         if let Some(rep) = whole.owner().and_then(|owner| policies.reps.get(&owner.rep)) {
-            roots.push((
-                "owner",
-                json!({"name": rep.name, "full_name": rep.full_name, "email": rep.email}),
-            ));
+            roots.push(("owner", json!({"name": rep.name, "full_name": rep.full_name, "email": rep.email})));
         }
     }
     for (root, value) in roots {
@@ -115,7 +112,12 @@ fn facts(whole: &Whole<'_>, rules: &Survivorship) -> Map<String, Value> {
         insert(&mut facts, name, Value::String(fact.value.reveal().clone()));
     }
     let text = |name: &str| {
-        facts.get(name).and_then(Value::as_str).map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned)
+        facts
+            .get(name)
+            .and_then(Value::as_str)
+            .map(str::trim)
+            .filter(|text| !text.is_empty())
+            .map(str::to_owned)
     };
     let (first, last) = (text("first_name"), text("last_name"));
     let full = text("full_name").or_else(|| Some(whole_name(first.as_deref()?, last.as_deref()?)));
@@ -131,7 +133,11 @@ fn facts(whole: &Whole<'_>, rules: &Survivorship) -> Map<String, Value> {
 /// Both names in the order their writing has: 李 and 伟 are 李伟.
 fn whole_name(first: &str, last: &str) -> String {
     let is_east_asian = |text: &str| text.chars().all(super::text::is_east_asian);
-    if is_east_asian(first) && is_east_asian(last) { format!("{last}{first}") } else { format!("{first} {last}") }
+    if is_east_asian(first) && is_east_asian(last) {
+        format!("{last}{first}")
+    } else {
+        format!("{first} {last}")
+    }
 }
 
 impl Context {
@@ -139,7 +145,9 @@ impl Context {
     pub fn sample(company: &Company) -> Self {
         let mut context = Self { values: fields::sample(), ..Self::default() };
         context.samples = context.values.keys().cloned().collect();
-        for (root, value) in [("company", fields::company(company)), ("event", json!({})), ("data", json!({}))] {
+        for (root, value) in
+            [("company", fields::company(company)), ("event", json!({})), ("data", json!({}))]
+        {
             context.values.insert(root.to_owned(), value);
         }
         context.forget_blanks();

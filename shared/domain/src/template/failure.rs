@@ -88,7 +88,9 @@ impl Failure {
             _ => format!("`{quoted}` cannot be done with the value there is"),
         };
         let mut innermost = error;
-        while let Some(inner) = std::error::Error::source(innermost).and_then(|inner| inner.downcast_ref::<Error>()) {
+        while let Some(inner) =
+            std::error::Error::source(innermost).and_then(|inner| inner.downcast_ref::<Error>())
+        {
             innermost = inner;
         }
         if !std::ptr::eq(innermost, error) {

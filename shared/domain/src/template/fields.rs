@@ -106,7 +106,10 @@ pub(super) fn is_always_known(path: &str, channel: Channel) -> bool {
 
 /// Whether it is given with each message by whoever sends it, and so cannot be missing for want of a fact.
 pub(super) fn is_given(path: &str) -> bool {
-    matches!(path.split('.').next(), Some("link" | "event" | "data" | "language" | "subject" | "preheader" | CONTENT))
+    matches!(
+        path.split('.').next(),
+        Some("link" | "event" | "data" | "language" | "subject" | "preheader" | CONTENT)
+    )
 }
 
 /// A made-up customer with an owner, for trying templates.
@@ -191,7 +194,9 @@ mod tests {
             let why = find(path, false).unwrap_err();
             assert!(why.contains(said), "{path}: {why}");
         }
-        for path in ["data", "event.order.number", "lead.fields.employees", "customer.external_id.crm", "language"] {
+        for path in
+            ["data", "event.order.number", "lead.fields.employees", "customer.external_id.crm", "language"]
+        {
             assert_eq!(find(path, false), Ok(()), "{path}");
         }
         assert_eq!(find("content", true), Ok(()));

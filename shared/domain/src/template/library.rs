@@ -166,7 +166,11 @@ impl Compiled {
             places: BTreeMap::new(),
             language: chosen.or(template.language),
             is_translated: chosen.is_some(),
-            defaults: translation.map(|it| it.defaults.clone()).into_iter().chain([template.defaults.clone()]).collect(),
+            defaults: translation
+                .map(|it| it.defaults.clone())
+                .into_iter()
+                .chain([template.defaults.clone()])
+                .collect(),
             untranslated: Vec::new(),
             channel: template.channel,
             name: template.name.clone(),
@@ -181,7 +185,8 @@ impl Compiled {
         compiled.add("template", &template.name, None, &shared.collect::<Parts<'_>>())?;
         if let Some(name) = &template.layout {
             let layout = templates.layouts.get(name);
-            let layout = layout.ok_or_else(|| Failure::new(Reason::Broken, format!("there is no layout `{name}`")))?;
+            let layout =
+                layout.ok_or_else(|| Failure::new(Reason::Broken, format!("there is no layout `{name}`")))?;
             compiled.add_piece("layout", layout, around.as_ref())?;
         }
         compiled.add_included(templates, around.as_ref())?;
@@ -269,13 +274,20 @@ pub(super) fn reads(template: &minijinja::Template<'_, '_>) -> BTreeSet<String> 
     let mut all: BTreeSet<String> = template.undeclared_variables(true).into_iter().collect();
     for tag in scan::tags(template.source()) {
         let fields = tag.paths().into_iter().filter(|path| !path.is_called);
-        all.extend(fields.map(|path| path.text).filter(|path| {
-            path.split_once('.').is_some_and(|(root, _)| fields::ROOTS.contains(&root))
-        }));
+        all.extend(
+            fields
+                .map(|path| path.text)
+                .filter(|path| path.split_once('.').is_some_and(|(root, _)| fields::ROOTS.contains(&root))),
+        );
     }
     // Functions, and what only stands for everything below it.
-    let is_part = |path: &String| all.iter().any(|other| other.strip_prefix(path.as_str()).is_some_and(|rest| rest.starts_with('.')));
-    all.iter().filter(|path| *path != "range" && !(fields::ROOTS.contains(&path.as_str()) && is_part(path))).cloned().collect()
+    let is_part = |path: &String| {
+        all.iter().any(|other| other.strip_prefix(path.as_str()).is_some_and(|rest| rest.starts_with('.')))
+    };
+    all.iter()
+        .filter(|path| *path != "range" && !(fields::ROOTS.contains(&path.as_str()) && is_part(path)))
+        .cloned()
+        .collect()
 }
 
 /// The partials that a source includes.
@@ -283,36 +295,39 @@ pub(super) fn included(source: &str) -> Vec<String> {
     scan::tags(source).iter().filter_map(|tag| Some(tag.include()??.text.to_owned())).collect()
 }
 
-/// The templates of a set of policies that were asked for, compiled.
+/// Templates as they were compiled last, of the newest policies asked for.
 #[derive(Debug, Default)]
 pub struct Library {
-    shelf: Mutex<BTreeMap<(String, Option<LanguageTag>), Arc<Compiled>>>,
+    shelf: Mutex<Shelf>,
 }
 
-/// Templates times readers' languages that are kept; all go when there are more.
+type Shelf = (u64, BTreeMap<(String, Option<LanguageTag>), Arc<Compiled>>);
+
+/// Readers' languages times templates that are kept; all go when there are more.
 const KEPT: usize = 200;
 
 impl Library {
-    /// The template for readers of a language.
+    /// The template for readers of a language, compiled once for each version of the policies.
     pub(super) fn get(
         &self,
+        version: u64,
         templates: &Templates,
         name: &str,
         wanted: Option<LanguageTag>,
     ) -> Result<Arc<Compiled>, Failure> {
         let key = (name.to_owned(), wanted);
         let mut shelf = self.shelf.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(found) = shelf.get(&key) {
+        if shelf.0 != version || shelf.1.len() >= KEPT {
+            *shelf = (version, BTreeMap::new());
+        }
+        if let Some(found) = shelf.1.get(&key) {
             return Ok(found.clone());
         }
         let template = templates.templates.get(name);
-        let template =
-            template.ok_or_else(|| Failure::new(Reason::NoTemplate, format!("there is no template `{name}`")))?;
+        let template = template
+            .ok_or_else(|| Failure::new(Reason::NoTemplate, format!("there is no template `{name}`")))?;
         let compiled = Arc::new(Compiled::new(templates, template, wanted.as_ref())?);
-        if shelf.len() >= KEPT {
-            shelf.clear();
-        }
-        shelf.insert(key, compiled.clone());
+        shelf.1.insert(key, compiled.clone());
         Ok(compiled)
     }
 }

@@ -30,7 +30,8 @@ pub(super) fn web_address(href: &str) -> Option<String> {
 }
 
 fn is_web(url: &str) -> bool {
-    let starts = |scheme: &str| url.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme));
+    let starts =
+        |scheme: &str| url.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme));
     starts("http://") || starts("https://")
 }
 
@@ -67,10 +68,13 @@ pub(super) fn disarm(html: &str) -> (String, usize) {
         let Token::Start(tag) = token else { continue };
         // A picture may be written out where its address would be.
         let is_picture = |one: &Attribute| {
-            one.name == "src" && tag.name == "img" && plain(&one.value).to_ascii_lowercase().starts_with("data:image/")
+            one.name == "src"
+                && tag.name == "img"
+                && plain(&one.value).to_ascii_lowercase().starts_with("data:image/")
         };
         for one in &tag.attributes {
-            let is_address = matches!(one.name.as_str(), "href" | "src" | "action" | "formaction" | "background");
+            let is_address =
+                matches!(one.name.as_str(), "href" | "src" | "action" | "formaction" | "background");
             if is_address && runs(&one.value) && !is_picture(one) {
                 cuts.push((one.at.clone(), "#".to_owned()));
             }
@@ -111,7 +115,8 @@ pub(super) fn relative(html: &str) -> Vec<String> {
         let one = if tag.name == "img" { tag.attribute("src") } else { href(&tag) };
         let Some(url) = one.map(|one| plain(&one.value)) else { continue };
         let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
-        let is_whole = !scheme.is_empty() && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c));
+        let is_whole =
+            !scheme.is_empty() && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c));
         if !is_whole && !url.starts_with('#') && !found.contains(&url) && found.len() < 20 {
             found.push(url);
         }
@@ -180,7 +185,10 @@ fn in_text(text: &str, known: &[String]) -> Vec<Range<usize>> {
             continue;
         }
         let ends = |c: char| {
-            c.is_whitespace() || c.is_control() || is_east_asian(c) || matches!(c, '<' | '>' | '"' | '`' | '“' | '”')
+            c.is_whitespace()
+                || c.is_control()
+                || is_east_asian(c)
+                || matches!(c, '<' | '>' | '"' | '`' | '“' | '”')
         };
         let length = text[start..].find(ends).unwrap_or(text.len() - start);
         let written = &text[start..start + length];
@@ -188,9 +196,16 @@ fn in_text(text: &str, known: &[String]) -> Vec<Range<usize>> {
             from = start + length;
             continue;
         }
-        let is_whole = |url: &&String| written.strip_prefix(url.as_str()).is_some_and(|rest| rest.chars().all(trails));
-        let url = known.iter().filter(is_whole).map(String::len).max().unwrap_or_else(|| sentence_off(written).len());
-        if written.get(..url).and_then(|url| url.split_once("://")).is_some_and(|(_, rest)| !rest.is_empty()) {
+        let is_whole =
+            |url: &&String| written.strip_prefix(url.as_str()).is_some_and(|rest| rest.chars().all(trails));
+        let url = known
+            .iter()
+            .filter(is_whole)
+            .map(String::len)
+            .max()
+            .unwrap_or_else(|| sentence_off(written).len());
+        if written.get(..url).and_then(|url| url.split_once("://")).is_some_and(|(_, rest)| !rest.is_empty())
+        {
             found.push(start..start + url);
             from = start + url;
         }
@@ -225,7 +240,9 @@ fn sentence_off(written: &str) -> &str {
 pub(super) fn with_pixel(html: &str, url: &str) -> String {
     let mut pixel = "<img src=\"".to_owned();
     let _ = escape(url, &mut pixel);
-    pixel.push_str("\" width=\"1\" height=\"1\" alt=\"\" style=\"display:block;border:0;width:1px;height:1px\">");
+    pixel.push_str(
+        "\" width=\"1\" height=\"1\" alt=\"\" style=\"display:block;border:0;width:1px;height:1px\">",
+    );
     match html.to_ascii_lowercase().rfind("</body") {
         Some(at) => format!("{}{pixel}{}", &html[..at], &html[at..]),
         None => format!("{html}{pixel}"),

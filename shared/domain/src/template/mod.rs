@@ -74,7 +74,7 @@ impl fmt::Debug for Rendered {
 }
 
 impl Library {
-    /// Renders a template of `policies`, whose library this is, for a recipient: in `language`, or where that is none, in the recipient's own; in the
+    /// Renders a template for a recipient: in `language`, or where that is none, in the recipient's own; in the
     /// template's own wording where there is none in that language.
     ///
     /// # Errors
@@ -88,7 +88,7 @@ impl Library {
         context: &Context,
     ) -> Result<Rendered, Failure> {
         let wanted = language.or(context.language);
-        rendered(&*self.get(&policies.templates, template, wanted)?, context)
+        rendered(&*self.get(policies.version, &policies.templates, template, wanted)?, context)
     }
 }
 
@@ -136,7 +136,11 @@ fn rendered(template: &Compiled, context: &Context) -> Result<Rendered, Failure>
 
 fn own_links(context: &Context) -> Vec<String> {
     let links = context.values.get("link").and_then(serde_json::Value::as_object);
-    links.into_iter().flat_map(|links| links.values()).filter_map(|url| link::web_address(url.as_str()?)).collect()
+    links
+        .into_iter()
+        .flat_map(|links| links.values())
+        .filter_map(|url| link::web_address(url.as_str()?))
+        .collect()
 }
 
 /// What one rendering goes along with.

@@ -2,7 +2,7 @@
 
 use super::context::{Context, Origin};
 use super::failure::Failure;
-use super::library::{Compiled, Part, key};
+use super::library::{Compiled, Library, Part, key};
 use super::{Sms, fields, link, rendered, sms};
 use crate::identity::LanguageTag;
 use crate::message::Channel;
@@ -56,10 +56,10 @@ pub struct Used {
     pub from: Origin,
 }
 
-/// Renders a template as [`Library::render`](super::Library::render) does. What whoever sends it would give and `context` lacks is made up.
+/// Renders a template as [`Library::render`] does. What whoever sends it would give and `context` lacks is made up.
 ///
 /// # Errors
-/// As [`Library::render`](super::Library::render).
+/// As [`Library::render`].
 pub fn preview(
     policies: &PolicySet,
     template: &str,
@@ -67,7 +67,7 @@ pub fn preview(
     mut context: Context,
 ) -> Result<Preview, Failure> {
     let wanted = language.or(context.language);
-    let compiled = policies.library.get(&policies.templates, template, wanted)?;
+    let compiled = Library::default().get(policies.version, &policies.templates, template, wanted)?;
     let defaults: Vec<&Defaults> = compiled.defaults.iter().collect();
     let reads = compiled.reads();
     let mut problems = Vec::new();
@@ -98,12 +98,16 @@ pub fn preview(
     if has_html.is_some_and(|html| html.len() > CLIPPED) {
         problems.push("Gmail cuts off HTML of more than 102 KB".to_owned());
     }
-    problems.extend(has_html.into_iter().flat_map(link::relative).map(|address| {
-        format!("`{address}` leads nowhere from a mail: write a whole address, https://…")
-    }));
+    problems.extend(
+        has_html.into_iter().flat_map(link::relative).map(|address| {
+            format!("`{address}` leads nowhere from a mail: write a whole address, https://…")
+        }),
+    );
     if message.disarmed > 0 {
         let n = message.disarmed;
-        problems.push(format!("{n} addresses that would run something instead of leading somewhere were taken out"));
+        problems.push(format!(
+            "{n} addresses that would run something instead of leading somewhere were taken out"
+        ));
     }
     let answers_go = compiled.has(&key(Part::ReplyTo, "template", template));
     if answers_go && message.reply_to.is_none() {
@@ -138,7 +142,8 @@ pub fn preview(
 /// Wordings that are not in the language that was asked for.
 fn of_language(template: &Compiled, policies: &PolicySet, wanted: Option<LanguageTag>) -> Vec<String> {
     let mut problems = Vec::new();
-    let has_others = policies.templates.templates.get(&template.name).is_some_and(|it| !it.translations.is_empty());
+    let has_others =
+        policies.templates.templates.get(&template.name).is_some_and(|it| !it.translations.is_empty());
     if let Some(wanted) = wanted
         && (has_others || template.language.is_some())
         && template.language.is_none_or(|shown| shown.language() != wanted.language())

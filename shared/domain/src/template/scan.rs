@@ -122,7 +122,9 @@ fn inside<'a>(source: &'a str, open: usize, close: &str) -> (Vec<Token<'a>>, usi
             _ if c.is_alphabetic() || c == '_' => {
                 (Kind::Name, run(&mut chars, |c| c.is_alphanumeric() || c == '_'))
             }
-            _ if c.is_ascii_digit() => (Kind::Number, run(&mut chars, |c| c.is_ascii_alphanumeric() || c == '_')),
+            _ if c.is_ascii_digit() => {
+                (Kind::Number, run(&mut chars, |c| c.is_ascii_alphanumeric() || c == '_'))
+            }
             _ => {
                 match c {
                     '(' | '[' | '{' => depth += 1,
@@ -215,7 +217,11 @@ impl<'a> Tag<'a> {
     /// The names that a loop gives to what it goes through.
     pub(super) fn targets(&self) -> impl Iterator<Item = Token<'a>> {
         let is_loop = self.statement().is_some_and(|word| word.is_name("for"));
-        let names = self.rest().iter().take_while(|token| !token.is_name("in")).filter(|token| token.kind == Kind::Name);
+        let names = self
+            .rest()
+            .iter()
+            .take_while(|token| !token.is_name("in"))
+            .filter(|token| token.kind == Kind::Name);
         names.copied().filter(move |_| is_loop)
     }
 
@@ -269,6 +275,23 @@ impl<'a> Tag<'a> {
 
 /// Words of the language.
 const WORDS: [&str; 19] = [
-    "and", "or", "not", "in", "is", "if", "else", "elif", "for", "true", "false", "none", "True", "False", "None",
-    "recursive", "ignore", "missing", "loop",
+    "and",
+    "or",
+    "not",
+    "in",
+    "is",
+    "if",
+    "else",
+    "elif",
+    "for",
+    "true",
+    "false",
+    "none",
+    "True",
+    "False",
+    "None",
+    "recursive",
+    "ignore",
+    "missing",
+    "loop",
 ];

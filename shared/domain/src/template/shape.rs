@@ -23,7 +23,10 @@ pub(super) fn template(checker: &mut Checker, template: &Template) {
         }
     } else {
         for (part, _) in own.iter().filter(|(part, _)| *part != Part::Text) {
-            checker.add(&[part.name()], format!("a template for {channel} has a `text` and no `{}`", part.name()));
+            checker.add(
+                &[part.name()],
+                format!("a template for {channel} has a `text` and no `{}`", part.name()),
+            );
         }
         if !has(&own, Part::Text) {
             checker.add(&["name"], format!("a template for {channel} needs a `text`"));
@@ -103,7 +106,10 @@ pub(super) fn misplaced(source: &str, tags: &[Tag<'_>]) -> Vec<(usize, String)> 
             Token::Start(tag) => {
                 add(&tag.name, "a field is no name of a tag");
                 for attribute in &tag.attributes {
-                    add(&attribute.name, "inside a tag a field stands in the quotes of an attribute: `title=\"{{ … }}\"`");
+                    add(
+                        &attribute.name,
+                        "inside a tag a field stands in the quotes of an attribute: `title=\"{{ … }}\"`",
+                    );
                     let before = html.get(..attribute.at.start).unwrap_or_default();
                     if !before.ends_with(['"', '\'']) {
                         add(&attribute.value, "inside a tag a field stands in quotes: `href=\"{{ … }}\"`");

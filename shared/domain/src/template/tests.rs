@@ -1,6 +1,5 @@
 //! Templates as people write them, for people as they are.
 
-
 use super::context::Context;
 use crate::policy::{Document, PolicySet};
 use serde_json::{Value, json};
@@ -10,7 +9,9 @@ fn documents(list: Value) -> Vec<Document> {
 }
 #[test]
 fn x() {
-    let docs = documents(json!([{"kind": "settings", "company": {"name": "Shop"}}, {"kind":"template","name":"a","subject":"x {{ company.name }}","text":"y"}]));
+    let docs = documents(
+        json!([{"kind": "settings", "company": {"name": "Shop"}}, {"kind":"template","name":"a","subject":"x {{ company.name }}","text":"y"}]),
+    );
     println!("{:?}", crate::policy::check(&docs));
     println!("{:?}", Context::sample(&PolicySet::build(1, docs).unwrap().settings.company).values);
 }

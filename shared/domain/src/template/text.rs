@@ -8,7 +8,8 @@ pub(super) const MAX_LINE: usize = 250;
 
 /// One line without control characters, whatever a fact holds: nothing in it can become a header of its own.
 pub(super) fn one_line(text: &str) -> String {
-    let clean: String = text.chars().map(|c| if is_break(c) { ' ' } else { c }).filter(|c| is_fit(*c)).collect();
+    let clean: String =
+        text.chars().map(|c| if is_break(c) { ' ' } else { c }).filter(|c| is_fit(*c)).collect();
     let words: Vec<&str> = clean.split_whitespace().collect();
     words.join(" ").chars().take(MAX_LINE).collect()
 }
@@ -74,9 +75,8 @@ const UNREAD: [&str; 9] =
     ["head", "style", "script", "title", "template", "noscript", "iframe", "object", "textarea"];
 
 /// Tags without an end.
-const VOID: [&str; 13] = [
-    "area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr",
-];
+const VOID: [&str; 13] =
+    ["area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"];
 
 #[derive(Default)]
 struct Writer {
@@ -136,7 +136,11 @@ impl Writer {
                 self.link = link::address(tag.value("href")).map(|url| Link { url, label: String::new() });
             }
             "ul" | "ol" => {
-                if self.lists.is_empty() { self.paragraph() } else { self.break_line() }
+                if self.lists.is_empty() {
+                    self.paragraph()
+                } else {
+                    self.break_line()
+                }
                 let next = (name == "ol").then(|| tag.value("start").parse().unwrap_or(1));
                 self.lists.push(List { next });
             }
@@ -160,7 +164,8 @@ impl Writer {
             }
             "h1" | "h2" => {
                 self.paragraph();
-                self.heading = Some(Heading { mark: if name == "h1" { '=' } else { '-' }, text: String::new() });
+                self.heading =
+                    Some(Heading { mark: if name == "h1" { '=' } else { '-' }, text: String::new() });
             }
             "pre" => {
                 self.paragraph();
@@ -198,7 +203,8 @@ impl Writer {
                 if let Some(Heading { mark, text }) = self.heading.take()
                     && !text.trim().is_empty()
                 {
-                    let width: usize = text.trim().chars().map(|c| if is_east_asian(c) { 2 } else { 1 }).sum();
+                    let width: usize =
+                        text.trim().chars().map(|c| if is_east_asian(c) { 2 } else { 1 }).sum();
                     self.word(&mark.to_string().repeat(width.min(72)));
                 }
                 self.paragraph();
@@ -272,11 +278,14 @@ impl Writer {
         let Some(Link { url, label }) = self.link.take() else { return };
         let plain = |text: &str| {
             let text = text.trim().to_lowercase();
-            let text = ["https://", "http://", "mailto:", "tel:"].iter().find_map(|scheme| text.strip_prefix(scheme));
+            let text = ["https://", "http://", "mailto:", "tel:"]
+                .iter()
+                .find_map(|scheme| text.strip_prefix(scheme));
             text.map(|text| text.trim_end_matches('/').to_owned())
         };
         let said = plain(&label).unwrap_or_else(|| label.trim().trim_end_matches('/').to_lowercase());
-        let shown = url.strip_prefix("mailto:").or_else(|| url.strip_prefix("tel:")).unwrap_or(&url).to_owned();
+        let shown =
+            url.strip_prefix("mailto:").or_else(|| url.strip_prefix("tel:")).unwrap_or(&url).to_owned();
         let is_web = shown == url;
         if label.trim().is_empty() {
             self.is_apart = true;
@@ -333,11 +342,43 @@ impl Writer {
 }
 
 fn is_paragraph(name: &str) -> bool {
-    matches!(name, "p" | "h3" | "h4" | "h5" | "h6" | "table" | "section" | "article" | "header" | "footer" | "dl"
-        | "figure" | "form" | "fieldset")
+    matches!(
+        name,
+        "p" | "h3"
+            | "h4"
+            | "h5"
+            | "h6"
+            | "table"
+            | "section"
+            | "article"
+            | "header"
+            | "footer"
+            | "dl"
+            | "figure"
+            | "form"
+            | "fieldset"
+    )
 }
 
 fn is_block(name: &str) -> bool {
-    matches!(name, "div" | "tr" | "tbody" | "thead" | "tfoot" | "caption" | "dt" | "dd" | "figcaption" | "center"
-        | "main" | "nav" | "aside" | "address" | "body" | "html" | "li")
+    matches!(
+        name,
+        "div"
+            | "tr"
+            | "tbody"
+            | "thead"
+            | "tfoot"
+            | "caption"
+            | "dt"
+            | "dd"
+            | "figcaption"
+            | "center"
+            | "main"
+            | "nav"
+            | "aside"
+            | "address"
+            | "body"
+            | "html"
+            | "li"
+    )
 }
