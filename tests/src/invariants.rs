@@ -270,6 +270,12 @@ impl Books {
             {
                 broken.push(format!("I1: {id} gave way to {into}, which does not know"));
             }
+            for other in customer.maybe.keys() {
+                let theirs = self.customers.get(other.as_str()).map(|other| &other.maybe);
+                if !theirs.is_some_and(|maybe| maybe.keys().any(|one| one.as_str() == id)) {
+                    broken.push(format!("I1: {id} may be {other}, which does not know"));
+                }
+            }
             let mine = self.leads.values().filter(|lead| {
                 lead.progress.customer.as_ref().is_some_and(|customer| customer.as_str() == id)
             });
