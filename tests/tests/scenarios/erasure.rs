@@ -32,7 +32,12 @@ fn policies() -> String {
 
 fn left_in<'a>(where_: &str, texts: impl IntoIterator<Item = &'a str>) -> Vec<String> {
     let texts: Vec<&str> = texts.into_iter().collect();
-    let found = |canary: &&str| texts.iter().find(|text| text.contains(*canary)).map(|text| ((*canary).to_owned(), (*text).to_owned()));
+    let found = |canary: &&str| {
+        texts
+            .iter()
+            .find(|text| text.contains(*canary))
+            .map(|text| ((*canary).to_owned(), (*text).to_owned()))
+    };
     let found = CANARIES.iter().chain(&["amselnest"]).filter_map(found);
     found.map(|(canary, text)| format!("{canary} is in {where_}: {}", &text[..text.len().min(300)])).collect()
 }
