@@ -3,9 +3,10 @@
 use super::clock::StackClock;
 use super::front_door::FrontDoor;
 use super::hosted::Hosted;
+use super::pages::Pages;
 use super::runtime_api::{BinaryFunction, BinarySpec};
 use super::spec::{FunctionSpec, StackSpec, TableSpec};
-use super::{pages, pollers, schedule};
+use super::{pollers, schedule};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use serde_json::json;
 use sluice_host::environment::{Clock, Environment, MetricSink};
@@ -188,7 +189,8 @@ impl Stack {
         }
         let routes = spec.routes.iter().map(|route| Ok((route.clone(), find(&route.function)?)));
         let routes = routes.collect::<Result<Vec<_>, StartError>>()?;
-        let front = FrontDoor::new(routes, pages::pages(services.ses.clone()), clock.clone());
+        let pages = Pages::new(services.ses.clone(), addresses.url.clone(), None);
+        let front = FrontDoor::new(routes, Arc::new(pages), clock.clone());
         let mut closing = stopped;
         callers.spawn(front.serve(door, async move {
             let _ = closing.wait_for(|stop| *stop).await;
