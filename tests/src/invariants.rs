@@ -8,9 +8,10 @@ use serde_json::Value;
 use sluice_domain::clock::{Past, PastEnd};
 use sluice_domain::customer::Customer;
 use sluice_domain::lead::{Assignment, Envelope, LeadState, Progress};
+use sluice_domain::message::MessageState;
 use sluice_domain::routing::{Outcome, is_round};
 use sluice_domain::team::TeamState;
-use sluice_store::{MessageRecord, MessageState};
+use sluice_store::NoticeRecord;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A lead as the table has it.
@@ -38,7 +39,7 @@ pub struct Books {
     customers: BTreeMap<String, Customer>,
     addresses: BTreeMap<String, String>,
     teams: BTreeMap<String, TeamState>,
-    messages: Vec<MessageRecord>,
+    messages: Vec<NoticeRecord>,
     due: usize,
     counted: BTreeMap<String, u64>,
     broken: Vec<String>,
@@ -69,8 +70,8 @@ impl Books {
                     let n: u64 = buckets.filter_map(|(_, n)| n["N"].as_str()?.parse::<u64>().ok()).sum();
                     *books.counted.entry(group.to_owned()).or_default() += n;
                 }
-                ("rep", _) => match document::<MessageRecord>(item, "d") {
-                    Some(message) => books.messages.push(MessageRecord {
+                ("rep", _) => match document::<NoticeRecord>(item, "d") {
+                    Some(message) => books.messages.push(NoticeRecord {
                         rep: pk[4..].to_owned(),
                         sort_key: sk.to_owned(),
                         ..message
@@ -450,14 +451,14 @@ impl Books {
         for (name, lead, channel) in &expected {
             let rep = name.rsplit('_').next().unwrap_or_default();
             let kind = if name.contains("_escalated_") { "escalated" } else { "assigned" };
-            let records: Vec<&MessageRecord> = self
+            let records: Vec<&NoticeRecord> = self
                 .messages
                 .iter()
                 .filter(|m| {
                     m.rep == rep && m.lead.as_str() == lead && m.kind == kind && m.channel == *channel
                 })
                 .collect();
-            let sent: Vec<&&MessageRecord> =
+            let sent: Vec<&&NoticeRecord> =
                 records.iter().filter(|m| m.state == MessageState::Sent).collect();
             let handed = observed.handed.get(&(*channel, name.clone())).copied().unwrap_or(0);
             let [record] = sent.as_slice() else {

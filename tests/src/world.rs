@@ -65,8 +65,13 @@ impl Name {
 }
 
 /// The queues with the functions that read them and the sizes of their batches, as in the template.
-pub const QUEUES: [(&str, Name, usize); 3] =
-    [("lead", Name::Route, 10), ("enrich", Name::Enrich, 5), ("notice", Name::Send, 5)];
+pub const QUEUES: [(&str, Name, usize); 5] = [
+    ("lead", Name::Route, 10),
+    ("enrich", Name::Enrich, 5),
+    ("notice", Name::Send, 5),
+    ("message", Name::Send, 10),
+    ("bulk", Name::Send, 10),
+];
 
 /// A world as it was left, to begin plans from.
 #[derive(Clone, Debug)]

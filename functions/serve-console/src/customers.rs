@@ -110,7 +110,7 @@ impl Console {
         Err(Problem::new(409, "busy", "Others are changing this customer. Try again.").retry_after(1))
     }
 
-    async fn find_person(&self, id: &str) -> Result<(CustomerId, Known), Problem> {
+    pub(crate) async fn find_person(&self, id: &str) -> Result<(CustomerId, Known), Problem> {
         let id = CustomerId::parse(id).ok_or_else(no_such_customer)?;
         let known = self.store.people(BTreeSet::from([id.clone()])).await.map_err(unavailable)?;
         let root = known.root(&id);
@@ -197,6 +197,6 @@ fn apart(half: &Customer, into: &Customer) -> (Customer, Customer) {
     (half, into)
 }
 
-fn no_such_customer() -> Problem {
+pub(crate) fn no_such_customer() -> Problem {
     Problem::new(404, "no-such-customer", "There is no customer with this id or identity.")
 }

@@ -91,7 +91,7 @@ impl Console {
         rep: &str,
         cursor: Option<&str>,
     ) -> Result<(Vec<LeadId>, Option<String>), Problem> {
-        let page = self.store.messages_to(rep, cursor, MESSAGES).await.map_err(unavailable)?;
+        let page = self.store.notices_to(rep, cursor, MESSAGES).await.map_err(unavailable)?;
         let mut seen = BTreeSet::new();
         let ids = page.items.into_iter().map(|message| message.lead).filter(|id| seen.insert(id.clone()));
         Ok((ids.collect(), page.next))
@@ -222,25 +222,6 @@ impl Console {
             view.extend(more);
         }
         Ok(view)
-    }
-
-    pub(crate) async fn list_messages(&self, call: &Call) -> Result<HttpResponse, Problem> {
-        let rep = call.who.only().map(str::to_owned).or_else(|| call.request.query_value("rep"));
-        let rep = rep
-            .ok_or_else(|| Problem::new(422, "rep-missing", "Say whose messages: ?rep=NAME.").about("rep"))?;
-        let cursor = call.request.query_value("cursor");
-        let page = self.store.messages_to(&rep, cursor.as_deref(), MESSAGES).await.map_err(unavailable)?;
-        let items: Vec<Value> = page
-            .items
-            .iter()
-            .map(|message| {
-                json!({
-                    "lead": message.lead, "kind": message.kind, "channel": message.channel, "state": message.state,
-                    "attempts": message.attempts, "unknown": message.unknown, "note": message.note,
-                })
-            })
-            .collect();
-        Ok(HttpResponse::json(200, &json!({"messages": items, "cursor": page.next})))
     }
 }
 

@@ -10,6 +10,7 @@ mod insight;
 mod leads;
 mod leave;
 mod ledger;
+mod messages;
 mod person;
 mod policies;
 mod rebalance;
@@ -34,10 +35,11 @@ use sluice_wire::problem::Problem;
 use std::sync::Arc;
 
 /// Variables read besides those every function has.
-pub const VARIABLES: [&str; 5] = [
+pub const VARIABLES: [&str; 6] = [
     "SLUICE_TABLE",
     "SLUICE_LEAD_QUEUE_URL",
     "SLUICE_NOTICE_QUEUE_URL",
+    "SLUICE_MESSAGE_QUEUE_URL",
     "SLUICE_HASH_KEY_SECRET",
     "SLUICE_ADMIN_TOKEN_SECRET",
 ];
@@ -49,7 +51,11 @@ pub fn build(env: Environment) -> BoxFuture<'static, Result<Arc<dyn Function>, S
         let console = Console {
             policies: Policies::new(store.clone()),
             secrets: SecretStore::new(&env)?,
-            outbox: Outbox::new(&env, store.clone(), &[QueueName::Lead, QueueName::Notice])?,
+            outbox: Outbox::new(
+                &env,
+                store.clone(),
+                &[QueueName::Lead, QueueName::Notice, QueueName::Message],
+            )?,
             admin_token_secret: env.required("SLUICE_ADMIN_TOKEN_SECRET")?.to_owned(),
             store,
             env,
@@ -140,6 +146,10 @@ impl Console {
             "POST /api/imports/{batch}/rows" => self.import_rows(&call).await,
             "POST /api/imports/{batch}/revert" => self.revert_batch(&call).await,
             "GET /api/messages" => self.list_messages(&call).await,
+            "POST /api/messages" => self.ask_message(&call).await,
+            "GET /api/messages/{id}" => self.show_message(&call).await,
+            "POST /api/messages/{id}/settle" => self.settle_message(&call).await,
+            "POST /api/templates/{name}/test-send" => self.test_send(&call).await,
             "POST /api/tokens" => self.create_token(&call).await,
             other => Err(Problem::new(501, "not-built", format!("{other} is declared and not built."))),
         }

@@ -13,6 +13,8 @@ pub enum Right {
     Customers,
     /// Changing who owns what.
     Manage,
+    /// Sending messages to customers, and saying what became of them.
+    Send,
     /// Reading policies and trying them.
     ReadPolicies,
     /// Publishing policies.
@@ -69,6 +71,10 @@ pub const ROUTES: &[Route] = &[
     route("POST /api/imports/{batch}/revert", Right::Import),
     route("GET /api/insight/speed-to-lead", Right::Manage),
     route("GET /api/messages", Right::Leads),
+    route("POST /api/messages", Right::Send),
+    route("GET /api/messages/{id}", Right::Customers),
+    route("POST /api/messages/{id}/settle", Right::Send),
+    route("POST /api/templates/{name}/test-send", Right::Send),
     route("POST /api/tokens", Right::Admin),
 ];
 

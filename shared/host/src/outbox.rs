@@ -21,11 +21,15 @@ pub enum QueueName {
     Enrich,
     /// Notices to send.
     Notice,
+    /// Messages to customers, each by itself.
+    Message,
+    /// Messages to customers that are some of many: they never keep the others waiting.
+    Bulk,
 }
 
 impl QueueName {
     /// Every queue.
-    pub const ALL: [Self; 3] = [Self::Lead, Self::Enrich, Self::Notice];
+    pub const ALL: [Self; 5] = [Self::Lead, Self::Enrich, Self::Notice, Self::Message, Self::Bulk];
 
     /// The word in due entries.
     pub const fn name(self) -> &'static str {
@@ -33,6 +37,8 @@ impl QueueName {
             Self::Lead => "lead",
             Self::Enrich => "enrich",
             Self::Notice => "notice",
+            Self::Message => "message",
+            Self::Bulk => "bulk",
         }
     }
 
@@ -42,6 +48,8 @@ impl QueueName {
             Self::Lead => "SLUICE_LEAD_QUEUE_URL",
             Self::Enrich => "SLUICE_ENRICH_QUEUE_URL",
             Self::Notice => "SLUICE_NOTICE_QUEUE_URL",
+            Self::Message => "SLUICE_MESSAGE_QUEUE_URL",
+            Self::Bulk => "SLUICE_BULK_QUEUE_URL",
         }
     }
 

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use sluice_domain::clock::{Mark, Tick};
 use sluice_domain::id::LeadId;
+use sluice_domain::message::Order;
+use sluice_domain::time::Timestamp;
 
 /// On the lead queue.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,6 +69,23 @@ pub struct NoticeMessage {
     /// Number of the assignment it is about, or after which nobody else was found; 0 for a lead that never had an owner.
     /// One that was overtaken is not sent.
     pub n: u32,
+}
+
+/// On the message and bulk queues: a message to a customer that is to go out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderMessage {
+    /// What is to go out. Values for its template, which may be personal, are stored with the message.
+    pub order: Order,
+    /// Room at the provider is reserved for it from this instant on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slot: Option<Timestamp>,
+}
+
+impl OrderMessage {
+    /// Without room reserved.
+    pub const fn new(order: Order) -> Self {
+        Self { order, slot: None }
+    }
 }
 
 /// The body of a message.

@@ -10,6 +10,8 @@ impl Running {
             "LeadQueue",
             "EnrichQueue",
             "NoticeQueue",
+            "MessageQueue",
+            "BulkQueue",
             "LeadDeadLetters",
             "EnrichDeadLetters",
             "NoticeDeadLetters",

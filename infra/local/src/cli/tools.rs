@@ -41,7 +41,13 @@ pub(crate) async fn explain(kind: Explained, id: &str, stack: &StackArgs) -> Res
             Ok(())
         }
         Explained::Message => {
-            let (lead, rep) = id.split_once('/').ok_or("a message is named LEAD/REP, as ld_…/li.wei")?;
+            if id.starts_with("ms_") {
+                let message = stack.call("GET", &format!("/api/messages/{id}"), None).await?;
+                say(&pretty(&message));
+                return Ok(());
+            }
+            let named = "a message to a customer is named ms_…, one to a rep LEAD/REP, as ld_…/li.wei";
+            let (lead, rep) = id.split_once('/').ok_or(named)?;
             let mut path = format!("/api/messages?rep={rep}");
             loop {
                 let page = stack.call("GET", &path, None).await?;

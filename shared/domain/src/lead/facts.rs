@@ -72,7 +72,7 @@ pub struct Facts {
 
 /// The standard names and, for forms that map nothing, the names fields usually have. Compared in lower case with
 /// everything but letters and digits left out, so `E-Mail`, `e_mail` and `email` are one.
-const STANDARD: [(&str, &[&str]); 19] = [
+const STANDARD: [(&str, &[&str]); 20] = [
     ("email", &["email", "emailaddress", "mail", "workemail", "youremail"]),
     ("phone", &["phone", "phonenumber", "telephone", "tel", "mobile", "mobilephone", "yourphone"]),
     ("first_name", &["firstname", "givenname", "fname"]),
@@ -87,6 +87,7 @@ const STANDARD: [(&str, &[&str]); 19] = [
     ("city", &["city", "town", "suburb"]),
     ("region", &["region", "state", "province"]),
     ("birth_date", &["birthdate", "dateofbirth", "dob", "birthday"]),
+    ("time_zone", &["timezone", "tz"]),
     ("external_id", &["externalid"]),
     ("wechat_unionid", &["unionid", "wechatunionid"]),
     ("wechat_openid", &["openid", "wechatopenid"]),

@@ -2,16 +2,26 @@
 
 mod assign;
 mod check;
+mod company;
+mod messaging;
 mod response;
 mod set;
 mod source;
+mod template;
 mod territory;
 
 pub use assign::{Assign, By, LanguageNeed, Need, Target};
+pub(crate) use check::{FACTS, LEAD};
 pub use check::{Finding, Other, check};
+pub use company::Company;
+pub use messaging::{
+    AddressKind, BodyEncoding, Cap, ChannelPolicy, ConsentRule, Messaging, Period, ProviderCall, SmtpServer,
+    SmtpTls, Topic, Via,
+};
 pub use response::{CatchAll, Point, Response, Then, Window, length};
 pub use set::{PolicySet, Rules};
 pub use source::{Encoding, SignatureScheme};
+pub use template::{Body, Defaults, Piece, Template, Templates, Translation};
 pub use territory::{Area, CodeRange, Codes, Territory};
 
 use crate::calendar::{Calendar, Hours, Leave};
@@ -43,11 +53,34 @@ pub enum Document {
     Calendar(Calendar),
     /// A part of the world.
     Territory(Territory),
+    /// A way to reach customers.
+    Channel(ChannelPolicy),
+    /// What messages are about.
+    Topic(Topic),
+    /// A message.
+    Template(Template),
+    /// What is around messages.
+    Layout(Piece),
+    /// What several messages share.
+    Partial(Piece),
 }
 
 /// The kinds of document, as `kind:` names them.
-pub const KINDS: [&str; 8] =
-    ["form", "source", "rep", "team", "routing", "settings", "calendar", "territory"];
+pub const KINDS: [&str; 13] = [
+    "form",
+    "source",
+    "rep",
+    "team",
+    "routing",
+    "settings",
+    "calendar",
+    "territory",
+    "channel",
+    "topic",
+    "template",
+    "layout",
+    "partial",
+];
 
 impl Document {
     /// Its kind.
@@ -61,6 +94,11 @@ impl Document {
             Self::Settings(_) => "settings",
             Self::Calendar(_) => "calendar",
             Self::Territory(_) => "territory",
+            Self::Channel(_) => "channel",
+            Self::Topic(_) => "topic",
+            Self::Template(_) => "template",
+            Self::Layout(_) => "layout",
+            Self::Partial(_) => "partial",
         }
     }
 
@@ -75,6 +113,10 @@ impl Document {
             Self::Settings(document) => &document.name,
             Self::Calendar(document) => &document.name,
             Self::Territory(document) => &document.name,
+            Self::Channel(document) => document.name.name(),
+            Self::Topic(document) => &document.name,
+            Self::Template(document) => &document.name,
+            Self::Layout(document) | Self::Partial(document) => &document.name,
         }
     }
 
@@ -106,6 +148,11 @@ impl Document {
             "settings" => Self::Settings(serde_json::from_value(value)?),
             "calendar" => Self::Calendar(serde_json::from_value(value)?),
             "territory" => Self::Territory(serde_json::from_value(value)?),
+            "channel" => Self::Channel(serde_json::from_value(value)?),
+            "topic" => Self::Topic(serde_json::from_value(value)?),
+            "template" => Self::Template(serde_json::from_value(value)?),
+            "layout" => Self::Layout(serde_json::from_value(value)?),
+            "partial" => Self::Partial(serde_json::from_value(value)?),
             other => {
                 return Err(serde_json::Error::custom(format!(
                     "unknown kind `{other}`, expected one of {}",
@@ -412,6 +459,12 @@ pub struct Settings {
     /// Reps told when nobody can take a lead.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub escalate_to: Vec<String>,
+    /// Messages to customers.
+    #[serde(skip_serializing_if = "is_default")]
+    pub messaging: Messaging,
+    /// Who we are, for messages to customers.
+    #[serde(skip_serializing_if = "is_default")]
+    pub company: Company,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -428,6 +481,8 @@ impl Default for Settings {
             survivorship: Survivorship::default(),
             matching: Matching::default(),
             escalate_to: Vec::new(),
+            messaging: Messaging::default(),
+            company: Company::default(),
         }
     }
 }

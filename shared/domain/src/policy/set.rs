@@ -1,9 +1,14 @@
 //! One version of all documents, ready to decide with.
 
 use super::territory::Map;
-use super::{Document, Form, Reading, Rep, Routing, Rule, Settings, Source, Target, Team};
+use super::{
+    ChannelPolicy, Document, Form, Reading, Rep, Routing, Rule, Settings, Source, Target, Team, Templates,
+    Topic,
+};
 use crate::calendar::{Hours, Leave, Schedule};
 use crate::condition::{Condition, ConditionError};
+use crate::message::Channel;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// Routing rules with their conditions compiled.
@@ -65,8 +70,14 @@ pub struct PolicySet {
     pub routing: Rules,
     /// The `default` settings document, or the defaults.
     pub settings: Settings,
+    /// Ways to reach customers, of those that have a document.
+    pub channels: BTreeMap<Channel, ChannelPolicy>,
+    /// By name, of those that have a document.
+    pub topics: BTreeMap<String, Topic>,
     /// Where leads are.
     pub territories: Map,
+    /// What messages to customers are made of.
+    pub templates: Templates,
     /// Working time by rep and by team, of those that have hours.
     schedules: Schedules,
 }
@@ -96,9 +107,14 @@ impl PolicySet {
                     set.routing = Rules::compile(&routing).map_err(|(_, error)| error)?;
                 }
                 Document::Settings(settings) => set.settings = settings,
+                Document::Channel(channel) => drop(set.channels.insert(channel.name, channel)),
+                Document::Topic(topic) => drop(set.topics.insert(topic.name.clone(), topic)),
                 Document::Calendar(calendar) => drop(calendars.insert(calendar.name.clone(), calendar)),
                 Document::Territory(territory) => {
                     drop(territories.insert(territory.name.clone(), territory));
+                }
+                Document::Template(_) | Document::Layout(_) | Document::Partial(_) => {
+                    drop(set.templates.take(document));
                 }
             }
         }
@@ -135,6 +151,19 @@ impl PolicySet {
         let planned = self.reps.get(rep).map(|rep| &rep.leave);
         let absences = planned.into_iter().chain(leave).filter(|leave| !leave.is_empty());
         absences.fold(hours, |schedule, leave| schedule.with_leave(leave))
+    }
+
+    /// How a channel works: as its document says; e-mail needs none.
+    pub fn channel(&self, channel: Channel) -> Option<Cow<'_, ChannelPolicy>> {
+        match self.channels.get(&channel) {
+            Some(policy) => Some(Cow::Borrowed(policy)),
+            None => (channel == Channel::Email).then(|| Cow::Owned(ChannelPolicy::usual_email())),
+        }
+    }
+
+    /// A topic: as its document says, or without one.
+    pub fn topic(&self, name: &str) -> Cow<'_, Topic> {
+        self.topics.get(name).map_or_else(|| Cow::Owned(Topic::plain(name)), Cow::Borrowed)
     }
 
     /// The teams a rep is a member of.

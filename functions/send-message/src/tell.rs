@@ -1,0 +1,214 @@
+//! Notices: reps are told about leads by e-mail and by signed webhook, each notice once.
+//!
+//! READY -> CLAIMED -> SENT / UNKNOWN / FAILED / SKIPPED. The claim is one conditional write; a claim nobody finished
+//! runs out. What may have gone out without an answer is shown as UNKNOWN and, being a notice to our own people, sent
+//! again: once too often beats never.
+
+use crate::Sender;
+use crate::channel::Handover;
+use crate::mime::{Mail, Mailbox};
+use crate::notice::Notice;
+use sluice_domain::identity::Email;
+use sluice_domain::message::MessageState;
+use sluice_domain::policy::Rep;
+use sluice_domain::time::Timestamp;
+use sluice_host::metrics::Metrics;
+use sluice_host::outbox::{Outgoing, QueueName};
+use sluice_store::{Claim, NoticeRecord, Written, keys};
+use sluice_wire::queue::{NoticeMessage, encode};
+
+/// How long a claim stands, in milliseconds: longer than the function may run.
+const CLAIM_MS: i64 = 25_000;
+/// Seconds to wait before the next attempt, by attempts made; the last is repeated. (Standard Webhooks 1.0.0
+/// recommends a schedule of this shape.)
+const RETRY_SECONDS: [i64; 7] = [5, 30, 120, 600, 1_800, 7_200, 18_000];
+/// Attempts after which a notice has failed: about a day.
+const ATTEMPTS: u32 = 10;
+
+impl Sender {
+    pub(crate) async fn tell(&self, message: &NoticeMessage) -> Result<(), String> {
+        let text = |error: sluice_store::StoreError| error.to_string();
+        let now = self.env.clock.now();
+        let policies = self.policies.current(now).await.map_err(text)?;
+        let lead = self.store.lead(&message.lead).await.map_err(text)?;
+        // A lead is in the ledger before anybody is to be told of it: it was taken back since.
+        let Some(lead) = lead else { return Ok(()) };
+        let notice = Notice::new(message, &lead, &policies, &self.public_url);
+        let rep = policies.reps.get(&message.rep);
+
+        let mut wait: Option<Timestamp> = None;
+        for channel in if notice.is_quiet { vec!["none"] } else { channels(rep) } {
+            let again = self.over(channel, message, &notice, rep, now).await?;
+            wait = [wait, again].into_iter().flatten().min();
+        }
+        let Some(not_before) = wait else { return Ok(()) };
+        let again = Outgoing {
+            queue: QueueName::Notice,
+            id: format!("{}-{}-{}-{}", message.lead, message.kind.label(), message.n, message.rep),
+            body: encode(message),
+            not_before,
+        };
+        self.outbox.hand_over(vec![again], now).await.map_err(text)
+    }
+
+    /// One channel: claim, hand over, settle. Answers with the time to come again, if there is one.
+    async fn over(
+        &self,
+        channel: &'static str,
+        message: &NoticeMessage,
+        notice: &Notice,
+        rep: Option<&Rep>,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, String> {
+        let text = |error: sluice_store::StoreError| error.to_string();
+        let mut record = NoticeRecord {
+            rep: message.rep.clone(),
+            sort_key: keys::notice(notice.at, &message.lead, &message.kind.label(), message.n, channel),
+            version: 0,
+            lead: message.lead.clone(),
+            kind: message.kind.name().to_owned(),
+            channel: channel.to_owned(),
+            state: MessageState::Claimed,
+            attempts: 1,
+            claimed_until: now.plus_millis(CLAIM_MS),
+            unknown: 0,
+            note: None,
+        };
+        let reason = notice.reason_not_to_send.or(match channel {
+            "none" if notice.is_quiet => Some("imported without telling anybody"),
+            "none" => Some("the rep has neither e-mail nor webhook"),
+            _ => None,
+        });
+        if let Some(reason) = reason {
+            record.state = MessageState::Skipped;
+            record.attempts = 0;
+            record.note = Some(reason.to_owned());
+        }
+        match self.store.put_new_notice(&record).await.map_err(text)? {
+            Claim::Ours => record.version = 1,
+            Claim::Held(held) => match self.take_over(held, now).await? {
+                TakeOver::Ours(taken) => record = taken,
+                TakeOver::Done => return Ok(None),
+                TakeOver::At(at) => return Ok(Some(at)),
+            },
+        }
+        let Some(rep) = rep.filter(|_| record.state == MessageState::Claimed) else { return Ok(None) };
+        let handed = match channel {
+            "email" => self.email(rep, notice, now).await,
+            _ => self.webhook(rep, notice, now).await,
+        };
+        self.settle_notice(record, handed, now).await
+    }
+
+    async fn email(&self, rep: &Rep, notice: &Notice, now: Timestamp) -> Handover {
+        let Some(Ok(to)) = rep.email.as_deref().map(Email::parse) else {
+            return Handover::Refused("the rep has no e-mail address".to_owned());
+        };
+        let (subject, text) = (notice.subject(), notice.text());
+        let mail = Mail {
+            id: &notice.id,
+            from: Mailbox { name: None, email: &self.from },
+            to: Mailbox { name: rep.full_name.as_deref(), email: &to },
+            reply_to: None,
+            subject: &subject,
+            text: &text,
+            html: None,
+            unsubscribe: None,
+            at: now,
+        };
+        self.mail.send(&mail).await
+    }
+
+    /// A message that is there already: done, somebody's, or ours to go on with.
+    async fn take_over(&self, mut held: NoticeRecord, now: Timestamp) -> Result<TakeOver, String> {
+        match held.state {
+            state if state.is_final() => return Ok(TakeOver::Done),
+            MessageState::Claimed if held.claimed_until > now => return Ok(TakeOver::At(held.claimed_until)),
+            // Whoever claimed it did not come back: it may have gone out.
+            MessageState::Claimed => held.unknown += 1,
+            _ if held.claimed_until > now => return Ok(TakeOver::At(held.claimed_until)),
+            _ => {}
+        }
+        held.state = MessageState::Claimed;
+        held.attempts += 1;
+        held.claimed_until = now.plus_millis(CLAIM_MS);
+        match self.store.update_notice(&held).await.map_err(|error| error.to_string())? {
+            Written::Done => {
+                held.version += 1;
+                Ok(TakeOver::Ours(held))
+            }
+            Written::Conflict => Ok(TakeOver::At(now.plus_millis(CLAIM_MS))),
+        }
+    }
+
+    /// Writes down what became of the hand-over. If that fails the claim runs out and the message is UNKNOWN.
+    async fn settle_notice(
+        &self,
+        mut record: NoticeRecord,
+        handed: Handover,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, String> {
+        let may_retry = record.attempts < ATTEMPTS;
+        let pause = RETRY_SECONDS[(record.attempts.max(1) as usize - 1).min(RETRY_SECONDS.len() - 1)];
+        let mut again = None;
+        let mut retry = |after: Option<u32>| {
+            let at = now.plus_millis(pause.max(after.map_or(0, i64::from)) * 1000);
+            again = Some(at);
+            at
+        };
+        match handed {
+            Handover::Sent(id) => {
+                record.state = MessageState::Sent;
+                record.note = Some(id);
+            }
+            Handover::NotNow { why, after } if may_retry => {
+                record.state = MessageState::Ready;
+                record.claimed_until = retry(after);
+                record.note = Some(why);
+            }
+            Handover::Unknown if may_retry => {
+                record.state = MessageState::Unknown;
+                record.unknown += 1;
+                record.claimed_until = retry(None);
+            }
+            Handover::NotNow { why, .. } | Handover::Refused(why) => {
+                record.state = MessageState::Failed;
+                record.note = Some(why);
+            }
+            Handover::Unknown => {
+                record.state = MessageState::Failed;
+                record.note = Some("no answer, too many times".to_owned());
+            }
+        }
+        let metrics = Metrics::new().by("Channel", record.channel.clone());
+        match record.state {
+            MessageState::Unknown => metrics.count("UnknownSends", 1).emit(&self.env, now),
+            MessageState::Failed => metrics.count("FailedSends", 1).emit(&self.env, now),
+            MessageState::Sent => metrics.count("Sent", 1).emit(&self.env, now),
+            _ => {}
+        }
+        // A conflict means that our claim ran out and somebody else goes on with the message.
+        let _: Written = self.store.update_notice(&record).await.map_err(|error| error.to_string())?;
+        Ok(again)
+    }
+}
+
+enum TakeOver {
+    Ours(NoticeRecord),
+    Done,
+    At(Timestamp),
+}
+
+fn channels(rep: Option<&Rep>) -> Vec<&'static str> {
+    let mut channels = Vec::new();
+    if rep.is_some_and(|rep| rep.email.is_some()) {
+        channels.push("email");
+    }
+    if rep.is_some_and(|rep| rep.webhook.is_some()) {
+        channels.push("webhook");
+    }
+    if channels.is_empty() {
+        channels.push("none");
+    }
+    channels
+}

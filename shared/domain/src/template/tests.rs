@@ -1,0 +1,1 @@
+//! Templates as people write them, for people as they are.
