@@ -19,6 +19,7 @@ use sluice::host::stack::{Functions, NoMetrics, Options, Stack};
 use sluice_domain::time::Timestamp;
 use sluice_host::environment::Environment;
 use sluice_host::lambda::{SystemRandom, https_client};
+use sluice_host::web;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -57,6 +58,7 @@ impl Default for Setup {
             // Nothing answers here unless the scenario puts its own server in.
             ("SLUICE_GRAPH_URL", "http://127.0.0.1:9"),
             ("SLUICE_LINKEDIN_URL", "http://127.0.0.1:9"),
+            (web::ALLOW, "loopback"),
         ];
         Self {
             policies: Some(POLICIES.to_owned()),
@@ -329,6 +331,7 @@ impl Running {
             clock: Arc::new(self.stack.clock.clone()),
             random: Arc::new(SystemRandom),
             http: https_client(),
+            web: web::client(None),
             metrics: Arc::new(NoMetrics),
         }
     }

@@ -18,6 +18,7 @@
 //! | notice: a message to a rep | `rep#<name>` | `m#<ms>#<lead>#<kind><n>#<channel>` | send-message; a rep's list, newest first |
 //! | a rep's absences | `leave#<rep>` | `a` | route-lead with the teams; the rep |
 //! | owner of a company | `co#<domain>` | `o` | route-lead with the teams, where a rule asks |
+//! | receiver of webhooks | `ep_…` | `h` | send-message before each webhook; the list of receivers |
 //! | due | `due#<shard>` | `<ms>#<id>` | fire-timers, oldest first |
 //! | first contacts of a day | `speed#<year>-<month>` | `<day>#<source>#<team>#<rep>` | speed to lead, month by month |
 //! | policy document | `policy#<sha>` | `<chunk>` | functions, once per version |
@@ -57,6 +58,8 @@ pub const TEAM: &str = "t";
 pub const LEAVE: &str = "a";
 /// Sort key of a company's owner.
 pub const COMPANY: &str = "o";
+/// Sort key of a receiver of webhooks.
+pub const ENDPOINT: &str = "h";
 /// Sort key of a token.
 pub const TOKEN: &str = "t";
 /// Partition of the manifests.

@@ -9,3 +9,4 @@ pub mod policy;
 pub mod problem;
 pub mod queue;
 pub mod sources;
+pub mod standard_webhooks;
