@@ -11,6 +11,7 @@
     reason = "a test library: what cannot be set up stops the test"
 )]
 
+pub mod erased;
 pub mod faults;
 pub mod invariants;
 pub mod mutants;
@@ -19,6 +20,8 @@ pub mod outside;
 pub mod plans;
 pub mod python;
 pub mod scenarios;
+pub mod sends;
+pub mod sns;
 pub mod stack;
 pub mod sweep;
 pub mod wire;

@@ -5,6 +5,7 @@
 pub mod fake;
 pub mod http;
 pub mod log;
+pub mod mail;
 pub mod refusals;
 mod verify;
 
@@ -45,6 +46,8 @@ pub struct Setup {
     pub refusals: Refusals,
     /// When the clock begins.
     pub start: Timestamp,
+    /// Time passes only where the scenario says so.
+    pub frozen: bool,
     /// Run the functions as the binaries of this folder, under the machine's clock.
     pub binaries: Option<PathBuf>,
 }
@@ -65,6 +68,7 @@ impl Default for Setup {
             vars: vars.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
             refusals: Refusals::default(),
             start: Timestamp::parse(START).expect("a time"),
+            frozen: false,
             binaries: None,
         }
     }
@@ -79,6 +83,12 @@ impl Setup {
     /// With one more variable.
     pub fn var(mut self, name: &str, value: impl Into<String>) -> Self {
         self.vars.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// With a clock that only the scenario moves.
+    pub fn frozen(mut self) -> Self {
+        self.frozen = true;
         self
     }
 
@@ -119,6 +129,7 @@ impl Running {
             },
             clock: match setup.binaries {
                 Some(_) => StackClock::real(),
+                None if setup.frozen => StackClock::frozen(setup.start),
                 None => StackClock::starting_at(setup.start),
             },
             metrics: Arc::new(NoMetrics),

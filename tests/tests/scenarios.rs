@@ -19,6 +19,8 @@ mod capture_meta;
 mod clock;
 #[path = "scenarios/command.rs"]
 mod command;
+#[path = "scenarios/engagement.rs"]
+mod engagement;
 #[path = "scenarios/fixtures.rs"]
 mod fixtures;
 #[path = "scenarios/folder.rs"]
@@ -35,6 +37,10 @@ mod ledger;
 mod mail;
 #[path = "scenarios/matching.rs"]
 mod matching;
+#[path = "scenarios/messages.rs"]
+mod messages;
+#[path = "scenarios/preferences.rs"]
+mod preferences;
 #[path = "scenarios/privacy.rs"]
 mod privacy;
 #[path = "scenarios/races.rs"]

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use sluice_services::ses::{Refusal, Ses};
 use sluice_services::{Service, listen};
 use sluice_tests::python;
-use sluice_tests::stack::Setup;
+use sluice_tests::stack::{POLICIES, Setup};
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use tokio::io::AsyncWriteExt;
@@ -183,30 +183,57 @@ async fn an_unmodified_sdk_knows_each_error_and_repeats_what_may_be_repeated() {
     assert_eq!((it.seen().len(), it.ses.list().len()), (3, 1));
 }
 
+const TEMPLATE: &str = "---
+kind: template
+name: hello
+subject: Grüße an {{ customer.first_name }}
+html: <p>Hello. <a href=\"https://shop.example/a\">More</a></p>
+";
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn our_own_call_is_what_the_sdk_would_send_for_the_same_mail() {
+async fn our_own_calls_are_what_the_sdk_would_send_for_the_same_mails() {
     let it = Recorder::start().await;
-    let run = Setup::default().var("AWS_ENDPOINT_URL_SESV2", &it.url).start().await;
-    run.lead(&[("email", "ada@person.example"), ("first_name", "Zoë")]).await;
+    let setup = Setup::policies(format!("{POLICIES}{TEMPLATE}")).var("AWS_ENDPOINT_URL_SESV2", &it.url);
+    let run = setup.start().await;
+    let lead = run.lead(&[("email", "ada@person.example"), ("first_name", "Zoë")]).await;
+    let customer = run.show(&lead).await["customer"].clone();
+    let order = json!({ "customer": customer, "template": "hello", "topic": "product" });
+    let (status, answer) = run.api("POST", "/api/messages", Some(order)).await;
+    assert_eq!(status, 202, "{answer:#}");
+    run.settle().await;
     run.finish().await;
     let ours = it.seen();
-    assert_eq!(ours.len(), 1);
-    let body: Value = serde_json::from_slice(ours[0].body()).unwrap();
-    let Some(told) = boto3(&it.url, 0, &[("send_email", &body)]).await else { return };
-    assert!(told[0]["answer"]["MessageId"].is_string(), "{}", told[0]);
-    let theirs = it.seen();
-    assert_eq!(serde_json::from_slice::<Value>(theirs[0].body()).unwrap(), body);
-    let (ours, theirs) = (&ours[0], &theirs[0]);
-    assert_eq!((ours.method(), ours.uri()), (theirs.method(), theirs.uri()));
-    let header = |request: &http::Request<Bytes>, name: &str| {
-        request.headers().get(name).map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default()
+    let bodies: Vec<Value> = ours.iter().map(|it| serde_json::from_slice(it.body()).unwrap()).collect();
+    let [notice, message] = bodies.as_slice() else { panic!("{bodies:#?}") };
+    let Some(told) = boto3(&it.url, 0, &[("send_email", notice), ("send_email", message)]).await else {
+        return;
     };
-    assert_eq!(header(ours, "content-type"), header(theirs, "content-type"));
-    for request in [ours, theirs] {
-        assert!(header(request, "authorization").contains("/us-east-1/ses/aws4_request,"), "{request:?}");
+    assert!(told.iter().all(|told| told["answer"]["MessageId"].is_string()), "{told:#?}");
+    for ((ours, theirs), body) in ours.iter().zip(it.seen()).zip(&bodies) {
+        assert_eq!(serde_json::from_slice::<Value>(theirs.body()).unwrap(), *body);
+        assert_eq!((ours.method(), ours.uri()), (theirs.method(), theirs.uri()));
+        let header = |request: &http::Request<Bytes>, name: &str| {
+            request.headers().get(name).map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default()
+        };
+        assert_eq!(header(ours, "content-type"), header(&theirs, "content-type"));
+        for request in [ours, &theirs] {
+            let signed = header(request, "authorization");
+            assert!(signed.contains("/us-east-1/ses/aws4_request,"), "{signed}");
+        }
     }
-    assert_eq!(body["EmailTags"][0]["Name"], "message");
-    let data = STANDARD.decode(body["Content"]["Raw"]["Data"].as_str().unwrap()).unwrap();
-    let mail = MessageParser::default().parse(&data).unwrap();
-    assert_eq!(mail.subject(), Some("New lead: Zoë (contact)"));
+    assert_eq!(notice["EmailTags"][1], json!({ "Name": "customer", "Value": customer }));
+    assert_eq!(message["EmailTags"], json!([{ "Name": "message", "Value": answer["message_id"] }]));
+    assert_eq!(message["Destination"], json!({ "ToAddresses": ["ada@person.example"] }));
+    assert!(notice["ConfigurationSetName"].is_null() && message["ConfigurationSetName"].is_string());
+    let read = |body: &Value| STANDARD.decode(body["Content"]["Raw"]["Data"].as_str().unwrap()).unwrap();
+    let subject =
+        |body: &Value| MessageParser::default().parse(&read(body)).unwrap().subject().unwrap().to_owned();
+    assert_eq!(
+        (subject(notice).as_str(), subject(message).as_str()),
+        ("New lead: Zoë (contact)", "Grüße an Zoë")
+    );
+    let mail = read(message);
+    let mail = MessageParser::default().parse(&mail).unwrap();
+    assert_eq!(mail.header_raw("List-Unsubscribe-Post").unwrap().trim(), "List-Unsubscribe=One-Click");
+    assert!(mail.header_raw("List-Unsubscribe").unwrap().trim().starts_with("<http"));
 }

@@ -2,6 +2,7 @@
 
 use crate::Sender;
 use crate::channel::Handover;
+use crate::content::Content;
 use crate::mime::{Mail, Mailbox};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -27,9 +28,10 @@ impl Sender {
         id: &MessageId,
         policy: &ChannelPolicy,
         to: &Destination,
-        content: &Rendered,
+        content: &Content,
         now: Timestamp,
     ) -> Handed {
+        let Content { rendered: content, unsubscribe, .. } = content;
         let Ok(to) = Email::parse(to.value.reveal()) else {
             return Handed::Refused("the address cannot be written to".to_owned());
         };
@@ -39,13 +41,14 @@ impl Sender {
             content.reply_to.clone().or_else(|| mailbox(policy.reply_to.as_deref()?).map(|(_, to)| to));
         let mail = Mail {
             id: id.as_str(),
+            customer: None,
             from: Mailbox { name: content.from_name.as_deref().or(name.as_deref()), email: &from },
             to: Mailbox { name: None, email: &to },
             reply_to: reply_to.as_ref().map(|email| Mailbox { name: None, email }),
             subject: &content.subject,
             text: &content.text,
             html: content.html.as_deref(),
-            unsubscribe: None,
+            unsubscribe: unsubscribe.as_deref(),
             at: now,
         };
         handed(self.carry(&mail, Some(policy), now).await)

@@ -9,6 +9,7 @@ use crate::channel::Handover;
 use crate::mime::{Mail, Mailbox};
 use crate::notice::Notice;
 use sluice_domain::identity::Email;
+use sluice_domain::lead::LeadState;
 use sluice_domain::message::{Channel, MessageState};
 use sluice_domain::policy::{PolicySet, Rep};
 use sluice_domain::time::Timestamp;
@@ -32,8 +33,8 @@ impl Sender {
         let now = self.env.clock.now();
         let policies = self.policies.current(now).await.map_err(text)?;
         let lead = self.store.lead(&message.lead).await.map_err(text)?;
-        // A lead is in the ledger before anybody is to be told of it: it was taken back since.
-        let Some(lead) = lead else { return Ok(()) };
+        // A lead is in the ledger before anybody is to be told of it: it was taken back since, or erased.
+        let Some(lead) = lead.filter(|lead| lead.progress.state != LeadState::Erased) else { return Ok(()) };
         let notice = Notice::new(message, &lead, &policies, &self.public_url);
         let rep = policies.reps.get(&message.rep);
 
@@ -121,6 +122,7 @@ impl Sender {
         let (subject, text) = (notice.subject(), notice.text());
         let mail = Mail {
             id: &notice.id,
+            customer: notice.customer.as_deref(),
             from: Mailbox { name: None, email: &self.from },
             to: Mailbox { name: rep.full_name.as_deref(), email: &to },
             reply_to: None,

@@ -22,7 +22,7 @@ const KEY: usize = 256;
 /// How far a caller's clock may be ahead, in milliseconds.
 const AHEAD_MS: i64 = 60_000;
 /// Contacts shown with a lead.
-const SHOWN: i32 = 100;
+const SHOWN: usize = 100;
 
 /// A contact as it is asked for.
 struct Asked {
@@ -71,10 +71,12 @@ impl Console {
                 note,
             };
             if lead.progress.contact.is_some() {
-                return match self.store.put_contact(&contact).await.map_err(unavailable)? {
-                    None => Ok(answer(&lead, &contact, lead.progress.contact.as_ref())),
-                    Some(found) => repeated(&lead, &found, &asked, &by),
-                };
+                // Beside a lead that was erased meanwhile nothing is put.
+                let commit = Commit::default().contact(contact.clone()).standing_lead(&lead.id);
+                if self.store.commit(commit).await.map_err(unavailable)? == Written::Done {
+                    return Ok(answer(&lead, &contact, lead.progress.contact.as_ref()));
+                }
+                continue;
             }
             let wanted = Wanted { reps: BTreeSet::from([rep.to_owned()]), ..Wanted::default() };
             let desk = self.store.desk(&wanted).await.map_err(unavailable)?;
@@ -150,12 +152,17 @@ impl Console {
         }))
     }
 
-    /// Every contact of a lead, by its time.
+    /// The contacts of a lead, by their time, as many as are shown.
     pub(crate) async fn contacts_of(&self, lead: &Lead) -> Result<Vec<Value>, Problem> {
+        self.contacts_up_to(lead, SHOWN).await
+    }
+
+    /// The contacts of a lead, by their time, at most `limit`.
+    pub(crate) async fn contacts_up_to(&self, lead: &Lead, limit: usize) -> Result<Vec<Value>, Problem> {
         if lead.progress.contact.is_none() {
             return Ok(Vec::new());
         }
-        let contacts = self.store.contacts(&lead.id, SHOWN).await.map_err(unavailable)?;
+        let contacts = self.store.contacts(&lead.id, limit).await.map_err(unavailable)?;
         Ok(contacts.iter().map(one).collect())
     }
 }

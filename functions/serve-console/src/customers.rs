@@ -110,6 +110,7 @@ impl Console {
         Err(Problem::new(409, "busy", "Others are changing this customer. Try again.").retry_after(1))
     }
 
+    /// All records of a person, by the id of any of them; the live one's id.
     pub(crate) async fn find_person(&self, id: &str) -> Result<(CustomerId, Known), Problem> {
         let id = CustomerId::parse(id).ok_or_else(no_such_customer)?;
         let known = self.store.people(BTreeSet::from([id.clone()])).await.map_err(unavailable)?;
@@ -158,6 +159,7 @@ impl Console {
         seen.extend(whole.parts().flat_map(|part| part.apart.iter().cloned()));
         let open = suggestions.into_iter().filter_map(|suggestion| {
             let root = others.root(&suggestion.customer);
+            others.customers.get(&root)?;
             let is_new = !seen.contains(&suggestion.customer) && seen.insert(root.clone());
             is_new.then(|| person::suggestion(&Suggestion { customer: root, ..suggestion }))
         });

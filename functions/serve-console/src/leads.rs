@@ -183,7 +183,9 @@ impl Console {
             marks.iter().map(|mark| json!({"mark": mark.kind.name(), "at": mark.at.rfc3339()})).collect();
         why.extend(clock::explain(&lead.progress));
         if lead.progress.receipt.is_none() {
+            let state = lead.progress.state;
             why.push(match lead.needs_enrichment {
+                _ if state == LeadState::Erased => "Its person was erased.".to_owned(),
                 true => "Accepted; its fields are still to be fetched from the sender.".to_owned(),
                 false => "Accepted; routing is still to come.".to_owned(),
             });

@@ -25,11 +25,16 @@ pub enum QueueName {
     Message,
     /// Messages to customers that are some of many: they never keep the others waiting.
     Bulk,
+    /// People to forget.
+    Erase,
+    /// What mail providers say of mails.
+    Feedback,
 }
 
 impl QueueName {
     /// Every queue.
-    pub const ALL: [Self; 5] = [Self::Lead, Self::Enrich, Self::Notice, Self::Message, Self::Bulk];
+    pub const ALL: [Self; 7] =
+        [Self::Lead, Self::Enrich, Self::Notice, Self::Message, Self::Bulk, Self::Erase, Self::Feedback];
 
     /// The word in due entries.
     pub const fn name(self) -> &'static str {
@@ -39,6 +44,8 @@ impl QueueName {
             Self::Notice => "notice",
             Self::Message => "message",
             Self::Bulk => "bulk",
+            Self::Erase => "erase",
+            Self::Feedback => "feedback",
         }
     }
 
@@ -50,6 +57,8 @@ impl QueueName {
             Self::Notice => "SLUICE_NOTICE_QUEUE_URL",
             Self::Message => "SLUICE_MESSAGE_QUEUE_URL",
             Self::Bulk => "SLUICE_BULK_QUEUE_URL",
+            Self::Erase => "SLUICE_ERASE_QUEUE_URL",
+            Self::Feedback => "SLUICE_FEEDBACK_QUEUE_URL",
         }
     }
 

@@ -1,9 +1,11 @@
 //! The commit: what belongs together, in one transaction.
 
 use crate::contact::contact_item;
+use crate::erasure::StandingItem;
 use crate::item::{Item, document, key, number, text};
 use crate::lead::{ended_lead, progress_values};
 use crate::message::{asked_write, message_write};
+use crate::proof::proof_item;
 use crate::{
     Asked, CompanyRecord, Contact, DueEntry, GateRecord, Store, StoreError, TeamRecord, Written, keys,
 };
@@ -11,10 +13,11 @@ use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Delete, Put, TransactWriteItem, Update};
 use sluice_domain::customer::{AddressHash, Customer};
-use sluice_domain::gate::Gate;
+use sluice_domain::erasure::Erasure;
+use sluice_domain::gate::{Gate, Proof};
 use sluice_domain::id::CustomerId;
 use sluice_domain::lead::{Lead, LeadState, Progress};
-use sluice_domain::message::Message;
+use sluice_domain::message::{Channel, Message};
 use sluice_domain::speed::{Group, bucket};
 use sluice_wire::queue::{LeadMessage, encode};
 
@@ -37,6 +40,12 @@ pub struct Commit {
     asked: Vec<(CustomerId, String, Asked)>,
     gates: Vec<(GateRecord, Gate)>,
     unchanged_gates: Vec<GateRecord>,
+    proofs: Vec<(Channel, AddressHash, Proof)>,
+    pub(crate) standing: Vec<StandingItem>,
+    pub(crate) erased_leads: Vec<Lead>,
+    pub(crate) erasures: Vec<Erasure>,
+    pub(crate) gone_companies: Vec<(String, u64)>,
+    pub(crate) due: Vec<DueEntry>,
 }
 
 impl Commit {
@@ -131,6 +140,12 @@ impl Commit {
         self
     }
 
+    /// What was said about an address on a channel, which is not written down yet.
+    pub fn proof(mut self, channel: Channel, address: &AddressHash, proof: Proof) -> Self {
+        self.proofs.push((channel, address.clone(), proof));
+        self
+    }
+
     /// A gate that must be as it was read.
     pub fn unchanged_gate(mut self, read: GateRecord) -> Self {
         self.unchanged_gates.push(read);
@@ -214,6 +229,16 @@ impl Store {
         for read in &commit.unchanged_gates {
             items.extend(read.checks(0, &self.table)?);
         }
+        for (channel, address, proof) in &commit.proofs {
+            let put = versioned_put(&self.table, proof_item(*channel, address, proof)?, 0)?;
+            items.push(TransactWriteItem::builder().put(put).build());
+        }
+        items.extend(self.erasures(&commit)?);
+        self.transact(items).await
+    }
+
+    /// Writes all or nothing.
+    pub(crate) async fn transact(&self, items: Vec<TransactWriteItem>) -> Result<Written, StoreError> {
         match self.client.transact_write_items().set_transact_items(Some(items)).send().await {
             Ok(_) => Ok(Written::Done),
             Err(error) if is_conflict(&error) => Ok(Written::Conflict),

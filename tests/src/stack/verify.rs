@@ -12,9 +12,15 @@ impl Running {
             "NoticeQueue",
             "MessageQueue",
             "BulkQueue",
+            "EraseQueue",
             "LeadDeadLetters",
             "EnrichDeadLetters",
             "NoticeDeadLetters",
+            "EraseDeadLetters",
+            "FeedbackQueue",
+            "MessageDeadLetters",
+            "BulkDeadLetters",
+            "FeedbackDeadLetters",
         ]
         .map(sluice::host::spec::named)
         .to_vec()

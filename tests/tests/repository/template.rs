@@ -21,9 +21,12 @@ fn variables() -> BTreeMap<&'static str, BTreeSet<String>> {
     BTreeMap::from([
         ("capture-lead", texts(&capture_lead::VARIABLES)),
         ("enrich-lead", texts(&enrich_lead::VARIABLES)),
+        ("erase-customer", texts(&erase_customer::VARIABLES)),
         ("route-lead", texts(&route_lead::VARIABLES)),
         ("send-message", texts(&send_message::VARIABLES)),
+        ("record-feedback", texts(&record_feedback::VARIABLES)),
         ("fire-timers", texts(&fire_timers::VARIABLES)),
+        ("record-engagement", texts(&record_engagement::VARIABLES)),
         ("serve-console", texts(&serve_console::VARIABLES)),
     ])
 }
@@ -57,6 +60,7 @@ fn routes_are_those_of_the_functions() {
     }
     let served = BTreeMap::from([
         ("capture-lead".to_owned(), texts(&capture_lead::ROUTES)),
+        ("record-engagement".to_owned(), texts(&record_engagement::ROUTES)),
         (
             "serve-console".to_owned(),
             serve_console::ROUTES.iter().map(|route| route.name.to_owned()).collect(),

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use sluice_domain::customer::{AddressHash, HashKeys};
 use sluice_domain::id::{CustomerId, LeadId};
 use sluice_domain::import::{Around, Kept, lead_id, take_back, worked_on};
-use sluice_domain::lead::{self, Facts, Lead};
+use sluice_domain::lead::{self, Facts, Lead, LeadState, consented, unconsented};
 use sluice_domain::policy::PolicySet;
 use sluice_domain::team;
 use sluice_host::outbox::{Outgoing, QueueName};
@@ -159,7 +159,11 @@ impl Console {
 
     async fn revert_row(&self, id: &LeadId, policies: &PolicySet, keys: &HashKeys) -> Result<Went, Problem> {
         for attempt in 0..ATTEMPTS {
-            let Some(lead) = self.store.lead(id).await.map_err(unavailable)? else { return Ok(Went::Gone) };
+            let lead = self.store.lead(id).await.map_err(unavailable)?;
+            // What is left of an erased lead stays.
+            let Some(lead) = lead.filter(|lead| lead.progress.state != LeadState::Erased) else {
+                return Ok(Went::Gone);
+            };
             if let Some(went) = self.revert_lead(&lead, policies, keys).await? {
                 return Ok(went);
             }
@@ -197,6 +201,7 @@ impl Console {
             // Its customer's timeline lacks it: read between two commits.
             return Ok(None);
         }
+        self.take_consent_back(&plan.leads, keys).await?;
         let mut commit = Commit::default();
         for (lead, after) in &plan.relinked {
             commit = commit.lead(lead, after.clone());
@@ -244,6 +249,20 @@ impl Console {
             self.wake(lead).await.map_err(unavailable)?;
         }
         Ok(Some(went))
+    }
+
+    /// What the file said of wishes counts no more. Before the leads go: afterwards nobody knows what they said.
+    async fn take_consent_back(&self, leads: &[Lead], keys: &HashKeys) -> Result<(), Problem> {
+        let now = self.env.clock.now();
+        for lead in leads.iter().filter(|lead| lead.envelope.consent.as_ref().is_some_and(|c| c.given)) {
+            let policies = self.policies.at(lead.manifest).await.map_err(unavailable)?;
+            let reading = policies.reading(&lead.origin);
+            let facts = lead::read(&lead.origin, &lead.envelope, &reading, &policies.settings);
+            let wishes = consented(lead, lead.progress.state, &facts, &policies, &policies);
+            let back = unconsented(wishes, now);
+            self.store.record_consent(&back, keys, false).await.map_err(unavailable)?;
+        }
+        Ok(())
     }
 
     /// Room that came free is for leads that wait for it.

@@ -6,6 +6,7 @@ mod output;
 mod package;
 mod policies;
 mod remote;
+mod rights;
 mod sources;
 mod tools;
 
@@ -85,6 +86,26 @@ enum Command {
     Unmerge {
         /// `cu_…` of the customer that gave way.
         id: String,
+        #[command(flatten)]
+        stack: StackArgs,
+    },
+    /// Erase a person: everything about them, wherever it lies. Cannot be undone.
+    Erase {
+        /// `cu_…` of any record of the person.
+        id: String,
+        /// Do not wait until everything is gone.
+        #[arg(long)]
+        no_wait: bool,
+        #[command(flatten)]
+        stack: StackArgs,
+    },
+    /// Write out everything that is kept about a person, as one JSON document.
+    Export {
+        /// `cu_…` of any record of the person.
+        id: String,
+        /// Where to; without it, stdout.
+        #[arg(long)]
+        out: Option<PathBuf>,
         #[command(flatten)]
         stack: StackArgs,
     },
@@ -309,6 +330,8 @@ impl Cli {
                 Command::Ledger { stack } => tools::ledger(&stack).await,
                 Command::Import(args) => import::run(args).await,
                 Command::Unmerge { id, stack } => tools::unmerge(&id, &stack).await,
+                Command::Erase { id, no_wait, stack } => rights::erase(&id, no_wait, &stack).await,
+                Command::Export { id, out, stack } => rights::export(&id, out.as_deref(), &stack).await,
                 Command::Rebalance { rep, does, to, team, stack } => {
                     tools::rebalance(&rep, does, to.as_deref(), team.as_deref(), &stack).await
                 }

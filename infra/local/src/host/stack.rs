@@ -6,7 +6,7 @@ use super::hosted::Hosted;
 use super::pages::Pages;
 use super::runtime_api::{BinaryFunction, BinarySpec};
 use super::spec::{FunctionSpec, StackSpec, TableSpec};
-use super::{pollers, schedule};
+use super::{events, pollers, schedule};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use serde_json::json;
 use sluice_host::environment::{Clock, Environment, MetricSink};
@@ -159,7 +159,9 @@ impl Stack {
         };
         let spec = plan(&addresses)?;
         let clock = options.clock.clone();
-        let services = open(options.data.as_deref(), &clock, &addresses)?;
+        let mut services = open(options.data.as_deref(), &clock, &addresses)?;
+        let mails = events::to_queues(spec.mail_sets.clone(), spec.rules.clone(), services.sqs.clone());
+        services.ses = services.ses.with_events(mails);
         prepare(&spec, &services)?;
 
         let mut background = JoinSet::new();

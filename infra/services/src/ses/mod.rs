@@ -6,6 +6,7 @@ mod request;
 
 pub use mailbox::Mail;
 
+use crate::ses_events::{MailEvents, Taken};
 use crate::{Now, Service};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -29,6 +30,7 @@ pub struct Ses {
     now: Now,
     mailbox: Arc<Mailbox>,
     refusals: Arc<Mutex<VecDeque<Refusal>>>,
+    events: Option<MailEvents>,
 }
 
 /// An error that SES documents.
@@ -45,12 +47,19 @@ pub struct Refusal {
 impl Ses {
     /// A mailbox that lives and dies with the process.
     pub fn memory(now: Now) -> Self {
-        Self { now, mailbox: Arc::new(Mailbox::memory()), refusals: Arc::default() }
+        Self { now, mailbox: Arc::new(Mailbox::memory()), refusals: Arc::default(), events: None }
     }
 
     /// A mailbox in a folder of `.eml` files, made if it is not there.
     pub fn open(folder: &Path, now: Now) -> io::Result<Self> {
-        Ok(Self { now, mailbox: Arc::new(Mailbox::open(folder)?), refusals: Arc::default() })
+        let mailbox = Arc::new(Mailbox::open(folder)?);
+        Ok(Self { now, mailbox, refusals: Arc::default(), events: None })
+    }
+
+    /// The same mailbox, which also says what becomes of mails sent under a configuration set.
+    #[must_use]
+    pub fn with_events(self, events: MailEvents) -> Self {
+        Self { events: Some(events), ..self }
     }
 
     /// All mails, newest first.
@@ -82,6 +91,12 @@ impl Ses {
     fn send(&self, body: &[u8]) -> Result<Value, Refusal> {
         let request: SendEmail = request::read(body)?;
         request.check()?;
+        if let (Some(events), Some(set)) = (&self.events, &request.configuration_set)
+            && !events.knows(set)
+        {
+            let message = format!("Configuration set <{set}> does not exist.");
+            return Err(Refusal { status: 404, kind: "NotFoundException", message });
+        }
         let at = (self.now)();
         let id = message_id(at)?;
         let destination = &request.destination;
@@ -129,7 +144,7 @@ impl Ses {
         let tags = request.tags.iter().map(|tag| (tag.name.clone(), tag.value.clone())).collect();
         let configuration_set = request.configuration_set.clone();
         let mail = Mail { id: id.clone(), at, from, to, subject, tags, configuration_set, path: None };
-        self.mailbox.keep(mail, content).map_err(|error| {
+        self.mailbox.keep(mail.clone(), content).map_err(|error| {
             tracing::error!(%error, "a mail cannot be written");
             Refusal {
                 status: 500,
@@ -137,6 +152,17 @@ impl Ses {
                 message: "cannot keep the mail".into(),
             }
         })?;
+        if let (Some(events), Some(set)) = (&self.events, &mail.configuration_set) {
+            events.taken(&Taken {
+                set,
+                id: &id,
+                at,
+                from: &mail.from,
+                to: &mail.to,
+                subject: &mail.subject,
+                tags: mail.tags.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect(),
+            });
+        }
         Ok(json!({ "MessageId": id }))
     }
 

@@ -40,7 +40,7 @@ impl Town {
             let claim = self.addresses.get(&hash).cloned();
             (hash, claim)
         });
-        Known { addresses: addresses.collect(), customers: self.customers.clone() }
+        Known { addresses: addresses.collect(), customers: self.customers.clone(), ..Known::default() }
     }
 
     fn post(&mut self, identities: &[Identity]) -> Recognition {

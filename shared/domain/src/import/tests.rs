@@ -40,7 +40,7 @@ impl World {
             });
             (hash, known)
         });
-        Known { addresses: addresses.collect(), customers: self.customers.clone() }
+        Known { addresses: addresses.collect(), customers: self.customers.clone(), ..Known::default() }
     }
 
     fn bring_in(&mut self, mut lead: Lead, policies: &PolicySet) {
@@ -63,7 +63,7 @@ impl World {
 
     fn take_back(&mut self, id: &LeadId, policies: &PolicySet) {
         let Some(lead) = self.leads.get(id).cloned() else { return };
-        let known = Known { addresses: Vec::new(), customers: self.customers.clone() };
+        let known = Known { customers: self.customers.clone(), ..Known::default() };
         let chains: BTreeMap<_, _> = self
             .customers
             .values()

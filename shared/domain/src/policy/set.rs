@@ -2,8 +2,8 @@
 
 use super::territory::Map;
 use super::{
-    ChannelPolicy, Document, Form, Reading, Rep, Routing, Rule, Settings, Source, Target, Team, Templates,
-    Topic,
+    AddressKind, ChannelPolicy, Document, Form, Reading, Rep, Routing, Rule, Settings, Source, Target, Team,
+    Templates, Topic,
 };
 use crate::calendar::{Hours, Leave, Schedule};
 use crate::condition::{Condition, ConditionError};
@@ -159,6 +159,11 @@ impl PolicySet {
             Some(policy) => Some(Cow::Borrowed(policy)),
             None => (channel == Channel::Email).then(|| Cow::Owned(ChannelPolicy::usual_email())),
         }
+    }
+
+    /// What a channel writes to, whether it has a document or not.
+    pub fn address_kind(&self, channel: Channel) -> AddressKind {
+        self.channel(channel).map_or(AddressKind::usual(channel), |channel| channel.address_kind())
     }
 
     /// A topic: as its document says, or without one.

@@ -25,6 +25,7 @@ mod text;
 pub(crate) use check::check;
 pub use context::{Context, Given, Links, Origin, context};
 pub use failure::{Failure, Place, Reason};
+pub use html::escape;
 pub use library::Library;
 pub use preview::{Preview, Used, preview};
 pub use sms::{Sms, sms};
