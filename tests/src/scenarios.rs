@@ -140,6 +140,8 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "console-credit", function: Name::Console, prepare: depth::credit },
     Scenario { name: "console-leave", function: Name::Console, prepare: depth::leave },
     Scenario { name: "console-rebalance", function: Name::Console, prepare: depth::rebalance },
+    Scenario { name: "console-merge", function: Name::Console, prepare: console::merge },
+    Scenario { name: "console-keep-apart", function: Name::Console, prepare: console::keep_apart },
     Scenario { name: "console-unmerge", function: Name::Console, prepare: console::unmerge },
     Scenario { name: "console-unmerge-live", function: Name::Console, prepare: console::unmerge_live },
     Scenario { name: "import-rows", function: Name::Console, prepare: import::rows },

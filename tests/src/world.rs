@@ -4,6 +4,7 @@ use crate::faults::{Invocation, Ran, Wire};
 use crate::mutants::Mutant;
 use crate::observe::Observed;
 use crate::outside::{Graph, NoMetrics, Receiver, SeededRandom, VirtualClock};
+use crate::sns::Sns;
 use crate::wire::{Headers, Host, text};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use bytes::Bytes;

@@ -153,10 +153,11 @@ impl Console {
             Next::Messages(record, cursor) => {
                 let page =
                     self.store.messages_of(&record, cursor.as_deref(), PAGE).await.map_err(unavailable)?;
-                for message in &page.items {
+                for message in &page {
                     part.add("messages", message_view(message));
                 }
-                Ok(match page.next {
+                let next = page.last().filter(|_| page.len() == PAGE as usize);
+                Ok(match next.map(|last| last.id().own_part().to_owned()) {
                     Some(cursor) => Some(Next::Messages(record, Some(cursor))),
                     None => after(&record).map(|other| Next::Messages(other, None)),
                 })

@@ -146,6 +146,8 @@ impl Console {
             "POST /api/customers/{id}/consents" => self.add_consent(&call).await,
             "POST /api/customers/{id}/suppress" => self.suppress(&call).await,
             "POST /api/customers/{id}/unsuppress" => self.unsuppress(&call).await,
+            "POST /api/customers/{id}/merge" => self.merge(&call).await,
+            "POST /api/customers/{id}/keep-apart" => self.keep_apart(&call).await,
             "POST /api/customers/{id}/unmerge" => self.unmerge(&call).await,
             "GET /api/policies" => self.list_policies().await,
             "POST /api/policies/validate" => self.validate(&call),

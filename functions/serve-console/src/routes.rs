@@ -64,6 +64,8 @@ pub const ROUTES: &[Route] = &[
     route("POST /api/customers/{id}/consents", Right::Customers),
     route("POST /api/customers/{id}/suppress", Right::Manage),
     route("POST /api/customers/{id}/unsuppress", Right::Manage),
+    route("POST /api/customers/{id}/merge", Right::Manage),
+    route("POST /api/customers/{id}/keep-apart", Right::Manage),
     route("POST /api/customers/{id}/unmerge", Right::Manage),
     route("GET /api/policies", Right::ReadPolicies),
     route("POST /api/policies/validate", Right::ReadPolicies),

@@ -392,7 +392,8 @@ async fn build(
                     .await?,
                 ),
             };
-            Ok::<_, StartError>((function.name.clone(), Hosted::new(&function.name, function.timeout, built)))
+            let hosted = Hosted::new(&function.name, function.timeout, function.reserved, built);
+            Ok::<_, StartError>((function.name.clone(), hosted))
         }
     });
     let started = futures::future::try_join_all(starts).await?;

@@ -387,6 +387,13 @@ pub struct Team {
     pub need: Need,
 }
 
+impl Team {
+    /// A rep's membership.
+    pub fn member(&self, rep: &str) -> Option<&Membership> {
+        self.members.iter().find(|member| member.rep == rep)
+    }
+}
+
 /// What becomes of a lead while nobody of a team is on duty.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
