@@ -122,6 +122,7 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "route-queue", function: Name::Route, prepare: depth::route_queue },
     Scenario { name: "send-email", function: Name::Send, prepare: send_email },
     Scenario { name: "send-webhook", function: Name::Send, prepare: send_webhook },
+    Scenario { name: "send-webhook-gone", function: Name::Send, prepare: send_webhook_gone },
     Scenario { name: "send-both", function: Name::Send, prepare: send_both },
     Scenario { name: "message-email", function: Name::Send, prepare: messages::email },
     Scenario { name: "message-capped", function: Name::Send, prepare: messages::capped },
@@ -314,6 +315,10 @@ fn send_webhook(world: &mut World) -> Prepare<'_> {
     Box::pin(async { send(world, "hook", "bob").await })
 }
 
+fn send_webhook_gone(world: &mut World) -> Prepare<'_> {
+    Box::pin(async { send(world, "lost", GONE).await })
+}
+
 fn send_both(world: &mut World) -> Prepare<'_> {
     Box::pin(async { send(world, "both", "eve").await })
 }
@@ -440,13 +445,17 @@ fn form_post(key: Option<&str>, fields: &[(&str, &str)]) -> Post {
     Post { payload, fields, again: None, clash: None }
 }
 
+/// A rep whose webhook's receiver says that it is gone.
+pub const GONE: &str = "moe";
+
 /// Teams and how many open leads each member may hold.
-pub const TEAMS: [(&str, &[&str], Option<u32>); 9] = [
+pub const TEAMS: [(&str, &[&str], Option<u32>); 10] = [
     ("sales", &["ann", "bob"], Some(4)),
     ("tight", &["cal", "dan"], Some(1)),
     ("mail", &["ann"], None),
     ("hook", &["bob"], None),
     ("both", &["eve"], None),
+    ("lost", &[GONE], None),
     ("capa", &["gus"], None),
     ("capb", &["gus"], None),
     ("timed", &["gil", "ida"], Some(4)),
@@ -466,7 +475,7 @@ fn capacities() -> BTreeMap<(String, String), u32> {
 /// The channels of each rep.
 pub fn channels(rep: &str) -> &'static [&'static str] {
     match rep {
-        "bob" => &["webhook"],
+        "bob" | GONE => &["webhook"],
         "eve" => &["email", "webhook"],
         _ => &["email"],
     }
@@ -483,7 +492,7 @@ async fn publish(world: &World) {
             "secrets": { "client_secret": ["env:META_APP_SECRET"], "access_token": ["secret:page-token"] },
         }),
     ];
-    for rep in ["ann", "bob", "cal", "dan", "eve", "fay", "gil", "gus", "ida", "boss"] {
+    for rep in ["ann", "bob", "cal", "dan", "eve", "fay", "gil", "gus", "ida", GONE, "boss"] {
         let mut document = json!({ "kind": "rep", "name": rep });
         if let Some((_, capacity)) = CAPPED.iter().find(|(name, _)| *name == rep) {
             document["capacity"] = (*capacity).into();
@@ -492,7 +501,9 @@ async fn publish(world: &World) {
             document["email"] = format!("{rep}@example.com").into();
         }
         if channels(rep).contains(&"webhook") {
-            document["webhook"] = json!({ "url": "http://hook.test/in", "secrets": ["secret:hook"] });
+            let path = if rep == GONE { "gone" } else { "in" };
+            let url = format!("http://hook.test/{path}");
+            document["webhook"] = json!({ "url": url, "secrets": ["secret:hook"] });
         }
         documents.push(document);
     }

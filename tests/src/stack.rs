@@ -11,6 +11,7 @@ pub mod refusals;
 mod verify;
 
 use self::http::{Answer, urlencoded};
+use mail_parser::MessageParser;
 use metrics::Metrics;
 use refusals::Refusals;
 use serde_json::{Value, json};
@@ -21,6 +22,7 @@ use sluice::host::stack::{Functions, NoMetrics, Options, Stack};
 use sluice_domain::time::Timestamp;
 use sluice_host::environment::Environment;
 use sluice_host::lambda::{SystemRandom, https_client};
+use sluice_host::web;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -61,6 +63,7 @@ impl Default for Setup {
             // Nothing answers here unless the scenario puts its own server in.
             ("SLUICE_GRAPH_URL", "http://127.0.0.1:9"),
             ("SLUICE_LINKEDIN_URL", "http://127.0.0.1:9"),
+            (web::ALLOW, "loopback"),
         ];
         Self {
             policies: Some(POLICIES.to_owned()),
@@ -319,12 +322,13 @@ impl Running {
         self.table().into_iter().filter_map(live).collect()
     }
 
-    /// Every mail that was sent, oldest first: to whom, and the whole text.
+    /// Every mail that was sent, oldest first: to whom, and its head (each header on one line) and text as people read
+    /// them.
     pub fn mails(&self) -> Vec<(Vec<String>, String)> {
         let mut mails = self.stack.ses.list();
         mails.reverse();
-        let read = |id: &str| self.stack.ses.read(id).map(|text| String::from_utf8_lossy(&text).into_owned());
-        mails.into_iter().map(|mail| (mail.to, read(&mail.id).unwrap_or_default())).collect()
+        let read = |id: &str| self.stack.ses.read(id).map(|mail| readable(&mail)).unwrap_or_default();
+        mails.into_iter().map(|mail| (mail.to, read(&mail.id))).collect()
     }
 
     /// The surroundings of an SDK client that talks to the stack's services over HTTP.
@@ -343,7 +347,15 @@ impl Running {
             clock: Arc::new(self.stack.clock.clone()),
             random: Arc::new(SystemRandom),
             http: https_client(),
+            web: web::client(None),
             metrics: Arc::new(NoMetrics),
         }
     }
+}
+
+fn readable(mail: &[u8]) -> String {
+    let parsed = MessageParser::default().parse(mail).expect("a mail");
+    let head: String = String::from_utf8_lossy(mail).split("\r\n\r\n").take(1).collect();
+    let text = parsed.body_text(0).unwrap_or_default();
+    format!("{}\r\n\r\n{text}", head.replace("\r\n ", " ").replace("\r\n\t", " "))
 }

@@ -37,6 +37,8 @@ mod identity_kinds;
 mod import;
 #[path = "scenarios/ledger.rs"]
 mod ledger;
+#[path = "scenarios/mail.rs"]
+mod mail;
 #[path = "scenarios/matching.rs"]
 mod matching;
 #[path = "scenarios/messages.rs"]
@@ -59,5 +61,7 @@ mod senders;
 mod senders_proof;
 #[path = "scenarios/told.rs"]
 mod told;
+#[path = "scenarios/webhooks.rs"]
+mod webhooks;
 #[path = "scenarios/work.rs"]
 mod work;

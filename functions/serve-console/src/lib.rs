@@ -20,6 +20,7 @@ mod rebalance;
 mod routes;
 mod tokens;
 mod trial;
+mod webhooks;
 
 pub use routes::{ROUTES, Right};
 
@@ -164,6 +165,8 @@ impl Console {
             "GET /api/messages/{id}" => self.show_message(&call).await,
             "POST /api/messages/{id}/settle" => self.settle_message(&call).await,
             "POST /api/templates/{name}/test-send" => self.test_send(&call).await,
+            "GET /api/webhooks" => self.list_webhooks().await,
+            "POST /api/webhooks/{id}/enable" => self.enable_webhook(&call).await,
             "POST /api/tokens" => self.create_token(&call).await,
             other => Err(Problem::new(501, "not-built", format!("{other} is declared and not built."))),
         }

@@ -57,7 +57,8 @@ fn allowed(template: &Template, function: &Function) -> BTreeSet<Grant> {
 fn needed(template: &Template, call: &Call) -> Vec<Grant> {
     let Some(target) = &call.target else {
         return match call.url.ends_with("/v2/email/outbound-emails") {
-            true => vec![grant("ses:SendEmail", "identity")],
+            // What SES v2 asks for where the content is raw, besides the operation's own name.
+            true => vec![grant("ses:SendEmail", "identity"), grant("ses:SendRawEmail", "identity")],
             false => Vec::new(), // not AWS
         };
     };

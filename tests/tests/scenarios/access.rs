@@ -40,6 +40,8 @@ const MAY: &[(&str, &[&str])] = &[
     ("POST /api/imports/{batch}/revert", &["admin", "marketer"]),
     ("GET /api/insight/speed-to-lead", &["admin", "manager"]),
     ("GET /api/messages", &["admin", "manager", "rep"]),
+    ("GET /api/webhooks", &["admin", "manager"]),
+    ("POST /api/webhooks/{id}/enable", &["admin", "manager"]),
     ("POST /api/tokens", &["admin"]),
 ];
 
