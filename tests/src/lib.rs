@@ -13,6 +13,7 @@
 
 pub mod erased;
 pub mod faults;
+pub mod heard;
 pub mod invariants;
 pub mod mutants;
 pub mod observe;

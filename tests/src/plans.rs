@@ -2,6 +2,7 @@
 
 use crate::erased;
 use crate::faults::{Invocation, Kind, Ran, Shot, Struck};
+use crate::heard;
 use crate::invariants::Books;
 use crate::mutants::Mutant;
 use crate::scenarios::{Event, MEANWHILE, POISON, Post, Prepared, probe};
@@ -321,6 +322,7 @@ async fn check(
     report
         .broken
         .extend(erased::check(&world.items(), world.delivered.iter().map(|(_, body)| body.as_str())));
+    heard::check(world, &prepared.event, &mut report.broken);
     if matches!(prepared.function, Name::Console | Name::Erase) {
         room(world, plan, &mut books, report).await;
     }

@@ -4,6 +4,7 @@ mod clock;
 mod console;
 mod depth;
 mod erase;
+mod feedback;
 mod import;
 mod lookalike;
 mod messages;
@@ -128,6 +129,16 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "message-capped", function: Name::Send, prepare: messages::capped },
     Scenario { name: "message-resent", function: Name::Send, prepare: messages::resent },
     Scenario { name: "message-replaced", function: Name::Send, prepare: messages::replaced },
+    Scenario { name: "feedback-bounce", function: Name::Record, prepare: feedback::bounced },
+    Scenario { name: "feedback-soft-bounces", function: Name::Record, prepare: feedback::bounced_softly },
+    Scenario { name: "feedback-complaint", function: Name::Record, prepare: feedback::complained },
+    Scenario {
+        name: "feedback-delivery-unknown",
+        function: Name::Record,
+        prepare: feedback::delivered_unknown,
+    },
+    Scenario { name: "hook-sns", function: Name::Capture, prepare: feedback::hooked },
+    Scenario { name: "hook-sns-subscription", function: Name::Capture, prepare: feedback::subscribed },
     Scenario { name: "clock-reminder", function: Name::Route, prepare: clock::reminder },
     Scenario { name: "clock-expiry", function: Name::Route, prepare: clock::expiry },
     Scenario { name: "clock-very-late", function: Name::Route, prepare: clock::very_late },
@@ -538,7 +549,7 @@ async fn publish(world: &World) {
         json!({ "name": "rest", "when": "lead.source in ['web', 'ads', 'li']", "assign": { "team": "sales" } }),
     );
     documents.push(json!({ "kind": "routing", "name": "default", "rules": rules }));
-    documents.push(json!({ "kind": "settings", "name": "default", "escalate_to": ["boss"] }));
+    documents.extend(feedback::documents());
     let store = world.store();
     let mut manifest = Manifest::default();
     for document in documents {

@@ -231,6 +231,11 @@ impl World {
         }
     }
 
+    /// Whether addresses are hashed with another key than at first.
+    pub const fn is_rotated(&self) -> bool {
+        self.is_rotated
+    }
+
     /// Addresses are hashed with another key from now on; the one before is still known.
     pub fn rotate(&mut self) {
         let (current, previous) = ("r".repeat(64), "k".repeat(64));

@@ -25,6 +25,10 @@ mod costs;
 mod engagement;
 #[path = "scenarios/erasure.rs"]
 mod erasure;
+#[path = "scenarios/feedback.rs"]
+mod feedback;
+#[path = "scenarios/feedback_sns.rs"]
+mod feedback_sns;
 #[path = "scenarios/fixtures.rs"]
 mod fixtures;
 #[path = "scenarios/folder.rs"]
