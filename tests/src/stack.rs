@@ -5,10 +5,13 @@
 pub mod fake;
 pub mod http;
 pub mod log;
+pub mod mail;
+pub mod metrics;
 pub mod refusals;
 mod verify;
 
 use self::http::{Answer, urlencoded};
+use metrics::Metrics;
 use refusals::Refusals;
 use serde_json::{Value, json};
 use sluice::cli::{embedded_functions, local_template};
@@ -43,6 +46,8 @@ pub struct Setup {
     pub refusals: Refusals,
     /// When the clock begins.
     pub start: Timestamp,
+    /// Time passes only where the scenario says so.
+    pub frozen: bool,
     /// Run the functions as the binaries of this folder, under the machine's clock.
     pub binaries: Option<PathBuf>,
 }
@@ -62,6 +67,7 @@ impl Default for Setup {
             vars: vars.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
             refusals: Refusals::default(),
             start: Timestamp::parse(START).expect("a time"),
+            frozen: false,
             binaries: None,
         }
     }
@@ -76,6 +82,12 @@ impl Setup {
     /// With one more variable.
     pub fn var(mut self, name: &str, value: impl Into<String>) -> Self {
         self.vars.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// With a clock that only the scenario moves.
+    pub fn frozen(mut self) -> Self {
+        self.frozen = true;
         self
     }
 
@@ -99,6 +111,8 @@ pub struct Running {
     pub token: String,
     /// What AWS refuses from now on.
     pub refusals: Refusals,
+    /// What the functions measured.
+    pub metrics: Arc<Metrics>,
     finished: bool,
 }
 
@@ -107,6 +121,7 @@ impl Running {
         log::capture();
         let template = local_template().expect("the template is sound");
         let wrap = setup.refusals.clone();
+        let metrics = Arc::<Metrics>::default();
         let options = Options {
             data: None,
             port: 0,
@@ -116,16 +131,17 @@ impl Running {
             },
             clock: match setup.binaries {
                 Some(_) => StackClock::real(),
+                None if setup.frozen => StackClock::frozen(setup.start),
                 None => StackClock::starting_at(setup.start),
             },
-            metrics: Arc::new(NoMetrics),
+            metrics: metrics.clone(),
             vars: setup.vars,
             wrap_client: Some(Arc::new(move |function, client| wrap.around(function, client))),
         };
         let stack = Stack::start(options, |addresses| StackSpec::from_template(&template, addresses));
         let stack = stack.await.expect("the stack starts");
         let token = stack.secrets.value(&named("AdminTokenSecret")).expect("an admin token");
-        let running = Self { stack, token, refusals: setup.refusals, finished: false };
+        let running = Self { stack, token, refusals: setup.refusals, metrics, finished: false };
         if let Some(policies) = &setup.policies {
             match setup.binaries {
                 // Time cannot be moved for binaries: what the publication wakes comes in its own time.

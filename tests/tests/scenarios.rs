@@ -19,6 +19,10 @@ mod capture_meta;
 mod clock;
 #[path = "scenarios/command.rs"]
 mod command;
+#[path = "scenarios/costs.rs"]
+mod costs;
+#[path = "scenarios/engagement.rs"]
+mod engagement;
 #[path = "scenarios/fixtures.rs"]
 mod fixtures;
 #[path = "scenarios/folder.rs"]
@@ -33,6 +37,10 @@ mod import;
 mod ledger;
 #[path = "scenarios/matching.rs"]
 mod matching;
+#[path = "scenarios/messages.rs"]
+mod messages;
+#[path = "scenarios/preferences.rs"]
+mod preferences;
 #[path = "scenarios/privacy.rs"]
 mod privacy;
 #[path = "scenarios/races.rs"]

@@ -5,6 +5,7 @@ use crate::{Sender, content, text};
 use sluice_domain::customer::{AddressHash, HashKeys, Identity, Whole};
 use sluice_domain::gate::{Ask, Gates, Reason, Verdict, decide, zone_of};
 use sluice_domain::identity::{Country, Email, Phone};
+use sluice_domain::link::{Links, Subject};
 use sluice_domain::message::{
     CauseKind, Channel, Destination, Handed, Message, MessageState, Next, OnUnknown, Order, Otherwise,
 };
@@ -83,7 +84,15 @@ impl Sender {
                 return self.refuse(message, verdict, now).await;
             }
         }
-        let content = match content::render(&self.library, &message, &whole, &policies) {
+        let link_keys = self.secrets.link_keys().await.map_err(|error| error.to_string())?;
+        let subject = Subject {
+            message: id.clone(),
+            channel: order.channel,
+            address: address.clone(),
+            topic: order.topic.clone(),
+        };
+        let links = Links::new(&link_keys, &self.public_url, subject);
+        let content = match content::render(&self.library, &message, &whole, &policies, &links) {
             Ok(content) => content,
             Err(why) => return self.refuse(message, Verdict::Skip(Reason::Template(why)), now).await,
         };
@@ -92,8 +101,13 @@ impl Sender {
             message.policies = Some(policies.version);
             message.links.clone_from(&content.links);
             let mut gate = own.gate.clone();
-            if message.order.cause.kind != CauseKind::Test {
-                gate.claimed(now);
+            match message.order.cause.kind {
+                CauseKind::Test => {}
+                CauseKind::Confirmation => {
+                    gate.claimed(now);
+                    gate.asks(now);
+                }
+                CauseKind::Api => gate.claimed(now),
             }
             let commit = Commit::default().message(message.clone()).gate(own.clone(), gate);
             let commit = others.iter().cloned().fold(commit, Commit::unchanged_gate);
@@ -104,7 +118,7 @@ impl Sender {
         }
         let handed = match policy.via {
             Via::Ses | Via::Smtp => self.mail(&id, &policy, to, &content, now).await,
-            Via::Webhook => self.call_provider(&id, &policy, to, &content, now).await,
+            Via::Webhook => self.call_provider(&id, &policy, to, &content.rendered, now).await,
         };
         self.settle(message, handed, on_unknown, now).await
     }

@@ -28,15 +28,17 @@ use sluice_wire::queue::{NoticeMessage, OrderMessage};
 use std::sync::Arc;
 
 /// Variables read besides those every function has.
-pub const VARIABLES: [&str; 8] = [
+pub const VARIABLES: [&str; 10] = [
     "SLUICE_TABLE",
     "SLUICE_NOTICE_QUEUE_URL",
     "SLUICE_MESSAGE_QUEUE_URL",
     "SLUICE_BULK_QUEUE_URL",
     "SLUICE_MAIL_FROM",
+    "SLUICE_MAIL_SET",
     "SLUICE_PUBLIC_URL",
     "SLUICE_SECRET_PREFIX",
     "SLUICE_HASH_KEY_SECRET",
+    "SLUICE_LINK_KEY_SECRET",
 ];
 
 /// Records worked on at the same time.
@@ -89,7 +91,6 @@ fn task(record: &Record) -> Result<Task, String> {
     let notice = serde_json::from_str(&record.body).map(Task::Tell);
     notice.or_else(|_| order()).map_err(|_| "neither a notice nor a message".to_owned())
 }
-
 impl QueueHandler for Sender {
     async fn handle(&self, records: &[Record]) -> Vec<Failed> {
         let failed = |record: &Record, why: String| Failed { id: record.id.clone(), why };
@@ -106,7 +107,10 @@ impl QueueHandler for Sender {
         let each = now.iter().map(|(record, task)| async move {
             let done = match task {
                 Task::Tell(notice) => self.tell(notice).await,
-                Task::Deliver(message) => self.deliver(&message.order).await,
+                Task::Deliver(message) => {
+                    self.wait_for(message).await;
+                    self.deliver(&message.order).await
+                }
             };
             done.err().map(|why| failed(record, why))
         });

@@ -34,35 +34,36 @@ impl Sender {
                 other => ready.push((record, other)),
             }
         }
-        let mut wait = 0;
         for ((channel, bulk), messages) in groups {
-            let slot = self.reserve(channel, bulk, messages.len(), now).await;
-            let (at, reserved) = match slot {
-                Ok(Slot::At(at)) if at.since(now) <= WAIT_MS => {
-                    wait = wait.max(at.since(now));
-                    ready.extend(
-                        messages.into_iter().map(|(record, message)| (record, Task::Deliver(message))),
-                    );
-                    continue;
-                }
-                Ok(Slot::At(at)) => (at, Some(at)),
-                Ok(Slot::Busy) => (now.plus_millis(if bulk { AHEAD_BULK_MS } else { AHEAD_MS / 2 }), None),
+            let slots = match self.reserve(channel, bulk, messages.len(), now).await {
+                Ok(slots) => slots,
                 Err(why) => {
                     failed.extend(messages.into_iter().map(|(record, _)| (record, why.clone())));
                     continue;
                 }
             };
-            for (record, message) in messages {
-                let again = come_back(&OrderMessage { slot: reserved, ..*message }, at);
+            for (at, (record, message)) in messages.into_iter().enumerate() {
+                let slot = slots.of(at);
+                if slot.is_some_and(|slot| slot.since(now) <= WAIT_MS) {
+                    ready.push((record, Task::Deliver(Box::new(OrderMessage { slot, ..*message }))));
+                    continue;
+                }
+                let busy = now.plus_millis(if bulk { AHEAD_BULK_MS } else { AHEAD_MS / 2 });
+                let again = come_back(&OrderMessage { slot, ..*message }, slot.unwrap_or(busy));
                 if let Err(error) = self.outbox.hand_over(vec![again], now).await {
                     failed.push((record, text(error)));
                 }
             }
         }
-        if wait > 0 {
-            tokio::time::sleep(Duration::from_millis(wait.unsigned_abs())).await;
-        }
         (ready, failed)
+    }
+
+    /// Waits for a message's room, which is close.
+    pub(crate) async fn wait_for(&self, message: &OrderMessage) {
+        let wait = message.slot.map_or(0, |slot| slot.since(self.env.clock.now()));
+        if wait > 0 {
+            tokio::time::sleep(Duration::from_millis(wait.min(WAIT_MS).unsigned_abs())).await;
+        }
     }
 
     async fn reserve(
@@ -71,14 +72,32 @@ impl Sender {
         bulk: bool,
         messages: usize,
         now: Timestamp,
-    ) -> Result<Slot, String> {
+    ) -> Result<Slots, String> {
         let policies = self.policies.current(now).await.map_err(text)?;
         let Some(rate) = policies.channel(channel).and_then(|policy| policy.rate) else {
-            return Ok(Slot::At(now));
+            return Ok(Slots { from: Some(now), apart: 0 });
         };
         let messages = u32::try_from(messages).unwrap_or(u32::MAX);
         let ahead = if bulk { AHEAD_BULK_MS } else { AHEAD_MS };
-        self.store.reserve(channel, messages, rate, now, ahead).await.map_err(text)
+        let slot = self.store.reserve(channel, messages, rate, now, ahead).await.map_err(text)?;
+        let from = match slot {
+            Slot::At(from) => Some(from),
+            Slot::Busy => None,
+        };
+        Ok(Slots { from, apart: 1000 / i64::from(rate.max(1)) })
+    }
+}
+
+/// Room for a batch: from an instant on, one message every so many milliseconds. None is no room.
+struct Slots {
+    from: Option<Timestamp>,
+    apart: i64,
+}
+
+impl Slots {
+    fn of(&self, at: usize) -> Option<Timestamp> {
+        let place = i64::try_from(at).unwrap_or(i64::MAX);
+        Some(self.from?.plus_millis(self.apart.saturating_mul(place)))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::Sender;
 use crate::channel::Handover;
+use crate::content::Content;
 use crate::mime::{Mail, Mailbox};
 use crate::webhook::sign;
 use base64::Engine;
@@ -27,9 +28,10 @@ impl Sender {
         id: &MessageId,
         policy: &ChannelPolicy,
         to: &Destination,
-        content: &Rendered,
+        content: &Content,
         now: Timestamp,
     ) -> Handed {
+        let Content { rendered: content, unsubscribe, .. } = content;
         let Ok(to) = Email::parse(to.value.reveal()) else {
             return Handed::Refused("the address cannot be written to".to_owned());
         };
@@ -45,7 +47,7 @@ impl Sender {
             subject: &content.subject,
             text: &content.text,
             html: content.html.as_deref(),
-            unsubscribe: None,
+            unsubscribe: unsubscribe.as_deref(),
             at: now,
         };
         handed(self.mail.send(&mail).await)

@@ -369,6 +369,7 @@ fn view(message: &Message) -> Value {
         "opened": seen(trail.opened),
         "clicked": seen(trail.clicked),
         "by_machines": seen(trail.machine),
+        "machine_signs": trail.signs.iter().map(|sign| json!({"sign": sign.name(), "why": sign.sentence()})).collect::<Vec<_>>(),
         "unsubscribed": at(trail.unsubscribed),
     })
 }

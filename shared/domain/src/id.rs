@@ -56,6 +56,7 @@ macro_rules! id {
 
 id!(LeadId, "ld_", "A lead: one submission.");
 id!(CustomerId, "cu_", "A customer: one person.");
+id!(ProofId, "pr_", "A proof of what was said about an address.");
 
 /// A message to a customer: one thing to tell one person over one channel. The id says where the message is stored
 /// (customer and time), so that whatever carries it back (a tag of the provider's, a link) needs no index; then follows
@@ -97,8 +98,29 @@ impl MessageId {
 
     /// When it was asked for.
     pub fn at(&self) -> Timestamp {
-        let digit = |byte: u8| ALPHABET.iter().position(|b| *b == byte).unwrap_or(0) as i64;
-        Timestamp(self.0.as_bytes()[29..39].iter().fold(0, |sum, byte| (sum << 5) | digit(*byte)))
+        let digits = self.0.as_bytes()[29..39].iter();
+        Timestamp(digits.fold(0, |sum, digit| (sum << 5) | i64::from(value(*digit))))
+    }
+
+    /// The id in as few bytes as hold it: five bits a digit, the last four are nought.
+    pub fn to_bytes(&self) -> [u8; 33] {
+        let mut bytes = [0u8; 33];
+        for (at, digit) in self.0.as_bytes()[Self::PREFIX.len()..].iter().enumerate() {
+            for bit in 0..5 {
+                let place = at * 5 + bit;
+                bytes[place / 8] |= (value(*digit) >> (4 - bit) & 1) << (7 - place % 8);
+            }
+        }
+        bytes
+    }
+
+    /// The id in these bytes; `None` if they are none of an id.
+    pub fn from_bytes(bytes: &[u8; 33]) -> Option<Self> {
+        let bit = |place: usize| bytes[place / 8] >> (7 - place % 8) & 1;
+        let digit = |at: usize| (0..5).fold(0, |value, n| value << 1 | bit(at * 5 + n));
+        let body: String = (0..52).map(|at| char::from(ALPHABET[usize::from(digit(at))])).collect();
+        let id = Self::parse(&format!("{}{body}", Self::PREFIX))?;
+        (id.to_bytes() == *bytes).then_some(id)
     }
 
     /// What tells the messages of a customer apart: time and cause, in the order of time.
@@ -120,8 +142,19 @@ impl fmt::Display for MessageId {
 
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 
+/// What a digit stands for.
+fn value(digit: u8) -> u8 {
+    ALPHABET.iter().zip(0..).find_map(|(known, value)| (*known == digit).then_some(value)).unwrap_or(0)
+}
+
 fn encode(bits: u128) -> String {
     (0..26).rev().map(|i| char::from(ALPHABET[((bits >> (5 * i)) & 31) as usize])).collect()
+}
+
+/// A short text that the same `parts` always give (80 bits of their SHA-256), for telling things apart that have no id of
+/// ours.
+pub(crate) fn short_hash(parts: &[&str]) -> String {
+    encode(hash_parts("", parts))[26 - 16..].to_owned()
 }
 
 fn hash_parts(kind: &str, parts: &[&str]) -> u128 {
@@ -154,6 +187,10 @@ mod tests {
         assert_eq!((id.customer(), id.at()), (customer.clone(), at));
         assert_eq!(MessageId::parse(id.as_str()), Some(id.clone()));
         assert_eq!(MessageId::from_parts(&customer, id.own_part()), Some(id.clone()));
+        assert_eq!(MessageId::from_bytes(&id.to_bytes()), Some(id.clone()));
+        let mut other = id.to_bytes();
+        other[32] |= 1;
+        assert_eq!(MessageId::from_bytes(&other), None, "bits that no digit has");
         assert_ne!(id, MessageId::of(&customer, at, &["api", "nudge"]));
         assert!(id < MessageId::of(&customer, Timestamp(at.millis() + 1), &["a"]));
         assert_eq!(MessageId::parse("ms_00000000000000000000000000"), None);

@@ -12,11 +12,13 @@
 //! | message to a customer | `cu_…` | `m#<time and cause, as in its id>` | send-message; the customer's list, newest first |
 //! | key of a call that asked for a message | `cu_…` | `k#<hash of the key>` | the call again |
 //! | gate | `gate#<channel>#<key version>.<hash>` | `g` | whoever sends to an address or hears from it |
+//! | proof of what was said of an address | `consent#<channel>#<key version>.<hash>` | `<ms>#<id>` | a person's consents and export, oldest first |
 //! | pace of a channel | `pace#<channel>` | `p` | send-message, once a batch |
 //! | team | `team#<name>` | `t` | route-lead, and acts that free capacity |
 //! | turns between teams | `team#round#<names>` | `t` | route-lead, where a rule asks |
 //! | notice: a message to a rep | `rep#<name>` | `m#<ms>#<lead>#<kind><n>#<channel>` | send-message; a rep's list, newest first |
-//! | a rep's absences | `leave#<rep>` | `a` | route-lead with the teams; the rep |
+//! | a rep's absences | `leave#<rep>` | `a` | route-lead, when they are not those it has; the rep |
+//! | count of changes of absences | `leave` | `n` | route-lead with the teams |
 //! | owner of a company | `co#<domain>` | `o` | route-lead with the teams, where a rule asks |
 //! | due | `due#<shard>` | `<ms>#<id>` | fire-timers, oldest first |
 //! | first contacts of a day | `speed#<year>-<month>` | `<day>#<source>#<team>#<rep>` | speed to lead, month by month |
@@ -30,7 +32,7 @@
 //! `queued#<shard>`, oldest first; and messages whose outcome is unknown: `unknown#<shard>`.
 
 use sluice_domain::customer::AddressHash;
-use sluice_domain::id::{CustomerId, LeadId, MessageId};
+use sluice_domain::id::{CustomerId, LeadId, MessageId, ProofId};
 use sluice_domain::lead::{LeadState, MarkKind};
 use sluice_domain::message::Channel;
 use sluice_domain::speed::Group;
@@ -55,6 +57,10 @@ pub const CUSTOMER: &str = "c";
 pub const TEAM: &str = "t";
 /// Sort key of a rep's absences.
 pub const LEAVE: &str = "a";
+/// Partition of the count of changes of absences.
+pub const LEAVES: &str = "leave";
+/// Sort key of the count of changes of absences.
+pub const COUNT: &str = "n";
 /// Sort key of a company's owner.
 pub const COMPANY: &str = "o";
 /// Sort key of a token.
@@ -183,6 +189,28 @@ pub fn gate(channel: Channel, address: &AddressHash) -> String {
 pub fn parse_gate(pk: &str) -> Option<(Channel, AddressHash)> {
     let (channel, hash) = pk.strip_prefix("gate#")?.split_once('#')?;
     Some((Channel::parse(channel)?, AddressHash::from_text(hash)))
+}
+
+/// Partition of what was said about an address on a channel.
+pub fn consent(channel: Channel, address: &AddressHash) -> String {
+    format!("consent#{}#{}", channel.name(), address.as_str())
+}
+
+/// The channel and the address in the partition of what was said.
+pub fn parse_consent(pk: &str) -> Option<(Channel, AddressHash)> {
+    let (channel, hash) = pk.strip_prefix("consent#")?.split_once('#')?;
+    Some((Channel::parse(channel)?, AddressHash::from_text(hash)))
+}
+
+/// Sort key of one thing that was said.
+pub fn proof(at: Timestamp, id: &ProofId) -> String {
+    format!("{}#{id}", millis(at))
+}
+
+/// The time and the id in its sort key.
+pub fn parse_proof(sk: &str) -> Option<(Timestamp, ProofId)> {
+    let (at, id) = sk.split_once('#')?;
+    Some((Timestamp(at.parse().ok()?), ProofId::parse(id)?))
 }
 
 /// Sort key of a channel's pace.

@@ -7,6 +7,7 @@ mod commit;
 mod contact;
 mod desk;
 mod due;
+mod erasure;
 mod error;
 mod gate;
 mod import;
@@ -20,6 +21,7 @@ mod notice;
 mod pace;
 mod people;
 mod policy;
+mod proof;
 mod speed;
 mod team;
 mod token;
@@ -38,16 +40,20 @@ pub use message::Asked;
 pub use notice::{Claim, NoticeRecord};
 pub use pace::Slot;
 pub use policy::{Manifest, ManifestEntry, Policies};
+pub use proof::Recorded;
 pub use team::TeamRecord;
 pub use token::{Role, Token};
 
 use aws_sdk_dynamodb::Client;
+use desk::Absences;
+use std::sync::{Arc, Mutex};
 
 /// The table.
 #[derive(Clone, Debug)]
 pub struct Store {
     client: Client,
     table: String,
+    absences: Arc<Mutex<Absences>>,
 }
 
 /// What became of a conditional write.
@@ -63,6 +69,6 @@ pub enum Written {
 impl Store {
     /// The table called `table`, through `client`.
     pub fn new(client: Client, table: impl Into<String>) -> Self {
-        Self { client, table: table.into() }
+        Self { client, table: table.into(), absences: Arc::default() }
     }
 }

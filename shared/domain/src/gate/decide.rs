@@ -4,8 +4,12 @@ use super::{Gate, Reason, SuppressedBy, Wish};
 use crate::calendar::{Spans, Zone};
 use crate::identity::Country;
 use crate::message::Otherwise;
-use crate::policy::{Cap, ConsentRule, Topic};
+use crate::policy::{Cap, ConsentRule, Period, Topic};
 use crate::time::Timestamp;
+
+/// Questions whether messages are wanted that one address gets at most: whoever types somebody else's address into a
+/// form again and again must not fill their mailbox.
+const QUESTIONS: Cap = Cap { at_most: 3, within: Period::days(1) };
 
 /// A message that wants to go out.
 #[derive(Clone, Debug)]
@@ -71,6 +75,9 @@ pub fn decide(ask: &Ask<'_>, gates: &Gates<'_>, now: Timestamp) -> Verdict {
     if let Some(why) = refusal(ask, gates) {
         return Verdict::Skip(why);
     }
+    if ask.asks_for_consent && room(QUESTIONS, &gates.own.asked, now).is_some() {
+        return Verdict::Skip(Reason::Cap(QUESTIONS));
+    }
     if ask.topic.service || ask.asks_for_consent {
         return Verdict::Send;
     }
@@ -100,7 +107,11 @@ fn refusal(ask: &Ask<'_>, gates: &Gates<'_>) -> Option<Reason> {
         return None;
     }
     if ask.asks_for_consent {
-        return own.and_then(|(wish, at)| (wish == Wish::No).then_some(Reason::OptedOut(at)));
+        return own.and_then(|(wish, at)| match wish {
+            Wish::No => Some(Reason::OptedOut(at)),
+            Wish::Confirmed => Some(Reason::Confirmed),
+            Wish::Yes => None,
+        });
     }
     for gate in &gates.same_channel {
         if let Some((SuppressedBy::Complaint, _)) = gate.suppression() {

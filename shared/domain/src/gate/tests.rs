@@ -135,19 +135,69 @@ fn temporary_failures_suppress_once_there_are_too_many_within_the_time() {
     let bounced = |days: &[i64]| {
         let mut gate = Gate::default();
         for days in days {
-            gate.soft_bounce(ago(days * DAY), limit);
+            gate.soft_bounce(ago(days * DAY), &days.to_string(), limit);
         }
         gate.suppression().map(|(why, _)| why)
     };
     assert_eq!(bounced(&[2, 1]), None);
     assert_eq!(bounced(&[50, 45, 1]), None);
     assert_eq!(bounced(&[3, 2, 1]), Some(SuppressedBy::SoftBounces));
+    assert_eq!(bounced(&[2, 3, 1]), Some(SuppressedBy::SoftBounces), "in whatever order");
     let mut gate = Gate::default();
-    gate.soft_bounce(ago(3 * DAY), limit);
-    gate.soft_bounce(ago(2 * DAY), limit);
+    gate.soft_bounce(ago(3 * DAY), "a", limit);
+    gate.soft_bounce(ago(2 * DAY), "b", limit);
     gate.delivered(ago(DAY));
-    gate.soft_bounce(NOW, limit);
+    gate.soft_bounce(NOW, "c", limit);
     assert_eq!(gate.suppression(), None);
+}
+
+#[test]
+fn a_failure_told_again_is_the_same_one_for_ever() {
+    let limit = Cap { at_most: 3, within: Period::days(30) };
+    let tell = |gate: &mut Gate, days: i64| gate.soft_bounce(ago(days * DAY), &days.to_string(), limit);
+    let mut gate = Gate::default();
+    for days in [9, 9, 8, 9, 8, 8] {
+        tell(&mut gate, days);
+    }
+    assert_eq!((gate.suppression(), gate.soft_bounces.len()), (None, 2));
+    // After a delivery, after an old one has fallen out of the time, and after they have suppressed the address.
+    gate.delivered(ago(5 * DAY));
+    tell(&mut gate, 9);
+    tell(&mut gate, 8);
+    assert_eq!(gate.soft_bounces, []);
+    for days in [60, 50, 4, 60, 50, 3] {
+        tell(&mut gate, days);
+    }
+    assert_eq!((gate.suppression(), gate.soft_bounces.len()), (None, 2));
+    tell(&mut gate, 2);
+    assert_eq!(gate.suppression(), Some((SuppressedBy::SoftBounces, ago(2 * DAY))));
+    let suppressed = gate.clone();
+    for days in [2, 3, 4, 50] {
+        tell(&mut gate, days);
+        assert_eq!(gate, suppressed);
+    }
+    // Once lifted, what was before counts no more, and it takes as many again.
+    gate.lift(NOW);
+    for days in [4, 3, 2, 1] {
+        tell(&mut gate, days);
+    }
+    assert_eq!((gate.suppression(), gate.soft_bounces.len()), (None, 0));
+}
+
+#[test]
+fn two_records_of_one_address_count_a_failure_once() {
+    let limit = Cap { at_most: 3, within: Period::days(30) };
+    let (mut one, mut other) = (Gate::default(), Gate::default());
+    one.soft_bounce(ago(DAY), "a", limit);
+    other.soft_bounce(ago(DAY), "a", limit);
+    other.soft_bounce(ago(2 * DAY), "b", limit);
+    let mut both = one.clone().together(&other);
+    assert_eq!(both.soft_bounces.len(), 2);
+    assert_eq!(both, other.clone().together(&one));
+    both.soft_bounce(NOW, "c", limit);
+    assert!(both.suppression().is_some());
+    one.delivered(NOW);
+    assert_eq!(one.together(&other).soft_bounces, []);
 }
 
 #[test]
@@ -170,6 +220,60 @@ fn after_an_erasure_only_a_person_who_comes_back_and_confirms_it_is_written_to()
 }
 
 #[test]
+fn a_file_that_says_yes_never_overrules_a_person_who_said_no_nor_an_erasure() {
+    let opt_in = Case::with_consent(ConsentRule::OptIn);
+    let mut gate = Gate::default();
+    gate.import("product", ago(DAY));
+    assert_eq!(opt_in.decide(&own(gate.clone())), Verdict::Send);
+    let mut refused = gate.clone();
+    refused.say("product", Wish::No, ago(30 * DAY));
+    assert_eq!(opt_in.decide(&own(refused.clone())), Verdict::Skip(Reason::OptedOut(ago(30 * DAY))));
+    refused.say("product", Wish::Yes, ago(20 * DAY));
+    assert_eq!(opt_in.decide(&own(refused)), Verdict::Send, "the person's own yes stands");
+    let mut everything = gate.clone();
+    everything.say(EVERY_TOPIC, Wish::No, ago(30 * DAY));
+    assert_eq!(opt_in.decide(&own(everything)), Verdict::Skip(Reason::OptedOut(ago(30 * DAY))));
+    gate.erase(ago(2 * DAY));
+    gate.import("product", ago(1));
+    for case in [&opt_in, &Case { asks_for_consent: true, ..Case::default() }] {
+        assert_eq!(case.decide(&own(gate.clone())), Verdict::Skip(Reason::Erased));
+    }
+}
+
+#[test]
+fn an_erasure_that_is_done_again_leaves_what_was_said_since() {
+    let mut gate = Gate::default();
+    gate.erase(ago(2 * DAY));
+    gate.say("product", Wish::Confirmed, ago(DAY));
+    gate.claimed(ago(1));
+    let before = gate.clone();
+    gate.erase(ago(2 * DAY));
+    assert_eq!(gate, before);
+}
+
+#[test]
+fn what_is_told_late_of_an_erased_person_is_kept_only_if_it_keeps_messages_back_and_without_anything_personal()
+ {
+    let mut gate = Gate::default();
+    gate.erase(ago(DAY));
+    let proof = |wish, how, at| {
+        let mut proof = Proof::wish("product", wish, how, at, &["lead"]);
+        proof.ip = Some("203.0.113.7".to_owned().into());
+        proof.user_agent = Some("Firefox".to_owned().into());
+        proof
+    };
+    assert_eq!(proof(Wish::Yes, How::Form, ago(DAY)).beside(&gate), None);
+    assert_eq!(proof(Wish::Yes, How::Import, NOW).beside(&gate), None);
+    let again = proof(Wish::Yes, How::Form, NOW);
+    assert_eq!(again.beside(&gate), Some(again));
+    for at in [ago(2 * DAY), NOW] {
+        let kept = proof(Wish::No, How::OneClick, at).beside(&gate).unwrap();
+        assert_eq!((kept.at, &kept.ip, &kept.user_agent), (at, &None, &None));
+        assert!(matches!(kept.said, Said::Wish { wish: Wish::No, .. }));
+    }
+}
+
+#[test]
 fn the_question_whether_a_person_wants_messages_is_put_at_once_and_not_to_one_who_said_no() {
     let cap = Cap { at_most: 1, within: Period::days(1) };
     let question = Case {
@@ -182,8 +286,28 @@ fn the_question_whether_a_person_wants_messages_is_put_at_once_and_not_to_one_wh
     let mut gate = said(&[("product", Wish::Yes, 1)]);
     gate.claimed(ago(1));
     assert_eq!(question.decide(&own(gate.clone())), Verdict::Send);
+    let mut confirmed = gate.clone();
+    confirmed.say("product", Wish::Confirmed, NOW);
+    assert_eq!(question.decide(&own(confirmed)), Verdict::Skip(Reason::Confirmed));
     gate.say("product", Wish::No, NOW);
     assert_eq!(question.decide(&own(gate)), Verdict::Skip(Reason::OptedOut(NOW)));
+}
+
+#[test]
+fn nobody_can_fill_a_mailbox_with_questions() {
+    let question = Case { asks_for_consent: true, consent: ConsentRule::DoubleOptIn, ..Case::default() };
+    let mut gate = said(&[("product", Wish::Yes, 1)]);
+    for hours in [10, 5, 1] {
+        assert_eq!(question.decide(&own(gate.clone())), Verdict::Send);
+        let at = ago(hours * 3_600_000);
+        gate.claimed(at);
+        gate.asks(at);
+    }
+    let most = Reason::Cap(Cap { at_most: 3, within: Period::days(1) });
+    assert_eq!(question.decide(&own(gate.clone())), Verdict::Skip(most));
+    assert_eq!(question.decide_at(&own(gate.clone()), ago(-14 * 3_600_000)), Verdict::Send);
+    gate.given_back(ago(3_600_000));
+    assert_eq!(question.decide(&own(gate)), Verdict::Send);
 }
 
 #[test]
@@ -282,6 +406,8 @@ fn the_zone_is_the_customers_else_the_countrys_else_the_settings() {
 #[derive(Clone, Debug)]
 enum Heard {
     Say(&'static str, Wish),
+    Import(&'static str),
+    Erase,
     Suppress(SuppressedBy),
     Lift,
     Claim,
@@ -291,9 +417,10 @@ fn heard() -> impl Strategy<Value = Heard> {
     let topic = prop_oneof![Just("product"), Just("news"), Just(EVERY_TOPIC)];
     let wish = prop_oneof![Just(Wish::No), Just(Wish::Yes), Just(Wish::Confirmed)];
     prop_oneof![
-        4 => (topic, wish).prop_map(|(topic, wish)| Heard::Say(topic, wish)),
+        4 => (topic.clone(), wish).prop_map(|(topic, wish)| Heard::Say(topic, wish)),
+        1 => topic.prop_map(Heard::Import),
         1 => prop_oneof![Just(SuppressedBy::HardBounce), Just(SuppressedBy::Complaint)].prop_map(Heard::Suppress),
-        1 => Just(Heard::Lift),
+        1 => prop_oneof![Just(Heard::Lift), Just(Heard::Erase)],
         2 => Just(Heard::Claim),
     ]
 }
@@ -302,6 +429,8 @@ fn hear(gate: &mut Gate, at: i64, what: &Heard) {
     let at = Timestamp(at);
     match what {
         Heard::Say(topic, wish) => gate.say(topic, *wish, at),
+        Heard::Import(topic) => gate.import(topic, at),
+        Heard::Erase => gate.erase(at),
         Heard::Suppress(why) => gate.suppress(*why, at),
         Heard::Lift => gate.lift(at),
         Heard::Claim => gate.claimed(at),
@@ -330,7 +459,13 @@ proptest! {
         for (at, what) in &shuffled {
             hear(&mut turned, *at, what);
         }
-        prop_assert_eq!(&straight, &turned);
+        prop_assert_eq!(straight.suppression(), turned.suppression());
+        for topic in ["product", "news"] {
+            prop_assert_eq!(straight.wish(topic), turned.wish(topic));
+        }
+        if !told.iter().any(|(_, what)| matches!(what, Heard::Erase)) {
+            prop_assert_eq!(&straight, &turned);
+        }
         let half = told.len() / 2;
         let part = |told: &[(i64, Heard)]| {
             let mut gate = Gate::default();

@@ -3,11 +3,14 @@
 //! READY -> CLAIMED -> SENT / UNKNOWN / FAILED / SKIPPED. A message is handed over at most once (I3): the claim is one
 //! transaction with the gate of the address, and an outcome that nobody knows is a state of its own.
 
+mod agents;
 mod flow;
 mod trail;
+mod visit;
 
 pub use flow::{CLAIM_MS, Handed, Next, RESEND_MS, Settled};
 pub use trail::{Bounce, Seen, Trail};
+pub use visit::{Counted, Deed, Sign, Visit, Visited};
 
 use crate::customer::AddressHash;
 use crate::gate::Reason;

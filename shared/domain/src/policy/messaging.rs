@@ -66,10 +66,7 @@ impl ChannelPolicy {
 
     /// The kind of identity it writes to.
     pub fn address_kind(&self) -> AddressKind {
-        self.address.unwrap_or(match self.name {
-            Channel::Email => AddressKind::Email,
-            Channel::Sms | Channel::Chat => AddressKind::Phone,
-        })
+        self.address.unwrap_or(AddressKind::usual(self.name))
     }
 }
 
@@ -98,6 +95,14 @@ pub enum AddressKind {
 }
 
 impl AddressKind {
+    /// What a channel writes to if its document does not say.
+    pub const fn usual(channel: Channel) -> Self {
+        match channel {
+            Channel::Email => Self::Email,
+            Channel::Sms | Channel::Chat => Self::Phone,
+        }
+    }
+
     /// The identity it is.
     pub const fn identity(self) -> IdentityKind {
         match self {
@@ -200,6 +205,10 @@ pub struct Topic {
     /// it. Suppressed and erased addresses get nothing all the same.
     #[serde(default, skip_serializing_if = "super::is_default")]
     pub service: bool,
+    /// The template of the message that asks whether the person really wants it (double opt-in), which goes out when
+    /// somebody says yes and has not confirmed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirm: Option<String>,
 }
 
 impl Topic {
@@ -211,6 +220,7 @@ impl Topic {
             description: BTreeMap::new(),
             consent: None,
             service: name == Self::SERVICE,
+            confirm: None,
         }
     }
 
@@ -219,9 +229,19 @@ impl Topic {
 
     /// The name for people in a language.
     pub fn title(&self, language: Option<&str>) -> &str {
-        let own = language.and_then(|language| self.title.get(language));
-        own.or_else(|| self.title.get("en")).or_else(|| self.title.values().next()).map_or(&self.name, |t| t)
+        in_language(&self.title, language).unwrap_or(&self.name)
     }
+
+    /// What it is about, for people, in a language.
+    pub fn description(&self, language: Option<&str>) -> Option<&str> {
+        in_language(&self.description, language)
+    }
+}
+
+/// The text in a language, else in English, else in any.
+fn in_language<'a>(texts: &'a BTreeMap<String, String>, language: Option<&str>) -> Option<&'a str> {
+    let own = language.and_then(|language| texts.get(language));
+    own.or_else(|| texts.get("en")).or_else(|| texts.values().next()).map(String::as_str)
 }
 
 /// What has to be known of a person's wish.
@@ -324,6 +344,34 @@ pub struct Messaging {
     pub quiet_hours: Option<Spans>,
     /// Temporary failures of an address within a time after which it is suppressed.
     pub soft_bounces: Cap,
+    /// Whether mails carry a picture that tells when they are opened.
+    #[serde(skip_serializing_if = "is_true")]
+    pub track_opens: bool,
+    /// Whether links of mails lead by way of us, so that it is known which are followed.
+    #[serde(skip_serializing_if = "is_true")]
+    pub track_clicks: bool,
+}
+
+const fn is_true(value: &bool) -> bool {
+    *value
+}
+
+/// What is counted of one message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tracking {
+    /// Openings.
+    pub opens: bool,
+    /// Clicks.
+    pub clicks: bool,
+}
+
+impl Messaging {
+    /// What is counted of a message about a topic. Only of mails: a text message would be twice as long. Not of what a
+    /// person asked for, nor of the question whether they want messages: who has not said yes is not watched.
+    pub fn tracking(&self, topic: &Topic, channel: Channel, asks_for_consent: bool) -> Tracking {
+        let may = channel == Channel::Email && !topic.service && !asks_for_consent;
+        Tracking { opens: may && self.track_opens, clicks: may && self.track_clicks }
+    }
 }
 
 impl Default for Messaging {
@@ -334,6 +382,8 @@ impl Default for Messaging {
             caps: Vec::new(),
             quiet_hours: None,
             soft_bounces: Cap { at_most: 5, within: Period::days(30) },
+            track_opens: true,
+            track_clicks: true,
         }
     }
 }
@@ -363,5 +413,24 @@ mod tests {
         assert_eq!(topic.title(Some("de")), "Neues zum Produkt");
         assert_eq!(topic.title(Some("zh")), "Product news");
         assert_eq!(topic.title(None), "Product news");
+        assert_eq!(topic.description(Some("de")), None);
+        topic.description = [("zh".to_owned(), "每月一次".to_owned())].into();
+        assert_eq!(topic.description(Some("de")), Some("每月一次"));
+    }
+
+    #[test]
+    fn openings_and_clicks_are_counted_of_mails_that_nobody_had_to_get() {
+        let (settings, product) = (Messaging::default(), Topic::plain("product"));
+        let both = |opens, clicks| Tracking { opens, clicks };
+        assert_eq!(settings.tracking(&product, Channel::Email, false), both(true, true));
+        assert_eq!(settings.tracking(&product, Channel::Sms, false), both(false, false));
+        assert_eq!(settings.tracking(&product, Channel::Email, true), both(false, false));
+        assert_eq!(
+            settings.tracking(&Topic::plain(Topic::SERVICE), Channel::Email, false),
+            both(false, false)
+        );
+        let no_opens: Messaging = serde_json::from_str(r#"{"track_opens": false}"#).unwrap();
+        assert_eq!(no_opens.tracking(&product, Channel::Email, false), both(false, true));
+        assert_eq!(serde_json::to_value(&no_opens).unwrap()["track_opens"], false);
     }
 }

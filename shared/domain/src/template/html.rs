@@ -96,7 +96,7 @@ pub(super) fn tokens(html: &str) -> Vec<Token> {
 }
 
 /// Writes text so that it is text in HTML, and in an attribute's quotes.
-pub(super) fn escape(text: &str, out: &mut impl std::fmt::Write) -> std::fmt::Result {
+pub fn escape(text: &str, out: &mut impl std::fmt::Write) -> std::fmt::Result {
     let mut from = 0;
     for (at, c) in text.char_indices() {
         let entity = match c {

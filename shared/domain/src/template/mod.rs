@@ -26,6 +26,7 @@ mod trial;
 pub(crate) use check::check;
 pub use context::{Context, Given, Links, Origin, context};
 pub use failure::{Failure, Place, Reason};
+pub use html::escape;
 pub use library::Library;
 pub use preview::{Preview, Used, preview};
 pub use sms::{Sms, sms};
