@@ -18,6 +18,7 @@ mod person;
 mod policies;
 mod rebalance;
 mod routes;
+mod templates;
 mod tokens;
 mod trial;
 
@@ -163,6 +164,7 @@ impl Console {
             "POST /api/messages" => self.ask_message(&call).await,
             "GET /api/messages/{id}" => self.show_message(&call).await,
             "POST /api/messages/{id}/settle" => self.settle_message(&call).await,
+            "POST /api/templates/{name}/preview" => self.preview_template(&call).await,
             "POST /api/templates/{name}/test-send" => self.test_send(&call).await,
             "POST /api/tokens" => self.create_token(&call).await,
             other => Err(Problem::new(501, "not-built", format!("{other} is declared and not built."))),
