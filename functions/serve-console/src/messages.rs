@@ -312,7 +312,7 @@ impl Console {
     }
 }
 
-fn read<T: for<'de> Deserialize<'de>>(call: &Call) -> Result<T, Problem> {
+pub(crate) fn read<T: for<'de> Deserialize<'de>>(call: &Call) -> Result<T, Problem> {
     serde_json::from_value(call.json()?).map_err(|error| {
         Problem::new(422, "body-unfit", format!("The body does not say what is needed: {error}."))
     })
