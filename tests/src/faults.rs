@@ -94,7 +94,9 @@ impl Kind {
             Self::Partial => matches!(operation, "BatchGetItem" | "BatchWriteItem" | "SendMessageBatch"),
             Self::StaleIndex => reads_index,
             // One refusal of a reader is repeated by the client and never seen; the long form is.
-            Self::Throttle => matches!(host, Host::Ses | Host::Graph | Host::Hook) || is_write(operation),
+            Self::Throttle => {
+                matches!(host, Host::Ses | Host::Graph | Host::Hook | Host::Sns) || is_write(operation)
+            }
             _ => true,
         }
     }

@@ -11,6 +11,7 @@
     reason = "a test library: what cannot be set up stops the test"
 )]
 
+pub mod erased;
 pub mod faults;
 pub mod invariants;
 pub mod mutants;
@@ -18,6 +19,8 @@ pub mod observe;
 pub mod outside;
 pub mod plans;
 pub mod scenarios;
+pub mod sends;
+pub mod sns;
 pub mod stack;
 pub mod sweep;
 pub mod wire;

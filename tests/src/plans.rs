@@ -1,13 +1,15 @@
 //! A plan: one scenario, the faults that strike it, and a duplicate that gets in between. Run, settled and checked.
 
+use crate::erased;
 use crate::faults::{Invocation, Kind, Ran, Shot, Struck};
 use crate::invariants::Books;
 use crate::mutants::Mutant;
-use crate::scenarios::{Event, POISON, Post, Prepared, probe};
-use crate::wire::{document, text};
-use crate::world::{Name, QUEUES, World, queue_event};
+use crate::scenarios::{Event, MEANWHILE, POISON, Post, Prepared, probe};
+use crate::wire::{Headers, document, text};
+use crate::world::{ADMIN_TOKEN, Name, QUEUES, World, http_event, queue_event};
 use bytes::Bytes;
 use serde_json::Value;
+use sluice_domain::lead::LeadState;
 use sluice_domain::team::TeamState;
 use sluice_host::function::InvokeError;
 use sluice_services::sqs::ReceivedMessage;
@@ -105,7 +107,7 @@ async fn play(
     accepted: &mut Vec<(String, Vec<(String, String)>)>,
 ) -> Result<(), String> {
     let (payload, messages) = begin(world, &prepared.event);
-    for (queue, body) in &prepared.beside {
+    for (queue, body) in prepared.beside.iter().filter(|(queue, _)| *queue != MEANWHILE) {
         world.send(queue, body);
     }
     let queue = match &prepared.event {
@@ -158,6 +160,10 @@ async fn play(
         again(world, prepared, answered.as_ref(), accepted, report).await;
         world.settle(LATEST).await?;
     }
+    erase(world, prepared).await;
+    if late && is_raced(prepared) {
+        world.settle(LATEST).await?;
+    }
     if let Some((invocation, mut work)) = standing {
         invocation.resume();
         if let Ran::Done(answer) = invocation.run(&mut work).await {
@@ -171,7 +177,29 @@ async fn play(
     world.settle(LIMIT).await?;
     report.struck = world.wire.cease();
     // A second fault may strike at the very end; then its repairs are still to be played.
+    world.settle(LIMIT).await?;
+    // Whoever was not there yet is erased now.
+    erase(world, prepared).await;
     world.settle(LIMIT).await
+}
+
+/// Whether somebody is erased beside the event.
+fn is_raced(prepared: &Prepared) -> bool {
+    prepared.beside.iter().any(|(queue, _)| *queue == MEANWHILE)
+}
+
+/// Somebody asks to erase whom the scenario names, until that is answered; not whom nobody knows yet.
+async fn erase(world: &mut World, prepared: &Prepared) {
+    for (_, path) in prepared.beside.iter().filter(|(queue, _)| *queue == MEANWHILE) {
+        let authorization = format!("Bearer {ADMIN_TOKEN}");
+        let headers = Headers::from([("authorization".to_owned(), authorization)]);
+        for _ in 0..6 {
+            let answer = world.invoke(Name::Console, http_event("DELETE", path, &headers, "")).await;
+            if matches!(status(answer.as_ref()), 202 | 404) {
+                break;
+            }
+        }
+    }
 }
 
 /// The event as Lambda hands it over.
@@ -226,7 +254,7 @@ fn is_busy(answer: Option<&Result<Bytes, InvokeError>>) -> bool {
 
 /// Whether it is done: customers that are apart already are no longer merged.
 fn is_done(answer: Option<&Result<Bytes, InvokeError>>) -> bool {
-    status(answer) == 200 || is_refused_as(answer, "not-merged")
+    matches!(status(answer), 200 | 202) || is_refused_as(answer, "not-merged")
 }
 
 fn is_refused_as(answer: Option<&Result<Bytes, InvokeError>>, problem: &str) -> bool {
@@ -257,7 +285,7 @@ async fn again(
             accept(post, answer, accepted);
         }
     }
-    if prepared.function == Name::Console && !done {
+    if prepared.function == Name::Console && !done && !is_raced(prepared) {
         report.broken.push(format!("I14: what was asked for is answered with {last}, however often"));
     }
 }
@@ -290,7 +318,10 @@ async fn check(
         }
     }
     report.broken.extend(books.check(world));
-    if prepared.function == Name::Console {
+    report
+        .broken
+        .extend(erased::check(&world.items(), world.delivered.iter().map(|(_, body)| body.as_str())));
+    if matches!(prepared.function, Name::Console | Name::Erase) {
         room(world, plan, &mut books, report).await;
     }
     submissions(world, prepared, accepted, &books, report).await;
@@ -337,6 +368,9 @@ async fn submissions(
             report.broken.push(format!("I1: {id} was accepted and is not in the ledger"));
             continue;
         };
+        if lead.progress.state == LeadState::Erased {
+            continue;
+        }
         let mut kept = lead.fields.clone();
         kept.sort();
         if kept != *fields {
@@ -393,7 +427,7 @@ async fn ask_again(world: &mut World, prepared: &Prepared, report: &mut Report) 
     }
     world.forget(prepared.function, 0);
     let answer = world.invoke(prepared.function, post.payload.clone()).await;
-    if !is_done(answer.as_ref()) {
+    if !is_done(answer.as_ref()) && !is_raced(prepared) {
         report.broken.push(format!("I14: asking again is answered with {}", status(answer.as_ref())));
     }
 }

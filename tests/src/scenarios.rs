@@ -3,8 +3,10 @@
 mod clock;
 mod console;
 mod depth;
+mod erase;
 mod import;
 mod lookalike;
+mod messages;
 mod senders;
 
 use crate::wire::Headers;
@@ -23,6 +25,8 @@ use std::collections::BTreeMap;
 
 /// A body that no handler can read.
 pub const POISON: &str = "not ours";
+/// Instead of a queue, beside an event: somebody asks to erase the customer at this path once the event was dealt with.
+pub const MEANWHILE: &str = "meanwhile";
 
 /// The event that a handler gets.
 #[derive(Clone, Debug)]
@@ -119,6 +123,10 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "send-email", function: Name::Send, prepare: send_email },
     Scenario { name: "send-webhook", function: Name::Send, prepare: send_webhook },
     Scenario { name: "send-both", function: Name::Send, prepare: send_both },
+    Scenario { name: "message-email", function: Name::Send, prepare: messages::email },
+    Scenario { name: "message-capped", function: Name::Send, prepare: messages::capped },
+    Scenario { name: "message-resent", function: Name::Send, prepare: messages::resent },
+    Scenario { name: "message-replaced", function: Name::Send, prepare: messages::replaced },
     Scenario { name: "clock-reminder", function: Name::Route, prepare: clock::reminder },
     Scenario { name: "clock-expiry", function: Name::Route, prepare: clock::expiry },
     Scenario { name: "clock-very-late", function: Name::Route, prepare: clock::very_late },
@@ -131,12 +139,22 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "console-credit", function: Name::Console, prepare: depth::credit },
     Scenario { name: "console-leave", function: Name::Console, prepare: depth::leave },
     Scenario { name: "console-rebalance", function: Name::Console, prepare: depth::rebalance },
+    Scenario { name: "console-merge", function: Name::Console, prepare: console::merge },
+    Scenario { name: "console-keep-apart", function: Name::Console, prepare: console::keep_apart },
     Scenario { name: "console-unmerge", function: Name::Console, prepare: console::unmerge },
     Scenario { name: "console-unmerge-live", function: Name::Console, prepare: console::unmerge_live },
     Scenario { name: "import-rows", function: Name::Console, prepare: import::rows },
     Scenario { name: "import-routed", function: Name::Console, prepare: import::routed },
     Scenario { name: "import-revert", function: Name::Console, prepare: import::revert },
     Scenario { name: "import-revert-routed", function: Name::Console, prepare: import::revert_routed },
+    Scenario { name: "erase-ask", function: Name::Console, prepare: erase::ask },
+    Scenario { name: "erase-work", function: Name::Erase, prepare: erase::work },
+    Scenario { name: "erase-late", function: Name::Erase, prepare: erase::late },
+    Scenario { name: "erase-route", function: Name::Route, prepare: erase::route },
+    Scenario { name: "erase-route-new", function: Name::Route, prepare: erase::route_new },
+    Scenario { name: "erase-capture", function: Name::Capture, prepare: erase::capture },
+    Scenario { name: "erase-enrich", function: Name::Enrich, prepare: erase::enrich },
+    Scenario { name: "erase-contact", function: Name::Console, prepare: erase::contact },
 ];
 
 fn capture_form_key(_: &mut World) -> Prepare<'_> {
@@ -481,6 +499,7 @@ async fn publish(world: &World) {
     let mut rules = vec![json!({ "name": "owner", "assign": { "owner": "customer" } })];
     let (more, deeper) = depth::documents();
     documents.extend(more);
+    documents.extend(messages::documents());
     rules.extend(deeper);
     for (team, reps, capacity) in TEAMS {
         let members: Vec<Value> =

@@ -10,7 +10,8 @@ use std::collections::BTreeMap;
 
 /// The message in an item, if it is one.
 fn message(item: &Value) -> Option<Message> {
-    (text(item, "pk").starts_with("cu_") && text(item, "sk").starts_with("m#")).then(|| document(item, "d"))?
+    (text(item, "pk").starts_with("cu_") && text(item, "sk").starts_with("m#"))
+        .then(|| document(item, "d"))?
 }
 
 /// A commit as it happens. A claim is one with the gate of the address, and the gate lets the message pass (I4).
@@ -41,7 +42,8 @@ pub fn check(items: &[Value], observed: &Observed, broken: &mut Vec<String>) {
     let mut claimed: BTreeMap<String, (usize, usize)> = BTreeMap::new();
     for message in &messages {
         let id = message.id().to_string();
-        let handed = observed.handed.iter().filter(|((_, name), _)| *name == id).map(|(_, n)| *n).sum::<u32>();
+        let handed =
+            observed.handed.iter().filter(|((_, name), _)| *name == id).map(|(_, n)| *n).sum::<u32>();
         let resends = message.order.unknown == Some(OnUnknown::Resend);
         let held = message.state == MessageState::Unknown && message.until.is_none();
         if !message.state.is_final() && !held {
@@ -49,7 +51,10 @@ pub fn check(items: &[Value], observed: &Observed, broken: &mut Vec<String>) {
         }
         let most = if resends { 1 + message.unknown } else { 1 };
         if handed > most {
-            broken.push(format!("I3: {id} was handed over {handed} times, {} of them unknown", message.unknown));
+            broken.push(format!(
+                "I3: {id} was handed over {handed} times, {} of them unknown",
+                message.unknown
+            ));
         }
         if message.state == MessageState::Sent && handed == 0 {
             broken.push(format!("I3: {id} is called sent and was not handed over"));

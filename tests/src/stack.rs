@@ -6,10 +6,12 @@ pub mod fake;
 pub mod http;
 pub mod log;
 pub mod mail;
+pub mod metrics;
 pub mod refusals;
 mod verify;
 
 use self::http::{Answer, urlencoded};
+use metrics::Metrics;
 use refusals::Refusals;
 use serde_json::{Value, json};
 use sluice::cli::{embedded_functions, local_template};
@@ -109,6 +111,8 @@ pub struct Running {
     pub token: String,
     /// What AWS refuses from now on.
     pub refusals: Refusals,
+    /// What the functions measured.
+    pub metrics: Arc<Metrics>,
     finished: bool,
 }
 
@@ -117,6 +121,7 @@ impl Running {
         log::capture();
         let template = local_template().expect("the template is sound");
         let wrap = setup.refusals.clone();
+        let metrics = Arc::<Metrics>::default();
         let options = Options {
             data: None,
             port: 0,
@@ -129,14 +134,14 @@ impl Running {
                 None if setup.frozen => StackClock::frozen(setup.start),
                 None => StackClock::starting_at(setup.start),
             },
-            metrics: Arc::new(NoMetrics),
+            metrics: metrics.clone(),
             vars: setup.vars,
             wrap_client: Some(Arc::new(move |function, client| wrap.around(function, client))),
         };
         let stack = Stack::start(options, |addresses| StackSpec::from_template(&template, addresses));
         let stack = stack.await.expect("the stack starts");
         let token = stack.secrets.value(&named("AdminTokenSecret")).expect("an admin token");
-        let running = Self { stack, token, refusals: setup.refusals, finished: false };
+        let running = Self { stack, token, refusals: setup.refusals, metrics, finished: false };
         if let Some(policies) = &setup.policies {
             match setup.binaries {
                 // Time cannot be moved for binaries: what the publication wakes comes in its own time.

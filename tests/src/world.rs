@@ -4,6 +4,7 @@ use crate::faults::{Invocation, Ran, Wire};
 use crate::mutants::Mutant;
 use crate::observe::Observed;
 use crate::outside::{Graph, NoMetrics, Receiver, SeededRandom, VirtualClock};
+use crate::sns::Sns;
 use crate::wire::{Headers, Host, text};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use bytes::Bytes;
@@ -45,12 +46,16 @@ pub enum Name {
     Route,
     /// send-message.
     Send,
+    /// record-feedback.
+    Record,
     /// fire-timers.
     Fire,
     /// record-engagement.
     Engage,
     /// serve-console.
     Console,
+    /// erase-customer.
+    Erase,
 }
 
 impl Name {
@@ -60,20 +65,24 @@ impl Name {
             Self::Enrich => enrich_lead::build,
             Self::Route => route_lead::build,
             Self::Send => send_message::build,
+            Self::Record => record_feedback::build,
             Self::Fire => fire_timers::build,
             Self::Engage => record_engagement::build,
             Self::Console => serve_console::build,
+            Self::Erase => erase_customer::build,
         }
     }
 }
 
 /// The queues with the functions that read them and the sizes of their batches, as in the template.
-pub const QUEUES: [(&str, Name, usize); 5] = [
+pub const QUEUES: [(&str, Name, usize); 7] = [
     ("lead", Name::Route, 10),
     ("enrich", Name::Enrich, 5),
     ("notice", Name::Send, 5),
     ("message", Name::Send, 10),
     ("bulk", Name::Send, 10),
+    ("erase", Name::Erase, 5),
+    ("feedback", Name::Record, 10),
 ];
 
 /// A world as it was left, to begin plans from.
@@ -138,6 +147,7 @@ impl World {
             (Host::Secrets, Arc::new(secrets.clone())),
             (Host::Graph, Arc::new(Graph)),
             (Host::Hook, Arc::new(Receiver)),
+            (Host::Sns, Arc::new(Sns::default())),
         ]);
         let wire = Wire::new(services, Observed::default(), mutant);
         let url = |host: Host| format!("http://{}", host.name());
@@ -158,6 +168,7 @@ impl World {
                 ("SLUICE_LINK_KEY_SECRET", "sluice/link-key".to_owned()),
                 ("SLUICE_ADMIN_TOKEN_SECRET", "sluice/admin-token".to_owned()),
                 ("SLUICE_SECRET_PREFIX", "sluice/sources".to_owned()),
+                ("SLUICE_MAIL_SET", "mail".to_owned()),
                 ("SLUICE_MAIL_FROM", "sales@example.org".to_owned()),
                 ("SLUICE_PUBLIC_URL", "https://sluice.example.org".to_owned()),
                 ("META_APP_SECRET", APP_SECRET.to_owned()),

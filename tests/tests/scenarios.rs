@@ -19,6 +19,8 @@ mod capture_meta;
 mod clock;
 #[path = "scenarios/command.rs"]
 mod command;
+#[path = "scenarios/costs.rs"]
+mod costs;
 #[path = "scenarios/engagement.rs"]
 mod engagement;
 #[path = "scenarios/fixtures.rs"]

@@ -43,7 +43,7 @@ pub(crate) struct Pass {
 
 /// A lead on its way through a pass.
 pub(crate) struct Work {
-    lead: Lead,
+    pub(crate) lead: Lead,
     pub(crate) facts: Facts,
     pub(crate) known: Known,
     pub(crate) alike: Lookalikes,
@@ -64,8 +64,8 @@ struct Decided {
     company: Option<(String, CompanyRecord)>,
 }
 
-/// A lead with what was decided, what is to be told, and whether it is stored.
-type Committed = (Lead, Outcome, Vec<Outgoing>, Result<Written, StoreError>);
+/// A lead with what was decided, what is to be told, and whether all of it is stored.
+type Committed = (Lead, Outcome, Vec<Outgoing>, Result<Written, String>);
 
 /// What a batch changes in teams.
 #[derive(Default)]
@@ -98,7 +98,10 @@ impl Router {
             };
             // Who is queued waits for a person.
             if lead.progress.state.is_end() || lead.progress.state == LeadState::Queued {
-                notices.push((id.clone(), notices_of(&lead)));
+                match self.note_consent_again(&lead, &policies).await {
+                    Ok(()) => notices.push((id.clone(), notices_of(&lead))),
+                    Err(why) => drop(pass.failed.insert(id.clone(), why)),
+                }
             } else if lead.progress.waits_for_a_person() {
                 let n = lead.progress.next_n() - 1;
                 notices.push((id.clone(), escalated(id, n, lead.received, &policies)));
@@ -130,6 +133,7 @@ impl Router {
         for (work, known) in works.iter_mut().zip(known) {
             work.known = known;
         }
+        let mut works = Self::in_time(works, &policies, now, &mut notices);
         self.find_lookalikes(&mut works, &policies, &keys).await.map_err(text)?;
         let works = self.claim(works, &policies, &mut pass).await;
         let (decided, teams) = self.decide(works, &policies, held, now, &mut pass).await.map_err(text)?;
@@ -346,8 +350,10 @@ impl Router {
             .map(|Decided { work, receipt, company }| async move {
                 let outcome = receipt.outcome.clone();
                 let told = self.notices_for(&work.lead, &receipt, policies);
-                if outcome == Outcome::Escalated && work.lead.progress.state == LeadState::Escalated {
-                    return (work.lead, outcome, told, Ok(Written::Done));
+                let (state, is_same) = (outcome.state(), work.lead.progress.state == LeadState::Escalated);
+                if outcome == Outcome::Escalated && is_same {
+                    let noted = self.note_consent(&work.lead, state, &work.facts, policies, true).await;
+                    return (work.lead, outcome, told, noted.map(|()| Written::Done));
                 }
                 let (after, customers) = change(work.case(), receipt, policies);
                 let mut commit = Commit::default().lead(&work.lead, after);
@@ -362,7 +368,11 @@ impl Router {
                 if let Some((domain, record)) = company {
                     commit = commit.company(&domain, record);
                 }
-                let written = self.store.commit(commit).await;
+                let mut written = self.store.commit(commit).await.map_err(|error| error.to_string());
+                if written == Ok(Written::Done) {
+                    let noted = self.note_consent(&work.lead, state, &work.facts, policies, false).await;
+                    written = noted.map(|()| Written::Done);
+                }
                 (work.lead, outcome, told, written)
             })
             .buffer_unordered(AT_ONCE)
@@ -385,7 +395,7 @@ impl Router {
                     }
                 }
                 Ok(Written::Conflict) => pass.again.push(lead.id),
-                Err(error) => drop(pass.failed.insert(lead.id, error.to_string())),
+                Err(why) => drop(pass.failed.insert(lead.id, why)),
             }
         }
     }

@@ -5,6 +5,7 @@ use aws_sdk_sesv2::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sesv2::primitives::Blob;
 use aws_sdk_sesv2::types::{Destination, EmailContent, MessageTag, RawMessage};
 use aws_smithy_types::retry::RetryConfig;
+use sluice_domain::id::MessageId;
 use sluice_host::environment::{ConfigError, Environment};
 
 /// What became of a hand-over.
@@ -24,6 +25,8 @@ pub(crate) enum Handover {
 /// second mail that nobody decided on.
 pub(crate) struct Ses {
     client: aws_sdk_sesv2::Client,
+    /// The configuration set under which SES says what becomes of a mail.
+    set: String,
 }
 
 impl Ses {
@@ -31,10 +34,14 @@ impl Ses {
         let mut config = aws_sdk_sesv2::config::Builder::from(&sluice_host::aws::sdk_config(env)?)
             .retry_config(RetryConfig::disabled());
         config.set_endpoint_url(env.optional("AWS_ENDPOINT_URL_SESV2").map(str::to_owned));
-        Ok(Self { client: aws_sdk_sesv2::Client::from_conf(config.build()) })
+        Ok(Self {
+            client: aws_sdk_sesv2::Client::from_conf(config.build()),
+            set: env.required("SLUICE_MAIL_SET")?.to_owned(),
+        })
     }
 
-    /// Hands a mail over, with the message's id as a tag that comes back with each event about it.
+    /// Hands a mail over, with the message's id as a tag that comes back with each event about it. What becomes of a notice
+    /// is nobody's business: only messages to customers go out under the configuration set.
     pub(crate) async fn send(&self, mail: &Mail<'_>) -> Handover {
         let bytes = match mail.write() {
             Ok(bytes) => bytes,
@@ -45,9 +52,11 @@ impl Ses {
         let (Ok(raw), Ok(tag)) = (raw, tag) else {
             return Handover::Refused("the request cannot be built".to_owned());
         };
+        let set = MessageId::parse(mail.id).map(|_| self.set.clone());
         let answer = self
             .client
             .send_email()
+            .set_configuration_set_name(set)
             .from_email_address(mail.from.email.as_sent())
             .destination(Destination::builder().to_addresses(mail.to.email.as_sent()).build())
             .content(EmailContent::builder().raw(raw).build())

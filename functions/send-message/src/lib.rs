@@ -28,12 +28,13 @@ use sluice_wire::queue::{NoticeMessage, OrderMessage};
 use std::sync::Arc;
 
 /// Variables read besides those every function has.
-pub const VARIABLES: [&str; 9] = [
+pub const VARIABLES: [&str; 10] = [
     "SLUICE_TABLE",
     "SLUICE_NOTICE_QUEUE_URL",
     "SLUICE_MESSAGE_QUEUE_URL",
     "SLUICE_BULK_QUEUE_URL",
     "SLUICE_MAIL_FROM",
+    "SLUICE_MAIL_SET",
     "SLUICE_PUBLIC_URL",
     "SLUICE_SECRET_PREFIX",
     "SLUICE_HASH_KEY_SECRET",
@@ -90,7 +91,6 @@ fn task(record: &Record) -> Result<Task, String> {
     let notice = serde_json::from_str(&record.body).map(Task::Tell);
     notice.or_else(|_| order()).map_err(|_| "neither a notice nor a message".to_owned())
 }
-
 impl QueueHandler for Sender {
     async fn handle(&self, records: &[Record]) -> Vec<Failed> {
         let failed = |record: &Record, why: String| Failed { id: record.id.clone(), why };

@@ -9,6 +9,7 @@ use crate::channel::Handover;
 use crate::mime::{Mail, Mailbox};
 use crate::notice::Notice;
 use sluice_domain::identity::Email;
+use sluice_domain::lead::LeadState;
 use sluice_domain::message::MessageState;
 use sluice_domain::policy::Rep;
 use sluice_domain::time::Timestamp;
@@ -31,8 +32,8 @@ impl Sender {
         let now = self.env.clock.now();
         let policies = self.policies.current(now).await.map_err(text)?;
         let lead = self.store.lead(&message.lead).await.map_err(text)?;
-        // A lead is in the ledger before anybody is to be told of it: it was taken back since.
-        let Some(lead) = lead else { return Ok(()) };
+        // A lead is in the ledger before anybody is to be told of it: it was taken back since, or erased.
+        let Some(lead) = lead.filter(|lead| lead.progress.state != LeadState::Erased) else { return Ok(()) };
         let notice = Notice::new(message, &lead, &policies, &self.public_url);
         let rep = policies.reps.get(&message.rep);
 

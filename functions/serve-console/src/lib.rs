@@ -3,8 +3,11 @@
 mod acts;
 mod auth;
 mod choose;
+mod consents;
 mod contacts;
 mod customers;
+mod erase;
+mod export;
 mod imports;
 mod insight;
 mod leads;
@@ -35,12 +38,13 @@ use sluice_wire::problem::Problem;
 use std::sync::Arc;
 
 /// Variables read besides those every function has.
-pub const VARIABLES: [&str; 7] = [
+pub const VARIABLES: [&str; 8] = [
     "SLUICE_TABLE",
     "SLUICE_LEAD_QUEUE_URL",
     "SLUICE_NOTICE_QUEUE_URL",
     "SLUICE_MESSAGE_QUEUE_URL",
     "SLUICE_BULK_QUEUE_URL",
+    "SLUICE_ERASE_QUEUE_URL",
     "SLUICE_HASH_KEY_SECRET",
     "SLUICE_ADMIN_TOKEN_SECRET",
 ];
@@ -55,7 +59,7 @@ pub fn build(env: Environment) -> BoxFuture<'static, Result<Arc<dyn Function>, S
             outbox: Outbox::new(
                 &env,
                 store.clone(),
-                &[QueueName::Lead, QueueName::Notice, QueueName::Message, QueueName::Bulk],
+                &[QueueName::Lead, QueueName::Notice, QueueName::Message, QueueName::Bulk, QueueName::Erase],
             )?,
             admin_token_secret: env.required("SLUICE_ADMIN_TOKEN_SECRET")?.to_owned(),
             store,
@@ -134,6 +138,15 @@ impl Console {
             "POST /api/reps/{name}/rebalance" => self.rebalance(&call).await,
             "POST /api/customers/lookup" => self.lookup_customer(&call).await,
             "GET /api/customers/{id}" => self.show_customer(&call).await,
+            "DELETE /api/customers/{id}" => self.erase_customer(&call).await,
+            "GET /api/customers/{id}/erasure" => self.show_erasure(&call).await,
+            "GET /api/customers/{id}/export" => self.export_customer(&call).await,
+            "GET /api/customers/{id}/consents" => self.show_consents(&call).await,
+            "POST /api/customers/{id}/consents" => self.add_consent(&call).await,
+            "POST /api/customers/{id}/suppress" => self.suppress(&call).await,
+            "POST /api/customers/{id}/unsuppress" => self.unsuppress(&call).await,
+            "POST /api/customers/{id}/merge" => self.merge(&call).await,
+            "POST /api/customers/{id}/keep-apart" => self.keep_apart(&call).await,
             "POST /api/customers/{id}/unmerge" => self.unmerge(&call).await,
             "GET /api/policies" => self.list_policies().await,
             "POST /api/policies/validate" => self.validate(&call),

@@ -1,5 +1,6 @@
 //! SES v2: `SendEmail`, with each mail kept to be looked at instead of sent.
 
+use crate::ses_events::{MailEvents, Taken};
 use crate::{Now, Service};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -43,6 +44,7 @@ pub struct Ses {
     now: Now,
     folder: Option<Arc<PathBuf>>,
     kept: Arc<Mutex<Kept>>,
+    events: Option<MailEvents>,
 }
 
 #[derive(Default)]
@@ -55,7 +57,7 @@ struct Kept {
 impl Ses {
     /// A mailbox that lives and dies with the process.
     pub fn memory(now: Now) -> Self {
-        Self { now, folder: None, kept: Arc::default() }
+        Self { now, folder: None, kept: Arc::default(), events: None }
     }
 
     /// A mailbox in a folder of `.eml` files, made if it is not there.
@@ -71,7 +73,13 @@ impl Ses {
             index.write_all(b"\n")?;
         }
         let kept = Arc::new(Mutex::new(Kept { mails, index: Some(index) }));
-        Ok(Self { now, folder: Some(Arc::new(folder.to_owned())), kept })
+        Ok(Self { now, folder: Some(Arc::new(folder.to_owned())), kept, events: None })
+    }
+
+    /// The same mailbox, which also says what becomes of mails sent under a configuration set.
+    #[must_use]
+    pub fn with_events(self, events: MailEvents) -> Self {
+        Self { events: Some(events), ..self }
     }
 
     /// All mails, newest first.
@@ -102,6 +110,12 @@ impl Ses {
         if to.iter().chain(&request.from).any(|address| address.chars().any(char::is_control)) {
             return Err(refuse("an address contains a control character"));
         }
+        if let (Some(events), Some(set)) = (&self.events, &request.set)
+            && !events.knows(set)
+        {
+            let message = format!("Configuration set <{set}> does not exist.");
+            return Err(Refusal { status: 404, kind: "NotFoundException", message });
+        }
         let at = (self.now)();
         let id = message_id(at)?;
         let (subject, content) = match (&request.content.simple, &request.content.raw) {
@@ -113,7 +127,8 @@ impl Ses {
             }
             _ => return Err(refuse("Content must be Simple or Raw")),
         };
-        self.keep(Mail { id: id.clone(), at, to, subject, path: None }, content).map_err(|error| {
+        let mail = Mail { id: id.clone(), at, to, subject, path: None };
+        self.keep(mail.clone(), content).map_err(|error| {
             tracing::error!(%error, "a mail cannot be written");
             Refusal {
                 status: 500,
@@ -121,6 +136,17 @@ impl Ses {
                 message: "cannot keep the mail".into(),
             }
         })?;
+        if let (Some(events), Some(set)) = (&self.events, &request.set) {
+            events.taken(&Taken {
+                set,
+                id: &id,
+                at,
+                from: request.from.as_deref().unwrap_or_default(),
+                to: &mail.to,
+                subject: &mail.subject,
+                tags: request.tags.iter().map(|tag| (tag.name.as_str(), tag.value.as_str())).collect(),
+            });
+        }
         Ok(id)
     }
 
@@ -190,6 +216,10 @@ struct SendEmail {
     destination: Destination,
     #[serde(rename = "ReplyToAddresses", default)]
     reply_to: Vec<String>,
+    #[serde(rename = "ConfigurationSetName")]
+    set: Option<String>,
+    #[serde(rename = "EmailTags", default)]
+    tags: Vec<Header>,
     content: Content,
 }
 

@@ -151,6 +151,12 @@ fn encode(bits: u128) -> String {
     (0..26).rev().map(|i| char::from(ALPHABET[((bits >> (5 * i)) & 31) as usize])).collect()
 }
 
+/// A short text that the same `parts` always give (80 bits of their SHA-256), for telling things apart that have no id of
+/// ours.
+pub(crate) fn short_hash(parts: &[&str]) -> String {
+    encode(hash_parts("", parts))[26 - 16..].to_owned()
+}
+
 fn hash_parts(kind: &str, parts: &[&str]) -> u128 {
     let mut context = digest::Context::new(&digest::SHA256);
     for part in std::iter::once(&kind).chain(parts) {

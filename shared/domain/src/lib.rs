@@ -7,6 +7,8 @@ pub mod calendar;
 pub mod clock;
 pub mod condition;
 pub mod customer;
+pub mod erasure;
+pub mod feedback;
 pub mod gate;
 pub mod id;
 pub mod identity;

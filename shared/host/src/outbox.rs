@@ -3,6 +3,7 @@
 
 use crate::aws;
 use crate::environment::{ConfigError, Environment};
+use crate::metrics::Metrics;
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use sluice_domain::time::Timestamp;
 use sluice_store::{DueEntry, Store, StoreError};
@@ -25,11 +26,16 @@ pub enum QueueName {
     Message,
     /// Messages to customers that are some of many: they never keep the others waiting.
     Bulk,
+    /// People to forget.
+    Erase,
+    /// What mail providers say of mails.
+    Feedback,
 }
 
 impl QueueName {
     /// Every queue.
-    pub const ALL: [Self; 5] = [Self::Lead, Self::Enrich, Self::Notice, Self::Message, Self::Bulk];
+    pub const ALL: [Self; 7] =
+        [Self::Lead, Self::Enrich, Self::Notice, Self::Message, Self::Bulk, Self::Erase, Self::Feedback];
 
     /// The word in due entries.
     pub const fn name(self) -> &'static str {
@@ -39,6 +45,8 @@ impl QueueName {
             Self::Notice => "notice",
             Self::Message => "message",
             Self::Bulk => "bulk",
+            Self::Erase => "erase",
+            Self::Feedback => "feedback",
         }
     }
 
@@ -50,6 +58,8 @@ impl QueueName {
             Self::Notice => "SLUICE_NOTICE_QUEUE_URL",
             Self::Message => "SLUICE_MESSAGE_QUEUE_URL",
             Self::Bulk => "SLUICE_BULK_QUEUE_URL",
+            Self::Erase => "SLUICE_ERASE_QUEUE_URL",
+            Self::Feedback => "SLUICE_FEEDBACK_QUEUE_URL",
         }
     }
 
@@ -73,11 +83,12 @@ pub struct Outgoing {
 }
 
 /// Sends to the queues a function was given.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Outbox {
     client: aws_sdk_sqs::Client,
     urls: BTreeMap<QueueName, String>,
     store: Store,
+    env: Environment,
 }
 
 impl Outbox {
@@ -87,7 +98,7 @@ impl Outbox {
             .iter()
             .map(|queue| Ok((*queue, env.required(queue.variable())?.to_owned())))
             .collect::<Result<_, ConfigError>>()?;
-        Ok(Self { client: aws::sqs(env)?, urls, store })
+        Ok(Self { client: aws::sqs(env)?, urls, store, env: env.clone() })
     }
 
     /// Hands all messages over. After `Ok` each is on its queue or a due entry; after an error some may be neither,
@@ -119,6 +130,10 @@ impl Outbox {
                         messages = refused.len(),
                         "messages not taken by their queue"
                     );
+                    Metrics::new()
+                        .count("QueueRefused", refused.len())
+                        .by("Queue", queue.name())
+                        .emit(&self.env, now);
                 }
                 left.extend(refused);
             }

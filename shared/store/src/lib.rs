@@ -7,6 +7,7 @@ mod commit;
 mod contact;
 mod desk;
 mod due;
+mod erasure;
 mod error;
 mod gate;
 mod import;
@@ -44,12 +45,15 @@ pub use team::TeamRecord;
 pub use token::{Role, Token};
 
 use aws_sdk_dynamodb::Client;
+use desk::Absences;
+use std::sync::{Arc, Mutex};
 
 /// The table.
 #[derive(Clone, Debug)]
 pub struct Store {
     client: Client,
     table: String,
+    absences: Arc<Mutex<Absences>>,
 }
 
 /// What became of a conditional write.
@@ -65,6 +69,6 @@ pub enum Written {
 impl Store {
     /// The table called `table`, through `client`.
     pub fn new(client: Client, table: impl Into<String>) -> Self {
-        Self { client, table: table.into() }
+        Self { client, table: table.into(), absences: Arc::default() }
     }
 }

@@ -3,8 +3,9 @@
 use crate::item::{Item, document, get_document, get_text, key, text};
 use crate::lead::{read_cursor, write_cursor};
 use crate::{Commit, Page, Store, StoreError, Written, keys};
-use sluice_domain::customer::AddressHash;
+use sluice_domain::customer::{AddressHash, HashKeys};
 use sluice_domain::gate::Proof;
+use sluice_domain::lead::Consented;
 use sluice_domain::message::Channel;
 
 /// How often a word is told again because the gate was changed meanwhile.
@@ -42,11 +43,41 @@ impl Store {
             {
                 return Ok(Recorded::New);
             }
-            if self.get(&keys::consent(channel, own), &keys::proof(proof.at, &proof.id)).await?.is_some() {
+            if self.is_recorded(channel, address, proof).await? {
                 return Ok(Recorded::Known);
             }
         }
         Err(StoreError::Unavailable("too much contention on a gate".to_owned()))
+    }
+
+    /// Writes down the wishes that came with a lead. Of one that was decided `before`, whoever decided it may have done so:
+    /// then a look is all it takes.
+    pub async fn record_consent(
+        &self,
+        wishes: &[Consented],
+        keys: &HashKeys,
+        before: bool,
+    ) -> Result<(), StoreError> {
+        for Consented { channel, address, proof } in wishes {
+            let hashes = keys.hashes(address);
+            if before && self.is_recorded(*channel, &hashes, proof).await? {
+                continue;
+            }
+            let _: Recorded = self.record_wish(*channel, &hashes, proof).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether it is written down, under any of the address's hashes.
+    async fn is_recorded(
+        &self,
+        channel: Channel,
+        address: &[AddressHash],
+        proof: &Proof,
+    ) -> Result<bool, StoreError> {
+        let sk = keys::proof(proof.at, &proof.id);
+        let wanted = address.iter().map(|hash| key(keys::consent(channel, hash), sk.as_str())).collect();
+        Ok(!self.get_many(wanted).await?.is_empty())
     }
 
     /// What was said about an address, oldest first; of this hash alone.

@@ -1,8 +1,10 @@
-//! Queue messages between our functions: ids only, never personal data.
+//! Queue messages between our functions: ids only, never personal data. The one exception is feedback, which comes with
+//! the address it is about.
 
 use serde::{Deserialize, Serialize};
 use sluice_domain::clock::{Mark, Tick};
-use sluice_domain::id::LeadId;
+use sluice_domain::feedback::Feedback;
+use sluice_domain::id::{CustomerId, LeadId};
 use sluice_domain::message::Order;
 use sluice_domain::time::Timestamp;
 
@@ -23,6 +25,16 @@ pub enum LeadMessage {
 #[serde(rename_all = "snake_case")]
 pub enum EnrichMessage {
     /// Fetch what the sender left out of this lead.
+    Lead(LeadId),
+}
+
+/// On the erase queue.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EraseMessage {
+    /// Go on with the erasure of this customer.
+    Customer(CustomerId),
+    /// This lead was on its way when its person was erased.
     Lead(LeadId),
 }
 
@@ -86,6 +98,20 @@ impl OrderMessage {
     pub const fn new(order: Order) -> Self {
         Self { order, slot: None }
     }
+}
+
+/// On the feedback queue, beside what SES puts there by way of EventBridge or SNS.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FeedbackMessage {
+    /// An event that came over HTTPS and was believed.
+    Event(Feedback),
+}
+
+/// An id that the same body always has (SHA-256, cut to 128 bits, in hexadecimal).
+pub fn id_of(body: &str) -> String {
+    let hash = ring::digest::digest(&ring::digest::SHA256, body.as_bytes());
+    hash.as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The body of a message.

@@ -5,9 +5,7 @@ use crate::wire::text;
 use crate::world::World;
 use serde_json::{Value, json};
 use sluice_domain::id::CustomerId;
-use sluice_domain::message::{
-    Cause, CauseKind, Channel, Message, OnUnknown, Order, Otherwise, Replacement,
-};
+use sluice_domain::message::{Cause, CauseKind, Channel, Message, OnUnknown, Order, Otherwise, Replacement};
 use sluice_domain::time::Timestamp;
 use sluice_store::Written;
 use sluice_wire::queue::{OrderMessage, encode};
@@ -106,11 +104,7 @@ pub(super) fn replaced(world: &mut World) -> Prepare<'_> {
         world.deliveries = 0;
         let replacement = Replacement { channel: Channel::Sms, template: "hello-sms".to_owned() };
         let second = order(world, &customer, "2");
-        let second = Order {
-            at_cap: Some(Otherwise::Replace),
-            replacement: Some(replacement),
-            ..second
-        };
+        let second = Order { at_cap: Some(Otherwise::Replace), replacement: Some(replacement), ..second };
         (Event::Queue { queue: "message", bodies: vec![body(&second)] }, Vec::new())
     })
 }

@@ -12,9 +12,15 @@ impl Running {
             "NoticeQueue",
             "MessageQueue",
             "BulkQueue",
+            "EraseQueue",
             "LeadDeadLetters",
             "EnrichDeadLetters",
             "NoticeDeadLetters",
+            "EraseDeadLetters",
+            "FeedbackQueue",
+            "MessageDeadLetters",
+            "BulkDeadLetters",
+            "FeedbackDeadLetters",
         ]
         .map(sluice::host::spec::named)
         .to_vec()
@@ -53,7 +59,7 @@ impl Running {
         let due = self.table().into_keys().filter(|(pk, _)| pk.starts_with("due#")).count();
         assert_eq!(due, 0, "entries are due that nobody waits for");
         // No address of a person, a rep or anybody else belongs in a log.
-        for line in log::lines() {
+        for line in log::lines().into_iter().chain(self.metrics.lines()) {
             assert!(!line.contains('@'), "{line}");
         }
     }

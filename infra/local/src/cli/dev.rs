@@ -22,11 +22,13 @@ pub const TEMPLATE: &str = include_str!("../../../template.yaml");
 
 /// Every function, by the name the template gives it.
 pub fn embedded_functions() -> BTreeMap<String, Build> {
-    let all: [(&str, Build); 7] = [
+    let all: [(&str, Build); 9] = [
         ("capture-lead", capture_lead::build),
         ("enrich-lead", enrich_lead::build),
+        ("erase-customer", erase_customer::build),
         ("route-lead", route_lead::build),
         ("send-message", send_message::build),
+        ("record-feedback", record_feedback::build),
         ("fire-timers", fire_timers::build),
         ("record-engagement", record_engagement::build),
         ("serve-console", serve_console::build),

@@ -6,6 +6,7 @@ mod output;
 mod package;
 mod policies;
 mod remote;
+mod rights;
 mod sources;
 mod tools;
 
@@ -81,10 +82,48 @@ enum Command {
     },
     /// Bring in leads from a CSV or NDJSON file, each row once however often it is run.
     Import(ImportArgs),
+    /// Two customers are one person: what a suggestion asks, answered with yes.
+    Merge {
+        /// `cu_…` of one.
+        id: String,
+        /// `cu_…` of the other.
+        with: String,
+        #[command(flatten)]
+        stack: StackArgs,
+    },
+    /// Two customers are two people: what a suggestion asks, answered with no.
+    KeepApart {
+        /// `cu_…` of one.
+        id: String,
+        /// `cu_…` of the other.
+        from: String,
+        #[command(flatten)]
+        stack: StackArgs,
+    },
     /// Undo a merge and keep the two apart.
     Unmerge {
         /// `cu_…` of the customer that gave way.
         id: String,
+        #[command(flatten)]
+        stack: StackArgs,
+    },
+    /// Erase a person: everything about them, wherever it lies. Cannot be undone.
+    Erase {
+        /// `cu_…` of any record of the person.
+        id: String,
+        /// Do not wait until everything is gone.
+        #[arg(long)]
+        no_wait: bool,
+        #[command(flatten)]
+        stack: StackArgs,
+    },
+    /// Write out everything that is kept about a person, as one JSON document.
+    Export {
+        /// `cu_…` of any record of the person.
+        id: String,
+        /// Where to; without it, stdout.
+        #[arg(long)]
+        out: Option<PathBuf>,
         #[command(flatten)]
         stack: StackArgs,
     },
@@ -296,7 +335,11 @@ impl Cli {
                 Command::Explain { kind, id, stack } => tools::explain(kind, &id, &stack).await,
                 Command::Ledger { stack } => tools::ledger(&stack).await,
                 Command::Import(args) => import::run(args).await,
+                Command::Merge { id, with, stack } => tools::merge(&id, &with, &stack).await,
+                Command::KeepApart { id, from, stack } => tools::keep_apart(&id, &from, &stack).await,
                 Command::Unmerge { id, stack } => tools::unmerge(&id, &stack).await,
+                Command::Erase { id, no_wait, stack } => rights::erase(&id, no_wait, &stack).await,
+                Command::Export { id, out, stack } => rights::export(&id, out.as_deref(), &stack).await,
                 Command::Rebalance { rep, does, to, team, stack } => {
                     tools::rebalance(&rep, does, to.as_deref(), team.as_deref(), &stack).await
                 }

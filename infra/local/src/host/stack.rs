@@ -5,7 +5,7 @@ use super::front_door::FrontDoor;
 use super::hosted::Hosted;
 use super::runtime_api::{BinaryFunction, BinarySpec};
 use super::spec::{FunctionSpec, StackSpec, TableSpec};
-use super::{pages, pollers, schedule};
+use super::{events, pages, pollers, schedule};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use serde_json::json;
 use sluice_host::environment::{Clock, Environment, MetricSink};
@@ -155,7 +155,9 @@ impl Stack {
         };
         let spec = plan(&addresses)?;
         let clock = options.clock.clone();
-        let services = open(options.data.as_deref(), &clock, &addresses)?;
+        let mut services = open(options.data.as_deref(), &clock, &addresses)?;
+        let mails = events::to_queues(spec.mail_sets.clone(), spec.rules.clone(), services.sqs.clone());
+        services.ses = services.ses.with_events(mails);
         prepare(&spec, &services)?;
 
         let mut background = JoinSet::new();
@@ -381,7 +383,8 @@ async fn build(
                     .await?,
                 ),
             };
-            Ok::<_, StartError>((function.name.clone(), Hosted::new(&function.name, function.timeout, built)))
+            let hosted = Hosted::new(&function.name, function.timeout, function.reserved, built);
+            Ok::<_, StartError>((function.name.clone(), hosted))
         }
     });
     let started = futures::future::try_join_all(starts).await?;

@@ -38,15 +38,29 @@ pub struct Gate {
     /// Its person was erased.
     #[serde(rename = "e", default, skip_serializing_if = "Option::is_none")]
     pub erased: Option<Timestamp>,
-    /// When messages could not be delivered for the time being, oldest first.
+    /// Messages that could not be delivered for the time being, oldest first.
     #[serde(rename = "b", default, skip_serializing_if = "Vec::is_empty")]
-    pub soft_bounces: Vec<Timestamp>,
+    pub soft_bounces: Vec<SoftBounce>,
+    /// Soft bounces up to here count no more.
+    #[serde(rename = "d", default, skip_serializing_if = "Option::is_none")]
+    pub forgiven: Option<Timestamp>,
     /// When messages were claimed, oldest first.
     #[serde(rename = "r", default, skip_serializing_if = "Vec::is_empty")]
     pub recent: Vec<Timestamp>,
     /// When those of them were that ask whether messages are wanted, oldest first.
     #[serde(rename = "q", default, skip_serializing_if = "Vec::is_empty")]
     pub asked: Vec<Timestamp>,
+}
+
+/// A message that could not be delivered for the time being.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct SoftBounce {
+    /// When.
+    #[serde(rename = "t")]
+    pub at: Timestamp,
+    /// Which: told again, it is the same one.
+    #[serde(rename = "i")]
+    pub event: String,
 }
 
 /// When somebody last said what about a topic.
@@ -239,6 +253,16 @@ impl Gate {
         self.hear(topic, Says { imported: Some(at), ..Says::default() });
     }
 
+    /// What files said about a topic until `at` is taken back.
+    pub fn take_import_back(&mut self, topic: &str, at: Timestamp) {
+        if let Some(says) = self.says.get_mut(topic) {
+            says.imported = says.imported.filter(|imported| *imported > at);
+            if *says == Says::default() {
+                self.says.remove(topic);
+            }
+        }
+    }
+
     fn hear(&mut self, topic: &str, says: Says) {
         let held = self.says.entry(topic.to_owned()).or_default();
         *held = held.and(says);
@@ -260,6 +284,7 @@ impl Gate {
     /// Somebody of the company says that messages may be sent again.
     pub fn lift(&mut self, at: Timestamp) {
         self.lifted = self.lifted.max(Some(at));
+        self.forgive(at);
     }
 
     /// Why nothing may be sent to the address, and since when; the gravest if there are several.
@@ -268,18 +293,35 @@ impl Gate {
         self.suppressed.iter().map(|(why, at)| (*why, *at)).find(|(_, at)| stands(*at))
     }
 
-    /// A message could not be delivered for the time being. Too many within a time suppress the address.
-    pub fn soft_bounce(&mut self, at: Timestamp, limit: Cap) {
-        insert(&mut self.soft_bounces, at);
-        let within = self.soft_bounces.iter().filter(|t| at.since(**t).abs() <= limit.within.millis());
-        if within.count() >= limit.at_most as usize {
-            self.suppress(SuppressedBy::SoftBounces, at);
+    /// A message could not be delivered for the time being. Too many within a time suppress the address, and are done
+    /// with. It counts once however often it is told; not at all if a message got through since, or if it is so old that
+    /// it does not matter beside the newest.
+    pub fn soft_bounce(&mut self, at: Timestamp, event: &str, limit: Cap) {
+        let is_known = self.soft_bounces.iter().any(|known| known.event == event);
+        if is_known || self.forgiven.max(self.lifted).is_some_and(|until| at <= until) {
+            return;
+        }
+        self.soft_bounces.push(SoftBounce { at, event: event.to_owned() });
+        self.soft_bounces.sort();
+        let newest = self.soft_bounces.last().map_or(at, |last| last.at);
+        self.forgive(newest.plus_millis(-limit.within.millis() - 1));
+        if self.soft_bounces.len() >= limit.at_most as usize {
+            self.suppress(SuppressedBy::SoftBounces, newest);
+            self.forgive(newest);
         }
     }
 
     /// A message got through: what failed before it for the time being counts no more.
     pub fn delivered(&mut self, at: Timestamp) {
-        self.soft_bounces.retain(|bounce| *bounce > at);
+        self.forgive(at);
+    }
+
+    /// Soft bounces up to then count no more. Without any there is nothing to remember.
+    fn forgive(&mut self, until: Timestamp) {
+        if self.soft_bounces.first().is_some_and(|oldest| oldest.at <= until) {
+            self.soft_bounces.retain(|bounce| bounce.at > until);
+            self.forgiven = self.forgiven.max(Some(until));
+        }
     }
 
     /// A message was claimed.
@@ -323,16 +365,19 @@ impl Gate {
         }
         self.lifted = self.lifted.max(other.lifted);
         self.erased = self.erased.max(other.erased);
-        for (ours, theirs) in [
-            (&mut self.soft_bounces, &other.soft_bounces),
-            (&mut self.recent, &other.recent),
-            (&mut self.asked, &other.asked),
-        ] {
+        for (ours, theirs) in [(&mut self.recent, &other.recent), (&mut self.asked, &other.asked)] {
             for at in theirs {
                 if !ours.contains(at) {
                     insert(ours, *at);
                 }
             }
+        }
+        self.soft_bounces.extend(other.soft_bounces.iter().cloned());
+        self.soft_bounces.sort();
+        self.soft_bounces.dedup();
+        self.forgiven = self.forgiven.max(other.forgiven);
+        if let Some(forgiven) = self.forgiven {
+            self.soft_bounces.retain(|bounce| bounce.at > forgiven);
         }
         self
     }

@@ -20,6 +20,12 @@ pub enum Said {
         #[serde(rename = "w")]
         wish: Wish,
     },
+    /// The file that said so was taken back.
+    TakenBack {
+        /// The topic.
+        #[serde(rename = "t")]
+        topic: String,
+    },
     /// Nothing may be sent to the address.
     Suppressed(SuppressedBy),
     /// Messages may be sent again.
@@ -154,10 +160,12 @@ impl Proof {
         (self.counts_from() > erased && self.how != How::Import).then(|| self.clone())
     }
 
-    /// The proof without anything that says who it was.
+    /// The proof without anything that says who it was. Words that somebody of the company typed go as well: a name may be
+    /// in them.
     #[must_use]
     pub fn impersonal(&self) -> Self {
-        Self { note: None, ip: None, user_agent: None, ..self.clone() }
+        let wording = self.wording.clone().filter(|_| self.how != How::Api);
+        Self { note: None, ip: None, user_agent: None, wording, ..self.clone() }
     }
 
     /// Whether it keeps messages back.
@@ -177,6 +185,7 @@ impl Proof {
                 gate.import(topic, at);
             }
             Said::Wish { topic, wish } => gate.say(topic, *wish, at),
+            Said::TakenBack { topic } => gate.take_import_back(topic, at),
             Said::Suppressed(why) => gate.suppress(*why, at),
             Said::Lifted => gate.lift(at),
         }

@@ -135,19 +135,69 @@ fn temporary_failures_suppress_once_there_are_too_many_within_the_time() {
     let bounced = |days: &[i64]| {
         let mut gate = Gate::default();
         for days in days {
-            gate.soft_bounce(ago(days * DAY), limit);
+            gate.soft_bounce(ago(days * DAY), &days.to_string(), limit);
         }
         gate.suppression().map(|(why, _)| why)
     };
     assert_eq!(bounced(&[2, 1]), None);
     assert_eq!(bounced(&[50, 45, 1]), None);
     assert_eq!(bounced(&[3, 2, 1]), Some(SuppressedBy::SoftBounces));
+    assert_eq!(bounced(&[2, 3, 1]), Some(SuppressedBy::SoftBounces), "in whatever order");
     let mut gate = Gate::default();
-    gate.soft_bounce(ago(3 * DAY), limit);
-    gate.soft_bounce(ago(2 * DAY), limit);
+    gate.soft_bounce(ago(3 * DAY), "a", limit);
+    gate.soft_bounce(ago(2 * DAY), "b", limit);
     gate.delivered(ago(DAY));
-    gate.soft_bounce(NOW, limit);
+    gate.soft_bounce(NOW, "c", limit);
     assert_eq!(gate.suppression(), None);
+}
+
+#[test]
+fn a_failure_told_again_is_the_same_one_for_ever() {
+    let limit = Cap { at_most: 3, within: Period::days(30) };
+    let tell = |gate: &mut Gate, days: i64| gate.soft_bounce(ago(days * DAY), &days.to_string(), limit);
+    let mut gate = Gate::default();
+    for days in [9, 9, 8, 9, 8, 8] {
+        tell(&mut gate, days);
+    }
+    assert_eq!((gate.suppression(), gate.soft_bounces.len()), (None, 2));
+    // After a delivery, after an old one has fallen out of the time, and after they have suppressed the address.
+    gate.delivered(ago(5 * DAY));
+    tell(&mut gate, 9);
+    tell(&mut gate, 8);
+    assert_eq!(gate.soft_bounces, []);
+    for days in [60, 50, 4, 60, 50, 3] {
+        tell(&mut gate, days);
+    }
+    assert_eq!((gate.suppression(), gate.soft_bounces.len()), (None, 2));
+    tell(&mut gate, 2);
+    assert_eq!(gate.suppression(), Some((SuppressedBy::SoftBounces, ago(2 * DAY))));
+    let suppressed = gate.clone();
+    for days in [2, 3, 4, 50] {
+        tell(&mut gate, days);
+        assert_eq!(gate, suppressed);
+    }
+    // Once lifted, what was before counts no more, and it takes as many again.
+    gate.lift(NOW);
+    for days in [4, 3, 2, 1] {
+        tell(&mut gate, days);
+    }
+    assert_eq!((gate.suppression(), gate.soft_bounces.len()), (None, 0));
+}
+
+#[test]
+fn two_records_of_one_address_count_a_failure_once() {
+    let limit = Cap { at_most: 3, within: Period::days(30) };
+    let (mut one, mut other) = (Gate::default(), Gate::default());
+    one.soft_bounce(ago(DAY), "a", limit);
+    other.soft_bounce(ago(DAY), "a", limit);
+    other.soft_bounce(ago(2 * DAY), "b", limit);
+    let mut both = one.clone().together(&other);
+    assert_eq!(both.soft_bounces.len(), 2);
+    assert_eq!(both, other.clone().together(&one));
+    both.soft_bounce(NOW, "c", limit);
+    assert!(both.suppression().is_some());
+    one.delivered(NOW);
+    assert_eq!(one.together(&other).soft_bounces, []);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! How a message moves through its states.
 
-use super::{Message, MessageState, OnUnknown, Otherwise};
+use super::{Bounce, Message, MessageState, OnUnknown, Otherwise};
 use crate::customer::AddressHash;
 use crate::gate::{Reason, Verdict};
 use crate::time::Timestamp;
@@ -142,6 +142,29 @@ impl Message {
         self.data.clear();
         true
     }
+
+    /// The provider says something of it by which it must have taken it. That settles it wherever nobody knows whether it
+    /// went out: also where an attempt without an answer was followed by another, or by none. Whether anything changed.
+    pub fn went_out(&mut self, mail: &str) -> bool {
+        let was_rejected = matches!(self.trail.bounced, Some((_, Bounce::Rejected)));
+        if was_rejected || self.state == MessageState::Sent {
+            return false;
+        }
+        if self.unknown > 0 && !matches!(self.state, MessageState::Unknown | MessageState::Claimed) {
+            self.state = MessageState::Unknown;
+            self.reason = None;
+        }
+        self.settle_unknown(true, mail)
+    }
+
+    /// The provider took it and then would not send it: why. That stands, whatever it said before or says late.
+    pub fn was_rejected(&mut self, at: Timestamp, why: &str) {
+        self.trail.bounce(at, Bounce::Rejected);
+        if self.state != MessageState::Failed {
+            self.state = MessageState::Unknown;
+            self.settle_unknown(false, why);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -204,6 +227,46 @@ mod tests {
         assert!(again.settle_unknown(true, "delivered"));
         assert_eq!(again.next(at), Next::Done);
         assert!(!again.settle_unknown(false, "too late"));
+    }
+
+    #[test]
+    fn what_the_provider_says_settles_a_message_and_nothing_said_late_unsettles_it() {
+        let mut unknown = claimed();
+        unknown.unanswered(OnUnknown::Hold, NOW);
+        assert!(unknown.clone().went_out("mail-1"));
+        // The event may be faster than whoever waits for the answer.
+        let mut early = claimed();
+        assert!(early.went_out("mail-1"));
+        assert_eq!((early.state, early.note.as_deref()), (MessageState::Sent, Some("mail-1")));
+        assert!(!early.went_out("mail-1"), "once");
+        // An attempt without an answer, then one that was refused, and one that the gate stopped.
+        for after in [Handed::NotNow("busy".into(), None), Handed::Refused("no".into())] {
+            let mut again = unknown.clone();
+            again.claim(NOW, "n".into(), AddressHash::from_text("1.x"));
+            again.settle(after, OnUnknown::Resend, NOW);
+            assert!(again.went_out("mail-1"));
+            assert_eq!((again.state, again.until), (MessageState::Sent, None));
+        }
+        let mut stopped = unknown.clone();
+        stopped.refuse(Verdict::Skip(Reason::NoConsent));
+        assert!(stopped.went_out("mail-1"));
+        assert_eq!((stopped.state, stopped.reason.clone()), (MessageState::Sent, None));
+        // What nobody ever handed over was not.
+        let mut left_out = message();
+        left_out.refuse(Verdict::Skip(Reason::NoConsent));
+        assert!(!left_out.went_out("mail-1"));
+        // Rejected after it was taken; and in the other order.
+        for first in [true, false] {
+            let mut rejected = unknown.clone();
+            if first {
+                rejected.went_out("mail-1");
+            }
+            rejected.was_rejected(NOW, "reject");
+            assert!(!rejected.went_out("mail-1"));
+            let told = rejected.clone();
+            rejected.was_rejected(NOW, "reject");
+            assert_eq!((rejected.state, &rejected), (MessageState::Failed, &told));
+        }
     }
 
     #[test]

@@ -38,16 +38,16 @@ pub struct Trail {
     pub unsubscribed: Option<Timestamp>,
 }
 
-/// Why a message came back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Why a message came back, the gravest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Bounce {
     /// The address does not exist.
     Hard,
-    /// It could not be delivered this time.
-    Soft,
     /// The provider refused to send it.
     Rejected,
+    /// It could not be delivered this time.
+    Soft,
 }
 
 /// Something that happens more than once.
@@ -76,5 +76,54 @@ impl Trail {
     /// Whether nothing came back yet.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// The receiver's server took it.
+    pub fn deliver(&mut self, at: Timestamp) {
+        self.delivered = Some(self.delivered.map_or(at, |held| held.min(at)));
+    }
+
+    /// It came back. Of several reasons the gravest stays.
+    pub fn bounce(&mut self, at: Timestamp, why: Bounce) {
+        let stays = self.bounced.is_some_and(|(held, reason)| (reason, held) <= (why, at));
+        if !stays {
+            self.bounced = Some((at, why));
+        }
+    }
+
+    /// Whoever got it called it spam.
+    pub fn complain(&mut self, at: Timestamp) {
+        self.complained = Some(self.complained.map_or(at, |held| held.min(at)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_came_back_is_the_same_in_whatever_order_it_is_told_and_however_often() {
+        let told: [fn(&mut Trail); 6] = [
+            |trail| trail.deliver(Timestamp(5)),
+            |trail| trail.deliver(Timestamp(4)),
+            |trail| trail.bounce(Timestamp(6), Bounce::Soft),
+            |trail| trail.bounce(Timestamp(8), Bounce::Hard),
+            |trail| trail.bounce(Timestamp(7), Bounce::Hard),
+            |trail| trail.complain(Timestamp(9)),
+        ];
+        let expected = Trail {
+            delivered: Some(Timestamp(4)),
+            bounced: Some((Timestamp(7), Bounce::Hard)),
+            complained: Some(Timestamp(9)),
+            ..Trail::default()
+        };
+        for first in 0..told.len() {
+            let mut trail = Trail::default();
+            for n in 0..told.len() * 2 {
+                told[(first + n) % told.len()](&mut trail);
+            }
+            told.iter().rev().for_each(|tell| tell(&mut trail));
+            assert_eq!(trail, expected);
+        }
     }
 }

@@ -71,6 +71,9 @@ pub fn check(documents: &[Document]) -> Vec<Finding> {
                         );
                     }
                 }
+                if let Some(consent) = &form.consent {
+                    checker.consent(consent);
+                }
             }
             Document::Source(source) => {
                 checker.namespaces(&source.fields);

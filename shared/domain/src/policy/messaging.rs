@@ -66,10 +66,7 @@ impl ChannelPolicy {
 
     /// The kind of identity it writes to.
     pub fn address_kind(&self) -> AddressKind {
-        self.address.unwrap_or(match self.name {
-            Channel::Email => AddressKind::Email,
-            Channel::Sms | Channel::Chat => AddressKind::Phone,
-        })
+        self.address.unwrap_or(AddressKind::usual(self.name))
     }
 }
 
@@ -98,6 +95,14 @@ pub enum AddressKind {
 }
 
 impl AddressKind {
+    /// What a channel writes to if its document does not say.
+    pub const fn usual(channel: Channel) -> Self {
+        match channel {
+            Channel::Email => Self::Email,
+            Channel::Sms | Channel::Chat => Self::Phone,
+        }
+    }
+
     /// The identity it is.
     pub const fn identity(self) -> IdentityKind {
         match self {

@@ -27,6 +27,7 @@ pub use territory::{Area, CodeRange, Codes, Territory};
 use crate::calendar::{Calendar, Hours, Leave};
 use crate::customer::Survivorship;
 use crate::identity::{Country, Email, Language, Phone};
+use crate::message::Channel;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -210,6 +211,17 @@ pub struct Consent {
     pub wording: String,
     /// Version of the text.
     pub version: String,
+    /// The channels it allows; absent is e-mail.
+    #[serde(default = "by_email", skip_serializing_if = "is_by_email")]
+    pub channels: Vec<Channel>,
+}
+
+fn by_email() -> Vec<Channel> {
+    vec![Channel::Email]
+}
+
+fn is_by_email(channels: &Vec<Channel>) -> bool {
+    *channels == [Channel::Email]
 }
 
 /// How a source proves who it is.
@@ -273,6 +285,12 @@ pub struct Source {
     /// Type `hubspot`: where the page goes afterwards.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub redirect: Option<String>,
+    /// Type `sns`: the ARNs of the topics to hear.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub topics: Vec<String>,
+    /// Type `sns`: the certificate, in PEM, that everything has to be signed with; absent is the one that SNS names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<String>,
 }
 
 /// Where a secret is: `env:NAME` (a variable of the function) or `secret:NAME` (Secrets Manager, below the stack's
@@ -359,6 +377,13 @@ pub struct Team {
     /// What every lead of the team asks of whoever gets it.
     #[serde(default, skip_serializing_if = "Need::is_empty")]
     pub need: Need,
+}
+
+impl Team {
+    /// A rep's membership.
+    pub fn member(&self, rep: &str) -> Option<&Membership> {
+        self.members.iter().find(|member| member.rep == rep)
+    }
 }
 
 /// What becomes of a lead while nobody of a team is on duty.

@@ -45,7 +45,7 @@ pub(super) fn template(checker: &mut Checker, template: &Template) {
         if template.language.as_ref() == Some(tag) {
             checker.add(&at, format!("{tag} is the language of the template itself"));
         }
-        complete(checker, &at, &own, &parts(template, Some(translation)));
+        complete(checker, &at, &own, &parts(template, Some(translation)), true);
     }
 }
 
@@ -56,15 +56,22 @@ pub(super) fn piece(checker: &mut Checker, piece: &Piece) {
         checker.add(&["name"], "this needs `html`, `text` or both");
     }
     for (tag, body) in &piece.translations {
-        complete(checker, &["translations", &tag.to_string()], &own, &parts_of_piece(piece, Some(body)));
+        complete(
+            checker,
+            &["translations", &tag.to_string()],
+            &own,
+            &parts_of_piece(piece, Some(body)),
+            false,
+        );
     }
 }
 
 /// Half a translation would be a message in two languages.
-fn complete(checker: &mut Checker, at: &[&str], own: &Parts<'_>, translated: &Parts<'_>) {
+fn complete(checker: &mut Checker, at: &[&str], own: &Parts<'_>, translated: &Parts<'_>, text_is_made: bool) {
     for (part, _) in own.iter().filter(|(part, _)| !has(translated, *part)) {
         // The text may be made of the HTML, and who writes and where answers go is the same in every language.
-        let is_made = *part == Part::Text && has(translated, Part::Html) && has(own, Part::Html);
+        let is_made =
+            text_is_made && *part == Part::Text && has(translated, Part::Html) && has(own, Part::Html);
         if !is_made && !matches!(part, Part::FromName | Part::ReplyTo) {
             checker.add(at, format!("this translation has no `{}`", part.name()));
         }

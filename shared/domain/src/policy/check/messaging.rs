@@ -3,9 +3,20 @@
 use super::{Checker, is_http};
 use crate::identity::Email;
 use crate::message::Channel;
-use crate::policy::{AddressKind, Cap, ChannelPolicy, Messaging, SmtpServer, SmtpTls, Topic, Via};
+use crate::policy::{AddressKind, Cap, ChannelPolicy, Consent, Messaging, SmtpServer, SmtpTls, Topic, Via};
 
 impl Checker {
+    pub(super) fn consent(&mut self, consent: &Consent) {
+        if consent.channels.is_empty() {
+            self.add(&["consent", "channels"], "a consent allows at least one channel: email, sms or chat");
+        }
+        for (i, channel) in consent.channels.iter().enumerate() {
+            if consent.channels[..i].contains(channel) {
+                self.add(&["consent", "channels", &i.to_string()], "this channel is in the list already");
+            }
+        }
+    }
+
     pub(super) fn channel(&mut self, channel: &ChannelPolicy) {
         self.caps(&["caps"], &channel.caps);
         if channel.rate == Some(0) {
