@@ -1,17 +1,18 @@
 //! What must hold once a world has come to rest, read from the table itself and from what was seen on the wire.
 
 use crate::observe::Observed;
-use crate::scenarios::{TEAMS, channels};
+use crate::scenarios::{GONE, TEAMS, channels};
 use crate::sends;
 use crate::wire::{document, text};
 use crate::world::World;
 use serde_json::Value;
 use sluice_domain::clock::{Past, PastEnd};
-use sluice_domain::customer::Customer;
+use sluice_domain::customer::{Customer, Joined};
 use sluice_domain::lead::{Assignment, Envelope, LeadState, Progress};
 use sluice_domain::message::MessageState;
 use sluice_domain::routing::{Outcome, is_round};
 use sluice_domain::team::TeamState;
+use sluice_domain::time::Timestamp;
 use sluice_store::NoticeRecord;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -269,6 +270,12 @@ impl Books {
             {
                 broken.push(format!("I1: {id} gave way to {into}, which does not know"));
             }
+            for other in customer.maybe.keys() {
+                let theirs = self.customers.get(other.as_str()).map(|other| &other.maybe);
+                if !theirs.is_some_and(|maybe| maybe.keys().any(|one| one.as_str() == id)) {
+                    broken.push(format!("I1: {id} may be {other}, which does not know"));
+                }
+            }
             let mine = self.leads.values().filter(|lead| {
                 lead.progress.customer.as_ref().is_some_and(|customer| customer.as_str() == id)
             });
@@ -303,11 +310,21 @@ impl Books {
         let apart = |one: &String, other: &String| {
             self.customers
                 .get(one)
-                .is_some_and(|customer| customer.apart.iter().any(|id| id.as_str() == other))
+                .is_some_and(|customer| customer.apart.keys().any(|id| id.as_str() == other))
         };
         roots.iter().all(|one| {
             roots.iter().filter(|other| *other != one).all(|other| apart(one, other) && apart(other, one))
         })
+    }
+
+    /// When a person joined records of this customer, the latest time.
+    fn joined_by_hand(&self, root: &str) -> Option<Timestamp> {
+        let parts = self.customers.iter().filter(|(id, _)| self.root(id) == root);
+        let by_hand = parts.filter_map(|(_, part)| match &part.joined {
+            Some(Joined::ByHand(decided)) => Some(decided.at),
+            _ => None,
+        });
+        by_hand.max()
     }
 
     fn held(&self, root: &str) -> BTreeSet<String> {
@@ -348,6 +365,16 @@ impl Books {
             let merged = item.progress.receipt.as_ref().is_some_and(|receipt| !receipt.merges.is_empty());
             // Decided on a whole that was taken apart: each part has the owner it had before.
             if merged && self.customers.get(&root).is_some_and(|root| !root.apart.is_empty()) {
+                continue;
+            }
+            // Joined by hand, each part brought its owner; who comes afterwards goes to that of the whole.
+            if let Some(at) = self.joined_by_hand(&root) {
+                let came_before = item.progress.receipt.as_ref().is_some_and(|receipt| receipt.at <= at);
+                let owner = self.customers.get(&root).and_then(|root| root.owner.as_ref());
+                if !came_before && owner.is_none_or(|owner| owner.rep != assignment.rep) {
+                    broken
+                        .push(format!("I2: {root} is owned by {owner:?}, {lead} went to {}", assignment.rep));
+                }
                 continue;
             }
             let new_half = item.progress.receipt.as_ref().is_some_and(|receipt| receipt.new_customer);
@@ -472,6 +499,15 @@ impl Books {
                     m.rep == rep && m.lead.as_str() == lead && m.kind == kind && m.channel == *channel
                 })
                 .collect();
+            if rep == GONE {
+                // Refused by the receiver, or not asked any more once that is known.
+                let over = [MessageState::Failed, MessageState::Skipped];
+                let is_over = matches!(records.as_slice(), [record] if over.contains(&record.state));
+                if !is_over {
+                    broken.push(format!("I3: {name}, whose receiver is gone, is {records:?}"));
+                }
+                continue;
+            }
             let sent: Vec<&&NoticeRecord> =
                 records.iter().filter(|m| m.state == MessageState::Sent).collect();
             let handed = observed.handed.get(&(*channel, name.clone())).copied().unwrap_or(0);
@@ -529,7 +565,7 @@ impl Books {
             }
             let clocks = progress.past.iter().filter_map(|past| past.clock.as_ref()).chain(&progress.clock);
             for clock in clocks {
-                let points: BTreeSet<u8> = clock.reminded.iter().map(|mark| mark.point.value()).collect();
+                let points: BTreeSet<u8> = clock.reminded.iter().map(|one| one.mark.point.value()).collect();
                 if points.len() != clock.reminded.len() {
                     broken.push(format!("I15: a clock of {id} reminded twice at one point"));
                 }

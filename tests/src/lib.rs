@@ -19,6 +19,7 @@ pub mod mutants;
 pub mod observe;
 pub mod outside;
 pub mod plans;
+pub mod python;
 pub mod scenarios;
 pub mod sends;
 pub mod sns;

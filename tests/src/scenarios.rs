@@ -123,6 +123,7 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "route-queue", function: Name::Route, prepare: depth::route_queue },
     Scenario { name: "send-email", function: Name::Send, prepare: send_email },
     Scenario { name: "send-webhook", function: Name::Send, prepare: send_webhook },
+    Scenario { name: "send-webhook-gone", function: Name::Send, prepare: send_webhook_gone },
     Scenario { name: "send-both", function: Name::Send, prepare: send_both },
     Scenario { name: "message-email", function: Name::Send, prepare: messages::email },
     Scenario { name: "message-capped", function: Name::Send, prepare: messages::capped },
@@ -150,6 +151,8 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "console-credit", function: Name::Console, prepare: depth::credit },
     Scenario { name: "console-leave", function: Name::Console, prepare: depth::leave },
     Scenario { name: "console-rebalance", function: Name::Console, prepare: depth::rebalance },
+    Scenario { name: "console-merge", function: Name::Console, prepare: console::merge },
+    Scenario { name: "console-keep-apart", function: Name::Console, prepare: console::keep_apart },
     Scenario { name: "console-unmerge", function: Name::Console, prepare: console::unmerge },
     Scenario { name: "console-unmerge-live", function: Name::Console, prepare: console::unmerge_live },
     Scenario { name: "import-rows", function: Name::Console, prepare: import::rows },
@@ -323,6 +326,10 @@ fn send_webhook(world: &mut World) -> Prepare<'_> {
     Box::pin(async { send(world, "hook", "bob").await })
 }
 
+fn send_webhook_gone(world: &mut World) -> Prepare<'_> {
+    Box::pin(async { send(world, "lost", GONE).await })
+}
+
 fn send_both(world: &mut World) -> Prepare<'_> {
     Box::pin(async { send(world, "both", "eve").await })
 }
@@ -449,13 +456,17 @@ fn form_post(key: Option<&str>, fields: &[(&str, &str)]) -> Post {
     Post { payload, fields, again: None, clash: None }
 }
 
+/// A rep whose webhook's receiver says that it is gone.
+pub const GONE: &str = "moe";
+
 /// Teams and how many open leads each member may hold.
-pub const TEAMS: [(&str, &[&str], Option<u32>); 9] = [
+pub const TEAMS: [(&str, &[&str], Option<u32>); 10] = [
     ("sales", &["ann", "bob"], Some(4)),
     ("tight", &["cal", "dan"], Some(1)),
     ("mail", &["ann"], None),
     ("hook", &["bob"], None),
     ("both", &["eve"], None),
+    ("lost", &[GONE], None),
     ("capa", &["gus"], None),
     ("capb", &["gus"], None),
     ("timed", &["gil", "ida"], Some(4)),
@@ -475,7 +486,7 @@ fn capacities() -> BTreeMap<(String, String), u32> {
 /// The channels of each rep.
 pub fn channels(rep: &str) -> &'static [&'static str] {
     match rep {
-        "bob" => &["webhook"],
+        "bob" | GONE => &["webhook"],
         "eve" => &["email", "webhook"],
         _ => &["email"],
     }
@@ -492,7 +503,7 @@ async fn publish(world: &World) {
             "secrets": { "client_secret": ["env:META_APP_SECRET"], "access_token": ["secret:page-token"] },
         }),
     ];
-    for rep in ["ann", "bob", "cal", "dan", "eve", "fay", "gil", "gus", "ida", "boss"] {
+    for rep in ["ann", "bob", "cal", "dan", "eve", "fay", "gil", "gus", "ida", GONE, "boss"] {
         let mut document = json!({ "kind": "rep", "name": rep });
         if let Some((_, capacity)) = CAPPED.iter().find(|(name, _)| *name == rep) {
             document["capacity"] = (*capacity).into();
@@ -501,7 +512,9 @@ async fn publish(world: &World) {
             document["email"] = format!("{rep}@example.com").into();
         }
         if channels(rep).contains(&"webhook") {
-            document["webhook"] = json!({ "url": "http://hook.test/in", "secrets": ["secret:hook"] });
+            let path = if rep == GONE { "gone" } else { "in" };
+            let url = format!("http://hook.test/{path}");
+            document["webhook"] = json!({ "url": url, "secrets": ["secret:hook"] });
         }
         documents.push(document);
     }

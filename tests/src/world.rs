@@ -183,6 +183,7 @@ impl World {
             clock: clock.clone(),
             random: Arc::new(SeededRandom::new(7)),
             http: SharedHttpClient::new(wire.clone()),
+            web: SharedHttpClient::new(wire.clone()),
             metrics: Arc::new(NoMetrics),
         };
         Self {

@@ -19,8 +19,12 @@ mod capture_meta;
 mod clock;
 #[path = "scenarios/command.rs"]
 mod command;
+#[path = "scenarios/costs.rs"]
+mod costs;
 #[path = "scenarios/engagement.rs"]
 mod engagement;
+#[path = "scenarios/erasure.rs"]
+mod erasure;
 #[path = "scenarios/feedback.rs"]
 mod feedback;
 #[path = "scenarios/feedback_sns.rs"]
@@ -37,6 +41,8 @@ mod identity_kinds;
 mod import;
 #[path = "scenarios/ledger.rs"]
 mod ledger;
+#[path = "scenarios/mail.rs"]
+mod mail;
 #[path = "scenarios/matching.rs"]
 mod matching;
 #[path = "scenarios/messages.rs"]
@@ -47,6 +53,8 @@ mod preferences;
 mod privacy;
 #[path = "scenarios/races.rs"]
 mod races;
+#[path = "scenarios/rights.rs"]
+mod rights;
 #[path = "scenarios/routing.rs"]
 mod routing;
 #[path = "scenarios/routing_depth.rs"]
@@ -57,5 +65,7 @@ mod senders;
 mod senders_proof;
 #[path = "scenarios/told.rs"]
 mod told;
+#[path = "scenarios/webhooks.rs"]
+mod webhooks;
 #[path = "scenarios/work.rs"]
 mod work;

@@ -182,14 +182,15 @@ impl Eraser {
         Ok((leads, next))
     }
 
-    /// Another customer no longer names this person as somebody it was told apart from.
+    /// Another customer no longer names this person as somebody it was told apart from, or may be.
     async fn unlink(&self, other: &CustomerId, holders: &BTreeSet<CustomerId>) -> Result<(), String> {
         for attempt in 1..=ATTEMPTS {
             let found = self.store.customers(&BTreeSet::from([other.clone()])).await.map_err(text)?;
             let Some(mut customer) = found.into_values().next() else { return Ok(()) };
-            let before = customer.apart.len();
-            customer.apart.retain(|id| !holders.contains(id));
-            if customer.apart.len() == before {
+            let before = customer.apart.len() + customer.maybe.len();
+            customer.apart.retain(|id, _| !holders.contains(id));
+            customer.maybe.retain(|id, _| !holders.contains(id));
+            if customer.apart.len() + customer.maybe.len() == before {
                 return Ok(());
             }
             if self.store.commit(Commit::default().customer(customer)).await.map_err(text)? == Written::Done {

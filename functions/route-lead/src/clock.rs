@@ -140,10 +140,10 @@ impl Router {
 fn told_by(tick: &Tick, lead: &Lead, after: &Progress, policies: &PolicySet) -> Vec<Outgoing> {
     if let Some(assignment) = after.assignment.as_ref().filter(|assignment| assignment.n == tick.n) {
         let reminded = after.running().map(|(clock, _)| clock.reminded.as_slice()).unwrap_or_default();
-        let mark = reminded.iter().find(|mark| mark.point.value() >= tick.point);
+        let found = reminded.iter().map(|one| one.mark).find(|mark| mark.point.value() >= tick.point);
         let told =
             |mark| notice(&lead.id, &assignment.rep, NoticeKind::Reminder(mark), tick.n, lead.received);
-        return mark.copied().map(told).into_iter().collect();
+        return found.map(told).into_iter().collect();
     }
     let silent = |past: &&Past| past.assignment.n == tick.n && matches!(past.end, PastEnd::Silent { .. });
     if after.past.last().filter(silent).is_none() {

@@ -221,7 +221,7 @@ pub(crate) fn gate_view(place: &Place, gate: &Gate) -> Value {
         "lifted": gate.lifted.map(|at| at.rfc3339()),
         "erased": gate.erased.map(|at| at.rfc3339()),
         "sent": gate.recent.iter().map(|at| at.rfc3339()).collect::<Vec<_>>(),
-        "soft_bounces": gate.soft_bounces.iter().map(|at| at.rfc3339()).collect::<Vec<_>>(),
+        "soft_bounces": gate.soft_bounces.iter().map(|bounce| bounce.at.rfc3339()).collect::<Vec<_>>(),
     })
 }
 

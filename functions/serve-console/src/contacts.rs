@@ -5,7 +5,7 @@ use crate::auth;
 use crate::leads::no_such_lead;
 use crate::{Call, Console, unavailable};
 use serde_json::{Value, json};
-use sluice_domain::clock::{FirstContact, Made, PastEnd, To, counts_for, first_contact};
+use sluice_domain::clock::{FirstContact, Made, Mark, PastEnd, To, counts_for, first_contact};
 use sluice_domain::lead::Lead;
 use sluice_domain::policy::{Point, length};
 use sluice_domain::time::Timestamp;
@@ -140,15 +140,14 @@ impl Console {
             Some(_) => schedule.add_open_time(clock.started, clock.within.millis()),
             None => None,
         };
-        let mark = |mark: &sluice_domain::clock::Mark| json!({"point": mark.point, "at": mark.at.rfc3339()});
         Ok(json!({
             "team": clock.team,
             "within": clock.within,
             "started": clock.started.rfc3339(),
             "running": clock.next.is_some(),
-            "due": clock.next.as_ref().map(mark),
+            "due": clock.next.as_ref().map(mark_view),
             "ends": ends.map(Timestamp::rfc3339),
-            "reminded": clock.reminded.iter().map(mark).collect::<Vec<_>>(),
+            "reminded": clock.reminded.iter().map(|one| mark_view(&one.mark)).collect::<Vec<_>>(),
         }))
     }
 
@@ -194,10 +193,14 @@ pub(crate) fn past_view(lead: &Lead) -> Vec<Value> {
         json!({
             "rep": past.assignment.rep, "team": past.assignment.team, "n": past.assignment.n,
             "at": past.assignment.at.rfc3339(), "until": past.until.rfc3339(), "why": why, "to": to,
-            "reminded": reminded.map(|mark| json!({"point": mark.point, "at": mark.at.rfc3339()})).collect::<Vec<_>>(),
+            "reminded": reminded.map(|one| mark_view(&one.mark)).collect::<Vec<_>>(),
         })
     };
     lead.progress.past.iter().map(view).collect()
+}
+
+fn mark_view(mark: &Mark) -> Value {
+    json!({"point": mark.point, "at": mark.at.rfc3339()})
 }
 
 fn one(contact: &Contact) -> Value {

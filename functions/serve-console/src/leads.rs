@@ -7,13 +7,13 @@ use serde_json::{Value, json};
 use sluice_domain::clock;
 use sluice_domain::customer::Known;
 use sluice_domain::id::{CustomerId, LeadId};
-use sluice_domain::lead::{self, Lead, LeadState, Work};
+use sluice_domain::lead::{self, Act, Lead, LeadState, Work};
 use sluice_domain::policy::PolicySet;
 use sluice_domain::routing::explain;
 use sluice_domain::time::Timestamp;
 use sluice_wire::http::HttpResponse;
 use sluice_wire::problem::Problem;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Leads of one page.
 const PAGE: usize = 50;
@@ -172,6 +172,13 @@ impl Console {
             let reason = act.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
             format!("{} by {} at {}{reason}", act.what, act.by, act.at)
         }));
+        let mut decided_by = BTreeMap::new();
+        for version in clock::manifests(&lead.progress) {
+            decided_by.insert(version, self.policies.at(version).await.map_err(unavailable)?);
+        }
+        let reproduced = explanation
+            .as_ref()
+            .map(|explanation| explanation.reproduced && clock::reproduced(&lead.progress, &decided_by));
         let marks = match lead.origin.kind.as_str() {
             "form" => Vec::new(),
             _ => self.store.marks(&lead.id).await.map_err(unavailable)?,
@@ -210,7 +217,7 @@ impl Console {
             "suggestions": lead.progress.receipt.as_ref().map(|receipt| {
                 receipt.suggestions.iter().map(person::suggestion).collect::<Vec<_>>()
             }),
-            "acts": lead.progress.acts,
+            "acts": lead.progress.acts.iter().map(|act| Act { key: None, ..act.clone() }).collect::<Vec<_>>(),
             "marks": marks,
             "clock": self.clock_view(lead).await?,
             "past": past_view(lead),
@@ -218,7 +225,7 @@ impl Console {
             "contacts": self.contacts_of(lead).await?,
             "why": why,
             "policy_version": explanation.as_ref().map(|explanation| explanation.policy_version),
-            "reproduced": explanation.as_ref().map(|explanation| explanation.reproduced),
+            "reproduced": reproduced,
         });
         if let (Some(view), Value::Object(more)) = (view.as_object_mut(), more) {
             view.extend(more);

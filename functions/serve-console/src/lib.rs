@@ -18,8 +18,10 @@ mod person;
 mod policies;
 mod rebalance;
 mod routes;
+mod templates;
 mod tokens;
 mod trial;
+mod webhooks;
 
 pub use routes::{ROUTES, Right};
 
@@ -145,6 +147,8 @@ impl Console {
             "POST /api/customers/{id}/consents" => self.add_consent(&call).await,
             "POST /api/customers/{id}/suppress" => self.suppress(&call).await,
             "POST /api/customers/{id}/unsuppress" => self.unsuppress(&call).await,
+            "POST /api/customers/{id}/merge" => self.merge(&call).await,
+            "POST /api/customers/{id}/keep-apart" => self.keep_apart(&call).await,
             "POST /api/customers/{id}/unmerge" => self.unmerge(&call).await,
             "GET /api/policies" => self.list_policies().await,
             "POST /api/policies/validate" => self.validate(&call),
@@ -161,7 +165,10 @@ impl Console {
             "POST /api/messages" => self.ask_message(&call).await,
             "GET /api/messages/{id}" => self.show_message(&call).await,
             "POST /api/messages/{id}/settle" => self.settle_message(&call).await,
+            "POST /api/templates/{name}/preview" => self.preview_template(&call).await,
             "POST /api/templates/{name}/test-send" => self.test_send(&call).await,
+            "GET /api/webhooks" => self.list_webhooks().await,
+            "POST /api/webhooks/{id}/enable" => self.enable_webhook(&call).await,
             "POST /api/tokens" => self.create_token(&call).await,
             other => Err(Problem::new(501, "not-built", format!("{other} is declared and not built."))),
         }

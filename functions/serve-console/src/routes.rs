@@ -64,6 +64,8 @@ pub const ROUTES: &[Route] = &[
     route("POST /api/customers/{id}/consents", Right::Customers),
     route("POST /api/customers/{id}/suppress", Right::Manage),
     route("POST /api/customers/{id}/unsuppress", Right::Manage),
+    route("POST /api/customers/{id}/merge", Right::Manage),
+    route("POST /api/customers/{id}/keep-apart", Right::Manage),
     route("POST /api/customers/{id}/unmerge", Right::Manage),
     route("GET /api/policies", Right::ReadPolicies),
     route("POST /api/policies/validate", Right::ReadPolicies),
@@ -81,7 +83,10 @@ pub const ROUTES: &[Route] = &[
     route("POST /api/messages", Right::Send),
     route("GET /api/messages/{id}", Right::Customers),
     route("POST /api/messages/{id}/settle", Right::Send),
+    route("POST /api/templates/{name}/preview", Right::Send),
     route("POST /api/templates/{name}/test-send", Right::Send),
+    route("GET /api/webhooks", Right::Manage),
+    route("POST /api/webhooks/{id}/enable", Right::Manage),
     route("POST /api/tokens", Right::Admin),
 ];
 

@@ -126,6 +126,7 @@ fn function(name: &str, vars: &[(&str, String)]) -> FunctionSpec {
         timeout: Duration::from_secs(5),
         memory_mb: 128,
         max_instances: 2,
+        reserved: None,
         vars: vars.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),
     }
 }

@@ -3,6 +3,7 @@
 
 use crate::aws;
 use crate::environment::{ConfigError, Environment};
+use crate::metrics::Metrics;
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use sluice_domain::time::Timestamp;
 use sluice_store::{DueEntry, Store, StoreError};
@@ -82,11 +83,12 @@ pub struct Outgoing {
 }
 
 /// Sends to the queues a function was given.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Outbox {
     client: aws_sdk_sqs::Client,
     urls: BTreeMap<QueueName, String>,
     store: Store,
+    env: Environment,
 }
 
 impl Outbox {
@@ -96,7 +98,7 @@ impl Outbox {
             .iter()
             .map(|queue| Ok((*queue, env.required(queue.variable())?.to_owned())))
             .collect::<Result<_, ConfigError>>()?;
-        Ok(Self { client: aws::sqs(env)?, urls, store })
+        Ok(Self { client: aws::sqs(env)?, urls, store, env: env.clone() })
     }
 
     /// Hands all messages over. After `Ok` each is on its queue or a due entry; after an error some may be neither,
@@ -128,6 +130,10 @@ impl Outbox {
                         messages = refused.len(),
                         "messages not taken by their queue"
                     );
+                    Metrics::new()
+                        .count("QueueRefused", refused.len())
+                        .by("Queue", queue.name())
+                        .emit(&self.env, now);
                 }
                 left.extend(refused);
             }

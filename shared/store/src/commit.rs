@@ -7,7 +7,8 @@ use crate::lead::{ended_lead, progress_values};
 use crate::message::{asked_write, message_write};
 use crate::proof::proof_item;
 use crate::{
-    Asked, CompanyRecord, Contact, DueEntry, GateRecord, Store, StoreError, TeamRecord, Written, keys,
+    Asked, CompanyRecord, Contact, DueEntry, GateRecord, LeaveRecord, Store, StoreError, TeamRecord, Written,
+    keys,
 };
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
@@ -30,6 +31,7 @@ pub struct Commit {
     teams: Vec<(String, TeamRecord)>,
     unchanged: Vec<(String, u64)>,
     companies: Vec<(String, CompanyRecord)>,
+    leave: Vec<(String, LeaveRecord)>,
     seen_with: Vec<(AddressHash, CustomerId)>,
     contacts: Vec<Contact>,
     gone_leads: Vec<(Lead, Vec<String>)>,
@@ -83,6 +85,12 @@ impl Commit {
     /// The owner of a company as it shall be; its version is the one read, 0 for one that has none yet.
     pub fn company(mut self, domain: &str, record: CompanyRecord) -> Self {
         self.companies.push((domain.to_owned(), record));
+        self
+    }
+
+    /// A rep's absences as they shall be; the version is the one read. The count of such changes goes up with them.
+    pub fn leave(mut self, rep: &str, record: LeaveRecord) -> Self {
+        self.leave.push((rep.to_owned(), record));
         self
     }
 
@@ -203,6 +211,17 @@ impl Store {
                 TransactWriteItem::builder().put(versioned_put(&self.table, item, company.version)?).build(),
             );
         }
+        for (rep, record) in &commit.leave {
+            let mut item = key(keys::leave(rep), keys::LEAVE);
+            item.insert("v".to_owned(), number(record.version + 1));
+            item.insert("d".to_owned(), document(&record.leave)?);
+            items.push(
+                TransactWriteItem::builder().put(versioned_put(&self.table, item, record.version)?).build(),
+            );
+        }
+        if !commit.leave.is_empty() {
+            items.push(TransactWriteItem::builder().update(self.count_leave()?).build());
+        }
         let seen = commit.seen_with.iter().map(|pair| (pair, "ADD w :w"));
         let unseen = commit.unseen_with.iter().map(|pair| (pair, "DELETE w :w"));
         for ((address, customer), change) in seen.chain(unseen) {
@@ -296,6 +315,17 @@ impl Store {
         };
         debug_assert!(after.state != LeadState::Waiting || lead.progress.state == LeadState::Waiting);
         update.build().map_err(unbuilt)
+    }
+
+    /// Guarded by the versions of the absences it counts.
+    fn count_leave(&self) -> Result<Update, StoreError> {
+        Update::builder()
+            .table_name(&self.table)
+            .set_key(Some(key(keys::LEAVES, keys::COUNT)))
+            .update_expression("ADD v :one")
+            .expression_attribute_values(":one", number(1))
+            .build()
+            .map_err(unbuilt)
     }
 
     /// Counts the first contact; guarded by the lead's version, so that counters equal the ledger.

@@ -17,8 +17,10 @@
 //! | team | `team#<name>` | `t` | route-lead, and acts that free capacity |
 //! | turns between teams | `team#round#<names>` | `t` | route-lead, where a rule asks |
 //! | notice: a message to a rep | `rep#<name>` | `m#<ms>#<lead>#<kind><n>#<channel>` | send-message; a rep's list, newest first |
-//! | a rep's absences | `leave#<rep>` | `a` | route-lead with the teams; the rep |
+//! | a rep's absences | `leave#<rep>` | `a` | route-lead, when they are not those it has; the rep |
+//! | count of changes of absences | `leave` | `n` | route-lead with the teams |
 //! | owner of a company | `co#<domain>` | `o` | route-lead with the teams, where a rule asks |
+//! | receiver of webhooks | `ep_…` | `h` | send-message before each webhook; the list of receivers |
 //! | due | `due#<shard>` | `<ms>#<id>` | fire-timers, oldest first |
 //! | first contacts of a day | `speed#<year>-<month>` | `<day>#<source>#<team>#<rep>` | speed to lead, month by month |
 //! | policy document | `policy#<sha>` | `<chunk>` | functions, once per version |
@@ -56,8 +58,14 @@ pub const CUSTOMER: &str = "c";
 pub const TEAM: &str = "t";
 /// Sort key of a rep's absences.
 pub const LEAVE: &str = "a";
+/// Partition of the count of changes of absences.
+pub const LEAVES: &str = "leave";
+/// Sort key of the count of changes of absences.
+pub const COUNT: &str = "n";
 /// Sort key of a company's owner.
 pub const COMPANY: &str = "o";
+/// Sort key of a receiver of webhooks.
+pub const ENDPOINT: &str = "h";
 /// Sort key of a token.
 pub const TOKEN: &str = "t";
 /// Partition of the manifests.

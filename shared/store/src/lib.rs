@@ -7,6 +7,7 @@ mod commit;
 mod contact;
 mod desk;
 mod due;
+mod endpoint;
 mod erasure;
 mod error;
 mod gate;
@@ -30,6 +31,7 @@ pub use commit::Commit;
 pub use contact::Contact;
 pub use desk::{CompanyRecord, Desk, LeaveRecord, Wanted};
 pub use due::DueEntry;
+pub use endpoint::Endpoint;
 pub use error::StoreError;
 pub use gate::GateRecord;
 pub use import::{Batch, BatchState, Chunk};
@@ -45,12 +47,15 @@ pub use team::TeamRecord;
 pub use token::{Role, Token};
 
 use aws_sdk_dynamodb::Client;
+use desk::Absences;
+use std::sync::{Arc, Mutex};
 
 /// The table.
 #[derive(Clone, Debug)]
 pub struct Store {
     client: Client,
     table: String,
+    absences: Arc<Mutex<Absences>>,
 }
 
 /// What became of a conditional write.
@@ -66,6 +71,6 @@ pub enum Written {
 impl Store {
     /// The table called `table`, through `client`.
     pub fn new(client: Client, table: impl Into<String>) -> Self {
-        Self { client, table: table.into() }
+        Self { client, table: table.into(), absences: Arc::default() }
     }
 }

@@ -2,7 +2,9 @@
 
 use crate::item::{Item, get_document, get_number, get_text, key, number, optional_text, text};
 use crate::{Store, StoreError, Written, keys};
-use sluice_domain::customer::{AddressHash, Customer, HashKeys, Identity, Known, KnownAddress, Recognition};
+use sluice_domain::customer::{
+    AddressHash, Customer, HashKeys, Identity, Known, KnownAddress, MAX_RECORDS, Recognition,
+};
 use sluice_domain::erasure::Erasure;
 use sluice_domain::id::CustomerId;
 use sluice_domain::time::Timestamp;
@@ -144,8 +146,8 @@ impl Store {
     }
 }
 
-/// Rounds of following links between customers.
-const ROUNDS: usize = 16;
+/// Rounds of following links between customers: a person is of so many records at most.
+const ROUNDS: usize = MAX_RECORDS + 1;
 
 impl Store {
     /// All that is known of several leads' identities: addresses in one read, then customers until every link is

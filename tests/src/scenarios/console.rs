@@ -57,6 +57,32 @@ pub(super) fn claim(world: &mut World) -> Prepare<'_> {
     })
 }
 
+/// Two who share a phone are one person, says somebody while the phone comes in once more.
+pub(super) fn merge(world: &mut World) -> Prepare<'_> {
+    Box::pin(async { decide(world, "merge", "with").await })
+}
+
+/// The same two are not.
+pub(super) fn keep_apart(world: &mut World) -> Prepare<'_> {
+    Box::pin(async { decide(world, "keep-apart", "from").await })
+}
+
+async fn decide(world: &mut World, what: &str, other: &str) -> (Event, Vec<(&'static str, String)>) {
+    let phone = ("phone", "+4930901820");
+    let one = accept(world, "web", "1", &[("email", "ada@example.org"), phone], 0).await;
+    let two = accept(world, "web", "2", &[("email", "ada@example.net"), phone], 0).await;
+    play(world, &[&one, &two]).await;
+    let mut customers = Vec::new();
+    for lead in [&one, &two] {
+        customers.extend(world.store().lead(lead).await.unwrap().unwrap().progress.customer);
+    }
+    assert_ne!(customers[0], customers[1]);
+    world.clock.advance(86_400_000);
+    let next = accept(world, "web", "3", &[phone, ("email", "ada@example.net"), ("name", "Ada")], 0).await;
+    let path = format!("/api/customers/{}/{what}", customers[1]);
+    (act(ADMIN_TOKEN, &path, &json!({ other: customers[0] })), vec![("lead", lead_body(&next))])
+}
+
 /// The half is named; both addresses come in together once more.
 pub(super) fn unmerge(world: &mut World) -> Prepare<'_> {
     Box::pin(async { take_apart(world, true).await })

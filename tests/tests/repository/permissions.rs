@@ -63,15 +63,19 @@ fn allowed(template: &Template, function: &Function) -> BTreeSet<Grant> {
 fn needed(template: &Template, call: &Call) -> Vec<Grant> {
     let Some(target) = &call.target else {
         return match call.url.ends_with("/v2/email/outbound-emails") {
-            true => {
-                let identity = grant("ses:SendEmail", "identity");
-                let set = call.body["ConfigurationSetName"].as_str().map(|name| {
-                    let id = template.mail_sets.iter().map(|set| &set.id);
-                    assert_eq!((id.clone().count(), name), (1, "sluice-mail"), "one set, and its name");
-                    grant("ses:SendEmail", id.map(|id| format!("configuration-set/{id}")).collect::<String>())
-                });
-                std::iter::once(identity).chain(set).collect()
-            }
+            // What SES v2 asks for where the content is raw, besides the operation's own name.
+            true => ["ses:SendEmail", "ses:SendRawEmail"]
+                .into_iter()
+                .flat_map(|action| {
+                    let identity = grant(action, "identity");
+                    let set = call.body["ConfigurationSetName"].as_str().map(|name| {
+                        let id = template.mail_sets.iter().map(|set| &set.id);
+                        assert_eq!((id.clone().count(), name), (1, "sluice-mail"), "one set, and its name");
+                        grant(action, id.map(|id| format!("configuration-set/{id}")).collect::<String>())
+                    });
+                    std::iter::once(identity).chain(set)
+                })
+                .collect(),
             false => Vec::new(), // not AWS
         };
     };

@@ -232,12 +232,8 @@ async fn what_is_saved_on_the_page_holds_and_has_its_proof() {
     let sent = send(&run, "save@person.example", &[], "product").await;
     let (path, who) = (sent.mail.unsubscribe().unwrap(), sent.customer.as_str());
     let shown = [("shown", "product"), ("shown", "events"), ("shown", "offers")];
-    let saved = post(
-        &run,
-        &path,
-        &[&shown[..], &[("topic", "events"), ("topic", "offers"), ("save", "yes")]].concat(),
-    );
-    let saved = saved.await;
+    let ticked = [&shown[..], &[("topic", "events"), ("topic", "offers"), ("save", "yes")]].concat();
+    let saved = post(&run, &path, &ticked).await;
     assert_eq!((saved.status, boxes(&saved.text()).0), (200, vec!["events".to_owned(), "offers".to_owned()]));
     assert!(saved.text().contains("role=\"status\""));
     // Whoever ticks a box behind a link in a mail to them has confirmed it.
@@ -255,17 +251,12 @@ async fn what_is_saved_on_the_page_holds_and_has_its_proof() {
     }
     // Saved again as it is: nothing is said anew.
     let before = run.table();
-    post(&run, &path, &[&shown[..], &[("topic", "events"), ("topic", "offers"), ("save", "yes")]].concat())
-        .await;
+    post(&run, &path, &ticked).await;
     assert_eq!(run.table(), before);
     // A topic that the page did not show, or that there is not, is left alone.
     run.pass(Duration::from_secs(1)).await;
-    let few = post(
-        &run,
-        &path,
-        &[("shown", "events"), ("topic", "events"), ("topic", "nonsense"), ("shown", "nonsense")],
-    );
-    assert_eq!(boxes(&few.await.text()).0, ["events", "offers"]);
+    let few = [("shown", "events"), ("topic", "events"), ("topic", "nonsense"), ("shown", "nonsense")];
+    assert_eq!(boxes(&post(&run, &path, &few).await.text()).0, ["events", "offers"]);
 
     run.pass(Duration::from_secs(1)).await;
     let nothing = post(&run, &path, &[&shown[..], &[("topic", "events"), ("nothing", "yes")]].concat()).await;

@@ -195,7 +195,10 @@ impl Console {
         let mut hashes: Vec<AddressHash> = of_leads.flat_map(|identity| keys.hashes(identity)).collect();
         hashes.extend(known.customers.values().flat_map(|record| record.keys.iter().map(|(_, h)| h.clone())));
         let addresses = self.store.addresses(&hashes).await.map_err(unavailable)?;
-        let around = Around { lead, known: &known, chains: &chains, addresses: &addresses, keys };
+        let maybe = known.customers.values().flat_map(|record| record.maybe.keys().cloned()).collect();
+        let others = self.store.people(maybe).await.map_err(unavailable)?;
+        let around =
+            Around { lead, known: &known, chains: &chains, addresses: &addresses, others: &others, keys };
         let plan = take_back(around, policies);
         if plan.leads.is_empty() {
             // Its customer's timeline lacks it: read between two commits.
@@ -217,6 +220,12 @@ impl Console {
         for (name, rep) in &plan.places {
             if let Some(record) = teams.get_mut(name) {
                 team::close(&mut record.state, rep);
+            }
+        }
+        for (name, rep) in &plan.shares {
+            let member = policies.teams.get(name).and_then(|team| team.member(rep));
+            if let (Some(member), Some(record)) = (member, teams.get_mut(name)) {
+                team::credit(&mut record.state, &member.rep, member.weight);
             }
         }
         for lead in &plan.leads {

@@ -125,6 +125,29 @@ pub(crate) async fn ledger(stack: &StackArgs) -> Result<(), String> {
     }
 }
 
+pub(crate) async fn merge(id: &str, with: &str, stack: &StackArgs) -> Result<(), String> {
+    let path = format!("/api/customers/{id}/merge");
+    let answer = stack.call("POST", &path, Some(&json!({"with": with}))).await?;
+    if stack.json {
+        say(&pretty(&answer));
+    } else {
+        let owner = answer["owner"]["rep"].as_str().unwrap_or("nobody");
+        say(&format!("They are one: {}, owned by {owner}.", words(&answer["id"])));
+    }
+    Ok(())
+}
+
+pub(crate) async fn keep_apart(id: &str, from: &str, stack: &StackArgs) -> Result<(), String> {
+    let path = format!("/api/customers/{id}/keep-apart");
+    let answer = stack.call("POST", &path, Some(&json!({"from": from}))).await?;
+    if stack.json {
+        say(&pretty(&answer));
+    } else {
+        say(&format!("{id} and {from} are two, and are kept apart."));
+    }
+    Ok(())
+}
+
 pub(crate) async fn unmerge(id: &str, stack: &StackArgs) -> Result<(), String> {
     let answer = stack.call("POST", &format!("/api/customers/{id}/unmerge"), Some(&json!({}))).await?;
     if stack.json {

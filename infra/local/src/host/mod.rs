@@ -4,6 +4,7 @@ pub mod clock;
 pub mod events;
 pub mod front_door;
 pub mod hosted;
+pub mod local;
 pub mod pages;
 pub mod payload;
 pub mod pollers;

@@ -65,6 +65,8 @@ pub struct FunctionSpec {
     pub memory_mb: u32,
     /// Most instances at a time, where it is a binary.
     pub max_instances: usize,
+    /// Most calls at one time, where the template reserves so many.
+    pub reserved: Option<usize>,
     /// Its own variables. The host adds region, credentials and endpoints.
     pub vars: BTreeMap<String, String>,
 }
@@ -80,13 +82,13 @@ impl StackSpec {
                 Some(expr) => template.resolve(expr, &lookup).map_err(unresolved)?,
                 None => None,
             };
+            let reserved = reserved.and_then(|number| number.parse().ok()).map(|n: usize| n.max(1));
             functions.push(FunctionSpec {
                 name: function.name.clone(),
                 timeout: Duration::from_secs(u64::from(function.timeout_seconds)),
                 memory_mb: function.memory_mb,
-                max_instances: reserved
-                    .and_then(|number| number.parse().ok())
-                    .map_or(DEFAULT_INSTANCES, |number: usize| number.clamp(1, DEFAULT_INSTANCES)),
+                max_instances: reserved.map_or(DEFAULT_INSTANCES, |n| n.min(DEFAULT_INSTANCES)),
+                reserved,
                 vars: template.environment(function, &lookup).map_err(unresolved)?,
             });
         }

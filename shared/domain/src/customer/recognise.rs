@@ -288,11 +288,15 @@ pub(super) fn objection(
     };
     let theirs = parts(root);
     let ours: Vec<Customer> = joined.iter().flat_map(parts).collect();
-    let apart = |a: &Customer, b: &Customer| a.apart.contains(&b.id) || b.apart.contains(&a.id);
     if ours.iter().any(|one| theirs.iter().any(|other| apart(one, other))) {
         return Some(SuggestionReason::KeptApart);
     }
     (ours.len() + theirs.len() > MAX_HALVES).then_some(SuggestionReason::TooManyHalves)
+}
+
+/// Whether a person has said that these are two.
+pub(super) fn apart(one: &Customer, other: &Customer) -> bool {
+    one.apart.contains_key(&other.id) || other.apart.contains_key(&one.id)
 }
 
 pub(super) fn stays(known: &Known, joined: &[CustomerId]) -> Option<CustomerId> {

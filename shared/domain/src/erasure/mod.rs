@@ -50,7 +50,7 @@ pub struct Erasure {
     /// Each record of the person, with its newest lead that is still there.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub records: BTreeMap<CustomerId, Option<LeadId>>,
-    /// Customers whose records name one of these: they were told apart from this person.
+    /// Customers whose records name one of these: they were told apart from this person, or may be the same.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub linked: BTreeSet<CustomerId>,
     /// Leads that are erased, beside which something may still lie.
@@ -93,7 +93,8 @@ impl Erasure {
             leads: 0,
             done: None,
         };
-        let linked = whole.parts().flat_map(|part| &part.apart).filter(|id| !parts.contains(id));
+        let named = whole.parts().flat_map(|part| part.apart.keys().chain(part.maybe.keys()));
+        let linked = named.filter(|id| !parts.contains(id));
         let whole_person = Self {
             addresses: addresses(&whole.parts().collect::<Vec<_>>(), keys),
             records: whole.parts().map(|part| (part.id.clone(), part.last_lead.clone())).collect(),

@@ -57,9 +57,9 @@ fn an_erasure_names_every_record_address_and_lead_of_the_whole_person() {
     root.version = 7;
     half.into = Some(root.id.clone());
     half.keys.insert((IdentityKind::Phone, keys().hashes(&phone("+4930901820")).remove(1)));
-    half.apart.insert(other.id.clone());
+    half.apart.insert(other.id.clone(), None);
     half.version = 3;
-    other.apart.insert(half.id.clone());
+    other.apart.insert(half.id.clone(), None);
     let mut known = Known::default();
     known.customers = [&root, &half, &other].map(|one| (one.id.clone(), one.clone())).into();
 

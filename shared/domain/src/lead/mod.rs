@@ -226,6 +226,9 @@ pub struct Act {
     /// Why, in the person's words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// Hashes of its `Idempotency-Key` and of what was asked: a repeat is known by the one, another act by the other.
+    #[serde(rename = "k", default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<(String, String)>,
 }
 
 /// The changing half of the ledger's line, small because an update is charged on the whole item.

@@ -26,6 +26,7 @@ pub use territory::{Area, CodeRange, Codes, Territory};
 
 use crate::calendar::{Calendar, Hours, Leave};
 use crate::customer::Survivorship;
+use crate::id::EndpointId;
 use crate::identity::{Country, Email, Language, Phone};
 use crate::message::Channel;
 use serde::{Deserialize, Serialize};
@@ -343,6 +344,13 @@ pub struct Webhook {
     pub secrets: Vec<SecretRef>,
 }
 
+impl Webhook {
+    /// The receiver that it is: another URL is another one.
+    pub fn endpoint(&self) -> EndpointId {
+        EndpointId::derived(&[&self.url])
+    }
+}
+
 /// Whether a rep takes new leads; documents say `true` or `false`, absent is `true`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -377,6 +385,13 @@ pub struct Team {
     /// What every lead of the team asks of whoever gets it.
     #[serde(default, skip_serializing_if = "Need::is_empty")]
     pub need: Need,
+}
+
+impl Team {
+    /// A rep's membership.
+    pub fn member(&self, rep: &str) -> Option<&Membership> {
+        self.members.iter().find(|member| member.rep == rep)
+    }
 }
 
 /// What becomes of a lead while nobody of a team is on duty.

@@ -9,13 +9,17 @@ use crate::calendar::{Hours, Leave, Schedule};
 use crate::condition::{Condition, ConditionError};
 use crate::message::Channel;
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Routing rules with their conditions compiled.
 #[derive(Debug, Default)]
 pub struct Rules {
     /// In order; no condition is "always".
     pub rules: Vec<(Rule, Option<Condition>)>,
+    /// Fields of the customer that conditions read.
+    pub customer_fields: BTreeSet<String>,
+    /// Whether a condition reads the customer as a whole.
+    pub read_whole_customer: bool,
     /// Whether a condition reads `lead.territory`.
     pub read_territory: bool,
     /// Whether a rule gives leads to the owner of a company.
@@ -33,13 +37,17 @@ impl Rules {
             };
             rules.push((rule.clone(), condition));
         }
-        let mut set = Self { rules, ..Self::default() };
+        let set = Self { rules, ..Self::default() };
+        let field = |path: &'_ str| path.split('.').nth(1).map(str::to_owned);
+        let (customer_fields, read_whole_customer) = (
+            set.reads("customer").filter_map(field).collect(),
+            set.reads("customer").any(|path| field(path).is_none()),
+        );
         let is_territory = |path: &str| matches!(path.split('.').nth(1), None | Some("territory"));
         let read_territory = set.reads("lead").any(is_territory);
         let mut targets = set.rules.iter().filter_map(|(rule, _)| rule.assign.as_ref());
         let use_company_owners = targets.any(|assign| assign.target == Target::CompanysOwner);
-        (set.read_territory, set.use_company_owners) = (read_territory, use_company_owners);
-        Ok(set)
+        Ok(Self { customer_fields, read_whole_customer, read_territory, use_company_owners, ..set })
     }
 
     /// Every path the conditions read below `root`.
@@ -173,7 +181,7 @@ impl PolicySet {
 
     /// The teams a rep is a member of.
     pub fn teams_of(&self, rep: &str) -> impl Iterator<Item = &Team> {
-        self.teams.values().filter(move |team| team.members.iter().any(|member| member.rep == rep))
+        self.teams.values().filter(move |team| team.member(rep).is_some())
     }
 
     /// Whether the rep exists and takes new leads.

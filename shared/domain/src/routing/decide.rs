@@ -2,7 +2,7 @@
 
 use super::live::{Live, LiveTeams};
 use super::{Asks, CustomerView, Receipt, Saw, route};
-use crate::customer::{Customer, Known, Ownership, Recognition};
+use crate::customer::{Customer, Joined, Known, Ownership, Recognition, SuggestionReason, note_suggestions};
 use crate::id::CustomerId;
 use crate::lead::{Assignment, Facts, Lead, Progress};
 use crate::policy::PolicySet;
@@ -89,8 +89,13 @@ pub fn change(case: Case<'_>, receipt: Receipt, policies: &PolicySet) -> (Progre
             after.customer = Some(who.home.clone());
         }
         for merge in &who.merges {
-            people.get(&merge.from).into = Some(merge.into.clone());
+            let from = people.get(&merge.from);
+            (from.into, from.joined) = (Some(merge.into.clone()), Some(Joined::By(lead.id.clone())));
             people.get(&merge.into).halves.insert(merge.from.clone());
+        }
+        let open = who.suggestions.iter().filter(|one| one.reason != SuggestionReason::KeptApart);
+        for (on, other) in note_suggestions(known, &who.home, open.map(|one| &one.customer)) {
+            people.get(&on).maybe.insert(other, lead.id.clone());
         }
         if let (Outcome::Assigned { .. }, Some(assignment)) = (&receipt.outcome, &after.assignment) {
             own(people.get(&who.customer), assignment);

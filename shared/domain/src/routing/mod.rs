@@ -6,6 +6,7 @@ mod import;
 mod live;
 #[cfg(test)]
 mod tests;
+mod tried;
 
 pub(crate) use decide::absorb;
 pub use decide::{Case, change, decide, own, owner};
@@ -169,7 +170,7 @@ pub struct Receipt {
     #[serde(rename = "saw")]
     pub saw: Saw,
     /// The rules tried, in order, up to the one that decided.
-    #[serde(rename = "tried")]
+    #[serde(rename = "tried", with = "tried")]
     pub tried: Vec<Verdict>,
     /// The result.
     #[serde(rename = "out")]
@@ -262,17 +263,11 @@ impl CustomerView {
         for (name, fact) in whole.map(|whole| whole.facts(rules)).unwrap_or_default() {
             full.entry(name).or_insert_with(|| fact.value.reveal().clone().into());
         }
-        let mut view = Map::new();
-        for path in policies.routing.reads("customer") {
-            match path.split('.').nth(1) {
-                None => view.clone_from(&full),
-                Some(name) => {
-                    if let Some(value) = full.get(name) {
-                        view.insert(name.to_owned(), value.clone());
-                    }
-                }
-            }
-        }
+        let rules = &policies.routing;
+        let view = match rules.read_whole_customer {
+            true => full,
+            false => rules.customer_fields.iter().filter_map(|name| full.remove_entry(name)).collect(),
+        };
         let owner = owner.map(|owner| (owner.rep.clone(), owner.team.clone()));
         Self { view, owner, company: None, repeats }
     }
@@ -406,9 +401,7 @@ fn keep(
     if !policies.is_available(rep) || shares.off_duty(rep, true).is_some() {
         return Err(Verdict::OwnerAway);
     }
-    let is_member = |team: &&String| {
-        policies.teams.get(*team).is_some_and(|team| team.members.iter().any(|member| member.rep == *rep))
-    };
+    let is_member = |team: &&String| policies.teams.get(*team).is_some_and(|team| team.member(rep).is_some());
     let team = team.as_ref().filter(is_member);
     match team {
         Some(team) if !shares.keep(team, rep) => Err(Verdict::OwnerFull),

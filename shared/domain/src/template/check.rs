@@ -1,11 +1,10 @@
 //! What is wrong with templates, layouts and partials: found when they are published, so that a message to a customer
 //! fails for nothing but what is not known of that customer.
 
-use super::context::Context;
-use super::failure::{Failure, Reason};
+use super::failure::Failure;
 use super::library::{Compiled, Part, Parts, environment, parts, parts_of_piece, reads};
 use super::scan::{self, Tag};
-use super::{fields, rendered, shape};
+use super::{fields, shape, trial};
 use crate::condition::line_and_column;
 use crate::message::Channel;
 use crate::policy::{Company, Defaults, Document, Finding, Other, Piece, Template, Templates};
@@ -137,11 +136,22 @@ impl Checker {
         if source.len() > MAX_SOURCE {
             return self.add(path, format!("a part has at most {MAX_SOURCE} bytes"));
         }
+        let tags = scan::tags(source);
+        let stars = tags.iter().flat_map(|tag| &tag.tokens).filter(|token| matches!(token.text, "*" | "**"));
+        let stars: Vec<_> = stars.filter(|token| token.kind == scan::Kind::Sign).collect();
+        for star in &stars {
+            // Lists can be multiplied too, in no time that fuel would bound, and some of it while it is read.
+            let message =
+                format!("`{}` is not for templates: `{{{{ data.price | times(2) }}}}` multiplies", star.text);
+            self.add_at(path, Some(line_and_column(source, star.at)), message, None);
+        }
+        if !stars.is_empty() {
+            return;
+        }
         let env = std::mem::take(&mut self.env);
         match env.template_from_named_str("part", source) {
             Err(error) => self.syntax(path, source, &error),
             Ok(template) => {
-                let tags = scan::tags(source);
                 let mut said = Said { checker: self, env: &env, path, source };
                 tags.iter().for_each(|tag| said.tag(tag, part));
                 let reads = reads(&template);
@@ -210,7 +220,7 @@ impl Checker {
             if compiled.places.values().any(|place| bad.contains(&place.document)) {
                 continue;
             }
-            for failure in trials(&compiled, &self.company) {
+            for failure in trial::failures(&compiled, &self.company) {
                 self.failed(failure, places);
             }
         }
@@ -223,57 +233,6 @@ impl Checker {
         let path: Vec<&str> = place.path.iter().map(String::as_str).collect();
         self.add_at(&path, Some((place.line, place.column)), failure.message, None);
     }
-}
-
-/// What goes wrong for a made-up customer, and for those who lack something.
-fn trials(template: &Compiled, company: &Company) -> Vec<Failure> {
-    let reads = template.reads();
-    let defaults: Vec<&Defaults> = template.defaults.iter().collect();
-    let mut whole = Context::sample(company);
-    let mut has_given = false;
-    for path in reads.iter().filter(|path| path.contains('.') && !path.starts_with("company.")) {
-        has_given |= fields::is_given(path) && !path.starts_with("link.");
-        whole.make_up(path, format!("[{path}]").into());
-    }
-    if let Err(failure) = rendered(template, &whole) {
-        // Of what type things are that somebody gives is not known here.
-        let is_of_types = has_given && failure.reason == Reason::Broken;
-        return if is_of_types { Vec::new() } else { vec![explained(failure)] };
-    }
-    let may_lack = |path: &&String| {
-        path.contains('.')
-            && !fields::is_given(path)
-            && !fields::is_always_known(path, template.channel)
-            && defaults.iter().all(|defaults| !defaults.contains_key(*path))
-    };
-    let mut nobody = whole.clone();
-    let mut failures = Vec::new();
-    for path in reads.iter().filter(may_lack) {
-        let mut lacking = whole.clone();
-        lacking.forget(path);
-        nobody.forget(path);
-        failures.extend(rendered(template, &lacking).err());
-    }
-    failures.extend(rendered(template, &nobody).err());
-    failures.into_iter().filter(|failure| failure.reason == Reason::MissingField).map(explained).collect()
-}
-
-/// What to do about it.
-fn explained(mut failure: Failure) -> Failure {
-    if failure.reason == Reason::MissingField
-        && let Some(field) = failure.message.split('`').nth(1)
-    {
-        failure.message = match field.strip_prefix("company.") {
-            Some(name) => {
-                format!("`{field}` is not in the settings: write it there (`company: {{ {name}: … }}`)")
-            }
-            None => format!(
-                "`{field}` may be missing: give it a default (`defaults: {{ {field}: … }}`), or ask for it first \
-                 (`{{% if {field} %}}`)"
-            ),
-        };
-    }
-    failure
 }
 
 /// What a source says, tag by tag.

@@ -119,7 +119,7 @@ pub(super) fn sample() -> Map<String, Value> {
         "email": "ada@example.com", "phone": "+12015550123", "company": "Analytical Engines",
         "company_domain": "engines.example", "website": "https://engines.example", "street": "12 St James's Square",
         "postal_code": "SW1Y 4JH", "city": "London", "region": "London", "country": "GB", "language": "en",
-        "birth_date": "1815-12-10", "wechat_unionid": "o6_bmjrPTlm6_2sgVt7hMZOPfL2M", "wechat_id": "ada_lovelace",
+        "birth_date": "1815-12-10", "time_zone": "Europe/London", "wechat_unionid": "o6_bmjrPTlm6_2sgVt7hMZOPfL2M", "wechat_id": "ada_lovelace",
     });
     let mut lead = customer.clone();
     if let (Some(lead), Some(customer)) = (lead.as_object_mut(), customer.as_object()) {

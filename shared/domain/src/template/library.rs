@@ -7,6 +7,7 @@ use crate::identity::LanguageTag;
 use crate::message::Channel;
 use crate::policy::{Body, Defaults, Piece, Template, Templates, Translation};
 use minijinja::syntax::SyntaxConfig;
+use minijinja::value::ValueKind;
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior, Value};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -99,6 +100,10 @@ pub(super) fn environment() -> Environment<'static> {
     let is_html = |name: &str| name.starts_with("html:");
     env.set_auto_escape_callback(move |name| if is_html(name) { AutoEscape::Html } else { AutoEscape::None });
     env.set_formatter(move |out, state, value| {
+        // A list may be longer than fuel sees.
+        if matches!(value.kind(), ValueKind::Seq | ValueKind::Map | ValueKind::Iterable) {
+            return Err(Error::new(ErrorKind::InvalidOperation, "a list is not printed"));
+        }
         let text = value.as_str().map_or_else(|| Cow::Owned(value.to_string()), Cow::Borrowed);
         let written = match value.is_safe() || !is_html(state.name()) {
             true => out.write_str(&text),
@@ -113,7 +118,18 @@ pub(super) fn environment() -> Environment<'static> {
     // `safe` turns escaping off, the others show more than a field.
     ["safe", "pprint", "attr"].into_iter().for_each(|filter| env.remove_filter(filter));
     ["namespace", "debug", "dict"].into_iter().for_each(|global| env.remove_global(global));
+    env.add_filter("times", times);
     env
+}
+
+/// Numbers multiplied. The sign for it also multiplies texts and lists.
+fn times(one: &Value, other: &Value) -> Result<Value, Error> {
+    if let (Some(one), Some(other)) = (one.as_i64(), other.as_i64())
+        && let Some(whole) = one.checked_mul(other)
+    {
+        return Ok(Value::from(whole));
+    }
+    Ok(Value::from(f64::try_from(one.clone())? * f64::try_from(other.clone())?))
 }
 
 /// What the environment calls a part of a document.

@@ -21,6 +21,7 @@ mod sms;
 #[cfg(test)]
 mod tests;
 mod text;
+mod trial;
 
 pub(crate) use check::check;
 pub use context::{Context, Given, Links, Origin, context};
@@ -34,7 +35,7 @@ use crate::identity::{Email, LanguageTag};
 use crate::message::Channel;
 use crate::policy::{Defaults, PolicySet};
 use library::{Compiled, Part, key};
-use minijinja::value::{Serde, Value};
+use minijinja::value::{Serde, Value, merge_maps};
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -95,11 +96,18 @@ impl Library {
 
 /// All parts of a message.
 fn rendered(template: &Compiled, context: &Context) -> Result<Rendered, Failure> {
+    rendered_with(template, context, None)
+}
+
+/// The same with other values before those of the context.
+fn rendered_with(template: &Compiled, context: &Context, given: Option<&Value>) -> Result<Rendered, Failure> {
     let defaults: Vec<&Defaults> = template.defaults.iter().collect();
     let mut values = context.filled(&defaults);
     let language = template.language.map(|tag| tag.to_string()).unwrap_or_default();
     values.insert("language".to_owned(), language.into());
-    let mut writer = Writer { template, values: Value::from(Serde(values)) };
+    let values = Value::from(Serde(values));
+    let values = given.map_or_else(|| values.clone(), |given| merge_maps([values.clone(), given.clone()]));
+    let mut writer = Writer { template, values };
 
     let subject = writer.line(Part::Subject)?;
     writer.set("subject", subject.as_ref());
@@ -186,7 +194,8 @@ impl Writer<'_> {
 }
 
 fn with(values: &Value, name: &str, value: Value) -> Value {
-    minijinja::value::merge_maps([Value::from_pairs([(name, value)]), values.clone()])
+    // The last one counts.
+    merge_maps([values.clone(), Value::from_pairs([(name, value)])])
 }
 
 /// Puts other addresses in the places of a message's links, in HTML and text: `address` is asked once for each of

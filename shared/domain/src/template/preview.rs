@@ -103,11 +103,13 @@ pub fn preview(
             format!("`{address}` leads nowhere from a mail: write a whole address, https://…")
         }),
     );
-    if message.disarmed > 0 {
-        let n = message.disarmed;
-        problems.push(format!(
+    match message.disarmed {
+        0 => {}
+        1 => problems
+            .push("1 address that would run something instead of leading somewhere was taken out".to_owned()),
+        n => problems.push(format!(
             "{n} addresses that would run something instead of leading somewhere were taken out"
-        ));
+        )),
     }
     let answers_go = compiled.has(&key(Part::ReplyTo, "template", template));
     if answers_go && message.reply_to.is_none() {

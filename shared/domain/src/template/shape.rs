@@ -16,10 +16,10 @@ pub(super) fn template(checker: &mut Checker, template: &Template) {
     let channel = template.channel.name();
     if is_mail(template) {
         if !has(&own, Part::Subject) {
-            checker.add(&["name"], "a mail needs a `subject`");
+            checker.add(&[], "a mail needs a `subject`");
         }
         if !has(&own, Part::Html) && !has(&own, Part::Text) {
-            checker.add(&["name"], "a mail needs `html`, `text` or both");
+            checker.add(&[], "a mail needs `html`, `text` or both");
         }
     } else {
         for (part, _) in own.iter().filter(|(part, _)| *part != Part::Text) {
@@ -29,7 +29,7 @@ pub(super) fn template(checker: &mut Checker, template: &Template) {
             );
         }
         if !has(&own, Part::Text) {
-            checker.add(&["name"], format!("a template for {channel} needs a `text`"));
+            checker.add(&[], format!("a template for {channel} needs a `text`"));
         }
     }
     if let Some(layout) = &template.layout
@@ -45,7 +45,7 @@ pub(super) fn template(checker: &mut Checker, template: &Template) {
         if template.language.as_ref() == Some(tag) {
             checker.add(&at, format!("{tag} is the language of the template itself"));
         }
-        complete(checker, &at, &own, &parts(template, Some(translation)));
+        complete(checker, &at, &own, &parts(template, Some(translation)), true);
     }
 }
 
@@ -53,18 +53,25 @@ pub(super) fn template(checker: &mut Checker, template: &Template) {
 pub(super) fn piece(checker: &mut Checker, piece: &Piece) {
     let own = parts_of_piece(piece, None);
     if own.is_empty() {
-        checker.add(&["name"], "this needs `html`, `text` or both");
+        checker.add(&[], "this needs `html`, `text` or both");
     }
     for (tag, body) in &piece.translations {
-        complete(checker, &["translations", &tag.to_string()], &own, &parts_of_piece(piece, Some(body)));
+        complete(
+            checker,
+            &["translations", &tag.to_string()],
+            &own,
+            &parts_of_piece(piece, Some(body)),
+            false,
+        );
     }
 }
 
 /// Half a translation would be a message in two languages.
-fn complete(checker: &mut Checker, at: &[&str], own: &Parts<'_>, translated: &Parts<'_>) {
+fn complete(checker: &mut Checker, at: &[&str], own: &Parts<'_>, translated: &Parts<'_>, text_is_made: bool) {
     for (part, _) in own.iter().filter(|(part, _)| !has(translated, *part)) {
         // The text may be made of the HTML, and who writes and where answers go is the same in every language.
-        let is_made = *part == Part::Text && has(translated, Part::Html) && has(own, Part::Html);
+        let is_made =
+            text_is_made && *part == Part::Text && has(translated, Part::Html) && has(own, Part::Html);
         if !is_made && !matches!(part, Part::FromName | Part::ReplyTo) {
             checker.add(at, format!("this translation has no `{}`", part.name()));
         }

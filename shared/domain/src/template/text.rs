@@ -86,8 +86,8 @@ struct Writer {
     is_apart: bool,
     /// The blank that is due was a line's end in the source.
     was_break: bool,
-    /// Empty lines due before the next line.
-    gap: bool,
+    /// An empty line is due before the next, this deep in quotes.
+    gap: Option<usize>,
     /// Names of open tags whose content is not shown, the outermost first.
     hidden: Vec<String>,
     lists: Vec<List>,
@@ -320,18 +320,16 @@ impl Writer {
 
     fn paragraph(&mut self) {
         self.break_line();
-        self.gap = true;
+        self.gap = Some(self.gap.unwrap_or(self.quotes).min(self.quotes));
     }
 
     fn flush_gap(&mut self) {
-        if std::mem::take(&mut self.gap) && !self.done.is_empty() {
-            self.done.push_str(self.quoted_blank());
+        if let Some(quotes) = self.gap.take()
+            && !self.done.is_empty()
+        {
+            self.done.push_str("> ".repeat(quotes.min(self.quotes)).trim_end());
             self.done.push('\n');
         }
-    }
-
-    const fn quoted_blank(&self) -> &'static str {
-        if self.quotes > 0 { ">" } else { "" }
     }
 
     fn finish(mut self) -> String {

@@ -71,8 +71,7 @@ impl Checker {
     }
 
     fn smtp(&mut self, smtp: &SmtpServer) {
-        let is_here = matches!(smtp.host.as_str(), "localhost" | "127.0.0.1" | "::1");
-        if smtp.tls == SmtpTls::None && !is_here {
+        if smtp.tls == SmtpTls::None && !smtp.is_on_this_machine() {
             self.add(&["smtp", "tls"], "without TLS only a server on the same machine is written to");
         }
         if smtp.user.is_some() != smtp.password.is_some() {
