@@ -35,7 +35,7 @@ pub const VARIABLES: [&str; 2] = ["SLUICE_TABLE", "SLUICE_HASH_KEY_SECRET"];
 /// Events worked on at the same time.
 const AT_ONCE: usize = 10;
 /// How often an event is decided again because somebody was faster, before the queue brings it again.
-const ATTEMPTS: u32 = 5;
+const ATTEMPTS: u32 = 12;
 
 /// Builds the function.
 pub fn build(env: Environment) -> BoxFuture<'static, Result<Arc<dyn Function>, StartError>> {
