@@ -4,6 +4,7 @@ mod calendars;
 mod identity;
 mod response;
 mod senders;
+mod topics;
 mod written;
 
 use super::{PolicyError, SourceText, load, parse};
