@@ -175,7 +175,8 @@ impl Router {
     }
 
     /// Decides all leads on one state of the teams. A team that turns out to be needed is loaded, and all is decided
-    /// again from the start, so that every decision has seen what it says it saw.
+    /// again from the start, so that every decision has seen what it says it saw. If the team of a lead's first rule is
+    /// not enough, all that later rules may need is loaded at once.
     async fn decide(
         &self,
         mut works: Vec<Work>,
@@ -186,6 +187,7 @@ impl Router {
     ) -> Result<(Vec<Decided>, TeamWrites), StoreError> {
         let mut read = sluice_store::Desk::default();
         let mut wanted = first_wanted(&works, policies, held, now);
+        let mut looks_ahead = false;
         loop {
             let loads = !wanted.teams.is_empty();
             let fresh = self.store.desk(&wanted).await?;
@@ -215,12 +217,14 @@ impl Router {
             let receipts: Vec<Receipt> = works
                 .iter()
                 .map(|work| {
-                    let live = LiveTeams { teams: &mut teams, desk: &desk, missing: &mut missing };
+                    let live =
+                        LiveTeams { teams: &mut teams, desk: &desk, missing: &mut missing, looks_ahead };
                     decide(work.case(), policies, live, now)
                 })
                 .collect();
             if !missing.is_empty() {
                 wanted = Wanted { teams: missing.teams, reps: missing.reps, ..Wanted::default() };
+                looks_ahead = true;
                 continue;
             }
             for (work, receipt) in works.iter().zip(&receipts) {
