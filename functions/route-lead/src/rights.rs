@@ -57,12 +57,12 @@ impl Router {
         let wishes = consented(lead, state, facts, captured.as_deref().unwrap_or(policies), policies);
         let keys = self.secrets.hash_keys().await.map_err(|error| error.to_string())?;
         self.store.record_consent(&wishes, &keys, before).await.map_err(|error| error.to_string())?;
-        let questions = customer.into_iter().flat_map(|customer| {
-            wishes.iter().filter_map(move |wish| question(wish, state, facts, customer, policies))
-        });
         let mut asked = Vec::new();
-        for message in questions {
-            asked.extend(self.ask(message).await?);
+        let Some(customer) = customer else { return Ok(asked) };
+        for wish in &wishes {
+            if let Some(message) = question(wish, state, facts, customer, policies) {
+                asked.extend(self.ask(message).await?);
+            }
         }
         Ok(asked)
     }
