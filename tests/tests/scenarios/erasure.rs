@@ -49,6 +49,8 @@ fn left(run: &Running) -> Vec<String> {
     let mut left = left_in("the table", items.iter().map(String::as_str));
     let lines = log::lines();
     left.extend(left_in("the log", lines.iter().map(String::as_str)));
+    let mails: Vec<String> = run.mails().into_iter().map(|(_, text)| text).collect();
+    left.extend(left_in("the mails", mails.iter().map(String::as_str)));
     left
 }
 
@@ -312,6 +314,13 @@ async fn the_files_of_this_machine_hold_nothing_of_an_erased_person_either() {
     let again = tokio::task::block_in_place(|| dev.tool(&["erase", &customer, "--json"]));
     let again: Value = serde_json::from_slice(&again.stdout).unwrap();
     assert_eq!(again["state"], "erased");
+    // The machine cleans up right after the function has ended.
+    for _ in 0..500 {
+        if in_files(&data).is_empty() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     assert_eq!(in_files(&data), Vec::<String>::new());
     dev.kill();
     assert_eq!(in_files(&data), Vec::<String>::new());
