@@ -75,7 +75,7 @@ impl Recorder {
         let now = self.env.clock.now();
         let policies = self.policies.current(now).await.map_err(|error| error.to_string())?;
         // A clock that is ahead at the provider's must not reach into what is still to come.
-        let at = event.at.map(|at| at.min(now));
+        let at = event.at.filter(|at| *at <= now);
         let told = Told { event, at, now, limit: policies.settings.messaging.soft_bounces };
         let mut changed = false;
         if event.recipients.is_empty() {
@@ -158,7 +158,7 @@ fn changes(read: &Books, after: &Books, record: Option<GateRecord>) -> Option<Co
 /// An event and what it is judged by.
 struct Told<'a> {
     event: &'a Feedback,
-    /// When it happened, if the provider says; never later than now.
+    /// When it happened, if the provider says so and it is not still to come.
     at: Option<Timestamp>,
     now: Timestamp,
     /// Soft bounces that are too many.
