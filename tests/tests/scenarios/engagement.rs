@@ -86,7 +86,7 @@ pub(crate) async fn message(run: &Running, id: &str) -> Value {
 
 /// The newest mail to this address.
 pub(crate) fn mail_to(run: &Running, email: &str) -> Mail {
-    let mails = run.mails().into_iter().rev();
+    let mails = run.raw_mails().into_iter().rev();
     let (to, raw) = mails.filter(|(to, _)| to.iter().any(|to| to == email)).next().expect("a mail");
     Mail::read(&to, &raw)
 }

@@ -113,6 +113,11 @@ async fn what_is_kept_of_a_person_goes_with_them() {
     assert_eq!(status, 202, "{answer:#}");
     let mails = run.mails();
     assert!(mails.len() == 1 && mails[0].1.contains("grace@person.example"), "{mails:#?}");
+    // What comes late of somebody who was erased is looked for a while later.
+    for _ in 0..2 {
+        run.pass(Duration::from_secs(400)).await;
+        run.fire_timers().await;
+    }
     run.finish().await;
 }
 

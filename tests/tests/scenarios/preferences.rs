@@ -380,7 +380,7 @@ async fn joins(run: &Running, email: &str, more: &[(&str, &str)]) -> String {
 }
 
 fn questions_to(run: &Running, email: &str) -> usize {
-    let mails = run.mails().into_iter();
+    let mails = run.raw_mails().into_iter();
     mails
         .filter(|(to, raw)| to.iter().any(|to| to == email) && raw.contains("Subject: Please confirm"))
         .count()
