@@ -13,7 +13,9 @@
 
 pub mod erased;
 pub mod faults;
+pub mod heard;
 pub mod invariants;
+pub mod links;
 pub mod mutants;
 pub mod observe;
 pub mod outside;

@@ -11,6 +11,7 @@ pub mod refusals;
 mod verify;
 
 use self::http::{Answer, urlencoded};
+use crate::sns::Sns;
 use mail_parser::MessageParser;
 use metrics::Metrics;
 use refusals::Refusals;
@@ -23,6 +24,8 @@ use sluice_domain::time::Timestamp;
 use sluice_host::environment::Environment;
 use sluice_host::lambda::{SystemRandom, https_client};
 use sluice_host::web;
+use sluice_services::Service;
+use sluice_services::connector::connector;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -46,6 +49,8 @@ pub struct Setup {
     pub vars: BTreeMap<String, String>,
     /// What AWS refuses.
     pub refusals: Refusals,
+    /// What answers at the addresses of SNS.
+    pub sns: Sns,
     /// When the clock begins.
     pub start: Timestamp,
     /// Time passes only where the scenario says so.
@@ -69,6 +74,7 @@ impl Default for Setup {
             policies: Some(POLICIES.to_owned()),
             vars: vars.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
             refusals: Refusals::default(),
+            sns: Sns::default(),
             start: Timestamp::parse(START).expect("a time"),
             frozen: false,
             binaries: None,
@@ -125,6 +131,7 @@ impl Running {
         let template = local_template().expect("the template is sound");
         let wrap = setup.refusals.clone();
         let metrics = Arc::<Metrics>::default();
+        let sns = setup.sns.clone();
         let options = Options {
             data: None,
             port: 0,
@@ -139,7 +146,11 @@ impl Running {
             },
             metrics: metrics.clone(),
             vars: setup.vars,
-            wrap_client: Some(Arc::new(move |function, client| wrap.around(function, client))),
+            wrap_client: Some(Arc::new(move |function, client| {
+                let to_sns: Vec<(String, Arc<dyn Service>)> =
+                    vec![("sns.".to_owned(), Arc::new(sns.clone()))];
+                wrap.around(function, connector(to_sns, Some(client)))
+            })),
         };
         let stack = Stack::start(options, |addresses| StackSpec::from_template(&template, addresses));
         let stack = stack.await.expect("the stack starts");

@@ -23,6 +23,12 @@ mod command;
 mod costs;
 #[path = "scenarios/engagement.rs"]
 mod engagement;
+#[path = "scenarios/erasure.rs"]
+mod erasure;
+#[path = "scenarios/feedback.rs"]
+mod feedback;
+#[path = "scenarios/feedback_sns.rs"]
+mod feedback_sns;
 #[path = "scenarios/fixtures.rs"]
 mod fixtures;
 #[path = "scenarios/folder.rs"]
@@ -47,6 +53,8 @@ mod preferences;
 mod privacy;
 #[path = "scenarios/races.rs"]
 mod races;
+#[path = "scenarios/rights.rs"]
+mod rights;
 #[path = "scenarios/routing.rs"]
 mod routing;
 #[path = "scenarios/routing_depth.rs"]

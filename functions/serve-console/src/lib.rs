@@ -18,6 +18,7 @@ mod person;
 mod policies;
 mod rebalance;
 mod routes;
+mod templates;
 mod tokens;
 mod trial;
 mod webhooks;
@@ -164,6 +165,7 @@ impl Console {
             "POST /api/messages" => self.ask_message(&call).await,
             "GET /api/messages/{id}" => self.show_message(&call).await,
             "POST /api/messages/{id}/settle" => self.settle_message(&call).await,
+            "POST /api/templates/{name}/preview" => self.preview_template(&call).await,
             "POST /api/templates/{name}/test-send" => self.test_send(&call).await,
             "GET /api/webhooks" => self.list_webhooks().await,
             "POST /api/webhooks/{id}/enable" => self.enable_webhook(&call).await,

@@ -8,6 +8,7 @@ mod policies;
 mod remote;
 mod rights;
 mod sources;
+mod templates;
 mod tools;
 
 pub use dev::{TEMPLATE, embedded_functions, local_template};
@@ -145,6 +146,11 @@ enum Command {
     },
     /// Build the functions for AWS: zips and the template that deploys them.
     Package(PackageArgs),
+    /// Messages to customers.
+    Template {
+        #[command(subcommand)]
+        command: TemplateCommand,
+    },
     /// API tokens.
     Token {
         #[command(subcommand)]
@@ -212,6 +218,42 @@ enum ImportCommand {
 enum FileFormat {
     Csv,
     Ndjson,
+}
+
+#[derive(Debug, Subcommand)]
+enum TemplateCommand {
+    /// A message as it would be sent, with the fields it uses and what should be looked at. Sends nothing.
+    Preview(PreviewArgs),
+}
+
+/// What to show, and for whom.
+#[derive(Debug, Args)]
+struct PreviewArgs {
+    /// The template.
+    name: String,
+    /// `cu_…` of the customer it is for; without one, somebody made up.
+    #[arg(long, conflicts_with = "dir")]
+    customer: Option<String>,
+    /// In this language; without it, the customer's.
+    #[arg(long)]
+    language: Option<String>,
+    /// What whoever sends it gives, as a JSON object; read as data.… by the template.
+    #[arg(long)]
+    data: Option<String>,
+    /// The documents of this folder instead of the published ones; needs no stack.
+    #[arg(long)]
+    dir: Option<PathBuf>,
+    /// Only the HTML.
+    #[arg(long, conflicts_with = "text")]
+    html: bool,
+    /// Only the text.
+    #[arg(long)]
+    text: bool,
+    /// Show the HTML in the browser.
+    #[arg(long)]
+    open: bool,
+    #[command(flatten)]
+    stack: StackArgs,
 }
 
 #[derive(Debug, Subcommand)]
@@ -356,6 +398,9 @@ impl Cli {
                     tools::rebalance(&rep, does, to.as_deref(), team.as_deref(), &stack).await
                 }
                 Command::Package(args) => package::run(args).await,
+                Command::Template { command: TemplateCommand::Preview(args) } => {
+                    templates::preview(&args).await
+                }
                 Command::Token { command: TokenCommand::Create { role, rep, stack } } => {
                     tools::create_token(&role, rep.as_deref(), &stack).await
                 }

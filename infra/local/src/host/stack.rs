@@ -1,6 +1,7 @@
 //! A whole stack in this process: services, functions, and what calls them.
 
 use super::clock::StackClock;
+use super::erased::{self, Erasing};
 use super::front_door::FrontDoor;
 use super::hosted::Hosted;
 use super::pages::Pages;
@@ -391,6 +392,15 @@ async fn build(
                     })
                     .await?,
                 ),
+            };
+            let built = match spec.tables.first().filter(|_| function.name == erased::FUNCTION) {
+                Some(table) => Arc::new(Erasing {
+                    function: built,
+                    table: table.name.clone(),
+                    dynamodb: services.dynamodb.clone(),
+                    ses: services.ses.clone(),
+                }),
+                None => built,
             };
             let hosted = Hosted::new(&function.name, function.timeout, function.reserved, built);
             Ok::<_, StartError>((function.name.clone(), hosted))

@@ -16,10 +16,10 @@ pub(super) fn template(checker: &mut Checker, template: &Template) {
     let channel = template.channel.name();
     if is_mail(template) {
         if !has(&own, Part::Subject) {
-            checker.add(&["name"], "a mail needs a `subject`");
+            checker.add(&[], "a mail needs a `subject`");
         }
         if !has(&own, Part::Html) && !has(&own, Part::Text) {
-            checker.add(&["name"], "a mail needs `html`, `text` or both");
+            checker.add(&[], "a mail needs `html`, `text` or both");
         }
     } else {
         for (part, _) in own.iter().filter(|(part, _)| *part != Part::Text) {
@@ -29,7 +29,7 @@ pub(super) fn template(checker: &mut Checker, template: &Template) {
             );
         }
         if !has(&own, Part::Text) {
-            checker.add(&["name"], format!("a template for {channel} needs a `text`"));
+            checker.add(&[], format!("a template for {channel} needs a `text`"));
         }
     }
     if let Some(layout) = &template.layout
@@ -53,7 +53,7 @@ pub(super) fn template(checker: &mut Checker, template: &Template) {
 pub(super) fn piece(checker: &mut Checker, piece: &Piece) {
     let own = parts_of_piece(piece, None);
     if own.is_empty() {
-        checker.add(&["name"], "this needs `html`, `text` or both");
+        checker.add(&[], "this needs `html`, `text` or both");
     }
     for (tag, body) in &piece.translations {
         complete(

@@ -192,14 +192,14 @@ fn a_template_has_what_its_channel_needs() {
     assert_eq!(
         found,
         [
-            "template/a name: a mail needs a `subject`",
-            "template/a name: a mail needs `html`, `text` or both",
+            "template/a : a mail needs a `subject`",
+            "template/a : a mail needs `html`, `text` or both",
             "template/b subject: a template for sms has a `text` and no `subject`",
             "template/b html: a template for sms has a `text` and no `html`",
-            "template/b name: a template for sms needs a `text`",
+            "template/b : a template for sms needs a `text`",
             "template/c layout: there is no layout `none`; known: l",
             "layout/l html: a layout says where what it is around stands: `{{ content }}`",
-            "partial/p name: this needs `html`, `text` or both",
+            "partial/p : this needs `html`, `text` or both",
         ]
     );
 }
