@@ -213,7 +213,7 @@ async fn ask(stack: &Stack, head: &str, body: &[u8]) -> (u16, Vec<u8>) {
     let (line, headers) = head.split_once('\n').unwrap_or((head, ""));
     let headers: String = headers.lines().map(|header| format!("{}\r\n", header.trim())).collect();
     let request = format!(
-        "{line} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {}\r\n{headers}\r\n",
+        "{line} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nContent-Length: {}\r\n{headers}\r\n",
         body.len()
     );
     connection.write_all(request.as_bytes()).await.unwrap();
