@@ -423,7 +423,7 @@ async fn what_ses_says_of_a_mail_goes_to_the_queue_of_the_rule_for_its_set() {
         sluice_services::Service::call(&stack.ses, request).await.status().as_u16()
     };
     assert_eq!(send(None).await, 200);
-    assert_eq!(send(Some("of somebody else")).await, 404);
+    assert_eq!(send(Some("of-somebody-else")).await, 404);
     assert_eq!(stack.sqs.depth("rest").unwrap().visible, 0, "without a set nothing is published");
     assert_eq!(send(Some("news")).await, 200);
     let told = stack.sqs.receive("rest", 10, None).unwrap();
