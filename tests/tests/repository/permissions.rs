@@ -16,6 +16,7 @@ use sluice_services::{Service, listen, secrets};
 use sluice_store::{DueEntry, Store};
 use sluice_tests::outside::{Graph, Receiver};
 use sluice_tests::sns;
+use sluice_tests::stack::mail::Mail;
 use sluice_wire::queue::{EnrichMessage, LeadMessage, NoticeKind, NoticeMessage, encode};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -191,6 +192,25 @@ sticky_may_exceed: false
 kind: form
 name: web
 ---
+kind: form
+name: club
+consent: { field: ok, topic: news, wording: Send me news, version: "1" }
+---
+kind: topic
+name: news
+consent: double_opt_in
+confirm: ask
+---
+kind: template
+name: ask
+subject: Really?
+text: "Yes: {{ link.confirm }}"
+---
+kind: template
+name: hello
+subject: Hello
+html: '<p>Hello <a href="https://shop.example/a">A</a></p>'
+---
 kind: source
 name: ads
 type: meta
@@ -242,6 +262,7 @@ async fn workload() -> Vec<Call> {
     feedback(&it).await;
     timers(&it).await;
     console(&it, &leads).await;
+    links(&it).await;
     it.rest().await;
     let calls = it.calls.lock().unwrap().clone();
     it.stack.kill().await;
@@ -305,6 +326,44 @@ async fn feedback(it: &Recorded) {
     let answer = it.send("POST", "/hooks/ses", "", &[], body.into_bytes()).await;
     assert_eq!(answer.status, 200, "{}", answer.body);
     it.rest().await;
+}
+
+/// Whoever ticks a box is asked, confirms, gets a message, opens it, follows a link and wants no more, while the hash key is
+/// rotated.
+async fn links(it: &Recorded) {
+    let newest = || {
+        let sent = it.stack.ses.list().into_iter().find(|mail| mail.to == ["club@example.org"]).unwrap();
+        let raw = it.stack.ses.read(&sent.id).unwrap();
+        Mail::read(&sent.to, &String::from_utf8_lossy(&raw))
+    };
+    let follow = async |method: &str, path: &str, body: &str| {
+        let form =
+            [("content-type", "application/x-www-form-urlencoded"), ("user-agent", "Mozilla/5.0 (X11)")];
+        it.send(method, path, "", &form, body.to_owned().into_bytes()).await.status
+    };
+    let posted = it.call("POST", "/f/club", &json!({ "email": "club@example.org", "ok": "yes" })).await;
+    it.rest().await;
+    let lead = posted.body["lead_id"].as_str().unwrap().to_owned();
+    let customer = it.call("GET", &format!("/api/leads/{lead}"), &Value::Null).await.body["customer"].take();
+    let confirm = newest().paths('k').remove(0);
+    assert_eq!(follow("GET", &confirm, "").await, 200);
+    assert_eq!(follow("POST", &confirm, "confirm=yes").await, 200);
+    let wanted = json!({ "customer": customer, "template": "hello", "topic": "news" });
+    assert_eq!(it.call("POST", "/api/messages", &wanted).await.status, 202);
+    it.rest().await;
+    let mail = newest();
+    assert_eq!(follow("GET", &mail.paths('o')[0], "").await, 200);
+    assert_eq!(follow("HEAD", &mail.paths('c')[0], "").await, 302);
+    let secret = named("HashKeySecret");
+    let held: Value = serde_json::from_str(&it.stack.secrets.value(&secret).unwrap()).unwrap();
+    let next = json!({
+        "version": "2", "current": "z".repeat(64), "previous_version": held["version"], "previous": held["current"],
+    });
+    it.stack.secrets.put(&secret, next.to_string()).unwrap();
+    it.stack.advance(Duration::from_secs(61));
+    let page = mail.unsubscribe().unwrap();
+    assert_eq!(follow("GET", &page, "").await, 200);
+    assert_eq!(follow("POST", &page, "List-Unsubscribe=One-Click").await, 200);
 }
 
 /// Due entries of every queue, and leads whose messages were lost.
