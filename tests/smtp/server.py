@@ -1,10 +1,9 @@
 """A mail server that asks for a login (ann, secret) and prints its port, then each mail it takes as one JSON object a line."""
 
+import asyncio
 import json
-import threading
 
-from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import AuthResult
+from aiosmtpd.smtp import SMTP, AuthResult
 
 
 class Handler:
@@ -18,14 +17,13 @@ def authenticate(server, session, envelope, mechanism, data):
     return AuthResult(success=(data.login, data.password) == (b"ann", b"secret"))
 
 
-controller = Controller(
-    Handler(),
-    hostname="127.0.0.1",
-    port=0,
-    authenticator=authenticate,
-    auth_required=True,
-    auth_require_tls=False,
-)
-controller.start()
-print(json.dumps({"port": controller.server.sockets[0].getsockname()[1]}), flush=True)
-threading.Event().wait()
+async def main():
+    def connection():
+        return SMTP(Handler(), authenticator=authenticate, auth_required=True, auth_require_tls=False)
+
+    server = await asyncio.get_running_loop().create_server(connection, "127.0.0.1", 0)
+    print(json.dumps({"port": server.sockets[0].getsockname()[1]}), flush=True)
+    await server.serve_forever()
+
+
+asyncio.run(main())

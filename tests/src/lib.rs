@@ -15,6 +15,7 @@ pub mod erased;
 pub mod faults;
 pub mod heard;
 pub mod invariants;
+pub mod links;
 pub mod mutants;
 pub mod observe;
 pub mod outside;

@@ -3,6 +3,7 @@
 mod clock;
 mod console;
 mod depth;
+mod engage;
 mod erase;
 mod feedback;
 mod import;
@@ -17,7 +18,7 @@ use futures::future::BoxFuture;
 use ring::{digest, hmac};
 use serde_json::{Value, json};
 use sluice_domain::id::LeadId;
-use sluice_domain::lead::{Envelope, Lead, Origin, Progress};
+use sluice_domain::lead::{ConsentProof, Envelope, Lead, Origin, Progress};
 use sluice_domain::policy::Document;
 use sluice_domain::time::Timestamp;
 use sluice_store::{DueEntry, Manifest, ManifestEntry, Written};
@@ -139,6 +140,13 @@ pub const ALL: &[Scenario] = &[
     },
     Scenario { name: "hook-sns", function: Name::Capture, prepare: feedback::hooked },
     Scenario { name: "hook-sns-subscription", function: Name::Capture, prepare: feedback::subscribed },
+    Scenario { name: "route-question", function: Name::Route, prepare: engage::question },
+    Scenario { name: "engage-open", function: Name::Engage, prepare: engage::open },
+    Scenario { name: "engage-click", function: Name::Engage, prepare: engage::click },
+    Scenario { name: "engage-unsubscribe", function: Name::Engage, prepare: engage::unsubscribe },
+    Scenario { name: "engage-page", function: Name::Engage, prepare: engage::page },
+    Scenario { name: "engage-confirm", function: Name::Engage, prepare: engage::confirm },
+    Scenario { name: "engage-erased", function: Name::Engage, prepare: engage::erased },
     Scenario { name: "clock-reminder", function: Name::Route, prepare: clock::reminder },
     Scenario { name: "clock-expiry", function: Name::Route, prepare: clock::expiry },
     Scenario { name: "clock-very-late", function: Name::Route, prepare: clock::very_late },
@@ -394,9 +402,22 @@ fn fire_timers(world: &mut World) -> Prepare<'_> {
 
 /// Accepts a lead as capture does; `padding` bytes of attribution make it large.
 async fn accept(world: &World, source: &str, key: &str, fields: &[(&str, &str)], padding: usize) -> LeadId {
+    accept_with(world, source, key, fields, padding, None).await
+}
+
+/// The same with what its consent box says.
+async fn accept_with(
+    world: &World,
+    source: &str,
+    key: &str,
+    fields: &[(&str, &str)],
+    padding: usize,
+    consent: Option<ConsentProof>,
+) -> LeadId {
     let is_ads = source == "ads";
     let mut envelope = Envelope {
         fields: fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+        consent,
         ..Envelope::default()
     };
     if padding > 0 {
@@ -522,6 +543,7 @@ async fn publish(world: &World) {
     let (more, deeper) = depth::documents();
     documents.extend(more);
     documents.extend(messages::documents());
+    documents.extend(engage::documents());
     rules.extend(deeper);
     for (team, reps, capacity) in TEAMS {
         let members: Vec<Value> =

@@ -187,6 +187,7 @@ const TEMPLATE: &str = "---
 kind: template
 name: hello
 subject: Grüße an {{ customer.first_name }}
+defaults: { customer.first_name: there }
 html: <p>Hello. <a href=\"https://shop.example/a\">More</a></p>
 ";
 

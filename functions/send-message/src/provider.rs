@@ -91,8 +91,8 @@ impl Sender {
                 _ => Handed::Unknown,
             },
             Err(error @ FetchError::Forbidden(_)) => Handed::Refused(error.to_string()),
-            Err(FetchError::NotSent(why)) => Handed::NotNow(why, None),
             Err(FetchError::Unknown) => Handed::Unknown,
+            Err(error) => Handed::NotNow(error.to_string(), None),
         }
     }
 

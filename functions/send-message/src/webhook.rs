@@ -63,8 +63,8 @@ impl Sender {
                 status => Handover::NotNow { why: format!("status {status}"), after: answer.retry_after },
             },
             Err(error @ FetchError::Forbidden(_)) => Handover::Refused(error.to_string()),
-            Err(FetchError::NotSent(why)) => Handover::NotNow { why, after: None },
             Err(FetchError::Unknown) => Handover::Unknown,
+            Err(error) => Handover::NotNow { why: error.to_string(), after: None },
         }
     }
 

@@ -38,9 +38,12 @@ pub enum FetchError {
     /// It must not be called, now or later.
     #[error("not sent: {0}")]
     Forbidden(#[from] Forbidden),
-    /// The request did not leave.
+    /// There can be no such request.
     #[error("not sent: {0}")]
     NotSent(String),
+    /// Nobody is there now: the request did not leave.
+    #[error("no connection")]
+    Unreachable,
     /// It may have arrived; there is no answer.
     #[error("no answer")]
     Unknown,
@@ -123,7 +126,7 @@ fn not_dispatched(error: &(dyn Error + 'static), is_user: bool) -> FetchError {
         is_connecting |= cause.downcast_ref::<legacy::Error>().is_some_and(legacy::Error::is_connect);
     }
     match (is_connecting, is_user) {
-        (true, _) => FetchError::NotSent("no connection".to_owned()),
+        (true, _) => FetchError::Unreachable,
         (false, true) => FetchError::NotSent("the request cannot be used".to_owned()),
         (false, false) => FetchError::Unknown,
     }

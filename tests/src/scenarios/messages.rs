@@ -59,7 +59,7 @@ pub(super) fn order(world: &World, customer: &CustomerId, part: &str) -> Order {
     }
 }
 
-fn body(order: &Order) -> String {
+pub(super) fn body(order: &Order) -> String {
     encode(&OrderMessage::new(order.clone()))
 }
 

@@ -220,7 +220,7 @@ async fn a_receiver_that_is_not_there_has_been_sent_nothing() {
     run.settle().await;
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     run.apply(&policies(&format!("http://{free}/"))).await;
-    post(&run, "nobody").await;
+    post(&run, "nobody-again").await;
     let message = attempted(&run, 1).await;
     assert_eq!(
         (&message["state"], &message["note"]),

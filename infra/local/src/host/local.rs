@@ -98,7 +98,7 @@ mod tests {
 
     #[test]
     fn only_names_of_this_machine_are_answered() {
-        let own = |host| asked("", &[("host", host)], PageRequest::is_of_this_machine);
+        let own = |host| asked("", &[("host", host)], |page| page.is_of_this_machine());
         for host in ["127.0.0.1:8787", "localhost:8787", "localhost", "[::1]:8787"] {
             assert!(own(host), "{host}");
         }
@@ -112,7 +112,7 @@ mod tests {
     #[test]
     fn other_sites_change_nothing() {
         let host = ("host", "127.0.0.1:8787");
-        let own = |headers: &[_]| asked("", headers, PageRequest::is_of_these_pages);
+        let own = |headers: &[_]| asked("", headers, |page| page.is_of_these_pages());
         assert!(own(&[host]), "a program");
         assert!(own(&[host, ("origin", "http://127.0.0.1:8787"), ("sec-fetch-site", "same-origin")]));
         assert!(!own(&[host, ("origin", "https://evil.example")]));
@@ -123,7 +123,7 @@ mod tests {
 
     #[test]
     fn a_program_is_given_json_and_a_browser_a_page() {
-        let json = |query, accept| asked(query, &[("accept", accept)], PageRequest::wants_json);
+        let json = |query, accept| asked(query, &[("accept", accept)], |page| page.wants_json());
         assert!(json("", "application/json") && json("q=a&format=json", "text/html"));
         assert!(!json("", "text/html,application/xhtml+xml,application/json;q=0.9") && !json("", "*/*"));
     }
