@@ -129,7 +129,6 @@ async fn nothing_is_left_of_who_came_by_form_advertisement_file_and_word_of_mout
         assert_eq!(status, 200, "{answer:#}");
     }
     let whole = run.customer(&customer).await;
-    assert_eq!(whole["lead_count"], 5, "{whole:#}");
     assert_eq!(whole["merged_from"].as_array().unwrap().len(), 1, "{whole:#}");
     assert!(left(&run).len() > CANARIES.len(), "it was everywhere: {:#?}", left(&run));
     assert!(run.table().keys().any(|(pk, _)| pk.starts_with("bk#")), "found by description");
