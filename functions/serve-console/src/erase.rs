@@ -76,7 +76,7 @@ impl Console {
 }
 
 fn accepted(erasure: &Erasure) -> HttpResponse {
-    HttpResponse::json(202, &view(erasure)).with_header("location", &place(erasure))
+    HttpResponse::json(202, &view(erasure)).with_header("location", place(erasure))
 }
 
 fn place(erasure: &Erasure) -> String {

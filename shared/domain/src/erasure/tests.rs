@@ -62,8 +62,10 @@ fn an_erasure_names_every_record_address_and_lead_of_the_whole_person() {
     half.apart.insert(other.id.clone(), None);
     half.version = 3;
     other.apart.insert(half.id.clone(), None);
-    let mut known = Known::default();
-    known.customers = [&root, &half, &other].map(|one| (one.id.clone(), one.clone())).into();
+    let known = Known {
+        customers: [&root, &half, &other].map(|one| (one.id.clone(), one.clone())).into(),
+        ..Known::default()
+    };
 
     let erasures = Erasure::begin(&root, &known, &keys(), "admin", NOW);
     let [whole, of_half] = erasures.as_slice() else { panic!("{erasures:?}") };
@@ -156,8 +158,8 @@ fn what_a_decision_about_somebody_else_quotes_of_them_is_found_by_its_hash_and_g
         .into();
     bea.facts.insert("country".to_owned(), fact("GB"));
     ada.apart.insert(bea.id.clone(), None);
-    let mut known = Known::default();
-    known.customers = [&ada, &bea].map(|one| (one.id.clone(), one.clone())).into();
+    let known =
+        Known { customers: [&ada, &bea].map(|one| (one.id.clone(), one.clone())).into(), ..Known::default() };
     let erasure = Erasure::begin(&ada, &known, &keys(), "admin", NOW).remove(0);
     assert!(!serde_json::to_string(&erasure).unwrap().contains("Analytical"));
     let mut of_bea = lead("b");
