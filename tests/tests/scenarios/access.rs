@@ -40,6 +40,7 @@ const MAY: &[(&str, &[&str])] = &[
     ("POST /api/imports/{batch}/revert", &["admin", "marketer"]),
     ("GET /api/insight/speed-to-lead", &["admin", "manager"]),
     ("GET /api/messages", &["admin", "manager", "rep"]),
+    ("POST /api/templates/{name}/preview", &["admin", "manager", "marketer"]),
     ("POST /api/tokens", &["admin"]),
 ];
 
