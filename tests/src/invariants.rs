@@ -1,7 +1,7 @@
 //! What must hold once a world has come to rest, read from the table itself and from what was seen on the wire.
 
 use crate::observe::Observed;
-use crate::scenarios::{TEAMS, channels};
+use crate::scenarios::{GONE, TEAMS, channels};
 use crate::sends;
 use crate::wire::{document, text};
 use crate::world::World;
@@ -499,6 +499,15 @@ impl Books {
                     m.rep == rep && m.lead.as_str() == lead && m.kind == kind && m.channel == *channel
                 })
                 .collect();
+            if rep == GONE {
+                // Refused by the receiver, or not asked any more once that is known.
+                let over = [MessageState::Failed, MessageState::Skipped];
+                let is_over = matches!(records.as_slice(), [record] if over.contains(&record.state));
+                if !is_over {
+                    broken.push(format!("I3: {name}, whose receiver is gone, is {records:?}"));
+                }
+                continue;
+            }
             let sent: Vec<&&NoticeRecord> =
                 records.iter().filter(|m| m.state == MessageState::Sent).collect();
             let handed = observed.handed.get(&(*channel, name.clone())).copied().unwrap_or(0);

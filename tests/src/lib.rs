@@ -13,11 +13,14 @@
 
 pub mod erased;
 pub mod faults;
+pub mod heard;
 pub mod invariants;
+pub mod links;
 pub mod mutants;
 pub mod observe;
 pub mod outside;
 pub mod plans;
+pub mod python;
 pub mod scenarios;
 pub mod sends;
 pub mod sns;

@@ -26,6 +26,8 @@ pub enum Mutant {
     RepeatsMail,
     /// Looks whether a message is claimed, and then claims it.
     ChecksThenWrites,
+    /// Writes a message's trail without looking at its version.
+    CountsBlindly,
 }
 
 /// What becomes of a call.
@@ -47,7 +49,7 @@ pub enum Rewritten {
 
 impl Mutant {
     /// Every one.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::AcceptsTwice,
         Self::ClaimsOver,
         Self::CommitsBlindly,
@@ -57,6 +59,7 @@ impl Mutant {
         Self::DeletesBeforeSending,
         Self::RepeatsMail,
         Self::ChecksThenWrites,
+        Self::CountsBlindly,
     ];
 
     /// What it sends instead of a call.
@@ -71,6 +74,9 @@ impl Mutant {
             }
             (Self::GrantsBlindly, Host::Table, "PutItem") => {
                 unconditional(call, |item| text(item, "pk").starts_with("team#"))
+            }
+            (Self::CountsBlindly, Host::Table, "PutItem") => {
+                unconditional(call, |item| text(item, "pk").starts_with("cu_"))
             }
             (Self::SendsUnclaimed, Host::Table, "PutItem") if is_new(call) => {
                 unconditional(call, |item| text(item, "pk").starts_with("rep#"))

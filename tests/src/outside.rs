@@ -94,12 +94,16 @@ impl Service for Graph {
     }
 }
 
-/// A receiver of webhooks that takes everything.
+/// A receiver of webhooks that takes everything, and is gone at `/gone`.
 #[derive(Clone, Copy, Debug)]
 pub struct Receiver;
 
 impl Service for Receiver {
-    fn call(&self, _: http::Request<Bytes>) -> BoxFuture<'static, http::Response<Bytes>> {
-        std::future::ready(http::Response::new(Bytes::new())).boxed()
+    fn call(&self, request: http::Request<Bytes>) -> BoxFuture<'static, http::Response<Bytes>> {
+        let mut answer = http::Response::new(Bytes::new());
+        if request.uri().path() == "/gone" {
+            *answer.status_mut() = http::StatusCode::GONE;
+        }
+        std::future::ready(answer).boxed()
     }
 }

@@ -2,7 +2,9 @@
 
 use crate::erased;
 use crate::faults::{Invocation, Kind, Ran, Shot, Struck};
+use crate::heard;
 use crate::invariants::Books;
+use crate::links;
 use crate::mutants::Mutant;
 use crate::scenarios::{Event, MEANWHILE, POISON, Post, Prepared, probe};
 use crate::wire::{Headers, document, text};
@@ -130,9 +132,11 @@ async fn play(
     if let (Some(duplicate), Some(other)) = (plan.duplicate, &other) {
         let invocation = Invocation::new(false, duplicate.after);
         let mut work = other.invoke(payload.clone());
+        world.visits.made += 1;
         match invocation.run(&mut work).await {
             Ran::Done(answer) => {
                 ended(world, &answer);
+                visit(world, Some(&answer));
                 note(&prepared.event, &answer, accepted);
             }
             Ran::Crashed => {}
@@ -142,9 +146,11 @@ async fn play(
 
     let invocation = Invocation::new(true, u32::MAX);
     let mut work = first.invoke(payload);
+    world.visits.made += 1;
     let answered = match invocation.run(&mut work).await {
         Ran::Done(answer) => {
             ended(world, &answer);
+            visit(world, Some(&answer));
             note(&prepared.event, &answer, accepted);
             Some(answer)
         }
@@ -168,6 +174,7 @@ async fn play(
         invocation.resume();
         if let Ran::Done(answer) = invocation.run(&mut work).await {
             ended(world, &answer);
+            visit(world, Some(&answer));
             note(&prepared.event, &answer, accepted);
         }
     }
@@ -263,7 +270,12 @@ fn is_refused_as(answer: Option<&Result<Bytes, InvokeError>>, problem: &str) -> 
     status(answer) == 409 && text.is_some_and(|text| text.contains(&name))
 }
 
-/// The sender tries again until there is a 2xx, or a 409 that tells it that the first attempt was accepted. Of what
+/// Counts a request that was answered as it asked.
+fn visit(world: &mut World, answer: Option<&Result<Bytes, InvokeError>>) {
+    world.visits.answered += u32::from((200..400).contains(&status(answer)));
+}
+
+/// The sender tries again until there is a 2xx or a redirect, or a 409 that tells it that the first attempt was accepted. Of what
 /// people do each repeat must be told that it is done.
 async fn again(
     world: &mut World,
@@ -276,16 +288,19 @@ async fn again(
     let Some(post) = post.again.as_deref() else { return };
     let (mut last, mut busy, mut done) = (status(answered), is_busy(answered), is_done(answered));
     for _ in 0..6 {
-        if (200..300).contains(&last) || (last == 409 && !busy) {
+        if (200..400).contains(&last) || (last == 409 && !busy) {
             break;
         }
         let answer = world.invoke(prepared.function, post.payload.clone()).await;
+        world.visits.made += 1;
+        visit(world, answer.as_ref());
         (last, busy, done) = (status(answer.as_ref()), is_busy(answer.as_ref()), is_done(answer.as_ref()));
         if let Some(answer) = &answer {
             accept(post, answer, accepted);
         }
     }
-    if prepared.function == Name::Console && !done && !is_raced(prepared) {
+    let is_answered = done || prepared.function == Name::Engage && (200..400).contains(&last);
+    if matches!(prepared.function, Name::Console | Name::Engage) && !is_answered && !is_raced(prepared) {
         report.broken.push(format!("I14: what was asked for is answered with {last}, however often"));
     }
 }
@@ -321,6 +336,8 @@ async fn check(
     report
         .broken
         .extend(erased::check(&world.items(), world.delivered.iter().map(|(_, body)| body.as_str())));
+    heard::check(world, &prepared.event, &mut report.broken);
+    report.broken.extend(links::check(prepared.name, &world.items(), world.visits));
     if matches!(prepared.function, Name::Console | Name::Erase) {
         room(world, plan, &mut books, report).await;
     }
@@ -422,7 +439,9 @@ async fn replay(world: &mut World, prepared: &Prepared, report: &mut Report) {
 /// What people asked for is asked for once more, in an instance that has seen none of it.
 async fn ask_again(world: &mut World, prepared: &Prepared, report: &mut Report) {
     let Event::Http(post) = &prepared.event else { return };
-    if prepared.function != Name::Console {
+    // A visit that is made again is another visit.
+    let is_wish = prepared.function == Name::Engage && is_post(&post.payload);
+    if prepared.function != Name::Console && !is_wish {
         return;
     }
     world.forget(prepared.function, 0);
@@ -430,6 +449,11 @@ async fn ask_again(world: &mut World, prepared: &Prepared, report: &mut Report) 
     if !is_done(answer.as_ref()) && !is_raced(prepared) {
         report.broken.push(format!("I14: asking again is answered with {}", status(answer.as_ref())));
     }
+}
+
+fn is_post(payload: &[u8]) -> bool {
+    let event: Value = serde_json::from_slice(payload).unwrap_or_default();
+    event["requestContext"]["http"]["method"] == "POST"
 }
 
 async fn deliver_again(world: &mut World) -> Result<(), String> {

@@ -3,7 +3,9 @@
 mod clock;
 mod console;
 mod depth;
+mod engage;
 mod erase;
+mod feedback;
 mod import;
 mod lookalike;
 mod messages;
@@ -16,7 +18,7 @@ use futures::future::BoxFuture;
 use ring::{digest, hmac};
 use serde_json::{Value, json};
 use sluice_domain::id::LeadId;
-use sluice_domain::lead::{Envelope, Lead, Origin, Progress};
+use sluice_domain::lead::{ConsentProof, Envelope, Lead, Origin, Progress};
 use sluice_domain::policy::Document;
 use sluice_domain::time::Timestamp;
 use sluice_store::{DueEntry, Manifest, ManifestEntry, Written};
@@ -122,11 +124,29 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "route-queue", function: Name::Route, prepare: depth::route_queue },
     Scenario { name: "send-email", function: Name::Send, prepare: send_email },
     Scenario { name: "send-webhook", function: Name::Send, prepare: send_webhook },
+    Scenario { name: "send-webhook-gone", function: Name::Send, prepare: send_webhook_gone },
     Scenario { name: "send-both", function: Name::Send, prepare: send_both },
     Scenario { name: "message-email", function: Name::Send, prepare: messages::email },
     Scenario { name: "message-capped", function: Name::Send, prepare: messages::capped },
     Scenario { name: "message-resent", function: Name::Send, prepare: messages::resent },
     Scenario { name: "message-replaced", function: Name::Send, prepare: messages::replaced },
+    Scenario { name: "feedback-bounce", function: Name::Record, prepare: feedback::bounced },
+    Scenario { name: "feedback-soft-bounces", function: Name::Record, prepare: feedback::bounced_softly },
+    Scenario { name: "feedback-complaint", function: Name::Record, prepare: feedback::complained },
+    Scenario {
+        name: "feedback-delivery-unknown",
+        function: Name::Record,
+        prepare: feedback::delivered_unknown,
+    },
+    Scenario { name: "hook-sns", function: Name::Capture, prepare: feedback::hooked },
+    Scenario { name: "hook-sns-subscription", function: Name::Capture, prepare: feedback::subscribed },
+    Scenario { name: "route-question", function: Name::Route, prepare: engage::question },
+    Scenario { name: "engage-open", function: Name::Engage, prepare: engage::open },
+    Scenario { name: "engage-click", function: Name::Engage, prepare: engage::click },
+    Scenario { name: "engage-unsubscribe", function: Name::Engage, prepare: engage::unsubscribe },
+    Scenario { name: "engage-page", function: Name::Engage, prepare: engage::page },
+    Scenario { name: "engage-confirm", function: Name::Engage, prepare: engage::confirm },
+    Scenario { name: "engage-erased", function: Name::Engage, prepare: engage::erased },
     Scenario { name: "clock-reminder", function: Name::Route, prepare: clock::reminder },
     Scenario { name: "clock-expiry", function: Name::Route, prepare: clock::expiry },
     Scenario { name: "clock-very-late", function: Name::Route, prepare: clock::very_late },
@@ -314,6 +334,10 @@ fn send_webhook(world: &mut World) -> Prepare<'_> {
     Box::pin(async { send(world, "hook", "bob").await })
 }
 
+fn send_webhook_gone(world: &mut World) -> Prepare<'_> {
+    Box::pin(async { send(world, "lost", GONE).await })
+}
+
 fn send_both(world: &mut World) -> Prepare<'_> {
     Box::pin(async { send(world, "both", "eve").await })
 }
@@ -378,9 +402,22 @@ fn fire_timers(world: &mut World) -> Prepare<'_> {
 
 /// Accepts a lead as capture does; `padding` bytes of attribution make it large.
 async fn accept(world: &World, source: &str, key: &str, fields: &[(&str, &str)], padding: usize) -> LeadId {
+    accept_with(world, source, key, fields, padding, None).await
+}
+
+/// The same with what its consent box says.
+async fn accept_with(
+    world: &World,
+    source: &str,
+    key: &str,
+    fields: &[(&str, &str)],
+    padding: usize,
+    consent: Option<ConsentProof>,
+) -> LeadId {
     let is_ads = source == "ads";
     let mut envelope = Envelope {
         fields: fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+        consent,
         ..Envelope::default()
     };
     if padding > 0 {
@@ -440,13 +477,17 @@ fn form_post(key: Option<&str>, fields: &[(&str, &str)]) -> Post {
     Post { payload, fields, again: None, clash: None }
 }
 
+/// A rep whose webhook's receiver says that it is gone.
+pub const GONE: &str = "moe";
+
 /// Teams and how many open leads each member may hold.
-pub const TEAMS: [(&str, &[&str], Option<u32>); 9] = [
+pub const TEAMS: [(&str, &[&str], Option<u32>); 10] = [
     ("sales", &["ann", "bob"], Some(4)),
     ("tight", &["cal", "dan"], Some(1)),
     ("mail", &["ann"], None),
     ("hook", &["bob"], None),
     ("both", &["eve"], None),
+    ("lost", &[GONE], None),
     ("capa", &["gus"], None),
     ("capb", &["gus"], None),
     ("timed", &["gil", "ida"], Some(4)),
@@ -466,7 +507,7 @@ fn capacities() -> BTreeMap<(String, String), u32> {
 /// The channels of each rep.
 pub fn channels(rep: &str) -> &'static [&'static str] {
     match rep {
-        "bob" => &["webhook"],
+        "bob" | GONE => &["webhook"],
         "eve" => &["email", "webhook"],
         _ => &["email"],
     }
@@ -483,7 +524,7 @@ async fn publish(world: &World) {
             "secrets": { "client_secret": ["env:META_APP_SECRET"], "access_token": ["secret:page-token"] },
         }),
     ];
-    for rep in ["ann", "bob", "cal", "dan", "eve", "fay", "gil", "gus", "ida", "boss"] {
+    for rep in ["ann", "bob", "cal", "dan", "eve", "fay", "gil", "gus", "ida", GONE, "boss"] {
         let mut document = json!({ "kind": "rep", "name": rep });
         if let Some((_, capacity)) = CAPPED.iter().find(|(name, _)| *name == rep) {
             document["capacity"] = (*capacity).into();
@@ -492,7 +533,9 @@ async fn publish(world: &World) {
             document["email"] = format!("{rep}@example.com").into();
         }
         if channels(rep).contains(&"webhook") {
-            document["webhook"] = json!({ "url": "http://hook.test/in", "secrets": ["secret:hook"] });
+            let path = if rep == GONE { "gone" } else { "in" };
+            let url = format!("http://hook.test/{path}");
+            document["webhook"] = json!({ "url": url, "secrets": ["secret:hook"] });
         }
         documents.push(document);
     }
@@ -500,6 +543,7 @@ async fn publish(world: &World) {
     let (more, deeper) = depth::documents();
     documents.extend(more);
     documents.extend(messages::documents());
+    documents.extend(engage::documents());
     rules.extend(deeper);
     for (team, reps, capacity) in TEAMS {
         let members: Vec<Value> =
@@ -527,7 +571,7 @@ async fn publish(world: &World) {
         json!({ "name": "rest", "when": "lead.source in ['web', 'ads', 'li']", "assign": { "team": "sales" } }),
     );
     documents.push(json!({ "kind": "routing", "name": "default", "rules": rules }));
-    documents.push(json!({ "kind": "settings", "name": "default", "escalate_to": ["boss"] }));
+    documents.extend(feedback::documents());
     let store = world.store();
     let mut manifest = Manifest::default();
     for document in documents {

@@ -11,6 +11,8 @@ pub mod refusals;
 mod verify;
 
 use self::http::{Answer, urlencoded};
+use crate::sns::Sns;
+use mail_parser::MessageParser;
 use metrics::Metrics;
 use refusals::Refusals;
 use serde_json::{Value, json};
@@ -21,6 +23,9 @@ use sluice::host::stack::{Functions, NoMetrics, Options, Stack};
 use sluice_domain::time::Timestamp;
 use sluice_host::environment::Environment;
 use sluice_host::lambda::{SystemRandom, https_client};
+use sluice_host::web;
+use sluice_services::Service;
+use sluice_services::connector::connector;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -44,6 +49,8 @@ pub struct Setup {
     pub vars: BTreeMap<String, String>,
     /// What AWS refuses.
     pub refusals: Refusals,
+    /// What answers at the addresses of SNS.
+    pub sns: Sns,
     /// When the clock begins.
     pub start: Timestamp,
     /// Time passes only where the scenario says so.
@@ -61,11 +68,13 @@ impl Default for Setup {
             // Nothing answers here unless the scenario puts its own server in.
             ("SLUICE_GRAPH_URL", "http://127.0.0.1:9"),
             ("SLUICE_LINKEDIN_URL", "http://127.0.0.1:9"),
+            (web::ALLOW, "loopback"),
         ];
         Self {
             policies: Some(POLICIES.to_owned()),
             vars: vars.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
             refusals: Refusals::default(),
+            sns: Sns::default(),
             start: Timestamp::parse(START).expect("a time"),
             frozen: false,
             binaries: None,
@@ -122,6 +131,7 @@ impl Running {
         let template = local_template().expect("the template is sound");
         let wrap = setup.refusals.clone();
         let metrics = Arc::<Metrics>::default();
+        let sns = setup.sns.clone();
         let options = Options {
             data: None,
             port: 0,
@@ -136,7 +146,11 @@ impl Running {
             },
             metrics: metrics.clone(),
             vars: setup.vars,
-            wrap_client: Some(Arc::new(move |function, client| wrap.around(function, client))),
+            wrap_client: Some(Arc::new(move |function, client| {
+                let to_sns: Vec<(String, Arc<dyn Service>)> =
+                    vec![("sns.".to_owned(), Arc::new(sns.clone()))];
+                wrap.around(function, connector(to_sns, Some(client)))
+            })),
         };
         let stack = Stack::start(options, |addresses| StackSpec::from_template(&template, addresses));
         let stack = stack.await.expect("the stack starts");
@@ -319,12 +333,13 @@ impl Running {
         self.table().into_iter().filter_map(live).collect()
     }
 
-    /// Every mail that was sent, oldest first: to whom, and the whole text.
+    /// Every mail that was sent, oldest first: to whom, and its head (each header on one line) and text as people read
+    /// them.
     pub fn mails(&self) -> Vec<(Vec<String>, String)> {
         let mut mails = self.stack.ses.list();
         mails.reverse();
-        let read = |id: &str| self.stack.ses.read(id).map(|text| String::from_utf8_lossy(&text).into_owned());
-        mails.into_iter().map(|mail| (mail.to, read(&mail.id).unwrap_or_default())).collect()
+        let read = |id: &str| self.stack.ses.read(id).map(|mail| readable(&mail)).unwrap_or_default();
+        mails.into_iter().map(|mail| (mail.to, read(&mail.id))).collect()
     }
 
     /// The surroundings of an SDK client that talks to the stack's services over HTTP.
@@ -343,7 +358,15 @@ impl Running {
             clock: Arc::new(self.stack.clock.clone()),
             random: Arc::new(SystemRandom),
             http: https_client(),
+            web: web::client(None),
             metrics: Arc::new(NoMetrics),
         }
     }
+}
+
+fn readable(mail: &[u8]) -> String {
+    let parsed = MessageParser::default().parse(mail).expect("a mail");
+    let head: String = String::from_utf8_lossy(mail).split("\r\n\r\n").take(1).collect();
+    let text = parsed.body_text(0).unwrap_or_default();
+    format!("{}\r\n\r\n{text}", head.replace("\r\n ", " ").replace("\r\n\t", " "))
 }

@@ -9,6 +9,8 @@ use crate::wire::{Headers, Host, text};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use bytes::Bytes;
 use serde_json::{Value, json};
+use sluice_domain::customer::{HashKey, HashKeys};
+use sluice_domain::link::LinkKeys;
 use sluice_host::environment::Environment;
 use sluice_host::function::{Build, Function, InvokeError};
 use sluice_services::dynamodb::DynamoDb;
@@ -28,12 +30,35 @@ pub const START: i64 = 1_795_260_000_000;
 pub const APP_SECRET: &str = "app-secret";
 /// The first token of the people's API.
 pub const ADMIN_TOKEN: &str = "admin-token";
+/// What the hash key is made of, 64 times.
+const HASH_KEY: &str = "k";
+/// What the key of links is made of, 64 times.
+const LINK_KEY: &str = "l";
 /// How long a message that failed stays hidden, in seconds: short, so that redelivery comes at a bad time.
 const VISIBILITY: i64 = 2;
 /// Receives after which a message goes to the dead letters, as in the template.
 const MAX_RECEIVES: u32 = 5;
 /// Deliveries within which everything must settle once faults have stopped.
 const MAX_DELIVERIES: u32 = 120;
+
+/// The keys that addresses are hashed with, before any rotation.
+pub fn hash_keys() -> HashKeys {
+    HashKeys { current: HashKey::new("1", HASH_KEY.repeat(64).as_bytes()), previous: None }
+}
+
+/// The keys of links in messages.
+pub fn link_keys() -> LinkKeys {
+    LinkKeys::new("1", LINK_KEY.repeat(64).as_bytes()).unwrap()
+}
+
+/// Requests of the event under test: how many were made, and how many of them were answered as asked.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Visits {
+    /// Made, whatever came of them.
+    pub made: u32,
+    /// Answered with what they asked for.
+    pub answered: u32,
+}
 
 /// The functions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -110,6 +135,8 @@ pub struct World {
     pub delivered: BTreeSet<(&'static str, String)>,
     /// Deliveries while settling.
     pub deliveries: u32,
+    /// Requests of the event under test.
+    pub visits: Visits,
     secrets: Secrets,
     is_rotated: bool,
     env: Environment,
@@ -132,10 +159,10 @@ impl World {
         }
         let secrets = Secrets::memory(now.clone());
         secrets
-            .put("sluice/hash-key", json!({ "version": "1", "current": "k".repeat(64) }).to_string())
+            .put("sluice/hash-key", json!({ "version": "1", "current": HASH_KEY.repeat(64) }).to_string())
             .unwrap();
         secrets
-            .put("sluice/link-key", json!({ "version": "1", "current": "l".repeat(64) }).to_string())
+            .put("sluice/link-key", json!({ "version": "1", "current": LINK_KEY.repeat(64) }).to_string())
             .unwrap();
         secrets.put("sluice/admin-token", ADMIN_TOKEN.to_owned()).unwrap();
         secrets.put("sluice/sources/page-token", "token".to_owned()).unwrap();
@@ -183,6 +210,7 @@ impl World {
             clock: clock.clone(),
             random: Arc::new(SeededRandom::new(7)),
             http: SharedHttpClient::new(wire.clone()),
+            web: SharedHttpClient::new(wire.clone()),
             metrics: Arc::new(NoMetrics),
         };
         Self {
@@ -192,6 +220,7 @@ impl World {
             wire,
             delivered: BTreeSet::new(),
             deliveries: 0,
+            visits: Visits::default(),
             secrets,
             is_rotated: false,
             env,
@@ -230,9 +259,14 @@ impl World {
         }
     }
 
+    /// Whether addresses are hashed with another key than at first.
+    pub const fn is_rotated(&self) -> bool {
+        self.is_rotated
+    }
+
     /// Addresses are hashed with another key from now on; the one before is still known.
     pub fn rotate(&mut self) {
-        let (current, previous) = ("r".repeat(64), "k".repeat(64));
+        let (current, previous) = ("r".repeat(64), HASH_KEY.repeat(64));
         let keys =
             json!({ "version": "2", "current": current, "previous_version": "1", "previous": previous });
         self.secrets.put("sluice/hash-key", keys.to_string()).unwrap();

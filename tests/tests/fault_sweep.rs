@@ -83,6 +83,7 @@ fn caught_by(mutant: Mutant) -> (&'static str, &'static str) {
         Mutant::GrantsBlindly => ("route-new", "I6"),
         Mutant::LosesMessages => ("capture-form", "I1"),
         Mutant::DeletesBeforeSending => ("fire-timers", "I3"),
+        Mutant::CountsBlindly => ("engage-click", "I12"),
         Mutant::SendsUnclaimed | Mutant::RepeatsMail | Mutant::ChecksThenWrites => ("send-email", "I3"),
     }
 }

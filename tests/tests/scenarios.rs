@@ -23,6 +23,12 @@ mod command;
 mod costs;
 #[path = "scenarios/engagement.rs"]
 mod engagement;
+#[path = "scenarios/erasure.rs"]
+mod erasure;
+#[path = "scenarios/feedback.rs"]
+mod feedback;
+#[path = "scenarios/feedback_sns.rs"]
+mod feedback_sns;
 #[path = "scenarios/fixtures.rs"]
 mod fixtures;
 #[path = "scenarios/folder.rs"]
@@ -35,6 +41,8 @@ mod identity_kinds;
 mod import;
 #[path = "scenarios/ledger.rs"]
 mod ledger;
+#[path = "scenarios/mail.rs"]
+mod mail;
 #[path = "scenarios/matching.rs"]
 mod matching;
 #[path = "scenarios/messages.rs"]
@@ -45,6 +53,8 @@ mod preferences;
 mod privacy;
 #[path = "scenarios/races.rs"]
 mod races;
+#[path = "scenarios/rights.rs"]
+mod rights;
 #[path = "scenarios/routing.rs"]
 mod routing;
 #[path = "scenarios/routing_depth.rs"]
@@ -57,5 +67,7 @@ mod senders_proof;
 mod templates;
 #[path = "scenarios/told.rs"]
 mod told;
+#[path = "scenarios/webhooks.rs"]
+mod webhooks;
 #[path = "scenarios/work.rs"]
 mod work;

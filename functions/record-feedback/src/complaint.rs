@@ -3,7 +3,7 @@
 use crate::Told;
 use crate::books::Books;
 use sluice_domain::feedback::Complaint;
-use sluice_domain::gate::SuppressedBy;
+use sluice_domain::gate::{How, Said, SuppressedBy};
 
 pub(crate) fn apply(told: &Told<'_>, complaint: Complaint, books: &mut Books) {
     if let Some(message) = &mut books.message {
@@ -13,10 +13,11 @@ pub(crate) fn apply(told: &Told<'_>, complaint: Complaint, books: &mut Books) {
     if complaint == Complaint::NotSpam {
         return;
     }
-    if let Some(gate) = &mut books.gate {
-        gate.suppress(SuppressedBy::Complaint, told.at);
+    if let Some(gate) = &books.gate {
+        let at = told.time(gate.suppressed.get(&SuppressedBy::Complaint).copied());
+        books.say(told.proof(Said::Suppressed(SuppressedBy::Complaint), How::Complaint, at));
     }
     if let Some(message) = &mut books.message {
-        message.trail.complain(told.at);
+        message.trail.complain(told.time(None));
     }
 }

@@ -4,11 +4,11 @@ use crate::Told;
 use crate::books::Books;
 
 pub(crate) fn apply(told: &Told<'_>, books: &mut Books) {
-    if let Some(gate) = &mut books.gate {
-        gate.delivered(told.at);
+    if let (Some(gate), Some(at)) = (&mut books.gate, told.at) {
+        gate.delivered(at);
     }
     if let Some(message) = &mut books.message {
         message.went_out(&told.event.mail);
-        message.trail.deliver(told.at);
+        message.trail.deliver(told.time(None));
     }
 }

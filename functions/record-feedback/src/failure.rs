@@ -6,6 +6,6 @@ use crate::books::Books;
 
 pub(crate) fn apply(told: &Told<'_>, books: &mut Books) {
     if let Some(message) = &mut books.message {
-        message.was_rejected(told.at, told.event.kind.name());
+        message.was_rejected(told.time(None), told.event.kind.name());
     }
 }

@@ -16,7 +16,8 @@ use books::Books;
 use futures::future::BoxFuture;
 use sluice_domain::customer::{AddressHash, Identity, IdentityKind};
 use sluice_domain::feedback::{Feedback, Kind};
-use sluice_domain::message::Channel;
+use sluice_domain::gate::{How, Proof, Said};
+use sluice_domain::message::{Channel, MessageState};
 use sluice_domain::policy::Cap;
 use sluice_domain::time::Timestamp;
 use sluice_host::environment::Environment;
@@ -24,7 +25,7 @@ use sluice_host::function::{Function, StartError};
 use sluice_host::metrics::Metrics;
 use sluice_host::queue::{Each, Queue, Record, RecordHandler};
 use sluice_host::secrets::SecretStore;
-use sluice_store::{Commit, Policies, Store, Written};
+use sluice_store::{Commit, GateRecord, Policies, Store, Written};
 use sluice_wire::feedback::{Read, read};
 use std::sync::Arc;
 
@@ -74,8 +75,8 @@ impl Recorder {
         let now = self.env.clock.now();
         let policies = self.policies.current(now).await.map_err(|error| error.to_string())?;
         // A clock that is ahead at the provider's must not reach into what is still to come.
-        let at = event.at.map_or(now, |at| at.min(now));
-        let told = Told { event, at, limit: policies.settings.messaging.soft_bounces };
+        let at = event.at.map(|at| at.min(now));
+        let told = Told { event, at, now, limit: policies.settings.messaging.soft_bounces };
         let mut changed = false;
         if event.recipients.is_empty() {
             changed |= self.take_down(&told, None, true).await?;
@@ -106,38 +107,60 @@ impl Recorder {
             };
             // Who is not named is whoever the message was for.
             let of_message = || Some(vec![message.as_ref()?.address.clone()?]);
-            let gate = match address.clone().or_else(of_message) {
+            let record = match address.clone().or_else(of_message) {
                 Some(hashes) if told.is_about_the_address() => {
                     self.store.gates(&[(Channel::Email, hashes)]).await.map_err(text)?.pop()
                 }
                 _ => None,
             };
-            let read = Books { gate: gate.as_ref().map(|record| record.gate.clone()), message };
+            let gate = record.as_ref().map(|record| record.gate.clone());
+            let read = Books { gate, message, ..Books::default() };
             let after = told.decide(read.clone());
-            let mut commit = None;
-            if let (Some(record), Some(after)) = (gate, &after.gate)
-                && read.gate.as_ref() != Some(after)
-            {
-                commit = Some(Commit::default().gate(record, after.clone()));
-            }
-            if let Some(message) = after.message.filter(|message| read.message.as_ref() != Some(message)) {
-                commit = Some(commit.unwrap_or_default().message(message));
-            }
-            let Some(commit) = commit else { return Ok(false) };
-            match self.store.commit(commit).await.map_err(text)? {
-                Written::Done => return Ok(true),
-                Written::Conflict => {}
+            let Some(commit) = changes(&read, &after, record) else { return Ok(false) };
+            if self.store.commit(commit).await.map_err(text)? == Written::Done {
+                self.count(&read, &after, told.now);
+                return Ok(true);
             }
         }
         Err("others were faster, too many times".to_owned())
+    }
+
+    /// A message that is known to have gone out only now is counted now.
+    fn count(&self, read: &Books, after: &Books, now: Timestamp) {
+        let state = |books: &Books| books.message.as_ref().map(|message| message.state);
+        if state(after) == Some(MessageState::Sent) && state(read) != Some(MessageState::Sent) {
+            Metrics::new().by("Channel", Channel::Email.name()).count("Sent", 1).emit(&self.env, now);
+        }
+    }
+}
+
+/// What has to be written to get from one to the other, if anything has.
+fn changes(read: &Books, after: &Books, record: Option<GateRecord>) -> Option<Commit> {
+    let mut commit = None;
+    if let (Some(record), Some(gate)) = (record, &after.gate)
+        && record.gate != *gate
+    {
+        let own = record.address().cloned();
+        let kept = after.proofs.iter().filter_map(|proof| Some((own.clone()?, proof.beside(&record.gate)?)));
+        let kept: Vec<_> = kept.collect();
+        let with_gate = Commit::default().gate(record, gate.clone());
+        let all = kept
+            .into_iter()
+            .fold(with_gate, |commit, (own, proof)| commit.proof(Channel::Email, &own, proof));
+        commit = Some(all);
+    }
+    match after.message.as_ref().filter(|message| read.message.as_ref() != Some(message)) {
+        Some(message) => Some(commit.unwrap_or_default().message(message.clone())),
+        None => commit,
     }
 }
 
 /// An event and what it is judged by.
 struct Told<'a> {
     event: &'a Feedback,
-    /// When it happened; never later than now.
-    at: Timestamp,
+    /// When it happened, if the provider says; never later than now.
+    at: Option<Timestamp>,
+    now: Timestamp,
     /// Soft bounces that are too many.
     limit: Cap,
 }
@@ -149,6 +172,22 @@ impl Told<'_> {
             self.event.kind,
             Kind::Bounce(_) | Kind::Complaint(_) | Kind::Delivery | Kind::Subscription(_)
         )
+    }
+
+    /// When it happened. Without a word of it: when it was `held` to have happened, so that telling it again moves nothing;
+    /// else now.
+    fn time(&self, held: Option<Timestamp>) -> Timestamp {
+        self.at.or(held).unwrap_or(self.now)
+    }
+
+    /// The proof of what it says about the address.
+    fn proof(&self, said: Said, how: How, at: Timestamp) -> Proof {
+        let topic = match &said {
+            Said::Wish { topic, .. } => topic.clone(),
+            _ => String::new(),
+        };
+        let proof = Proof::new(said, how, at, &["feedback", &self.event.key(), &topic]);
+        Proof { message: self.event.message.clone(), ..proof }
     }
 
     /// What the event makes of the books. Pure, and the same however often it is done.

@@ -4,16 +4,14 @@
 use crate::Told;
 use crate::books::Books;
 use sluice_domain::feedback::Subscription;
-use sluice_domain::gate::{EVERY_TOPIC, Wish};
+use sluice_domain::gate::{EVERY_TOPIC, How, Said, Wish};
 
 pub(crate) fn apply(told: &Told<'_>, subscription: &Subscription, books: &mut Books) {
-    if let Some(gate) = &mut books.gate {
-        for topic in &subscription.topics {
-            gate.say(topic, Wish::No, told.at);
-        }
-        if subscription.everything {
-            gate.say(EVERY_TOPIC, Wish::No, told.at);
-        }
+    let everything = subscription.everything.then_some(EVERY_TOPIC);
+    for topic in subscription.topics.iter().map(String::as_str).chain(everything) {
+        let held = books.gate.as_ref().and_then(|gate| gate.says.get(topic)?.no);
+        let said = Said::Wish { topic: topic.to_owned(), wish: Wish::No };
+        books.say(told.proof(said, How::Provider, told.time(held)));
     }
     if let Some(message) = &mut books.message {
         message.went_out(&told.event.mail);

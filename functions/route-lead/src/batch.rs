@@ -99,7 +99,7 @@ impl Router {
             // Who is queued waits for a person.
             if lead.progress.state.is_end() || lead.progress.state == LeadState::Queued {
                 match self.note_consent_again(&lead, &policies).await {
-                    Ok(()) => notices.push((id.clone(), notices_of(&lead))),
+                    Ok(asked) => notices.push((id.clone(), [notices_of(&lead), asked].concat())),
                     Err(why) => drop(pass.failed.insert(id.clone(), why)),
                 }
             } else if lead.progress.waits_for_a_person() {
@@ -175,7 +175,8 @@ impl Router {
     }
 
     /// Decides all leads on one state of the teams. A team that turns out to be needed is loaded, and all is decided
-    /// again from the start, so that every decision has seen what it says it saw.
+    /// again from the start, so that every decision has seen what it says it saw. If the team of a lead's first rule is
+    /// not enough, all that later rules may need is loaded at once.
     async fn decide(
         &self,
         mut works: Vec<Work>,
@@ -186,6 +187,7 @@ impl Router {
     ) -> Result<(Vec<Decided>, TeamWrites), StoreError> {
         let mut read = sluice_store::Desk::default();
         let mut wanted = first_wanted(&works, policies, held, now);
+        let mut looks_ahead = false;
         loop {
             let loads = !wanted.teams.is_empty();
             let fresh = self.store.desk(&wanted).await?;
@@ -215,12 +217,14 @@ impl Router {
             let receipts: Vec<Receipt> = works
                 .iter()
                 .map(|work| {
-                    let live = LiveTeams { teams: &mut teams, desk: &desk, missing: &mut missing };
+                    let live =
+                        LiveTeams { teams: &mut teams, desk: &desk, missing: &mut missing, looks_ahead };
                     decide(work.case(), policies, live, now)
                 })
                 .collect();
             if !missing.is_empty() {
                 wanted = Wanted { teams: missing.teams, reps: missing.reps, ..Wanted::default() };
+                looks_ahead = true;
                 continue;
             }
             for (work, receipt) in works.iter().zip(&receipts) {
@@ -349,13 +353,16 @@ impl Router {
         let results: Vec<Committed> = stream::iter(decided)
             .map(|Decided { work, receipt, company }| async move {
                 let outcome = receipt.outcome.clone();
-                let told = self.notices_for(&work.lead, &receipt, policies);
+                let mut told = self.notices_for(&work.lead, &receipt, policies);
                 let (state, is_same) = (outcome.state(), work.lead.progress.state == LeadState::Escalated);
                 if outcome == Outcome::Escalated && is_same {
-                    let noted = self.note_consent(&work.lead, state, &work.facts, policies, true).await;
+                    let known = (&work.facts, work.lead.progress.customer.as_ref());
+                    let asked = self.note_consent(&work.lead, state, known, policies, true).await;
+                    let noted = asked.map(|asked| told.extend(asked));
                     return (work.lead, outcome, told, noted.map(|()| Written::Done));
                 }
                 let (after, customers) = change(work.case(), receipt, policies);
+                let customer = after.customer.clone();
                 let mut commit = Commit::default().lead(&work.lead, after);
                 for customer in customers {
                     commit = commit.customer(customer);
@@ -370,7 +377,9 @@ impl Router {
                 }
                 let mut written = self.store.commit(commit).await.map_err(|error| error.to_string());
                 if written == Ok(Written::Done) {
-                    let noted = self.note_consent(&work.lead, state, &work.facts, policies, false).await;
+                    let known = (&work.facts, customer.as_ref());
+                    let asked = self.note_consent(&work.lead, state, known, policies, false).await;
+                    let noted = asked.map(|asked| told.extend(asked));
                     written = noted.map(|()| Written::Done);
                 }
                 (work.lead, outcome, told, written)

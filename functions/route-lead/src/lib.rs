@@ -22,11 +22,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// Variables read besides those every function has.
-pub const VARIABLES: [&str; 5] = [
+pub const VARIABLES: [&str; 6] = [
     "SLUICE_TABLE",
     "SLUICE_NOTICE_QUEUE_URL",
     "SLUICE_ENRICH_QUEUE_URL",
     "SLUICE_ERASE_QUEUE_URL",
+    "SLUICE_MESSAGE_QUEUE_URL",
     "SLUICE_HASH_KEY_SECRET",
 ];
 
@@ -45,7 +46,7 @@ pub fn build(env: Environment) -> BoxFuture<'static, Result<Arc<dyn Function>, S
             outbox: Outbox::new(
                 &env,
                 store.clone(),
-                &[QueueName::Notice, QueueName::Enrich, QueueName::Erase],
+                &[QueueName::Notice, QueueName::Enrich, QueueName::Erase, QueueName::Message],
             )?,
             settled: Mutex::default(),
             store,

@@ -1,15 +1,18 @@
-//! What a person has a right to while their leads are routed: that their consent is written down, and that a lead which was on
-//! its way when they were erased goes with them.
+//! What a person has a right to while their leads are routed: that their consent is written down, that they are asked whether
+//! they meant it where that is wanted, and that a lead which was on its way when they were erased goes with them.
 
-use crate::Router;
 use crate::batch::Work;
+use crate::{ATTEMPTS, Router};
 use sluice_domain::erasure::is_too_late;
-use sluice_domain::id::LeadId;
-use sluice_domain::lead::{self, Facts, Lead, LeadState, consented};
+use sluice_domain::id::{CustomerId, LeadId};
+use sluice_domain::lead::{self, Facts, Lead, LeadState, consented, question};
+use sluice_domain::message::Message;
 use sluice_domain::policy::PolicySet;
 use sluice_domain::time::Timestamp;
 use sluice_host::outbox::{Outgoing, QueueName};
-use sluice_wire::queue::{EraseMessage, encode};
+use sluice_store::{Commit, Written};
+use sluice_wire::queue::{EraseMessage, OrderMessage, encode};
+use std::collections::BTreeSet;
 
 impl Router {
     /// Leads that it is not too late for; the others are handed on to be erased.
@@ -34,18 +37,18 @@ impl Router {
         in_time
     }
 
-    /// Writes down what the consent box of a lead says that came to `state`. `before` says that another delivery may have done
-    /// so already.
+    /// Writes down what the consent box of a lead says that came to `state`, and answers with the questions whether it was
+    /// meant, which are stored and to be handed on. `before` says that another delivery may have done so already.
     pub(crate) async fn note_consent(
         &self,
         lead: &Lead,
         state: LeadState,
-        facts: &Facts,
+        (facts, customer): (&Facts, Option<&CustomerId>),
         policies: &PolicySet,
         before: bool,
-    ) -> Result<(), String> {
+    ) -> Result<Vec<Outgoing>, String> {
         if !lead.envelope.consent.as_ref().is_some_and(|consent| consent.given) {
-            return Ok(());
+            return Ok(Vec::new());
         }
         let captured = match lead.manifest == policies.version {
             true => None,
@@ -53,13 +56,53 @@ impl Router {
         };
         let wishes = consented(lead, state, facts, captured.as_deref().unwrap_or(policies), policies);
         let keys = self.secrets.hash_keys().await.map_err(|error| error.to_string())?;
-        self.store.record_consent(&wishes, &keys, before).await.map_err(|error| error.to_string())
+        self.store.record_consent(&wishes, &keys, before).await.map_err(|error| error.to_string())?;
+        let mut asked = Vec::new();
+        let Some(customer) = customer else { return Ok(asked) };
+        for wish in &wishes {
+            if let Some(message) = question(wish, state, facts, customer, policies) {
+                asked.extend(self.ask(message).await?);
+            }
+        }
+        Ok(asked)
+    }
+
+    /// Stores a question with the address it goes to, unless an earlier delivery did. Nothing is asked of a person who was
+    /// erased since.
+    async fn ask(&self, message: Message) -> Result<Option<Outgoing>, String> {
+        let customer = message.order.customer.clone();
+        for attempt in 1..=ATTEMPTS {
+            let commit = Commit::default().message(message.clone()).standing_customer(&customer);
+            let written = self.store.commit(commit).await.map_err(|error| error.to_string())?;
+            if written == Written::Done || self.is_asked(&message).await? {
+                let body = encode(&OrderMessage::new(message.order.clone()));
+                let id = message.id().to_string();
+                let not_before = message.order.at;
+                return Ok(Some(Outgoing { queue: QueueName::Message, id, body, not_before }));
+            }
+            let known = self.store.customers(&BTreeSet::from([customer.clone()])).await;
+            if known.map_err(|error| error.to_string())?.is_empty() {
+                return Ok(None);
+            }
+            self.pause(attempt).await;
+        }
+        Err("too much contention on a customer".to_owned())
+    }
+
+    async fn is_asked(&self, message: &Message) -> Result<bool, String> {
+        let held = self.store.message(&message.id()).await.map_err(|error| error.to_string())?;
+        Ok(held.is_some())
     }
 
     /// The same for a lead that an earlier delivery decided, which may have ended before this.
-    pub(crate) async fn note_consent_again(&self, lead: &Lead, policies: &PolicySet) -> Result<(), String> {
+    pub(crate) async fn note_consent_again(
+        &self,
+        lead: &Lead,
+        policies: &PolicySet,
+    ) -> Result<Vec<Outgoing>, String> {
         let reading = policies.reading(&lead.origin);
         let facts = lead::read(&lead.origin, &lead.envelope, &reading, &policies.settings);
-        self.note_consent(lead, lead.progress.state, &facts, policies, true).await
+        let known = (&facts, lead.progress.customer.as_ref());
+        self.note_consent(lead, lead.progress.state, known, policies, true).await
     }
 }

@@ -51,6 +51,10 @@ impl Sender {
             return Ok(Attempt::Done);
         };
         let whole = known.whole(record);
+        if stored.is_none() && order.cause.kind == CauseKind::Confirmation {
+            // A question is stored with the address it goes to before it is handed over: it is gone, and goes to no other.
+            return Ok(Attempt::Done);
+        }
         let mut message = stored.unwrap_or_else(|| Message::new(order.clone(), serde_json::Map::new()));
         let policy = policies.channel(order.channel);
         let on_unknown = order.unknown.or(policy.as_ref().map(|policy| policy.unknown)).unwrap_or_default();
@@ -286,7 +290,7 @@ struct Person {
 impl Person {
     fn of(whole: &Whole<'_>, message: &Message, policies: &PolicySet, policy: &ChannelPolicy) -> Self {
         let kind = policy.address_kind();
-        if let Some(to) = message.to.as_ref().filter(|_| message.order.cause.kind == CauseKind::Test) {
+        if let Some(to) = &message.to {
             return Self { own: Some(Destination { kind, value: to.clone() }), others: Vec::new() };
         }
         let facts = whole.facts(&policies.settings.survivorship);

@@ -3,6 +3,7 @@
 //! Both are claimed before they are handed over and end in a state that says what became of them. They differ in what
 //! they do without an answer: a notice is sent again, a message to a customer is not (I3).
 
+mod carrier;
 mod channel;
 mod content;
 mod deliver;
@@ -10,10 +11,11 @@ pub mod mime;
 mod notice;
 mod pace;
 mod provider;
+mod smtp;
 mod tell;
 mod webhook;
 
-use channel::Ses;
+use carrier::Carrier;
 use futures::future::BoxFuture;
 use futures::stream::{self, StreamExt};
 use sluice_domain::identity::Email;
@@ -53,7 +55,7 @@ pub fn build(env: Environment) -> BoxFuture<'static, Result<Arc<dyn Function>, S
             policies: Policies::new(store.clone()),
             secrets: SecretStore::new(&env)?,
             outbox: Outbox::new(&env, store.clone(), &queues)?,
-            mail: Ses::new(&env)?,
+            mail: Carrier::new(&env)?,
             library: Library::default(),
             from: Email::parse(env.required("SLUICE_MAIL_FROM")?)
                 .map_err(|error| StartError(format!("configuration: SLUICE_MAIL_FROM: {error}")))?,
@@ -71,7 +73,7 @@ struct Sender {
     policies: Policies,
     secrets: SecretStore,
     outbox: Outbox,
-    mail: Ses,
+    mail: Carrier,
     /// Templates, compiled.
     library: Library,
     from: Email,

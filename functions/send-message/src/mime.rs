@@ -21,6 +21,8 @@ const LONGEST_LINE: usize = 998;
 pub struct Mail<'a> {
     /// The message's id, the same for every attempt: `Message-ID` is made of it.
     pub id: &'a str,
+    /// Id of the customer whom it is about, where that is not told by its own id; goes along as a tag, not in the mail.
+    pub customer: Option<&'a str>,
     /// Who it is from.
     pub from: Mailbox<'a>,
     /// Whom it is for.
@@ -63,13 +65,12 @@ impl Mail<'_> {
     /// The whole mail. The same mail gives the same bytes.
     pub fn write(&self) -> Result<Vec<u8>, Unfit> {
         let from = self.from.header()?;
-        let domain = self.from.email.domain();
         let mut bytes = self.unsubscribe.map(unsubscribe).transpose()?.unwrap_or_default().into_bytes();
         let mut mail = MessageBuilder::new()
             .from(from)
             .to(self.to.header()?)
             .subject(phrase(self.subject))
-            .message_id(format!("{}@{domain}", message_id(self.id)))
+            .message_id(self.message_id())
             .date(self.at.seconds());
         if let Some(reply_to) = &self.reply_to {
             mail = mail.reply_to(reply_to.header()?);
@@ -84,6 +85,11 @@ impl Mail<'_> {
         };
         mail.body(body).serialize(&mut bytes);
         Ok(bytes)
+    }
+
+    /// What stands in `Message-ID`, without the brackets: bounces and answers name the mail by it.
+    pub fn message_id(&self) -> String {
+        format!("{}@{}", local_part(self.id), self.from.email.domain())
     }
 
     /// No content can hold the hash of itself, so no content ends a part.
@@ -127,7 +133,7 @@ fn phrase(text: &str) -> String {
 }
 
 /// What may stand before the `@` of a `Message-ID`; two ids stay two.
-fn message_id(id: &str) -> String {
+fn local_part(id: &str) -> String {
     id.bytes().fold(String::new(), |mut text, byte| {
         match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' | b'-' => text.push(byte.into()),

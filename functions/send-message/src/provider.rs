@@ -4,7 +4,6 @@ use crate::Sender;
 use crate::channel::Handover;
 use crate::content::Content;
 use crate::mime::{Mail, Mailbox};
-use crate::webhook::sign;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
@@ -15,7 +14,8 @@ use sluice_domain::pii::Pii;
 use sluice_domain::policy::{BodyEncoding, ChannelPolicy, ProviderCall, SecretRef};
 use sluice_domain::template::Rendered;
 use sluice_domain::time::Timestamp;
-use sluice_host::fetch::{FetchError, fetch};
+use sluice_host::fetch::{FetchError, fetch_public};
+use sluice_wire::standard_webhooks;
 use std::time::Duration;
 
 /// How long a provider may take.
@@ -41,6 +41,7 @@ impl Sender {
             content.reply_to.clone().or_else(|| mailbox(policy.reply_to.as_deref()?).map(|(_, to)| to));
         let mail = Mail {
             id: id.as_str(),
+            customer: None,
             from: Mailbox { name: content.from_name.as_deref().or(name.as_deref()), email: &from },
             to: Mailbox { name: None, email: &to },
             reply_to: reply_to.as_ref().map(|email| Mailbox { name: None, email }),
@@ -50,7 +51,7 @@ impl Sender {
             unsubscribe: unsubscribe.as_deref(),
             at: now,
         };
-        handed(self.mail.send(&mail).await)
+        handed(self.carry(&mail, Some(policy), now).await)
     }
 
     /// Makes the call that the channel's document describes.
@@ -81,7 +82,7 @@ impl Sender {
             Ok(more) => headers.extend(more),
             Err(handed) => return handed,
         }
-        match fetch(&self.env, "POST", &call.url, &headers, body.into_bytes(), LIMIT).await {
+        match fetch_public(&self.env, "POST", &call.url, &headers, body.into_bytes(), LIMIT).await {
             Ok(answer) => match answer.status {
                 200..=299 => Handed::Sent(answer_id(call, &answer.body).unwrap_or_default()),
                 429 => Handed::NotNow("status 429".to_owned(), answer.retry_after),
@@ -89,8 +90,9 @@ impl Sender {
                 // It may have taken the message before it failed.
                 _ => Handed::Unknown,
             },
-            Err(FetchError::NotSent(why)) => Handed::NotNow(why, None),
+            Err(error @ FetchError::Forbidden(_)) => Handed::Refused(error.to_string()),
             Err(FetchError::Unknown) => Handed::Unknown,
+            Err(error) => Handed::NotNow(error.to_string(), None),
         }
     }
 
@@ -113,18 +115,9 @@ impl Sender {
                 format!("Basic {}", STANDARD.encode(secret.reveal().trim())),
             ));
         }
-        let mut signatures = Vec::new();
-        for reference in &call.secrets {
-            let secret = self.secret(reference).await?;
-            let signature = sign(secret.reveal(), id.as_str(), now.seconds(), body);
-            signatures.push(
-                signature.ok_or_else(|| Handed::Refused("the signing secret is not base64".to_owned()))?,
-            );
-        }
-        if !signatures.is_empty() {
-            headers.push(("webhook-id".to_owned(), id.to_string()));
-            headers.push(("webhook-timestamp".to_owned(), now.seconds().to_string()));
-            headers.push(("webhook-signature".to_owned(), signatures.join(" ")));
+        if !call.secrets.is_empty() {
+            let keys = self.signing_keys(&call.secrets).await.map_err(handed)?;
+            headers.extend(standard_webhooks::headers(&keys, id.as_str(), now, body.as_bytes()));
         }
         Ok(headers)
     }

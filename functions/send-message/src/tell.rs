@@ -10,8 +10,8 @@ use crate::mime::{Mail, Mailbox};
 use crate::notice::Notice;
 use sluice_domain::identity::Email;
 use sluice_domain::lead::LeadState;
-use sluice_domain::message::MessageState;
-use sluice_domain::policy::Rep;
+use sluice_domain::message::{Channel, MessageState};
+use sluice_domain::policy::{PolicySet, Rep};
 use sluice_domain::time::Timestamp;
 use sluice_host::metrics::Metrics;
 use sluice_host::outbox::{Outgoing, QueueName};
@@ -20,11 +20,12 @@ use sluice_wire::queue::{NoticeMessage, encode};
 
 /// How long a claim stands, in milliseconds: longer than the function may run.
 const CLAIM_MS: i64 = 25_000;
-/// Seconds to wait before the next attempt, by attempts made; the last is repeated. (Standard Webhooks 1.0.0
-/// recommends a schedule of this shape.)
-const RETRY_SECONDS: [i64; 7] = [5, 30, 120, 600, 1_800, 7_200, 18_000];
-/// Attempts after which a notice has failed: about a day.
-const ATTEMPTS: u32 = 10;
+/// Seconds to wait before the next attempt, by attempts made: a day and an hour in all, after which a notice has failed.
+/// (Standard Webhooks 1.0.0 recommends a schedule of this shape.)
+const RETRY_SECONDS: [i64; 9] = [5, 30, 120, 600, 1_800, 7_200, 18_000, 28_800, 33_000];
+
+/// Why nothing is sent to a receiver.
+const GONE: &str = "the receiver said that it is gone (410); turn it on again when it is back";
 
 impl Sender {
     pub(crate) async fn tell(&self, message: &NoticeMessage) -> Result<(), String> {
@@ -39,7 +40,7 @@ impl Sender {
 
         let mut wait: Option<Timestamp> = None;
         for channel in if notice.is_quiet { vec!["none"] } else { channels(rep) } {
-            let again = self.over(channel, message, &notice, rep, now).await?;
+            let again = self.over(channel, message, &notice, &policies, now).await?;
             wait = [wait, again].into_iter().flatten().min();
         }
         let Some(not_before) = wait else { return Ok(()) };
@@ -58,9 +59,10 @@ impl Sender {
         channel: &'static str,
         message: &NoticeMessage,
         notice: &Notice,
-        rep: Option<&Rep>,
+        policies: &PolicySet,
         now: Timestamp,
     ) -> Result<Option<Timestamp>, String> {
+        let rep = policies.reps.get(&message.rep);
         let text = |error: sluice_store::StoreError| error.to_string();
         let mut record = NoticeRecord {
             rep: message.rep.clone(),
@@ -75,7 +77,13 @@ impl Sender {
             unknown: 0,
             note: None,
         };
+        let endpoint = match rep.and_then(|rep| rep.webhook.as_ref()).filter(|_| channel == "webhook") {
+            Some(webhook) => Some(self.store.endpoint(&webhook.endpoint()).await.map_err(text)?),
+            None => None,
+        };
+        let is_gone = endpoint.as_ref().is_some_and(|endpoint| endpoint.gone.is_some());
         let reason = notice.reason_not_to_send.or(match channel {
+            _ if is_gone => Some(GONE),
             "none" if notice.is_quiet => Some("imported without telling anybody"),
             "none" => Some("the rep has neither e-mail nor webhook"),
             _ => None,
@@ -94,20 +102,27 @@ impl Sender {
             },
         }
         let Some(rep) = rep.filter(|_| record.state == MessageState::Claimed) else { return Ok(None) };
-        let handed = match channel {
-            "email" => self.email(rep, notice, now).await,
-            _ => self.webhook(rep, notice, now).await,
+        let handed = match endpoint {
+            None => self.email(rep, notice, policies, now).await,
+            Some(endpoint) if endpoint.gone.is_some() => {
+                record.state = MessageState::Skipped;
+                record.note = Some(GONE.to_owned());
+                let _: Written = self.store.update_notice(&record).await.map_err(text)?;
+                return Ok(None);
+            }
+            Some(endpoint) => self.webhook(rep, notice, &endpoint, now).await,
         };
         self.settle_notice(record, handed, now).await
     }
 
-    async fn email(&self, rep: &Rep, notice: &Notice, now: Timestamp) -> Handover {
+    async fn email(&self, rep: &Rep, notice: &Notice, policies: &PolicySet, now: Timestamp) -> Handover {
         let Some(Ok(to)) = rep.email.as_deref().map(Email::parse) else {
             return Handover::Refused("the rep has no e-mail address".to_owned());
         };
         let (subject, text) = (notice.subject(), notice.text());
         let mail = Mail {
             id: &notice.id,
+            customer: notice.customer.as_deref(),
             from: Mailbox { name: None, email: &self.from },
             to: Mailbox { name: rep.full_name.as_deref(), email: &to },
             reply_to: None,
@@ -117,7 +132,7 @@ impl Sender {
             unsubscribe: None,
             at: now,
         };
-        self.mail.send(&mail).await
+        self.carry(&mail, policies.channel(Channel::Email).as_deref(), now).await
     }
 
     /// A message that is there already: done, somebody's, or ours to go on with.
@@ -149,11 +164,11 @@ impl Sender {
         handed: Handover,
         now: Timestamp,
     ) -> Result<Option<Timestamp>, String> {
-        let may_retry = record.attempts < ATTEMPTS;
-        let pause = RETRY_SECONDS[(record.attempts.max(1) as usize - 1).min(RETRY_SECONDS.len() - 1)];
+        let pause = pause(&record);
+        let may_retry = pause.is_some();
         let mut again = None;
         let mut retry = |after: Option<u32>| {
-            let at = now.plus_millis(pause.max(after.map_or(0, i64::from)) * 1000);
+            let at = now.plus_millis(pause.unwrap_or_default().max(after.map_or(0, i64::from) * 1000));
             again = Some(at);
             at
         };
@@ -194,6 +209,15 @@ impl Sender {
     }
 }
 
+/// Milliseconds until the next attempt; none after the last. Up to a tenth longer than the schedule says, by what the
+/// notice and the attempt are: what failed together does not come again together, and a repeat waits as long.
+fn pause(record: &NoticeRecord) -> Option<i64> {
+    let pause = RETRY_SECONDS.get(usize::try_from(record.attempts.max(1)).ok()? - 1)? * 1000;
+    let text = format!("{}#{}", record.sort_key, record.attempts);
+    let spread = text.bytes().fold(7u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
+    Some(pause + i64::try_from(spread % (pause.unsigned_abs() / 10)).unwrap_or_default())
+}
+
 enum TakeOver {
     Ours(NoticeRecord),
     Done,
@@ -212,4 +236,39 @@ fn channels(rep: Option<&Rep>) -> Vec<&'static str> {
         channels.push("none");
     }
     channels
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sluice_domain::id::LeadId;
+
+    fn record(rep: &str, attempts: u32) -> NoticeRecord {
+        let lead = LeadId::derived(&["x"]);
+        NoticeRecord {
+            rep: rep.to_owned(),
+            sort_key: keys::notice(Timestamp(1), &lead, rep, 1, "webhook"),
+            version: 1,
+            lead,
+            kind: "assigned".to_owned(),
+            channel: "webhook".to_owned(),
+            state: MessageState::Claimed,
+            attempts,
+            claimed_until: Timestamp(0),
+            unknown: 0,
+            note: None,
+        }
+    }
+
+    #[test]
+    fn attempts_go_on_for_a_day_each_later_than_the_one_before_and_not_all_at_once() {
+        let pauses: Vec<i64> = (1..).map_while(|attempt| pause(&record("ann", attempt))).collect();
+        assert_eq!(pauses.len(), 9);
+        assert!(pauses.is_sorted());
+        let all: i64 = pauses.iter().sum();
+        assert!((86_400_000..110_000_000).contains(&all), "{all}");
+        assert_eq!(pause(&record("ann", 1)), pause(&record("ann", 1)), "a repeat waits as long");
+        let others: Vec<_> = ["bo", "cy", "di", "ed"].map(|rep| pause(&record(rep, 6))).to_vec();
+        assert!(others.iter().any(|pause| *pause != others[0]), "{others:?}");
+    }
 }

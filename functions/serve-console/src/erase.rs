@@ -86,6 +86,7 @@ fn place(erasure: &Erasure) -> String {
 fn view(erasure: &Erasure) -> Value {
     json!({
         "customer": erasure.id,
+        "records": erasure.records.keys().collect::<Vec<_>>(),
         "state": if erasure.done.is_some() { "erased" } else { "erasing" },
         "asked": erasure.at.rfc3339(),
         "by": erasure.by,

@@ -3,6 +3,7 @@
 
 use crate::consents::{Place, gate_view, places, proof_view};
 use crate::customers::no_such_customer;
+use crate::messages::view;
 use crate::{Call, Console, person, unavailable};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -12,7 +13,6 @@ use sluice_domain::customer::{Customer, Known, Whole};
 use sluice_domain::id::{CustomerId, LeadId};
 use sluice_domain::lead::Lead;
 use sluice_domain::message::Message;
-use sluice_domain::time::Timestamp;
 use sluice_wire::http::HttpResponse;
 use sluice_wire::problem::Problem;
 
@@ -33,7 +33,7 @@ enum Next {
     Consents(usize),
     /// With this lead of this record, or with its newest.
     Leads(CustomerId, Option<LeadId>),
-    /// With the messages to this record, from a cursor of the store's on.
+    /// With the messages to this record, before the one whose own part of the id this is.
     Messages(CustomerId, Option<String>),
 }
 
@@ -151,14 +151,13 @@ impl Console {
             }
             Next::Messages(record, _) if !known.customers.contains_key(&record) => Ok(None),
             Next::Messages(record, cursor) => {
-                let page =
-                    self.store.messages_of(&record, cursor.as_deref(), PAGE).await.map_err(unavailable)?;
-                for message in &page {
-                    part.add("messages", message_view(message));
+                let found = self.store.messages_of(&record, cursor.as_deref(), PAGE);
+                let found = found.await.map_err(unavailable)?;
+                for message in &found {
+                    part.add("messages", message_export(message));
                 }
-                let next = page.last().filter(|_| page.len() == PAGE as usize);
-                Ok(match next.map(|last| last.id().own_part().to_owned()) {
-                    Some(cursor) => Some(Next::Messages(record, Some(cursor))),
+                Ok(match found.last() {
+                    Some(last) => Some(Next::Messages(record, Some(last.id().own_part().to_owned()))),
                     None => after(&record).map(|other| Next::Messages(other, None)),
                 })
             }
@@ -202,16 +201,13 @@ fn record_view(record: &Customer) -> Value {
     })
 }
 
-/// A message to the person: what was asked for, what became of it and what came back.
-fn message_view(message: &Message) -> Value {
-    let order = &message.order;
-    let at = |at: Option<Timestamp>| at.map(Timestamp::rfc3339);
-    json!({
-        "id": message.id(), "record": order.customer, "asked": order.at.rfc3339(),
-        "cause": order.cause, "channel": order.channel.name(), "template": order.template, "topic": order.topic,
-        "language": order.language, "data": message.data, "to": message.to,
-        "state": message.state.name(), "attempts": message.attempts, "claimed": at(message.claimed),
-        "why": message.reason.as_ref().map(|reason| reason.sentence()), "note": message.note,
-        "links": message.links, "came_back": message.trail,
-    })
+/// A message to the person as it is shown, with what its template was given.
+fn message_export(message: &Message) -> Value {
+    let mut view = view(message);
+    if let Some(view) = view.as_object_mut() {
+        view.insert("data".to_owned(), json!(message.data));
+        view.insert("to".to_owned(), json!(message.to));
+        view.insert("language".to_owned(), json!(message.order.language));
+    }
+    view
 }

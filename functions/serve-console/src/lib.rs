@@ -21,6 +21,7 @@ mod routes;
 mod templates;
 mod tokens;
 mod trial;
+mod webhooks;
 
 pub use routes::{ROUTES, Right};
 
@@ -166,6 +167,8 @@ impl Console {
             "POST /api/messages/{id}/settle" => self.settle_message(&call).await,
             "POST /api/templates/{name}/preview" => self.preview_template(&call).await,
             "POST /api/templates/{name}/test-send" => self.test_send(&call).await,
+            "GET /api/webhooks" => self.list_webhooks().await,
+            "POST /api/webhooks/{id}/enable" => self.enable_webhook(&call).await,
             "POST /api/tokens" => self.create_token(&call).await,
             other => Err(Problem::new(501, "not-built", format!("{other} is declared and not built."))),
         }

@@ -140,17 +140,23 @@ impl Console {
             }
             let asked = Asked { message: message.id(), fingerprint: fingerprint.clone() };
             let commit = Commit::default().message(message.clone()).asked(&customer, &hash, asked);
+            let commit = commit.standing_customer(&customer);
             if self.store.commit(commit).await.map_err(unavailable)? == Written::Done {
                 self.queue(&message.order).await?;
                 return Ok(HttpResponse::json(202, &json!({ "message_id": message.id() })));
             }
         }
+        // Erased at this moment, or the same call is being made elsewhere.
+        self.find_person(customer.as_str()).await?;
         Err(Problem::new(409, "busy", "The same call is being made elsewhere. Try again.").retry_after(1))
     }
 
     async fn accept_message(&self, message: Message) -> Result<HttpResponse, Problem> {
-        // A conflict is a repeat of the SDK's whose first answer was lost: the id is drawn at random.
-        let _: Written = self.store.put_message(&message).await.map_err(unavailable)?;
+        if self.store.put_message(&message).await.map_err(unavailable)? == Written::Conflict {
+            // A repeat of the SDK's whose first answer was lost, since the id is drawn at random; or the customer was
+            // erased at this moment.
+            self.find_person(message.order.customer.as_str()).await?;
+        }
         self.queue(&message.order).await?;
         Ok(HttpResponse::json(202, &json!({ "message_id": message.id() })))
     }
@@ -339,7 +345,8 @@ fn may_be_sent(order: &Order, data: &Map<String, Value>, policies: &PolicySet) -
     Ok(())
 }
 
-fn view(message: &Message) -> Value {
+/// A message as people see it.
+pub(crate) fn view(message: &Message) -> Value {
     let order = &message.order;
     let at = |at: Option<Timestamp>| at.map(Timestamp::rfc3339);
     let seen =

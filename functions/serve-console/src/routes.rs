@@ -85,6 +85,8 @@ pub const ROUTES: &[Route] = &[
     route("POST /api/messages/{id}/settle", Right::Send),
     route("POST /api/templates/{name}/preview", Right::Send),
     route("POST /api/templates/{name}/test-send", Right::Send),
+    route("GET /api/webhooks", Right::Manage),
+    route("POST /api/webhooks/{id}/enable", Right::Manage),
     route("POST /api/tokens", Right::Admin),
 ];
 

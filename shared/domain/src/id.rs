@@ -56,6 +56,7 @@ macro_rules! id {
 
 id!(LeadId, "ld_", "A lead: one submission.");
 id!(CustomerId, "cu_", "A customer: one person.");
+id!(EndpointId, "ep_", "A receiver of webhooks, by its URL.");
 id!(ProofId, "pr_", "A proof of what was said about an address.");
 
 /// A message to a customer: one thing to tell one person over one channel. The id says where the message is stored

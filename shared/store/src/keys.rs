@@ -20,6 +20,7 @@
 //! | a rep's absences | `leave#<rep>` | `a` | route-lead, when they are not those it has; the rep |
 //! | count of changes of absences | `leave` | `n` | route-lead with the teams |
 //! | owner of a company | `co#<domain>` | `o` | route-lead with the teams, where a rule asks |
+//! | receiver of webhooks | `ep_…` | `h` | send-message before each webhook; the list of receivers |
 //! | due | `due#<shard>` | `<ms>#<id>` | fire-timers, oldest first |
 //! | first contacts of a day | `speed#<year>-<month>` | `<day>#<source>#<team>#<rep>` | speed to lead, month by month |
 //! | policy document | `policy#<sha>` | `<chunk>` | functions, once per version |
@@ -63,6 +64,8 @@ pub const LEAVES: &str = "leave";
 pub const COUNT: &str = "n";
 /// Sort key of a company's owner.
 pub const COMPANY: &str = "o";
+/// Sort key of a receiver of webhooks.
+pub const ENDPOINT: &str = "h";
 /// Sort key of a token.
 pub const TOKEN: &str = "t";
 /// Partition of the manifests.

@@ -2,7 +2,7 @@
 
 use crate::commit::versioned_put;
 use crate::item::{Item, document, get_document, get_number, get_text, key, number, text};
-use crate::{Store, StoreError, Written, keys};
+use crate::{Commit, Store, StoreError, Written, keys};
 use aws_sdk_dynamodb::types::TransactWriteItem;
 use serde::{Deserialize, Serialize};
 use sluice_domain::id::{CustomerId, MessageId};
@@ -26,12 +26,14 @@ impl Store {
         item.as_ref().map(read_message).transpose()
     }
 
-    /// Stores a message as it shall be: a new one if none is there, else at the version read.
+    /// Stores a message as it shall be: a new one if none is there and its customer is not erased, else at the version read.
     pub async fn put_message(&self, message: &Message) -> Result<Written, StoreError> {
-        let item = message_item(message)?;
         match message.version {
-            0 => Ok(if self.put_once(item).await?.is_none() { Written::Done } else { Written::Conflict }),
-            version => self.replace(item, version).await,
+            0 => {
+                let commit = Commit::default().message(message.clone());
+                self.commit(commit.standing_customer(&message.order.customer)).await
+            }
+            version => self.replace(message_item(message)?, version).await,
         }
     }
 

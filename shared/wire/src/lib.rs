@@ -11,3 +11,4 @@ pub mod problem;
 pub mod queue;
 pub mod sns;
 pub mod sources;
+pub mod standard_webhooks;

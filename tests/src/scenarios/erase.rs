@@ -102,7 +102,7 @@ pub(super) fn contact(world: &mut World) -> Prepare<'_> {
 }
 
 /// The live record of a person, and a lead that has its owner.
-async fn person(world: &mut World) -> (CustomerId, LeadId) {
+pub(super) async fn person(world: &mut World) -> (CustomerId, LeadId) {
     let mail = accept(world, "tight", "1", &[MAIL, NAME], 600).await;
     let phone = accept(world, "web", "2", &[PHONE], 0).await;
     let other = accept(world, "tight", "3", &[("email", "grace@example.org")], 0).await;
@@ -130,7 +130,7 @@ fn delete(customer: &CustomerId) -> Event {
     call("DELETE", ADMIN_TOKEN, &format!("/api/customers/{customer}"), &json!({}))
 }
 
-fn meanwhile(customer: &CustomerId) -> (&'static str, String) {
+pub(super) fn meanwhile(customer: &CustomerId) -> (&'static str, String) {
     (MEANWHILE, format!("/api/customers/{customer}"))
 }
 

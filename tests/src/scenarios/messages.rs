@@ -31,7 +31,7 @@ pub(super) fn documents() -> Vec<Value> {
 }
 
 /// A person with an address and a phone, and what is asked for.
-async fn ada(world: &mut World) -> CustomerId {
+pub(super) async fn ada(world: &mut World) -> CustomerId {
     let fields = [("email", "ada@example.org"), ("phone", "+4930901820")];
     let lead = accept(world, "web", "1", &fields, 0).await;
     play(world, &[&lead]).await;
@@ -40,7 +40,7 @@ async fn ada(world: &mut World) -> CustomerId {
     CustomerId::parse(&customer.unwrap()).unwrap()
 }
 
-fn order(world: &World, customer: &CustomerId, part: &str) -> Order {
+pub(super) fn order(world: &World, customer: &CustomerId, part: &str) -> Order {
     let cause = Cause { kind: CauseKind::Api, name: "hello".to_owned(), part: part.to_owned() };
     Order {
         customer: customer.clone(),
@@ -59,7 +59,7 @@ fn order(world: &World, customer: &CustomerId, part: &str) -> Order {
     }
 }
 
-fn body(order: &Order) -> String {
+pub(super) fn body(order: &Order) -> String {
     encode(&OrderMessage::new(order.clone()))
 }
 

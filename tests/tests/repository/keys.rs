@@ -1,7 +1,7 @@
 //! Keys: what a constructor writes its parser reads, and no two kinds of item can meet.
 
 use sluice_domain::customer::AddressHash;
-use sluice_domain::id::{CustomerId, LeadId, MessageId, ProofId};
+use sluice_domain::id::{CustomerId, EndpointId, LeadId, MessageId, ProofId};
 use sluice_domain::lead::{LeadState, MarkKind};
 use sluice_domain::message::Channel;
 use sluice_domain::speed::Group;
@@ -86,6 +86,7 @@ fn a_key_of_one_kind_is_not_read_as_another() {
         keys::gate(Channel::Email, &hash),
         keys::consent(Channel::Email, &hash),
         keys::pace(Channel::Email),
+        EndpointId::derived(&["x"]).to_string(),
     ];
     let prefix = |pk: &String| pk.split(['#', '_']).next().unwrap_or_default().to_owned();
     let prefixes: BTreeSet<String> = partitions.iter().map(prefix).collect();

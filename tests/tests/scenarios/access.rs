@@ -41,6 +41,8 @@ const MAY: &[(&str, &[&str])] = &[
     ("GET /api/insight/speed-to-lead", &["admin", "manager"]),
     ("GET /api/messages", &["admin", "manager", "rep"]),
     ("POST /api/templates/{name}/preview", &["admin", "manager", "marketer"]),
+    ("GET /api/webhooks", &["admin", "manager"]),
+    ("POST /api/webhooks/{id}/enable", &["admin", "manager"]),
     ("POST /api/tokens", &["admin"]),
 ];
 

@@ -364,3 +364,116 @@ async fn one_click_on_what_a_person_asked_for_stops_everything_else() {
     assert_eq!(ask(&run, &who, "receipt", "service").await["state"], "sent");
     run.finish().await;
 }
+
+const CLUB: &str = r#"
+---
+kind: form
+name: club
+consent: { field: ok, topic: offers, wording: Send me offers, version: "7" }
+"#;
+
+/// Posts the form whose box asks for offers, and waits until all is quiet; the lead's customer.
+async fn joins(run: &Running, email: &str, more: &[(&str, &str)]) -> String {
+    let lead = run.post("club", &[&[("email", email)], more].concat()).await.lead_id();
+    run.settle().await;
+    run.show(&lead).await["customer"].as_str().unwrap().to_owned()
+}
+
+fn questions_to(run: &Running, email: &str) -> usize {
+    let mails = run.mails().into_iter();
+    mails
+        .filter(|(to, raw)| to.iter().any(|to| to == email) && raw.contains("Subject: Please confirm"))
+        .count()
+}
+
+#[tokio::test]
+async fn whoever_ticks_the_box_is_asked_once_and_gets_nothing_until_they_press_the_button() {
+    let run = start().await;
+    run.apply(CLUB).await;
+    let who = joins(&run, "eve@person.example", &[("ok", "on"), ("language", "de")]).await;
+    assert_eq!(questions_to(&run, "eve@person.example"), 1);
+    let mail = mail_to(&run, "eve@person.example");
+    let [path] = mail.paths('k').try_into().expect("one link to confirm by");
+    assert!(mail.paths('o').is_empty(), "who has not said yes is not watched");
+    assert_eq!(ask(&run, &who, "news", "offers").await["reason"], "not_confirmed");
+
+    let before = run.table();
+    for (method, headers) in
+        [("GET", vec![BROWSER]), ("HEAD", vec![BROWSER]), ("GET", vec![("sec-purpose", "prefetch")])]
+    {
+        assert_eq!(run.send(method, &path, &headers, b"").await.status, 200);
+    }
+    let page = get(&run, &path, &[]).await;
+    assert!(page.text().contains("Möchten Sie Nachrichten zu „Angebote“?"), "{}", page.text());
+    assert!(page.text().contains("<form method=\"post\"><button"));
+    assert_eq!(run.table(), before, "looking confirms nothing");
+
+    run.pass(Duration::from_secs(60)).await;
+    let done = post(&run, &path, &[("confirm", "yes")]).await;
+    assert!(done.status == 200 && done.text().contains("Danke"), "{}", done.text());
+    assert_eq!(ask(&run, &who, "news", "offers").await["state"], "sent");
+    let kept = proofs(&run);
+    let (form, button) = (&kept[0], &kept[1]);
+    assert_eq!((kept.len(), &form["h"], &button["h"]), (2, &json!("form"), &json!("confirmation")));
+    assert_eq!((&form["w"], &form["v"]), (&json!("Send me offers"), &json!("7")));
+    assert!(button["w"].as_str().unwrap().contains("Angebote") && button["i"].is_string(), "{button:#}");
+    // Pressed once more, and posted without a body.
+    let before = run.table();
+    post(&run, &path, &[("confirm", "yes")]).await;
+    let again = run.send("POST", &path, &[], b"").await;
+    assert!(again.status == 200 && again.text().contains("you get messages about"), "{}", again.text());
+    assert_eq!(run.table(), before);
+    // The person is there again: there is nothing to ask any more.
+    run.pass(Duration::from_secs(3_600)).await;
+    joins(&run, "eve@person.example", &[("ok", "on"), ("n", "2")]).await;
+    assert_eq!(questions_to(&run, "eve@person.example"), 1);
+    run.finish().await;
+}
+
+#[tokio::test]
+async fn a_no_that_was_said_after_the_question_went_out_stands() {
+    let run = start().await;
+    run.apply(CLUB).await;
+    let who = joins(&run, "regret@person.example", &[("ok", "yes")]).await;
+    let mail = mail_to(&run, "regret@person.example");
+    run.pass(Duration::from_secs(60)).await;
+    assert_eq!(run.send("POST", &mail.unsubscribe().unwrap(), &[FORM], ONE_CLICK).await.status, 200);
+    run.pass(Duration::from_secs(60)).await;
+    let path = mail.paths('k').remove(0);
+    let page = get(&run, &path, &[]).await;
+    assert!(page.text().contains("so it stays") && !page.text().contains("<button"), "{}", page.text());
+    let answer = post(&run, &path, &[("confirm", "yes")]).await;
+    assert!(answer.status == 200 && answer.text().contains("so it stays"), "{}", answer.text());
+    assert_eq!(ask(&run, &who, "news", "offers").await["reason"], "opted_out");
+    // They tick the box again: a new question, a new button.
+    joins(&run, "regret@person.example", &[("ok", "yes"), ("n", "2")]).await;
+    assert_eq!(questions_to(&run, "regret@person.example"), 2);
+    let path = mail_to(&run, "regret@person.example").paths('k').remove(0);
+    assert!(post(&run, &path, &[("confirm", "yes")]).await.text().contains("Thank you"));
+    assert_eq!(ask(&run, &who, "news", "offers").await["state"], "sent");
+    run.finish().await;
+}
+
+#[tokio::test]
+async fn nobody_is_asked_who_ticked_nothing_nor_again_and_again_nor_at_another_address() {
+    let run = start().await;
+    run.apply(CLUB).await;
+    joins(&run, "quiet@person.example", &[]).await;
+    assert_eq!(questions_to(&run, "quiet@person.example"), 0);
+    // Somebody types another's address into the form all day.
+    for n in 0..6 {
+        joins(&run, "victim@person.example", &[("ok", "on"), ("n", &n.to_string())]).await;
+        run.pass(Duration::from_secs(3_600)).await;
+    }
+    assert_eq!(questions_to(&run, "victim@person.example"), 3);
+    // A person with two addresses is asked at the one that was typed in.
+    let phone = ("phone", "+1 212 555 0144");
+    let first = joins(&run, "first@person.example", &[phone]).await;
+    let second = joins(&run, "second@person.example", &[phone, ("ok", "on")]).await;
+    assert_eq!(first, second, "one person");
+    assert_eq!(
+        (questions_to(&run, "first@person.example"), questions_to(&run, "second@person.example")),
+        (0, 1)
+    );
+    run.finish().await;
+}

@@ -305,9 +305,21 @@ struct DevArgs {
     /// Start the stack's clock at this time (RFC 3339).
     #[arg(long)]
     now: Option<String>,
+    /// Send mail for real, by this mail server (HOST:PORT), instead of keeping it to be looked at. With SMTP_USER and
+    /// SMTP_PASSWORD in the environment it logs in.
+    #[arg(long, value_parser = mail_server)]
+    smtp: Option<String>,
     /// The first line on stdout, once ready, is a JSON object.
     #[arg(long)]
     json: bool,
+}
+
+fn mail_server(text: &str) -> Result<String, String> {
+    let (host, port) = text.rsplit_once(':').unwrap_or_default();
+    match port.parse::<u16>() {
+        Ok(port) if !host.is_empty() && port > 0 => Ok(text.to_owned()),
+        _ => Err("write HOST:PORT, such as mail.example.com:587".to_owned()),
+    }
 }
 
 #[derive(Debug, Args)]

@@ -117,6 +117,8 @@ impl Store {
         db.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
         db.pragma_update(None, "journal_mode", "WAL")?;
         db.pragma_update(None, "synchronous", "NORMAL")?;
+        // Bodies of deleted messages are overwritten.
+        db.pragma_update(None, "secure_delete", "FAST")?;
         db.set_prepared_statement_cache_capacity(64);
         db.execute_batch(SCHEMA)?;
         let key =

@@ -352,6 +352,7 @@ impl Gate {
         self.erased = self.erased.max(Some(at));
         self.recent.retain(|sent| *sent > at);
         self.asked.retain(|asked| *asked > at);
+        self.forgive(at);
     }
 
     /// What two records of one address say together: the same under two keys of a rotation.

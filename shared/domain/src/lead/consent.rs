@@ -1,11 +1,14 @@
 //! What the consent box of a lead says about its addresses.
 
 use super::{Facts, Lead, LeadState};
-use crate::customer::Identity;
+use crate::customer::{Identity, IdentityKind};
 use crate::gate::{How, Proof, Said, Wish};
-use crate::message::Channel;
-use crate::policy::PolicySet;
+use crate::id::CustomerId;
+use crate::message::{Cause, CauseKind, Channel, Message, Order};
+use crate::pii::Pii;
+use crate::policy::{ConsentRule, PolicySet};
 use crate::time::Timestamp;
+use serde_json::Map;
 
 /// A wish that came with a lead: the address it is about, and the proof.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,4 +76,49 @@ pub fn unconsented(wishes: Vec<Consented>, now: Timestamp) -> Vec<Consented> {
         Some(Consented { proof, ..wish })
     };
     wishes.into_iter().filter_map(one).collect()
+}
+
+/// The message that asks whether a wish of a lead is really meant (double opt-in), if its topic has one: to the address
+/// that was typed into the form, whether or not it is the one the customer is written to. Of one lead it is always the
+/// same message. A file that was brought in asks nobody anything, and neither does a lead that nobody is to approach.
+pub fn question(
+    wish: &Consented,
+    state: LeadState,
+    facts: &Facts,
+    customer: &CustomerId,
+    policies: &PolicySet,
+) -> Option<Message> {
+    let Said::Wish { topic, wish: Wish::Yes } = &wish.proof.said else { return None };
+    let topic = policies.topics.get(topic)?;
+    let rule = topic.consent.unwrap_or(policies.settings.messaging.consent);
+    let is_asked = rule == ConsentRule::DoubleOptIn
+        && wish.proof.how == How::Form
+        && state != LeadState::Suppressed
+        && !topic.service;
+    let template = policies.templates.templates.get(topic.confirm.as_ref().filter(|_| is_asked)?)?;
+    let to = match wish.address.kind {
+        IdentityKind::Email => facts.email.as_ref()?.as_sent().to_owned(),
+        _ => wish.address.value().to_owned(),
+    };
+    let order = Order {
+        customer: customer.clone(),
+        at: wish.proof.at,
+        cause: Cause {
+            kind: CauseKind::Confirmation,
+            name: topic.name.clone(),
+            part: wish.proof.lead.as_ref()?.to_string(),
+        },
+        channel: wish.channel,
+        template: template.name.clone(),
+        topic: topic.name.clone(),
+        language: None,
+        bulk: false,
+        at_cap: None,
+        in_quiet_hours: None,
+        replacement: None,
+        unknown: None,
+        not_after: None,
+    };
+    let message = Message { to: Some(Pii::new(to)), ..Message::new(order, Map::new()) };
+    (template.channel == wish.channel).then_some(message)
 }

@@ -7,7 +7,7 @@ mod mark;
 #[cfg(test)]
 mod tests;
 
-pub use consent::{Consented, consented, unconsented};
+pub use consent::{Consented, consented, question, unconsented};
 pub(crate) use facts::plain;
 pub use facts::{ATTRIBUTION, Facts, Flag, attribution, read, standard_field};
 pub use ids::{namespace_of, wechat_number};

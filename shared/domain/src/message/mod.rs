@@ -255,7 +255,8 @@ pub struct Message {
     /// Values that whoever asked gave the template.
     #[serde(rename = "d", default, skip_serializing_if = "Map::is_empty")]
     pub data: Map<String, Value>,
-    /// Where a trial goes instead of to the customer.
+    /// Where it goes instead of to the customer's own address: a trial to whoever tests, a question to the address that was
+    /// typed into the form.
     #[serde(rename = "t", default, skip_serializing_if = "Option::is_none")]
     pub to: Option<Pii<String>>,
     /// Where it stands.

@@ -119,7 +119,7 @@ impl AddressKind {
 pub struct SmtpServer {
     /// Its name.
     pub host: String,
-    /// Its port; absent is 587, with `tls: tls` 465.
+    /// Its port; absent is 587, with `tls: tls` 465, without TLS 25.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub port: Option<u16>,
     /// How the connection is protected.
@@ -131,6 +131,22 @@ pub struct SmtpServer {
     /// The user's password.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password: Option<SecretRef>,
+}
+
+impl SmtpServer {
+    /// The port it is asked at.
+    pub fn port(&self) -> u16 {
+        self.port.unwrap_or(match self.tls {
+            SmtpTls::Starttls => 587,
+            SmtpTls::Tls => 465,
+            SmtpTls::None => 25,
+        })
+    }
+
+    /// Whether what is said to it leaves this machine.
+    pub fn is_on_this_machine(&self) -> bool {
+        matches!(self.host.as_str(), "localhost" | "127.0.0.1" | "::1")
+    }
 }
 
 /// How a connection to a mail server is protected.

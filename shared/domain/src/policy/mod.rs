@@ -26,6 +26,7 @@ pub use territory::{Area, CodeRange, Codes, Territory};
 
 use crate::calendar::{Calendar, Hours, Leave};
 use crate::customer::Survivorship;
+use crate::id::EndpointId;
 use crate::identity::{Country, Email, Language, Phone};
 use crate::message::Channel;
 use serde::{Deserialize, Serialize};
@@ -341,6 +342,13 @@ pub struct Webhook {
     pub url: String,
     /// Signing secret, `whsec_…`; several during a rotation.
     pub secrets: Vec<SecretRef>,
+}
+
+impl Webhook {
+    /// The receiver that it is: another URL is another one.
+    pub fn endpoint(&self) -> EndpointId {
+        EndpointId::derived(&[&self.url])
+    }
 }
 
 /// Whether a rep takes new leads; documents say `true` or `false`, absent is `true`.

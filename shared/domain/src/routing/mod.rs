@@ -188,6 +188,10 @@ pub trait Shares {
     fn keep(&mut self, team: &str, rep: &str) -> bool;
     /// Why a rep is not at work. Of an owner only leave is asked for: their customers wait overnight.
     fn off_duty(&mut self, rep: &str, is_owner: bool) -> Option<OffDuty>;
+    /// Whether an answer was only made up, so that what comes of it does not count and nothing more is to be asked.
+    fn is_waiting(&self) -> bool {
+        false
+    }
 }
 
 /// Whose turn it is in a team.
@@ -331,6 +335,9 @@ pub fn route(
             Some(Err(verdict)) => tried.push(verdict),
             None => tried.push(Verdict::NoMatch),
         }
+        if shares.is_waiting() {
+            break;
+        }
     }
     (tried, Outcome::Escalated)
 }
@@ -371,11 +378,15 @@ fn give(
             }
         },
         Target::Teams { teams, by: By::First } => {
-            let first = teams.iter().find_map(|team| match shares.next(team, &asked(team)) {
-                Turn::Of(rep) => Some(Outcome::Assigned { rep, team: Some(team.clone()) }),
-                Turn::Nobody { .. } => None,
-            });
-            first.ok_or(Verdict::Nobody)
+            for team in teams {
+                if let Turn::Of(rep) = shares.next(team, &asked(team)) {
+                    return Ok(Outcome::Assigned { rep, team: Some(team.clone()) });
+                }
+                if shares.is_waiting() {
+                    break;
+                }
+            }
+            Err(Verdict::Nobody)
         }
         Target::Teams { teams, by: By::Round } => {
             let needs: BTreeMap<&str, Asked> =

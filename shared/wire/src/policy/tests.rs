@@ -5,6 +5,7 @@ mod identity;
 mod response;
 mod senders;
 mod templates;
+mod topics;
 mod written;
 
 use super::{PolicyError, SourceText, load, parse};

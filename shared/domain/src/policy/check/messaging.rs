@@ -3,7 +3,11 @@
 use super::{Checker, is_http};
 use crate::identity::Email;
 use crate::message::Channel;
-use crate::policy::{AddressKind, Cap, ChannelPolicy, Consent, Messaging, SmtpServer, SmtpTls, Topic, Via};
+use crate::policy::{
+    AddressKind, Cap, ChannelPolicy, Consent, ConsentRule, Document, Messaging, SmtpServer, SmtpTls,
+    Template, Topic, Via,
+};
+use std::collections::BTreeMap;
 
 impl Checker {
     pub(super) fn consent(&mut self, consent: &Consent) {
@@ -71,8 +75,7 @@ impl Checker {
     }
 
     fn smtp(&mut self, smtp: &SmtpServer) {
-        let is_here = matches!(smtp.host.as_str(), "localhost" | "127.0.0.1" | "::1");
-        if smtp.tls == SmtpTls::None && !is_here {
+        if smtp.tls == SmtpTls::None && !smtp.is_on_this_machine() {
             self.add(&["smtp", "tls"], "without TLS only a server on the same machine is written to");
         }
         if smtp.user.is_some() != smtp.password.is_some() {
@@ -83,9 +86,12 @@ impl Checker {
         }
     }
 
-    pub(super) fn topic(&mut self, topic: &Topic) {
+    pub(super) fn topic(&mut self, topic: &Topic, documents: &[Document]) {
         if topic.service && topic.consent.is_some() {
             self.add(&["consent"], "messages of a service topic need no consent; leave one of the two out");
+        }
+        if let Some(name) = &topic.confirm {
+            self.question(topic, name, documents);
         }
         for (field, texts) in [("title", &topic.title), ("description", &topic.description)] {
             for (language, text) in texts {
@@ -93,6 +99,35 @@ impl Checker {
                     self.add(&[field, language], "this is shown to people and is empty");
                 }
             }
+        }
+    }
+
+    /// The template of the message that asks whether somebody really wants a topic.
+    fn question(&mut self, topic: &Topic, name: &str, documents: &[Document]) {
+        if topic.service || matches!(topic.consent, Some(ConsentRule::OptOut | ConsentRule::OptIn)) {
+            let message = "only a topic with `consent: double_opt_in` asks whether somebody really wants it";
+            self.add(&["confirm"], message);
+        }
+        let templates: BTreeMap<&str, &Template> = documents
+            .iter()
+            .filter_map(|document| match document {
+                Document::Template(template) => Some((template.name.as_str(), template)),
+                _ => None,
+            })
+            .collect();
+        self.known(&["confirm"], "template", name, &templates.keys().copied().collect());
+        let pieces = documents.iter().filter_map(|document| match document {
+            Document::Partial(piece) | Document::Layout(piece) => Some(piece),
+            _ => None,
+        });
+        let of_pieces = pieces.flat_map(|piece| [&piece.html, &piece.text]);
+        let of_template =
+            templates.get(name).into_iter().flat_map(|template| [&template.html, &template.text]);
+        let leads_there =
+            |text: &Option<String>| text.as_ref().is_some_and(|text| text.contains("link.confirm"));
+        if templates.contains_key(name) && !of_template.chain(of_pieces).any(leads_there) {
+            let message = format!("nothing in the template `{name}` leads to `{{{{ link.confirm }}}}`");
+            self.add(&["confirm"], message);
         }
     }
 
