@@ -95,6 +95,9 @@ pub fn preview(
             );
         }
     }
+    if compiled.has(&key(Part::Preheader, "template", template)) && !reads.contains("preheader") {
+        problems.push("nothing shows the preheader: put `{{ preheader }}` into the layout".to_owned());
+    }
     if has_html.is_some_and(|html| html.len() > CLIPPED) {
         problems.push("Gmail cuts off HTML of more than 102 KB".to_owned());
     }
