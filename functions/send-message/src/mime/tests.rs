@@ -1,3 +1,5 @@
+//! A mail as mail programs read it.
+
 use super::*;
 use mail_parser::{MessageParser, MimeHeaders};
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! What an erasure finds, and what is left of it.
+
 use super::*;
 use crate::customer::{HashKey, KnownAddress};
 use crate::lead::{Assignment, Envelope, Origin};
