@@ -26,7 +26,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 
 /// Allowed and not seen in the workload: who, what, on what, and why it is needed all the same.
-const UNSEEN: [(&str, &str, &str, &str); 4] = [
+const UNSEEN: [(&str, &str, &str, &str); 6] = [
     (
         "record-feedback",
         "dynamodb:ConditionCheckItem",
@@ -44,6 +44,18 @@ const UNSEEN: [(&str, &str, &str, &str); 4] = [
         "sqs:SendMessage",
         "EraseQueue",
         "a lead of a person who was erased while it was being routed",
+    ),
+    (
+        "erase-customer",
+        "dynamodb:DeleteItem",
+        "Table",
+        "the owner of a company who was found by the person's lead",
+    ),
+    (
+        "erase-customer",
+        "dynamodb:ConditionCheckItem",
+        "Table",
+        "while the hash key is rotated an address has two gates: the one that is not written has to be as it was read",
     ),
     ("erase-customer", "sqs:SendMessage", "EraseQueue", "a person with more leads than go in one run"),
 ];

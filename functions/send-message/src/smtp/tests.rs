@@ -167,7 +167,6 @@ async fn send(smtp: &Smtp, login: &Login, at: i64) -> Handover {
     let (from, to) = (Email::parse("news@shop.example").unwrap(), Email::parse("peter@example.com").unwrap());
     let mail = Mail {
         id: "ms_1",
-        customer: None,
         from: Mailbox { name: Some("Shop"), email: &from },
         to: Mailbox { name: None, email: &to },
         reply_to: None,
