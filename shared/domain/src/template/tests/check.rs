@@ -78,7 +78,9 @@ fn a_mistake_is_told_at_its_place() {
 
 #[test]
 fn a_subject_cannot_hold_itself() {
-    let found = said(json!([{"kind": "template", "name": "a", "subject": "{{ subject }} {{ data.x }}", "text": "{{ subject }}"}]));
+    let found = said(
+        json!([{"kind": "template", "name": "a", "subject": "{{ subject }} {{ data.x }}", "text": "{{ subject }}"}]),
+    );
     assert_eq!(found, ["template/a subject 1:4: `subject` is for `html` and `text`"]);
 }
 
