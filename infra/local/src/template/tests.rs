@@ -241,7 +241,8 @@ fn no_key_of_a_resource_is_skipped() {
         let depth = code.len() - code.trim_start().len();
         let mut at = 0;
         for word in code.split([' ', '{']) {
-            let chosen = depth < 4 || word.starts_with("SLUICE_") || (word, depth) == ("Queue:", 8);
+            let names_its_queue = depth == 8 && ["Queue:", "Notices:", "Messages:", "Bulk:"].contains(&word);
+            let chosen = depth < 4 || word.starts_with("SLUICE_") || names_its_queue;
             let free = ["StringEquals:", "aws:SourceAccount:", "ArnEquals:", "ArnLike:", "aws:SourceArn:"]
                 .contains(&word)
                 || code.contains("Description:");
@@ -384,7 +385,6 @@ fn a_configuration_set_publishes_what_its_destinations_say_and_a_rule_leads_to_i
         )]
     );
     assert!(refused("DELIVERY_DELAY, ", "OPEN, ")[0].contains("\"OPEN\" is not supported here"));
-    assert!(
-        refused("EventBridgeDestination:", "SnsDestination:")[0].contains("SnsDestination is not supported")
-    );
+    let elsewhere = refused("EventBridgeDestination:", "SnsDestination:");
+    assert!(elsewhere.iter().any(|line| line.contains("SnsDestination is not supported")), "{elsewhere:#?}");
 }
