@@ -111,7 +111,7 @@ impl Sender {
                     gate.claimed(now);
                     gate.asks(now);
                 }
-                CauseKind::Api => gate.claimed(now),
+                CauseKind::Api | CauseKind::Journey => gate.claimed(now),
             }
             let commit = Commit::default().message(message.clone()).gate(own.clone(), gate);
             let commit = others.iter().cloned().fold(commit, Commit::unchanged_gate);

@@ -56,6 +56,7 @@ macro_rules! id {
 
 id!(LeadId, "ld_", "A lead: one submission.");
 id!(CustomerId, "cu_", "A customer: one person.");
+id!(EventId, "ev_", "An event.");
 id!(EndpointId, "ep_", "A receiver of webhooks, by its URL.");
 id!(ProofId, "pr_", "A proof of what was said about an address.");
 

@@ -8,6 +8,7 @@ pub mod clock;
 pub mod condition;
 pub mod customer;
 pub mod erasure;
+pub mod event;
 pub mod feedback;
 pub mod gate;
 pub mod id;

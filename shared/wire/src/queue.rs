@@ -1,8 +1,9 @@
-//! Queue messages between our functions: ids only, never personal data. The one exception is feedback, which comes with
-//! the address it is about.
+//! Queue messages between our functions: ids only, never personal data. The exceptions are feedback, which comes with the
+//! address it is about, and events, which are durable there first.
 
 use serde::{Deserialize, Serialize};
 use sluice_domain::clock::{Mark, Tick};
+use sluice_domain::event::Happened;
 use sluice_domain::feedback::Feedback;
 use sluice_domain::id::{CustomerId, LeadId};
 use sluice_domain::message::Order;
@@ -106,6 +107,34 @@ impl OrderMessage {
 pub enum FeedbackMessage {
     /// An event that came over HTTPS and was believed.
     Event(Feedback),
+}
+
+/// On the event queue.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EventMessage {
+    /// Events that may be one person's, in the order in which they happened. These hold what their senders said, which may be
+    /// personal: the queue is where an event is durable first.
+    Events(Vec<Happened>),
+    /// Something is due for this customer: a step of a journey, a look at what time alone changes.
+    Due(Wake),
+}
+
+/// Something that is due for a customer. It is done only if it is still what the customer's record waits for.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Wake {
+    /// Whose record.
+    #[serde(rename = "cu")]
+    pub customer: CustomerId,
+    /// The journey whose run it is; none is the customer's own check.
+    #[serde(rename = "j", default, skip_serializing_if = "Option::is_none")]
+    pub journey: Option<String>,
+    /// What it must match.
+    #[serde(rename = "k")]
+    pub token: String,
+    /// When it is due.
+    #[serde(rename = "at")]
+    pub at: Timestamp,
 }
 
 /// An id that the same body always has (SHA-256, cut to 128 bits, in hexadecimal).

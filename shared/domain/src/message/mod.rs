@@ -103,6 +103,8 @@ pub enum CauseKind {
     Test,
     /// The question whether somebody really wants what they asked for (double opt-in).
     Confirmation,
+    /// A step of a journey.
+    Journey,
 }
 
 impl CauseKind {
@@ -112,6 +114,7 @@ impl CauseKind {
             Self::Api => "api",
             Self::Test => "test",
             Self::Confirmation => "confirmation",
+            Self::Journey => "journey",
         }
     }
 }
