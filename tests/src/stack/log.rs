@@ -18,6 +18,7 @@ pub const OURS: [&str; 10] = [
     "fire_timers",
     "record_engagement",
     "record_feedback",
+    "advance_journey",
     "serve_console",
 ];
 

@@ -292,6 +292,14 @@ pub struct Source {
     /// Type `sns`: the certificate, in PEM, that everything has to be signed with; absent is the one that SNS names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certificate: Option<String>,
+    /// Type `segment`: what comes with its key is from our own servers. Newer facts replace older ones; of all other sources
+    /// they only fill blanks.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub trusted: bool,
+}
+
+const fn is_false(word: &bool) -> bool {
+    !*word
 }
 
 /// Where a secret is: `env:NAME` (a variable of the function) or `secret:NAME` (Secrets Manager, below the stack's
