@@ -23,6 +23,9 @@ pub(crate) const MOVING: [&str; 2] = ["score.interest", "rfm.recency"];
 /// Lists of names of which a condition mostly asks for one: `"vip" in tags`.
 const LISTS: [&str; 2] = ["tags", "segments"];
 
+/// Values that are always one of a few words, which documents list.
+const WORDED: [&str; 5] = ["stage", "churn", "rfm.tier", "score.fit_grade", "score.interest_grade"];
+
 /// A question about behaviour.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Ask {
@@ -89,6 +92,8 @@ pub struct Looks {
     pub members: BTreeSet<(&'static str, String)>,
     /// Lists that it looks at in another way.
     pub lists: BTreeSet<&'static str>,
+    /// Words that it compares a value with that is always one of a few: `stage == "new"`.
+    pub words: BTreeSet<(&'static str, String)>,
 }
 
 /// Collects what a checked tree looks at, and puts the name of its answer in the place of each question. Call it on a
@@ -147,6 +152,10 @@ impl Looks {
                         }
                     }
                 }
+                if let [left, right] = call.args.as_slice() {
+                    self.compare_words(left, right);
+                    self.compare_words(right, left);
+                }
                 if let ([left, right], op::IN) = (call.args.as_slice(), call.func_name.as_str())
                     && let Expr::Literal(LiteralValue::String(name)) = &left.expr
                     && let Expr::Ident(list) = &right.expr
@@ -157,6 +166,21 @@ impl Looks {
                 }
                 let mut parts = call.target.as_deref_mut().into_iter().chain(&mut call.args);
                 parts.try_for_each(|part| self.visit(part))
+            }
+        }
+    }
+
+    /// Takes down the words that a value is compared with, one or a list of them.
+    fn compare_words(&mut self, value: &Expression, words: &Expression) {
+        let Some(path) = path_of(value) else { return };
+        let Some(worded) = WORDED.into_iter().find(|known| *known == path) else { return };
+        let words = match &words.expr {
+            Expr::List(list) => list.elements.as_slice(),
+            _ => std::slice::from_ref(words),
+        };
+        for word in words {
+            if let Expr::Literal(LiteralValue::String(word)) = &word.expr {
+                self.words.insert((worded, word.inner().to_owned()));
             }
         }
     }

@@ -20,9 +20,9 @@ pub struct Look {
     pub next: Option<Timestamp>,
 }
 
-/// Whether some segment is newer than the last look at all of them.
+/// Whether the state is not stored yet, or some segment is newer than the last look at all of them.
 pub fn first_look_is_due(live: &Live, policy: &LivePolicy) -> bool {
-    live.looked == 0 || policy.segments.values().any(|segment| segment.since > live.looked)
+    live.version == 0 || live.looked < policy.newest_segment
 }
 
 /// Looks at everything that reads what changed, until nothing changes any more. The segments that are new to the record
@@ -102,7 +102,7 @@ impl Rounds {
             found.tier = (live.known.tier != tier).then(|| tier.to_owned());
             self.again(view.tier_edge());
         }
-        if moved || changed.inputs.contains(&Input::Churn) {
+        if policy.watches_churn && (moved || changed.inputs.contains(&Input::Churn)) {
             let churn = view.churn();
             found.churn = (live.known.churn != churn).then_some(churn);
             // Each event moves this edge to later; the look that is outstanding is early enough.
@@ -182,7 +182,9 @@ impl Rounds {
         if let Some((from, to)) = found.stage {
             changed.inputs.insert(Input::Stage);
             live.stage.set(&to, Instant::look(now), &policy.stages);
-            happenings.push(Happening::StageChanged { from, to });
+            if live.stage.stage() == Some(&to) {
+                happenings.push(Happening::StageChanged { from, to });
+            }
         }
         for (segment, is_in) in found.segments {
             changed.inputs.insert(Input::Segment(segment.clone()));

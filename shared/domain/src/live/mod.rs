@@ -47,7 +47,7 @@ use std::collections::BTreeMap;
 pub struct Instant {
     /// When.
     pub at: Timestamp,
-    /// The beginning of the event's id; empty for what was decided by looking, which comes before what happened.
+    /// The beginning of the event's id. What was decided by looking has seen the events of its instant and comes after.
     tie: String,
 }
 
@@ -59,15 +59,18 @@ impl Instant {
     }
 
     /// Of a look.
-    pub const fn look(at: Timestamp) -> Self {
-        Self { at, tie: String::new() }
+    pub fn look(at: Timestamp) -> Self {
+        Self { at, tie: LOOK.to_owned() }
     }
 }
+
+/// Sorts after the beginning of every id.
+const LOOK: &str = "~";
 
 /// One short text: milliseconds and tie.
 impl Serialize for Instant {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&format_args!("{}{}{}", self.at.millis(), if self.tie.is_empty() { "" } else { "." }, self.tie))
+        serializer.collect_str(&format_args!("{}.{}", self.at.millis(), self.tie))
     }
 }
 
@@ -75,8 +78,8 @@ impl<'de> Deserialize<'de> for Instant {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         use serde::de::Error;
         let text = String::deserialize(deserializer)?;
-        let (at, tie) = text.split_once('.').unwrap_or((&text, ""));
-        let at = at.parse().map_err(|_| D::Error::custom("not an instant"))?;
+        let read = text.split_once('.').and_then(|(at, tie)| Some((at.parse().ok()?, tie)));
+        let (at, tie) = read.ok_or_else(|| D::Error::custom("not an instant"))?;
         Ok(Self { at: Timestamp(at), tie: tie.to_owned() })
     }
 }

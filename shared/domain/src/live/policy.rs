@@ -6,7 +6,7 @@ use crate::condition::{Ask, Condition, ConditionError, Levels};
 use crate::event::key_of;
 use crate::id::short_hash;
 use crate::policy::{Churn, Fit, Interest, Lifecycle, Rfm, Scoring, Segment};
-use crate::segment::{Index, Target};
+use crate::segment::{Index, Input, Target};
 use std::collections::BTreeMap;
 
 /// The stages with their moves.
@@ -127,8 +127,12 @@ pub struct LivePolicy {
     pub rfm: Rfm,
     /// When silence is a warning.
     pub churn: Churn,
+    /// Whether anybody wants to know of it as soon as it is one.
+    pub(crate) watches_churn: bool,
     /// By name.
     pub segments: BTreeMap<String, CompiledSegment>,
+    /// The newest [`CompiledSegment::since`].
+    pub(crate) newest_segment: u64,
     /// Who has to look when something changes.
     pub index: Index<Target>,
 }
@@ -142,8 +146,8 @@ pub struct LiveDocuments {
     pub scoring: Scoring,
     /// Of the settings.
     pub rfm: Rfm,
-    /// Of the settings.
-    pub churn: Churn,
+    /// Of the settings; without it, nobody is told.
+    pub churn: Option<Churn>,
     /// All segments.
     pub segments: Vec<Segment>,
 }
@@ -190,7 +194,8 @@ impl LivePolicy {
         for condition in others {
             count(&mut policy.counted, condition);
         }
-        (policy.rfm, policy.churn) = (rfm, churn);
+        policy.watches_churn = churn.is_some() || policy.index.is_read(&Input::Churn);
+        (policy.rfm, policy.churn) = (rfm, churn.unwrap_or_default());
         (policy.fit_document, policy.interest_document) = (scoring.fit, scoring.interest);
         policy.spec = policy.spec_of();
         Ok(policy)
@@ -200,6 +205,7 @@ impl LivePolicy {
     pub fn segments_since(&mut self, since: impl Fn(&str) -> u64) {
         for (name, segment) in &mut self.segments {
             segment.since = since(name);
+            self.newest_segment = self.newest_segment.max(segment.since);
         }
     }
 

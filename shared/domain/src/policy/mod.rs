@@ -523,9 +523,9 @@ pub struct Settings {
     /// What buyers are worth.
     #[serde(skip_serializing_if = "is_default")]
     pub rfm: Rfm,
-    /// When a customer's silence is a warning.
-    #[serde(skip_serializing_if = "is_default")]
-    pub churn: Churn,
+    /// When a customer's silence is a warning. Absent, the usual numbers hold for conditions that ask, and nobody is told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub churn: Option<Churn>,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -545,7 +545,7 @@ impl Default for Settings {
             messaging: Messaging::default(),
             company: Company::default(),
             rfm: Rfm::default(),
-            churn: Churn::default(),
+            churn: None,
         }
     }
 }

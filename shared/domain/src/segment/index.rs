@@ -163,6 +163,11 @@ impl<T: Clone + Ord> Index<T> {
         self.by_input.entry(input).or_default().insert(target.clone());
     }
 
+    /// Whether anybody reads this.
+    pub fn is_read(&self, input: &Input) -> bool {
+        self.by_input.contains_key(input)
+    }
+
     /// Who has to look.
     pub fn touched(&self, changed: &Changed) -> BTreeSet<T> {
         if changed.everything {
