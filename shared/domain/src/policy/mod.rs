@@ -1,6 +1,7 @@
 //! Policies: what people decide, as documents. Types and the checks that need more than one document.
 
 mod assign;
+mod behaviour;
 mod check;
 mod company;
 mod messaging;
@@ -11,6 +12,9 @@ mod template;
 mod territory;
 
 pub use assign::{Assign, By, LanguageNeed, Need, Target};
+pub use behaviour::{
+    Churn, Fit, FitRule, Grade, HalfLife, Interest, InterestRule, Lifecycle, Move, Rfm, Scoring, Segment, Tier,
+};
 pub(crate) use check::{FACTS, LEAD};
 pub use check::{Finding, Other, check};
 pub use company::Company;
@@ -65,10 +69,16 @@ pub enum Document {
     Layout(Piece),
     /// What several messages share.
     Partial(Piece),
+    /// Stages of customers.
+    Lifecycle(Lifecycle),
+    /// Scores of customers.
+    Scoring(Scoring),
+    /// A segment of customers.
+    Segment(Segment),
 }
 
 /// The kinds of document, as `kind:` names them.
-pub const KINDS: [&str; 13] = [
+pub const KINDS: [&str; 16] = [
     "form",
     "source",
     "rep",
@@ -82,6 +92,9 @@ pub const KINDS: [&str; 13] = [
     "template",
     "layout",
     "partial",
+    "lifecycle",
+    "scoring",
+    "segment",
 ];
 
 impl Document {
@@ -101,6 +114,9 @@ impl Document {
             Self::Template(_) => "template",
             Self::Layout(_) => "layout",
             Self::Partial(_) => "partial",
+            Self::Lifecycle(_) => "lifecycle",
+            Self::Scoring(_) => "scoring",
+            Self::Segment(_) => "segment",
         }
     }
 
@@ -119,6 +135,9 @@ impl Document {
             Self::Topic(document) => &document.name,
             Self::Template(document) => &document.name,
             Self::Layout(document) | Self::Partial(document) => &document.name,
+            Self::Lifecycle(document) => &document.name,
+            Self::Scoring(document) => &document.name,
+            Self::Segment(document) => &document.name,
         }
     }
 
@@ -155,6 +174,9 @@ impl Document {
             "template" => Self::Template(serde_json::from_value(value)?),
             "layout" => Self::Layout(serde_json::from_value(value)?),
             "partial" => Self::Partial(serde_json::from_value(value)?),
+            "lifecycle" => Self::Lifecycle(serde_json::from_value(value)?),
+            "scoring" => Self::Scoring(serde_json::from_value(value)?),
+            "segment" => Self::Segment(serde_json::from_value(value)?),
             other => {
                 return Err(serde_json::Error::custom(format!(
                     "unknown kind `{other}`, expected one of {}",
@@ -506,6 +528,12 @@ pub struct Settings {
     /// Who we are, for messages to customers.
     #[serde(skip_serializing_if = "is_default")]
     pub company: Company,
+    /// What buyers are worth.
+    #[serde(skip_serializing_if = "is_default")]
+    pub rfm: Rfm,
+    /// When a customer's silence is a warning. Absent, the usual numbers hold for conditions that ask, and nobody is told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub churn: Option<Churn>,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -524,6 +552,8 @@ impl Default for Settings {
             escalate_to: Vec::new(),
             messaging: Messaging::default(),
             company: Company::default(),
+            rfm: Rfm::default(),
+            churn: None,
         }
     }
 }

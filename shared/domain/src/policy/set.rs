@@ -5,6 +5,7 @@ use super::{
     AddressKind, ChannelPolicy, Document, Form, Reading, Rep, Routing, Rule, Settings, Source, Target, Team,
     Templates, Topic,
 };
+use crate::live::{LiveDocuments, LivePolicy};
 use crate::calendar::{Hours, Leave, Schedule};
 use crate::condition::{Condition, ConditionError};
 use crate::message::Channel;
@@ -86,6 +87,8 @@ pub struct PolicySet {
     pub territories: Map,
     /// What messages to customers are made of.
     pub templates: Templates,
+    /// What behaviour makes of customers.
+    pub live: LivePolicy,
     /// Working time by rep and by team, of those that have hours.
     schedules: Schedules,
 }
@@ -105,6 +108,7 @@ impl PolicySet {
         let mut set = Self { version, ..Self::default() };
         let mut calendars = BTreeMap::new();
         let mut territories = BTreeMap::new();
+        let mut behaviour = LiveDocuments::default();
         for document in documents {
             match document {
                 Document::Form(form) => drop(set.forms.insert(form.name.clone(), form)),
@@ -124,8 +128,13 @@ impl PolicySet {
                 Document::Template(_) | Document::Layout(_) | Document::Partial(_) => {
                     drop(set.templates.take(document));
                 }
+                Document::Lifecycle(lifecycle) => behaviour.lifecycle = lifecycle,
+                Document::Scoring(scoring) => behaviour.scoring = scoring,
+                Document::Segment(segment) => behaviour.segments.push(segment),
             }
         }
+        (behaviour.rfm, behaviour.churn) = (set.settings.rfm.clone(), set.settings.churn.clone());
+        set.live = LivePolicy::compile(version, behaviour, [])?;
         set.territories = Map::build(territories.values());
         let schedule = |hours: &Hours| {
             Schedule::new(hours, hours.calendar.as_ref().and_then(|name| calendars.get(name)))
