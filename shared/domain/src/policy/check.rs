@@ -138,6 +138,7 @@ pub fn check(documents: &[Document]) -> Vec<Finding> {
             Document::Calendar(calendar) => checker.days(calendar),
             Document::Channel(channel) => checker.channel(channel),
             Document::Topic(topic) => checker.topic(topic, documents),
+            Document::Journey(_) => {}
             Document::Territory(_) | Document::Template(_) | Document::Layout(_) | Document::Partial(_) => {}
             Document::Settings(settings) => {
                 for (i, rep) in settings.escalate_to.iter().enumerate() {

@@ -3,6 +3,7 @@
 mod assign;
 mod check;
 mod company;
+pub mod journey;
 mod messaging;
 mod response;
 mod set;
@@ -14,6 +15,7 @@ pub use assign::{Assign, By, LanguageNeed, Need, Target};
 pub(crate) use check::{FACTS, LEAD};
 pub use check::{Finding, Other, check};
 pub use company::Company;
+pub use journey::Journey;
 pub use messaging::{
     AddressKind, BodyEncoding, Cap, ChannelPolicy, ConsentRule, Messaging, Period, ProviderCall, SmtpServer,
     SmtpTls, Topic, Tracking, Via,
@@ -65,10 +67,12 @@ pub enum Document {
     Layout(Piece),
     /// What several messages share.
     Partial(Piece),
+    /// What happens to whom, step by step.
+    Journey(Journey),
 }
 
 /// The kinds of document, as `kind:` names them.
-pub const KINDS: [&str; 13] = [
+pub const KINDS: [&str; 14] = [
     "form",
     "source",
     "rep",
@@ -82,6 +86,7 @@ pub const KINDS: [&str; 13] = [
     "template",
     "layout",
     "partial",
+    "journey",
 ];
 
 impl Document {
@@ -101,6 +106,7 @@ impl Document {
             Self::Template(_) => "template",
             Self::Layout(_) => "layout",
             Self::Partial(_) => "partial",
+            Self::Journey(_) => "journey",
         }
     }
 
@@ -119,6 +125,7 @@ impl Document {
             Self::Topic(document) => &document.name,
             Self::Template(document) => &document.name,
             Self::Layout(document) | Self::Partial(document) => &document.name,
+            Self::Journey(document) => &document.name,
         }
     }
 
@@ -155,6 +162,7 @@ impl Document {
             "template" => Self::Template(serde_json::from_value(value)?),
             "layout" => Self::Layout(serde_json::from_value(value)?),
             "partial" => Self::Partial(serde_json::from_value(value)?),
+            "journey" => Self::Journey(serde_json::from_value(value)?),
             other => {
                 return Err(serde_json::Error::custom(format!(
                     "unknown kind `{other}`, expected one of {}",

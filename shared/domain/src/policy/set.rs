@@ -7,6 +7,7 @@ use super::{
 };
 use crate::calendar::{Hours, Leave, Schedule};
 use crate::condition::{Condition, ConditionError};
+use crate::journey::Flow;
 use crate::message::Channel;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -86,6 +87,8 @@ pub struct PolicySet {
     pub territories: Map,
     /// What messages to customers are made of.
     pub templates: Templates,
+    /// By name.
+    pub journeys: BTreeMap<String, Flow>,
     /// Working time by rep and by team, of those that have hours.
     schedules: Schedules,
 }
@@ -105,6 +108,7 @@ impl PolicySet {
         let mut set = Self { version, ..Self::default() };
         let mut calendars = BTreeMap::new();
         let mut territories = BTreeMap::new();
+        let mut journeys = Vec::new();
         for document in documents {
             match document {
                 Document::Form(form) => drop(set.forms.insert(form.name.clone(), form)),
@@ -124,6 +128,7 @@ impl PolicySet {
                 Document::Template(_) | Document::Layout(_) | Document::Partial(_) => {
                     drop(set.templates.take(document));
                 }
+                Document::Journey(journey) => journeys.push(journey),
             }
         }
         set.territories = Map::build(territories.values());
@@ -135,6 +140,10 @@ impl PolicySet {
             reps: set.reps.values().filter_map(|rep| hours(&rep.name, &rep.hours)).collect(),
             teams: set.teams.values().filter_map(|team| hours(&team.name, &team.hours)).collect(),
         };
+        for journey in journeys {
+            let flow = Flow::compile(&journey, &set, &calendars).map_err(|error| error.error)?;
+            set.journeys.insert(journey.name, flow);
+        }
         Ok(set)
     }
 
@@ -159,6 +168,11 @@ impl PolicySet {
         let planned = self.reps.get(rep).map(|rep| &rep.leave);
         let absences = planned.into_iter().chain(leave).filter(|leave| !leave.is_empty());
         absences.fold(hours, |schedule, leave| schedule.with_leave(leave))
+    }
+
+    /// When a team works, if it has hours.
+    pub(crate) fn team_schedule(&self, team: &str) -> Option<Schedule> {
+        self.schedules.teams.get(team).cloned()
     }
 
     /// How a channel works: as its document says; e-mail needs none.
