@@ -23,6 +23,7 @@ mod walk;
 pub use advance::advance;
 pub use date::{next_date, occurs};
 pub use draw::draw;
+pub(crate) use flow::names;
 pub use flow::{Flow, FlowError};
 
 pub use reason::Reason;

@@ -1,5 +1,6 @@
 //! What is wrong with a set of documents: each finding names the document and the place inside it.
 
+mod journey;
 mod messaging;
 
 use super::{
@@ -138,8 +139,11 @@ pub fn check(documents: &[Document]) -> Vec<Finding> {
             Document::Calendar(calendar) => checker.days(calendar),
             Document::Channel(channel) => checker.channel(channel),
             Document::Topic(topic) => checker.topic(topic, documents),
-            Document::Journey(_) => {}
-            Document::Territory(_) | Document::Template(_) | Document::Layout(_) | Document::Partial(_) => {}
+            Document::Territory(_)
+            | Document::Template(_)
+            | Document::Layout(_)
+            | Document::Partial(_)
+            | Document::Journey(_) => {}
             Document::Settings(settings) => {
                 for (i, rep) in settings.escalate_to.iter().enumerate() {
                     checker.known(&["escalate_to", &i.to_string()], "rep", rep, &reps);
@@ -153,6 +157,7 @@ pub fn check(documents: &[Document]) -> Vec<Finding> {
         }
     }
     checker.territories(documents);
+    checker.journeys(documents);
     checker.findings.extend(template::check(documents));
     checker.findings
 }
