@@ -3,7 +3,8 @@
 use super::counts::Need;
 use super::orders::ORDER_EVENTS;
 use crate::condition::{Ask, Condition, ConditionError, Levels};
-use crate::event::key_of;
+use super::Deed;
+use crate::event::{Event, key_of};
 use crate::id::short_hash;
 use crate::policy::{Churn, Fit, Interest, Lifecycle, Rfm, Scoring, Segment};
 use crate::segment::{Index, Input, Target};
@@ -207,6 +208,18 @@ impl LivePolicy {
             segment.since = since(name);
             self.newest_segment = self.newest_segment.max(segment.since);
         }
+    }
+
+    /// Whether an event changes anything that somebody asks for. What nobody asks for is not counted, and costs nothing but
+    /// its entry: it is counted anew from the entries when somebody asks.
+    pub fn reads(&self, event: &Event) -> bool {
+        let key = event.key();
+        self.counted.contains_key(&key)
+            || self.interest.contains_key(&key)
+            || self.moves_on.contains_key(&key)
+            || self.is_order(&key)
+            || Deed::of(event).is_some()
+            || super::is_doing(event, &key) && (self.watches_churn || self.index.reads_silence())
     }
 
     /// Whether orders are kept.

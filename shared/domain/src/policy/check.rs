@@ -1,6 +1,7 @@
 //! What is wrong with a set of documents: each finding names the document and the place inside it.
 
 mod behaviour;
+mod journey;
 mod messaging;
 
 pub(crate) use behaviour::Names;
@@ -147,7 +148,11 @@ pub fn check(documents: &[Document]) -> Vec<Finding> {
             Document::Segment(segment) => {
                 checker.person(&["when"], &segment.when, false, &behaviour);
             }
-            Document::Territory(_) | Document::Template(_) | Document::Layout(_) | Document::Partial(_) => {}
+            Document::Territory(_)
+            | Document::Template(_)
+            | Document::Layout(_)
+            | Document::Partial(_)
+            | Document::Journey(_) => {}
             Document::Settings(settings) => {
                 for (i, rep) in settings.escalate_to.iter().enumerate() {
                     checker.known(&["escalate_to", &i.to_string()], "rep", rep, &reps);
@@ -163,6 +168,7 @@ pub fn check(documents: &[Document]) -> Vec<Finding> {
     }
     checker.territories(documents);
     checker.circles(documents);
+    checker.journeys(documents);
     checker.findings.extend(template::check(documents));
     checker.findings
 }

@@ -4,6 +4,7 @@ mod assign;
 mod behaviour;
 mod check;
 mod company;
+pub mod journey;
 mod messaging;
 mod response;
 mod set;
@@ -18,6 +19,7 @@ pub use behaviour::{
 pub(crate) use check::{FACTS, LEAD};
 pub use check::{Finding, Other, check};
 pub use company::Company;
+pub use journey::Journey;
 pub use messaging::{
     AddressKind, BodyEncoding, Cap, ChannelPolicy, ConsentRule, Messaging, Period, ProviderCall, SmtpServer,
     SmtpTls, Topic, Tracking, Via,
@@ -75,10 +77,12 @@ pub enum Document {
     Scoring(Scoring),
     /// A segment of customers.
     Segment(Segment),
+    /// What happens to whom, step by step.
+    Journey(Journey),
 }
 
 /// The kinds of document, as `kind:` names them.
-pub const KINDS: [&str; 16] = [
+pub const KINDS: [&str; 17] = [
     "form",
     "source",
     "rep",
@@ -95,6 +99,7 @@ pub const KINDS: [&str; 16] = [
     "lifecycle",
     "scoring",
     "segment",
+    "journey",
 ];
 
 impl Document {
@@ -117,6 +122,7 @@ impl Document {
             Self::Lifecycle(_) => "lifecycle",
             Self::Scoring(_) => "scoring",
             Self::Segment(_) => "segment",
+            Self::Journey(_) => "journey",
         }
     }
 
@@ -138,6 +144,7 @@ impl Document {
             Self::Lifecycle(document) => &document.name,
             Self::Scoring(document) => &document.name,
             Self::Segment(document) => &document.name,
+            Self::Journey(document) => &document.name,
         }
     }
 
@@ -177,6 +184,7 @@ impl Document {
             "lifecycle" => Self::Lifecycle(serde_json::from_value(value)?),
             "scoring" => Self::Scoring(serde_json::from_value(value)?),
             "segment" => Self::Segment(serde_json::from_value(value)?),
+            "journey" => Self::Journey(serde_json::from_value(value)?),
             other => {
                 return Err(serde_json::Error::custom(format!(
                     "unknown kind `{other}`, expected one of {}",

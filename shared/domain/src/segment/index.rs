@@ -168,6 +168,11 @@ impl<T: Clone + Ord> Index<T> {
         self.by_input.contains_key(input)
     }
 
+    /// Whether somebody asks for silence of any event.
+    pub fn reads_silence(&self) -> bool {
+        !self.silence.is_empty()
+    }
+
     /// Who has to look.
     pub fn touched(&self, changed: &Changed) -> BTreeSet<T> {
         if changed.everything {

@@ -2,6 +2,7 @@
 
 mod calendars;
 mod identity;
+mod journeys;
 mod response;
 mod senders;
 mod templates;
