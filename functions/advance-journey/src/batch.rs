@@ -108,7 +108,8 @@ impl Advancer {
                 return Ok(Written::Conflict);
             }
         }
-        let written = if taken.is_idle() { self.put_entries(&taken).await? } else { self.commit(&taken).await? };
+        let written =
+            if taken.is_idle() { self.put_entries(&taken).await? } else { self.commit(&taken).await? };
         if written == Written::Done {
             self.measure(&taken);
         }

@@ -1,7 +1,7 @@
 //! Which events may be one person's: those that share an id, directly or by way of others, or lead to one record.
 
-use sluice_domain::customer::{AddressHash, HashKeys};
 use sluice_domain::advance::{Loaded, identities};
+use sluice_domain::customer::{AddressHash, HashKeys};
 use sluice_domain::event::{Happened, Who};
 use sluice_domain::id::CustomerId;
 use sluice_domain::policy::PolicySet;
@@ -50,12 +50,15 @@ pub(crate) fn groups(work: Vec<(usize, Happened)>, keys: &HashKeys, policies: &P
     for (record, one) in work {
         let identities = identities(&one, policies);
         let mut group = Group { records: BTreeSet::from([record]), ..Group::default() };
-        group.addresses.extend(identities.iter().map(|identity| (keys.hash(identity), keys.hashes(identity))));
+        group
+            .addresses
+            .extend(identities.iter().map(|identity| (keys.hash(identity), keys.hashes(identity))));
         if let Who::Customer(id) = &one.who {
             group.customers.insert(id.clone());
         }
         group.events.push(one);
-        let (same, other): (Vec<Group>, Vec<Group>) = groups.into_iter().partition(|other| other.shares(&group));
+        let (same, other): (Vec<Group>, Vec<Group>) =
+            groups.into_iter().partition(|other| other.shares(&group));
         groups = other;
         let mut joined = Group::default();
         same.into_iter().for_each(|one| joined.join(one));

@@ -48,7 +48,9 @@ impl QueueHandler for Advancer {
                 Ok(EventMessage::Events(events)) => work.extend(events.into_iter().map(|event| (at, event))),
                 // Nothing is waited for.
                 Ok(EventMessage::Due(_)) => {}
-                Err(_) => failed.push(Failed { id: record.id.clone(), why: "not an event message".to_owned() }),
+                Err(_) => {
+                    failed.push(Failed { id: record.id.clone(), why: "not an event message".to_owned() })
+                }
             }
         }
         for (at, why) in self.take_all(work).await {

@@ -169,8 +169,13 @@ impl Commit {
     /// Entries are put beside records that are there and not erased. A record that is written says so itself.
     fn with_standing(mut self) -> Self {
         let written: BTreeSet<&CustomerId> = self.customers.iter().map(|customer| &customer.id).collect();
-        let homes: BTreeSet<CustomerId> =
-            self.entries.iter().map(|(home, _)| home).filter(|home| !written.contains(home)).cloned().collect();
+        let homes: BTreeSet<CustomerId> = self
+            .entries
+            .iter()
+            .map(|(home, _)| home)
+            .filter(|home| !written.contains(home))
+            .cloned()
+            .collect();
         self.standing.extend(homes.into_iter().map(StandingItem::Customer));
         self
     }

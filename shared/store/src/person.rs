@@ -38,7 +38,9 @@ impl Store {
                     (item.claim().is_some() || item.to.is_some()).then_some((hash, item))
                 });
                 // Where an entry may have been put just before its person was erased.
-                open.extend(candidates.iter().filter_map(|hash| items.get(hash)).flat_map(|item| item.gone.clone()));
+                open.extend(
+                    candidates.iter().filter_map(|hash| items.get(hash)).flat_map(|item| item.gone.clone()),
+                );
                 let erased = candidates.iter().filter_map(|hash| items.get(hash)?.erased).max();
                 let (hash, claim, to) = match found {
                     Some((hash, item)) => (hash, item.claim(), item.to.clone()),

@@ -5,7 +5,9 @@
 #[cfg(test)]
 mod tests;
 
-use crate::customer::{AddressHash, Customer, HashKeys, Identity, Named, Place, Pointed, Stitch, Tie, Traits};
+use crate::customer::{
+    AddressHash, Customer, HashKeys, Identity, Named, Place, Pointed, Stitch, Tie, Traits,
+};
 use crate::event::{Entry, Event, EventKind, Happened, Ids, Who};
 use crate::id::{CustomerId, EventId};
 use crate::policy::PolicySet;
@@ -51,7 +53,10 @@ pub struct Taken {
 impl Taken {
     /// Whether nothing but entries is to be stored.
     pub fn is_idle(&self) -> bool {
-        self.claims.is_empty() && self.customers.is_empty() && self.pointed.is_empty() && self.seen_with.is_empty()
+        self.claims.is_empty()
+            && self.customers.is_empty()
+            && self.pointed.is_empty()
+            && self.seen_with.is_empty()
     }
 }
 

@@ -87,10 +87,9 @@ impl Town {
                 to: None,
                 erased: None,
             });
-            let claim = tie.claim.get_or_insert_with(|| KnownAddress {
-                customer: customer.clone(),
-                others: BTreeSet::new(),
-            });
+            let claim = tie
+                .claim
+                .get_or_insert_with(|| KnownAddress { customer: customer.clone(), others: BTreeSet::new() });
             claim.customer == *customer
         })
     }
@@ -261,7 +260,10 @@ fn a_browser_points_on_to_whoever_was_known_last_and_old_events_stay_where_they_
     }
     let of = |n: usize| town.root(&town.entries[&call(n, None).event.id].0);
     let (one, two) = (town.user(1).unwrap(), town.user(2).unwrap());
-    assert_eq!((0..7).map(of).collect::<Vec<_>>(), [&one, &one, &one, &two, &two, &one, &one].map(Clone::clone));
+    assert_eq!(
+        (0..7).map(of).collect::<Vec<_>>(),
+        [&one, &one, &one, &two, &two, &one, &one].map(Clone::clone)
+    );
     let entries = town.entries.clone();
     for n in 0..7 {
         town.take(&[call(n, None)]);
@@ -286,7 +288,9 @@ fn a_browser_that_a_crowd_uses_is_nobodys() {
 
 #[test]
 fn what_happened_before_an_erasure_is_dropped_and_what_happened_since_is_somebody_new() {
-    let call = |n: usize| Call { user: Some(0), browser: Some(0), email: None, other: None, at: 10 + n as i64, n }.happened();
+    let call = |n: usize| {
+        Call { user: Some(0), browser: Some(0), email: None, other: None, at: 10 + n as i64, n }.happened()
+    };
     let mut loaded = Loaded::default();
     let user = Identity::within(crate::customer::IdentityKind::External, "", "u0".to_owned());
     let hash = keys().hash(&user);
@@ -313,7 +317,8 @@ fn traits_fill_blanks_and_only_a_trusted_source_replaces_what_is_known_by_someth
     policies.sources.insert("server".to_owned(), server);
     let mut record = Customer::new(CustomerId::derived(&["x"]), Timestamp(0));
     let mut say = |source: &str, at: i64, traits: Value| {
-        let mut event = Call { user: Some(0), browser: None, email: Some(0), other: None, at, n: 0 }.happened().event;
+        let mut event =
+            Call { user: Some(0), browser: None, email: Some(0), other: None, at, n: 0 }.happened().event;
         event.source = source.to_owned();
         event.traits = Pii::new(traits.as_object().cloned().unwrap_or_default());
         Traits::of(&event, &policies).apply(&mut record);

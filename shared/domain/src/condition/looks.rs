@@ -133,8 +133,7 @@ impl Looks {
             }),
             Expr::Comprehension(each) => {
                 self.visit(&mut each.iter_range)?;
-                for part in
-                    [&mut each.accu_init, &mut each.loop_cond, &mut each.loop_step, &mut each.result]
+                for part in [&mut each.accu_init, &mut each.loop_cond, &mut each.loop_step, &mut each.result]
                 {
                     self.visit(part)?;
                 }

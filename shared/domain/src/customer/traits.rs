@@ -62,7 +62,9 @@ impl Traits {
                     phone.e164().to_owned()
                 }),
                 Some("country") => crate::identity::Country::parse(value).map(|country| country.to_string()),
-                Some("language") => crate::identity::Language::parse(value).map(|language| language.to_string()),
+                Some("language") => {
+                    crate::identity::Language::parse(value).map(|language| language.to_string())
+                }
                 _ => Some(value.to_owned()),
             };
             let name = field.map_or_else(|| key_of(&name), str::to_owned);

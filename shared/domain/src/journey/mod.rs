@@ -18,8 +18,6 @@ mod play;
 mod reason;
 mod walk;
 
-
-
 pub use advance::advance;
 pub use date::{next_date, occurs};
 pub use draw::draw;

@@ -252,14 +252,7 @@ impl Live {
         applied
     }
 
-    fn take(
-        &mut self,
-        deed: &Deed,
-        at: Instant,
-        policy: &LivePolicy,
-        now: Timestamp,
-        applied: &mut Applied,
-    ) {
+    fn take(&mut self, deed: &Deed, at: Instant, policy: &LivePolicy, now: Timestamp, applied: &mut Applied) {
         match deed {
             Deed::Tag { tag, until } => {
                 let had = self.tags.holds(tag, now);

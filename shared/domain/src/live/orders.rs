@@ -12,8 +12,7 @@ use std::collections::BTreeMap;
 const ORDERS: usize = 12;
 
 /// The events about orders, as Segment's specification calls them.
-pub const ORDER_EVENTS: [&str; 4] =
-    ["order_completed", "order_updated", "order_refunded", "order_cancelled"];
+pub const ORDER_EVENTS: [&str; 4] = ["order_completed", "order_updated", "order_refunded", "order_cancelled"];
 
 /// One order.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -103,7 +102,8 @@ impl Orders {
 
     fn fit(&mut self) {
         while self.by_id.len() > ORDERS {
-            let oldest = self.by_id.iter().min_by_key(|(id, order)| (order.at, *id)).map(|(id, _)| id.clone());
+            let oldest =
+                self.by_id.iter().min_by_key(|(id, order)| (order.at, *id)).map(|(id, _)| id.clone());
             let Some(order) = oldest.and_then(|id| self.by_id.remove(&id)) else { return };
             let (n, money, last) = self.rest.unwrap_or_default();
             let (counts, worth) = (u32::from(order.stands()), order.worth());

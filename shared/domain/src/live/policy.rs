@@ -1,9 +1,9 @@
 //! The documents about behaviour, compiled: what to count, what an event does, and who has to look when something changes.
 
+use super::Deed;
 use super::counts::Need;
 use super::orders::ORDER_EVENTS;
 use crate::condition::{Ask, Condition, ConditionError, Levels};
-use super::Deed;
 use crate::event::{Event, key_of};
 use crate::id::short_hash;
 use crate::policy::{Churn, Fit, Interest, Lifecycle, Rfm, Scoring, Segment};
@@ -188,9 +188,7 @@ impl LivePolicy {
             let condition = Condition::compile(&document.when)?;
             count(&mut policy.counted, &condition);
             policy.index.add(&condition, &Target::Segment(document.name.clone()));
-            policy
-                .segments
-                .insert(document.name.clone(), CompiledSegment { document, condition, since: 0 });
+            policy.segments.insert(document.name.clone(), CompiledSegment { document, condition, since: 0 });
         }
         for condition in others {
             count(&mut policy.counted, condition);

@@ -241,7 +241,8 @@ steps:
             8:5: a step says what it does: `over: …`
         "#]],
     );
-    let text = "kind: journey\nname: j\ntrigger: [{ event: a, form: b }, { change: left, stage: x }]\nsteps: []\n";
+    let text =
+        "kind: journey\nname: j\ntrigger: [{ event: a, form: b }, { change: left, stage: x }]\nsteps: []\n";
     refused(
         text,
         &expect![[r#"
@@ -284,5 +285,7 @@ steps:
             7:12: `j` enrols people here again, without a wait on the way
         "#]],
     );
-    accepted(&journey("steps:\n  - enrol: k\n---\nkind: journey\nname: k\nsteps:\n  - wait: 1d\n  - enrol: j\n"));
+    accepted(&journey(
+        "steps:\n  - enrol: k\n---\nkind: journey\nname: k\nsteps:\n  - wait: 1d\n  - enrol: j\n",
+    ));
 }
