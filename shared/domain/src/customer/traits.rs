@@ -80,6 +80,11 @@ impl Traits {
         read
     }
 
+    /// The names of the facts.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.facts.keys().map(String::as_str)
+    }
+
     /// Whether a record lacks any of it.
     pub fn change(&self, record: &Customer) -> bool {
         let mut after = record.clone();

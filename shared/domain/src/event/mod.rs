@@ -3,7 +3,7 @@
 
 mod entry;
 
-pub use entry::Entry;
+pub use entry::{Call, Entry, Led, Moved, Outgo, Own, Task, Tell};
 
 use crate::id::{CustomerId, EventId};
 use crate::pii::Pii;

@@ -208,6 +208,15 @@ impl LivePolicy {
         }
     }
 
+    /// Whether anything is counted that is not counted anyway.
+    pub fn counts(&self) -> bool {
+        !self.counted.is_empty()
+            || !self.interest.is_empty()
+            || !self.moves_on.is_empty()
+            || self.watches_churn
+            || self.index.reads_silence()
+    }
+
     /// Whether an event changes anything that somebody asks for. What nobody asks for is not counted, and costs nothing but
     /// its entry: it is counted anew from the entries when somebody asks.
     pub fn reads(&self, event: &Event) -> bool {
