@@ -17,6 +17,10 @@ mod flow;
 mod play;
 mod reason;
 mod walk;
+mod words;
+
+#[cfg(test)]
+mod tests;
 
 
 
