@@ -30,12 +30,22 @@ pub enum QueueName {
     Erase,
     /// What mail providers say of mails.
     Feedback,
+    /// Events of customers, and what is due for them.
+    Event,
 }
 
 impl QueueName {
     /// Every queue.
-    pub const ALL: [Self; 7] =
-        [Self::Lead, Self::Enrich, Self::Notice, Self::Message, Self::Bulk, Self::Erase, Self::Feedback];
+    pub const ALL: [Self; 8] = [
+        Self::Lead,
+        Self::Enrich,
+        Self::Notice,
+        Self::Message,
+        Self::Bulk,
+        Self::Erase,
+        Self::Feedback,
+        Self::Event,
+    ];
 
     /// The word in due entries.
     pub const fn name(self) -> &'static str {
@@ -47,6 +57,7 @@ impl QueueName {
             Self::Bulk => "bulk",
             Self::Erase => "erase",
             Self::Feedback => "feedback",
+            Self::Event => "event",
         }
     }
 
@@ -60,6 +71,7 @@ impl QueueName {
             Self::Bulk => "SLUICE_BULK_QUEUE_URL",
             Self::Erase => "SLUICE_ERASE_QUEUE_URL",
             Self::Feedback => "SLUICE_FEEDBACK_QUEUE_URL",
+            Self::Event => "SLUICE_EVENT_QUEUE_URL",
         }
     }
 

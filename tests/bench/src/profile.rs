@@ -26,6 +26,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
             "route_lead",
             "send_message",
             "record_feedback",
+            "advance_journey",
             "fire_timers",
             "record_engagement",
             "serve_console",

@@ -19,6 +19,7 @@ fn texts(of: &[&str]) -> BTreeSet<String> {
 
 fn variables() -> BTreeMap<&'static str, BTreeSet<String>> {
     BTreeMap::from([
+        ("advance-journey", texts(&advance_journey::VARIABLES)),
         ("capture-lead", texts(&capture_lead::VARIABLES)),
         ("enrich-lead", texts(&enrich_lead::VARIABLES)),
         ("erase-customer", texts(&erase_customer::VARIABLES)),

@@ -23,7 +23,8 @@ pub const TEMPLATE: &str = include_str!("../../../template.yaml");
 
 /// Every function, by the name the template gives it.
 pub fn embedded_functions() -> BTreeMap<String, Build> {
-    let all: [(&str, Build); 9] = [
+    let all: [(&str, Build); 10] = [
+        ("advance-journey", advance_journey::build),
         ("capture-lead", capture_lead::build),
         ("enrich-lead", enrich_lead::build),
         ("erase-customer", erase_customer::build),

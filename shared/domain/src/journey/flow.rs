@@ -158,6 +158,25 @@ impl Flow {
         exits.chain(goal.and(self.goal.as_ref()))
     }
 
+    /// The names of the events that make people enter.
+    pub(crate) fn enters_on(&self) -> impl Iterator<Item = &str> {
+        self.journey.trigger.iter().filter_map(|trigger| {
+            trigger.event.as_deref().or(trigger.form.as_ref().map(|_| super::entry::LEAD_CAPTURED))
+        })
+    }
+
+    /// The name of the event that is its goal.
+    pub(crate) fn goal_event(&self) -> Option<&str> {
+        self.journey.goal.as_ref()?.event.as_deref()
+    }
+
+    /// Every condition of the journey, wherever it is looked at.
+    pub fn every_condition(&self) -> impl Iterator<Item = &Condition> {
+        let of_steps = self.conditions.iter().flatten().flatten();
+        let signs = self.triggers.iter().chain(&self.exits).flatten();
+        self.entry.iter().chain(signs).chain(&self.goal).chain(of_steps)
+    }
+
     /// The names of all events that may do something to somebody, in it or not.
     pub fn events(&self) -> impl Iterator<Item = &str> {
         let journey = &self.journey;

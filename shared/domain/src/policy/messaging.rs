@@ -291,7 +291,7 @@ impl Cap {
 }
 
 /// A length of time by the clock, written `30m`, `24h`, `7d` or `2w`; a day has 24 hours.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Period(i64);
 
 impl Period {

@@ -1,6 +1,7 @@
 //! Policies: what people decide, as documents. Types and the checks that need more than one document.
 
 mod assign;
+mod behaviour;
 mod check;
 mod company;
 pub mod journey;
@@ -12,6 +13,9 @@ mod template;
 mod territory;
 
 pub use assign::{Assign, By, LanguageNeed, Need, Target};
+pub use behaviour::{
+    Churn, Fit, FitRule, Grade, HalfLife, Interest, InterestRule, Lifecycle, Move, Rfm, Scoring, Segment, Tier,
+};
 pub(crate) use check::{FACTS, LEAD};
 pub use check::{Finding, Other, check};
 pub use company::Company;
@@ -67,12 +71,18 @@ pub enum Document {
     Layout(Piece),
     /// What several messages share.
     Partial(Piece),
+    /// Stages of customers.
+    Lifecycle(Lifecycle),
+    /// Scores of customers.
+    Scoring(Scoring),
+    /// A segment of customers.
+    Segment(Segment),
     /// What happens to whom, step by step.
     Journey(Journey),
 }
 
 /// The kinds of document, as `kind:` names them.
-pub const KINDS: [&str; 14] = [
+pub const KINDS: [&str; 17] = [
     "form",
     "source",
     "rep",
@@ -86,6 +96,9 @@ pub const KINDS: [&str; 14] = [
     "template",
     "layout",
     "partial",
+    "lifecycle",
+    "scoring",
+    "segment",
     "journey",
 ];
 
@@ -106,6 +119,9 @@ impl Document {
             Self::Template(_) => "template",
             Self::Layout(_) => "layout",
             Self::Partial(_) => "partial",
+            Self::Lifecycle(_) => "lifecycle",
+            Self::Scoring(_) => "scoring",
+            Self::Segment(_) => "segment",
             Self::Journey(_) => "journey",
         }
     }
@@ -125,6 +141,9 @@ impl Document {
             Self::Topic(document) => &document.name,
             Self::Template(document) => &document.name,
             Self::Layout(document) | Self::Partial(document) => &document.name,
+            Self::Lifecycle(document) => &document.name,
+            Self::Scoring(document) => &document.name,
+            Self::Segment(document) => &document.name,
             Self::Journey(document) => &document.name,
         }
     }
@@ -162,6 +181,9 @@ impl Document {
             "template" => Self::Template(serde_json::from_value(value)?),
             "layout" => Self::Layout(serde_json::from_value(value)?),
             "partial" => Self::Partial(serde_json::from_value(value)?),
+            "lifecycle" => Self::Lifecycle(serde_json::from_value(value)?),
+            "scoring" => Self::Scoring(serde_json::from_value(value)?),
+            "segment" => Self::Segment(serde_json::from_value(value)?),
             "journey" => Self::Journey(serde_json::from_value(value)?),
             other => {
                 return Err(serde_json::Error::custom(format!(
@@ -300,6 +322,14 @@ pub struct Source {
     /// Type `sns`: the certificate, in PEM, that everything has to be signed with; absent is the one that SNS names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certificate: Option<String>,
+    /// Type `segment`: what comes with its key is from our own servers. Newer facts replace older ones; of all other sources
+    /// they only fill blanks.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub trusted: bool,
+}
+
+const fn is_false(word: &bool) -> bool {
+    !*word
 }
 
 /// Where a secret is: `env:NAME` (a variable of the function) or `secret:NAME` (Secrets Manager, below the stack's
@@ -506,6 +536,12 @@ pub struct Settings {
     /// Who we are, for messages to customers.
     #[serde(skip_serializing_if = "is_default")]
     pub company: Company,
+    /// What buyers are worth.
+    #[serde(skip_serializing_if = "is_default")]
+    pub rfm: Rfm,
+    /// When a customer's silence is a warning. Absent, the usual numbers hold for conditions that ask, and nobody is told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub churn: Option<Churn>,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -524,6 +560,8 @@ impl Default for Settings {
             escalate_to: Vec::new(),
             messaging: Messaging::default(),
             company: Company::default(),
+            rfm: Rfm::default(),
+            churn: None,
         }
     }
 }

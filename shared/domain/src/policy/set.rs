@@ -5,9 +5,11 @@ use super::{
     AddressKind, ChannelPolicy, Document, Form, Reading, Rep, Routing, Rule, Settings, Source, Target, Team,
     Templates, Topic,
 };
+use crate::advance::Triggers;
 use crate::calendar::{Hours, Leave, Schedule};
 use crate::condition::{Condition, ConditionError};
 use crate::journey::Flow;
+use crate::live::{LiveDocuments, LivePolicy};
 use crate::message::Channel;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -87,8 +89,12 @@ pub struct PolicySet {
     pub territories: Map,
     /// What messages to customers are made of.
     pub templates: Templates,
+    /// What behaviour makes of customers.
+    pub live: LivePolicy,
     /// By name.
     pub journeys: BTreeMap<String, Flow>,
+    /// Which journeys something that happens may concern.
+    pub triggers: Triggers,
     /// Working time by rep and by team, of those that have hours.
     schedules: Schedules,
 }
@@ -108,6 +114,7 @@ impl PolicySet {
         let mut set = Self { version, ..Self::default() };
         let mut calendars = BTreeMap::new();
         let mut territories = BTreeMap::new();
+        let mut behaviour = LiveDocuments::default();
         let mut journeys = Vec::new();
         for document in documents {
             match document {
@@ -128,9 +135,13 @@ impl PolicySet {
                 Document::Template(_) | Document::Layout(_) | Document::Partial(_) => {
                     drop(set.templates.take(document));
                 }
+                Document::Lifecycle(lifecycle) => behaviour.lifecycle = lifecycle,
+                Document::Scoring(scoring) => behaviour.scoring = scoring,
+                Document::Segment(segment) => behaviour.segments.push(segment),
                 Document::Journey(journey) => journeys.push(journey),
             }
         }
+        (behaviour.rfm, behaviour.churn) = (set.settings.rfm.clone(), set.settings.churn.clone());
         set.territories = Map::build(territories.values());
         let schedule = |hours: &Hours| {
             Schedule::new(hours, hours.calendar.as_ref().and_then(|name| calendars.get(name)))
@@ -144,6 +155,9 @@ impl PolicySet {
             let flow = Flow::compile(&journey, &set, &calendars).map_err(|error| error.error)?;
             set.journeys.insert(journey.name, flow);
         }
+        let conditions = set.journeys.values().flat_map(Flow::every_condition);
+        set.live = LivePolicy::compile(version, behaviour, conditions)?;
+        set.triggers = Triggers::of(set.journeys.values());
         Ok(set)
     }
 
