@@ -2,8 +2,12 @@
 //!
 //! Pure, and one decision for all events that came together: they are taken in the order in which they happened.
 
+mod triggers;
+
 #[cfg(test)]
 mod tests;
+
+pub use triggers::Triggers;
 
 use crate::customer::{AddressHash, Customer, HashKeys, Identity, Named, Place, Pointed, Stitch, Tie, Traits};
 use crate::event::{Entry, Event, EventKind, Happened, Ids, Who};

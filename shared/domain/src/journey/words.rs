@@ -17,7 +17,7 @@ pub(super) fn title(act: &Act) -> String {
         Act::Set(facts) => format!("Set {}", facts.keys().cloned().collect::<Vec<_>>().join(", ")),
         Act::Tag(tag) => format!("Tag {}", tag.name),
         Act::Untag(tag) => format!("Take off the tag {tag}"),
-        Act::Stage(stage) => format!("Stage {}", stage.to),
+        Act::Stage(stage) => format!("Stage {stage}"),
         Act::Score(_) => "Score".to_owned(),
         Act::Notify(notify) => format!("Tell {}", addressee(&notify.to)),
         Act::Task(task) => format!("Task for {}", addressee(&task.to)),
@@ -44,11 +44,7 @@ pub(super) fn details(act: &Act) -> Vec<String> {
         }
         Act::Set(facts) => facts.iter().map(|(fact, value)| format!("{fact} = {}", plain(value))).collect(),
         Act::Tag(tag) => tag.length.iter().map(|length| format!("for {length}")).collect(),
-        Act::Stage(stage) => stage.lifecycle.iter().map(|set| format!("of {set}")).collect(),
-        Act::Score(points) => {
-            let parts = [("fit", points.fit), ("interest", points.interest)];
-            parts.iter().filter_map(|(name, part)| Some(format!("{name} {:+}", (*part)?))).collect()
-        }
+        Act::Score(points) => vec![format!("interest {:+}", points.interest)],
         Act::Notify(notify) => notify.text.iter().cloned().collect(),
         Act::Task(task) => {
             let within = task.within.iter().map(|length| format!("within {length}"));
@@ -110,8 +106,7 @@ fn trigger(trigger: &Trigger) -> String {
         return format!("{verb} segment {segment}");
     }
     if let Some(stage) = &trigger.stage {
-        let set = trigger.lifecycle.as_ref().map(|set| format!(" of {set}")).unwrap_or_default();
-        return format!("Reaches stage {stage}{set}");
+        return format!("Reaches stage {stage}");
     }
     if let Some(date) = &trigger.date {
         let days = match date.days.days() {

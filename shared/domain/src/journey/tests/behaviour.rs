@@ -351,13 +351,13 @@ fn segments_stages_forms_and_other_journeys_make_people_enter() {
     let journey = json!({
         "trigger": [
             {"segment": "vips"}, {"segment": "sleepers", "change": "left"},
-            {"stage": "active", "lifecycle": "sales"}, {"form": "contact"}
+            {"stage": "active"}, {"form": "contact"}
         ],
         "entry": {"again": "after_exit"}, "steps": [send("a")]
     });
     let mut world = World::new(journey);
     let segment = |name, change| Input::Segment { name, change, at: at(0) };
-    let stage = |lifecycle, to| Input::Stage { lifecycle, to, at: at(0) };
+    let stage = |to| Input::Stage { to, at: at(0) };
     let mut lead = event("lead_captured", "x", 0);
     let mut entered = 0;
     let mut enters = |world: &mut World, input: &Input<'_>, yes: bool| {
@@ -369,8 +369,8 @@ fn segments_stages_forms_and_other_journeys_make_people_enter() {
     enters(&mut world, &segment("vips", Change::Entered), true);
     enters(&mut world, &segment("sleepers", Change::Entered), false);
     enters(&mut world, &segment("sleepers", Change::Left), true);
-    enters(&mut world, &stage("service", "active"), false);
-    enters(&mut world, &stage("sales", "active"), true);
+    enters(&mut world, &stage("lost"), false);
+    enters(&mut world, &stage("active"), true);
     enters(&mut world, &Input::Event(&lead.clone()), false);
     lead.properties = json!({"form": "contact"}).as_object().unwrap().clone().into();
     enters(&mut world, &Input::Event(&lead), true);

@@ -1,7 +1,7 @@
 //! Random journeys under faults: inputs that come late, twice, in another order, decisions that are lost before they are
 //! committed, acknowledgements that are lost afterwards, due entries that fire again and again.
 
-use super::super::{Input, Outcome, Run};
+use super::super::{Failed, Input, Outcome, Run};
 use super::model::{HORIZON, events, journey, lived, told};
 use super::{M, World, at, event};
 use crate::event::Event;
@@ -127,7 +127,7 @@ fn holds_together(faulty: &Faulty) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1_500, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
 
     /// Crashes and repeats leave no trace: it is as if nothing had gone wrong.
     #[test]
@@ -192,8 +192,12 @@ proptest! {
         // Nothing is left behind: whoever is in it waits for something.
         let run = faulty.world.run.as_ref();
         prop_assert!(run.is_none_or(|run| run.is_active() == run.due.is_some()));
-        let failed = run.and_then(|run| run.ended.as_ref()).is_some_and(|ended| matches!(ended.outcome, Outcome::Failed(_)));
-        prop_assert!(!failed);
+        let failed = run.and_then(|run| run.ended.as_ref()).and_then(|ended| match ended.outcome {
+            Outcome::Failed(why) => Some(why),
+            _ => None,
+        });
+        // A loop of a minute ends by their number.
+        prop_assert!(failed.is_none_or(|why| why == Failed::TooManySteps));
     }
 
     /// A run is small, and the same after it was stored.

@@ -4,6 +4,7 @@ mod behaviour;
 mod dates;
 mod faults;
 mod model;
+mod picture;
 mod recorded;
 
 use super::{Change, Decision, Effect, Flow, Given, Input, Run, Sees, What, advance};

@@ -270,7 +270,7 @@ pub(super) fn lived(world: &World) -> Story {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1_500, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 600, ..ProptestConfig::default() })]
 
     /// When everything comes in its time.
     #[test]

@@ -56,6 +56,11 @@ impl<'a> Names<'a> {
         names
     }
 
+    /// The stages, if there is a document of them.
+    pub(crate) const fn stages(&self) -> Option<&BTreeSet<&'a str>> {
+        self.stages.as_ref()
+    }
+
     fn words(&self, path: &str) -> Option<BTreeSet<&'a str>> {
         let mut words = match path {
             "stage" => return self.stages.clone(),

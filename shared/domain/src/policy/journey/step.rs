@@ -64,7 +64,7 @@ pub enum Act {
     /// A tag is taken off.
     Untag(String),
     /// A stage is reached.
-    Stage(SetStage),
+    Stage(String),
     /// Points are added.
     Score(Points),
     /// Somebody of ours is told.
@@ -117,8 +117,7 @@ impl Act {
             Self::Wait(length) => length.to_string(),
             Self::WaitFor(wait) => wait.event.clone(),
             Self::Tag(tag) => tag.name.clone(),
-            Self::Stage(stage) => stage.to.clone(),
-            Self::Untag(name) | Self::Enrol(name) | Self::Goto(name) => name.clone(),
+            Self::Stage(name) | Self::Untag(name) | Self::Enrol(name) | Self::Goto(name) => name.clone(),
             Self::Set(facts) => facts.keys().next().cloned().unwrap_or_default(),
             Self::Notify(Notify { to, .. }) | Self::Task(Task { to, .. }) => to.to_string(),
             Self::UntilHours(Until::Team(team)) => team.clone(),
@@ -241,25 +240,12 @@ pub struct TagFor {
     pub length: Option<Period>,
 }
 
-/// A stage: `active`, or `{ lifecycle: sales, to: active }`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SetStage {
-    /// Of this set of stages; absent is the one that has a stage of this name.
-    pub lifecycle: Option<String>,
-    /// The stage.
-    pub to: String,
-}
-
-/// Points to add; negative ones are taken away.
+/// Points to add; negative ones are taken away. How well somebody fits follows from what is known of them, so it takes none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields)]
 pub struct Points {
-    /// To the fit.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub fit: Option<i32>,
     /// To the interest.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub interest: Option<i32>,
+    pub interest: i32,
 }
 
 /// Somebody of ours.
@@ -537,36 +523,6 @@ word_or_mapping!(
     "a tag, or `{ name: vip, for: 30d }`",
     |text| Ok(TagFor { name: text.to_owned(), length: None }),
     |tag| tag.length.is_none().then_some(tag.name.as_str())
-);
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WrittenStage {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    lifecycle: Option<String>,
-    to: String,
-}
-
-impl From<SetStage> for WrittenStage {
-    fn from(SetStage { lifecycle, to }: SetStage) -> Self {
-        Self { lifecycle, to }
-    }
-}
-
-impl TryFrom<WrittenStage> for SetStage {
-    type Error = String;
-
-    fn try_from(WrittenStage { lifecycle, to }: WrittenStage) -> Result<Self, String> {
-        Ok(Self { lifecycle, to })
-    }
-}
-
-word_or_mapping!(
-    SetStage,
-    WrittenStage,
-    "a stage, or `{ lifecycle: sales, to: active }`",
-    |text| Ok(SetStage { lifecycle: None, to: text.to_owned() }),
-    |stage| stage.lifecycle.is_none().then_some(stage.to.as_str())
 );
 
 fn addressee(rep: Option<String>, team: Option<String>) -> Result<Addressee, String> {
