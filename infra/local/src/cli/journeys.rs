@@ -33,7 +33,8 @@ pub(crate) async fn picture(args: &JourneyDrawArgs) -> Result<(), String> {
 
 pub(crate) async fn run(args: &JourneyRunArgs) -> Result<(), String> {
     let time = |text: &str| {
-        Timestamp::parse(text).ok_or_else(|| format!("`{text}` is no time: write it like 2027-03-01T09:00:00Z"))
+        Timestamp::parse(text)
+            .ok_or_else(|| format!("`{text}` is no time: write it like 2027-03-01T09:00:00Z"))
     };
     let from = args.from.as_deref().map_or_else(|| Ok(SystemClock.now()), time)?;
     let until = match Period::parse(&args.until) {
@@ -49,7 +50,8 @@ pub(crate) async fn run(args: &JourneyRunArgs) -> Result<(), String> {
             None => customer["events"] = json!([told]),
         }
     }
-    let person: Person = serde_json::from_value(customer).map_err(|error| format!("the customer: {error}"))?;
+    let person: Person =
+        serde_json::from_value(customer).map_err(|error| format!("the customer: {error}"))?;
     let policies = documents(args.dir.as_deref(), &args.stack).await?;
     let script = Script { journey: &args.name, person: &person, from, until };
     let lines = play(&policies, script)?;

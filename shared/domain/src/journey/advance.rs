@@ -2,9 +2,7 @@
 
 use super::entry::{holds, is_held_out, is_triggered, past, refusal};
 use super::walk::{Tale, Walk};
-use super::{
-    Decision, Exited, Failed, Flow, Given, Input, Outcome, Place, Reason, Run, Told, Waits,
-};
+use super::{Decision, Exited, Failed, Flow, Given, Input, Outcome, Place, Reason, Run, Told, Waits};
 use crate::condition::Condition;
 use crate::event::Event;
 use crate::policy::journey::{Act, Again, OnPublish};
@@ -189,7 +187,9 @@ fn reaches(walk: &mut Walk<'_>, event: Option<&Event>) -> bool {
     }
     match &goal.event {
         Some(name) => is_sign(walk, name, flow.goal.as_ref(), event, "goal"),
-        None => flow.goal.is_some() && holds(flow.goal.as_ref(), None, walk.given, "goal", &mut walk.told.why),
+        None => {
+            flow.goal.is_some() && holds(flow.goal.as_ref(), None, walk.given, "goal", &mut walk.told.why)
+        }
     }
 }
 

@@ -46,6 +46,7 @@ fn instant(trigger: &DateTrigger, date: Date, zone: &Zone) -> Option<Timestamp> 
 /// A date as facts have it: `1990-05-01`, alone or before a time.
 fn day_of(text: &str) -> Option<Date> {
     let text = text.trim();
-    let day = text.get(..10).filter(|_| text.len() == 10 || matches!(text.as_bytes().get(10), Some(b'T' | b' ')));
+    let day =
+        text.get(..10).filter(|_| text.len() == 10 || matches!(text.as_bytes().get(10), Some(b'T' | b' ')));
     day?.parse().ok()
 }

@@ -122,7 +122,8 @@ pub(super) fn refusal(
 /// When somebody entered before, as far as a limit can ask for it.
 pub(super) fn past(flow: &Flow, run: Option<&Run>) -> Vec<Timestamp> {
     let Again::Limited(limit) = flow.journey().entry.again else { return Vec::new() };
-    let mut times: Vec<_> = run.iter().flat_map(|run| run.past.iter().copied().chain([run.entered])).collect();
+    let mut times: Vec<_> =
+        run.iter().flat_map(|run| run.past.iter().copied().chain([run.entered])).collect();
     let most = limit.at_most.saturating_sub(1) as usize;
     times.drain(..times.len().saturating_sub(most));
     times

@@ -3,8 +3,8 @@
 use crate::calendar::{Calendar, LocalHours, Schedule, Zone};
 use crate::condition::{Condition, ConditionError};
 use crate::message::Channel;
-use crate::policy::{Journey, PolicySet};
 use crate::policy::journey::{Act, Step, Until};
+use crate::policy::{Journey, PolicySet};
 use ring::digest;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -58,9 +58,10 @@ impl Flow {
     ) -> Result<Self, FlowError> {
         let one = |source: &Option<String>, path: &[&str]| match source {
             None => Ok(None),
-            Some(source) => Condition::compile(source)
-                .map(Some)
-                .map_err(|error| FlowError { path: path.iter().map(|part| (*part).to_owned()).collect(), error }),
+            Some(source) => Condition::compile(source).map(Some).map_err(|error| FlowError {
+                path: path.iter().map(|part| (*part).to_owned()).collect(),
+                error,
+            }),
         };
         let mut conditions = Vec::new();
         let (mut hours, mut channels) = (BTreeMap::new(), BTreeMap::new());

@@ -23,8 +23,6 @@ mod words;
 #[cfg(test)]
 mod tests;
 
-
-
 pub use advance::advance;
 pub use date::{next_date, occurs};
 pub use draw::draw;

@@ -104,7 +104,9 @@ fn events(person: &Person, from: Timestamp) -> Result<Vec<Event>, String> {
             Some(text) => match (Period::parse(text), Timestamp::parse(text)) {
                 (Ok(after), _) => from.plus_millis(after.millis()),
                 (_, Some(at)) => at,
-                _ => return Err(format!("`{text}` is no time: write it like `2d` or `2027-03-01T09:00:00Z`")),
+                _ => {
+                    return Err(format!("`{text}` is no time: write it like `2d` or `2027-03-01T09:00:00Z`"));
+                }
             },
         };
         let n = n.to_string();
@@ -162,16 +164,8 @@ impl<'a> Player<'a> {
         }
         customer.owner = word(&person.owner, &["rep"]).map(|rep| Ownership { rep, team: None, since: from });
         let live = Live::new(&policies.live);
-        let mut player = Self {
-            policies,
-            flow,
-            customer,
-            live,
-            run: None,
-            now: from,
-            look: None,
-            lines: Vec::new(),
-        };
+        let mut player =
+            Self { policies, flow, customer, live, run: None, now: from, look: None, lines: Vec::new() };
         for tag in person.tags.iter().filter_map(|tag| word(tag, &["tag", "name"])) {
             drop(player.does(&Deed::Tag { tag, until: None }));
         }
@@ -194,7 +188,9 @@ impl<'a> Player<'a> {
             let due = self.run.as_ref().and_then(|run| run.due.clone());
             let event = events.peek().map(|event| event.at);
             let times = [event, date, self.look, due.as_ref().map(|due| due.at)];
-            let Some(next) = times.into_iter().flatten().min().filter(|next| *next <= script.until) else { break };
+            let Some(next) = times.into_iter().flatten().min().filter(|next| *next <= script.until) else {
+                break;
+            };
             self.now = self.now.max(next);
             if event == Some(next) {
                 if let Some(event) = events.next() {

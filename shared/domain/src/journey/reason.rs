@@ -87,9 +87,7 @@ impl Reason {
         match self {
             Self::Entered(1) => "Entered.".to_owned(),
             Self::Entered(n) => format!("Entered, for the {} time.", ordinal(*n)),
-            Self::HeldOut => {
-                "Would have entered: of the part that gets nothing, to compare with.".to_owned()
-            }
+            Self::HeldOut => "Would have entered: of the part that gets nothing, to compare with.".to_owned(),
             Self::Paused => "The journey is paused: nobody enters.".to_owned(),
             Self::AlreadyIn => "Is in it already.".to_owned(),
             Self::InElsewhere => "Is in it with another record of the same person.".to_owned(),

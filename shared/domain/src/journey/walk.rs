@@ -145,9 +145,7 @@ impl Walk<'_> {
                 title: task.title.clone(),
                 due: task.within.map(|length| self.asked.plus_millis(length.millis())),
             },
-            Act::Webhook(webhook) => {
-                What::Webhook { to: webhook.receiver(), facts: webhook.facts.clone() }
-            }
+            Act::Webhook(webhook) => What::Webhook { to: webhook.receiver(), facts: webhook.facts.clone() },
             Act::Enrol(journey) => What::Enrol(journey.clone()),
         };
         match what {
@@ -176,8 +174,7 @@ impl Walk<'_> {
         let flow = self.flow;
         let conditions = flow.conditions.get(at).map(Vec::as_slice).unwrap_or_default();
         let case = cases.iter().zip(conditions).find(|(case, condition)| {
-            case.otherwise.is_some()
-                || holds(condition.as_ref(), None, self.given, name, &mut self.told.why)
+            case.otherwise.is_some() || holds(condition.as_ref(), None, self.given, name, &mut self.told.why)
         });
         case.and_then(|(case, _)| case.label())
     }

@@ -1,5 +1,6 @@
 //! Journeys and their steps in words, for pictures and for people who look on.
 
+use crate::calendar::{DAY_NAMES, LocalHours, Spans};
 use crate::message::Otherwise;
 use crate::policy::journey::{Act, Addressee, Again, Change, Journey, Send, Sign, Trigger, Until};
 use serde_json::Value;
@@ -38,9 +39,9 @@ pub(super) fn details(act: &Act) -> Vec<String> {
         }
         Act::UntilHours(Until::Hours(hours)) => {
             let zone = hours.zone.as_ref().map_or("where the customer lives", |zone| zone.name());
-            let days = crate::calendar::DAY_NAMES.iter().zip(&hours.days);
-            let open = days.filter(|(_, spans)| spans.iter().next().is_some());
-            open.map(|(day, spans)| format!("{day} {spans}")).chain([zone.to_owned()]).collect()
+            let mut lines = open(hours);
+            lines.push(zone.to_owned());
+            lines
         }
         Act::Set(facts) => facts.iter().map(|(fact, value)| format!("{fact} = {}", plain(value))).collect(),
         Act::Tag(tag) => tag.length.iter().map(|length| format!("for {length}")).collect(),
@@ -58,6 +59,23 @@ pub(super) fn details(act: &Act) -> Vec<String> {
     }
 }
 
+/// Hours, days that follow one another and have the same together.
+fn open(hours: &LocalHours) -> Vec<String> {
+    let mut lines: Vec<(usize, usize, &Spans)> = Vec::new();
+    for (day, spans) in hours.days.iter().enumerate().filter(|(_, spans)| spans.iter().next().is_some()) {
+        match lines.last_mut() {
+            Some((_, last, same)) if *same == spans && *last + 1 == day => *last = day,
+            _ => lines.push((day, day, spans)),
+        }
+    }
+    let name = |day: usize| DAY_NAMES.get(day).copied().unwrap_or_default();
+    let line = |(from, to, spans): (usize, usize, &Spans)| match from == to {
+        true => format!("{} {spans}", name(from)),
+        false => format!("{}-{} {spans}", name(from), name(to)),
+    };
+    lines.into_iter().map(line).collect()
+}
+
 fn sending(send: &Send) -> Vec<String> {
     let channel = send.channel.map(|channel| format!("{} ", channel.name())).unwrap_or_default();
     let mut lines = vec![format!("{channel}about {}", send.topic)];
@@ -72,7 +90,9 @@ fn sending(send: &Send) -> Vec<String> {
     };
     lines.extend(choice("at a cap", send.at_cap));
     lines.extend(choice("in quiet hours", send.in_quiet_hours));
-    lines.extend(send.replacement.iter().map(|other| format!("or {} by {}", other.template, other.channel.name())));
+    lines.extend(
+        send.replacement.iter().map(|other| format!("or {} by {}", other.template, other.channel.name())),
+    );
     lines
 }
 
@@ -131,7 +151,9 @@ pub(super) fn rules(journey: &Journey) -> Vec<String> {
     });
     lines.extend(journey.hold_out.iter().map(|share| format!("{share} get nothing, to compare with")));
     lines.extend(journey.exit.iter().map(|exit| format!("Leaves: {}", sign(exit))));
-    lines.extend(journey.goal.iter().map(|goal| format!("Goal: {} within {}", sign(&goal.sign()), goal.within)));
+    lines.extend(
+        journey.goal.iter().map(|goal| format!("Goal: {} within {}", sign(&goal.sign()), goal.within)),
+    );
     if journey.paused {
         lines.push("Paused".to_owned());
     }

@@ -185,13 +185,21 @@ fn every_sample_customer_goes_through_every_sample_journey() {
     for journey in policies.journeys.keys() {
         for file in names(&folder("customers")) {
             let story = played(&policies, journey, &file);
-            assert!(story.lines().count() > 1 && !story.contains("gave no answer"), "{journey} {file}: {story}");
+            assert!(
+                story.lines().count() > 1 && !story.contains("gave no answer"),
+                "{journey} {file}: {story}"
+            );
         }
     }
 }
 
 #[test]
 fn no_folder_of_samples_is_unused() {
-    let known = BTreeSet::from(["customers".to_owned(), "imports".to_owned(), "leads".to_owned(), "policies".to_owned()]);
+    let known = BTreeSet::from([
+        "customers".to_owned(),
+        "imports".to_owned(),
+        "leads".to_owned(),
+        "policies".to_owned(),
+    ]);
     assert_eq!(names(&folder("")), known, "a new kind of sample needs a test that runs it");
 }

@@ -2,6 +2,7 @@
 
 use super::super::Flow;
 use super::super::words::{details, title, triggers};
+use super::svg::wrapped;
 use crate::policy::journey::{Act, Step};
 use std::collections::BTreeMap;
 
@@ -31,7 +32,8 @@ pub(super) struct Way {
 /// A `goto` is a way and no box; behind the last step there is an end.
 pub(super) fn of(flow: &Flow) -> Graph {
     let steps = &flow.journey().steps;
-    let mut boxes = vec![Box { class: "start", label: None, lines: triggers(flow.journey()) }];
+    let starts = triggers(flow.journey()).iter().flat_map(|line| wrapped(line)).collect();
+    let mut boxes = vec![Box { class: "start", label: None, lines: starts }];
     let mut number = BTreeMap::new();
     for (at, step) in steps.iter().enumerate() {
         if !matches!(step.act, Act::Goto(_)) {
@@ -44,11 +46,12 @@ pub(super) fn of(flow: &Flow) -> Graph {
     let mut ways = vec![Way { from: 0, to: place(0), words: String::new() }];
     for (at, step) in steps.iter().enumerate() {
         let Some(from) = number.get(&at).copied() else { continue };
-        let mut lead = |to: usize, words: String| match ways.iter_mut().find(|way| (way.from, way.to) == (from, to)) {
-            Some(way) if words.is_empty() || way.words.is_empty() => way.words.push_str(&words),
-            Some(way) => way.words = format!("{} / {words}", way.words),
-            None => ways.push(Way { from, to, words }),
-        };
+        let mut lead =
+            |to: usize, words: String| match ways.iter_mut().find(|way| (way.from, way.to) == (from, to)) {
+                Some(way) if words.is_empty() || way.words.is_empty() => way.words.push_str(&words),
+                Some(way) => way.words = format!("{} / {words}", way.words),
+                None => ways.push(Way { from, to, words }),
+            };
         let at_label = |label: &str| place(flow.position(label).unwrap_or(steps.len()));
         match &step.act {
             Act::WaitFor(wait) => {
@@ -103,6 +106,7 @@ fn boxed(step: &Step) -> Box {
         Act::End(_) => "end",
         _ => "act",
     };
-    let lines = [title(&step.act)].into_iter().chain(details(&step.act)).collect();
+    let more = details(&step.act);
+    let lines = [title(&step.act)].into_iter().chain(more.iter().flat_map(|line| wrapped(line))).collect();
     Box { class, label: step.label.clone(), lines }
 }

@@ -46,25 +46,38 @@ pub(super) fn of(graph: &Graph) -> Layout {
         tops.push(tops[row] + tallest[row] + GAP);
     }
     let left = MARGIN + LANE * back.len() as i32;
-    let place = |at: usize| (left + columns[at] as i32 * (WIDTH + APART), tops[rows[at]], height(&graph.boxes[at]));
+    let place =
+        |at: usize| (left + columns[at] as i32 * (WIDTH + APART), tops[rows[at]], height(&graph.boxes[at]));
     let boxes: Vec<_> = (0..count).map(place).collect();
     let right = left + columns.iter().copied().max().unwrap_or(0) as i32 * (WIDTH + APART) + WIDTH;
     let taken: BTreeSet<(usize, usize)> = rows.iter().copied().zip(columns.iter().copied()).collect();
-    let is_free = |column: usize, from: usize, to: usize| (from..to).all(|row| !taken.contains(&(row, column)));
+    let is_free =
+        |column: usize, from: usize, to: usize| (from..to).all(|row| !taken.contains(&(row, column)));
 
     let (mut lanes, mut back_lanes) = (0, 0);
     let mut ways = Vec::new();
     for (number, way) in graph.ways.iter().enumerate() {
-        let ((x1, y1, h1), (x2, y2, h2)) = (boxes[way.from], boxes[way.to]);
+        let ((x1, y1, h1), (x2, y2, _)) = (boxes[way.from], boxes[way.to]);
         let (from_x, from_y, to_x) = (x1 + WIDTH / 2, y1 + h1, x2 + WIDTH / 2);
         let (row1, row2) = (rows[way.from], rows[way.to]);
         if back.contains(&number) {
             back_lanes += 1;
-            let lane = left - LANE * back_lanes;
-            let (from, to) = (y1 + h1 / 2, y2 + h2 / 2);
-            let path = format!("M{x1},{from} H{} Q{lane},{from} {lane},{} V{} Q{lane},{to} {},{to} H{x2}",
-                lane + 8, from - 8, to + 8, lane + 8);
-            ways.push((path, ((x1 + lane) / 2, from - 8)));
+            // Out below the row and in above the other: nothing stands there.
+            let (lane, out, into) = (left - LANE * back_lanes, tops[row1] + tallest[row1] + 12, y2 - 14);
+            let (from, to) = (x1 + 24, x2 + 24);
+            let path = format!(
+                "M{from},{from_y} V{} Q{from},{out} {},{out} H{} Q{lane},{out} {lane},{} V{} Q{lane},{into} {},{into} \
+                 H{} Q{to},{into} {to},{} V{y2}",
+                out - 6,
+                from - 6,
+                lane + 6,
+                out - 6,
+                into + 6,
+                lane + 6,
+                to - 6,
+                into + 6
+            );
+            ways.push((path, (from, out + 16)));
             continue;
         }
         // Between the source's row and the next there is room to change the column, and likewise before the target's.
@@ -80,12 +93,17 @@ pub(super) fn of(graph: &Graph) -> Layout {
         } else {
             lanes += 1;
             let lane = right + LANE * lanes;
-            let path = format!("{start} {} V{above} {}", bend(from_x, below, lane, next_top), bend(lane, above, to_x, y2));
+            let path = format!(
+                "{start} {} V{above} {}",
+                bend(from_x, below, lane, next_top),
+                bend(lane, above, to_x, y2)
+            );
             (path, (lane - WIDTH / 4, next_top - 20))
         };
         ways.push((path, words));
     }
     let bottom = boxes.iter().map(|(_, top, height)| top + height).max().unwrap_or(0);
+    let bottom = if back.is_empty() { bottom } else { bottom + 2 * LANE };
     Layout { width: right + LANE * lanes + MARGIN, height: bottom + MARGIN, boxes, ways }
 }
 
@@ -149,7 +167,8 @@ fn columns(graph: &Graph, back: &BTreeSet<usize>, rows: &[usize]) -> Vec<usize> 
     order.sort_by_key(|at| (rows[*at], *at));
     let mut taken: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
     for at in order {
-        let ways = graph.ways.iter().enumerate().filter(|(number, way)| way.to == at && !back.contains(number));
+        let ways =
+            graph.ways.iter().enumerate().filter(|(number, way)| way.to == at && !back.contains(number));
         let wanted = ways.map(|(_, way)| columns[way.from]).min().unwrap_or(0);
         let row = taken.entry(rows[at]).or_default();
         let column = (wanted..).find(|column| !row.contains(column)).unwrap_or(wanted);

@@ -18,6 +18,9 @@ const STYLE: &str = "\
 .start .box{fill:#17304d}.send .box{fill:#153a28}.wait .box{fill:#40330f}.choose .box{fill:#33214a}\
 .act .box,.end .box{fill:#262e37}}";
 
+/// Lines of one text at most.
+const LINES: usize = 4;
+
 /// Where the picture begins below the name and the rules.
 const HEAD: i32 = 34;
 
@@ -97,6 +100,23 @@ fn short(text: &str, width: i32) -> String {
     shown
 }
 
+/// A text in lines that fit into a box; of a very long one the end is left out.
+pub(super) fn wrapped(text: &str) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line)
+                if measure(line) + advance(' ') + measure(word) <= WIDTH - 24 || lines.len() == LINES =>
+            {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
 fn measure(text: &str) -> i32 {
     text.chars().map(advance).sum()
 }
@@ -106,8 +126,13 @@ fn advance(c: char) -> i32 {
     match c {
         'i' | 'j' | 'l' | '.' | ',' | ':' | ';' | '\'' | '|' | ' ' => 4,
         'm' | 'w' | 'M' | 'W' | '@' | '%' => 11,
-        '\u{1100}'..='\u{115f}' | '\u{2e80}'..='\u{a4cf}' | '\u{ac00}'..='\u{d7a3}' | '\u{f900}'..='\u{faff}'
-        | '\u{fe30}'..='\u{fe6f}' | '\u{ff00}'..='\u{ff60}' | '\u{1f300}'..='\u{1faff}' => 13,
+        '\u{1100}'..='\u{115f}'
+        | '\u{2e80}'..='\u{a4cf}'
+        | '\u{ac00}'..='\u{d7a3}'
+        | '\u{f900}'..='\u{faff}'
+        | '\u{fe30}'..='\u{fe6f}'
+        | '\u{ff00}'..='\u{ff60}'
+        | '\u{1f300}'..='\u{1faff}' => 13,
         c if c.is_uppercase() => 9,
         _ => 7,
     }

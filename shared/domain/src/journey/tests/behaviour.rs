@@ -44,7 +44,8 @@ fn an_order_names_the_step_and_is_the_same_however_often_it_is_decided() {
     let mut world = World::new(welcome());
     world.now = 7;
     let capture = event("lead_captured", "a", 5);
-    let (first, again) = (world.decided(&Input::Event(&capture), false), world.decided(&Input::Event(&capture), false));
+    let (first, again) =
+        (world.decided(&Input::Event(&capture), false), world.decided(&Input::Event(&capture), false));
     assert_eq!(first.2, again.2);
     let orders: Vec<_> = first
         .2
@@ -140,7 +141,9 @@ fn a_condition_to_leave_is_noticed_when_something_changes_or_its_time_comes() {
 #[test]
 fn how_often_somebody_enters_is_as_the_document_says() {
     let with = |again: Value| {
-        World::new(json!({"trigger": {"event": "go"}, "entry": {"again": again}, "steps": [{"wait": "10m"}, send("a")]}))
+        World::new(
+            json!({"trigger": {"event": "go"}, "entry": {"again": again}, "steps": [{"wait": "10m"}, send("a")]}),
+        )
     };
     let mut never = with(json!("never"));
     let mut after = with(json!("after_exit"));
@@ -286,7 +289,9 @@ fn people_in_flight_finish_their_version_unless_the_author_says_otherwise() {
     assert_eq!(moved.told(), "1.1.send.welcome 1.3.bye completed");
 
     // A step that the new version does not have.
-    let mut world = World::new(json!({"trigger": {"event": "lead_captured"}, "steps": [{"old": {"wait": "1h"}}, send("a")]}));
+    let mut world = World::new(
+        json!({"trigger": {"event": "lead_captured"}, "steps": [{"old": {"wait": "1h"}}, send("a")]}),
+    );
     world.event("lead_captured", 0);
     world.publish(shorter(json!({"migrate": {}})));
     world.until(60);

@@ -38,7 +38,12 @@ struct Faulty {
 
 impl Faulty {
     fn new(journey: &Value) -> Self {
-        Self { world: World::new(journey.clone()), receipts: BTreeSet::new(), tokens: Vec::new(), history: Vec::new() }
+        Self {
+            world: World::new(journey.clone()),
+            receipts: BTreeSet::new(),
+            tokens: Vec::new(),
+            history: Vec::new(),
+        }
     }
 
     fn deliver(&mut self, input: &Input<'_>, receipt: Option<&str>, fault: Fault) {
@@ -119,7 +124,8 @@ fn holds_together(faulty: &Faulty) -> Result<(), TestCaseError> {
         };
         prop_assert!(follows, "{step} does not follow {last:?}");
         let act = &flow.journey().steps[here].act;
-        let leaves = !act.takes_time() && !matches!(act, Act::Branch(_) | Act::Split(_) | Act::Goto(_) | Act::End(_));
+        let leaves =
+            !act.takes_time() && !matches!(act, Act::Branch(_) | Act::Split(_) | Act::Goto(_) | Act::End(_));
         prop_assert!(!leaves || parts.contains(&format!("{n}.{visit}.{step}")), "{step} was left out");
         last = Some(here);
     }

@@ -135,7 +135,11 @@ impl World {
     }
 
     /// Decides to the end, as a function does before it commits; with `cut` only the first part.
-    pub(super) fn decided(&self, input: &Input<'_>, cut: bool) -> (Seen, Option<Run>, Vec<Effect>, Vec<String>) {
+    pub(super) fn decided(
+        &self,
+        input: &Input<'_>,
+        cut: bool,
+    ) -> (Seen, Option<Run>, Vec<Effect>, Vec<String>) {
         let mut seen = self.seen.clone();
         let (mut effects, mut why) = (Vec::new(), Vec::new());
         let mut decision = self.decide(&seen, self.run.as_ref(), input);
@@ -173,7 +177,9 @@ impl World {
 
     /// Time passes, and what is due is done in its time.
     pub(super) fn until(&mut self, minute: i64) {
-        while let Some(due) = self.run.as_ref().and_then(|run| run.due.clone()).filter(|due| due.at <= at(minute)) {
+        while let Some(due) =
+            self.run.as_ref().and_then(|run| run.due.clone()).filter(|due| due.at <= at(minute))
+        {
             self.now = self.now.max((due.at.since(at(0)) + M - 1) / M);
             self.input(&Input::Due(&due.token));
         }

@@ -54,7 +54,10 @@ pub(super) fn journey() -> impl Strategy<Value = Value> {
         (1..3u32, 20..200i64).prop_map(|(most, m)| json!({"at_most": most, "per": format!("{m}m")})),
     ];
     let exit = proptest::option::weighted(0.4, Just(json!({"event": "x"})));
-    let goal = proptest::option::weighted(0.4, (10..200i64).prop_map(|m| json!({"event": "g", "within": format!("{m}m")})));
+    let goal = proptest::option::weighted(
+        0.4,
+        (10..200i64).prop_map(|m| json!({"event": "g", "within": format!("{m}m")})),
+    );
     let hold_out = proptest::option::weighted(0.1, Just(json!("50%")));
     (steps, again, exit, goal, hold_out)
         .prop_map(|(steps, again, exit, goal, hold_out)| {
@@ -134,7 +137,9 @@ impl Model {
                 }
                 Act::Branch(cases) => {
                     let case = cases.iter().find(|case| {
-                        let has = |tag: &String| case.when.as_ref().is_some_and(|when| when.contains(&format!("'{tag}'")));
+                        let has = |tag: &String| {
+                            case.when.as_ref().is_some_and(|when| when.contains(&format!("'{tag}'")))
+                        };
                         case.otherwise.is_some() || self.story.tags.iter().any(has)
                     });
                     case.and_then(|case| case.label()).map_or(at + 1, |label| self.label(label))
@@ -142,7 +147,8 @@ impl Model {
                 Act::Split(arms) => {
                     let total: u32 = arms.values().sum();
                     let name = step.label.as_deref().unwrap();
-                    let mut ball = (chance(&["split", "j", name, customer().as_str()]) % u64::from(total)) as u32;
+                    let mut ball =
+                        (chance(&["split", "j", name, customer().as_str()]) % u64::from(total)) as u32;
                     let mut to = "";
                     for (label, weight) in arms {
                         to = label;
@@ -220,7 +226,8 @@ impl Model {
             Again::AfterExit => self.at.is_none(),
             Again::Always => true,
             Again::Limited(limit) => {
-                let recent = self.entries.iter().filter(|time| (now - **time) * super::M < limit.per.millis());
+                let recent =
+                    self.entries.iter().filter(|time| (now - **time) * super::M < limit.per.millis());
                 self.at.is_none() && recent.count() < limit.at_most as usize
             }
         };
@@ -288,7 +295,8 @@ proptest! {
 
 #[test]
 fn the_model_can_tell_a_difference() {
-    let journey = json!({"trigger": {"event": "go"}, "steps": [{"s0": {"wait": "10m"}}, {"s1": {"notify": "owner"}}]});
+    let journey =
+        json!({"trigger": {"event": "go"}, "steps": [{"s0": {"wait": "10m"}}, {"s1": {"notify": "owner"}}]});
     let mut world = World::new(journey.clone());
     world.event("go", 0);
     let skipped = Input::Due("1.1.1.nothing");

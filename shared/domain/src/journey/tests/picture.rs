@@ -33,7 +33,16 @@ fn a_picture_shows_the_steps_and_the_ways_between_them() {
         ]
     }));
     expect_file!["picture.svg"].assert_eq(&svg);
-    for words in ["Send welcome", "at most 3d", "not within 3d", "it happened", "75%", "25%", "else", "Goal: order_completed within 30d"] {
+    for words in [
+        "Send welcome",
+        "at most 3d",
+        "not within 3d",
+        "it happened",
+        "75%",
+        "25%",
+        "else",
+        "Goal: order_completed within 30d",
+    ] {
         assert!(svg.contains(words), "{words}");
     }
     // `goto` is a way and no box.

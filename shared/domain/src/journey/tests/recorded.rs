@@ -25,7 +25,8 @@ struct Case {
 }
 
 fn cases() -> Vec<Case> {
-    let send = |template: &str| json!({"send": {"template": template, "topic": "product", "at_cap": "defer"}});
+    let send =
+        |template: &str| json!({"send": {"template": template, "topic": "product", "at_cap": "defer"}});
     let long = json!({
         "trigger": {"event": "lead_captured"}, "entry": {"again": "after_exit"},
         "exit": [{"event": "unsubscribed"}, {"when": "'out' in tags"}],
@@ -96,7 +97,9 @@ fn record() -> Value {
         let mut decisions = Vec::new();
         for input in case.inputs {
             let (mut minute, mut what) = match input {
-                In::Event(name, minute) => (minute, json!({"event": event(name, &format!("{name} {minute}"), minute)})),
+                In::Event(name, minute) => {
+                    (minute, json!({"event": event(name, &format!("{name} {minute}"), minute)}))
+                }
                 In::Due(minute) => {
                     let due = world.run.as_ref().and_then(|run| run.due.as_ref());
                     (minute, json!({"due": due.map(|due| &due.token)}))

@@ -153,7 +153,10 @@ impl Checker {
             self.fact(&["trigger", i, "date", "fact"], fact);
         }
         if when.is_some() && event.is_none() && form.is_none() {
-            self.add(&at("when"), "only an event is looked at here; who enters is said by `entry: { when: … }`");
+            self.add(
+                &at("when"),
+                "only an event is looked at here; who enters is said by `entry: { when: … }`",
+            );
         }
         self.when(&at("when"), when.as_deref(), true, known);
     }
@@ -269,7 +272,10 @@ impl Checker {
             Act::Stage(stage) => self.stage(&at(&[]), stage, known),
             Act::Score(points) => {
                 if points.interest == 0 || points.interest.abs() > Scoring::MAX_POINTS {
-                    self.add(&at(&["interest"]), format!("points are -{0} to {0}, and not 0", Scoring::MAX_POINTS));
+                    self.add(
+                        &at(&["interest"]),
+                        format!("points are -{0} to {0}, and not 0", Scoring::MAX_POINTS),
+                    );
                 }
             }
             Act::Notify(notify) => {
@@ -304,7 +310,9 @@ impl Checker {
             let message = format!("the template `{}` is for {}", send.template, own.name());
             self.add(&field("channel"), message);
         }
-        if let Some(channel) = send.channel.or(of_template).filter(|channel| !known.channels.contains(channel)) {
+        if let Some(channel) =
+            send.channel.or(of_template).filter(|channel| !known.channels.contains(channel))
+        {
             self.add(at, format!("there is no document of the channel {}", channel.name()));
         }
         let replaces = [send.at_cap, send.in_quiet_hours].contains(&Some(Otherwise::Replace));
@@ -313,14 +321,18 @@ impl Checker {
                 self.add(at, "`replace` needs `replacement: { channel: …, template: … }`");
             }
             Some(_) if !replaces => {
-                self.add(&field("replacement"), "this is only read with `at_cap: replace` or `in_quiet_hours: replace`");
+                self.add(
+                    &field("replacement"),
+                    "this is only read with `at_cap: replace` or `in_quiet_hours: replace`",
+                );
             }
             Some(other) => {
                 let place = [at, &["replacement", "template"]].concat();
                 self.known(&place, "template", &other.template, &templates);
                 let own = known.templates.get(other.template.as_str());
                 if own.is_some_and(|own| *own != other.channel) {
-                    let message = format!("the template `{}` is not for {}", other.template, other.channel.name());
+                    let message =
+                        format!("the template `{}` is not for {}", other.template, other.channel.name());
                     self.add(&place, message);
                 }
                 if !known.channels.contains(&other.channel) {
@@ -367,7 +379,9 @@ impl Checker {
                     self.when(&[at, &[&i_text, "when"]].concat(), Some(when), false, known);
                 }
                 (None, None, Some(_)) if i + 1 == cases.len() => {}
-                (None, None, Some(_)) => self.add(&place, "`else` is the last way: nothing after it is tried"),
+                (None, None, Some(_)) => {
+                    self.add(&place, "`else` is the last way: nothing after it is tried")
+                }
                 _ => self.add(&place, "a way is `{ when: …, then: … }`, the last may be `{ else: … }`"),
             }
         }
@@ -508,7 +522,8 @@ impl<'j> Ways<'j> {
         let mut told = BTreeSet::new();
         let mut circles = Vec::new();
         for at in (0..self.steps.len()).filter(|at| self.takes_no_time(*at)) {
-            let after = self.from(at).into_iter().map(|next| self.reached(next, &|at| self.takes_no_time(at)));
+            let after =
+                self.from(at).into_iter().map(|next| self.reached(next, &|at| self.takes_no_time(at)));
             let round: BTreeSet<usize> = after.flatten().collect();
             if round.contains(&at) && !told.contains(&at) {
                 circles.push(at);

@@ -48,7 +48,8 @@ impl Serialize for Share {
 impl<'de> Deserialize<'de> for Share {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        let wrong = || format!("`{text}` is no part of everybody; write it like `10%` or `2.5%`, at most 99%");
+        let wrong =
+            || format!("`{text}` is no part of everybody; write it like `10%` or `2.5%`, at most 99%");
         Self::parse(&text).ok_or_else(|| D::Error::custom(wrong()))
     }
 }
@@ -153,7 +154,9 @@ mod tests {
         for text in ["", "0%", "100%", "99.5%", "10", "-1%", "1.234%"] {
             assert!(serde_json::from_value::<Share>(json!(text)).is_err(), "{text}");
         }
-        for text in ["", "3", "3 days", "-3 days before", "366 days after", "3 weeks before", "3 days before it"] {
+        for text in
+            ["", "3", "3 days", "-3 days before", "366 days after", "3 weeks before", "3 days before it"]
+        {
             assert!(serde_json::from_value::<DayOffset>(json!(text)).is_err(), "{text}");
         }
         for text in ["24:00", "9", "9:5"] {

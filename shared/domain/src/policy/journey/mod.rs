@@ -2,11 +2,12 @@
 
 mod measure;
 mod step;
+mod written;
 
 pub use measure::{DayOffset, Share, TimeOfDay};
 pub use step::{
-    Act, Addressee, Case, KINDS as STEP_KINDS, Notify, Points, Send, Step, TagFor, Task, Until,
-    WaitFor, WebhookStep,
+    Act, Addressee, Case, KINDS as STEP_KINDS, Notify, Points, Send, Step, TagFor, Task, Until, WaitFor,
+    WebhookStep,
 };
 
 use super::{Period, is_default};

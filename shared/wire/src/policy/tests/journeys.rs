@@ -23,6 +23,10 @@ webhook: { url: 'https://sms.example', body: { to: '{{ to }}', text: '{{ text }}
 kind: topic
 name: product
 ---
+kind: lifecycle
+name: default
+stages: [potential, active, lost]
+---
 kind: form
 name: contact
 ---
@@ -165,7 +169,7 @@ steps:
             4:42: the template `reminder` is for sms
             5:57: there is no step called `nugde`; known: nudge
             7:34: not a condition: mismatched input '=' expecting <EOF>
-            8:17: a condition here sees `customer` and `tags` and `stage` and `score` and `rfm` and `churn` and `segments`, and no `lead`
+            8:17: a condition here sees `customer` and `tags` and `stage` and `score` and `rfm` and `churn` and `segments` and `qualification`, and no `lead`
             8:45: there is no step called `nowhere`; known: nudge
             9:15: there is no step called `elsewhere`; known: nudge
             10:21: a weight is a whole number from 1 to 1000
@@ -220,7 +224,7 @@ steps:
             10:39: a webhook needs a secret to sign with
             12:9: `else` is the last way: nothing after it is tried
             14:5: nothing leads to this step (branch)
-            15:17: a condition here sees `customer` and `tags` and `stage` and `score` and `rfm` and `churn` and `segments`, and no `event`
+            15:17: a condition here sees `customer` and `tags` and `stage` and `score` and `rfm` and `churn` and `segments` and `qualification`, and no `event`
             16:5: nothing leads to this step (task)
             16:11: a text has 1 to 500 characters
             17:5: nothing leads to this step (tag)
@@ -240,7 +244,8 @@ steps:
             8:5: a step says what it does: `over: …`
         "#]],
     );
-    let text = "kind: journey\nname: j\ntrigger: [{ event: a, form: b }, { change: left, stage: x }]\nsteps: []\n";
+    let text =
+        "kind: journey\nname: j\ntrigger: [{ event: a, form: b }, { change: left, stage: x }]\nsteps: []\n";
     refused(
         text,
         &expect![[r#"
@@ -250,6 +255,9 @@ steps:
             p.yaml:3:44: this is only read with `segment`
                 3 | trigger: [{ event: a, form: b }, { change: left, stage: x }]
                   |                                            ^
+            p.yaml:3:57: there is no `lifecycle` document, so there are no stages
+                3 | trigger: [{ event: a, form: b }, { change: left, stage: x }]
+                  |                                                         ^
             p.yaml:4:8: a journey needs at least one step
                 4 | steps: []
                   |        ^
@@ -283,5 +291,7 @@ steps:
             7:12: `j` enrols people here again, without a wait on the way
         "#]],
     );
-    accepted(&journey("steps:\n  - enrol: k\n---\nkind: journey\nname: k\nsteps:\n  - wait: 1d\n  - enrol: j\n"));
+    accepted(&journey(
+        "steps:\n  - enrol: k\n---\nkind: journey\nname: k\nsteps:\n  - wait: 1d\n  - enrol: j\n",
+    ));
 }
