@@ -186,8 +186,7 @@ fn alone(calls: Vec<Call>, profile: Result<&Profile, &String>, cpu: f64) -> Sect
     {
         section.row(what, dollars, parts);
     }
-    section
-        .note(format!("{}; SES itself takes ${:.0} a million more", money::assumptions(), money::mails()));
+    section.note(format!("{}; SES itself takes ${:.0} a million more", money::assumptions(), money::mails()));
     section
 }
 
@@ -226,7 +225,8 @@ async fn burst(rig: &Rig, people: Vec<CustomerId>) -> Result<Burst, String> {
             not_after: None,
         };
         let delay_seconds = i64::try_from(WAIT.as_secs()).ok();
-        let message = OutgoingMessage { delay_seconds, ..OutgoingMessage::new(encode(&OrderMessage::new(order))) };
+        let message =
+            OutgoingMessage { delay_seconds, ..OutgoingMessage::new(encode(&OrderMessage::new(order))) };
         rig.stack.sqs.send(&named("MessageQueue"), message).map_err(|error| error.to_string())?;
     }
     let _ = (rig.sent(), rig.stack.dynamodb.take_meter());

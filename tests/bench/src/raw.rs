@@ -9,8 +9,8 @@ use aws_sdk_dynamodb::types::{
     AttributeValue, KeysAndAttributes, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
 };
 use aws_sdk_sesv2::types::{Body, Content, Destination, EmailContent, Message, RawMessage};
-use aws_smithy_types::base64;
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
+use aws_smithy_types::base64;
 use serde_json::Value;
 use sluice::host::spec::{StackSpec, named};
 use sluice_host::environment::Environment;
