@@ -13,7 +13,8 @@ mod territory;
 
 pub use assign::{Assign, By, LanguageNeed, Need, Target};
 pub use behaviour::{
-    Churn, Fit, FitRule, Grade, HalfLife, Interest, InterestRule, Lifecycle, Move, Rfm, Scoring, Segment, Tier,
+    Churn, Fit, FitRule, Grade, HalfLife, Interest, InterestRule, Lifecycle, Move, Rfm, Scoring, Segment,
+    Tier,
 };
 pub(crate) use check::{FACTS, LEAD};
 pub use check::{Finding, Other, check};

@@ -5,9 +5,9 @@ use super::{
     AddressKind, ChannelPolicy, Document, Form, Reading, Rep, Routing, Rule, Settings, Source, Target, Team,
     Templates, Topic,
 };
-use crate::live::{LiveDocuments, LivePolicy};
 use crate::calendar::{Hours, Leave, Schedule};
 use crate::condition::{Condition, ConditionError};
+use crate::live::{LiveDocuments, LivePolicy};
 use crate::message::Channel;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
