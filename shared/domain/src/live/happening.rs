@@ -130,7 +130,14 @@ impl Happening {
 
     /// As an event of the function that saw it. `cause` is the id of what it came of (an event, a wake), `n` tells several
     /// of one cause apart: the same three give the same event.
-    pub fn event(&self, function: &str, customer: &CustomerId, cause: &str, n: usize, at: Timestamp) -> Event {
+    pub fn event(
+        &self,
+        function: &str,
+        customer: &CustomerId,
+        cause: &str,
+        n: usize,
+        at: Timestamp,
+    ) -> Event {
         let properties = match self.properties() {
             Value::Object(properties) => properties,
             _ => serde_json::Map::new(),

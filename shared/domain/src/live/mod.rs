@@ -252,14 +252,7 @@ impl Live {
         applied
     }
 
-    fn take(
-        &mut self,
-        deed: &Deed,
-        at: Instant,
-        policy: &LivePolicy,
-        now: Timestamp,
-        applied: &mut Applied,
-    ) {
+    fn take(&mut self, deed: &Deed, at: Instant, policy: &LivePolicy, now: Timestamp, applied: &mut Applied) {
         match deed {
             Deed::Tag { tag, until } => {
                 let had = self.tags.holds(tag, now);
@@ -383,8 +376,7 @@ impl Live {
         }
         self.last = self.last.max(other.last);
         self.rhythm.merge(&other.rhythm);
-        self.interest.merge(&other.interest);
-        self.interest.fit(now);
+        self.interest.merge(&other.interest, now);
         self.orders.merge(&other.orders);
         self.qualification.merge(&other.qualification);
         self.tags.merge(&other.tags, now);

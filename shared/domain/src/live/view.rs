@@ -114,9 +114,9 @@ impl<'a> View<'a> {
         let bought = self.bought();
         let tiers = self.policy().rfm.tiers.iter();
         let reached = |tier: &&crate::policy::Tier| {
-            let recent = tier.recency.is_none_or(|within| {
-                bought.last.is_some_and(|last| self.now.since(last) <= within.millis())
-            });
+            let recent = tier
+                .recency
+                .is_none_or(|within| bought.last.is_some_and(|last| self.now.since(last) <= within.millis()));
             let often = tier.frequency.is_none_or(|orders| bought.orders >= orders);
             let much = tier.money.is_none_or(|money| bought.money >= i64::from(money) * 100);
             bought.orders > 0 && recent && often && much

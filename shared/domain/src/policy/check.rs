@@ -276,7 +276,8 @@ impl Checker {
                 let root = |path: &String| path.split('.').next().unwrap_or_default().to_owned();
                 let strange = condition.reads().iter().map(root).find(|root| !roots.contains(&root.as_str()));
                 if let Some(root) = strange {
-                    let seen = roots.join("` and `");
+                    let between = if roots.len() > 2 { "`, `" } else { "` and `" };
+                    let seen = roots.join(between);
                     self.add(at, format!("a condition here sees `{seen}`, and no `{root}`"));
                     return None;
                 }

@@ -12,8 +12,7 @@ pub(crate) fn edge(condition: &Condition, view: &View<'_>) -> Option<Timestamp> 
     let asked = looks.asks.iter().filter_map(|(ask, levels)| of_ask(ask, levels, view));
     let moving = looks.moving.iter().filter_map(|(path, levels)| of_value(path, levels, view));
     let reads = |root: &str| condition.reads().iter().any(|path| path.split('.').next() == Some(root));
-    let has_tags =
-        looks.lists.contains("tags") || looks.members.iter().any(|(list, _)| *list == "tags");
+    let has_tags = looks.lists.contains("tags") || looks.members.iter().any(|(list, _)| *list == "tags");
     let own = [
         has_tags.then(|| view.live().tags().edge(view.now())).flatten(),
         reads("churn").then(|| view.churn_edge()).flatten(),
@@ -29,10 +28,9 @@ fn of_ask(ask: &Ask, levels: &Levels, view: &View<'_>) -> Option<Timestamp> {
         Ask::CountIn { event, window } => {
             let seen = view.live().seen(event)?;
             let count = seen.count(window.millis(), now) as f64;
-            // It only ever falls. It matters when it gets from above a number to it, or from it to below.
-            let matters = |left: f64| {
-                levels.loose || levels.at.iter().any(|level| left <= *level && count >= *level && left < count)
-            };
+            // It only ever falls.
+            let matters =
+                |left: f64| levels.loose || levels.cuts.iter().any(|cut| left < *cut && count >= *cut);
             seen.falls(window.millis(), now).find(|(_, left)| matters(*left as f64)).map(|(at, _)| at)
         }
         Ask::SilentFor { event, window } => {

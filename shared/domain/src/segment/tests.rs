@@ -20,7 +20,8 @@ fn build(documents: impl IntoIterator<Item = Value>) -> PolicySet {
 }
 
 fn segments(conditions: &[&str]) -> PolicySet {
-    let document = |(i, when): (usize, &&str)| json!({"kind": "segment", "name": format!("s{i}"), "when": when});
+    let document =
+        |(i, when): (usize, &&str)| json!({"kind": "segment", "name": format!("s{i}"), "when": when});
     build(conditions.iter().enumerate().map(document))
 }
 
@@ -96,7 +97,9 @@ fn facts_tags_and_segments_lead_to_who_reads_them() {
     ]);
     let touched = |changed: Changed| -> Vec<String> {
         let touched = policies.live.index.touched(&changed).into_iter();
-        touched.filter_map(|target| if let Target::Segment(name) = target { Some(name) } else { None }).collect()
+        touched
+            .filter_map(|target| if let Target::Segment(name) = target { Some(name) } else { None })
+            .collect()
     };
     let input = |input: Input| Changed { inputs: [input].into(), ..Changed::default() };
     assert_eq!(touched(Changed::facts(["plan"])), ["s0", "s5"]);
@@ -151,7 +154,8 @@ fn edges_are_where_an_answer_changes() {
     let customer = customer();
     let person = Person { whole: Whole { root: &customer, halves: Vec::new() }, halves: Vec::new() };
     let view = View::of(&person, &live, &policies, NOW);
-    let edge = |name: &str| view.edge(&policies.live.segments[name].condition).map(|edge| edge.since(NOW) / DAY);
+    let edge =
+        |name: &str| view.edge(&policies.live.segments[name].condition).map(|edge| edge.since(NOW) / DAY);
     let edges: Vec<Option<i64>> = (0..9).map(|i| edge(&format!("s{i}"))).collect();
     let wanted = [Some(28), Some(21), Some(28), Some(8), Some(265), Some(28), Some(10), Some(4), None];
     assert_eq!(edges, wanted);

@@ -86,7 +86,12 @@ impl Checker {
         for (path, word) in &looks.words {
             match names.words(path) {
                 Some(known) if !known.contains(word.as_str()) => {
-                    self.known(at, &in_words(path), word, &known.into_iter().filter(|word| !word.is_empty()).collect());
+                    self.known(
+                        at,
+                        &in_words(path),
+                        word,
+                        &known.into_iter().filter(|word| !word.is_empty()).collect(),
+                    );
                 }
                 _ => {}
             }
@@ -96,7 +101,7 @@ impl Checker {
         }
         for (ask, levels) in &looks.asks {
             let crate::condition::Ask::CountIn { window, .. } = ask else { continue };
-            let many = levels.at.iter().any(|level| *level >= Need::MOST as f64);
+            let many = levels.cuts.iter().any(|cut| *cut > Need::MOST as f64);
             if (levels.loose || many) && window.millis() > Need::MAX_DAYS * 86_400_000 {
                 let message = format!(
                     "{ask} looks back {} days at most unless it is compared with a number below {}",
@@ -173,9 +178,10 @@ impl Checker {
         match (&step.on, &step.when) {
             (Some(event), None) => self.event_name(&["moves", i, "on"], event),
             (None, Some(when)) => self.person(&["moves", i, "when"], when, false, names),
-            _ => {
-                self.add(&["moves", i], "a move has either `on`, an event, or `when`, a condition over the person")
-            }
+            _ => self.add(
+                &["moves", i],
+                "a move has either `on`, an event, or `when`, a condition over the person",
+            ),
         }
         if let Some(filter) = &step.filter {
             match step.on {
@@ -260,9 +266,12 @@ impl Checker {
                 self.add(&["rfm", "tiers", &i.to_string()], message);
             }
         }
-        if settings.rfm.currency.as_ref().is_some_and(|code| {
-            code.len() != 3 || !code.bytes().all(|byte| byte.is_ascii_uppercase())
-        }) {
+        if settings
+            .rfm
+            .currency
+            .as_ref()
+            .is_some_and(|code| code.len() != 3 || !code.bytes().all(|byte| byte.is_ascii_uppercase()))
+        {
             self.add(&["rfm", "currency"], "a currency is three letters, `EUR`");
         }
         let Some(churn) = &settings.churn else { return };
