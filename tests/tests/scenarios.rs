@@ -41,6 +41,8 @@ mod identity_kinds;
 mod import;
 #[path = "scenarios/journeys.rs"]
 mod journeys;
+#[path = "scenarios/journeys_running.rs"]
+mod journeys_running;
 #[path = "scenarios/ledger.rs"]
 mod ledger;
 #[path = "scenarios/mail.rs"]

@@ -4,7 +4,6 @@
 //! event (a segment that is entered, a journey that goes on) is part of its decision and of its entry.
 
 mod mind;
-mod sight;
 mod step;
 #[cfg(test)]
 mod tests;

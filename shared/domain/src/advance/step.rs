@@ -2,7 +2,6 @@
 //! begin it all again.
 
 use super::mind::{Mind, owner, wake_of};
-use super::sight::Sight;
 use super::{Entry, Wake};
 use crate::customer::Place;
 use crate::event::{Call, Event, Led, Moved, Outgo, Own, Task, Tell, Who};
@@ -247,7 +246,7 @@ impl Mind<'_> {
             Some(Kind::Stage(to)) => {
                 for journey in triggers.on_stage(&to) {
                     let at = work.at;
-                    self.drive_one(work, journey, Input::Stage { lifecycle: "default", to: &to, at });
+                    self.drive_one(work, journey, Input::Stage { to: &to, at });
                 }
             }
             None => {}
@@ -332,8 +331,7 @@ impl Mind<'_> {
         let others: Vec<&journey::Run> = elsewhere.iter().collect();
         let now = self.with.now;
         let decision = self.with_view(&work.root.clone(), |view| {
-            let sees = Sight { view, policies };
-            let given = Given { customer: id, current, pinned, others: &others, sees: &sees, now };
+            let given = Given { customer: id, current, pinned, others: &others, sees: view, now };
             journey::advance(run.as_ref(), input, &given)
         });
         let Some(decision) = decision else { return false };
@@ -428,9 +426,9 @@ impl Mind<'_> {
             }
             journey::Change::Tag { name, until } => Deed::Tag { tag: name, until },
             journey::Change::Untag(tag) => Deed::Untag { tag },
-            journey::Change::Stage { to, .. } => Deed::Stage { stage: to },
-            journey::Change::Score { interest, .. } => {
-                Deed::Points { points: interest, reason: format!("journey {journey}") }
+            journey::Change::Stage(stage) => Deed::Stage { stage },
+            journey::Change::Interest(points) => {
+                Deed::Points { points, reason: format!("journey {journey}") }
             }
         };
         if !self.ensure(&root) {
@@ -498,10 +496,9 @@ impl Mind<'_> {
             return;
         }
         let come = self.with_view(&work.root.clone(), |view| {
-            let sees = Sight { view, policies };
             let flows =
                 policies.triggers.dated.iter().filter_map(|name| policies.journeys.get_key_value(name));
-            let next = |flow| journey::next_date(flow, &sees, now.plus_millis(-DAY_MS));
+            let next = |flow| journey::next_date(flow, view, now.plus_millis(-DAY_MS));
             let come = flows.filter_map(|(name, flow)| Some((name.clone(), next(flow)?)));
             come.filter(|(_, at)| *at <= now).collect::<Vec<_>>()
         });
@@ -517,9 +514,8 @@ impl Mind<'_> {
         let is_armed = self.state(&root).is_some_and(|state| state.dated == *spec);
         if !spec.is_empty() && (work.dates || !is_armed) {
             let next = self.with_view(&root, |view| {
-                let sees = Sight { view, policies };
                 let flows = policies.triggers.dated.iter().filter_map(|name| policies.journeys.get(name));
-                flows.filter_map(|flow| journey::next_date(flow, &sees, now)).min()
+                flows.filter_map(|flow| journey::next_date(flow, view, now)).min()
             });
             work.look_at(next.flatten());
             if let Some(state) = self.states.get_mut(&root) {

@@ -77,6 +77,8 @@ impl fmt::Display for Ask {
 pub struct Levels {
     /// The numbers, as often as they are written.
     pub at: Vec<f64>,
+    /// Of whole numbers, those at which an answer changes: from them on it is another than below.
+    pub cuts: Vec<f64>,
     /// Whether it is also used in another way, so that every change may matter.
     pub loose: bool,
 }
@@ -143,12 +145,14 @@ impl Looks {
                 if let ([left, right], true) =
                     (call.args.as_mut_slice(), COMPARISONS.contains(&call.func_name.as_str()))
                 {
-                    for (asked, level) in [(0, number(right)), (1, number(left))] {
-                        let Some(level) = level else { continue };
-                        let side = if asked == 0 { &mut *left } else { &mut *right };
-                        if self.compare(side, level)? {
-                            return Ok(());
-                        }
+                    let operator = call.func_name.as_str();
+                    let compared = match (number(left), number(right)) {
+                        (_, Some(level)) => self.compare(left, &levels(operator, level))?,
+                        (Some(level), _) => self.compare(right, &levels(turned(operator), level))?,
+                        _ => false,
+                    };
+                    if compared {
+                        return Ok(());
                     }
                 }
                 if let [left, right] = call.args.as_slice() {
@@ -184,16 +188,41 @@ impl Looks {
         }
     }
 
-    /// Takes down that a side of a comparison is set against a number, if it is anything that moves.
-    fn compare(&mut self, side: &mut Expression, level: f64) -> Result<bool, Refusal> {
-        if let Some(ask) = ask(side)? {
+    /// Takes down what a side of a comparison is set against, if it is anything that moves.
+    fn compare(&mut self, side: &mut Expression, levels: &Levels) -> Result<bool, Refusal> {
+        let known = if let Some(ask) = ask(side)? {
             side.expr = Expr::Ident(ask.to_string());
-            self.asks.entry(ask).or_default().at.push(level);
-            return Ok(true);
-        }
-        let Some(path) = moving(side) else { return Ok(false) };
-        self.moving.entry(path.to_owned()).or_default().at.push(level);
+            self.asks.entry(ask).or_default()
+        } else if let Some(path) = moving(side) {
+            self.moving.entry(path.to_owned()).or_default()
+        } else {
+            return Ok(false);
+        };
+        known.at.extend(&levels.at);
+        known.cuts.extend(&levels.cuts);
         Ok(true)
+    }
+}
+
+/// What `value operator level` sets a value against.
+fn levels(operator: &str, level: f64) -> Levels {
+    let (from, above) = (level.ceil(), level.floor() + 1.0);
+    let cuts = match operator {
+        op::GREATER_EQUALS | op::LESS => vec![from],
+        op::GREATER | op::LESS_EQUALS => vec![above],
+        _ => vec![from, above],
+    };
+    Levels { at: vec![level], cuts, loose: false }
+}
+
+/// The operator with its sides changed.
+fn turned(operator: &str) -> &str {
+    match operator {
+        op::GREATER_EQUALS => op::LESS_EQUALS,
+        op::LESS_EQUALS => op::GREATER_EQUALS,
+        op::GREATER => op::LESS,
+        op::LESS => op::GREATER,
+        other => other,
     }
 }
 

@@ -376,8 +376,7 @@ impl Live {
         }
         self.last = self.last.max(other.last);
         self.rhythm.merge(&other.rhythm);
-        self.interest.merge(&other.interest);
-        self.interest.fit(now);
+        self.interest.merge(&other.interest, now);
         self.orders.merge(&other.orders);
         self.qualification.merge(&other.qualification);
         self.tags.merge(&other.tags, now);

@@ -17,9 +17,9 @@ pub const ORDER_EVENTS: [&str; 4] = ["order_completed", "order_updated", "order_
 /// One order.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Order {
-    /// When it was made, in seconds: the earliest that was said of it.
-    #[serde(rename = "t")]
-    at: i64,
+    /// The earliest that was said of it, in seconds; absent if that is what the newest event said.
+    #[serde(rename = "t", default, skip_serializing_if = "Option::is_none")]
+    first: Option<i64>,
     /// What it comes to, in hundredths, as the newest event says; nothing if only a refund is known so far.
     #[serde(rename = "v", default, skip_serializing_if = "Option::is_none")]
     value: Option<i64>,
@@ -79,8 +79,8 @@ impl Orders {
             ["total", "revenue", "value"].into_iter().find_map(|name| hundredths(properties.get(name)?));
         let at = Instant::of(event);
         let known = self.by_id.entry(id);
-        let order = known.or_insert_with(|| Order { at: event.at.seconds(), ..Order::default() });
-        order.at = order.at.min(event.at.seconds());
+        let order = known.or_default();
+        let first = order.at().map_or(event.at.seconds(), |first| first.min(event.at.seconds()));
         match key {
             "order_refunded" => match amount {
                 Some(amount) => order.refunded = order.refunded.saturating_add(amount.abs()),
@@ -97,17 +97,18 @@ impl Orders {
                 }
             }
         }
+        order.made(first);
         self.fit();
     }
 
     fn fit(&mut self) {
         while self.by_id.len() > ORDERS {
             let oldest =
-                self.by_id.iter().min_by_key(|(id, order)| (order.at, *id)).map(|(id, _)| id.clone());
+                self.by_id.iter().min_by_key(|(id, order)| (order.at(), *id)).map(|(id, _)| id.clone());
             let Some(order) = oldest.and_then(|id| self.by_id.remove(&id)) else { return };
             let (n, money, last) = self.rest.unwrap_or_default();
             let (counts, worth) = (u32::from(order.stands()), order.worth());
-            let last = if order.stands() { last.max(order.at) } else { last };
+            let last = if order.stands() { last.max(order.at().unwrap_or_default()) } else { last };
             self.rest = Some((n.saturating_add(counts), money.saturating_add(worth), last));
         }
     }
@@ -119,13 +120,14 @@ impl Orders {
                 self.by_id.insert(id.clone(), theirs.clone());
                 continue;
             };
-            order.at = order.at.min(theirs.at);
+            let first = [order.at(), theirs.at()].into_iter().flatten().min();
             order.refunded = order.refunded.saturating_add(theirs.refunded);
             order.void |= theirs.void;
             if theirs.by > order.by {
                 (order.value, order.by) = (theirs.value, theirs.by.clone());
                 order.other_currency = theirs.other_currency;
             }
+            order.made(first.unwrap_or_default());
         }
         if let Some((n, money, last)) = other.rest {
             let own = self.rest.unwrap_or_default();
@@ -145,7 +147,7 @@ impl Orders {
             }
             if order.stands() {
                 sum.orders = sum.orders.saturating_add(1);
-                sum.last = sum.last.max(Some(Timestamp::from_seconds(order.at)));
+                sum.last = sum.last.max(order.at().map(Timestamp::from_seconds));
             }
         }
         sum.money = sum.money.max(0);
@@ -154,6 +156,16 @@ impl Orders {
 }
 
 impl Order {
+    /// When it was made, in seconds.
+    fn at(&self) -> Option<i64> {
+        self.first.or(self.by.as_ref().map(|by| by.at.seconds()))
+    }
+
+    fn made(&mut self, first: i64) {
+        let said = self.by.as_ref().map(|by| by.at.seconds());
+        self.first = (said != Some(first)).then_some(first);
+    }
+
     fn stands(&self) -> bool {
         let whole = self.value.is_some_and(|value| value > 0 && self.refunded >= value);
         self.value.is_some() && !self.void && !whole

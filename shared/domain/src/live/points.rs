@@ -12,8 +12,8 @@ const PERIODS: i64 = 12;
 /// Reasons that are kept.
 const REASONS: usize = 5;
 
-/// What points were given for: when, by which rule, how many.
-pub type Line = (Timestamp, String, i32);
+/// What points were given for: when in seconds, by which rule, how many.
+pub type Line = (i64, String, i32);
 
 /// Interest.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,26 +37,27 @@ impl Points {
 
     /// Gives points.
     pub(super) fn add(&mut self, rule: &str, points: i32, at: Timestamp, half_life: i64, now: Timestamp) {
-        self.keep_by(half_life);
+        self.keep_by(half_life, now);
         let period = at.seconds().div_euclid(self.half_life);
         *self.periods.entry(period).or_default() += self.worth(f64::from(points) * 1000.0, at, period);
-        self.lines.push((at, rule.to_owned(), points));
+        self.lines.push((at.seconds(), rule.to_owned(), points));
         self.fit(now);
     }
 
     /// Takes in what was given elsewhere.
-    pub(super) fn merge(&mut self, other: &Self) {
+    pub(super) fn merge(&mut self, other: &Self, now: Timestamp) {
         if self.half_life == 0 {
             self.half_life = other.half_life;
         }
         let mut other = other.clone();
         if other.half_life != 0 {
-            other.keep_by(self.half_life);
+            other.keep_by(self.half_life, now);
         }
         for (period, points) in other.periods {
             *self.periods.entry(period).or_default() += points;
         }
         self.lines.extend(other.lines);
+        self.fit(now);
     }
 
     /// Leaves no more than matters at `now`.
@@ -90,17 +91,19 @@ impl Points {
         &self.lines
     }
 
-    /// Sorts what is kept anew for another half-life.
-    fn keep_by(&mut self, half_life: i64) {
+    /// From now on it fades by another half-life.
+    fn keep_by(&mut self, half_life: i64, now: Timestamp) {
         let half_life = half_life.max(1);
         if self.half_life == half_life {
             return;
         }
-        let before = std::mem::replace(&mut self.half_life, half_life);
-        for (period, points) in std::mem::take(&mut self.periods) {
-            let start = Timestamp::from_seconds(period.saturating_mul(before));
-            let period = start.seconds().div_euclid(half_life);
-            *self.periods.entry(period).or_default() += self.worth(points as f64, start, period);
+        let worth = self.value(now) * 1000.0;
+        self.periods.clear();
+        self.half_life = half_life;
+        let period = now.seconds().div_euclid(half_life);
+        let points = self.worth(worth, now, period);
+        if points != 0 {
+            self.periods.insert(period, points);
         }
     }
 
@@ -140,10 +143,11 @@ mod tests {
     #[test]
     fn another_half_life_changes_how_they_fade_and_not_what_they_are_worth_now() {
         let mut points = Points::default();
-        points.add("a", 40, NOW.plus_millis(-DAY), 30 * 86_400, NOW);
-        points.keep_by(7 * 86_400);
-        let then = NOW.plus_millis(-DAY);
-        assert!((points.value(then) - 40.0).abs() < 2.0, "{}", points.value(then));
+        points.add("a", 40, NOW.plus_millis(-30 * DAY), 30 * 86_400, NOW);
+        points.keep_by(7 * 86_400, NOW);
+        for (days, worth) in [(0, 20.0), (7, 10.0)] {
+            assert!((points.value(NOW.plus_millis(days * DAY)) - worth).abs() < 0.01, "{days}");
+        }
     }
 
     proptest! {
@@ -163,8 +167,7 @@ mod tests {
             prop_assert_eq!(sum(&given), sum(&sorted));
             let (left, right) = given.split_at(given.len() / 2);
             let mut both = sum(left);
-            both.merge(&sum(right));
-            both.fit(NOW);
+            both.merge(&sum(right), NOW);
             prop_assert_eq!(both, sum(&given));
             let text = serde_json::to_string(&sum(&given)).unwrap();
             prop_assert_eq!(serde_json::from_str::<Points>(&text).unwrap(), sum(&given));

@@ -229,6 +229,14 @@ impl LivePolicy {
             || super::is_doing(event, &key) && (self.watches_churn || self.index.reads_silence())
     }
 
+    /// Whether what is counted is enough to answer a condition, such as one that is not published yet. If it is not,
+    /// the person is to be counted anew by policies that have it, see [`super::recount`].
+    pub fn counts(&self, condition: &Condition) -> bool {
+        let mut needed = self.counted.clone();
+        count(&mut needed, condition);
+        needed == self.counted
+    }
+
     /// Whether orders are kept.
     pub(crate) fn is_order(&self, key: &str) -> bool {
         ORDER_EVENTS.contains(&key)
@@ -257,14 +265,13 @@ fn count(counted: &mut BTreeMap<String, Need>, condition: &Condition) {
     }
 }
 
-/// One more than is compared with tells all that can be told; where it may be any number, or too many, by days.
+/// As many as are asked for tell all that can be told; where it may be any number, or too many, the days do.
 fn need_of(ask: &Ask, levels: &Levels) -> Need {
     let Ask::CountIn { window, .. } = ask else { return Need { keep: 1, days: 0 } };
-    let most = levels.at.iter().copied().fold(0.0, f64::max);
-    let exact = most.max(0.0) as usize + 1;
-    if levels.loose || exact > Need::MOST {
+    let most = levels.cuts.iter().copied().fold(1.0, f64::max);
+    if levels.loose || most > Need::MOST as f64 {
         let days = window.millis() / 86_400_000 + 1;
         return Need { keep: Need::MOST, days: days.min(Need::MAX_DAYS) };
     }
-    Need { keep: exact.max(1), days: 0 }
+    Need { keep: most as usize, days: 0 }
 }

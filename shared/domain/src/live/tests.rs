@@ -201,7 +201,11 @@ fn orders_move_a_customer_on_and_silence_moves_them_back() {
     assert!(back.contains(&"stage_changed churned active".to_owned()), "{back:?}");
     assert!(back.contains(&"segment_left at-risk".to_owned()), "{back:?}");
     let history: Vec<&str> = one.live.stage().history().iter().map(|(_, stage)| stage.as_str()).collect();
-    assert_eq!(history, ["new", "active", "loyal", "active", "churned", "active"]);
+    assert_eq!(
+        history,
+        ["new", "active", "loyal", "active", "churned", "active", "loyal"],
+        "and a vip again"
+    );
 }
 
 #[test]
@@ -396,7 +400,7 @@ fn the_state_of_a_usual_customer_is_small() {
     let text = serde_json::to_string(&one.live).unwrap();
     let read: Live = serde_json::from_str(&text).unwrap();
     assert_eq!(Live { version: one.live.version, ..read }, one.live);
-    assert!(text.len() <= 1150, "{} bytes: {text}", text.len());
+    assert!(text.len() <= 1100, "{} bytes: {text}", text.len());
 }
 
 #[test]
@@ -440,7 +444,7 @@ fn halves_are_read_as_one_person() {
     assert_eq!((view.stage(), view.tier(), view.bought().money), ("active", "regular", 120_000));
     assert!(view.live().tags().holds("x", NOW));
     let asks =
-        crate::condition::Condition::compile("count_in('order_completed', '90d') == 2 && rfm.money > 1000.0");
+        crate::condition::Condition::compile("count_in('order_completed', '90d') >= 1 && rfm.frequency == 2");
     assert_eq!(view.holds(&asks.unwrap(), None), Ok(true));
 }
 
@@ -503,6 +507,7 @@ proptest! {
         let mut at = NOW;
         for (i, (name, hours, said)) in all.into_iter().enumerate() {
             at = at.plus_millis(hours);
+            one.waits(at);
             one.does(i as u32, &name, at, said);
             // The index has missed nobody: a look at everything finds no more.
             prop_assert_eq!(one.looks(Changed::everything(), at), []);
@@ -520,6 +525,8 @@ fn a_count_that_is_new_is_counted_from_the_entries() {
     let after = policies(&[
         json!({"kind": "segment", "name": "viewers", "when": "count_in('video_watched', '3d') >= 3"}),
     ]);
+    let asks = &after.live.segments["viewers"].condition;
+    assert!(after.live.counts(asks) && !before.live.counts(asks));
     assert!(live.is_counted_by(&before.live) && !live.is_counted_by(&after.live));
     let counted = recount(&live, &entries, &after.live, NOW);
     assert!(counted.is_counted_by(&after.live));

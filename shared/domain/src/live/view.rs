@@ -63,6 +63,11 @@ impl<'a> View<'a> {
         self.whole
     }
 
+    /// The documents that it is seen by.
+    pub(crate) const fn policies(&self) -> &PolicySet {
+        self.policies
+    }
+
     fn policy(&self) -> &LivePolicy {
         &self.policies.live
     }

@@ -162,7 +162,7 @@ pub fn check(documents: &[Document]) -> Vec<Finding> {
     }
     checker.territories(documents);
     checker.circles(documents);
-    checker.journeys(documents);
+    checker.journeys(documents, &behaviour);
     checker.findings.extend(template::check(documents));
     checker.findings
 }
@@ -278,7 +278,8 @@ impl Checker {
                 let root = |path: &String| path.split('.').next().unwrap_or_default().to_owned();
                 let strange = condition.reads().iter().map(root).find(|root| !roots.contains(&root.as_str()));
                 if let Some(root) = strange {
-                    let seen = roots.join("` and `");
+                    let between = if roots.len() > 2 { "`, `" } else { "` and `" };
+                    let seen = roots.join(between);
                     self.add(at, format!("a condition here sees `{seen}`, and no `{root}`"));
                     return None;
                 }

@@ -28,11 +28,9 @@ fn of_ask(ask: &Ask, levels: &Levels, view: &View<'_>) -> Option<Timestamp> {
         Ask::CountIn { event, window } => {
             let seen = view.live().seen(event)?;
             let count = seen.count(window.millis(), now) as f64;
-            // It only ever falls. It matters when it gets from above a number to it, or from it to below.
-            let matters = |left: f64| {
-                levels.loose
-                    || levels.at.iter().any(|level| left <= *level && count >= *level && left < count)
-            };
+            // It only ever falls.
+            let matters =
+                |left: f64| levels.loose || levels.cuts.iter().any(|cut| left < *cut && count >= *cut);
             seen.falls(window.millis(), now).find(|(_, left)| matters(*left as f64)).map(|(at, _)| at)
         }
         Ask::SilentFor { event, window } => {

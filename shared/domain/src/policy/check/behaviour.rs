@@ -56,6 +56,11 @@ impl<'a> Names<'a> {
         names
     }
 
+    /// The stages, if there is a document of them.
+    pub(crate) const fn stages(&self) -> Option<&BTreeSet<&'a str>> {
+        self.stages.as_ref()
+    }
+
     fn words(&self, path: &str) -> Option<BTreeSet<&'a str>> {
         let mut words = match path {
             "stage" => return self.stages.clone(),
@@ -96,7 +101,7 @@ impl Checker {
         }
         for (ask, levels) in &looks.asks {
             let crate::condition::Ask::CountIn { window, .. } = ask else { continue };
-            let many = levels.at.iter().any(|level| *level >= Need::MOST as f64);
+            let many = levels.cuts.iter().any(|cut| *cut > Need::MOST as f64);
             if (levels.loose || many) && window.millis() > Need::MAX_DAYS * 86_400_000 {
                 let message = format!(
                     "{ask} looks back {} days at most unless it is compared with a number below {}",
