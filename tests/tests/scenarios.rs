@@ -59,6 +59,8 @@ mod rights;
 mod routing;
 #[path = "scenarios/routing_depth.rs"]
 mod routing_depth;
+#[path = "scenarios/sdks.rs"]
+mod sdks;
 #[path = "scenarios/senders.rs"]
 mod senders;
 #[path = "scenarios/senders_proof.rs"]
@@ -69,6 +71,8 @@ mod templates;
 mod timeline;
 #[path = "scenarios/told.rs"]
 mod told;
+#[path = "scenarios/tracking.rs"]
+mod tracking;
 #[path = "scenarios/webhooks.rs"]
 mod webhooks;
 #[path = "scenarios/work.rs"]
