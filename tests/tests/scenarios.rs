@@ -47,6 +47,8 @@ mod mail;
 mod matching;
 #[path = "scenarios/messages.rs"]
 mod messages;
+#[path = "scenarios/own_events.rs"]
+mod own_events;
 #[path = "scenarios/preferences.rs"]
 mod preferences;
 #[path = "scenarios/privacy.rs"]
