@@ -15,6 +15,8 @@ use std::collections::BTreeMap;
 const AT_ONCE: usize = 10;
 /// Events of one person in one transaction, which holds 100 items: each is an entry, and what it changes is a few more.
 const MOST: usize = 60;
+/// How often a person is looked at again because somebody is being written down who may be the same.
+const PATIENCE: u32 = 6;
 
 impl Advancer {
     /// Takes all events, each by the place of the record it came in. Answers with the records that failed, and why.
@@ -59,7 +61,7 @@ impl Advancer {
             for (mut group, result) in results {
                 match result {
                     Ok(Written::Done) => drop(group.events.drain(..group.events.len().min(MOST))),
-                    Ok(Written::Conflict) => {}
+                    Ok(Written::Conflict) => group.looks += 1,
                     Err(error) => {
                         failed.extend(group.records.iter().map(|record| (*record, error.to_string())));
                         continue;
@@ -97,6 +99,9 @@ impl Advancer {
     ) -> Result<Written, StoreError> {
         let events = &group.events[..group.events.len().min(MOST)];
         let taken = advance(events, loaded, keys, policies);
+        if taken.unsettled && group.looks < PATIENCE {
+            return Ok(Written::Conflict);
+        }
         self.store.remove_entries(&taken.stray).await?;
         for (address, customer) in &taken.claims {
             if self.store.claim_address(address, customer).await? != *customer {

@@ -17,6 +17,8 @@ pub(crate) struct Group {
     /// Their ids, each with its hashes, that of now first.
     addresses: BTreeMap<AddressHash, Vec<AddressHash>>,
     customers: BTreeSet<CustomerId>,
+    /// How often it was looked at because somebody was just being written down.
+    pub(crate) looks: u32,
 }
 
 impl Group {

@@ -5,7 +5,7 @@ use crate::{Call, Console, unavailable};
 use serde_json::{Value, json};
 use sluice_domain::customer::{Customer, Known};
 use sluice_domain::event::Entry;
-use sluice_domain::id::{CustomerId, EventId, MessageId};
+use sluice_domain::id::{CustomerId, MessageId};
 use sluice_domain::lead::Lead;
 use sluice_domain::message::Message;
 use sluice_domain::time::Timestamp;
@@ -16,6 +16,9 @@ use sluice_wire::problem::Problem;
 const PAGE: usize = 50;
 /// The most things of one page.
 const MOST: usize = 200;
+
+/// The most messages to one record that are asked for in one millisecond.
+const SAME_INSTANT: usize = 16;
 
 /// Where a thing stands in a timeline: things of one instant are told apart by their ids.
 type Place = (Timestamp, String);
@@ -54,16 +57,13 @@ impl Console {
         things: &mut Vec<(Place, Value)>,
     ) -> Result<(), Problem> {
         let is_before = |place: &Place| before.is_none_or(|before| place < before);
-        // Ids of all kinds are compared as texts, so an event of the very instant may be before or behind the place.
-        let from = before.map(|(at, _)| (at.plus_millis(1), EventId::derived(&[])));
-        let entries =
-            self.store.newest_entries(&part.id, from.as_ref(), limit + 1).await.map_err(unavailable)?;
-        let entries = entries.into_iter().map(|entry| (place_of_entry(&entry), entry_view(&entry)));
-        things.extend(entries.filter(|(place, _)| is_before(place)).take(limit));
+        let entries = self.store.newest_entries(&part.id, before, limit).await.map_err(unavailable)?;
+        things.extend(entries.into_iter().map(|entry| (place_of_entry(&entry), entry_view(&entry))));
 
         let end = before.map(|(at, _)| MessageId::of(&part.id, at.plus_millis(1), &[]));
         let end = end.as_ref().map(MessageId::own_part);
-        let most = i32::try_from(limit + 1).unwrap_or(i32::MAX);
+        // Ids of all kinds are compared as texts: messages of the very instant may be behind the place.
+        let most = i32::try_from(limit + SAME_INSTANT).unwrap_or(i32::MAX);
         let messages = self.store.messages_of(&part.id, end, most).await.map_err(unavailable)?;
         let messages =
             messages.into_iter().map(|message| (place_of_message(&message), message_view(&message)));

@@ -11,8 +11,8 @@ use sluice_domain::id::{CustomerId, EventId};
 use sluice_domain::time::Timestamp;
 use std::collections::BTreeSet;
 
-/// Where a timeline goes on: behind this entry.
-pub type Before = (Timestamp, EventId);
+/// Where a timeline goes on: behind what happened at this time, and of what happened then behind this id.
+pub type Before = (Timestamp, String);
 
 impl Commit {
     /// An entry that is not there yet, of a record that is there and not erased.
@@ -66,7 +66,9 @@ impl Store {
         let mut cursor: Option<String> = None;
         loop {
             let page = self.entries(customer, cursor.as_deref()).await?;
-            let is_before = |entry: &Entry| before.is_none_or(|(at, id)| entry.event.order() < (*at, id));
+            let is_before = |entry: &Entry| {
+                before.is_none_or(|(at, id)| (entry.event.at, entry.event.id.as_str()) < (*at, id.as_str()))
+            };
             newest.extend(page.items.into_iter().filter(is_before));
             newest.sort_by(|a, b| b.event.order().cmp(&a.event.order()));
             newest.truncate(limit);

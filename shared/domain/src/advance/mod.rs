@@ -42,6 +42,8 @@ pub struct Taken {
     pub entries: Vec<(CustomerId, Entry)>,
     /// Entries that were put beside records just before those were erased: they go.
     pub stray: Vec<(CustomerId, EventId)>,
+    /// Somebody else is writing down a person at this moment who may be this one: better to look again.
+    pub unsettled: bool,
     /// Events that were decided on before.
     pub absorbed: usize,
     /// Events that came too late: their person was erased.
@@ -114,6 +116,7 @@ pub fn advance(happened: &[Happened], loaded: Loaded, keys: &HashKeys, policies:
             Who::Customer(_) => None,
         };
     }
+    taken.unsettled = stitch.unsettled;
     taken.claims = stitch.claims;
     taken.pointed = stitch.pointed.into_values().collect();
     taken.seen_with = stitch.seen_with;

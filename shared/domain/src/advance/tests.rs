@@ -124,9 +124,9 @@ impl Town {
     }
 
     fn take(&mut self, happened: &[Happened]) {
-        for _ in 0..20 {
+        for attempt in 0..20 {
             let taken = self.decide(happened, self.load());
-            if self.claim(&taken) && self.commit(taken) {
+            if (attempt > 5 || !taken.unsettled) && self.claim(&taken) && self.commit(taken) {
                 return;
             }
         }
@@ -137,6 +137,7 @@ impl Town {
     fn race(&mut self, one: &[Happened], other: &[Happened]) {
         let (first, second) = (self.decide(one, self.load()), self.decide(other, self.load()));
         let (won, also) = (self.claim(&first), self.claim(&second));
+        let (won, also) = (won && !first.unsettled, also && !second.unsettled);
         if !(also && self.commit(second)) {
             self.take(other);
         }

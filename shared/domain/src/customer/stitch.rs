@@ -116,6 +116,8 @@ pub struct Stitch<'a> {
     pub seen_with: BTreeSet<(AddressHash, CustomerId)>,
     /// Customers who may be one, though ids speak against it.
     pub suggested: Vec<(CustomerId, CustomerId)>,
+    /// An id is claimed for a record that is not there yet: whose it is will be known in a moment.
+    pub unsettled: bool,
 }
 
 impl<'a> Stitch<'a> {
@@ -136,6 +138,7 @@ impl<'a> Stitch<'a> {
             pointed: BTreeMap::new(),
             seen_with: BTreeSet::new(),
             suggested: Vec::new(),
+            unsettled: false,
         }
     }
 
@@ -230,15 +233,15 @@ impl<'a> Stitch<'a> {
 
     /// Events that name their person.
     fn known_person(&mut self, named: &Named, event: &Event) -> Place {
-        let known = self.known(&named.strong);
+        let strong = self.settled(&named.strong);
+        let known = self.known(&strong);
         let fresh = CustomerId::derived(&[event.id.as_str()]);
-        let who = recognise_or(&fresh, &named.strong, &known, self.shared_after);
+        let who = recognise_or(&fresh, &strong, &known, self.shared_after);
         for merge in &who.merges {
             self.join(&merge.from, &merge.into, event);
         }
         for (kind, hash) in &who.claims {
-            let held = named
-                .strong
+            let held = strong
                 .iter()
                 .zip(&known.addresses)
                 .find(|(identity, (known, _))| identity.kind == *kind && known == hash);
@@ -246,7 +249,7 @@ impl<'a> Stitch<'a> {
                 self.claim(identity, hash, &who.claimant);
             }
         }
-        self.hold(named, &known, &who, event.at);
+        self.hold(&strong, &known, &who, event.at);
         for address in &who.seen_with {
             self.see_with(address, &who.customer);
         }
@@ -255,9 +258,30 @@ impl<'a> Stitch<'a> {
         Place { home: who.home, root: self.root(&who.customer) }
     }
 
+    /// The evidence that counts. What is claimed for a record that is not there yet may be of somebody who is known by something
+    /// better, and who would be joined to this person for ever: it counts only if there is nothing better here either.
+    fn settled(&mut self, strong: &[Identity]) -> Vec<Identity> {
+        let holder = |identity: &Identity| self.holder(identity).map(|id| self.root(&id));
+        let best = strong.first().and_then(holder);
+        let mut counted = Vec::new();
+        let mut unsettled = false;
+        for (at, identity) in strong.iter().enumerate() {
+            match holder(identity) {
+                Some(root)
+                    if at > 0 && !self.customers.contains_key(&root) && Some(&root) != best.as_ref() =>
+                {
+                    unsettled = true;
+                }
+                _ => counted.push(identity.clone()),
+            }
+        }
+        self.unsettled |= unsettled;
+        counted
+    }
+
     /// The records name the addresses they hold. One may have been claimed for a record that did not get as far.
-    fn hold(&mut self, named: &Named, known: &Known, who: &Recognition, at: Timestamp) {
-        for (identity, (hash, claim)) in named.strong.iter().zip(&known.addresses) {
+    fn hold(&mut self, strong: &[Identity], known: &Known, who: &Recognition, at: Timestamp) {
+        for (identity, (hash, claim)) in strong.iter().zip(&known.addresses) {
             let key = (identity.kind, hash.clone());
             let holder = match claim {
                 Some(claim) if who.keys.contains(&key) => claim.customer.clone(),
@@ -334,15 +358,16 @@ impl<'a> Stitch<'a> {
         if now == place.root {
             return;
         }
-        if tie.to.is_none() && claim.others.is_empty() && self.gives_way(&holder, &place.root) {
+        if tie.to.is_none() && claim.others.is_empty() && self.gives_way(&holder, &place.root, &tie) {
             self.join(&holder, &place.root, event);
         } else if tie.to.as_ref().is_none_or(|to| (to.at, &to.customer) < (event.at, &place.root)) {
             self.point(identity, tie, &place.root, event.at);
         }
     }
 
-    /// Whether a record is nobody's so far, so that its events are those of whoever turns up first.
-    fn gives_way(&self, from: &CustomerId, into: &CustomerId) -> bool {
+    /// Whether a record is nobody's so far, so that its events are those of whoever turns up first. One that is not there yet
+    /// may be somebody's who is being written down at this moment, unless it is the browser's own.
+    fn gives_way(&self, from: &CustomerId, into: &CustomerId, tie: &Tie) -> bool {
         let parts = |id: &CustomerId| -> Vec<&Customer> {
             let mut parts = Vec::new();
             let mut open = vec![id];
@@ -360,7 +385,9 @@ impl<'a> Stitch<'a> {
                 && record.owner.is_none()
                 && !record.keys.iter().any(|(kind, _)| kind.is_strong())
         };
-        ours.iter().all(is_nobody)
+        let is_sure = !ours.is_empty() || *from == record_of("anonymous", tie);
+        is_sure
+            && ours.iter().all(is_nobody)
             && ours.len() + theirs.len() <= MAX_HALVES
             && !ours.iter().any(|one| theirs.iter().any(|other| apart(one, other)))
     }
