@@ -223,7 +223,8 @@ pub fn advance(incoming: &[Incoming], loaded: Loaded, with: With<'_>) -> Taken {
                 mind.lives(id).then(|| Place { home: id.clone(), root: mind.stitch.root(id) })
             }
             Who::Ids(ids) => {
-                let says_nothing_new = !matches!(event.kind, EventKind::Identify | EventKind::Alias);
+                let says_nothing_new = !matches!(event.kind, EventKind::Identify | EventKind::Alias)
+                    && event.traits.reveal().is_empty();
                 match &last {
                     Some((before, place)) if says_nothing_new && *before == ids => Some(place.clone()),
                     _ => place_of(ids, event, with.policies, &mut mind.stitch, &mut changed),
