@@ -326,7 +326,10 @@ impl Running {
 
     /// The ids of all customers that did not give way to another.
     pub fn live_customers(&self) -> Vec<String> {
-        let live = |((pk, _), item): ((String, String), Value)| {
+        let live = |((pk, sk), item): ((String, String), Value)| {
+            if sk != "c" {
+                return None;
+            }
             let record: Value = serde_json::from_str(item["d"]["S"].as_str()?).ok()?;
             (pk.starts_with("cu_") && record["into"].is_null()).then_some(pk)
         };

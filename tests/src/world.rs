@@ -81,6 +81,8 @@ pub enum Name {
     Console,
     /// erase-customer.
     Erase,
+    /// advance-journey.
+    Advance,
 }
 
 impl Name {
@@ -95,12 +97,13 @@ impl Name {
             Self::Engage => record_engagement::build,
             Self::Console => serve_console::build,
             Self::Erase => erase_customer::build,
+            Self::Advance => advance_journey::build,
         }
     }
 }
 
 /// The queues with the functions that read them and the sizes of their batches, as in the template.
-pub const QUEUES: [(&str, Name, usize); 7] = [
+pub const QUEUES: [(&str, Name, usize); 8] = [
     ("lead", Name::Route, 10),
     ("enrich", Name::Enrich, 5),
     ("notice", Name::Send, 5),
@@ -108,6 +111,7 @@ pub const QUEUES: [(&str, Name, usize); 7] = [
     ("bulk", Name::Send, 10),
     ("erase", Name::Erase, 5),
     ("feedback", Name::Record, 10),
+    ("event", Name::Advance, 10),
 ];
 
 /// A world as it was left, to begin plans from.

@@ -65,6 +65,8 @@ mod senders;
 mod senders_proof;
 #[path = "scenarios/templates.rs"]
 mod templates;
+#[path = "scenarios/timeline.rs"]
+mod timeline;
 #[path = "scenarios/told.rs"]
 mod told;
 #[path = "scenarios/webhooks.rs"]

@@ -2,7 +2,10 @@
 //! stands in place of the live record: a crash anywhere repeats a step and skips none.
 
 use crate::{ATTEMPTS, Eraser, PAGES, text};
-use sluice_domain::erasure::{Address, Erasure, books_of, leave, traces, unquoted};
+use sluice_domain::advance::identities;
+use sluice_domain::customer::Identity;
+use sluice_domain::erasure::{Address, Erasure, addresses_of, books_of, leave, traces, unquoted};
+use sluice_domain::event::Happened;
 use sluice_domain::id::{CustomerId, LeadId};
 use sluice_domain::lead::Lead;
 use sluice_domain::team::TeamState;
@@ -77,6 +80,7 @@ impl Eraser {
             return self.leads(erasure, record, head).await;
         }
         for record in &holders {
+            self.forget_ids(record, erasure, &holders).await?;
             let record = keys::customer(record);
             if !self.store.sweep_beside(record, keys::CUSTOMER, PAGES).await.map_err(text)? {
                 return Ok(Step::More);
@@ -93,6 +97,32 @@ impl Eraser {
             Metrics::new().count("Erased", 1).emit(&self.env, now);
         }
         Ok(step)
+    }
+
+    /// The ids that the events of a record came by. A record names only some of its browsers, and those of others it was
+    /// known to use not at all.
+    async fn forget_ids(
+        &self,
+        record: &CustomerId,
+        erasure: &Erasure,
+        holders: &BTreeSet<CustomerId>,
+    ) -> Result<(), String> {
+        let keys = self.hash_keys().await?;
+        let policies = self.policies.current(self.env.clock.now()).await.map_err(text)?;
+        let mut cursor: Option<String> = None;
+        loop {
+            let page = self.store.entries(record, cursor.as_deref()).await.map_err(text)?;
+            let said = page.items.into_iter().map(|entry| Happened { who: entry.who, event: entry.event });
+            let named: Vec<Identity> = said.flat_map(|said| identities(&said, &policies)).collect();
+            let left = addresses_of(&named, &keys);
+            if !left.is_empty() {
+                self.store.forget_addresses(&left, holders, erasure.at).await.map_err(text)?;
+            }
+            cursor = page.next;
+            if cursor.is_none() {
+                return Ok(());
+            }
+        }
     }
 
     async fn note(&self, erasure: Erasure, done: Step) -> Result<Step, String> {

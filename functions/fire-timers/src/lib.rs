@@ -14,7 +14,7 @@ use sluice_wire::queue::{LeadMessage, encode};
 use std::sync::Arc;
 
 /// Variables read besides those every function has.
-pub const VARIABLES: [&str; 8] = [
+pub const VARIABLES: [&str; 9] = [
     "SLUICE_TABLE",
     "SLUICE_LEAD_QUEUE_URL",
     "SLUICE_ENRICH_QUEUE_URL",
@@ -23,6 +23,7 @@ pub const VARIABLES: [&str; 8] = [
     "SLUICE_BULK_QUEUE_URL",
     "SLUICE_ERASE_QUEUE_URL",
     "SLUICE_FEEDBACK_QUEUE_URL",
+    "SLUICE_EVENT_QUEUE_URL",
 ];
 
 /// How far ahead entries are handed to their queue, which waits the rest, in milliseconds.

@@ -246,12 +246,16 @@ fn decisions(whole: &Whole<'_>) -> Vec<Value> {
         (decided.map(|decided| decided.by.clone()), decided.map(|decided| decided.at.rfc3339()))
     };
     let joined = whole.parts().filter_map(|record| {
-        let (lead, decided) = match record.joined.as_ref()? {
-            Joined::By(lead) => (Some(lead), None),
-            Joined::ByHand(decided) => (None, Some(decided)),
+        let (lead, event, decided) = match record.joined.as_ref()? {
+            Joined::By(lead) => (Some(lead), None, None),
+            Joined::Event(event) => (None, Some(event), None),
+            Joined::ByHand(decided) => (None, None, Some(decided)),
         };
         let (by, at) = said(decided);
-        Some(json!({"what": "joined", "customer": record.id, "with": record.into, "lead": lead, "by": by, "at": at}))
+        Some(json!({
+            "what": "joined", "customer": record.id, "with": record.into, "lead": lead, "event": event, "by": by,
+            "at": at,
+        }))
     });
     let apart =
         whole.parts().flat_map(|record| record.apart.iter().map(move |(other, by)| (record, other, by)));

@@ -4,12 +4,14 @@
 use crate::consents::{Place, gate_view, places, proof_view};
 use crate::customers::no_such_customer;
 use crate::messages::view;
+use crate::timeline::entry_view;
 use crate::{Call, Console, person, unavailable};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use sluice_domain::customer::{Customer, Known, Whole};
+use sluice_domain::event::Entry;
 use sluice_domain::id::{CustomerId, LeadId};
 use sluice_domain::lead::Lead;
 use sluice_domain::message::Message;
@@ -33,6 +35,8 @@ enum Next {
     Consents(usize),
     /// With this lead of this record, or with its newest.
     Leads(CustomerId, Option<LeadId>),
+    /// With the events of this record, from the page that this cursor names.
+    Events(CustomerId, Option<String>),
     /// With the messages to this record, before the one whose own part of the id this is.
     Messages(CustomerId, Option<String>),
 }
@@ -49,7 +53,7 @@ impl Next {
 
 /// A part that is being filled.
 struct Part {
-    lists: [(&'static str, Vec<Value>); 3],
+    lists: [(&'static str, Vec<Value>); 4],
     bytes: usize,
 }
 
@@ -94,8 +98,10 @@ impl Console {
                     .about("cursor")
             })?),
         };
-        let mut part =
-            Part { lists: ["consents", "leads", "messages"].map(|name| (name, Vec::new())), bytes: 0 };
+        let mut part = Part {
+            lists: ["consents", "leads", "messages", "events"].map(|name| (name, Vec::new())),
+            bytes: 0,
+        };
         while let Some(at) = next.clone() {
             if part.bytes > FULL || self.env.clock.now().since(began) > LONG_ENOUGH {
                 break;
@@ -149,7 +155,9 @@ impl Console {
                 }
                 Ok(Some(Next::Leads(record, previous)))
             }
-            Next::Messages(record, _) if !known.customers.contains_key(&record) => Ok(None),
+            Next::Messages(record, _) if !known.customers.contains_key(&record) => {
+                Ok(Some(Next::Events(root.clone(), None)))
+            }
             Next::Messages(record, cursor) => {
                 let found = self.store.messages_of(&record, cursor.as_deref(), PAGE);
                 let found = found.await.map_err(unavailable)?;
@@ -158,7 +166,21 @@ impl Console {
                 }
                 Ok(match found.last() {
                     Some(last) => Some(Next::Messages(record, Some(last.id().own_part().to_owned()))),
-                    None => after(&record).map(|other| Next::Messages(other, None)),
+                    None => Some(match after(&record) {
+                        Some(other) => Next::Messages(other, None),
+                        None => Next::Events(root.clone(), None),
+                    }),
+                })
+            }
+            Next::Events(record, _) if !known.customers.contains_key(&record) => Ok(None),
+            Next::Events(record, cursor) => {
+                let page = self.store.entries(&record, cursor.as_deref()).await.map_err(unavailable)?;
+                for entry in &page.items {
+                    part.add("events", event_export(entry));
+                }
+                Ok(match page.next {
+                    Some(next) => Some(Next::Events(record, Some(next))),
+                    None => after(&record).map(|other| Next::Events(other, None)),
                 })
             }
         }
@@ -190,7 +212,7 @@ fn record_view(record: &Customer) -> Value {
             let said = record.source_of(fact);
             let view = json!({
                 "value": fact.value.reveal(), "at": fact.at.rfc3339(),
-                "lead": said.map(|said| &said.lead), "source": said.map(|said| &said.source),
+                "lead": said.and_then(|said| said.lead.as_ref()), "source": said.map(|said| &said.source),
             });
             (name.clone(), view)
         })
@@ -199,6 +221,15 @@ fn record_view(record: &Customer) -> Value {
         "id": record.id, "created": record.created.rfc3339(), "owner": record.owner, "leads": record.leads,
         "joined_to": record.into, "kept_apart_from": record.apart, "facts": facts,
     })
+}
+
+/// An event as it is shown, with the ids it came by.
+fn event_export(entry: &Entry) -> Value {
+    let mut view = entry_view(entry);
+    if let Some(view) = view.as_object_mut() {
+        view.insert("ids".to_owned(), json!(entry.who));
+    }
+    view
 }
 
 /// A message to the person as it is shown, with what its template was given.

@@ -19,6 +19,7 @@ mod policies;
 mod rebalance;
 mod routes;
 mod templates;
+mod timeline;
 mod tokens;
 mod trial;
 mod webhooks;
@@ -143,6 +144,7 @@ impl Console {
             "DELETE /api/customers/{id}" => self.erase_customer(&call).await,
             "GET /api/customers/{id}/erasure" => self.show_erasure(&call).await,
             "GET /api/customers/{id}/export" => self.export_customer(&call).await,
+            "GET /api/customers/{id}/timeline" => self.show_timeline(&call).await,
             "GET /api/customers/{id}/consents" => self.show_consents(&call).await,
             "POST /api/customers/{id}/consents" => self.add_consent(&call).await,
             "POST /api/customers/{id}/suppress" => self.suppress(&call).await,

@@ -34,7 +34,7 @@ fn candidate(one: &Candidate<'_>) -> Value {
     json!({
         "value": one.fact.value.reveal(),
         "at": one.fact.at.rfc3339(),
-        "lead": said.map(|said| &said.lead),
+        "lead": said.and_then(|said| said.lead.as_ref()),
         "source": said.map(|said| &said.source),
         "record": one.record.id,
         "records": one.times,

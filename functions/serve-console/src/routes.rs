@@ -60,6 +60,7 @@ pub const ROUTES: &[Route] = &[
     route("DELETE /api/customers/{id}", Right::Manage),
     route("GET /api/customers/{id}/erasure", Right::Manage),
     route("GET /api/customers/{id}/export", Right::Manage),
+    route("GET /api/customers/{id}/timeline", Right::Customers),
     route("GET /api/customers/{id}/consents", Right::Customers),
     route("POST /api/customers/{id}/consents", Right::Customers),
     route("POST /api/customers/{id}/suppress", Right::Manage),

@@ -13,14 +13,16 @@ use crate::{
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Delete, Put, TransactWriteItem, Update};
-use sluice_domain::customer::{AddressHash, Customer};
+use sluice_domain::customer::{AddressHash, Customer, Pointed};
 use sluice_domain::erasure::Erasure;
+use sluice_domain::event::Entry;
 use sluice_domain::gate::{Gate, Proof};
 use sluice_domain::id::CustomerId;
 use sluice_domain::lead::{Lead, LeadState, Progress};
 use sluice_domain::message::{Channel, Message};
 use sluice_domain::speed::{Group, bucket};
 use sluice_wire::queue::{LeadMessage, encode};
+use std::collections::BTreeSet;
 
 /// Everything one decision changes. Each part is stored only at the version it was read at, and all or none.
 #[derive(Clone, Debug, Default)]
@@ -48,6 +50,8 @@ pub struct Commit {
     pub(crate) erasures: Vec<Erasure>,
     pub(crate) gone_companies: Vec<(String, u64)>,
     pub(crate) due: Vec<DueEntry>,
+    pub(crate) entries: Vec<(CustomerId, Entry)>,
+    pub(crate) pointed: Vec<Pointed>,
 }
 
 impl Commit {
@@ -161,9 +165,26 @@ impl Commit {
     }
 }
 
+impl Commit {
+    /// Entries are put beside records that are there and not erased. A record that is written says so itself.
+    fn with_standing(mut self) -> Self {
+        let written: BTreeSet<&CustomerId> = self.customers.iter().map(|customer| &customer.id).collect();
+        let homes: BTreeSet<CustomerId> = self
+            .entries
+            .iter()
+            .map(|(home, _)| home)
+            .filter(|home| !written.contains(home))
+            .cloned()
+            .collect();
+        self.standing.extend(homes.into_iter().map(StandingItem::Customer));
+        self
+    }
+}
+
 impl Store {
     /// Stores all of it or nothing. A lost answer is repaired by redelivery: the receipt in the lead is found.
     pub async fn commit(&self, commit: Commit) -> Result<Written, StoreError> {
+        let commit = commit.with_standing();
         let mut items = Vec::new();
         for (lead, after) in &commit.new_leads {
             let put = versioned_put(&self.table, ended_lead(lead, after)?, 0)?;
@@ -252,6 +273,7 @@ impl Store {
             let put = versioned_put(&self.table, proof_item(*channel, address, proof)?, 0)?;
             items.push(TransactWriteItem::builder().put(put).build());
         }
+        items.extend(self.behaviour(&commit)?);
         items.extend(self.erasures(&commit)?);
         self.transact(items).await
     }

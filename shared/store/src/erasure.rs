@@ -207,6 +207,9 @@ impl Store {
                 Some(holder) if is_own(&hash) => self.let_go(&hash, holder, at).await?,
                 _ => {}
             }
+            if let Some(to) = item.to.as_ref().filter(|to| holders.contains(&to.customer)) {
+                self.point_nowhere(&hash, &to.customer, at).await?;
+            }
             if !ours.is_empty() {
                 self.update_if(
                     key(keys::address(&hash), keys::ADDRESS),
@@ -222,9 +225,23 @@ impl Store {
 
     /// Nobody holds the address any more; what was accepted until `at` finds that out.
     async fn let_go(&self, hash: &AddressHash, holder: &CustomerId, at: Timestamp) -> Result<(), StoreError> {
-        let values = [(":c", text(holder.as_str())), (":x", number(at.millis()))];
+        let gone = AttributeValue::Ss(vec![holder.to_string()]);
+        let values = [(":c", text(holder.as_str())), (":x", number(at.millis())), (":g", gone)];
         let key = key(keys::address(hash), keys::ADDRESS);
-        self.update_if(key, "SET x = :x REMOVE c", "c = :c", values).await
+        self.update_if(key, "SET x = :x REMOVE c, t, ta ADD g :g", "c = :c", values).await
+    }
+
+    /// An anonymous id of somebody else no longer points on to this person; what happened until `at` finds that out.
+    async fn point_nowhere(
+        &self,
+        hash: &AddressHash,
+        to: &CustomerId,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let gone = AttributeValue::Ss(vec![to.to_string()]);
+        let values = [(":t", text(to.as_str())), (":x", number(at.millis())), (":g", gone)];
+        let key = key(keys::address(hash), keys::ADDRESS);
+        self.update_if(key, "SET x = :x REMOVE t, ta ADD g :g", "t = :t", values).await
     }
 
     /// Changes an item if a condition holds. If it does not, there is nothing to change.

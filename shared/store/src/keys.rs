@@ -9,6 +9,7 @@
 //! | address | `ad#<key version>.<hash>` | `a` | a lead's identities |
 //! | blocking key | `bk#<key version>.<hash>` | `b` | a lead's description, where settings turn matching on |
 //! | customer | `cu_…` | `c` | its id |
+//! | entry: an event, and its receipt | `cu_…` | `e#<id of the event>` | advance-journey, before it decides; the timeline, all of a person's |
 //! | message to a customer | `cu_…` | `m#<time and cause, as in its id>` | send-message; the customer's list, newest first |
 //! | key of a call that asked for a message | `cu_…` | `k#<hash of the key>` | the call again |
 //! | gate | `gate#<channel>#<key version>.<hash>` | `g` | whoever sends to an address or hears from it |
@@ -33,7 +34,7 @@
 //! `queued#<shard>`, oldest first; and messages whose outcome is unknown: `unknown#<shard>`.
 
 use sluice_domain::customer::AddressHash;
-use sluice_domain::id::{CustomerId, LeadId, MessageId, ProofId};
+use sluice_domain::id::{CustomerId, EventId, LeadId, MessageId, ProofId};
 use sluice_domain::lead::{LeadState, MarkKind};
 use sluice_domain::message::Channel;
 use sluice_domain::speed::Group;
@@ -155,6 +156,19 @@ pub fn notice(at: Timestamp, lead: &LeadId, kind: &str, n: u32, channel: &str) -
 /// The lead in a notice's sort key.
 pub fn parse_notice_lead(sk: &str) -> Option<LeadId> {
     sk.split('#').nth(2).and_then(LeadId::parse)
+}
+
+/// Prefix of the sort keys of a customer's entries.
+pub const ENTRIES: &str = "e#";
+
+/// Sort key of an entry. It names the event and no time: the same event is one entry, whenever it says that it happened.
+pub fn entry(id: &EventId) -> String {
+    format!("{ENTRIES}{id}")
+}
+
+/// The event in an entry's sort key.
+pub fn parse_entry(sk: &str) -> Option<EventId> {
+    sk.strip_prefix(ENTRIES).and_then(EventId::parse)
 }
 
 /// Prefix of the sort keys of a customer's messages.

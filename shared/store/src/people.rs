@@ -3,7 +3,7 @@
 use crate::item::{Item, get_document, get_number, get_text, key, number, optional_text, text};
 use crate::{Store, StoreError, Written, keys};
 use sluice_domain::customer::{
-    AddressHash, Customer, HashKeys, Identity, Known, KnownAddress, MAX_RECORDS, Recognition,
+    AddressHash, Customer, HashKeys, Identity, Known, KnownAddress, MAX_RECORDS, Pointer, Recognition,
 };
 use sluice_domain::erasure::Erasure;
 use sluice_domain::id::CustomerId;
@@ -19,6 +19,10 @@ pub(crate) struct AddressItem {
     pub(crate) others: BTreeSet<CustomerId>,
     /// When a person whose it was was erased.
     pub(crate) erased: Option<Timestamp>,
+    /// Of an anonymous id: who was known last, if that is not who has it.
+    pub(crate) to: Option<Pointer>,
+    /// Customers whose it was and who were erased.
+    pub(crate) gone: BTreeSet<CustomerId>,
 }
 
 /// Records by id: those that are there, and when those were erased that are not any more.
@@ -147,7 +151,7 @@ impl Store {
 }
 
 /// Rounds of following links between customers: a person is of so many records at most.
-const ROUNDS: usize = MAX_RECORDS + 1;
+pub(crate) const ROUNDS: usize = MAX_RECORDS + 1;
 
 impl Store {
     /// All that is known of several leads' identities: addresses in one read, then customers until every link is
@@ -242,7 +246,7 @@ fn let_go(known: &mut Known, of_lead: &[Vec<AddressHash>], gone: &BTreeMap<Custo
 }
 
 impl AddressItem {
-    fn claim(&self) -> Option<KnownAddress> {
+    pub(crate) fn claim(&self) -> Option<KnownAddress> {
         Some(KnownAddress { customer: self.customer.clone()?, others: self.others.clone() })
     }
 }
@@ -250,11 +254,18 @@ impl AddressItem {
 fn read_address(item: &Item) -> Result<(AddressHash, AddressItem), StoreError> {
     let hash = keys::parse_address(get_text(item, "pk")?)
         .ok_or_else(|| StoreError::Corrupt("not an address".to_owned()))?;
-    let others = item.get("w").and_then(|value| value.as_ss().ok());
-    let others = others.into_iter().flatten().map(|id| read_customer_id(id)).collect::<Result<_, _>>()?;
+    let ids = |name: &str| {
+        let ids = item.get(name).and_then(|value| value.as_ss().ok());
+        ids.into_iter().flatten().map(|id| read_customer_id(id)).collect::<Result<_, _>>()
+    };
+    let (others, gone) = (ids("w")?, ids("g")?);
     let customer = optional_text(item, "c").map(read_customer_id).transpose()?;
     let erased = item.contains_key("x").then(|| get_number(item, "x").map(Timestamp)).transpose()?;
-    Ok((hash, AddressItem { customer, others, erased }))
+    let to = match optional_text(item, "t").map(read_customer_id).transpose()? {
+        Some(customer) => Some(Pointer { customer, at: Timestamp(get_number(item, "ta")?) }),
+        None => None,
+    };
+    Ok((hash, AddressItem { customer, others, erased, to, gone }))
 }
 
 /// What stands in place of a record whose person was erased.

@@ -145,5 +145,10 @@ pub fn id_of(body: &str) -> String {
 
 /// The body of a message.
 pub fn encode(message: &impl Serialize) -> String {
-    serde_json::to_string(message).unwrap_or_default()
+    let text = serde_json::to_string(message).unwrap_or_default();
+    // No queue takes these two characters, and somebody may have written them. (SQS, SendMessage, "MessageBody".)
+    if text.contains(['\u{fffe}', '\u{ffff}']) {
+        return text.replace('\u{fffe}', "\\ufffe").replace('\u{ffff}', "\\uffff");
+    }
+    text
 }

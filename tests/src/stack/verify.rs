@@ -18,9 +18,11 @@ impl Running {
             "NoticeDeadLetters",
             "EraseDeadLetters",
             "FeedbackQueue",
+            "EventQueue",
             "MessageDeadLetters",
             "BulkDeadLetters",
             "FeedbackDeadLetters",
+            "EventDeadLetters",
         ]
         .map(sluice::host::spec::named)
         .to_vec()

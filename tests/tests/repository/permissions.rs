@@ -18,7 +18,8 @@ use sluice_store::{DueEntry, Store};
 use sluice_tests::outside::{Graph, Receiver};
 use sluice_tests::sns;
 use sluice_wire::queue::{
-    EnrichMessage, EraseMessage, LeadMessage, NoticeKind, NoticeMessage, OrderMessage, encode,
+    EnrichMessage, EraseMessage, EventMessage, LeadMessage, NoticeKind, NoticeMessage, OrderMessage, Wake,
+    encode,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -395,6 +396,8 @@ async fn timers(it: &Recorded) {
     store.accept_lead(&two).await.unwrap();
     let notice =
         NoticeMessage { lead: one.id.clone(), rep: "ann".to_owned(), kind: NoticeKind::Assigned, n: 1 };
+    let wake =
+        Wake { customer: CustomerId::derived(&["nobody"]), journey: None, token: "0".to_owned(), at: now };
     for (queue, body) in [
         ("lead", encode(&LeadMessage::Lead(one.id.clone()))),
         ("enrich", encode(&EnrichMessage::Lead(two.id.clone()))),
@@ -404,6 +407,7 @@ async fn timers(it: &Recorded) {
         ("bulk", encode(&OrderMessage::new(order(now, true)))),
         ("erase", encode(&EraseMessage::Customer(CustomerId::derived(&["nobody"])))),
         ("feedback", "{}".to_owned()),
+        ("event", encode(&EventMessage::Due(wake))),
     ] {
         let entry = DueEntry { at: now, id: format!("due-{queue}"), queue: queue.to_owned(), body };
         store.put_due(&entry).await.unwrap();

@@ -19,6 +19,7 @@ fn texts(of: &[&str]) -> BTreeSet<String> {
 
 fn variables() -> BTreeMap<&'static str, BTreeSet<String>> {
     BTreeMap::from([
+        ("advance-journey", texts(&advance_journey::VARIABLES)),
         ("capture-lead", texts(&capture_lead::VARIABLES)),
         ("enrich-lead", texts(&enrich_lead::VARIABLES)),
         ("erase-customer", texts(&erase_customer::VARIABLES)),
@@ -27,6 +28,7 @@ fn variables() -> BTreeMap<&'static str, BTreeSet<String>> {
         ("record-feedback", texts(&record_feedback::VARIABLES)),
         ("fire-timers", texts(&fire_timers::VARIABLES)),
         ("record-engagement", texts(&record_engagement::VARIABLES)),
+        ("track-event", texts(&track_event::VARIABLES)),
         ("serve-console", texts(&serve_console::VARIABLES)),
     ])
 }
@@ -61,6 +63,7 @@ fn routes_are_those_of_the_functions() {
     let served = BTreeMap::from([
         ("capture-lead".to_owned(), texts(&capture_lead::ROUTES)),
         ("record-engagement".to_owned(), texts(&record_engagement::ROUTES)),
+        ("track-event".to_owned(), texts(&track_event::ROUTES)),
         (
             "serve-console".to_owned(),
             serve_console::ROUTES.iter().map(|route| route.name.to_owned()).collect(),

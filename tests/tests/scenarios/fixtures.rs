@@ -222,6 +222,7 @@ async fn every_lambda_envelope_of_the_fixtures_is_ours_or_is_refused_without_a_t
                         "enrich-lead",
                         "send-message",
                         "record-feedback",
+                        "advance-journey",
                         "erase-customer",
                     ] {
                         let error = run.invoke(function, &payload).await.expect_err("no such event");
@@ -231,8 +232,14 @@ async fn every_lambda_envelope_of_the_fixtures_is_ours_or_is_refused_without_a_t
                 }
                 Envelope::OwnSchedule => run.invoke("fire-timers", &payload).await.map(drop).expect("fires"),
                 Envelope::ForeignRecords => {
-                    let readers =
-                        ["route-lead", "enrich-lead", "send-message", "record-feedback", "erase-customer"];
+                    let readers = [
+                        "route-lead",
+                        "enrich-lead",
+                        "send-message",
+                        "record-feedback",
+                        "erase-customer",
+                        "advance-journey",
+                    ];
                     for function in readers {
                         let answer = run.invoke(function, &payload).await.expect("an answer");
                         let records = payload["Records"].as_array().unwrap();

@@ -34,11 +34,14 @@ pub enum IdentityKind {
     /// The WeChat number that people tell each other. Weak: its holder can change it, and it is typed by hand.
     #[serde(rename = "n")]
     WechatId,
+    /// What a browser or device calls itself. Weak: several people may use one, and one person several.
+    #[serde(rename = "a")]
+    Anonymous,
 }
 
 impl IdentityKind {
     /// Every kind, best evidence first.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::External,
         Self::WechatUnion,
         Self::WechatOpen,
@@ -46,6 +49,7 @@ impl IdentityKind {
         Self::Email,
         Self::Phone,
         Self::WechatId,
+        Self::Anonymous,
     ];
 
     /// The word used on the wire.
@@ -58,13 +62,14 @@ impl IdentityKind {
             Self::Email => "email",
             Self::Phone => "phone",
             Self::WechatId => "wechat_id",
+            Self::Anonymous => "anonymous_id",
         }
     }
 
     /// Whether two customers join over it, and whether two values of it keep them apart. A weak one only leads to its
     /// customer where nothing better does.
     pub const fn is_strong(self) -> bool {
-        !matches!(self, Self::WechatId)
+        !matches!(self, Self::WechatId | Self::Anonymous)
     }
 
     /// Whether values mean something only beside who gave them: one person has one in each namespace.
@@ -136,6 +141,11 @@ impl HashKeys {
             .chain(&self.previous)
             .map(|key| AddressHash::of(key, identity))
             .collect()
+    }
+
+    /// The hash an identity is claimed under now.
+    pub fn hash(&self, identity: &Identity) -> AddressHash {
+        AddressHash::of(&self.current, identity)
     }
 
     /// The hashes to look a blocking key up by, the one to write first.

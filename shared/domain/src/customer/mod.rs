@@ -4,9 +4,11 @@ mod address;
 mod decided;
 mod likeness;
 mod recognise;
+mod stitch;
 mod survivorship;
 #[cfg(test)]
 mod tests;
+mod traits;
 
 pub use address::{AddressHash, HashKey, HashKeys, Identity, IdentityKind};
 pub(crate) use decided::note_suggestions;
@@ -15,9 +17,11 @@ pub use likeness::{Likeness, blocking_keys, consider, profile_of};
 pub use recognise::{
     Found, Known, KnownAddress, Merge, Recognition, Suggestion, SuggestionReason, recognise,
 };
+pub use stitch::{Named, Place, Pointed, Pointer, Stitch, Tie};
 pub use survivorship::{Candidate, Chosen, DEFAULT_RULE, Survivor, Survivorship};
+pub use traits::Traits;
 
-use crate::id::{CustomerId, LeadId};
+use crate::id::{CustomerId, EventId, LeadId};
 use crate::identity::Email;
 use crate::lead::{Facts, wechat_number};
 use crate::pii::Pii;
@@ -39,12 +43,12 @@ pub struct Fact {
     pub said: Option<u8>,
 }
 
-/// A lead that filled blanks of a record.
+/// Who said something of a record's: a lead, or the events of one source.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Said {
-    /// The lead.
-    #[serde(rename = "l")]
-    pub lead: LeadId,
+    /// The lead; none where it was an event.
+    #[serde(rename = "l", default, skip_serializing_if = "Option::is_none")]
+    pub lead: Option<LeadId>,
     /// The form or source it came through.
     #[serde(rename = "o")]
     pub source: String,
@@ -130,6 +134,8 @@ pub struct Customer {
 pub enum Joined {
     /// By what a lead brought; its receipt says what.
     By(LeadId),
+    /// By an event that said who somebody is.
+    Event(EventId),
     /// A person said so.
     ByHand(Decided),
 }
@@ -142,6 +148,9 @@ fn no_id() -> CustomerId {
 pub const MAX_HALVES: usize = 16;
 
 const MAX_RECENT: usize = 4;
+
+/// Facts that a record has room for: an update is charged on the whole of it.
+const MAX_FACTS: usize = 64;
 
 impl Customer {
     /// A customer first seen at `at`.
@@ -220,8 +229,36 @@ impl Customer {
             fill(&format!("{}.{}", identity.kind.name(), identity.namespace), identity.value().to_owned());
         }
         if filled {
-            self.said.push(Said { lead: lead.clone(), source: source.to_owned() });
+            self.said.push(Said { lead: Some(lead.clone()), source: source.to_owned() });
         }
+    }
+
+    /// Takes down what an event of a source says. What is known stands, unless the source is trusted and says something
+    /// newer (I13). Whether anything changed.
+    pub fn note(&mut self, name: &str, value: String, at: Timestamp, source: &str, trusted: bool) -> bool {
+        let known = self.facts.get(name);
+        if known.is_some_and(|fact| !trusted || fact.at >= at || *fact.value.reveal() == value)
+            || known.is_none() && self.facts.len() >= MAX_FACTS
+        {
+            return false;
+        }
+        let place = self.said.iter().position(|said| said.lead.is_none() && said.source == source);
+        let place = place.unwrap_or_else(|| {
+            self.said.push(Said { lead: None, source: source.to_owned() });
+            self.said.len() - 1
+        });
+        let said = u8::try_from(place).ok();
+        self.facts.insert(name.to_owned(), Fact { value: Pii::new(value), at, said });
+        true
+    }
+
+    /// The facts that events said, each with its source.
+    pub(crate) fn said_by_events(&self) -> Vec<(String, Fact, String)> {
+        let by_event = |(name, fact): (&String, &Fact)| {
+            let said = self.source_of(fact).filter(|said| said.lead.is_none())?;
+            Some((name.clone(), fact.clone(), said.source.clone()))
+        };
+        self.facts.iter().filter_map(by_event).collect()
     }
 
     /// The identities that this record's own facts spell out.
@@ -240,7 +277,7 @@ impl Customer {
         self.facts.iter().filter_map(|(name, fact)| one(name, fact)).collect()
     }
 
-    /// The lead a fact of this record came with.
+    /// Who said a fact of this record.
     pub fn source_of(&self, fact: &Fact) -> Option<&Said> {
         self.said.get(usize::from(fact.said?))
     }

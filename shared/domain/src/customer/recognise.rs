@@ -163,6 +163,16 @@ pub struct Recognition {
 /// count join theirs to it if they are strong and no strong kind speaks against it. Who stays is who has an owner, then
 /// who is older.
 pub fn recognise(lead: &LeadId, identities: &[Identity], known: &Known, shared_after: usize) -> Recognition {
+    recognise_or(&CustomerId::derived(&[lead.as_str()]), identities, known, shared_after)
+}
+
+/// The same for whatever names somebody; nobody known is `fresh`.
+pub(super) fn recognise_or(
+    fresh: &CustomerId,
+    identities: &[Identity],
+    known: &Known,
+    shared_after: usize,
+) -> Recognition {
     let own: BTreeSet<(IdentityKind, AddressHash)> =
         identities.iter().zip(&known.addresses).map(|(id, (hash, _))| (id.kind, hash.clone())).collect();
     let mut found = Vec::new();
@@ -216,7 +226,7 @@ pub fn recognise(lead: &LeadId, identities: &[Identity], known: &Known, shared_a
     }
     suggestions.retain(|suggestion| !joined.contains(&suggestion.customer));
 
-    let customer = stays(known, &joined).unwrap_or_else(|| CustomerId::derived(&[lead.as_str()]));
+    let customer = stays(known, &joined).unwrap_or_else(|| fresh.clone());
     let merges = joined
         .into_iter()
         .filter(|id| *id != customer)

@@ -1,6 +1,10 @@
 //! Events: what people do, and what happens to them. Whatever comes in by the tracking API and whatever our own functions
 //! tell of (leads, assignments, stages, opens, clicks, orders) is of this one kind.
 
+mod entry;
+
+pub use entry::Entry;
+
 use crate::id::{CustomerId, EventId};
 use crate::pii::Pii;
 use crate::time::Timestamp;

@@ -167,6 +167,7 @@ fn make_again(record: &mut Customer, stay: &[&(Lead, Facts)], policies: &PolicyS
     record.leads = 0;
     record.last_lead = None;
     record.recent.clear();
+    let of_events = record.said_by_events();
     record.facts.clear();
     record.said.clear();
     if let Some((oldest, _)) = stay.last() {
@@ -174,6 +175,9 @@ fn make_again(record: &mut Customer, stay: &[&(Lead, Facts)], policies: &PolicyS
     }
     for (lead, facts) in stay.iter().rev() {
         absorb(record, lead, facts, policies);
+    }
+    for (name, fact, source) in of_events {
+        record.note(&name, fact.value.into_inner(), fact.at, &source, false);
     }
 }
 

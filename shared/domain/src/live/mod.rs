@@ -6,6 +6,7 @@
 
 mod counts;
 mod deed;
+mod eyes;
 mod happening;
 mod look;
 mod orders;
@@ -22,6 +23,7 @@ mod view;
 
 pub use counts::{Need, Seen};
 pub use deed::Deed;
+pub use eyes::Eyes;
 pub use happening::{Axis, Happening};
 pub use look::{Look, first_look_is_due, look};
 pub use orders::{Bought, ORDER_EVENTS, Orders};

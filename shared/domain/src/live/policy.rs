@@ -1,9 +1,10 @@
 //! The documents about behaviour, compiled: what to count, what an event does, and who has to look when something changes.
 
+use super::Deed;
 use super::counts::Need;
 use super::orders::ORDER_EVENTS;
 use crate::condition::{Ask, Condition, ConditionError, Levels};
-use crate::event::key_of;
+use crate::event::{Event, key_of};
 use crate::id::short_hash;
 use crate::policy::{Churn, Fit, Interest, Lifecycle, Rfm, Scoring, Segment};
 use crate::segment::{Index, Input, Target};
@@ -129,6 +130,8 @@ pub struct LivePolicy {
     pub churn: Churn,
     /// Whether anybody wants to know of it as soon as it is one.
     pub(crate) watches_churn: bool,
+    /// Whether anybody asks for silence of any kind, so that everything that people do counts.
+    pub(crate) follows_activity: bool,
     /// By name.
     pub segments: BTreeMap<String, CompiledSegment>,
     /// The newest [`CompiledSegment::since`].
@@ -169,7 +172,6 @@ impl LivePolicy {
                 policy.moves_on.entry(on.clone()).or_default().push(i);
             }
             if let Some(when) = &step.when {
-                count(&mut policy.counted, when);
                 policy.index.add(when, &Target::Stage);
             }
         }
@@ -185,14 +187,21 @@ impl LivePolicy {
         }
         for document in segments {
             let condition = Condition::compile(&document.when)?;
-            count(&mut policy.counted, &condition);
             policy.index.add(&condition, &Target::Segment(document.name.clone()));
             policy.segments.insert(document.name.clone(), CompiledSegment { document, condition, since: 0 });
         }
-        for condition in others {
-            count(&mut policy.counted, condition);
-        }
+        let mut counted = BTreeMap::new();
+        let mut follows = false;
+        let mut asks = |condition: &Condition| {
+            count(&mut counted, condition);
+            follows |= follows_activity(condition);
+        };
+        policy.stages.moves.iter().filter_map(|step| step.when.as_ref()).for_each(&mut asks);
+        policy.segments.values().map(|segment| &segment.condition).for_each(&mut asks);
+        others.into_iter().for_each(&mut asks);
+        (policy.counted, policy.follows_activity) = (counted, follows);
         policy.watches_churn = churn.is_some() || policy.index.is_read(&Input::Churn);
+        policy.follows_activity |= policy.watches_churn;
         (policy.rfm, policy.churn) = (rfm, churn.unwrap_or_default());
         (policy.fit_document, policy.interest_document) = (scoring.fit, scoring.interest);
         policy.spec = policy.spec_of();
@@ -212,7 +221,19 @@ impl LivePolicy {
     pub fn counts(&self, condition: &Condition) -> bool {
         let mut needed = self.counted.clone();
         count(&mut needed, condition);
-        needed == self.counted
+        needed == self.counted && (self.follows_activity || !follows_activity(condition))
+    }
+
+    /// Whether an event changes anything that somebody asks for. What nobody asks for is not counted, and costs nothing but
+    /// its entry: it is counted anew from the entries when somebody asks.
+    pub fn reads(&self, event: &Event) -> bool {
+        let key = event.key();
+        self.counted.contains_key(&key)
+            || self.interest.contains_key(&key)
+            || self.moves_on.contains_key(&key)
+            || self.is_order(&key)
+            || Deed::of(event).is_some()
+            || super::is_doing(event, &key) && self.follows_activity
     }
 
     /// Whether orders are kept.
@@ -229,9 +250,16 @@ impl LivePolicy {
         let counted: Vec<String> =
             self.counted.iter().map(|(name, need)| format!("{name} {} {}", need.keep, need.days)).collect();
         let interest = serde_json::to_string(&self.interest_document).unwrap_or_default();
-        let rest = format!("{:?} {:?}", self.rfm.currency, self.churn.events);
+        let rest = format!("{:?} {:?} {}", self.rfm.currency, self.churn.events, self.follows_activity);
         short_hash(&["live", &counted.join(","), &interest, &rest])[..8].to_owned()
     }
+}
+
+/// Whether a condition asks for silence of any kind.
+fn follows_activity(condition: &Condition) -> bool {
+    let looks = condition.looks();
+    looks.asks.keys().any(|ask| ask.event().is_none())
+        || condition.reads().iter().any(|path| path.split('.').next() == Some("churn"))
 }
 
 /// Takes down what a condition needs of each event it asks for.

@@ -533,3 +533,24 @@ fn a_count_that_is_new_is_counted_from_the_entries() {
     assert_eq!(counted.seen("video_watched").unwrap().count(3 * DAY, NOW), 3);
     assert!(counted.tags().holds("x", NOW));
 }
+
+#[test]
+fn journeys_see_a_person_at_the_instant_they_ask_for() {
+    use crate::journey::Sees;
+    let shop = shop();
+    let mut live = Live::new(&shop.live);
+    live.apply(&event(1, "order_completed", NOW, order("a", 20)), &shop.live, NOW);
+    let customer = customer(&[("country", "DE"), ("birth_date", "1990-02-03")]);
+    let person = Person { whole: Whole { root: &customer, halves: Vec::new() }, halves: Vec::new() };
+    let eyes = Eyes::on(&person, &live, &shop);
+    let quiet = crate::condition::Condition::compile("silent_for('order_completed', '365d')").unwrap();
+    let edge = NOW.plus_millis(365 * DAY);
+    assert_eq!((eyes.holds(&quiet, None, NOW), eyes.edge(&quiet, NOW)), (Ok(false), Some(edge)));
+    assert_eq!((eyes.holds(&quiet, None, edge), eyes.edge(&quiet, edge)), (Ok(true), None));
+    let of_event = crate::condition::Condition::compile("event.properties.total > 10").unwrap();
+    let event = event(2, "order_completed", NOW, order("b", 20));
+    assert_eq!(eyes.holds(&of_event, Some(&event), NOW), Ok(true));
+    assert!(eyes.holds(&of_event, None, NOW).is_err(), "the event of before is gone");
+    assert_eq!(eyes.zone().name(), "Europe/Berlin");
+    assert_eq!((eyes.fact("birth_date").as_deref(), eyes.fact("nothing")), (Some("1990-02-03"), None));
+}

@@ -305,6 +305,11 @@ impl Period {
         Self(days * 86_400_000)
     }
 
+    /// So many minutes.
+    pub const fn minutes(minutes: i64) -> Self {
+        Self(minutes * 60_000)
+    }
+
     const UNITS: [(char, i64); 5] =
         [('w', 604_800_000), ('d', 86_400_000), ('h', 3_600_000), ('m', 60_000), ('s', 1_000)];
 

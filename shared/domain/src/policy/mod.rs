@@ -4,6 +4,7 @@ mod assign;
 mod behaviour;
 mod check;
 mod company;
+pub mod journey;
 mod messaging;
 mod response;
 mod set;
@@ -20,6 +21,7 @@ pub use behaviour::{
 pub(crate) use check::{FACTS, LEAD};
 pub use check::{Finding, Other, check};
 pub use company::Company;
+pub use journey::Journey;
 pub use messaging::{
     AddressKind, BodyEncoding, Cap, ChannelPolicy, ConsentRule, Messaging, Period, ProviderCall, SmtpServer,
     SmtpTls, Topic, Tracking, Via,
@@ -77,10 +79,12 @@ pub enum Document {
     Scoring(Scoring),
     /// A segment of customers.
     Segment(Segment),
+    /// What happens to whom, step by step.
+    Journey(Journey),
 }
 
 /// The kinds of document, as `kind:` names them.
-pub const KINDS: [&str; 16] = [
+pub const KINDS: [&str; 17] = [
     "form",
     "source",
     "rep",
@@ -97,6 +101,7 @@ pub const KINDS: [&str; 16] = [
     "lifecycle",
     "scoring",
     "segment",
+    "journey",
 ];
 
 impl Document {
@@ -119,6 +124,7 @@ impl Document {
             Self::Lifecycle(_) => "lifecycle",
             Self::Scoring(_) => "scoring",
             Self::Segment(_) => "segment",
+            Self::Journey(_) => "journey",
         }
     }
 
@@ -140,6 +146,7 @@ impl Document {
             Self::Lifecycle(document) => &document.name,
             Self::Scoring(document) => &document.name,
             Self::Segment(document) => &document.name,
+            Self::Journey(document) => &document.name,
         }
     }
 
@@ -179,6 +186,7 @@ impl Document {
             "lifecycle" => Self::Lifecycle(serde_json::from_value(value)?),
             "scoring" => Self::Scoring(serde_json::from_value(value)?),
             "segment" => Self::Segment(serde_json::from_value(value)?),
+            "journey" => Self::Journey(serde_json::from_value(value)?),
             other => {
                 return Err(serde_json::Error::custom(format!(
                     "unknown kind `{other}`, expected one of {}",
@@ -245,6 +253,10 @@ fn by_email() -> Vec<Channel> {
     vec![Channel::Email]
 }
 
+const fn is_false(value: &bool) -> bool {
+    !*value
+}
+
 fn is_by_email(channels: &Vec<Channel>) -> bool {
     *channels == [Channel::Email]
 }
@@ -273,7 +285,8 @@ impl Auth {
     }
 }
 
-/// An ad platform or form tool: `/hooks/{name}`.
+/// An ad platform, form tool or mail provider, which calls `/hooks/{name}`; or a tracking library, which calls routes of its
+/// own with a key that names it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Source {
@@ -316,6 +329,13 @@ pub struct Source {
     /// Type `sns`: the certificate, in PEM, that everything has to be signed with; absent is the one that SNS names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certificate: Option<String>,
+    /// Tracking libraries: whether its key is known to servers of ours only, so that what comes by it may replace what
+    /// was known. The key in a page is everybody's: what comes by it fills in what is not known.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub trusted: bool,
+    /// Tracking libraries: the origins of pages that may call, or `*`. Empty allows none by script.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub origins: Vec<String>,
 }
 
 /// Where a secret is: `env:NAME` (a variable of the function) or `secret:NAME` (Secrets Manager, below the stack's

@@ -5,8 +5,10 @@ use super::{
     AddressKind, ChannelPolicy, Document, Form, Reading, Rep, Routing, Rule, Settings, Source, Target, Team,
     Templates, Topic,
 };
+use crate::advance::Triggers;
 use crate::calendar::{Hours, Leave, Schedule};
 use crate::condition::{Condition, ConditionError};
+use crate::journey::Flow;
 use crate::live::{LiveDocuments, LivePolicy};
 use crate::message::Channel;
 use std::borrow::Cow;
@@ -89,6 +91,10 @@ pub struct PolicySet {
     pub templates: Templates,
     /// What behaviour makes of customers.
     pub live: LivePolicy,
+    /// By name.
+    pub journeys: BTreeMap<String, Flow>,
+    /// Which journeys something that happens may concern.
+    pub triggers: Triggers,
     /// Working time by rep and by team, of those that have hours.
     schedules: Schedules,
 }
@@ -109,6 +115,7 @@ impl PolicySet {
         let mut calendars = BTreeMap::new();
         let mut territories = BTreeMap::new();
         let mut behaviour = LiveDocuments::default();
+        let mut journeys = Vec::new();
         for document in documents {
             match document {
                 Document::Form(form) => drop(set.forms.insert(form.name.clone(), form)),
@@ -131,10 +138,10 @@ impl PolicySet {
                 Document::Lifecycle(lifecycle) => behaviour.lifecycle = lifecycle,
                 Document::Scoring(scoring) => behaviour.scoring = scoring,
                 Document::Segment(segment) => behaviour.segments.push(segment),
+                Document::Journey(journey) => journeys.push(journey),
             }
         }
         (behaviour.rfm, behaviour.churn) = (set.settings.rfm.clone(), set.settings.churn.clone());
-        set.live = LivePolicy::compile(version, behaviour, [])?;
         set.territories = Map::build(territories.values());
         let schedule = |hours: &Hours| {
             Schedule::new(hours, hours.calendar.as_ref().and_then(|name| calendars.get(name)))
@@ -144,6 +151,13 @@ impl PolicySet {
             reps: set.reps.values().filter_map(|rep| hours(&rep.name, &rep.hours)).collect(),
             teams: set.teams.values().filter_map(|team| hours(&team.name, &team.hours)).collect(),
         };
+        for journey in journeys {
+            let flow = Flow::compile(&journey, &set, &calendars).map_err(|error| error.error)?;
+            set.journeys.insert(journey.name, flow);
+        }
+        let conditions = set.journeys.values().flat_map(Flow::every_condition);
+        set.live = LivePolicy::compile(version, behaviour, conditions)?;
+        set.triggers = Triggers::of(set.journeys.values());
         Ok(set)
     }
 
@@ -168,6 +182,11 @@ impl PolicySet {
         let planned = self.reps.get(rep).map(|rep| &rep.leave);
         let absences = planned.into_iter().chain(leave).filter(|leave| !leave.is_empty());
         absences.fold(hours, |schedule, leave| schedule.with_leave(leave))
+    }
+
+    /// When a team works, if it has hours.
+    pub(crate) fn team_schedule(&self, team: &str) -> Option<Schedule> {
+        self.schedules.teams.get(team).cloned()
     }
 
     /// How a channel works: as its document says; e-mail needs none.

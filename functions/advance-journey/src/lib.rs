@@ -1,0 +1,71 @@
+//! What people do, and what is due for them: whose it is, what it makes of them, the next steps.
+
+mod batch;
+mod group;
+
+use futures::future::BoxFuture;
+use sluice_host::environment::Environment;
+use sluice_host::function::{Function, StartError};
+use sluice_host::queue::{Failed, Queue, QueueHandler, Record};
+use sluice_host::secrets::SecretStore;
+use sluice_store::{Policies, Store};
+use sluice_wire::queue::EventMessage;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Variables read besides those every function has.
+pub const VARIABLES: [&str; 2] = ["SLUICE_TABLE", "SLUICE_HASH_KEY_SECRET"];
+
+/// How often a person is decided again because somebody else was faster, before the queue brings it again.
+const ATTEMPTS: u32 = 12;
+
+/// Builds the function.
+pub fn build(env: Environment) -> BoxFuture<'static, Result<Arc<dyn Function>, StartError>> {
+    Box::pin(async move {
+        let store = sluice_host::aws::store(&env)?;
+        let advancer =
+            Advancer { policies: Policies::new(store.clone()), secrets: SecretStore::new(&env)?, store, env };
+        // The connection and the hash key before the first record. A failure here is that record's to report.
+        let _ = advancer.policies.current(advancer.env.clock.now()).await;
+        let _ = advancer.secrets.hash_keys().await;
+        Ok(Arc::new(Queue(advancer)) as Arc<dyn Function>)
+    })
+}
+
+pub(crate) struct Advancer {
+    pub(crate) policies: Policies,
+    pub(crate) secrets: SecretStore,
+    pub(crate) store: Store,
+    pub(crate) env: Environment,
+}
+
+impl QueueHandler for Advancer {
+    async fn handle(&self, records: &[Record]) -> Vec<Failed> {
+        let mut failed = Vec::new();
+        let mut work = Vec::new();
+        for (at, record) in records.iter().enumerate() {
+            match serde_json::from_str::<EventMessage>(&record.body) {
+                Ok(EventMessage::Events(events)) => work.extend(events.into_iter().map(|event| (at, event))),
+                // Nothing is waited for.
+                Ok(EventMessage::Due(_)) => {}
+                Err(_) => {
+                    failed.push(Failed { id: record.id.clone(), why: "not an event message".to_owned() })
+                }
+            }
+        }
+        for (at, why) in self.take_all(work).await {
+            failed.push(Failed { id: records[at].id.clone(), why });
+        }
+        failed
+    }
+}
+
+impl Advancer {
+    /// Lets whoever was faster finish; random, so that two do not meet again.
+    pub(crate) async fn pause(&self, attempt: u32) {
+        let mut byte = [0];
+        self.env.random.fill(&mut byte);
+        let ms = u64::from(attempt) * 2 + u64::from(byte[0]) * u64::from(attempt) / 32;
+        tokio::time::sleep(Duration::from_millis(ms)).await;
+    }
+}

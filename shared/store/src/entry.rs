@@ -1,0 +1,143 @@
+//! Entries of timelines: events, each the receipt of its own decision, in the partition of the record it came by.
+
+use crate::commit::unbuilt;
+use crate::item::{Item, document, get_document, key, text};
+use crate::lead::{read_cursor, write_cursor};
+use crate::{Commit, Page, Store, StoreError, Written, keys};
+use aws_sdk_dynamodb::types::{Put, TransactWriteItem, Update};
+use sluice_domain::customer::Pointed;
+use sluice_domain::event::Entry;
+use sluice_domain::id::{CustomerId, EventId};
+use sluice_domain::time::Timestamp;
+use std::collections::BTreeSet;
+
+/// Where a timeline goes on: behind what happened at this time, and of what happened then behind this id.
+pub type Before = (Timestamp, String);
+
+impl Commit {
+    /// An entry that is not there yet, of a record that is there and not erased.
+    pub fn entry(mut self, home: &CustomerId, entry: Entry) -> Self {
+        self.entries.push((home.clone(), entry));
+        self
+    }
+
+    /// An anonymous id that points on, if it still points where it did.
+    pub fn pointed(mut self, pointed: Pointed) -> Self {
+        self.pointed.push(pointed);
+        self
+    }
+}
+
+impl Store {
+    /// Puts an entry that is all there is to store of an event: one write, and a conflict if it is there.
+    pub async fn put_entry(&self, home: &CustomerId, entry: &Entry) -> Result<Written, StoreError> {
+        let there = self.put_once(entry_item(home, entry)?).await?;
+        Ok(if there.is_none() { Written::Done } else { Written::Conflict })
+    }
+
+    /// After entries were put by themselves: those of records that were erased meanwhile go again. An erasure that began before
+    /// they were put has seen them or is seen here.
+    pub async fn keep_standing(&self, put: &[(CustomerId, EventId)]) -> Result<(), StoreError> {
+        let homes: BTreeSet<CustomerId> = put.iter().map(|(home, _)| home.clone()).collect();
+        let records = self.records(&homes).await?;
+        let stray: Vec<_> =
+            put.iter().filter(|(home, _)| records.erased.contains_key(home)).cloned().collect();
+        self.remove_entries(&stray).await
+    }
+
+    /// Removes entries of records that were erased.
+    pub async fn remove_entries(&self, entries: &[(CustomerId, EventId)]) -> Result<(), StoreError> {
+        for (home, event) in entries {
+            let key = key(keys::customer(home), keys::entry(event));
+            self.client.delete_item().table_name(&self.table).set_key(Some(key)).send().await?;
+        }
+        Ok(())
+    }
+
+    /// The newest entries of a record that happened before `before`, newest first, at most `limit`. Reads all entries of the
+    /// record: their keys name no time.
+    pub async fn newest_entries(
+        &self,
+        customer: &CustomerId,
+        before: Option<&Before>,
+        limit: usize,
+    ) -> Result<Vec<Entry>, StoreError> {
+        let mut newest: Vec<Entry> = Vec::new();
+        let mut cursor: Option<String> = None;
+        loop {
+            let page = self.entries(customer, cursor.as_deref()).await?;
+            let is_before = |entry: &Entry| {
+                before.is_none_or(|(at, id)| (entry.event.at, entry.event.id.as_str()) < (*at, id.as_str()))
+            };
+            newest.extend(page.items.into_iter().filter(is_before));
+            newest.sort_by(|a, b| b.event.order().cmp(&a.event.order()));
+            newest.truncate(limit);
+            cursor = page.next;
+            if cursor.is_none() {
+                return Ok(newest);
+            }
+        }
+    }
+
+    /// Entries of a record, a page at a time, in no order of time.
+    pub async fn entries(
+        &self,
+        customer: &CustomerId,
+        cursor: Option<&str>,
+    ) -> Result<Page<Entry>, StoreError> {
+        let answer = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("pk = :pk AND begins_with(sk, :sk)")
+            .expression_attribute_values(":pk", text(keys::customer(customer)))
+            .expression_attribute_values(":sk", text(keys::ENTRIES))
+            .consistent_read(true)
+            .set_exclusive_start_key(cursor.map(read_cursor).transpose()?)
+            .send()
+            .await?;
+        let items = answer.items.unwrap_or_default().iter().map(read_entry).collect::<Result<_, _>>()?;
+        Ok(Page { items, next: answer.last_evaluated_key.as_ref().map(write_cursor).transpose()? })
+    }
+
+    /// The writes of a commit that have to do with events.
+    pub(crate) fn behaviour(&self, commit: &Commit) -> Result<Vec<TransactWriteItem>, StoreError> {
+        let mut items = Vec::new();
+        for (home, entry) in &commit.entries {
+            let put = Put::builder().table_name(&self.table).set_item(Some(entry_item(home, entry)?));
+            let put = put.condition_expression("attribute_not_exists(pk)").build().map_err(unbuilt)?;
+            items.push(TransactWriteItem::builder().put(put).build());
+        }
+        for Pointed { address, to, was } in &commit.pointed {
+            let update = Update::builder()
+                .table_name(&self.table)
+                .set_key(Some(key(keys::address(address), keys::ADDRESS)))
+                .update_expression("SET t = :t, ta = :ta ADD w :w")
+                .expression_attribute_values(":t", text(to.customer.as_str()))
+                .expression_attribute_values(":ta", crate::item::number(to.at.millis()))
+                .expression_attribute_values(
+                    ":w",
+                    aws_sdk_dynamodb::types::AttributeValue::Ss(vec![to.customer.to_string()]),
+                );
+            let update = match was {
+                None => update.condition_expression("attribute_exists(pk) AND attribute_not_exists(t)"),
+                Some(was) => update
+                    .condition_expression("t = :was AND ta = :wasa")
+                    .expression_attribute_values(":was", text(was.customer.as_str()))
+                    .expression_attribute_values(":wasa", crate::item::number(was.at.millis())),
+            };
+            items.push(TransactWriteItem::builder().update(update.build().map_err(unbuilt)?).build());
+        }
+        Ok(items)
+    }
+}
+
+fn entry_item(home: &CustomerId, entry: &Entry) -> Result<Item, StoreError> {
+    let mut item = key(keys::customer(home), keys::entry(&entry.event.id));
+    item.insert("d".to_owned(), document(entry)?);
+    Ok(item)
+}
+
+pub(crate) fn read_entry(item: &Item) -> Result<Entry, StoreError> {
+    get_document(item, "d")
+}

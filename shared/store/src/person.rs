@@ -1,0 +1,127 @@
+//! Everything that events need of their people, in as few reads as possible: their addresses, then records and entries.
+
+use crate::entry::read_entry;
+use crate::item::{Item, get_text, key};
+use crate::people::{ROUNDS, read_customer, read_erasure};
+use crate::{Store, StoreError, keys};
+use sluice_domain::advance::Loaded;
+use sluice_domain::customer::{AddressHash, Tie};
+use sluice_domain::id::{CustomerId, EventId};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What is read for events that may be one person's.
+#[derive(Clone, Debug, Default)]
+pub struct WantedPerson {
+    /// Their ids, each with its hashes, that of now first.
+    pub addresses: Vec<Vec<AddressHash>>,
+    /// Records that they name.
+    pub customers: BTreeSet<CustomerId>,
+    /// The events.
+    pub events: BTreeSet<EventId>,
+}
+
+impl Store {
+    /// Reads several people together; one answer each, in order.
+    pub async fn load(&self, wanted: &[WantedPerson]) -> Result<Vec<Loaded>, StoreError> {
+        let hashes: Vec<AddressHash> =
+            wanted.iter().flat_map(|one| one.addresses.iter().flatten().cloned()).collect();
+        let items = self.address_items(&hashes).await?;
+        let mut all: Vec<(Loaded, BTreeSet<CustomerId>)> = Vec::new();
+        for one in wanted {
+            let mut loaded = Loaded::default();
+            let mut open = one.customers.clone();
+            for candidates in &one.addresses {
+                let Some(first) = candidates.first() else { continue };
+                // A claim keeps the hash it was made under: after a rotation it is still that address.
+                let found = candidates.iter().find_map(|hash| {
+                    let item = items.get(hash)?;
+                    (item.claim().is_some() || item.to.is_some()).then_some((hash, item))
+                });
+                // Where an entry may have been put just before its person was erased.
+                open.extend(
+                    candidates.iter().filter_map(|hash| items.get(hash)).flat_map(|item| item.gone.clone()),
+                );
+                let erased = candidates.iter().filter_map(|hash| items.get(hash)?.erased).max();
+                let (hash, claim, to) = match found {
+                    Some((hash, item)) => (hash, item.claim(), item.to.clone()),
+                    None => (first, None, None),
+                };
+                let named = claim.iter().map(|claim| &claim.customer).chain(to.iter().map(|to| &to.customer));
+                open.extend(named.cloned());
+                // Who else came with an anonymous id may have its earlier events.
+                if to.is_some() {
+                    open.extend(claim.iter().flat_map(|claim| claim.others.iter().cloned()));
+                }
+                loaded.ties.insert(first.clone(), Tie { hash: hash.clone(), claim, to, erased });
+            }
+            all.push((loaded, open));
+        }
+        let mut read: Vec<BTreeSet<CustomerId>> = vec![BTreeSet::new(); wanted.len()];
+        for _ in 0..ROUNDS {
+            let mut asked: BTreeSet<(String, String)> = BTreeSet::new();
+            for ((_, open), one) in all.iter().zip(wanted) {
+                for id in open {
+                    asked.insert((id.to_string(), keys::CUSTOMER.to_owned()));
+                    asked.extend(one.events.iter().map(|event| (id.to_string(), keys::entry(event))));
+                }
+            }
+            if asked.is_empty() {
+                for (loaded, _) in &mut all {
+                    let_go(loaded);
+                }
+                return Ok(all.into_iter().map(|(loaded, _)| loaded).collect());
+            }
+            let asked = asked.into_iter().map(|(pk, sk)| key(pk, sk)).collect();
+            let mut found: BTreeMap<String, Vec<Item>> = BTreeMap::new();
+            for item in self.get_many(asked).await? {
+                found.entry(get_text(&item, "pk")?.to_owned()).or_default().push(item);
+            }
+            for ((loaded, open), read) in all.iter_mut().zip(&mut read) {
+                for id in std::mem::take(open) {
+                    for item in found.get(id.as_str()).into_iter().flatten() {
+                        take(loaded, item)?;
+                    }
+                    read.insert(id);
+                }
+                let linked = loaded.customers.values().flat_map(|one| one.into.iter().chain(&one.halves));
+                open.extend(linked.filter(|id| !read.contains(*id)).cloned());
+            }
+        }
+        Err(StoreError::Corrupt("customers point at each other in a circle".to_owned()))
+    }
+}
+
+fn take(loaded: &mut Loaded, item: &Item) -> Result<(), StoreError> {
+    let sk = get_text(item, "sk")?;
+    if let Some(event) = keys::parse_entry(sk) {
+        let home = CustomerId::parse(get_text(item, "pk")?);
+        let home = home.ok_or_else(|| StoreError::Corrupt("not a customer id".to_owned()))?;
+        loaded.entries.insert(event, (home, read_entry(item)?));
+    } else if sk == keys::CUSTOMER {
+        match read_erasure(item)? {
+            Some(erasure) => drop(loaded.erased.insert(erasure.id, erasure.at)),
+            None => {
+                let customer = read_customer(item)?;
+                loaded.customers.insert(customer.id.clone(), customer);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Lets go of claims for people who were erased: the ids are anybody's again, and when that was is known of them.
+fn let_go(loaded: &mut Loaded) {
+    for (first, tie) in &mut loaded.ties {
+        let gone = |id: &CustomerId| loaded.erased.get(id).copied();
+        let holder = tie.claim.as_ref().and_then(|claim| gone(&claim.customer));
+        let pointed = tie.to.as_ref().and_then(|to| gone(&to.customer));
+        tie.erased = tie.erased.max(holder).max(pointed);
+        if holder.is_some() {
+            tie.claim = None;
+            tie.hash.clone_from(first);
+        }
+        if holder.is_some() || pointed.is_some() {
+            tie.to = None;
+        }
+    }
+}
