@@ -39,6 +39,10 @@ mod identity;
 mod identity_kinds;
 #[path = "scenarios/import.rs"]
 mod import;
+#[path = "scenarios/journeys.rs"]
+mod journeys;
+#[path = "scenarios/journeys_running.rs"]
+mod journeys_running;
 #[path = "scenarios/ledger.rs"]
 mod ledger;
 #[path = "scenarios/mail.rs"]
@@ -47,6 +51,8 @@ mod mail;
 mod matching;
 #[path = "scenarios/messages.rs"]
 mod messages;
+#[path = "scenarios/own_events.rs"]
+mod own_events;
 #[path = "scenarios/preferences.rs"]
 mod preferences;
 #[path = "scenarios/privacy.rs"]
@@ -59,6 +65,8 @@ mod rights;
 mod routing;
 #[path = "scenarios/routing_depth.rs"]
 mod routing_depth;
+#[path = "scenarios/sdks.rs"]
+mod sdks;
 #[path = "scenarios/senders.rs"]
 mod senders;
 #[path = "scenarios/senders_proof.rs"]
@@ -69,6 +77,8 @@ mod templates;
 mod timeline;
 #[path = "scenarios/told.rs"]
 mod told;
+#[path = "scenarios/tracking.rs"]
+mod tracking;
 #[path = "scenarios/webhooks.rs"]
 mod webhooks;
 #[path = "scenarios/work.rs"]

@@ -4,6 +4,7 @@
 mod cors;
 
 use futures::future::BoxFuture;
+use sluice_domain::event::Happened;
 use sluice_domain::pii::Pii;
 use sluice_domain::policy::{PolicySet, Source};
 use sluice_domain::time::Timestamp;
@@ -11,7 +12,7 @@ use sluice_host::environment::Environment;
 use sluice_host::function::{Function, StartError};
 use sluice_host::http::{Http, HttpHandler};
 use sluice_host::metrics::Metrics;
-use sluice_host::outbox::{Outbox, Outgoing, QueueName};
+use sluice_host::outbox::{self, Outbox, QueueName};
 use sluice_host::secrets::SecretStore;
 use sluice_store::Policies;
 use sluice_wire::http::{HttpRequest, HttpResponse};
@@ -137,7 +138,7 @@ impl Track {
             .count("EventsDropped", taken.dropped.len())
             .by("Source", &source.name)
             .emit(&self.env, now);
-        let answer = match self.enqueue(track::bundle(happened), now).await {
+        let answer = match self.enqueue(happened, now).await {
             Ok(()) => track::answer(&call, &taken),
             Err(problem) => Err(problem),
         };
@@ -183,14 +184,8 @@ impl Track {
 
     /// Puts all events on their queue. If it does not take some of them, the library is to repeat the whole call: 429,
     /// since some give up a 500 after a few tries.
-    async fn enqueue(&self, bundles: Vec<track::Bundle>, now: Timestamp) -> Result<(), Problem> {
-        let outgoing = |bundle: track::Bundle| Outgoing {
-            queue: QueueName::Event,
-            id: bundle.id,
-            body: bundle.body,
-            not_before: now,
-        };
-        match self.outbox.enqueue(bundles.into_iter().map(outgoing).collect(), now).await.as_slice() {
+    async fn enqueue(&self, happened: Vec<Happened>, now: Timestamp) -> Result<(), Problem> {
+        match self.outbox.enqueue(outbox::events(happened, now), now).await.as_slice() {
             [] => Ok(()),
             _ => {
                 let detail = "Not all events could be taken just now. Send them again in a few seconds.";

@@ -6,8 +6,10 @@ use crate::environment::{ConfigError, Environment};
 use crate::metrics::Metrics;
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use futures::stream::{self, StreamExt};
+use sluice_domain::event::Happened;
 use sluice_domain::time::Timestamp;
 use sluice_store::{DueEntry, Store, StoreError};
+use sluice_wire::track::{Bundle, bundle};
 use std::collections::BTreeMap;
 
 /// What a queue waits by itself, in milliseconds; what is due later becomes a due entry. SQS could wait 15 minutes, but a
@@ -98,6 +100,17 @@ pub struct Outgoing {
     pub body: String,
     /// Not before; in the past is now.
     pub not_before: Timestamp,
+}
+
+/// Events as messages, those of one customer together.
+pub fn events(happened: Vec<Happened>, now: Timestamp) -> Vec<Outgoing> {
+    let outgoing = |bundle: Bundle| Outgoing {
+        queue: QueueName::Event,
+        id: bundle.id,
+        body: bundle.body,
+        not_before: now,
+    };
+    bundle(happened).into_iter().map(outgoing).collect()
 }
 
 /// Sends to the queues a function was given.

@@ -25,10 +25,7 @@ pub(super) fn is_triggered(flow: &Flow, input: &Input<'_>, given: &Given<'_>, wh
         Input::Segment { name, change, .. } => triggers.iter().any(|trigger| {
             trigger.segment.as_deref() == Some(*name) && trigger.change.unwrap_or_default() == *change
         }),
-        Input::Stage { lifecycle, to, .. } => triggers.iter().any(|trigger| {
-            let same_set = trigger.lifecycle.as_deref().is_none_or(|set| set == *lifecycle);
-            trigger.stage.as_deref() == Some(*to) && same_set
-        }),
+        Input::Stage { to, .. } => triggers.iter().any(|trigger| trigger.stage.as_deref() == Some(*to)),
         Input::Date { .. } => triggers.iter().any(|trigger| trigger.date.is_some()),
         Input::Enrol { .. } => true,
         _ => false,

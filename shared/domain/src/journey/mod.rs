@@ -16,7 +16,12 @@ mod entry;
 mod flow;
 mod play;
 mod reason;
+mod seen;
 mod walk;
+mod words;
+
+#[cfg(test)]
+mod tests;
 
 pub use advance::advance;
 pub use date::{next_date, occurs};
@@ -24,6 +29,7 @@ pub use draw::draw;
 pub(crate) use flow::names;
 pub use flow::{Flow, FlowError};
 
+pub use play::{Line, Person, Script, play};
 pub use reason::Reason;
 
 use crate::calendar::Zone;
@@ -231,8 +237,6 @@ pub enum Input<'a> {
     },
     /// A stage was reached.
     Stage {
-        /// Of this set of stages.
-        lifecycle: &'a str,
         /// The stage.
         to: &'a str,
         /// When.
@@ -405,19 +409,9 @@ pub enum Change {
     /// A tag is taken off.
     Untag(String),
     /// A stage is reached.
-    Stage {
-        /// Of this set of stages; none is the one that has a stage of this name.
-        lifecycle: Option<String>,
-        /// The stage.
-        to: String,
-    },
-    /// Points are added.
-    Score {
-        /// To the fit.
-        fit: i32,
-        /// To the interest.
-        interest: i32,
-    },
+    Stage(String),
+    /// Points of interest are added; negative ones are taken away.
+    Interest(i32),
 }
 
 /// What a run tells of itself: events of our own.

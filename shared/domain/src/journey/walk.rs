@@ -137,13 +137,8 @@ impl Walk<'_> {
                 until: tag.length.map(|length| self.asked.plus_millis(length.millis())),
             }),
             Act::Untag(tag) => What::Change(Change::Untag(tag.clone())),
-            Act::Stage(stage) => {
-                What::Change(Change::Stage { lifecycle: stage.lifecycle.clone(), to: stage.to.clone() })
-            }
-            Act::Score(points) => What::Change(Change::Score {
-                fit: points.fit.unwrap_or_default(),
-                interest: points.interest.unwrap_or_default(),
-            }),
+            Act::Stage(stage) => What::Change(Change::Stage(stage.clone())),
+            Act::Score(points) => What::Change(Change::Interest(points.interest)),
             Act::Notify(notify) => What::Notify { to: notify.to.clone(), text: notify.text.clone() },
             Act::Task(task) => What::Task {
                 to: task.to.clone(),

@@ -100,6 +100,8 @@ pub struct CompiledSegment {
     pub document: Segment,
     /// Its condition.
     pub condition: Condition,
+    /// After how many others it comes, one asking for the next; 0 asks for none.
+    pub(crate) rank: usize,
     /// The manifest version since which it is as it is; 0 is not known, and then it is nobody's first look.
     pub since: u64,
 }
@@ -188,8 +190,11 @@ impl LivePolicy {
         for document in segments {
             let condition = Condition::compile(&document.when)?;
             policy.index.add(&condition, &Target::Segment(document.name.clone()));
-            policy.segments.insert(document.name.clone(), CompiledSegment { document, condition, since: 0 });
+            policy
+                .segments
+                .insert(document.name.clone(), CompiledSegment { document, condition, rank: 0, since: 0 });
         }
+        policy.rank_segments();
         let mut counted = BTreeMap::new();
         let mut follows = false;
         let mut asks = |condition: &Condition| {
@@ -208,6 +213,31 @@ impl LivePolicy {
         Ok(policy)
     }
 
+    /// Each segment comes after those that it asks for; documents with a circle are not published.
+    fn rank_segments(&mut self) {
+        for _ in 0..self.segments.len() {
+            let after = |segment: &CompiledSegment| {
+                let asked = segment.condition.looks().members.iter().filter(|(list, _)| *list == "segments");
+                let ranks = asked.filter_map(|(_, name)| Some(self.segments.get(name)?.rank + 1));
+                ranks.max().unwrap_or(0)
+            };
+            let ranks: Vec<(String, usize)> = self
+                .segments
+                .iter()
+                .map(|(name, segment)| (name.clone(), after(segment)))
+                .filter(|(name, rank)| self.segments.get(name).is_some_and(|segment| segment.rank != *rank))
+                .collect();
+            if ranks.is_empty() {
+                break;
+            }
+            for (name, rank) in ranks {
+                if let Some(segment) = self.segments.get_mut(&name) {
+                    segment.rank = rank;
+                }
+            }
+        }
+    }
+
     /// Says since which manifest version each segment is as it is; see [`CompiledSegment::since`].
     pub fn segments_since(&mut self, since: impl Fn(&str) -> u64) {
         for (name, segment) in &mut self.segments {
@@ -218,10 +248,18 @@ impl LivePolicy {
 
     /// Whether what is counted is enough to answer a condition, such as one that is not published yet. If it is not,
     /// the person is to be counted anew by policies that have it, see [`super::recount`].
-    pub fn counts(&self, condition: &Condition) -> bool {
+    pub fn answers(&self, condition: &Condition) -> bool {
         let mut needed = self.counted.clone();
         count(&mut needed, condition);
         needed == self.counted && (self.follows_activity || !follows_activity(condition))
+    }
+
+    /// Whether anything is counted that is not counted anyway.
+    pub fn counts(&self) -> bool {
+        !self.counted.is_empty()
+            || !self.interest.is_empty()
+            || !self.moves_on.is_empty()
+            || self.follows_activity
     }
 
     /// Whether an event changes anything that somebody asks for. What nobody asks for is not counted, and costs nothing but

@@ -162,7 +162,7 @@ pub fn check(documents: &[Document]) -> Vec<Finding> {
     }
     checker.territories(documents);
     checker.circles(documents);
-    checker.journeys(documents);
+    checker.journeys(documents, &behaviour);
     checker.findings.extend(template::check(documents));
     checker.findings
 }

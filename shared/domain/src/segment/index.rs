@@ -168,6 +168,11 @@ impl<T: Clone + Ord> Index<T> {
         self.by_input.contains_key(input)
     }
 
+    /// Whether nobody looks at anything.
+    pub fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
     /// Who has to look.
     pub fn touched(&self, changed: &Changed) -> BTreeSet<T> {
         if changed.everything {

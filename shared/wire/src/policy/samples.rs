@@ -2,12 +2,14 @@
 
 use super::{SourceText, load};
 use crate::{body, capture, http::HttpRequest, sources};
+use expect_test::expect;
 use futures::FutureExt;
 use serde_json::json;
 use sluice_domain::customer::{Customer, Fact, Whole};
 use sluice_domain::event::{Event, EventKind};
 use sluice_domain::id::{CustomerId, EventId};
 use sluice_domain::identity::LanguageTag;
+use sluice_domain::journey::{Person, Script, play};
 use sluice_domain::lead::{self, Origin};
 use sluice_domain::live::{Live, Person, View, look};
 use sluice_domain::message::Channel;
@@ -216,8 +218,47 @@ fn every_sample_lead_ends_where_its_readme_says() {
     assert_eq!(files, BTreeSet::new(), "not in samples/leads/README.md");
 }
 
+/// What becomes of a sample customer in a journey, from the first of December 2026 on.
+fn played(policies: &PolicySet, journey: &str, file: &str) -> String {
+    let text = std::fs::read_to_string(folder("customers").join(file)).unwrap();
+    let person: Person = serde_json::from_str(&text).unwrap();
+    let from = Timestamp::parse("2026-12-01T08:00:00Z").unwrap();
+    let until = from.plus_millis(120 * 86_400_000);
+    let lines = play(policies, Script { journey, person: &person, from, until }).unwrap();
+    let shown = lines.iter().map(|line| match &line.step {
+        Some(step) => format!("{} {step}: {}\n", line.at, line.words),
+        None => format!("{} {}\n", line.at, line.words),
+    });
+    shown.collect()
+}
+
+#[test]
+fn every_sample_customer_goes_through_every_sample_journey() {
+    let policies = PolicySet::build(1, policies()).unwrap();
+    expect![[r#"
+    "#]]
+    .assert_eq(&played(&policies, "welcome", "ada.json"));
+    expect![[r#"
+    "#]]
+    .assert_eq(&played(&policies, "win-back", "bo.json"));
+    for journey in policies.journeys.keys() {
+        for file in names(&folder("customers")) {
+            let story = played(&policies, journey, &file);
+            assert!(
+                story.lines().count() > 1 && !story.contains("gave no answer"),
+                "{journey} {file}: {story}"
+            );
+        }
+    }
+}
+
 #[test]
 fn no_folder_of_samples_is_unused() {
-    let known = BTreeSet::from(["imports".to_owned(), "leads".to_owned(), "policies".to_owned()]);
+    let known = BTreeSet::from([
+        "customers".to_owned(),
+        "imports".to_owned(),
+        "leads".to_owned(),
+        "policies".to_owned(),
+    ]);
     assert_eq!(names(&folder("")), known, "a new kind of sample needs a test that runs it");
 }

@@ -56,6 +56,11 @@ impl<'a> Names<'a> {
         names
     }
 
+    /// The stages, if there is a document of them.
+    pub(crate) const fn stages(&self) -> Option<&BTreeSet<&'a str>> {
+        self.stages.as_ref()
+    }
+
     fn words(&self, path: &str) -> Option<BTreeSet<&'a str>> {
         let mut words = match path {
             "stage" => return self.stages.clone(),
@@ -165,11 +170,11 @@ impl Checker {
                     self.add(&at, format!("a move from {from} to {from} moves nobody"));
                 }
             }
-            self.step(&i, step, names);
+            self.stage_move(&i, step, names);
         }
     }
 
-    fn step(&mut self, i: &str, step: &Move, names: &Names<'_>) {
+    fn stage_move(&mut self, i: &str, step: &Move, names: &Names<'_>) {
         match (&step.on, &step.when) {
             (Some(event), None) => self.event_name(&["moves", i, "on"], event),
             (None, Some(when)) => self.person(&["moves", i, "when"], when, false, names),

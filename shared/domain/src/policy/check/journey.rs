@@ -1,6 +1,6 @@
 //! Checks of journeys: what they name, what they measure, and the way through them.
 
-use super::{Checker, is_http};
+use super::{Checker, Names, is_http};
 use crate::calendar::Hours;
 use crate::customer::IdentityKind;
 use crate::event::key_of;
@@ -10,12 +10,9 @@ use crate::policy::journey::{
     Act, Addressee, Again, Case, DateTrigger, Journey, Limit, OnPublish, STEP_KINDS, Send, Step, Trigger,
     Until, WebhookStep,
 };
-use crate::policy::{Document, Period, Topic};
+use crate::policy::{Document, Period, Scoring, Topic};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
-
-/// What conditions of journeys see.
-const SEEN: [&str; 8] = ["customer", "tags", "stage", "score", "rfm", "churn", "segments", "event"];
 
 /// The shortest wait: timers fire once a minute.
 const SHORTEST: Period = Period::minutes(1);
@@ -26,6 +23,7 @@ struct Known<'d> {
     channels: BTreeSet<Channel>,
     topics: BTreeSet<&'d str>,
     segments: BTreeSet<&'d str>,
+    names: &'d Names<'d>,
     reps: BTreeSet<&'d str>,
     teams: BTreeMap<&'d str, Option<&'d Hours>>,
     calendars: BTreeSet<&'d str>,
@@ -34,7 +32,7 @@ struct Known<'d> {
 }
 
 impl<'d> Known<'d> {
-    fn of(documents: &'d [Document]) -> Self {
+    fn of(documents: &'d [Document], words: &'d Names<'d>) -> Self {
         let names = |kinds: &[&str]| -> BTreeSet<&'d str> {
             documents.iter().filter(|d| kinds.contains(&d.kind())).map(Document::name).collect()
         };
@@ -43,6 +41,7 @@ impl<'d> Known<'d> {
             channels: BTreeSet::from([Channel::Email]),
             topics: names(&["topic"]),
             segments: names(&["segment"]),
+            names: words,
             reps: names(&["rep"]),
             teams: BTreeMap::new(),
             calendars: names(&["calendar"]),
@@ -78,8 +77,8 @@ fn place<'a>(number: &'a str, step: &'a Step, inside: &[&'a str]) -> Vec<&'a str
 }
 
 impl Checker {
-    pub(super) fn journeys(&mut self, documents: &[Document]) {
-        let known = Known::of(documents);
+    pub(super) fn journeys(&mut self, documents: &[Document], names: &Names<'_>) {
+        let known = Known::of(documents, names);
         for (at, document) in documents.iter().enumerate() {
             if let Document::Journey(journey) = document {
                 self.at = at;
@@ -98,7 +97,7 @@ impl Checker {
             self.trigger(&i.to_string(), trigger, known);
         }
         let by_event = journey.trigger.iter().any(|on| on.event.is_some() || on.form.is_some());
-        self.when(&["entry", "when"], journey.entry.when.as_deref(), by_event);
+        self.when(&["entry", "when"], journey.entry.when.as_deref(), by_event, known);
         if let Again::Limited(limit) = journey.entry.again
             && !(1..=Limit::MOST).contains(&limit.at_most)
         {
@@ -106,10 +105,10 @@ impl Checker {
         }
         for (i, exit) in journey.exit.iter().enumerate() {
             let i = i.to_string();
-            self.sign(&["exit", &i], exit.event.as_deref(), exit.when.as_deref());
+            self.sign(&["exit", &i], exit.event.as_deref(), exit.when.as_deref(), known);
         }
         if let Some(goal) = &journey.goal {
-            self.sign(&["goal"], goal.event.as_deref(), goal.when.as_deref());
+            self.sign(&["goal"], goal.event.as_deref(), goal.when.as_deref(), known);
         }
         let labels = self.labels(journey);
         let names = step_names(&journey.steps);
@@ -122,13 +121,13 @@ impl Checker {
             }
         }
         for (i, step) in journey.steps.iter().enumerate() {
-            self.step(&i.to_string(), step, journey, known);
+            self.journey_step(&i.to_string(), step, journey, known);
         }
         self.way(journey, &labels, known);
     }
 
     fn trigger(&mut self, i: &str, trigger: &Trigger, known: &Known<'_>) {
-        let Trigger { event, form, segment, change, stage, lifecycle, date, when } = trigger;
+        let Trigger { event, form, segment, change, stage, date, when } = trigger;
         let given = [event.is_some(), form.is_some(), segment.is_some(), stage.is_some(), date.is_some()];
         if given.iter().filter(|given| **given).count() != 1 {
             let message = "a trigger has exactly one of `event`, `form`, `segment`, `stage` and `date`";
@@ -147,8 +146,8 @@ impl Checker {
         if change.is_some() && segment.is_none() {
             self.add(&at("change"), "this is only read with `segment`");
         }
-        if lifecycle.is_some() && stage.is_none() {
-            self.add(&at("lifecycle"), "this is only read with `stage`");
+        if let Some(name) = stage {
+            self.stage(&at("stage"), name, known);
         }
         if let Some(DateTrigger { fact, .. }) = date {
             self.fact(&["trigger", i, "date", "fact"], fact);
@@ -159,17 +158,17 @@ impl Checker {
                 "only an event is looked at here; who enters is said by `entry: { when: … }`",
             );
         }
-        self.when(&at("when"), when.as_deref(), true);
+        self.when(&at("when"), when.as_deref(), true, known);
     }
 
-    fn sign(&mut self, at: &[&str], event: Option<&str>, when: Option<&str>) {
+    fn sign(&mut self, at: &[&str], event: Option<&str>, when: Option<&str>, known: &Known<'_>) {
         let field = |name| [at, &[name]].concat();
         match event {
             Some(name) => self.event(&field("event"), name),
             None if when.is_none() => self.add(at, "name an `event`, or a condition with `when`, or both"),
             None => {}
         }
-        self.when(&field("when"), when, event.is_some());
+        self.when(&field("when"), when, event.is_some(), known);
     }
 
     /// An event's name as events are looked up by it.
@@ -181,10 +180,17 @@ impl Checker {
         }
     }
 
-    fn when(&mut self, at: &[&str], source: Option<&str>, sees_event: bool) {
-        let Some(source) = source else { return };
-        let seen = if sees_event { &SEEN[..] } else { &SEEN[..SEEN.len() - 1] };
-        self.condition(at, source, seen);
+    fn when(&mut self, at: &[&str], source: Option<&str>, sees_event: bool, known: &Known<'_>) {
+        if let Some(source) = source {
+            self.person(at, source, sees_event, known.names);
+        }
+    }
+
+    fn stage(&mut self, at: &[&str], name: &str, known: &Known<'_>) {
+        match known.names.stages() {
+            Some(stages) => self.known(at, "stage", name, stages),
+            None => self.add(at, "there is no `lifecycle` document, so there are no stages"),
+        }
     }
 
     fn fact(&mut self, at: &[&str], name: &str) {
@@ -218,18 +224,18 @@ impl Checker {
         labels
     }
 
-    fn step(&mut self, number: &str, step: &Step, journey: &Journey, known: &Known<'_>) {
+    fn journey_step(&mut self, number: &str, step: &Step, journey: &Journey, known: &Known<'_>) {
         let at = |inside: &[&'static str]| -> Vec<&str> { place(number, step, inside) };
         match &step.act {
             Act::Send(send) => self.send(&at(&[]), send, known),
             Act::Wait(length) => self.length(&at(&[]), *length),
             Act::WaitFor(wait) => {
                 self.event(&at(&["event"]), &wait.event);
-                self.when(&at(&["when"]), wait.when.as_deref(), true);
+                self.when(&at(&["when"]), wait.when.as_deref(), true, known);
                 self.length(&at(&["within"]), wait.within);
             }
             Act::UntilHours(until) => self.until(&at(&[]), until, known),
-            Act::Branch(cases) => self.branch(&at(&[]), cases),
+            Act::Branch(cases) => self.branch(&at(&[]), cases, known),
             Act::Split(arms) => {
                 if arms.len() < 2 {
                     self.add(&at(&[]), "a split has at least two ways: `split: { a: 50, b: 50 }`");
@@ -263,11 +269,13 @@ impl Checker {
                 }
             }
             Act::Untag(tag) => self.tag(&at(&[]), tag),
-            Act::Stage(stage) => self.tag(&at(&["to"]), &stage.to),
+            Act::Stage(stage) => self.stage(&at(&[]), stage, known),
             Act::Score(points) => {
-                let parts = [points.fit, points.interest].map(Option::unwrap_or_default);
-                if parts == [0, 0] || parts.iter().any(|part| part.abs() > 1_000) {
-                    self.add(&at(&[]), "points are -1000 to 1000, for `fit`, for `interest`, or both");
+                if points.interest == 0 || points.interest.abs() > Scoring::MAX_POINTS {
+                    self.add(
+                        &at(&["interest"]),
+                        format!("points are -{0} to {0}, and not 0", Scoring::MAX_POINTS),
+                    );
                 }
             }
             Act::Notify(notify) => {
@@ -359,7 +367,7 @@ impl Checker {
         }
     }
 
-    fn branch(&mut self, at: &[&str], cases: &[Case]) {
+    fn branch(&mut self, at: &[&str], cases: &[Case], known: &Known<'_>) {
         if !cases.iter().any(|case| case.when.is_some()) {
             self.add(at, "a branch has at least one `{ when: …, then: … }`");
         }
@@ -368,7 +376,7 @@ impl Checker {
             let place = [at, &[&i_text]].concat();
             match (&case.when, &case.then, &case.otherwise) {
                 (Some(when), Some(_), None) => {
-                    self.when(&[at, &[&i_text, "when"]].concat(), Some(when), false);
+                    self.when(&[at, &[&i_text, "when"]].concat(), Some(when), false, known);
                 }
                 (None, None, Some(_)) if i + 1 == cases.len() => {}
                 (None, None, Some(_)) => {

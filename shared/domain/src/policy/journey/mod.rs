@@ -2,11 +2,12 @@
 
 mod measure;
 mod step;
+mod written;
 
 pub use measure::{DayOffset, Share, TimeOfDay};
 pub use step::{
-    Act, Addressee, Case, KINDS as STEP_KINDS, Notify, Points, Send, SetStage, Step, TagFor, Task, Until,
-    WaitFor, WebhookStep,
+    Act, Addressee, Case, KINDS as STEP_KINDS, Notify, Points, Send, Step, TagFor, Task, Until, WaitFor,
+    WebhookStep,
 };
 
 use super::{Period, is_default};
@@ -79,9 +80,6 @@ pub struct Trigger {
     /// This stage is reached.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stage: Option<String>,
-    /// With `stage`: of this set of stages; absent is any.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub lifecycle: Option<String>,
     /// A day comes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub date: Option<DateTrigger>,

@@ -23,6 +23,10 @@ webhook: { url: 'https://sms.example', body: { to: '{{ to }}', text: '{{ text }}
 kind: topic
 name: product
 ---
+kind: lifecycle
+name: default
+stages: [potential, active, lost]
+---
 kind: form
 name: contact
 ---
@@ -48,7 +52,7 @@ trigger:
   - event: lead_captured
     when: event.properties.form == 'contact'
   - form: contact
-  - { stage: active, lifecycle: sales }
+  - { stage: active }
   - { date: { fact: birth_date, yearly: true, days: 3 days before, at: '08:30' } }
 entry:
   when: has(customer.email)
@@ -75,8 +79,7 @@ steps:
   - tag: { name: warm, for: 30d }
   - untag: cold
   - stage: active
-  - stage: { lifecycle: sales, to: active }
-  - score: { fit: 5, interest: -2 }
+  - score: { interest: -2 }
   - notify: owner
   - notify: { team: sdr, text: They clicked. }
   - task: Call them
@@ -106,7 +109,7 @@ fn a_journey_can_say_all_of_this_and_is_the_same_after_it_was_stored() {
     assert_eq!(
         flow.names().join(" "),
         "first wait.2d until_hours until_hours.sdr wait_for.email_clicked branch german tag.warm untag.cold \
-         stage.active stage.active.2 score notify.owner notify.sdr task.owner task.li.wei webhook lottery nudge \
+         stage.active score notify.owner notify.sdr task.owner task.li.wei webhook lottery nudge \
          enrol.other goto.first done"
     );
 }
@@ -166,7 +169,7 @@ steps:
             4:42: the template `reminder` is for sms
             5:57: there is no step called `nugde`; known: nudge
             7:34: not a condition: mismatched input '=' expecting <EOF>
-            8:17: a condition here sees `customer` and `tags` and `stage` and `score` and `rfm` and `churn` and `segments`, and no `lead`
+            8:17: a condition here sees `customer` and `tags` and `stage` and `score` and `rfm` and `churn` and `segments` and `qualification`, and no `lead`
             8:45: there is no step called `nowhere`; known: nudge
             9:15: there is no step called `elsewhere`; known: nudge
             10:21: a weight is a whole number from 1 to 1000
@@ -194,7 +197,7 @@ steps:
   - send: { template: welcome, topic: product, replacement: { channel: email, template: reminder } }
   - wait: 30s
   - set: { email: a@b.example, Bad: 1, list: [1] }
-  - score: {}
+  - score: { interest: 0 }
   - webhook: { url: ftp://x, secrets: [] }
   - branch:
       - else: out
@@ -216,12 +219,12 @@ steps:
             8:19: this says who somebody is, which no journey can know
             8:37: a fact's name is 1 to 64 letters in lower case, digits or underscores
             8:46: a fact is text, a number, or true or false
-            9:12: points are -1000 to 1000, for `fit`, for `interest`, or both
+            9:24: points are -1000 to 1000, and not 0
             10:21: a webhook URL starts with https://
             10:39: a webhook needs a secret to sign with
             12:9: `else` is the last way: nothing after it is tried
             14:5: nothing leads to this step (branch)
-            15:17: a condition here sees `customer` and `tags` and `stage` and `score` and `rfm` and `churn` and `segments`, and no `event`
+            15:17: a condition here sees `customer` and `tags` and `stage` and `score` and `rfm` and `churn` and `segments` and `qualification`, and no `event`
             16:5: nothing leads to this step (task)
             16:11: a text has 1 to 500 characters
             17:5: nothing leads to this step (tag)
@@ -252,6 +255,9 @@ steps:
             p.yaml:3:44: this is only read with `segment`
                 3 | trigger: [{ event: a, form: b }, { change: left, stage: x }]
                   |                                            ^
+            p.yaml:3:57: there is no `lifecycle` document, so there are no stages
+                3 | trigger: [{ event: a, form: b }, { change: left, stage: x }]
+                  |                                                         ^
             p.yaml:4:8: a journey needs at least one step
                 4 | steps: []
                   |        ^
