@@ -5,11 +5,13 @@ use super::{Axis, Happening, Instant, Live, LivePolicy, Person, View};
 use crate::policy::PolicySet;
 use crate::segment::{Changed, Input, Target};
 use crate::time::Timestamp;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-/// Rounds of one look: a change in one thing may change another, which may change the first. Each segment changes once at
-/// most, and each stage is come to once at most, so this is never reached unless documents chase one another.
-const ROUNDS: usize = 20;
+/// Rounds of one look: a change in one thing may change another, which may change the first. Each stage is come to once at
+/// most and a segment changes a few times at most, so this is never reached unless documents chase one another.
+const ROUNDS: usize = 100;
+/// How often one segment may change in one look.
+const FLIPS: u8 = 3;
 
 /// What a look found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,7 +27,8 @@ pub fn first_look_is_due(live: &Live, policy: &LivePolicy) -> bool {
     live.version == 0 || live.looked < policy.newest_segment
 }
 
-/// Looks at everything that reads what changed, until nothing changes any more. The segments that are new to the record
+/// Looks at everything that reads what changed, until nothing changes any more. Scores, tier, churn risk and stage are
+/// settled first; then segments, those that others ask for before those that ask. The segments that are new to the record
 /// are entered without a word, unless their documents say `trigger: true`.
 pub fn look(
     person: &Person<'_>,
@@ -45,8 +48,14 @@ pub fn look(
         changed.inputs.insert(Input::Tag(tag.clone()));
         rounds.look.happenings.push(Happening::TagExpired { tag });
     }
+    if changed.everything {
+        let gone = live.segments.keys().filter(|name| !policy.segments.contains_key(*name));
+        let gone = gone.map(|name| (name.clone(), false)).collect();
+        let found = Found { segments: gone, ..Found::default() };
+        changed.and(rounds.take(live, policy, found, now));
+    }
     for _ in 0..ROUNDS {
-        if changed.is_empty() {
+        if changed.is_empty() && rounds.pending.is_empty() {
             break;
         }
         let found = rounds.round(person, live, policies, &changed, now);
@@ -59,7 +68,9 @@ pub fn look(
 struct Rounds {
     look: Look,
     looked: u64,
-    flipped: BTreeSet<String>,
+    /// Segments to look at when nothing else moves, by rank.
+    pending: BTreeSet<(usize, String)>,
+    flips: BTreeMap<String, u8>,
     stages: BTreeSet<String>,
 }
 
@@ -72,6 +83,13 @@ struct Found {
     churn: Option<super::ChurnRisk>,
     stage: Option<(String, String)>,
     segments: Vec<(String, bool)>,
+}
+
+impl Found {
+    fn is_nothing(&self) -> bool {
+        let scores = self.fit.is_none() && self.interest_grade.is_none();
+        scores && self.tier.is_none() && self.churn.is_none() && self.stage.is_none()
+    }
 }
 
 impl Rounds {
@@ -114,20 +132,35 @@ impl Rounds {
         if touched.contains(&Target::Stage) || changed.inputs.contains(&Input::Stage) {
             found.stage = self.stage(&view, policy);
         }
-        for target in touched {
-            let Target::Segment(name) = target else { continue };
-            let Some(segment) = policy.segments.get(&name) else { continue };
-            self.again(view.edge(&segment.condition));
-            let holds = view.holds(&segment.condition, None).unwrap_or(false);
-            if holds != live.segments.contains_key(&name) && self.flipped.insert(name.clone()) {
-                found.segments.push((name, holds));
-            }
-        }
-        if changed.everything {
-            let gone = live.segments.keys().filter(|name| !policy.segments.contains_key(*name));
-            found.segments.extend(gone.map(|name| (name.clone(), false)));
+        self.pending.extend(touched.into_iter().filter_map(|target| match target {
+            Target::Segment(name) => Some((policy.segments.get(&name)?.rank, name)),
+            Target::Stage | Target::Fit => None,
+        }));
+        if found.is_nothing() {
+            found.segments = self.segments(&view, live, policy);
         }
         found
+    }
+
+    /// The segments that differ, of those that ask for none that is still to be looked at.
+    fn segments(&mut self, view: &View<'_>, live: &Live, policy: &LivePolicy) -> Vec<(String, bool)> {
+        let mut differ = Vec::new();
+        let rank = self.pending.first().map_or(0, |(rank, _)| *rank);
+        while let Some((_, name)) = self.pending.pop_first() {
+            if let Some(segment) = policy.segments.get(&name) {
+                self.again(view.edge(&segment.condition));
+                let holds = view.holds(&segment.condition, None).unwrap_or(false);
+                let flips = self.flips.entry(name.clone()).or_default();
+                if holds != live.segments.contains_key(&name) && *flips < FLIPS {
+                    *flips += 1;
+                    differ.push((name, holds));
+                }
+            }
+            if self.pending.first().is_none_or(|(next, _)| *next != rank) {
+                break;
+            }
+        }
+        differ
     }
 
     fn again(&mut self, at: Option<Timestamp>) {

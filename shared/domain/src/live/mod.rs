@@ -40,6 +40,7 @@ use crate::id::EventId;
 use crate::segment::{Changed, Input};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// When something was said: by time, then by the id of the event, so that everybody sees one order.
@@ -126,6 +127,9 @@ pub struct Live {
     rhythm: Rhythm,
     #[serde(rename = "i", default, skip_serializing_if = "Points::is_empty")]
     interest: Points,
+    /// Points that people and journeys gave.
+    #[serde(rename = "e", default, skip_serializing_if = "Points::is_empty")]
+    given: Points,
     #[serde(rename = "o", default, skip_serializing_if = "Orders::is_empty")]
     orders: Orders,
     #[serde(rename = "q", default, skip_serializing_if = "Qualification::is_empty")]
@@ -278,7 +282,7 @@ impl Live {
                 }
             }
             Deed::Points { points, reason } => {
-                self.interest.add(reason, *points, at.at, policy.half_life(), now);
+                self.given.add(reason, *points, at.at, policy.half_life(), now);
                 applied.changed.inputs.insert(Input::Interest);
             }
             Deed::Qualify { said } => {
@@ -331,9 +335,13 @@ impl Live {
         self.last.map(Timestamp::from_seconds)
     }
 
-    /// Interest.
-    pub const fn interest(&self) -> &Points {
-        &self.interest
+    /// Interest: by what the person does, and what people and journeys gave.
+    pub fn interest(&self, now: Timestamp) -> Cow<'_, Points> {
+        let mut interest = Cow::Borrowed(&self.interest);
+        if !self.given.is_empty() {
+            interest.to_mut().merge(&self.given, now);
+        }
+        interest
     }
 
     /// Orders.
@@ -377,6 +385,7 @@ impl Live {
         self.last = self.last.max(other.last);
         self.rhythm.merge(&other.rhythm);
         self.interest.merge(&other.interest, now);
+        self.given.merge(&other.given, now);
         self.orders.merge(&other.orders);
         self.qualification.merge(&other.qualification);
         self.tags.merge(&other.tags, now);

@@ -100,6 +100,8 @@ pub struct CompiledSegment {
     pub document: Segment,
     /// Its condition.
     pub condition: Condition,
+    /// After how many others it comes, one asking for the next; 0 asks for none.
+    pub(crate) rank: usize,
     /// The manifest version since which it is as it is; 0 is not known, and then it is nobody's first look.
     pub since: u64,
 }
@@ -130,6 +132,8 @@ pub struct LivePolicy {
     pub churn: Churn,
     /// Whether anybody wants to know of it as soon as it is one.
     pub(crate) watches_churn: bool,
+    /// Whether anybody asks for silence of any kind, so that everything that people do counts.
+    pub(crate) follows_activity: bool,
     /// By name.
     pub segments: BTreeMap<String, CompiledSegment>,
     /// The newest [`CompiledSegment::since`].
@@ -170,7 +174,6 @@ impl LivePolicy {
                 policy.moves_on.entry(on.clone()).or_default().push(i);
             }
             if let Some(when) = &step.when {
-                count(&mut policy.counted, when);
                 policy.index.add(when, &Target::Stage);
             }
         }
@@ -186,18 +189,53 @@ impl LivePolicy {
         }
         for document in segments {
             let condition = Condition::compile(&document.when)?;
-            count(&mut policy.counted, &condition);
             policy.index.add(&condition, &Target::Segment(document.name.clone()));
-            policy.segments.insert(document.name.clone(), CompiledSegment { document, condition, since: 0 });
+            policy
+                .segments
+                .insert(document.name.clone(), CompiledSegment { document, condition, rank: 0, since: 0 });
         }
-        for condition in others {
-            count(&mut policy.counted, condition);
-        }
+        policy.rank_segments();
+        let mut counted = BTreeMap::new();
+        let mut follows = false;
+        let mut asks = |condition: &Condition| {
+            count(&mut counted, condition);
+            follows |= follows_activity(condition);
+        };
+        policy.stages.moves.iter().filter_map(|step| step.when.as_ref()).for_each(&mut asks);
+        policy.segments.values().map(|segment| &segment.condition).for_each(&mut asks);
+        others.into_iter().for_each(&mut asks);
+        (policy.counted, policy.follows_activity) = (counted, follows);
         policy.watches_churn = churn.is_some() || policy.index.is_read(&Input::Churn);
+        policy.follows_activity |= policy.watches_churn;
         (policy.rfm, policy.churn) = (rfm, churn.unwrap_or_default());
         (policy.fit_document, policy.interest_document) = (scoring.fit, scoring.interest);
         policy.spec = policy.spec_of();
         Ok(policy)
+    }
+
+    /// Each segment comes after those that it asks for; documents with a circle are not published.
+    fn rank_segments(&mut self) {
+        for _ in 0..self.segments.len() {
+            let after = |segment: &CompiledSegment| {
+                let asked = segment.condition.looks().members.iter().filter(|(list, _)| *list == "segments");
+                let ranks = asked.filter_map(|(_, name)| Some(self.segments.get(name)?.rank + 1));
+                ranks.max().unwrap_or(0)
+            };
+            let ranks: Vec<(String, usize)> = self
+                .segments
+                .iter()
+                .map(|(name, segment)| (name.clone(), after(segment)))
+                .filter(|(name, rank)| self.segments.get(name).is_some_and(|segment| segment.rank != *rank))
+                .collect();
+            if ranks.is_empty() {
+                break;
+            }
+            for (name, rank) in ranks {
+                if let Some(segment) = self.segments.get_mut(&name) {
+                    segment.rank = rank;
+                }
+            }
+        }
     }
 
     /// Says since which manifest version each segment is as it is; see [`CompiledSegment::since`].
@@ -208,13 +246,20 @@ impl LivePolicy {
         }
     }
 
+    /// Whether what is counted is enough to answer a condition, such as one that is not published yet. If it is not,
+    /// the person is to be counted anew by policies that have it, see [`super::recount`].
+    pub fn answers(&self, condition: &Condition) -> bool {
+        let mut needed = self.counted.clone();
+        count(&mut needed, condition);
+        needed == self.counted && (self.follows_activity || !follows_activity(condition))
+    }
+
     /// Whether anything is counted that is not counted anyway.
     pub fn counts_anything(&self) -> bool {
         !self.counted.is_empty()
             || !self.interest.is_empty()
             || !self.moves_on.is_empty()
-            || self.watches_churn
-            || self.index.reads_silence()
+            || self.follows_activity
     }
 
     /// Whether an event changes anything that somebody asks for. What nobody asks for is not counted, and costs nothing but
@@ -226,15 +271,7 @@ impl LivePolicy {
             || self.moves_on.contains_key(&key)
             || self.is_order(&key)
             || Deed::of(event).is_some()
-            || super::is_doing(event, &key) && (self.watches_churn || self.index.reads_silence())
-    }
-
-    /// Whether what is counted is enough to answer a condition, such as one that is not published yet. If it is not,
-    /// the person is to be counted anew by policies that have it, see [`super::recount`].
-    pub fn counts(&self, condition: &Condition) -> bool {
-        let mut needed = self.counted.clone();
-        count(&mut needed, condition);
-        needed == self.counted
+            || super::is_doing(event, &key) && self.follows_activity
     }
 
     /// Whether orders are kept.
@@ -251,9 +288,16 @@ impl LivePolicy {
         let counted: Vec<String> =
             self.counted.iter().map(|(name, need)| format!("{name} {} {}", need.keep, need.days)).collect();
         let interest = serde_json::to_string(&self.interest_document).unwrap_or_default();
-        let rest = format!("{:?} {:?}", self.rfm.currency, self.churn.events);
+        let rest = format!("{:?} {:?} {}", self.rfm.currency, self.churn.events, self.follows_activity);
         short_hash(&["live", &counted.join(","), &interest, &rest])[..8].to_owned()
     }
+}
+
+/// Whether a condition asks for silence of any kind.
+fn follows_activity(condition: &Condition) -> bool {
+    let looks = condition.looks();
+    looks.asks.keys().any(|ask| ask.event().is_none())
+        || condition.reads().iter().any(|path| path.split('.').next() == Some("churn"))
 }
 
 /// Takes down what a condition needs of each event it asks for.

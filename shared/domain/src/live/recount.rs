@@ -5,8 +5,8 @@ use crate::event::Event;
 use crate::time::Timestamp;
 
 /// Counts everything anew by the policies of today, from the entries of the record, in any order. What is counted, scored
-/// and bought comes of the entries alone; tags, the stage, 三定, the segments and what is waited for stay as they are, since
-/// journeys and people have their part in them.
+/// and bought comes of the entries alone; tags, the stage, 三定, points that were given, the segments and what is waited for
+/// stay as they are, since journeys and people have their part in them.
 pub fn recount<'a>(
     before: &Live,
     entries: impl IntoIterator<Item = &'a Event>,

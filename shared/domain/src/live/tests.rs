@@ -370,7 +370,7 @@ fn points_fade_below_a_grade_without_an_event() {
         one.does(i, "page_viewed", NOW, json!({"path": "/pricing"}));
     }
     one.does(9, "page_viewed", NOW, json!({"path": "/"}));
-    assert_eq!(one.live.interest().lines().len(), 3);
+    assert_eq!(one.live.interest(NOW).lines().len(), 3);
     assert!(one.live.segments().any(|(name, _)| name == "hot"));
     let told = one.waits(NOW.plus_millis(40 * DAY));
     let days = |at: &Timestamp| at.since(NOW) as f64 / DAY as f64;
@@ -429,6 +429,30 @@ fn a_record_without_a_state_enters_old_segments_in_silence_and_new_ones_as_they_
         assert!(again.live.segments().any(|(name, _)| name == "german"));
         assert!(!first_look_is_due(&again.live, &again.policies.live));
     }
+}
+
+#[test]
+fn a_segment_is_not_entered_on_the_way_to_a_stage_that_it_does_not_ask_for() {
+    let mut one = One::new(policies(&[
+        json!({"kind": "lifecycle", "name": "default", "stages": ["new", "churned"],
+            "moves": [{"to": "churned", "from": ["new"], "when": "silent_for('x', '20d')"}]}),
+        json!({"kind": "segment", "name": "a-quiet", "when": "stage == 'new' && silent_for('10d')"}),
+        json!({"kind": "segment", "name": "z-quiet", "when": "silent_for('10d')"}),
+        json!({"kind": "segment", "name": "b-only", "when": "'z-quiet' in segments && !('c-too' in segments)"}),
+        json!({"kind": "segment", "name": "c-too", "when": "'z-quiet' in segments"}),
+    ]));
+    let told = names(&one.looks(Changed::everything(), NOW));
+    assert_eq!(told, ["stage_changed new churned", "segment_entered z-quiet", "segment_entered c-too"]);
+}
+
+#[test]
+fn points_that_were_given_outlast_a_recount() {
+    let shop = shop();
+    let mut live = Live::new(&shop.live);
+    let points = Deed::Points { points: 7, reason: "journey welcome".to_owned() };
+    live.do_now(&points, Instant::look(NOW), &shop.live, NOW);
+    let counted = recount(&live, [], &shop.live, NOW);
+    assert!((counted.interest(NOW).value(NOW) - 7.0).abs() < 0.01);
 }
 
 #[test]
@@ -526,7 +550,7 @@ fn a_count_that_is_new_is_counted_from_the_entries() {
         json!({"kind": "segment", "name": "viewers", "when": "count_in('video_watched', '3d') >= 3"}),
     ]);
     let asks = &after.live.segments["viewers"].condition;
-    assert!(after.live.counts(asks) && !before.live.counts(asks));
+    assert!(after.live.answers(asks) && !before.live.answers(asks));
     assert!(live.is_counted_by(&before.live) && !live.is_counted_by(&after.live));
     let counted = recount(&live, &entries, &after.live, NOW);
     assert!(counted.is_counted_by(&after.live));

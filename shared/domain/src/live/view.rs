@@ -84,7 +84,7 @@ impl<'a> View<'a> {
 
     /// Points of interest.
     pub fn interest(&self) -> f64 {
-        self.live.interest.value(self.now)
+        self.live.interest(self.now).value(self.now)
     }
 
     /// The grade of interest; empty is none.
@@ -145,7 +145,8 @@ impl<'a> View<'a> {
     /// When a grade of interest is lost if nothing happens.
     pub(crate) fn grade_edge(&self) -> Option<Timestamp> {
         let grades = self.policy().interest_document.grades.iter().map(|grade| f64::from(grade.from));
-        grades.filter_map(|from| self.live.interest.reaches(from, self.now)).min()
+        let interest = self.live.interest(self.now);
+        grades.filter_map(|from| interest.reaches(from, self.now)).min()
     }
 
     /// Since when an event (any event) has not happened: the last time, else since the person is known.

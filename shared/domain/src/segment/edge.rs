@@ -48,7 +48,7 @@ fn of_value(path: &str, levels: &Levels, view: &View<'_>) -> Option<Timestamp> {
     match path {
         "rfm.recency" => days(levels, view.bought().last?, view.now()),
         _ => {
-            let interest = view.live().interest();
+            let interest = view.live().interest(view.now());
             levels.at.iter().filter_map(|level| interest.reaches(*level, view.now())).min()
         }
     }

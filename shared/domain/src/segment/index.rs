@@ -173,11 +173,6 @@ impl<T: Clone + Ord> Index<T> {
         self.all.is_empty()
     }
 
-    /// Whether somebody asks for silence of any event.
-    pub fn reads_silence(&self) -> bool {
-        !self.silence.is_empty()
-    }
-
     /// Who has to look.
     pub fn touched(&self, changed: &Changed) -> BTreeSet<T> {
         if changed.everything {

@@ -1,5 +1,5 @@
 //! What a segment would hold, before it is published. Whether the states of people are enough to tell,
-//! [`crate::live::LivePolicy::counts`] knows.
+//! [`crate::live::LivePolicy::answers`] knows.
 
 use crate::condition::Condition;
 use crate::id::CustomerId;
