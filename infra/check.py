@@ -353,7 +353,8 @@ def route_explicit(stack):
     for id, p, integration, function in stack.routes():
         key = p.get("RouteKey")
         keys[key] += 1
-        if not isinstance(key, str) or not re.fullmatch(r"(GET|HEAD|POST|PUT|DELETE|OPTIONS) (/[a-z][a-z0-9.-]*|/\{\w+\})+", key):
+        # `{slash+}` at the end is the path with a slash at its end, which no route can be; functions take nothing more for it.
+        if not isinstance(key, str) or not re.fullmatch(r"(GET|HEAD|POST|PUT|DELETE|OPTIONS) (/[a-z][a-z0-9.-]*|/\{\w+\})+(/\{slash\+\})?", key):
             yield id, f"{key} is not one method and one path"
         if integration is None or function not in stack.source["Resources"]:
             yield id, "leads to no function"
@@ -375,14 +376,18 @@ def route_explicit(stack):
 def route_permitted(stack):
     allowed = []
     for id, p in stack.of("AWS::Lambda::Permission").items():
-        found = re.search(r":\$\{(\w+)\}/\*/\*(/.+)/\*$", text_of(p.get("SourceArn")))
+        found = re.search(r":\$\{(\w+)\}/\*/\*(/[^*]+?)(/?)\*$", text_of(p.get("SourceArn")))
         if p.get("Principal") != "apigateway.amazonaws.com" or not found:
             yield id, "lets in more than one API's calls under one path"
         else:
-            allowed.append((name_of(p.get("FunctionName")), found[1], found[2] + "/"))
+            # Everything below a path, or the path itself as well.
+            allowed.append((name_of(p.get("FunctionName")), found[1], found[2], bool(found[3])))
     for id, p, _, function in stack.routes():
         path = str(p.get("RouteKey")).partition(" ")[2]
-        if not any((f, api) == (function, name_of(p.get("ApiId"))) and path.startswith(root) for f, api, root in allowed):
+        if not any(
+            (f, api) == (function, name_of(p.get("ApiId"))) and (path.startswith(root + "/") or (path == root and not below))
+            for f, api, root, below in allowed
+        ):
             yield id, f"no permission lets the API call {function}"
 
 
@@ -577,6 +582,7 @@ VARIANTS = [
     ("route-explicit", {"PostFormRoute.Properties.RouteKey": "$default"}),
     ("route-explicit", {"PostFormRoute.Properties.RouteKey": "ANY /f/{form}"}),
     ("route-explicit", {"GetLeadRoute.Properties.RouteKey": "GET /api/{proxy+}"}),
+    ("route-explicit", {"PostBatchSlashRoute.Properties.RouteKey": "POST /{slash+}/batch"}),
     ("route-explicit", {"GetLeadRoute.Properties.RouteKey": "GET /api/leads"}),
     ("route-explicit", {"GetLeadRoute.Properties.Target": "integrations/abc"}),
     (
@@ -586,6 +592,7 @@ VARIANTS = [
     ("route-explicit", {"ServeConsole.Properties.FunctionUrlConfig": {"AuthType": "NONE"}}),
     ("route-explicit", {"CaptureLeadIntegration.Properties.PayloadFormatVersion": "1.0"}),
     ("route-permitted", {"CaptureLeadHooksPermission": GONE}),
+    ("route-permitted", {"TrackEventBatchesPermission.Properties.SourceArn": {"Fn::Sub": "arn:aws:execute-api:x:1:${Api}/*/*/batch/*"}}),
     ("route-permitted", {"CaptureLeadHooksPermission.Properties.FunctionName": {"Ref": "RouteLead"}}),
     ("route-permitted", {"ServeConsolePermission.Properties.SourceArn": GONE}),
     ("stage-throttled", {"ApiStage.Properties.DefaultRouteSettings": GONE}),

@@ -17,6 +17,7 @@ pub mod heard;
 pub mod invariants;
 pub mod links;
 pub mod mutants;
+pub mod node;
 pub mod observe;
 pub mod outside;
 pub mod plans;

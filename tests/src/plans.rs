@@ -300,7 +300,10 @@ async fn again(
         }
     }
     let is_answered = done || prepared.function == Name::Engage && (200..400).contains(&last);
-    if matches!(prepared.function, Name::Console | Name::Engage) && !is_answered && !is_raced(prepared) {
+    if matches!(prepared.function, Name::Console | Name::Engage | Name::Track)
+        && !is_answered
+        && !is_raced(prepared)
+    {
         report.broken.push(format!("I14: what was asked for is answered with {last}, however often"));
     }
 }
@@ -395,6 +398,12 @@ async fn submissions(
         }
     }
     let Event::Http(post) = &prepared.event else { return };
+    for (_, id) in post.fields.iter().filter(|_| prepared.function == Name::Track) {
+        let entries = world.items().iter().filter(|item| text(item, "sk") == format!("e#{id}")).count();
+        if entries != 1 {
+            report.broken.push(format!("I9: the event {id} was accepted and has {entries} entries"));
+        }
+    }
     let Some(clash) = &post.clash else { return };
     let same = world.invoke(prepared.function, post.payload.clone()).await;
     let mut repeated = Vec::new();

@@ -10,6 +10,7 @@ mod import;
 mod lookalike;
 mod messages;
 mod senders;
+mod track;
 
 use crate::wire::Headers;
 use crate::world::{APP_SECRET, Name, Snapshot, World, http_event};
@@ -147,6 +148,7 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "engage-page", function: Name::Engage, prepare: engage::page },
     Scenario { name: "engage-confirm", function: Name::Engage, prepare: engage::confirm },
     Scenario { name: "engage-erased", function: Name::Engage, prepare: engage::erased },
+    Scenario { name: "track-batch", function: Name::Track, prepare: track::batch },
     Scenario { name: "clock-reminder", function: Name::Route, prepare: clock::reminder },
     Scenario { name: "clock-expiry", function: Name::Route, prepare: clock::expiry },
     Scenario { name: "clock-very-late", function: Name::Route, prepare: clock::very_late },
@@ -544,6 +546,7 @@ async fn publish(world: &World) {
     documents.extend(more);
     documents.extend(messages::documents());
     documents.extend(engage::documents());
+    documents.extend(track::documents());
     rules.extend(deeper);
     for (team, reps, capacity) in TEAMS {
         let members: Vec<Value> =

@@ -83,6 +83,8 @@ pub enum Name {
     Erase,
     /// advance-journey.
     Advance,
+    /// track-event.
+    Track,
 }
 
 impl Name {
@@ -98,6 +100,7 @@ impl Name {
             Self::Console => serve_console::build,
             Self::Erase => erase_customer::build,
             Self::Advance => advance_journey::build,
+            Self::Track => track_event::build,
         }
     }
 }

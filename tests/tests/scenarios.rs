@@ -41,6 +41,8 @@ mod identity_kinds;
 mod import;
 #[path = "scenarios/journeys.rs"]
 mod journeys;
+#[path = "scenarios/journeys_running.rs"]
+mod journeys_running;
 #[path = "scenarios/ledger.rs"]
 mod ledger;
 #[path = "scenarios/mail.rs"]
@@ -49,6 +51,8 @@ mod mail;
 mod matching;
 #[path = "scenarios/messages.rs"]
 mod messages;
+#[path = "scenarios/own_events.rs"]
+mod own_events;
 #[path = "scenarios/preferences.rs"]
 mod preferences;
 #[path = "scenarios/privacy.rs"]
@@ -61,6 +65,8 @@ mod rights;
 mod routing;
 #[path = "scenarios/routing_depth.rs"]
 mod routing_depth;
+#[path = "scenarios/sdks.rs"]
+mod sdks;
 #[path = "scenarios/senders.rs"]
 mod senders;
 #[path = "scenarios/senders_proof.rs"]
@@ -71,6 +77,8 @@ mod templates;
 mod timeline;
 #[path = "scenarios/told.rs"]
 mod told;
+#[path = "scenarios/tracking.rs"]
+mod tracking;
 #[path = "scenarios/webhooks.rs"]
 mod webhooks;
 #[path = "scenarios/work.rs"]

@@ -145,6 +145,8 @@ fn find<'a>(policies: &'a PolicySet, name: &str) -> Result<(&'a Document, &'stat
         .sources
         .get(name)
         .and_then(|document| Some((document, sources::find(&document.sender)?)))
+        // Tracking libraries have routes of their own.
+        .filter(|(_, source)| !source.is_tracker())
         .ok_or_else(|| {
             Problem::new(
                 404,

@@ -13,12 +13,14 @@ mod words;
 
 use futures::future::BoxFuture;
 use page::Page;
+use sluice_domain::event::{Happened, Teller};
 use sluice_domain::link::{Link, LinkKeys, Purpose};
 use sluice_domain::policy::PolicySet;
 use sluice_domain::time::Timestamp;
 use sluice_host::environment::Environment;
 use sluice_host::function::{Function, StartError};
 use sluice_host::http::{Http, HttpHandler};
+use sluice_host::outbox::{self, Outbox, QueueName};
 use sluice_host::secrets::{SecretError, SecretStore};
 use sluice_store::{Policies, Store, StoreError};
 use sluice_wire::http::{HttpRequest, HttpResponse};
@@ -40,7 +42,8 @@ pub const ROUTES: [&str; 10] = [
 ];
 
 /// Variables read besides those every function has.
-pub const VARIABLES: [&str; 3] = ["SLUICE_TABLE", "SLUICE_HASH_KEY_SECRET", "SLUICE_LINK_KEY_SECRET"];
+pub const VARIABLES: [&str; 4] =
+    ["SLUICE_TABLE", "SLUICE_HASH_KEY_SECRET", "SLUICE_LINK_KEY_SECRET", "SLUICE_EVENT_QUEUE_URL"];
 
 /// How often something is written again because somebody else was faster.
 const ATTEMPTS: u32 = 12;
@@ -54,6 +57,7 @@ pub fn build(env: Environment) -> BoxFuture<'static, Result<Arc<dyn Function>, S
         let engagement = Engagement {
             policies: Policies::new(store.clone()),
             secrets: SecretStore::new(&env)?,
+            outbox: Outbox::new(&env, store.clone(), &[QueueName::Event])?,
             store,
             env,
         };
@@ -67,6 +71,7 @@ pub fn build(env: Environment) -> BoxFuture<'static, Result<Arc<dyn Function>, S
 struct Engagement {
     policies: Policies,
     secrets: SecretStore,
+    outbox: Outbox,
     store: Store,
     env: Environment,
 }
@@ -115,6 +120,16 @@ impl HttpHandler for Engagement {
 impl Engagement {
     fn now(&self) -> Timestamp {
         self.env.clock.now()
+    }
+
+    fn teller(&self) -> Teller {
+        Teller { function: "record-engagement", now: self.now() }
+    }
+
+    /// Policies are told of what somebody did.
+    async fn tell(&self, happened: Vec<Happened>) -> Result<(), StoreError> {
+        let now = self.now();
+        self.outbox.hand_over(outbox::events(happened, now), now).await
     }
 
     async fn current(&self) -> Result<Arc<PolicySet>, Fault> {

@@ -1,7 +1,9 @@
 //! Whose link it is: what is known of the recipient, as far as anything is left of them.
 
 use crate::{ATTEMPTS, Engagement, Fault};
+use serde_json::json;
 use sluice_domain::customer::AddressHash;
+use sluice_domain::event::Happened;
 use sluice_domain::gate::{Change, Choice, EVERY_TOPIC, Gate, How, Proof, Wish};
 use sluice_domain::identity::Language;
 use sluice_domain::link::Subject;
@@ -80,6 +82,9 @@ impl Engagement {
             let read = self.gate_of(who).await?;
             let changes = chosen.choice.changes(&read.gate, rule, now);
             if changes.is_empty() {
+                // Whoever took it down may have died before anybody was told.
+                let topic = std::iter::once(who.subject.topic.as_str());
+                self.tell(self.refused(who, chosen, &read.gate, topic)).await?;
                 return Ok(read.gate);
             }
             let mut gate = read.gate.clone();
@@ -100,11 +105,33 @@ impl Engagement {
             }
             if self.store.commit(commit.gate(read, gate.clone())).await? == Written::Done {
                 self.measure_wishes(&changes, chosen.how);
+                let topics = changes.iter().map(|change| change.topic.as_str());
+                self.tell(self.refused(who, chosen, &gate, topics)).await?;
                 return Ok(gate);
             }
             message = self.store.message(&who.subject.message).await?;
         }
         Err(StoreError::Unavailable("too much contention on a gate".to_owned()).into())
+    }
+
+    /// That somebody wants no more of a topic, or of anything: known again by when they said it.
+    fn refused<'a>(
+        &self,
+        who: &Recipient,
+        chosen: &Chosen<'_>,
+        gate: &Gate,
+        topics: impl Iterator<Item = &'a str>,
+    ) -> Vec<Happened> {
+        let Subject { message, channel, .. } = &who.subject;
+        let tell = |topic: &str| {
+            let (wish, at) = gate.wish(topic).filter(|(wish, _)| *wish == Wish::No)?;
+            let properties = json!({
+                "message": message, "channel": channel.name(), "topic": topic, "how": chosen.how.name(),
+            });
+            let of = [message.as_str(), topic, wish.name(), &at.millis().to_string()];
+            Some(self.teller().tell(&message.customer(), "unsubscribed", &of, at, properties))
+        };
+        topics.filter_map(tell).collect()
     }
 
     fn proof(&self, who: &Recipient, change: &Change, chosen: &Chosen<'_>, request: &HttpRequest) -> Proof {

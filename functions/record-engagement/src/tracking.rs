@@ -1,6 +1,8 @@
 //! Opens and clicks.
 
 use crate::{ATTEMPTS, Engagement, Fault};
+use serde_json::{Value, json};
+use sluice_domain::event::Happened;
 use sluice_domain::id::MessageId;
 use sluice_domain::link::{Link, Purpose};
 use sluice_domain::message::{Counted, Deed, Message, Visit};
@@ -81,11 +83,25 @@ impl Engagement {
             }
             if self.store.put_message(&message).await? == Written::Done {
                 self.measure(counted, deed);
-                return Ok(());
+                return match counted {
+                    Counted::Person => self.tell(self.visited(&message, &visit).into_iter().collect()).await,
+                    Counted::Machine(_) | Counted::Already => Ok(()),
+                };
             }
             next = self.message_again(&id).await?;
         }
         Err(StoreError::Unavailable("too much contention".to_owned()))
+    }
+
+    /// What a person's visit is to policies: each is a thing of its own.
+    fn visited(&self, message: &Message, visit: &Visit<'_>) -> Option<Happened> {
+        let (name, more) = match visit.deed {
+            Deed::Open => ("message_opened", Value::Null),
+            Deed::Click(number) => {
+                ("message_clicked", json!({"link": number, "url": message.links.get(usize::from(number))}))
+            }
+        };
+        self.teller().message(message, name, &visit.nonce.to_string(), visit.at, more)
     }
 
     async fn message_again(&self, id: &MessageId) -> Result<Option<Message>, StoreError> {

@@ -9,12 +9,14 @@ mod bounce;
 mod complaint;
 mod delivery;
 mod failure;
+mod happened;
 mod sent;
 mod subscription;
 
 use books::Books;
 use futures::future::BoxFuture;
 use sluice_domain::customer::{AddressHash, Identity, IdentityKind};
+use sluice_domain::event::Happened;
 use sluice_domain::feedback::{Feedback, Kind};
 use sluice_domain::gate::{How, Proof, Said};
 use sluice_domain::message::{Channel, MessageState};
@@ -23,6 +25,7 @@ use sluice_domain::time::Timestamp;
 use sluice_host::environment::Environment;
 use sluice_host::function::{Function, StartError};
 use sluice_host::metrics::Metrics;
+use sluice_host::outbox::{self, Outbox, QueueName};
 use sluice_host::queue::{Each, Queue, Record, RecordHandler};
 use sluice_host::secrets::SecretStore;
 use sluice_store::{Commit, GateRecord, Policies, Store, Written};
@@ -30,7 +33,7 @@ use sluice_wire::feedback::{Read, read};
 use std::sync::Arc;
 
 /// Variables read besides those every function has.
-pub const VARIABLES: [&str; 2] = ["SLUICE_TABLE", "SLUICE_HASH_KEY_SECRET"];
+pub const VARIABLES: [&str; 3] = ["SLUICE_TABLE", "SLUICE_HASH_KEY_SECRET", "SLUICE_EVENT_QUEUE_URL"];
 
 /// Events worked on at the same time.
 const AT_ONCE: usize = 10;
@@ -41,8 +44,13 @@ const ATTEMPTS: u32 = 12;
 pub fn build(env: Environment) -> BoxFuture<'static, Result<Arc<dyn Function>, StartError>> {
     Box::pin(async move {
         let store = sluice_host::aws::store(&env)?;
-        let recorder =
-            Recorder { policies: Policies::new(store.clone()), secrets: SecretStore::new(&env)?, store, env };
+        let recorder = Recorder {
+            policies: Policies::new(store.clone()),
+            secrets: SecretStore::new(&env)?,
+            outbox: Outbox::new(&env, store.clone(), &[QueueName::Event])?,
+            store,
+            env,
+        };
         // The connection before the first record.
         let _ = recorder.policies.current(recorder.env.clock.now()).await;
         Ok(Arc::new(Queue(Each(recorder))) as Arc<dyn Function>)
@@ -52,6 +60,7 @@ pub fn build(env: Environment) -> BoxFuture<'static, Result<Arc<dyn Function>, S
 struct Recorder {
     policies: Policies,
     secrets: SecretStore,
+    outbox: Outbox,
     store: Store,
     env: Environment,
 }
@@ -116,13 +125,24 @@ impl Recorder {
             let gate = record.as_ref().map(|record| record.gate.clone());
             let read = Books { gate, message, ..Books::default() };
             let after = told.decide(read.clone());
-            let Some(commit) = changes(&read, &after, record) else { return Ok(false) };
+            let happened =
+                after.message.as_ref().map(|message| happened::of(told, message)).unwrap_or_default();
+            let Some(commit) = changes(&read, &after, record) else {
+                // Whoever took it down may have died before anybody was told.
+                self.tell(happened, told.now).await?;
+                return Ok(false);
+            };
             if self.store.commit(commit).await.map_err(text)? == Written::Done {
                 self.count(&read, &after, told.now);
+                self.tell(happened, told.now).await?;
                 return Ok(true);
             }
         }
         Err("others were faster, too many times".to_owned())
+    }
+
+    async fn tell(&self, happened: Vec<Happened>, now: Timestamp) -> Result<(), String> {
+        self.outbox.hand_over(outbox::events(happened, now), now).await.map_err(|error| error.to_string())
     }
 
     /// A message that is known to have gone out only now is counted now.

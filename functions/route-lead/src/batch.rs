@@ -1,6 +1,6 @@
 //! One pass over a batch: load together, claim and decide each, write the teams, commit each, hand on the notices.
 
-use crate::Router;
+use crate::{Router, teller};
 use futures::stream::{self, StreamExt};
 use sluice_domain::customer::{AddressHash, Known, Ownership, Recognition, blocking_keys, recognise};
 use sluice_domain::id::LeadId;
@@ -12,7 +12,7 @@ use sluice_domain::routing::{
 use sluice_domain::team::{self, TeamState};
 use sluice_domain::time::Timestamp;
 use sluice_host::metrics::Metrics;
-use sluice_host::outbox::{Outgoing, QueueName};
+use sluice_host::outbox::{self, Outgoing, QueueName};
 use sluice_store::{Commit, CompanyRecord, Lookalikes, StoreError, TeamRecord, Wanted, Written};
 use sluice_wire::queue::{EnrichMessage, LeadMessage, NoticeKind, NoticeMessage, encode};
 use std::collections::{BTreeMap, BTreeSet};
@@ -99,7 +99,10 @@ impl Router {
             // Who is queued waits for a person.
             if lead.progress.state.is_end() || lead.progress.state == LeadState::Queued {
                 match self.note_consent_again(&lead, &policies).await {
-                    Ok(asked) => notices.push((id.clone(), [notices_of(&lead), asked].concat())),
+                    Ok(asked) => {
+                        let happened = outbox::events(teller(now).of_lead(&lead, &lead.progress), now);
+                        notices.push((id.clone(), [notices_of(&lead), asked, happened].concat()));
+                    }
                     Err(why) => drop(pass.failed.insert(id.clone(), why)),
                 }
             } else if lead.progress.waits_for_a_person() {
@@ -356,6 +359,8 @@ impl Router {
                 let mut told = self.notices_for(&work.lead, &receipt, policies);
                 let (state, is_same) = (outcome.state(), work.lead.progress.state == LeadState::Escalated);
                 if outcome == Outcome::Escalated && is_same {
+                    let happened = teller(now).of_lead(&work.lead, &work.lead.progress);
+                    told.extend(outbox::events(happened, now));
                     let known = (&work.facts, work.lead.progress.customer.as_ref());
                     let asked = self.note_consent(&work.lead, state, known, policies, true).await;
                     let noted = asked.map(|asked| told.extend(asked));
@@ -363,6 +368,7 @@ impl Router {
                 }
                 let (after, customers) = change(work.case(), receipt, policies);
                 let customer = after.customer.clone();
+                told.extend(outbox::events(teller(now).of_lead(&work.lead, &after), now));
                 let mut commit = Commit::default().lead(&work.lead, after);
                 for customer in customers {
                     commit = commit.customer(customer);

@@ -2,7 +2,7 @@
 //! that no longer fits changes nothing, and what it decided before is told again, since that may have been lost.
 
 use crate::batch::{escalated, notice};
-use crate::{ATTEMPTS, Router};
+use crate::{ATTEMPTS, Router, teller};
 use futures::stream::{self, StreamExt};
 use sluice_domain::clock::{Change, Floor, Past, PastEnd, Tick, To, What, asked_for, fire, receivers};
 use sluice_domain::customer::Whole;
@@ -12,7 +12,7 @@ use sluice_domain::routing::{Asked, Missing, own, watched};
 use sluice_domain::team::TeamState;
 use sluice_domain::time::Timestamp;
 use sluice_host::metrics::Metrics;
-use sluice_host::outbox::Outgoing;
+use sluice_host::outbox::{self, Outgoing};
 use sluice_host::queue::Failed;
 use sluice_store::{Commit, StoreError, TeamRecord, Wanted, Written};
 use sluice_wire::queue::NoticeKind;
@@ -44,7 +44,7 @@ impl Router {
             let changed = self.prepare(&lead, tick, &policies, now).await.map_err(text)?;
             let Some((change, commit)) = changed else {
                 Metrics::new().count("ClockStale", 1).emit(&self.env, now);
-                let told = told_by(tick, &lead, &lead.progress, &policies);
+                let told = told_by(tick, &lead, &lead.progress, &policies, now);
                 return self.outbox.hand_over(told, now).await.map_err(text);
             };
             if self.store.commit(commit).await.map_err(text)? == Written::Conflict {
@@ -52,7 +52,7 @@ impl Router {
                 continue;
             }
             self.measure_tick(tick, &change, now);
-            let told = told_by(tick, &lead, &change.after, &policies);
+            let told = told_by(tick, &lead, &change.after, &policies, now);
             return self.outbox.hand_over(told, now).await.map_err(text);
         }
         Err("too much contention".to_owned())
@@ -137,7 +137,13 @@ impl Router {
 }
 
 /// What a tick that was decided has to tell, as far as it still stands.
-fn told_by(tick: &Tick, lead: &Lead, after: &Progress, policies: &PolicySet) -> Vec<Outgoing> {
+fn told_by(
+    tick: &Tick,
+    lead: &Lead,
+    after: &Progress,
+    policies: &PolicySet,
+    now: Timestamp,
+) -> Vec<Outgoing> {
     if let Some(assignment) = after.assignment.as_ref().filter(|assignment| assignment.n == tick.n) {
         let reminded = after.running().map(|(clock, _)| clock.reminded.as_slice()).unwrap_or_default();
         let found = reminded.iter().map(|one| one.mark).find(|mark| mark.point.value() >= tick.point);
@@ -150,7 +156,13 @@ fn told_by(tick: &Tick, lead: &Lead, after: &Progress, policies: &PolicySet) -> 
         return Vec::new();
     }
     match &after.assignment {
-        Some(a) => vec![notice(&lead.id, &a.rep, NoticeKind::Assigned, a.n, lead.received)],
+        Some(a) => {
+            let customer = after.customer.as_ref();
+            let happened = customer.map(|customer| teller(now).assigned(lead, customer, a));
+            let mut told = outbox::events(happened.into_iter().collect(), now);
+            told.push(notice(&lead.id, &a.rep, NoticeKind::Assigned, a.n, lead.received));
+            told
+        }
         None => escalated(&lead.id, tick.n, lead.received, policies),
     }
 }

@@ -7,9 +7,11 @@ mod rights;
 
 use futures::future::BoxFuture;
 use sluice_domain::clock::Tick;
+use sluice_domain::event::Teller;
 use sluice_domain::id::LeadId;
 use sluice_domain::lead::LeadState;
 use sluice_domain::routing::Outcome;
+use sluice_domain::time::Timestamp;
 use sluice_host::environment::Environment;
 use sluice_host::function::{Function, StartError};
 use sluice_host::outbox::{Outbox, QueueName};
@@ -22,12 +24,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// Variables read besides those every function has.
-pub const VARIABLES: [&str; 6] = [
+pub const VARIABLES: [&str; 7] = [
     "SLUICE_TABLE",
     "SLUICE_NOTICE_QUEUE_URL",
     "SLUICE_ENRICH_QUEUE_URL",
     "SLUICE_ERASE_QUEUE_URL",
     "SLUICE_MESSAGE_QUEUE_URL",
+    "SLUICE_EVENT_QUEUE_URL",
     "SLUICE_HASH_KEY_SECRET",
 ];
 
@@ -35,6 +38,11 @@ pub const VARIABLES: [&str; 6] = [
 pub(crate) const ATTEMPTS: u32 = 12;
 /// Escalated leads tried again for one wake-up.
 const WAKE_LIMIT: usize = 10;
+
+/// As whom it tells of what happened to customers.
+pub(crate) const fn teller(now: Timestamp) -> Teller {
+    Teller { function: "route-lead", now }
+}
 
 /// Builds the function.
 pub fn build(env: Environment) -> BoxFuture<'static, Result<Arc<dyn Function>, StartError>> {
@@ -46,7 +54,13 @@ pub fn build(env: Environment) -> BoxFuture<'static, Result<Arc<dyn Function>, S
             outbox: Outbox::new(
                 &env,
                 store.clone(),
-                &[QueueName::Notice, QueueName::Enrich, QueueName::Erase, QueueName::Message],
+                &[
+                    QueueName::Notice,
+                    QueueName::Enrich,
+                    QueueName::Erase,
+                    QueueName::Message,
+                    QueueName::Event,
+                ],
             )?,
             settled: Mutex::default(),
             store,

@@ -2,7 +2,9 @@
 
 use crate::pace::come_back;
 use crate::{Sender, content, text};
+use serde_json::Value;
 use sluice_domain::customer::{AddressHash, HashKeys, Identity, Whole};
+use sluice_domain::event::{Happened, Teller};
 use sluice_domain::gate::{Ask, Gates, Reason, Verdict, decide, zone_of};
 use sluice_domain::identity::{Country, Email, Phone};
 use sluice_domain::link::{Links, Subject};
@@ -22,19 +24,23 @@ const TRIES: usize = 6;
 /// What came of one attempt.
 enum Attempt {
     Done,
+    /// It is with the provider, now or since before.
+    Sent(Box<Message>),
     /// Somebody changed what it was decided on: load again.
     Conflict,
 }
 
 impl Sender {
-    /// Brings a message as far as it can go now. Redelivery finds how far it came.
-    pub(crate) async fn deliver(&self, order: &Order) -> Result<(), String> {
+    /// Brings a message as far as it can go now, and says so if that is out. Redelivery finds how far it came.
+    pub(crate) async fn deliver(&self, order: &Order) -> Result<Option<Happened>, String> {
         let mut bytes = [0u8; 8];
         self.env.random.fill(&mut bytes);
         let nonce = u64::from_le_bytes(bytes).to_string();
         for _ in 0..TRIES {
-            if matches!(self.attempt(order, &nonce).await?, Attempt::Done) {
-                return Ok(());
+            match self.attempt(order, &nonce).await? {
+                Attempt::Done => return Ok(None),
+                Attempt::Sent(message) => return Ok(self.sent(&message)),
+                Attempt::Conflict => {}
             }
         }
         Err("others changed the same records each time".to_owned())
@@ -62,6 +68,9 @@ impl Sender {
         let is_ours = message.state == MessageState::Claimed && message.nonce.as_deref() == Some(nonce);
         if !is_ours {
             match message.next(now) {
+                Next::Done if message.state == MessageState::Sent => {
+                    return Ok(Attempt::Sent(Box::new(message)));
+                }
                 Next::Done => return self.instead(&message, now).await,
                 Next::At(at) => return self.again(order, at, now).await,
                 Next::Unanswered => {
@@ -241,6 +250,7 @@ impl Sender {
                 self.count(&after, now);
                 return match settled.again {
                     Some(at) => self.again(&after.order, at, now).await,
+                    None if after.state == MessageState::Sent => Ok(Attempt::Sent(Box::new(after))),
                     None => Ok(Attempt::Done),
                 };
             }
@@ -251,6 +261,12 @@ impl Sender {
             }
         }
         Err("what became of it could not be written down".to_owned())
+    }
+
+    fn sent(&self, message: &Message) -> Option<Happened> {
+        let now = self.env.clock.now();
+        let teller = Teller { function: "send-message", now };
+        teller.message(message, "message_sent", "", message.claimed.unwrap_or(now), Value::Null)
     }
 
     /// The message as it is now, and the gate without a claim that was for nothing.

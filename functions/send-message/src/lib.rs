@@ -13,28 +13,31 @@ mod pace;
 mod provider;
 mod smtp;
 mod tell;
+mod told;
 mod webhook;
 
 use carrier::Carrier;
 use futures::future::BoxFuture;
 use futures::stream::{self, StreamExt};
+use sluice_domain::event::Happened;
 use sluice_domain::identity::Email;
 use sluice_domain::template::Library;
 use sluice_host::environment::Environment;
 use sluice_host::function::{Function, StartError};
-use sluice_host::outbox::{Outbox, QueueName};
+use sluice_host::outbox::{self, Outbox, QueueName};
 use sluice_host::queue::{Failed, Queue, QueueHandler, Record};
 use sluice_host::secrets::SecretStore;
 use sluice_store::{Policies, Store};
-use sluice_wire::queue::{NoticeMessage, OrderMessage};
+use sluice_wire::queue::{NoticeMessage, OrderMessage, TellMessage};
 use std::sync::Arc;
 
 /// Variables read besides those every function has.
-pub const VARIABLES: [&str; 10] = [
+pub const VARIABLES: [&str; 11] = [
     "SLUICE_TABLE",
     "SLUICE_NOTICE_QUEUE_URL",
     "SLUICE_MESSAGE_QUEUE_URL",
     "SLUICE_BULK_QUEUE_URL",
+    "SLUICE_EVENT_QUEUE_URL",
     "SLUICE_MAIL_FROM",
     "SLUICE_MAIL_SET",
     "SLUICE_PUBLIC_URL",
@@ -50,7 +53,7 @@ const AT_ONCE: usize = 10;
 pub fn build(env: Environment) -> BoxFuture<'static, Result<Arc<dyn Function>, StartError>> {
     Box::pin(async move {
         let store = sluice_host::aws::store(&env)?;
-        let queues = [QueueName::Notice, QueueName::Message, QueueName::Bulk];
+        let queues = [QueueName::Notice, QueueName::Message, QueueName::Bulk, QueueName::Event];
         let sender = Sender {
             policies: Policies::new(store.clone()),
             secrets: SecretStore::new(&env)?,
@@ -85,13 +88,15 @@ struct Sender {
 /// What a record asks for.
 enum Task {
     Tell(NoticeMessage),
+    Told(Box<TellMessage>),
     Deliver(Box<OrderMessage>),
 }
 
 fn task(record: &Record) -> Result<Task, String> {
     let order = || serde_json::from_str(&record.body).map(Task::Deliver);
+    let told = || serde_json::from_str(&record.body).map(Task::Told);
     let notice = serde_json::from_str(&record.body).map(Task::Tell);
-    notice.or_else(|_| order()).map_err(|_| "neither a notice nor a message".to_owned())
+    notice.or_else(|_| order()).or_else(|_| told()).map_err(|_| "neither a notice nor a message".to_owned())
 }
 impl QueueHandler for Sender {
     async fn handle(&self, records: &[Record]) -> Vec<Failed> {
@@ -108,21 +113,42 @@ impl QueueHandler for Sender {
         failures.extend(later.into_iter().map(|(record, why)| failed(record, why)));
         let each = now.iter().map(|(record, task)| async move {
             let done = match task {
-                Task::Tell(notice) => self.tell(notice).await,
+                Task::Tell(notice) => self.tell(notice).await.map(|()| None),
+                Task::Told(told) => self.told(told).await.map(|()| None),
                 Task::Deliver(message) => {
                     self.wait_for(message).await;
                     self.deliver(&message.order).await
                 }
             };
-            done.err().map(|why| failed(record, why))
+            (*record, done)
         });
-        let done = stream::iter(each.collect::<Vec<_>>()).buffer_unordered(AT_ONCE);
-        failures.extend(done.filter_map(std::future::ready).collect::<Vec<_>>().await);
+        let done: Vec<(&Record, Result<Option<Happened>, String>)> =
+            stream::iter(each.collect::<Vec<_>>()).buffer_unordered(AT_ONCE).collect().await;
+        let mut sent = Vec::new();
+        for (record, done) in done {
+            match done {
+                Ok(happened) => sent.extend(happened.map(|happened| (record, happened))),
+                Err(why) => failures.push(failed(record, why)),
+            }
+        }
+        failures.extend(self.tell_of(sent).await.into_iter().map(|(record, why)| failed(record, why)));
         failures
     }
 }
 
+impl Sender {
+    /// Policies are told of what went out, all of a batch in one call. Redelivery finds it sent, and tells it again.
+    async fn tell_of<'a>(&self, sent: Vec<(&'a Record, Happened)>) -> Vec<(&'a Record, String)> {
+        let now = self.env.clock.now();
+        let (records, happened): (Vec<&Record>, Vec<Happened>) = sent.into_iter().unzip();
+        match self.outbox.hand_over(outbox::events(happened, now), now).await {
+            Ok(()) => Vec::new(),
+            Err(error) => records.into_iter().map(|record| (record, text(&error))).collect(),
+        }
+    }
+}
+
 /// What the store says, for a record's failure.
-fn text(error: sluice_store::StoreError) -> String {
+fn text(error: impl std::fmt::Display) -> String {
     error.to_string()
 }

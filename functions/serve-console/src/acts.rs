@@ -3,7 +3,7 @@
 use crate::auth;
 use crate::choose::{self, Books};
 use crate::leads::no_such_lead;
-use crate::{Call, Console, unavailable};
+use crate::{Call, Console, teller, unavailable};
 use sluice_domain::clock::PastEnd;
 use sluice_domain::id::CustomerId;
 use sluice_domain::lead::{Act, Assignment, Lead, LeadState, Progress, Work};
@@ -11,7 +11,7 @@ use sluice_domain::policy::PolicySet;
 use sluice_domain::routing::{Missing, Outcome, own, watched};
 use sluice_domain::team::TeamState;
 use sluice_domain::time::Timestamp;
-use sluice_host::outbox::{Outgoing, QueueName};
+use sluice_host::outbox::{self, Outgoing, QueueName};
 use sluice_store::{Commit, Desk, TeamRecord, Wanted, Written};
 use sluice_wire::http::HttpResponse;
 use sluice_wire::problem::Problem;
@@ -226,7 +226,7 @@ impl Console {
         self.store.desk(&wanted).await.map_err(unavailable)
     }
 
-    /// A new owner is told; room that came free wakes leads that wait for it.
+    /// A new owner is told, and policies of what was done; room that came free wakes leads that wait for it.
     pub(crate) async fn tell(
         &self,
         lead: &Lead,
@@ -234,7 +234,14 @@ impl Console {
         step: &Step,
         now: Timestamp,
     ) -> Result<(), Problem> {
-        let mut messages = Vec::new();
+        let happened = match (step, &after.assignment, &after.customer) {
+            (Step::Give { .. }, Some(assignment), Some(customer)) => {
+                Some(teller(now).assigned(lead, customer, assignment))
+            }
+            (Step::Give { .. }, ..) => None,
+            _ => teller(now).worked(lead, after),
+        };
+        let mut messages = outbox::events(happened.into_iter().collect(), now);
         if let (Step::Give { .. }, Some(assignment)) = (step, &after.assignment) {
             let notice = NoticeMessage {
                 lead: lead.id.clone(),

@@ -3,12 +3,13 @@
 use crate::acts::ATTEMPTS;
 use crate::auth;
 use crate::leads::no_such_lead;
-use crate::{Call, Console, unavailable};
+use crate::{Call, Console, teller, unavailable};
 use serde_json::{Value, json};
 use sluice_domain::clock::{FirstContact, Made, Mark, PastEnd, To, counts_for, first_contact};
 use sluice_domain::lead::Lead;
 use sluice_domain::policy::{Point, length};
 use sluice_domain::time::Timestamp;
+use sluice_host::outbox;
 use sluice_store::{Commit, Contact, Wanted, Written};
 use sluice_wire::http::HttpResponse;
 use sluice_wire::problem::Problem;
@@ -49,7 +50,9 @@ impl Console {
                 Problem::new(409, "out-of-place", "Nobody has or had this lead. Claim it first.")
             })?;
             if let Some(found) = self.store.contact(&lead.id, &asked.hash).await.map_err(unavailable)? {
-                return repeated(&lead, &found, &asked, &by);
+                let answer = repeated(&lead, &found, &asked, &by)?;
+                self.tell_contact(&lead, &found).await?;
+                return Ok(answer);
             }
             let now = self.env.clock.now();
             let at = asked.at.unwrap_or(now);
@@ -74,6 +77,7 @@ impl Console {
                 // Beside a lead that was erased meanwhile nothing is put.
                 let commit = Commit::default().contact(contact.clone()).standing_lead(&lead.id);
                 if self.store.commit(commit).await.map_err(unavailable)? == Written::Done {
+                    self.tell_contact(&lead, &contact).await?;
                     return Ok(answer(&lead, &contact, lead.progress.contact.as_ref()));
                 }
                 continue;
@@ -88,10 +92,19 @@ impl Console {
             after.stop_clock();
             let commit = Commit::default().lead(&lead, after.clone()).contact(contact.clone());
             if self.store.commit(commit).await.map_err(unavailable)? == Written::Done {
+                self.tell_contact(&lead, &contact).await?;
                 return Ok(answer(&lead, &contact, after.contact.as_ref()));
             }
         }
         Err(Problem::new(409, "busy", "Others are changing this lead. Try again.").retry_after(1))
+    }
+
+    /// Policies are told of it; a repeat tells it again, since the first call may have died before.
+    async fn tell_contact(&self, lead: &Lead, contact: &Contact) -> Result<(), Problem> {
+        let now = self.env.clock.now();
+        let Contact { hash, channel, by, at, .. } = contact;
+        let happened = teller(now).contact(lead, hash, channel, by, *at).into_iter().collect();
+        self.outbox.hand_over(outbox::events(happened, now), now).await.map_err(unavailable)
     }
 
     fn read_contact(&self, call: &Call) -> Result<Asked, Problem> {

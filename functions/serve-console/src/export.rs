@@ -98,8 +98,10 @@ impl Console {
                     .about("cursor")
             })?),
         };
-        let mut part =
-            Part { lists: ["consents", "leads", "messages", "events"].map(|name| (name, Vec::new())), bytes: 0 };
+        let mut part = Part {
+            lists: ["consents", "leads", "messages", "events"].map(|name| (name, Vec::new())),
+            bytes: 0,
+        };
         while let Some(at) = next.clone() {
             if part.bytes > FULL || self.env.clock.now().since(began) > LONG_ENOUGH {
                 break;

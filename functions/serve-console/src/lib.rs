@@ -2,6 +2,7 @@
 
 mod acts;
 mod auth;
+mod behaviour;
 mod choose;
 mod consents;
 mod contacts;
@@ -29,7 +30,9 @@ pub use routes::{ROUTES, Right};
 use auth::Principal;
 use futures::future::BoxFuture;
 use serde_json::Value;
+use sluice_domain::event::Teller;
 use sluice_domain::policy::PolicySet;
+use sluice_domain::time::Timestamp;
 use sluice_host::environment::Environment;
 use sluice_host::function::{Function, StartError};
 use sluice_host::http::{Http, HttpHandler};
@@ -41,13 +44,14 @@ use sluice_wire::problem::Problem;
 use std::sync::Arc;
 
 /// Variables read besides those every function has.
-pub const VARIABLES: [&str; 8] = [
+pub const VARIABLES: [&str; 9] = [
     "SLUICE_TABLE",
     "SLUICE_LEAD_QUEUE_URL",
     "SLUICE_NOTICE_QUEUE_URL",
     "SLUICE_MESSAGE_QUEUE_URL",
     "SLUICE_BULK_QUEUE_URL",
     "SLUICE_ERASE_QUEUE_URL",
+    "SLUICE_EVENT_QUEUE_URL",
     "SLUICE_HASH_KEY_SECRET",
     "SLUICE_ADMIN_TOKEN_SECRET",
 ];
@@ -62,7 +66,14 @@ pub fn build(env: Environment) -> BoxFuture<'static, Result<Arc<dyn Function>, S
             outbox: Outbox::new(
                 &env,
                 store.clone(),
-                &[QueueName::Lead, QueueName::Notice, QueueName::Message, QueueName::Bulk, QueueName::Erase],
+                &[
+                    QueueName::Lead,
+                    QueueName::Notice,
+                    QueueName::Message,
+                    QueueName::Bulk,
+                    QueueName::Erase,
+                    QueueName::Event,
+                ],
             )?,
             admin_token_secret: env.required("SLUICE_ADMIN_TOKEN_SECRET")?.to_owned(),
             store,
@@ -144,6 +155,8 @@ impl Console {
             "DELETE /api/customers/{id}" => self.erase_customer(&call).await,
             "GET /api/customers/{id}/erasure" => self.show_erasure(&call).await,
             "GET /api/customers/{id}/export" => self.export_customer(&call).await,
+            "GET /api/customers/{id}/runs" => self.show_runs(&call).await,
+            "POST /api/segments/{name}/preview" => self.preview_segment(&call).await,
             "GET /api/customers/{id}/timeline" => self.show_timeline(&call).await,
             "GET /api/customers/{id}/consents" => self.show_consents(&call).await,
             "POST /api/customers/{id}/consents" => self.add_consent(&call).await,
@@ -192,6 +205,11 @@ impl Console {
             }),
         ))
     }
+}
+
+/// As whom it tells of what happened to customers.
+pub(crate) const fn teller(now: Timestamp) -> Teller {
+    Teller { function: "serve-console", now }
 }
 
 /// What a caller is told when the store does not answer.

@@ -1,7 +1,7 @@
 //! Messages: asking for one to a customer, listing them, saying what became of one whose outcome is unknown.
 
 use crate::acts::ATTEMPTS;
-use crate::{Call, Console, auth, unavailable};
+use crate::{Call, Console, auth, teller, unavailable};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use sluice_domain::gate::Reason;
@@ -13,7 +13,7 @@ use sluice_domain::message::{
 use sluice_domain::pii::Pii;
 use sluice_domain::policy::{AddressKind, PolicySet, Topic};
 use sluice_domain::time::Timestamp;
-use sluice_host::outbox::{Outgoing, QueueName};
+use sluice_host::outbox::{self, Outgoing, QueueName};
 use sluice_store::{Asked, Commit, Written, keys};
 use sluice_wire::http::HttpResponse;
 use sluice_wire::problem::Problem;
@@ -235,7 +235,8 @@ impl Console {
             .iter()
             .map(|message| {
                 json!({
-                    "lead": message.lead, "kind": message.kind, "channel": message.channel, "state": message.state,
+                    "lead": message.lead, "customer": message.customer, "text": message.text,
+                    "due": message.due.map(|due| due.rfc3339()), "kind": message.kind, "channel": message.channel, "state": message.state,
                     "attempts": message.attempts, "unknown": message.unknown, "note": message.note,
                 })
             })
@@ -293,6 +294,13 @@ impl Console {
                 return Err(Problem::new(409, "not-unknown", said));
             }
             if self.store.put_message(&message).await.map_err(unavailable)? == Written::Done {
+                if finding.went_out {
+                    let now = self.env.clock.now();
+                    let at = message.claimed.unwrap_or(now);
+                    let sent = teller(now).message(&message, "message_sent", "", at, Value::Null);
+                    let messages = outbox::events(sent.into_iter().collect(), now);
+                    self.outbox.hand_over(messages, now).await.map_err(unavailable)?;
+                }
                 return Ok(HttpResponse::json(200, &view(&message)));
             }
         }

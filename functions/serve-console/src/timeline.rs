@@ -26,7 +26,8 @@ type Place = (Timestamp, String);
 impl Console {
     pub(crate) async fn show_timeline(&self, call: &Call) -> Result<HttpResponse, Problem> {
         let (root, known) = self.find_person(call.part(0)).await?;
-        let limit = call.request.query_value("limit").and_then(|n| n.parse().ok()).unwrap_or(PAGE).clamp(1, MOST);
+        let limit =
+            call.request.query_value("limit").and_then(|n| n.parse().ok()).unwrap_or(PAGE).clamp(1, MOST);
         let before = match call.request.query_value("cursor").map(|cursor| read_cursor(&cursor)) {
             Some(None) => {
                 let said = "This cursor is none of ours: take `next` of the page before as it is.";
@@ -64,7 +65,8 @@ impl Console {
         // Ids of all kinds are compared as texts: messages of the very instant may be behind the place.
         let most = i32::try_from(limit + SAME_INSTANT).unwrap_or(i32::MAX);
         let messages = self.store.messages_of(&part.id, end, most).await.map_err(unavailable)?;
-        let messages = messages.into_iter().map(|message| (place_of_message(&message), message_view(&message)));
+        let messages =
+            messages.into_iter().map(|message| (place_of_message(&message), message_view(&message)));
         things.extend(messages.filter(|(place, _)| is_before(place)).take(limit));
 
         let mut found = 0;

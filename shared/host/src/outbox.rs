@@ -5,13 +5,21 @@ use crate::aws;
 use crate::environment::{ConfigError, Environment};
 use crate::metrics::Metrics;
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
+use futures::stream::{self, StreamExt};
+use sluice_domain::event::Happened;
 use sluice_domain::time::Timestamp;
 use sluice_store::{DueEntry, Store, StoreError};
+use sluice_wire::track::{Bundle, bundle};
 use std::collections::BTreeMap;
 
 /// What a queue waits by itself, in milliseconds; what is due later becomes a due entry. SQS could wait 15 minutes, but a
 /// due entry of the same id and time is one entry however often it is put, and so ends chains of repeats.
 const LONGEST_DELAY_MS: i64 = 180_000;
+
+/// Messages of one call, and their bytes together. (SQS quotas.)
+const BATCH: (usize, usize) = (10, 256 * 1024);
+/// Calls under way at the same time.
+const CALLS_AT_ONCE: usize = 8;
 
 /// Our queues.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -94,6 +102,17 @@ pub struct Outgoing {
     pub not_before: Timestamp,
 }
 
+/// Events as messages, those of one customer together.
+pub fn events(happened: Vec<Happened>, now: Timestamp) -> Vec<Outgoing> {
+    let outgoing = |bundle: Bundle| Outgoing {
+        queue: QueueName::Event,
+        id: bundle.id,
+        body: bundle.body,
+        not_before: now,
+    };
+    bundle(happened).into_iter().map(outgoing).collect()
+}
+
 /// Sends to the queues a function was given.
 #[derive(Clone)]
 pub struct Outbox {
@@ -124,7 +143,7 @@ impl Outbox {
         Ok(())
     }
 
-    /// Puts messages on their queues, ten a call, and answers with those that are not there.
+    /// Puts messages on their queues, as many a call as the queue takes, and answers with those that are not there.
     pub async fn enqueue(&self, messages: Vec<Outgoing>, now: Timestamp) -> Vec<Outgoing> {
         let (mut left, near): (Vec<_>, Vec<_>) = messages.into_iter().partition(|message| {
             message.not_before.since(now) > LONGEST_DELAY_MS || !self.urls.contains_key(&message.queue)
@@ -134,8 +153,12 @@ impl Outbox {
             by_queue.entry(message.queue).or_default().push(message);
         }
         for (queue, messages) in by_queue {
-            for chunk in messages.chunks(10) {
-                let refused = self.enqueue_chunk(queue, chunk, now).await;
+            let chunks = batches(&messages);
+            let mut calls = stream::iter(
+                chunks.iter().map(|chunk| self.enqueue_chunk(queue, chunk, now)).collect::<Vec<_>>(),
+            )
+            .buffered(CALLS_AT_ONCE);
+            while let Some(refused) = calls.next().await {
                 if !refused.is_empty() {
                     tracing::warn!(
                         queue = queue.name(),
@@ -190,5 +213,47 @@ impl Outbox {
             .filter(|(at, _)| !sent.contains(at))
             .map(|(_, message)| message.clone())
             .collect()
+    }
+}
+
+/// The messages in order, cut where one call is full.
+fn batches(messages: &[Outgoing]) -> Vec<&[Outgoing]> {
+    let mut batches = Vec::new();
+    let (mut from, mut bytes) = (0, 0);
+    for (at, message) in messages.iter().enumerate() {
+        if at > from && (at - from == BATCH.0 || bytes + message.body.len() > BATCH.1) {
+            batches.push(&messages[from..at]);
+            (from, bytes) = (at, 0);
+        }
+        bytes += message.body.len();
+    }
+    if from < messages.len() {
+        batches.push(&messages[from..]);
+    }
+    batches
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Outgoing, QueueName, Timestamp, batches};
+
+    #[test]
+    fn a_call_carries_ten_messages_and_256_kb_at_most() {
+        let of = |sizes: &[usize]| {
+            let messages: Vec<Outgoing> = sizes
+                .iter()
+                .map(|size| Outgoing {
+                    queue: QueueName::Event,
+                    id: String::new(),
+                    body: "x".repeat(*size),
+                    not_before: Timestamp(0),
+                })
+                .collect();
+            batches(&messages).iter().map(|batch| batch.len()).collect::<Vec<_>>()
+        };
+        assert_eq!(of(&[]), Vec::<usize>::new());
+        assert_eq!(of(&[1; 21]), [10, 10, 1]);
+        assert_eq!(of(&[200 * 1024, 56 * 1024, 1]), [2, 1]);
+        assert_eq!(of(&[200 * 1024, 200 * 1024, 10, 10]), [1, 3]);
     }
 }

@@ -80,7 +80,11 @@ impl Store {
     }
 
     /// Entries of a record, a page at a time, in no order of time.
-    pub async fn entries(&self, customer: &CustomerId, cursor: Option<&str>) -> Result<Page<Entry>, StoreError> {
+    pub async fn entries(
+        &self,
+        customer: &CustomerId,
+        cursor: Option<&str>,
+    ) -> Result<Page<Entry>, StoreError> {
         let answer = self
             .client
             .query()

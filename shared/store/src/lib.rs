@@ -21,11 +21,12 @@ mod mark;
 mod message;
 mod notice;
 mod pace;
-mod person;
 mod people;
+mod person;
 mod policy;
 mod proof;
 mod speed;
+mod state;
 mod team;
 mod token;
 

@@ -12,3 +12,4 @@ pub mod queue;
 pub mod sns;
 pub mod sources;
 pub mod standard_webhooks;
+pub mod track;

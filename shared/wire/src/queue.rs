@@ -2,8 +2,9 @@
 //! address it is about, and events, which are durable there first.
 
 use serde::{Deserialize, Serialize};
+pub use sluice_domain::advance::Wake;
 use sluice_domain::clock::{Mark, Tick};
-use sluice_domain::event::Happened;
+use sluice_domain::event::{Call, Happened, Tell};
 use sluice_domain::feedback::Feedback;
 use sluice_domain::id::{CustomerId, LeadId};
 use sluice_domain::message::Order;
@@ -84,6 +85,16 @@ pub struct NoticeMessage {
     pub n: u32,
 }
 
+/// On the notice queue, beside what is told of leads: what a journey tells of a customer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TellMessage {
+    /// A rep is told, or has something to do.
+    Tell(Tell),
+    /// Another system is told.
+    Call(Box<Call>),
+}
+
 /// On the message and bulk queues: a message to a customer that is to go out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OrderMessage {
@@ -120,23 +131,6 @@ pub enum EventMessage {
     Due(Wake),
 }
 
-/// Something that is due for a customer. It is done only if it is still what the customer's record waits for.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Wake {
-    /// Whose record.
-    #[serde(rename = "cu")]
-    pub customer: CustomerId,
-    /// The journey whose run it is; none is the customer's own check.
-    #[serde(rename = "j", default, skip_serializing_if = "Option::is_none")]
-    pub journey: Option<String>,
-    /// What it must match.
-    #[serde(rename = "k")]
-    pub token: String,
-    /// When it is due.
-    #[serde(rename = "at")]
-    pub at: Timestamp,
-}
-
 /// An id that the same body always has (SHA-256, cut to 128 bits, in hexadecimal).
 pub fn id_of(body: &str) -> String {
     let hash = ring::digest::digest(&ring::digest::SHA256, body.as_bytes());
@@ -145,5 +139,10 @@ pub fn id_of(body: &str) -> String {
 
 /// The body of a message.
 pub fn encode(message: &impl Serialize) -> String {
-    serde_json::to_string(message).unwrap_or_default()
+    let text = serde_json::to_string(message).unwrap_or_default();
+    // No queue takes these two characters, and somebody may have written them. (SQS, SendMessage, "MessageBody".)
+    if text.contains(['\u{fffe}', '\u{ffff}']) {
+        return text.replace('\u{fffe}', "\\ufffe").replace('\u{ffff}', "\\uffff");
+    }
+    text
 }

@@ -27,6 +27,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
             "route_lead",
             "send_message",
             "record_feedback",
+            "track_event",
             "advance_journey",
             "fire_timers",
             "record_engagement",

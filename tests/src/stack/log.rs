@@ -8,7 +8,7 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 
 /// The targets of our own code: everything they say is kept.
-pub const OURS: [&str; 11] = [
+pub const OURS: [&str; 12] = [
     "sluice",
     "capture_lead",
     "enrich_lead",
@@ -18,6 +18,7 @@ pub const OURS: [&str; 11] = [
     "fire_timers",
     "record_engagement",
     "record_feedback",
+    "track_event",
     "advance_journey",
     "serve_console",
 ];

@@ -263,6 +263,11 @@ secrets:
   page_token: ['secret:page']
 ---
 kind: source
+name: site
+type: segment
+secrets: { write_key: ['secret:site'] }
+---
+kind: source
 name: mute
 type: meta
 auth: signature
@@ -290,7 +295,8 @@ async fn workload() -> Vec<Call> {
     let (graph, hook) = (outside(Arc::new(Graph)).await, outside(Arc::new(Receiver)).await);
     let it = Recorded::start(BTreeMap::from([("SLUICE_GRAPH_URL".to_owned(), graph)])).await;
     let key = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
-    for (name, value) in [("app", "app-secret"), ("page", "page-token"), ("hook", key)] {
+    for (name, value) in [("app", "app-secret"), ("page", "page-token"), ("hook", key), ("site", "write-key")]
+    {
         it.stack.secrets.put(&format!("sluice/sources/{name}"), value.to_owned()).unwrap();
     }
     let certificate: String = sns::CERTIFICATE.lines().map(|line| format!("  {line}\n")).collect();
@@ -302,6 +308,7 @@ async fn workload() -> Vec<Call> {
     it.publish(&[("policies.yaml".to_owned(), policies)]).await;
     let leads = capture(&it).await;
     feedback(&it).await;
+    track(&it).await;
     timers(&it).await;
     console(&it, &leads).await;
     it.rest().await;
@@ -367,6 +374,20 @@ async fn feedback(it: &Recorded) {
     let body = sns::notification("1", &bounce.to_string());
     let answer = it.send("POST", "/hooks/ses", "", &[], body.into_bytes()).await;
     assert_eq!(answer.status, 200, "{}", answer.body);
+    it.rest().await;
+}
+
+/// Somebody does something, twice over, and says who they are.
+async fn track(it: &Recorded) {
+    let batch = json!([
+        { "type": "track", "event": "Pricing Viewed", "anonymousId": "b-1", "messageId": "1" },
+        { "type": "identify", "userId": "u-1", "anonymousId": "b-1", "traits": { "email": "ivy@example.org" } },
+    ]);
+    let body = json!({ "writeKey": "write-key", "batch": batch });
+    for _ in 0..2 {
+        let answer = it.send("POST", "/v1/batch", "", &[], body.to_string().into_bytes()).await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+    }
     it.rest().await;
 }
 
@@ -464,6 +485,17 @@ async fn messages(it: &Recorded) {
         Some(rest.split_once('>')?.0.split_once("/u/")?.1.to_owned())
     });
     let link = link.unwrap_or_else(|| panic!("no mail with a link among {}", texts.len()));
+    let listed = it.call("GET", &format!("/api/messages?customer={customer}"), &Value::Null).await.body;
+    let message = &listed["messages"][0]["id"];
+    assert!(message.is_string(), "{listed}");
+    let delivery = json!({
+        "eventType": "Delivery",
+        "delivery": { "recipients": ["pat@example.org"], "timestamp": "2026-03-02T09:00:01Z" },
+        "mail": { "messageId": "mail-2", "destination": ["pat@example.org"], "tags": { "message": [message] } },
+    });
+    let body = sns::notification("2", &delivery.to_string());
+    assert_eq!(it.send("POST", "/hooks/ses", "", &[], body.into_bytes()).await.status, 200);
+    it.rest().await;
     let form = [("content-type", "application/x-www-form-urlencoded")];
     let body = b"List-Unsubscribe=One-Click".to_vec();
     assert_eq!(it.send("POST", &format!("/u/{link}"), "", &form, body).await.status, 200);

@@ -28,6 +28,7 @@ fn variables() -> BTreeMap<&'static str, BTreeSet<String>> {
         ("record-feedback", texts(&record_feedback::VARIABLES)),
         ("fire-timers", texts(&fire_timers::VARIABLES)),
         ("record-engagement", texts(&record_engagement::VARIABLES)),
+        ("track-event", texts(&track_event::VARIABLES)),
         ("serve-console", texts(&serve_console::VARIABLES)),
     ])
 }
@@ -62,6 +63,7 @@ fn routes_are_those_of_the_functions() {
     let served = BTreeMap::from([
         ("capture-lead".to_owned(), texts(&capture_lead::ROUTES)),
         ("record-engagement".to_owned(), texts(&record_engagement::ROUTES)),
+        ("track-event".to_owned(), texts(&track_event::ROUTES)),
         (
             "serve-console".to_owned(),
             serve_console::ROUTES.iter().map(|route| route.name.to_owned()).collect(),

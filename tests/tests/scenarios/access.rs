@@ -30,6 +30,7 @@ const MAY: &[(&str, &[&str])] = &[
     ("GET /api/customers/{id}/export", &["admin", "manager"]),
     ("GET /api/customers/{id}/erasure", &["admin", "manager"]),
     ("GET /api/customers/{id}/consents", &["admin", "manager"]),
+    ("GET /api/customers/{id}/timeline", &["admin", "manager"]),
     ("POST /api/customers/{id}/consents", &["admin", "manager"]),
     ("POST /api/customers/{id}/suppress", &["admin", "manager"]),
     ("POST /api/customers/{id}/unsuppress", &["admin", "manager"]),

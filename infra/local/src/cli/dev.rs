@@ -23,7 +23,7 @@ pub const TEMPLATE: &str = include_str!("../../../template.yaml");
 
 /// Every function, by the name the template gives it.
 pub fn embedded_functions() -> BTreeMap<String, Build> {
-    let all: [(&str, Build); 10] = [
+    let all: [(&str, Build); 11] = [
         ("advance-journey", advance_journey::build),
         ("capture-lead", capture_lead::build),
         ("enrich-lead", enrich_lead::build),
@@ -33,6 +33,7 @@ pub fn embedded_functions() -> BTreeMap<String, Build> {
         ("record-feedback", record_feedback::build),
         ("fire-timers", fire_timers::build),
         ("record-engagement", record_engagement::build),
+        ("track-event", track_event::build),
         ("serve-console", serve_console::build),
     ];
     all.into_iter().map(|(name, build)| (name.to_owned(), build)).collect()

@@ -74,6 +74,7 @@ fn configured(documents: &[SourceDocument], base: &str) -> Vec<Value> {
 fn address(document: &SourceDocument, base: &str) -> String {
     let path = match document.sender.as_str() {
         "hubspot" => format!("{}{}", hubspot::PATH, document.form.as_deref().unwrap_or("PORTAL/FORM")),
+        kind if find(kind).is_some_and(|source| source.is_tracker()) => String::new(),
         _ => format!("/hooks/{}", document.name),
     };
     let key = document.secrets.get("url_key").and_then(|references| references.first());
@@ -92,6 +93,7 @@ fn of_type(source: &dyn Source, base: &str) -> Value {
         .collect();
     let path = match source.kind() {
         "hubspot" => format!("{}PORTAL/FORM", hubspot::PATH),
+        _ if source.is_tracker() => String::new(),
         _ => "/hooks/NAME".to_owned(),
     };
     json!({

@@ -197,8 +197,10 @@ impl Reader<'_> {
                 .is_some_and(|name| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric())),
             None => !segment.is_empty() && !segment.contains(['{', '}', '+', '$']),
         };
+        // A route cannot end with a slash; `{slash+}` stands for it.
+        let plain = path.strip_suffix("/{slash+}").unwrap_or(path);
         let explicit = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"].contains(&method)
-            && path.strip_prefix('/').is_some_and(|path| path.split('/').all(segment));
+            && plain.strip_prefix('/').is_some_and(|path| path.split('/').all(segment));
         if !explicit {
             return Err(Problem::new(key.at, format!("the route {text} is not supported"))
                 .hint("one method and one path: GET /api/leads/{id}"));

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::customer::{HashKey, KnownAddress};
+use crate::event::Led;
 use crate::id::EventId;
 use crate::pii::Pii;
 use proptest::prelude::*;
@@ -9,6 +10,13 @@ use serde_json::{Map, Value, json};
 
 fn keys() -> HashKeys {
     HashKeys { current: HashKey::new("1", b"test"), previous: None }
+}
+
+fn decide(happened: &[Happened], loaded: Loaded) -> Taken {
+    let incoming: Vec<Incoming> = happened.iter().cloned().map(Incoming::Happened).collect();
+    let (keys, policies, older) = (keys(), PolicySet::default(), BTreeMap::new());
+    let now = Timestamp(10_000);
+    advance(&incoming, loaded, With { keys: &keys, policies: &policies, older: &older, now })
 }
 
 /// What a tracking library says: who, by which browser, and with `identify` an e-mail address.
@@ -75,7 +83,7 @@ impl Town {
     }
 
     fn decide(&self, happened: &[Happened], loaded: Loaded) -> Taken {
-        advance(happened, loaded, &keys(), &PolicySet::default())
+        decide(happened, loaded)
     }
 
     /// Whether all addresses are theirs now.
@@ -87,10 +95,9 @@ impl Town {
                 to: None,
                 erased: None,
             });
-            let claim = tie.claim.get_or_insert_with(|| KnownAddress {
-                customer: customer.clone(),
-                others: BTreeSet::new(),
-            });
+            let claim = tie
+                .claim
+                .get_or_insert_with(|| KnownAddress { customer: customer.clone(), others: BTreeSet::new() });
             claim.customer == *customer
         })
     }
@@ -261,7 +268,10 @@ fn a_browser_points_on_to_whoever_was_known_last_and_old_events_stay_where_they_
     }
     let of = |n: usize| town.root(&town.entries[&call(n, None).event.id].0);
     let (one, two) = (town.user(1).unwrap(), town.user(2).unwrap());
-    assert_eq!((0..7).map(of).collect::<Vec<_>>(), [&one, &one, &one, &two, &two, &one, &one].map(Clone::clone));
+    assert_eq!(
+        (0..7).map(of).collect::<Vec<_>>(),
+        [&one, &one, &one, &two, &two, &one, &one].map(Clone::clone)
+    );
     let entries = town.entries.clone();
     for n in 0..7 {
         town.take(&[call(n, None)]);
@@ -286,16 +296,18 @@ fn a_browser_that_a_crowd_uses_is_nobodys() {
 
 #[test]
 fn what_happened_before_an_erasure_is_dropped_and_what_happened_since_is_somebody_new() {
-    let call = |n: usize| Call { user: Some(0), browser: Some(0), email: None, other: None, at: 10 + n as i64, n }.happened();
+    let call = |n: usize| {
+        Call { user: Some(0), browser: Some(0), email: None, other: None, at: 10 + n as i64, n }.happened()
+    };
     let mut loaded = Loaded::default();
     let user = Identity::within(crate::customer::IdentityKind::External, "", "u0".to_owned());
     let hash = keys().hash(&user);
     let gone = CustomerId::derived(&["gone"]);
-    let stray = Entry::of(&call(0).who, &call(0).event, 1);
+    let stray = Entry::of(&call(0).who, &call(0).event, 1, Led::default());
     loaded.ties.insert(hash.clone(), Tie { hash, claim: None, to: None, erased: Some(Timestamp(15)) });
     loaded.erased.insert(gone.clone(), Timestamp(15));
     loaded.entries.insert(call(0).event.id, (gone.clone(), stray));
-    let taken = advance(&[call(0), call(5), call(6)], loaded, &keys(), &PolicySet::default());
+    let taken = decide(&[call(0), call(5), call(6)], loaded);
     assert_eq!((taken.dropped, taken.entries.len()), (2, 1));
     assert_eq!(taken.stray, [(gone.clone(), call(0).event.id)], "what was put just before goes again");
     assert_ne!(taken.entries[0].0, gone);
@@ -303,7 +315,7 @@ fn what_happened_before_an_erasure_is_dropped_and_what_happened_since_is_somebod
     let own = Happened { who: Who::Customer(gone.clone()), ..call(7) };
     let mut loaded = Loaded::default();
     loaded.erased.insert(gone, Timestamp(15));
-    assert_eq!(advance(&[own], loaded, &keys(), &PolicySet::default()).dropped, 1);
+    assert_eq!(decide(&[own], loaded).dropped, 1);
 }
 
 #[test]
@@ -313,7 +325,8 @@ fn traits_fill_blanks_and_only_a_trusted_source_replaces_what_is_known_by_someth
     policies.sources.insert("server".to_owned(), server);
     let mut record = Customer::new(CustomerId::derived(&["x"]), Timestamp(0));
     let mut say = |source: &str, at: i64, traits: Value| {
-        let mut event = Call { user: Some(0), browser: None, email: Some(0), other: None, at, n: 0 }.happened().event;
+        let mut event =
+            Call { user: Some(0), browser: None, email: Some(0), other: None, at, n: 0 }.happened().event;
         event.source = source.to_owned();
         event.traits = Pii::new(traits.as_object().cloned().unwrap_or_default());
         Traits::of(&event, &policies).apply(&mut record);

@@ -6,9 +6,9 @@ mod likeness;
 mod recognise;
 mod stitch;
 mod survivorship;
-mod traits;
 #[cfg(test)]
 mod tests;
+mod traits;
 
 pub use address::{AddressHash, HashKey, HashKeys, Identity, IdentityKind};
 pub(crate) use decided::note_suggestions;

@@ -7,7 +7,8 @@
 
 use super::recognise::{apart, recognise_or};
 use super::{
-    AddressHash, Customer, HashKeys, Identity, IdentityKind, Joined, Known, KnownAddress, MAX_HALVES, Recognition,
+    AddressHash, Customer, HashKeys, Identity, IdentityKind, Joined, Known, KnownAddress, MAX_HALVES,
+    Recognition, Whole,
 };
 use crate::erasure::is_too_late;
 use crate::event::{Event, EventKind, Ids};
@@ -71,7 +72,8 @@ impl Named {
         let browser = |id: &str| Identity::new(IdentityKind::Anonymous, id.to_owned());
         let text = |id: &Option<crate::pii::Pii<String>>| id.as_ref().map(|id| id.reveal().clone());
         let (own, previous) = (text(&ids.user), text(&ids.previous));
-        let previous = previous.filter(|previous| event.kind == EventKind::Alias && Some(previous) != own.as_ref());
+        let previous =
+            previous.filter(|previous| event.kind == EventKind::Alias && Some(previous) != own.as_ref());
         let mut strong: Vec<Identity> = own.iter().map(|id| user(id)).collect();
         strong.extend(traits.iter().cloned());
         let mut anonymous: Vec<Identity> = text(&ids.anonymous).iter().map(|id| browser(id)).collect();
@@ -181,6 +183,30 @@ impl<'a> Stitch<'a> {
         at
     }
 
+    /// Every record of a person, the live one first; none if it is not there.
+    pub fn parts(&self, root: &CustomerId) -> Vec<&Customer> {
+        let mut parts: Vec<&Customer> = Vec::new();
+        let mut open = vec![root];
+        while let Some(id) = open.pop() {
+            if let Some(record) =
+                self.customers.get(id).filter(|record| parts.iter().all(|part| part.id != record.id))
+            {
+                parts.push(record);
+                open.extend(&record.halves);
+            }
+        }
+        if let Some(halves) = parts.get_mut(1..) {
+            halves.sort_by(|a, b| a.id.cmp(&b.id));
+        }
+        parts
+    }
+
+    /// The whole person, by the live record.
+    pub fn whole(&self, root: &CustomerId) -> Option<Whole<'_>> {
+        let mut parts = self.parts(root).into_iter();
+        Some(Whole { root: parts.next()?, halves: parts.collect() })
+    }
+
     /// The record that an identity was claimed for.
     pub fn holder(&self, identity: &Identity) -> Option<CustomerId> {
         self.tie_of(identity).claim.map(|claim| claim.customer)
@@ -239,7 +265,10 @@ impl<'a> Stitch<'a> {
             self.join(&merge.from, &merge.into, event);
         }
         for (kind, hash) in &who.claims {
-            let held = strong.iter().zip(&known.addresses).find(|(identity, (known, _))| identity.kind == *kind && known == hash);
+            let held = strong
+                .iter()
+                .zip(&known.addresses)
+                .find(|(identity, (known, _))| identity.kind == *kind && known == hash);
             if let Some((identity, _)) = held {
                 self.claim(identity, hash, &who.claimant);
             }
@@ -262,7 +291,9 @@ impl<'a> Stitch<'a> {
         let mut unsettled = false;
         for (at, identity) in strong.iter().enumerate() {
             match holder(identity) {
-                Some(root) if at > 0 && !self.customers.contains_key(&root) && Some(&root) != best.as_ref() => {
+                Some(root)
+                    if at > 0 && !self.customers.contains_key(&root) && Some(&root) != best.as_ref() =>
+                {
                     unsettled = true;
                 }
                 _ => counted.push(identity.clone()),
@@ -330,7 +361,8 @@ impl<'a> Stitch<'a> {
         let holds = self.tie_of(identity).claim.is_some_and(|claim| claim.customer == *id);
         let named = |record: &Customer| {
             record.keys.contains(&key)
-                || record.keys.iter().filter(|(kind, _)| *kind == IdentityKind::Anonymous).count() >= MOST_ANONYMOUS
+                || record.keys.iter().filter(|(kind, _)| *kind == IdentityKind::Anonymous).count()
+                    >= MOST_ANONYMOUS
         };
         if holds && !self.customers.get(id).is_some_and(named) {
             self.change(id, at).keys.insert(key);
@@ -360,20 +392,11 @@ impl<'a> Stitch<'a> {
     /// Whether a record is nobody's so far, so that its events are those of whoever turns up first. One that is not there yet
     /// may be somebody's who is being written down at this moment, unless it is the browser's own.
     fn gives_way(&self, from: &CustomerId, into: &CustomerId, tie: &Tie) -> bool {
-        let parts = |id: &CustomerId| -> Vec<&Customer> {
-            let mut parts = Vec::new();
-            let mut open = vec![id];
-            while let Some(id) = open.pop() {
-                if let Some(record) = self.customers.get(id) {
-                    parts.push(record);
-                    open.extend(&record.halves);
-                }
-            }
-            parts
-        };
-        let (ours, theirs) = (parts(from), parts(into));
+        let (ours, theirs) = (self.parts(from), self.parts(into));
         let is_nobody = |record: &&Customer| {
-            record.leads == 0 && record.owner.is_none() && !record.keys.iter().any(|(kind, _)| kind.is_strong())
+            record.leads == 0
+                && record.owner.is_none()
+                && !record.keys.iter().any(|(kind, _)| kind.is_strong())
         };
         let is_sure = !ours.is_empty() || *from == record_of("anonymous", tie);
         is_sure

@@ -2,8 +2,10 @@
 //! tell of (leads, assignments, stages, opens, clicks, orders) is of this one kind.
 
 mod entry;
+mod own;
 
-pub use entry::Entry;
+pub use entry::{Call, Entry, Led, Moved, Outgo, Own, Task, Tell};
+pub use own::Teller;
 
 use crate::id::{CustomerId, EventId};
 use crate::pii::Pii;

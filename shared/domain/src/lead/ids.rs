@@ -25,12 +25,12 @@ pub(super) fn given(
     let mut all = Vec::new();
     for kind in GIVEN {
         let namespace = if kind.has_namespace() { origin.name.as_str() } else { "" };
-        if let Some(id) = standard.get(kind.name()).filter(|id| is_id(id.reveal())) {
+        if let Some(id) = standard.get(kind.name()).filter(|id| names_somebody(id.reveal())) {
             all.push(Identity::within(kind, namespace, id.reveal().clone()));
         }
         for (name, namespace) in reading.fields.keys().filter_map(|key| Some((key, namespace_of(key, kind)?)))
         {
-            if let Some(id) = said.find(name, &[], &reading.fields).filter(|id| is_id(id)) {
+            if let Some(id) = said.find(name, &[], &reading.fields).filter(|id| names_somebody(id)) {
                 all.push(Identity::within(kind, namespace, id.to_owned()));
             }
         }
@@ -48,11 +48,12 @@ pub fn namespace_of(name: &str, kind: IdentityKind) -> Option<&str> {
 pub fn wechat_number(text: &str) -> Option<String> {
     let number: String = text.chars().filter(|c| !c.is_whitespace()).flat_map(char::to_lowercase).collect();
     let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-    ((5..=20).contains(&number.len()) && number.chars().all(good) && is_id(&number)).then_some(number)
+    ((5..=20).contains(&number.len()) && number.chars().all(good) && names_somebody(&number))
+        .then_some(number)
 }
 
 /// Whether a text names somebody. What programs write for "nobody" would join all of them.
-fn is_id(text: &str) -> bool {
+pub fn names_somebody(text: &str) -> bool {
     let nobody = [
         "0",
         "-",

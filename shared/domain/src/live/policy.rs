@@ -1,9 +1,9 @@
 //! The documents about behaviour, compiled: what to count, what an event does, and who has to look when something changes.
 
+use super::Deed;
 use super::counts::Need;
 use super::orders::ORDER_EVENTS;
 use crate::condition::{Ask, Condition, ConditionError, Levels};
-use super::Deed;
 use crate::event::{Event, key_of};
 use crate::id::short_hash;
 use crate::policy::{Churn, Fit, Interest, Lifecycle, Rfm, Scoring, Segment};
@@ -206,6 +206,15 @@ impl LivePolicy {
             segment.since = since(name);
             self.newest_segment = self.newest_segment.max(segment.since);
         }
+    }
+
+    /// Whether anything is counted that is not counted anyway.
+    pub fn counts(&self) -> bool {
+        !self.counted.is_empty()
+            || !self.interest.is_empty()
+            || !self.moves_on.is_empty()
+            || self.watches_churn
+            || self.index.reads_silence()
     }
 
     /// Whether an event changes anything that somebody asks for. What nobody asks for is not counted, and costs nothing but

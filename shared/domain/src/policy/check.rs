@@ -68,20 +68,14 @@ pub fn check(documents: &[Document]) -> Vec<Finding> {
                 if form.redirect.as_deref().is_some_and(|url| !is_http(url) && !url.starts_with('/')) {
                     checker.add(&["redirect"], "a redirect is an http(s) URL or a path that starts with /");
                 }
-                for (i, origin) in form.origins.iter().enumerate() {
-                    if origin != "*" && (!is_http(origin) || origin.matches('/').count() != 2) {
-                        checker.add(
-                            &["origins", &i.to_string()],
-                            "an origin is scheme://host[:port] without a path",
-                        );
-                    }
-                }
+                checker.origins(&form.origins);
                 if let Some(consent) = &form.consent {
                     checker.consent(consent);
                 }
             }
             Document::Source(source) => {
                 checker.namespaces(&source.fields);
+                checker.origins(&source.origins);
                 for (name, refs) in &source.secrets {
                     checker.secrets(&["secrets", name], refs);
                 }
@@ -242,6 +236,14 @@ impl Checker {
     fn add_about(&mut self, path: &[&str], message: impl Into<String>, other: Option<Other>) {
         let path = path.iter().map(|part| (*part).to_owned()).collect();
         self.findings.push(Finding { document: self.at, path, message: message.into(), within: None, other });
+    }
+
+    fn origins(&mut self, origins: &[String]) {
+        for (i, origin) in origins.iter().enumerate() {
+            if origin != "*" && (!is_http(origin) || origin.matches('/').count() != 2) {
+                self.add(&["origins", &i.to_string()], "an origin is scheme://host[:port] without a path");
+            }
+        }
     }
 
     /// Compiles a condition over a lead and its customer, as rules of routing have them.

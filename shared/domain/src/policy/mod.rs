@@ -253,6 +253,10 @@ fn by_email() -> Vec<Channel> {
     vec![Channel::Email]
 }
 
+const fn is_false(value: &bool) -> bool {
+    !*value
+}
+
 fn is_by_email(channels: &Vec<Channel>) -> bool {
     *channels == [Channel::Email]
 }
@@ -281,7 +285,8 @@ impl Auth {
     }
 }
 
-/// An ad platform or form tool: `/hooks/{name}`.
+/// An ad platform, form tool or mail provider, which calls `/hooks/{name}`; or a tracking library, which calls routes of its
+/// own with a key that names it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Source {
@@ -324,14 +329,13 @@ pub struct Source {
     /// Type `sns`: the certificate, in PEM, that everything has to be signed with; absent is the one that SNS names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certificate: Option<String>,
-    /// Type `segment`: what comes with its key is from our own servers. Newer facts replace older ones; of all other sources
-    /// they only fill blanks.
+    /// Tracking libraries: whether its key is known to servers of ours only, so that what comes by it may replace what
+    /// was known. The key in a page is everybody's: what comes by it fills in what is not known.
     #[serde(default, skip_serializing_if = "is_false")]
     pub trusted: bool,
-}
-
-const fn is_false(word: &bool) -> bool {
-    !*word
+    /// Tracking libraries: the origins of pages that may call, or `*`. Empty allows none by script.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub origins: Vec<String>,
 }
 
 /// Where a secret is: `env:NAME` (a variable of the function) or `secret:NAME` (Secrets Manager, below the stack's

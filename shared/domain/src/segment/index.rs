@@ -168,6 +168,11 @@ impl<T: Clone + Ord> Index<T> {
         self.by_input.contains_key(input)
     }
 
+    /// Whether nobody looks at anything.
+    pub fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
     /// Whether somebody asks for silence of any event.
     pub fn reads_silence(&self) -> bool {
         !self.silence.is_empty()

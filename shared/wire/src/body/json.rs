@@ -145,9 +145,18 @@ fn is_well_formed(text: &str) -> bool {
     serde_json::from_str::<IgnoredAny>(text).is_ok()
 }
 
-/// The same JSON with each number, `true` and `false` quoted, so that reading it cannot change how it was written;
-/// `NaN` and the infinities become `null`, half a surrogate pair U+FFFD. The flag tells of the latter two.
+/// The same JSON with the slips of common senders repaired: `NaN` and the infinities become `null`, half a surrogate pair
+/// U+FFFD. The flag tells whether there were any.
+pub(crate) fn mend(text: &str) -> (String, bool) {
+    rewrite(text, false)
+}
+
+/// As [`mend`], with each number, `true` and `false` quoted, so that reading it cannot change how it was written.
 fn prepare(text: &str) -> (String, bool) {
+    rewrite(text, true)
+}
+
+fn rewrite(text: &str, quoted: bool) -> (String, bool) {
     let mut out = String::with_capacity(text.len() + text.len() / 8);
     let mut repaired = false;
     let mut rest = text;
@@ -168,7 +177,7 @@ fn prepare(text: &str) -> (String, bool) {
                     repaired = true;
                 }
                 "null" => out.push_str(word),
-                _ if is_well_formed(word) => {
+                _ if quoted && is_well_formed(word) => {
                     out.push('"');
                     out.push_str(word);
                     out.push('"');

@@ -4,7 +4,7 @@
 //! bytes are kept. Only a body that is too large, of a foreign type or broken as a whole is refused.
 
 mod charset;
-mod gzip;
+pub(crate) mod gzip;
 pub(crate) mod json;
 mod multipart;
 mod urlencoded;
@@ -277,7 +277,7 @@ fn first_line(body: &[u8]) -> Option<String> {
     (is_boundary && is_part).then(|| String::from_utf8_lossy(line).into_owned())
 }
 
-fn malformed(detail: impl Into<String>) -> Problem {
+pub(crate) fn malformed(detail: impl Into<String>) -> Problem {
     Problem::new(400, "malformed-body", detail)
 }
 

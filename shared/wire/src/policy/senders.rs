@@ -41,6 +41,11 @@ fn mistakes(source: &Source) -> Vec<(Vec<String>, String)> {
     if source.signature.as_ref().is_some_and(|scheme| !is_header(&scheme.header)) {
         add(&["signature", "header"], "a header's name is letters, digits and dashes".to_owned());
     }
+    if source.trusted && !source.origins.is_empty() && adapter.is_tracker() {
+        let message = "a key that pages hold is everybody's: leave out `origins`, or `trusted` and use a source of its own \
+                       for your servers";
+        add(&["trusted"], message.to_owned());
+    }
     if kind == "sns" {
         for (path, message) in topics(source) {
             add(&path.iter().map(String::as_str).collect::<Vec<_>>(), message);
@@ -118,6 +123,8 @@ fn settings(source: &Source) -> Vec<&'static str> {
         ("redirect", source.redirect.is_some()),
         ("topics", !source.topics.is_empty()),
         ("certificate", source.certificate.is_some()),
+        ("trusted", source.trusted),
+        ("origins", !source.origins.is_empty()),
     ]
     .into_iter()
     .filter_map(|(name, is_there)| is_there.then_some(name))

@@ -1,5 +1,5 @@
-//! Where leads come from besides our own forms, and what mail providers say of our mails: one file per sender, one line
-//! each in [`registry`].
+//! Where leads come from besides our own forms, what mail providers say of our mails, and the tracking libraries that
+//! events come from: one file per sender, one line each in [`registry`].
 //!
 //! A source checks that a call is its sender's before anything else looks at it, and says what it brings: leads, or
 //! feedback. It decides nothing and stores nothing.
@@ -23,6 +23,7 @@ mod signature;
 mod sns;
 mod tally;
 mod tiktok;
+mod tracker;
 mod typeform;
 mod webflow;
 
@@ -67,6 +68,11 @@ pub trait Source: Sync {
     /// The settings of its own that a document of this type may have.
     fn settings(&self) -> &'static [&'static str] {
         &[]
+    }
+
+    /// Whether it is a tracking library: it calls routes of its own, see [`crate::track`], and nothing below `/hooks`.
+    fn is_tracker(&self) -> bool {
+        false
     }
 
     /// Whether a lead may come as the query of a GET.
@@ -133,6 +139,9 @@ pub fn registry() -> &'static [&'static dyn Source] {
         &linkedin::Linkedin,
         &meta::Meta,
         &netlify::Netlify,
+        &tracker::POSTHOG,
+        &tracker::RUDDERSTACK,
+        &tracker::SEGMENT,
         &sns::Sns,
         &tally::Tally,
         &tiktok::Tiktok,
@@ -214,6 +223,11 @@ impl Secrets {
             self.0.entry(name.to_owned()).or_default().push(Pii::new(value));
         }
         self
+    }
+
+    /// Whether the value given is one of that name's.
+    pub fn accept(&self, name: &str, given: &str) -> bool {
+        signature::key(self.all(name), Some(given)).is_ok()
     }
 
     /// Every value of that name.

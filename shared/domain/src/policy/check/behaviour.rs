@@ -170,11 +170,11 @@ impl Checker {
                     self.add(&at, format!("a move from {from} to {from} moves nobody"));
                 }
             }
-            self.step(&i, step, names);
+            self.stage_move(&i, step, names);
         }
     }
 
-    fn step(&mut self, i: &str, step: &Move, names: &Names<'_>) {
+    fn stage_move(&mut self, i: &str, step: &Move, names: &Names<'_>) {
         match (&step.on, &step.when) {
             (Some(event), None) => self.event_name(&["moves", i, "on"], event),
             (None, Some(when)) => self.person(&["moves", i, "when"], when, false, names),

@@ -120,3 +120,51 @@ fn a_source_of_type_sns_names_its_topics_and_perhaps_a_certificate() {
         "#]],
     );
 }
+
+#[test]
+fn a_tracking_library_is_trusted_or_in_a_page_and_has_its_key() {
+    refused(
+        "kind: source\nname: a\ntype: segment\norigins: [\"https://shop.example\"]\ntrusted: true\nsecrets: { write_key: [env:A] }\n",
+        &expect![[r#"
+            p.yaml:5:10: a key that pages hold is everybody's: leave out `origins`, or `trusted` and use a source of its own for your servers
+                5 | trusted: true
+                  |          ^
+        "#]],
+    );
+    refused(
+        "kind: source\nname: a\ntype: posthog\norigins: [shop.example, \"https://shop.example/p\"]\nsecrets: { write_key: [env:A] }\n",
+        &expect![[r#"
+            p.yaml:4:11: an origin is scheme://host[:port] without a path
+                4 | origins: [shop.example, "https://shop.example/p"]
+                  |           ^
+            p.yaml:4:25: an origin is scheme://host[:port] without a path
+                4 | origins: [shop.example, "https://shop.example/p"]
+                  |                         ^
+            p.yaml:5:10: the secret `api_key` is missing. The key that the library is given as project API key. A long random text of your own; in a page everybody reads it.
+                5 | secrets: { write_key: [env:A] }
+                  |          ^
+            p.yaml:5:23: posthog with `auth: signature` uses no secret `write_key`, only api_key
+                5 | secrets: { write_key: [env:A] }
+                  |                       ^
+        "#]],
+    );
+    refused(
+        "kind: source\nname: a\ntype: rudderstack\nauth: public\n",
+        &expect![[r#"
+        p.yaml:4:7: rudderstack proves itself in each call, so it has to: write `auth: signature`
+            4 | auth: public
+              |       ^
+    "#]],
+    );
+    refused(
+        "kind: source\nname: a\ntype: tally\ntrusted: true\norigins: [\"*\"]\nsecrets: { signing_secret: [env:A] }\n",
+        &expect![[r#"
+            p.yaml:4:10: a source of type tally has no `trusted`
+                4 | trusted: true
+                  |          ^
+            p.yaml:5:10: a source of type tally has no `origins`
+                5 | origins: ["*"]
+                  |          ^
+        "#]],
+    );
+}

@@ -1,0 +1,202 @@
+//! Calls of tracking libraries become events on their queue, which is where an event is durable first: a call is answered
+//! with success once all its events are there, and whatever repeats them is absorbed by their ids.
+
+mod cors;
+
+use futures::future::BoxFuture;
+use sluice_domain::event::Happened;
+use sluice_domain::pii::Pii;
+use sluice_domain::policy::{PolicySet, Source};
+use sluice_domain::time::Timestamp;
+use sluice_host::environment::Environment;
+use sluice_host::function::{Function, StartError};
+use sluice_host::http::{Http, HttpHandler};
+use sluice_host::metrics::Metrics;
+use sluice_host::outbox::{self, Outbox, QueueName};
+use sluice_host::secrets::SecretStore;
+use sluice_store::Policies;
+use sluice_wire::http::{HttpRequest, HttpResponse};
+use sluice_wire::problem::Problem;
+use sluice_wire::sources::Secrets;
+use sluice_wire::track::{self, Route};
+use std::sync::Arc;
+
+/// Routes served, as the template declares them.
+pub const ROUTES: [&str; 28] = [
+    "POST /v1/{call}",
+    "OPTIONS /v1/{call}",
+    "POST /beacon/v1/{call}",
+    "OPTIONS /beacon/v1/{call}",
+    "POST /batch",
+    "OPTIONS /batch",
+    "POST /batch/{slash+}",
+    "OPTIONS /batch/{slash+}",
+    "POST /capture",
+    "OPTIONS /capture",
+    "POST /capture/{slash+}",
+    "OPTIONS /capture/{slash+}",
+    "POST /e",
+    "OPTIONS /e",
+    "POST /e/{slash+}",
+    "OPTIONS /e/{slash+}",
+    "POST /i/v0/e",
+    "OPTIONS /i/v0/e",
+    "POST /i/v0/e/{slash+}",
+    "OPTIONS /i/v0/e/{slash+}",
+    "POST /decide",
+    "OPTIONS /decide",
+    "POST /decide/{slash+}",
+    "OPTIONS /decide/{slash+}",
+    "POST /flags",
+    "OPTIONS /flags",
+    "POST /flags/{slash+}",
+    "OPTIONS /flags/{slash+}",
+];
+
+/// Variables read besides those every function has.
+pub const VARIABLES: [&str; 3] = ["SLUICE_TABLE", "SLUICE_EVENT_QUEUE_URL", "SLUICE_SECRET_PREFIX"];
+
+/// Seconds after which a library is to repeat what the queue did not take.
+const AGAIN: u32 = 2;
+
+/// Builds the function.
+pub fn build(env: Environment) -> BoxFuture<'static, Result<Arc<dyn Function>, StartError>> {
+    Box::pin(async move {
+        let store = sluice_host::aws::store(&env)?;
+        let track = Track {
+            policies: Policies::new(store.clone()),
+            secrets: SecretStore::new(&env)?,
+            outbox: Outbox::new(&env, store, &[QueueName::Event])?,
+            env,
+        };
+        // One call during start, so that the first request does not pay for the connection. If it fails, the first
+        // request will say so.
+        let _ = track.policies.current(track.env.clock.now()).await;
+        Ok(Arc::new(Http(track)) as Arc<dyn Function>)
+    })
+}
+
+struct Track {
+    policies: Policies,
+    secrets: SecretStore,
+    outbox: Outbox,
+    env: Environment,
+}
+
+impl HttpHandler for Track {
+    async fn handle(&self, request: HttpRequest) -> HttpResponse {
+        let route =
+            Route::of(&request.path).filter(|_| matches!(request.method.as_str(), "POST" | "OPTIONS"));
+        let Some(route) = route else {
+            let detail = "There is nothing here. Tracking libraries call /v1/batch, /batch/ and the like.";
+            return Problem::new(404, "no-such-route", detail).response();
+        };
+        let now = self.env.clock.now();
+        let policies = match self.policies.current(now).await {
+            Ok(policies) => policies,
+            Err(error) => {
+                tracing::error!(%error, "policies not read");
+                return unavailable().response();
+            }
+        };
+        let callers =
+            || policies.sources.values().filter(|source| route.sources().0.contains(&source.sender.as_str()));
+        // Who asks beforehand does not say for which source.
+        let origins = || callers().flat_map(|source| &source.origins);
+        if request.method == "OPTIONS" {
+            return cors::preflight(origins(), &request);
+        }
+        match self.post(&policies, route, &request, now).await {
+            Ok((source, answer)) => {
+                cors::allow(&source.origins, &request, answer.unwrap_or_else(HttpResponse::from))
+            }
+            Err(problem) => cors::allow(origins(), &request, problem.response()),
+        }
+    }
+}
+
+impl Track {
+    /// The source whose key the call gives, and the answer; a problem if there is none.
+    async fn post<'a>(
+        &self,
+        policies: &'a PolicySet,
+        route: Route,
+        request: &HttpRequest,
+        now: Timestamp,
+    ) -> Result<(&'a Source, Result<HttpResponse, Problem>), Problem> {
+        let call = track::read(route, request)?;
+        let source = self.source(policies, route, call.key.as_ref()).await?;
+        let random = || {
+            let mut bytes = [0; 10];
+            self.env.random.fill(&mut bytes);
+            bytes
+        };
+        let mut taken = call.events(&source.name, now, random);
+        let happened = std::mem::take(&mut taken.happened);
+        Metrics::new()
+            .count("Events", happened.len())
+            .count("EventsDropped", taken.dropped.len())
+            .by("Source", &source.name)
+            .emit(&self.env, now);
+        let answer = match self.enqueue(happened, now).await {
+            Ok(()) => track::answer(&call, &taken),
+            Err(problem) => Err(problem),
+        };
+        Ok((source, answer))
+    }
+
+    /// The document that the key names.
+    async fn source<'a>(
+        &self,
+        policies: &'a PolicySet,
+        route: Route,
+        key: Option<&Pii<String>>,
+    ) -> Result<&'a Source, Problem> {
+        let (kinds, secret) = route.sources();
+        let key = key.ok_or_else(|| {
+            Problem::new(
+                401,
+                "key-missing",
+                "The call gives no key. Libraries take it as write key or API key.",
+            )
+        })?;
+        for source in policies.sources.values().filter(|source| kinds.contains(&source.sender.as_str())) {
+            let mut secrets = Secrets::default();
+            for reference in source.secrets.get(secret).into_iter().flatten() {
+                let value = self.secrets.resolve(reference).await.map_err(|error| {
+                    tracing::error!(%error, "secret not read");
+                    unavailable()
+                })?;
+                if let Some(value) = value {
+                    secrets = secrets.with(secret, value.reveal().as_str());
+                }
+            }
+            if secrets.accept(secret, key.reveal()) {
+                return Ok(source);
+            }
+        }
+        Err(Problem::new(
+            401,
+            "key-wrong",
+            "The key is that of no source of this type. `sluice sources` lists them.",
+        ))
+    }
+
+    /// Puts all events on their queue. If it does not take some of them, the library is to repeat the whole call: 429,
+    /// since some give up a 500 after a few tries.
+    async fn enqueue(&self, happened: Vec<Happened>, now: Timestamp) -> Result<(), Problem> {
+        match self.outbox.enqueue(outbox::events(happened, now), now).await.as_slice() {
+            [] => Ok(()),
+            _ => {
+                let detail = "Not all events could be taken just now. Send them again in a few seconds.";
+                Err(Problem::new(429, "queue-busy", detail).retry_after(AGAIN))
+            }
+        }
+    }
+}
+
+/// What a caller is told when we cannot tell whose call it is now.
+fn unavailable() -> Problem {
+    Problem::new(503, "unavailable", "This could not be taken just now. Send it again in a few seconds.")
+        .retry_after(AGAIN)
+}

@@ -1,0 +1,116 @@
+//! What our own functions tell of: each thing once, however often it is told and by whichever function.
+
+use super::{Event, EventKind, Happened, Who};
+use crate::id::{CustomerId, EventId};
+use crate::lead::{Assignment, Lead, LeadState, Progress, Work};
+use crate::message::{CauseKind, Message};
+use crate::time::Timestamp;
+use serde_json::{Map, Value, json};
+
+/// Who tells, and when.
+#[derive(Clone, Copy, Debug)]
+pub struct Teller {
+    /// The function.
+    pub function: &'static str,
+    /// Now.
+    pub now: Timestamp,
+}
+
+impl Teller {
+    /// Something that happened to a customer at `at`; `of` says to what, and is what a repeat is known by.
+    pub fn tell(
+        self,
+        customer: &CustomerId,
+        name: &str,
+        of: &[&str],
+        at: Timestamp,
+        properties: Value,
+    ) -> Happened {
+        let parts: Vec<&str> = std::iter::once(name).chain(of.iter().copied()).collect();
+        let properties = match properties {
+            Value::Object(properties) => properties,
+            _ => Map::new(),
+        };
+        let event = Event {
+            id: EventId::derived(&parts),
+            kind: EventKind::Own,
+            name: name.to_owned(),
+            source: self.function.to_owned(),
+            at: at.min(self.now),
+            received: self.now,
+            properties: properties.into(),
+            traits: Map::new().into(),
+            context: Map::new().into(),
+        };
+        Happened { who: Who::Customer(customer.clone()), event }
+    }
+
+    /// What a lead that was decided says: that it came in, and who has it. Of one that a file brought nobody is told unless its
+    /// importer wants that, and of a repeat, a test or spam there is nothing to say.
+    pub fn of_lead(self, lead: &Lead, after: &Progress) -> Vec<Happened> {
+        let is_told = matches!(after.state, LeadState::Assigned | LeadState::Escalated | LeadState::Queued);
+        let is_quiet = after.import.as_ref().is_some_and(|import| import.quiet);
+        let Some(customer) = after.customer.as_ref().filter(|_| is_told && !is_quiet) else {
+            return Vec::new();
+        };
+        let id = lead.id.as_str();
+        let origin = if lead.origin.kind == "form" { "form" } else { "source" };
+        let properties = json!({"lead": id, origin: lead.origin.name, "type": lead.origin.kind});
+        let captured = self.tell(customer, "lead_captured", &[id], lead.received, properties);
+        let assigned = after.assignment.as_ref().map(|assignment| self.assigned(lead, customer, assignment));
+        std::iter::once(captured).chain(assigned).collect()
+    }
+
+    /// Somebody has a lead now.
+    pub fn assigned(self, lead: &Lead, customer: &CustomerId, assignment: &Assignment) -> Happened {
+        let Assignment { rep, team, at, n, .. } = assignment;
+        let properties = json!({"lead": lead.id, "rep": rep, "team": team, "n": n});
+        self.tell(customer, "lead_assigned", &[lead.id.as_str(), &n.to_string()], *at, properties)
+    }
+
+    /// What whoever has a lead did with it, if that is what it still says.
+    pub fn worked(self, lead: &Lead, after: &Progress) -> Option<Happened> {
+        let name = match after.work {
+            Work::Open => return None,
+            Work::Accepted => "lead_accepted",
+            Work::Closed => "lead_closed",
+            Work::Disqualified => "lead_disqualified",
+        };
+        let (customer, assignment) = after.customer.as_ref().zip(after.assignment.as_ref())?;
+        let at = after.acts.last().map_or(self.now, |act| act.at);
+        let properties = json!({"lead": lead.id, "rep": assignment.rep, "team": assignment.team});
+        let of = [lead.id.as_str(), &assignment.n.to_string()];
+        Some(self.tell(customer, name, &of, at, properties))
+    }
+
+    /// Somebody was in touch with the person of a lead; `key` tells one contact from another.
+    pub fn contact(self, lead: &Lead, key: &str, channel: &str, by: &str, at: Timestamp) -> Option<Happened> {
+        let customer = lead.progress.customer.as_ref()?;
+        let properties = json!({"lead": lead.id, "channel": channel, "by": by});
+        Some(self.tell(customer, "contact_made", &[lead.id.as_str(), key], at, properties))
+    }
+
+    /// Something came of a message to the customer; `of` tells several such things of one message apart. Of a trial nothing is
+    /// told: its customer did not get it.
+    pub fn message(
+        self,
+        message: &Message,
+        name: &str,
+        of: &str,
+        at: Timestamp,
+        more: Value,
+    ) -> Option<Happened> {
+        let order = &message.order;
+        if order.cause.kind == CauseKind::Test {
+            return None;
+        }
+        let id = message.id();
+        let mut properties = json!({
+            "message": id, "channel": order.channel.name(), "template": order.template, "topic": order.topic,
+        });
+        if let (Some(all), Value::Object(more)) = (properties.as_object_mut(), more) {
+            all.extend(more);
+        }
+        Some(self.tell(&order.customer, name, &[id.as_str(), of], at, properties))
+    }
+}

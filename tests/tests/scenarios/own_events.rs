@@ -1,0 +1,189 @@
+//! What the system does itself is told as events of the customer: once each, also where it is delivered again.
+
+use crate::engagement::{BROWSER, send, start};
+use crate::feedback::told;
+use crate::tracking::entries;
+use serde_json::{Value, json};
+use sluice::host::spec::named;
+use sluice_domain::event::{EventKind, Who};
+use sluice_services::sqs::OutgoingMessage;
+use sluice_tests::stack::{POLICIES, Running, Setup};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// What was told of a customer and everybody else: names, sorted, with what each says.
+fn happened(run: &Running) -> Vec<(String, Value)> {
+    let mut all: Vec<(String, Value)> = entries(run)
+        .into_values()
+        .map(|entry| {
+            assert_eq!(entry.event.kind, EventKind::Own);
+            assert!(matches!(entry.who, Who::Customer(_)) && entry.event.at <= entry.event.received);
+            (entry.event.name, Value::Object(entry.event.properties.into_inner()))
+        })
+        .collect();
+    all.sort_by(|a, b| a.0.cmp(&b.0));
+    all
+}
+
+fn names(run: &Running) -> Vec<String> {
+    happened(run).into_iter().map(|(name, _)| name).collect()
+}
+
+async fn act(run: &Running, lead: &str, act: &str, body: Value) {
+    let (status, answer) = run.api("POST", &format!("/api/leads/{lead}/{act}"), Some(body)).await;
+    assert_eq!(status, 200, "{act}: {answer:#}");
+    run.settle().await;
+}
+
+#[tokio::test]
+async fn a_leads_way_is_told_step_by_step_and_once() {
+    let run = Setup::default().start().await;
+    let lead = run.lead(&[("email", "ada@person.example")]).await;
+    let rep = run.show(&lead).await["owner"].as_str().unwrap().to_owned();
+    let told = happened(&run);
+    assert_eq!(told[0].0, "lead_assigned");
+    assert_eq!(
+        (&told[0].1["lead"], &told[0].1["rep"], &told[0].1["n"]),
+        (&json!(lead), &json!(rep), &json!(1))
+    );
+    assert_eq!(
+        told[1],
+        ("lead_captured".to_owned(), json!({"lead": lead, "form": "contact", "type": "form"}))
+    );
+
+    // Delivered again, and a post that says the same again.
+    run.stack.sqs.send(&named("LeadQueue"), OutgoingMessage::new(json!({"lead": lead}).to_string())).unwrap();
+    run.settle().await;
+    run.lead(&[("email", "ada@person.example")]).await;
+    assert_eq!(names(&run).len(), 2);
+
+    for _ in 0..2 {
+        act(&run, &lead, "accept", json!({})).await;
+        act(&run, &lead, "contacts", json!({"channel": "phone", "key": "one"})).await;
+    }
+    let other = if rep == "ann" { "bo" } else { "ann" };
+    for _ in 0..2 {
+        act(&run, &lead, "reassign", json!({"rep": other, "from": 1})).await;
+    }
+    for _ in 0..2 {
+        act(&run, &lead, "close", json!({})).await;
+    }
+    let expected =
+        ["contact_made", "lead_accepted", "lead_assigned", "lead_assigned", "lead_captured", "lead_closed"];
+    assert_eq!(names(&run), expected);
+    let closed = happened(&run).pop().unwrap().1;
+    assert_eq!((&closed["rep"], &closed["lead"]), (&json!(other), &json!(lead)));
+    let spare = run.lead(&[("email", "bee@person.example")]).await;
+    act(&run, &spare, "disqualify", json!({})).await;
+    assert!(names(&run).contains(&"lead_disqualified".to_owned()));
+    run.finish().await;
+}
+
+#[tokio::test]
+async fn of_tests_and_quiet_imports_nothing_is_told() {
+    let run = Setup::default().start().await;
+    let batch = json!({"batch": "fair", "form": "contact", "route": true});
+    assert_eq!(run.api("POST", "/api/imports", Some(batch)).await.0, 200);
+    let rows = json!({"rows": [{"n": 1, "fields": [["email", "fair@person.example"]]}]});
+    let (status, answer) = run.api("POST", "/api/imports/fair/rows", Some(rows)).await;
+    assert_eq!(status, 200, "{answer:#}");
+    run.settle().await;
+    assert_eq!(run.leads().len(), 1);
+    assert_eq!(names(&run), Vec::<String>::new());
+    run.finish().await;
+}
+
+#[tokio::test]
+async fn what_becomes_of_a_message_is_told_and_machines_are_not() {
+    let run = start().await;
+    let sent = send(&run, "open@person.example", &[], "product").await;
+    let queue = named("FeedbackQueue");
+    for _ in 0..2 {
+        let mut delivered = told("Delivery", "mail-1", "open@person.example");
+        delivered["mail"]["tags"] = json!({"message": [sent.id]});
+        run.stack.sqs.send(&queue, OutgoingMessage::new(delivered.to_string())).unwrap();
+        run.settle().await;
+    }
+    let [pixel] = sent.mail.paths('o').try_into().expect("one pixel");
+    let click = sent.mail.paths('c').remove(0);
+    let preferences = sent.mail.paths('u').remove(0);
+    run.send("GET", &pixel, &[BROWSER], b"").await;
+    run.send("GET", &pixel, &[("user-agent", "curl/8.0")], b"").await;
+    run.pass(Duration::from_secs(30)).await;
+    assert_eq!(run.send("GET", &click, &[BROWSER], b"").await.status, 302);
+    run.send("HEAD", &click, &[BROWSER], b"").await;
+    run.pass(Duration::from_secs(30)).await;
+    for _ in 0..2 {
+        let form = [("content-type", "application/x-www-form-urlencoded")];
+        let answer = run.send("POST", &preferences, &form, b"List-Unsubscribe=One-Click").await;
+        assert_eq!(answer.status, 200);
+        run.settle().await;
+    }
+    for _ in 0..2 {
+        let mut complaint = told("Complaint", "mail-1", "open@person.example");
+        complaint["mail"]["tags"] = json!({"message": [sent.id]});
+        run.stack.sqs.send(&queue, OutgoingMessage::new(complaint.to_string())).unwrap();
+        run.settle().await;
+    }
+    let all: BTreeMap<String, Value> = happened(&run).into_iter().collect();
+    let expected = [
+        "lead_assigned",
+        "lead_captured",
+        "message_clicked",
+        "message_complained",
+        "message_delivered",
+        "message_opened",
+        "message_sent",
+        "unsubscribed",
+    ];
+    assert_eq!(names(&run), expected);
+    for name in &expected[2..] {
+        assert_eq!(all[*name]["message"], sent.id, "{name}");
+    }
+    assert_eq!(all["message_clicked"]["url"], "https://shop.example/a?x=1&y=2#top");
+    assert_eq!(
+        all["message_sent"],
+        json!({"message": sent.id, "channel": "email", "template": "news", "topic": "product"})
+    );
+    assert_eq!(
+        (&all["unsubscribed"]["topic"], &all["unsubscribed"]["how"]),
+        (&json!("product"), &json!("one_click"))
+    );
+    run.finish().await;
+}
+
+#[tokio::test]
+async fn what_came_back_is_told_as_a_bounce_and_a_lost_telling_is_made_up_for() {
+    let run = start().await;
+    // Nothing of what the sender tells arrives, nor what it would put in the queue's stead: the message comes again.
+    let sent = send(&run, "gone@person.example", &[], "product").await;
+    let mut bounce = told("Bounce", "mail-1", "gone@person.example");
+    bounce["mail"]["tags"] = json!({"message": [sent.id]});
+    run.refusals.refuse("record-feedback", "AmazonSQS.", 3, (500, "InternalError"));
+    run.refusals.refuse("record-feedback", "DynamoDB_20120810.PutItem", 3, (500, "InternalServerError"));
+    run.stack.sqs.send(&named("FeedbackQueue"), OutgoingMessage::new(bounce.to_string())).unwrap();
+    for _ in 0..4 {
+        run.pass(Duration::from_secs(130)).await;
+    }
+    run.refusals.lift();
+    run.fire_timers().await;
+    let all: BTreeMap<String, Value> = happened(&run).into_iter().collect();
+    assert_eq!(
+        (&all["message_bounced"]["kind"], &all["message_bounced"]["message"]),
+        (&json!("hard"), &json!(sent.id))
+    );
+    run.finish().await;
+}
+
+#[tokio::test]
+async fn an_events_queue_that_refuses_is_stood_in_for() {
+    let run = Setup::policies(POLICIES).start().await;
+    run.refusals.refuse("route-lead", "AmazonSQS.", usize::MAX, (500, "InternalError"));
+    run.lead(&[("email", "ada@person.example")]).await;
+    assert_eq!(names(&run), Vec::<String>::new());
+    run.refusals.lift();
+    run.pass(Duration::from_secs(60)).await;
+    run.fire_timers().await;
+    assert_eq!(names(&run), ["lead_assigned", "lead_captured"]);
+    run.finish().await;
+}

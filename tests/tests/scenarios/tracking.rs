@@ -1,0 +1,292 @@
+//! Calls of tracking libraries, byte by byte: over TCP, and inside the events in which API Gateway hands them to Lambda.
+
+use crate::folder::{Folder, folders, strings, text};
+use crate::senders::event;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+use sluice_domain::event::Entry;
+use sluice_domain::id::EventId;
+use sluice_domain::time::Timestamp;
+use sluice_tests::stack::{POLICIES, Running, Setup};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A source for each family of libraries.
+const SOURCES: &str = "
+---
+kind: source
+name: page
+type: segment
+secrets: { write_key: [env:OLD, 'secret:write'] }
+origins: ['https://shop.example']
+---
+kind: source
+name: hog
+type: posthog
+secrets: { api_key: ['secret:api'] }
+origins: ['https://shop.example']
+";
+
+/// Starts a stack that knows these keys.
+pub(crate) async fn start(write_key: &str, api_key: &str) -> Running {
+    let run = Setup { policies: None, ..Setup::default() }.var("OLD", "the-old-key").start().await;
+    let keys = [("write", write_key), ("api", api_key)];
+    for (name, key) in keys {
+        run.stack.secrets.put(&format!("sluice/sources/{name}"), key.to_owned()).unwrap();
+    }
+    run.apply(&format!("{POLICIES}{SOURCES}")).await;
+    run
+}
+
+/// Every entry of every timeline, by the id of its event.
+pub(crate) fn entries(run: &Running) -> BTreeMap<EventId, Entry> {
+    let entry = |((pk, sk), item): ((String, String), Value)| {
+        let id = EventId::parse(sk.strip_prefix("e#")?).filter(|_| pk.starts_with("cu_"))?;
+        Some((id, serde_json::from_str(item["d"]["S"].as_str()?).expect("an entry")))
+    };
+    run.table().into_iter().filter_map(entry).collect()
+}
+
+/// How the bytes get to the function.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Way {
+    Tcp,
+    Event,
+}
+
+struct Answer {
+    status: u64,
+    allows: Option<String>,
+    body: Value,
+}
+
+async fn deliver(run: &Running, way: Way, bytes: &[u8], at: usize) -> Answer {
+    // One library was told of a host with a path: that is a stage of the API's.
+    let staged = bytes.starts_with(b"POST /collect/");
+    if way == Way::Tcp && !staged {
+        let answer = run.raw(bytes).await;
+        let allows = answer.header("access-control-allow-origin").map(str::to_owned);
+        return Answer { status: answer.status.into(), allows, body: answer.json() };
+    }
+    let mut event = event(bytes, at.is_multiple_of(2));
+    if staged {
+        event["requestContext"]["stage"] = "collect".into();
+    }
+    let answer = run.invoke("track-event", &event).await.expect("an HTTP answer");
+    Answer {
+        status: answer["statusCode"].as_u64().unwrap_or_default(),
+        allows: answer["headers"]["access-control-allow-origin"].as_str().map(str::to_owned),
+        body: serde_json::from_str(&text(&answer["body"])).unwrap_or_default(),
+    }
+}
+
+/// What a case has to be answered. The collection says in words what Segment does with what is not good.
+fn status(case: &Value) -> u64 {
+    match text(&case["id"]).as_str() {
+        "04-no-ids" | "05-track-without-event" | "08-batch-2501" => 400,
+        "07-wrong-write-key" => 401,
+        _ => case["facts"]["http"].as_u64().unwrap_or(200),
+    }
+}
+
+/// The ids of a case's events as their library has them; the collection gives only their number for some.
+fn message_ids(case: &Value) -> Result<Vec<String>, usize> {
+    let facts = &case["facts"];
+    match (facts["message_ids"].is_array(), facts["unique_by_messageId"].as_u64()) {
+        (true, _) => Ok(strings(&facts["message_ids"])),
+        (false, Some(unique)) => Err(unique.try_into().unwrap()),
+        (false, None) => Err(usize::from(status(case) == 200)),
+    }
+}
+
+async fn folder_holds(name: &str) {
+    for folder in folders(name) {
+        for way in [Way::Tcp, Way::Event] {
+            cases_hold(&folder, name, way).await;
+        }
+    }
+}
+
+async fn cases_hold(folder: &Folder, name: &str, way: Way) {
+    let keys =
+        folder.cases.iter().flat_map(|case| [text(&case["write_key"]), text(&case["facts"]["write_key"])]);
+    let known = keys.into_iter().find(|key| !key.is_empty());
+    let key = known.unwrap_or_else(|| {
+        if name == "posthog" { "phc_public_demo_1" } else { "wk_public_demo_1" }.to_owned()
+    });
+    let run = start(&key, &key).await;
+    let source = if name == "posthog" { "hog" } else { "page" };
+    let mut there = BTreeSet::new();
+    for (at, case) in folder.cases.iter().enumerate() {
+        let id = text(&case["id"]);
+        let before = run.table();
+        let answer = deliver(&run, way, &folder.bytes(case), at).await;
+        assert_eq!(answer.status, status(case), "{id}: {}", answer.body);
+        run.settle().await;
+        let all = entries(&run);
+        let new: Vec<&Entry> =
+            all.iter().filter(|(id, _)| !there.contains(*id)).map(|(_, entry)| entry).collect();
+        match message_ids(case) {
+            Ok(ids) => {
+                let of = |id: &String| EventId::derived(&[source, id]);
+                assert!(ids.iter().all(|id| all.contains_key(&of(id))), "{id}: {:?}", all.keys());
+                let wanted = ids.iter().filter(|id| !there.contains(&of(id))).count();
+                assert_eq!(new.len(), wanted, "{id}");
+                for (n, key) in strings(&case["facts"]["events"]).iter().enumerate() {
+                    assert_eq!(all[&of(&ids[n])].event.key(), *key, "{id}");
+                }
+            }
+            Err(wanted) => assert_eq!(new.len(), wanted, "{id}"),
+        }
+        if new.is_empty() {
+            assert_eq!(run.table(), before, "{id} left something in the table");
+        }
+        for entry in new {
+            assert!(entry.event.at <= entry.event.received, "{id}");
+        }
+        for (message_id, time) in case["facts"]["at"].as_object().into_iter().flatten() {
+            // As long before it was received as before it was sent: half a minute.
+            let event = &all[&EventId::derived(&[source, message_id])].event;
+            let time = Timestamp::parse(&text(time)).unwrap();
+            let sent = Timestamp::parse("2026-03-02T08:59:00Z").unwrap();
+            assert_eq!(event.received.since(event.at), sent.since(time.plus_millis(-60_000)), "{id}");
+        }
+        if let Some(origin) = case["facts"]["allows"].as_str() {
+            assert_eq!(answer.allows.as_deref(), Some(origin), "{id}");
+        } else {
+            assert_eq!(answer.allows, None, "{id}");
+        }
+        let dropped: Vec<&Value> =
+            answer.body["dropped"].as_array().into_iter().flatten().map(|it| &it["index"]).collect();
+        assert_eq!(
+            json!(dropped),
+            case["facts"]["dropped"].as_array().map_or(json!([]), |it| json!(it)),
+            "{id}"
+        );
+        if case["facts"]["flags"] == true {
+            assert_eq!(
+                (&answer.body["featureFlags"], &answer.body["flags"]),
+                (&json!({}), &json!({})),
+                "{id}"
+            );
+        }
+        there = all.into_keys().collect();
+    }
+    run.finish().await;
+}
+
+#[tokio::test]
+async fn calls_of_segments_api_become_events() {
+    folder_holds("segment_http_api").await;
+}
+
+#[tokio::test]
+async fn calls_of_segments_libraries_become_events() {
+    folder_holds("segment_sdk").await;
+}
+
+#[tokio::test]
+async fn calls_of_rudderstacks_libraries_become_events() {
+    folder_holds("rudderstack").await;
+}
+
+#[tokio::test]
+async fn calls_of_posthogs_libraries_become_events() {
+    folder_holds("posthog").await;
+}
+
+fn basic(key: &str) -> String {
+    format!("Basic {}", STANDARD.encode(format!("{key}:")))
+}
+
+#[tokio::test]
+async fn what_the_queue_does_not_take_is_to_be_repeated_and_the_repeat_is_absorbed() {
+    let run = start("write", "api").await;
+    let authorization = basic("write");
+    let headers = [("authorization", authorization.as_str())];
+    // Twelve people are twelve messages, in two calls, of which one is refused.
+    let batch: Vec<Value> = (0..12)
+        .map(|n| json!({"type": "track", "event": "Seen", "userId": format!("u-{n}"), "messageId": n}))
+        .collect();
+    let body = json!({"batch": batch}).to_string();
+    run.refusals.pass_first("track-event", "AmazonSQS.", 1);
+    run.refusals.refuse("track-event", "AmazonSQS.", usize::MAX, (500, "InternalError"));
+    let answer = run.send("POST", "/v1/batch", &headers, body.as_bytes()).await;
+    answer.is_problem(429, "queue-busy");
+    assert_eq!(answer.header("retry-after"), Some("2"));
+    run.settle().await;
+    let some = entries(&run).len();
+    assert!((1..12).contains(&some), "{some}");
+    run.refusals.lift();
+    for _ in 0..2 {
+        let answer = run.send("POST", "/v1/batch", &headers, body.as_bytes()).await;
+        assert_eq!((answer.status, answer.json()), (200, json!({"success": true})));
+        run.settle().await;
+        assert_eq!(entries(&run).len(), 12);
+    }
+    assert!(run.table().keys().all(|(pk, _)| !pk.starts_with("due#")), "the queue is where events are");
+    run.finish().await;
+}
+
+#[tokio::test]
+async fn a_key_being_changed_has_two_values_and_is_its_own_librarys() {
+    let run = start("write", "api").await;
+    let body = |id: &str| json!({"event": "Seen", "userId": "u-1", "messageId": id}).to_string();
+    for (n, (key, target, status)) in [
+        ("write", "/v1/track", 200),
+        ("the-old-key", "/v1/track", 200),
+        ("other", "/v1/track", 401),
+        ("api", "/v1/track", 401),
+        ("write", "/batch/", 401),
+        ("api", "/batch/", 200),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let authorization = basic(key);
+        let event = json!({"event": "Seen", "distinct_id": "u-1", "uuid": n.to_string()});
+        let body = match target {
+            "/batch/" => json!({"api_key": key, "batch": [event]}).to_string(),
+            _ => body(&n.to_string()),
+        };
+        let headers = [("authorization", authorization.as_str()), ("content-type", "application/json")];
+        let answer = run.send("POST", target, &headers, body.as_bytes()).await;
+        assert_eq!(answer.status, status, "{key} {target}: {}", answer.text());
+    }
+    run.send("POST", "/v1/track", &[], body("none").as_bytes()).await.is_problem(401, "key-missing");
+    // Below /hooks there is no tracking library.
+    run.send("POST", "/hooks/page", &[], b"{}").await.is_problem(404, "no-such-source");
+    run.send("POST", "/v1/metrics", &[], b"{}").await.is_problem(404, "no-such-route");
+    run.send("POST", "/batch/x", &[], b"{}").await.is_problem(404, "no-such-route");
+    run.settle().await;
+    assert_eq!(entries(&run).len(), 3);
+    run.finish().await;
+}
+
+#[tokio::test]
+async fn a_page_may_call_if_its_origin_is_the_sources() {
+    let run = start("write", "api").await;
+    let body = json!({"event": "Seen", "anonymousId": "b-1", "writeKey": "write"}).to_string();
+    for (origin, allowed) in [("https://shop.example", true), ("https://evil.example", false)] {
+        let headers = [("origin", origin), ("content-type", "text/plain")];
+        for (method, target) in
+            [("OPTIONS", "/v1/t"), ("POST", "/v1/t"), ("OPTIONS", "/batch/"), ("OPTIONS", "/e/")]
+        {
+            let body = if method == "POST" { body.as_str() } else { "" };
+            let answer = run.send(method, target, &headers, body.as_bytes()).await;
+            assert!(matches!(answer.status, 200 | 204), "{method} {target}: {}", answer.status);
+            let given = answer.header("access-control-allow-origin");
+            assert_eq!(given, allowed.then_some(origin), "{method} {target}");
+            assert_eq!(answer.header("vary"), Some("origin"));
+            if allowed {
+                assert_eq!(answer.header("access-control-expose-headers"), Some("retry-after"));
+            }
+            if method == "OPTIONS" {
+                let headers = answer.header("access-control-allow-headers").unwrap();
+                assert!(headers.contains("authorization") && headers.contains("content-type"));
+            }
+        }
+    }
+    run.settle().await;
+    run.finish().await;
+}
