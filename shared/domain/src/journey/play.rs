@@ -340,7 +340,10 @@ impl<'a> Player<'a> {
                 .as_object()
                 .into_iter()
                 .flatten()
-                .filter_map(|(name, value)| Some(format!("{name} {}", word(value, &[])?)))
+                .filter_map(|(name, value)| {
+                    let value = word(value, &[]).filter(|value| !value.is_empty())?;
+                    Some(format!("{name} {value}"))
+                })
                 .collect();
             self.say(None, format!("{} ({}).", happening.name(), said.join(", ")));
         }

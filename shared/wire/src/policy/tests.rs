@@ -133,10 +133,10 @@ fn kind_is_needed_and_known() {
         "#]],
     );
     refused(
-        "kind: journey\nname: a\n",
+        "kind: campaign\nname: a\n",
         &expect![[r#"
-            p.yaml:1:7: unknown kind `journey` (known: form, source, rep, team, routing, settings, calendar, territory, channel, topic, template, layout, partial, journey, lifecycle, scoring, segment)
-                1 | kind: journey
+            p.yaml:1:7: unknown kind `campaign` (known: form, source, rep, team, routing, settings, calendar, territory, channel, topic, template, layout, partial, journey, lifecycle, scoring, segment)
+                1 | kind: campaign
                   |       ^
         "#]],
     );
