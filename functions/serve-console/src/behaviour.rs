@@ -150,7 +150,7 @@ fn shown(view: &View<'_>) -> BTreeMap<&'static str, Value> {
         .interest()
         .lines()
         .iter()
-        .map(|(at, why, points)| json!({ "why": why, "points": points, "at": at.rfc3339() }));
+        .map(|(at, why, points)| json!({ "why": why, "points": points, "at": Timestamp::from_seconds(*at).rfc3339() }));
     let history =
         live.stage().history().iter().map(|(at, stage)| json!({ "stage": stage, "at": at.rfc3339() }));
     let segments = live.segments().map(|(name, since)| json!({ "segment": name, "since": since.rfc3339() }));

@@ -27,13 +27,17 @@ fn a_journey_of_a_folder_is_drawn_and_played() {
     assert!(good);
     assert_eq!(std::fs::read_to_string(&file).unwrap().trim_end(), svg.trim_end());
 
-    let run = ["run", "welcome", "--dir", &dir, "--customer", &ada, "--from", "2026-12-01T08:00:00Z", "--until"];
+    let run =
+        ["run", "welcome", "--dir", &dir, "--customer", &ada, "--from", "2026-12-01T08:00:00Z", "--until"];
     let (good, shown, said) = alone(&[&run[..], &["10d"]].concat());
     assert!(good, "{said}");
     assert!(shown.contains("2026-12-01 08:00:00  > send.welcome: Send welcome (about service"), "{shown}");
     assert!(shown.contains("2026-12-04 08:00:00  > nudge: Send nudge"), "{shown}");
     let (_, bought, _) = alone(&[&run[..], &["10d", "--event", "Order Completed@1d"]].concat());
-    assert!(bought.contains("2026-12-02 08:00:00    Reached the goal.") && !bought.contains("> nudge"), "{bought}");
+    assert!(
+        bought.contains("2026-12-02 08:00:00    Reached the goal.") && !bought.contains("> nudge"),
+        "{bought}"
+    );
     let (_, machine, _) = alone(&[&run[..], &["10d", "--json"]].concat());
     let machine: Value = serde_json::from_str(&machine).unwrap();
     assert_eq!(machine["lines"][0]["at"], "2026-12-01T08:00:00.000Z");
@@ -71,12 +75,8 @@ async fn a_journey_of_a_stack_is_played_by_one_of_its_customers() {
     let customer = view["customer"].as_str().unwrap();
     let output = sluice.tool(&["journey", "run", "hello", "--customer", customer, "--until", "2d", "--json"]);
     let played: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"));
-    let steps: Vec<&str> = played["lines"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(|line| line["step"].as_str())
-        .collect();
+    let steps: Vec<&str> =
+        played["lines"].as_array().into_iter().flatten().filter_map(|line| line["step"].as_str()).collect();
     assert_eq!(steps, ["notify.owner", "wait.1d", "task.owner"]);
     assert!(sluice.tool(&["journey", "draw", "hello"]).status.success());
     assert!(!sluice.tool(&["journey", "draw", "none"]).status.success());

@@ -1,8 +1,8 @@
 //! Random journeys against a plain model: what a person would say happens, read off the document with a finger. It knows
 //! nothing of runs, tokens, receipts or due entries.
 
-use super::super::{Input, MAX_STEPS};
 use super::super::entry::{chance, is_held_out};
+use super::super::{Input, MAX_STEPS};
 use super::{World, at, customer};
 use crate::policy::journey::{Act, Again, Journey};
 use crate::policy::{Document, check};
