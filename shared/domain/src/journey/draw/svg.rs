@@ -104,15 +104,9 @@ fn short(text: &str, width: i32) -> String {
 pub(super) fn wrapped(text: &str) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {
-<<<<<<< HEAD
-        let is_last = lines.len() == LINES;
-        match lines.last_mut() {
-            Some(line) if measure(line) + advance(' ') + measure(word) <= WIDTH - 24 || is_last => {
-=======
         let is_full = lines.len() == LINES;
         match lines.last_mut() {
             Some(line) if is_full || measure(line) + advance(' ') + measure(word) <= WIDTH - 24 => {
->>>>>>> advance
                 line.push(' ');
                 line.push_str(word);
             }
