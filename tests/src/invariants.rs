@@ -498,7 +498,10 @@ impl Books {
                 .messages
                 .iter()
                 .filter(|m| {
-                    m.rep == rep && m.lead.as_str() == lead && m.kind == kind && m.channel == *channel
+                    m.rep == rep
+                        && m.lead.as_ref().is_some_and(|of| of.as_str() == lead)
+                        && m.kind == kind
+                        && m.channel == *channel
                 })
                 .collect();
             if rep == GONE {

@@ -39,6 +39,10 @@ mod identity;
 mod identity_kinds;
 #[path = "scenarios/import.rs"]
 mod import;
+#[path = "scenarios/journeys.rs"]
+mod journeys;
+#[path = "scenarios/journeys_running.rs"]
+mod journeys_running;
 #[path = "scenarios/ledger.rs"]
 mod ledger;
 #[path = "scenarios/mail.rs"]

@@ -1,11 +1,11 @@
-//! One pass over the events of a batch: load people together, decide each, claim, commit.
+//! Passes over a batch: load people together, decide each, claim, commit, send.
 
 use crate::group::{Group, groups, meet};
+use crate::send::outgoing;
 use crate::{ATTEMPTS, Advancer};
 use futures::stream::{self, StreamExt, TryStreamExt};
-use sluice_domain::advance::{Loaded, Taken, advance};
+use sluice_domain::advance::{Incoming, Loaded, Taken, With, advance};
 use sluice_domain::customer::HashKeys;
-use sluice_domain::event::Happened;
 use sluice_domain::policy::PolicySet;
 use sluice_host::metrics::Metrics;
 use sluice_store::{Commit, StoreError, Written};
@@ -13,22 +13,31 @@ use std::collections::BTreeMap;
 
 /// People decided at the same time, and entries of one person put at the same time.
 const AT_ONCE: usize = 10;
-/// Events of one person in one transaction, which holds 100 items: each is an entry, and what it changes is a few more.
-const MOST: usize = 60;
+/// What is taken of one person in one transaction, which holds 100 items: each is an entry, and what it changes is a few more.
+const MOST: usize = 40;
 /// How often a person is looked at again because somebody is being written down who may be the same.
 const PATIENCE: u32 = 6;
 
+/// What became of a person in a pass.
+enum Went {
+    /// The first of what came in is through.
+    Through,
+    /// Somebody was faster.
+    Nowhere,
+    /// More has to be read.
+    On,
+}
+
 impl Advancer {
-    /// Takes all events, each by the place of the record it came in. Answers with the records that failed, and why.
-    pub(crate) async fn take_all(&self, work: Vec<(usize, Happened)>) -> BTreeMap<usize, String> {
+    /// Takes all that came in, each by the place of its record. Answers with the records that failed, and why.
+    pub(crate) async fn take_all(&self, work: Vec<(usize, Incoming)>) -> BTreeMap<usize, String> {
         let mut failed = BTreeMap::new();
         if work.is_empty() {
             return failed;
         }
         let all: Vec<usize> = work.iter().map(|(record, _)| *record).collect();
         let everything = |why: String| all.iter().map(|record| (*record, why.clone())).collect();
-        let now = self.env.clock.now();
-        let policies = match self.policies.current(now).await {
+        let policies = match self.policies.current(self.env.clock.now()).await {
             Ok(policies) => policies,
             Err(error) => return everything(error.to_string()),
         };
@@ -39,48 +48,46 @@ impl Advancer {
         let mut left = groups(work, &keys, &policies);
         let mut attempt = 0;
         while !left.is_empty() {
-            let before = left.iter().map(|group| group.events.len()).sum::<usize>();
-            let wanted: Vec<_> = left.iter().map(|group| group.wanted(MOST)).collect();
+            let wanted: Vec<_> = left.iter().map(|group| group.wanted(MOST, &policies)).collect();
             let loaded = match self.store.load(&wanted).await {
                 Ok(loaded) => loaded,
                 Err(error) => {
-                    for group in &left {
-                        failed.extend(group.records.iter().map(|record| (*record, error.to_string())));
-                    }
+                    left.iter().for_each(|group| fail(group, &error.to_string(), &mut failed));
                     return failed;
                 }
             };
             let (now_done, later) = apart(left, loaded);
-            let passes = now_done.into_iter().map(|(group, loaded)| async {
-                let taken = self.take(&group, loaded, &keys, &policies).await;
-                (group, taken)
+            let passes = now_done.into_iter().map(|(mut group, loaded)| async {
+                let went = self.take(&mut group, loaded, &keys, &policies).await;
+                (group, went)
             });
-            let results: Vec<(Group, Result<Written, StoreError>)> =
+            let results: Vec<(Group, Result<Went, String>)> =
                 stream::iter(passes.collect::<Vec<_>>()).buffer_unordered(AT_ONCE).collect().await;
             left = later;
-            for (mut group, result) in results {
-                match result {
-                    Ok(Written::Done) => drop(group.events.drain(..group.events.len().min(MOST))),
-                    Ok(Written::Conflict) => group.looks += 1,
-                    Err(error) => {
-                        failed.extend(group.records.iter().map(|record| (*record, error.to_string())));
+            let mut is_nearer = false;
+            for (mut group, went) in results {
+                match went {
+                    Ok(Went::Through) => {
+                        is_nearer = true;
+                        group.incoming.drain(..group.incoming.len().min(MOST));
+                    }
+                    Ok(Went::On) => is_nearer |= group.loads < ATTEMPTS,
+                    Ok(Went::Nowhere) => group.looks += 1,
+                    Err(why) => {
+                        fail(&group, &why, &mut failed);
                         continue;
                     }
                 }
-                if !group.events.is_empty() {
+                if !group.incoming.is_empty() {
                     left.push(group);
                 }
             }
-            let after = left.iter().map(|group| group.events.len()).sum::<usize>();
-            if after < before {
+            if is_nearer {
                 attempt = 0;
-            } else {
+            } else if !left.is_empty() {
                 attempt += 1;
                 if attempt >= ATTEMPTS {
-                    for group in &left {
-                        let why = "too much contention".to_owned();
-                        failed.extend(group.records.iter().map(|record| (*record, why.clone())));
-                    }
+                    left.iter().for_each(|group| fail(group, "too much contention", &mut failed));
                     return failed;
                 }
                 self.pause(attempt).await;
@@ -89,31 +96,47 @@ impl Advancer {
         failed
     }
 
-    /// Decides the first events of a person and stores what they make.
+    /// Decides the first that came in of a person, stores what it makes, and sends what it sends.
     async fn take(
         &self,
-        group: &Group,
+        group: &mut Group,
         loaded: Loaded,
         keys: &HashKeys,
         policies: &PolicySet,
-    ) -> Result<Written, StoreError> {
-        let events = &group.events[..group.events.len().min(MOST)];
-        let taken = advance(events, loaded, keys, policies);
-        if taken.unsettled && group.looks < PATIENCE {
-            return Ok(Written::Conflict);
+    ) -> Result<Went, String> {
+        let text = |error: StoreError| error.to_string();
+        let now = self.env.clock.now();
+        let incoming = &group.incoming[..group.incoming.len().min(MOST)];
+        let with = With { keys, policies, older: &group.older, now };
+        let taken = advance(incoming, loaded, with);
+        if !taken.missing.is_empty() {
+            for version in &taken.missing.manifests {
+                let set = self.policies.at(*version).await.map_err(text)?;
+                group.older.insert(*version, set);
+            }
+            group.loads += 1;
+            group.missing.runs.extend(taken.missing.runs);
+            group.missing.history.extend(taken.missing.history);
+            group.missing.events.extend(taken.missing.events);
+            return Ok(Went::On);
         }
-        self.store.remove_entries(&taken.stray).await?;
+        if taken.unsettled && group.looks < PATIENCE {
+            return Ok(Went::Nowhere);
+        }
+        self.store.remove_entries(&taken.stray).await.map_err(text)?;
         for (address, customer) in &taken.claims {
-            if self.store.claim_address(address, customer).await? != *customer {
-                return Ok(Written::Conflict);
+            if self.store.claim_address(address, customer).await.map_err(text)? != *customer {
+                return Ok(Went::Nowhere);
             }
         }
         let written =
-            if taken.is_idle() { self.put_entries(&taken).await? } else { self.commit(&taken).await? };
-        if written == Written::Done {
-            self.measure(&taken);
+            if taken.is_idle() { self.put_entries(&taken).await } else { self.commit(&taken).await };
+        if written.map_err(text)? == Written::Conflict {
+            return Ok(Went::Nowhere);
         }
-        Ok(written)
+        self.measure(&taken);
+        self.outbox.hand_over(outgoing(&taken), now).await.map_err(text)?;
+        Ok(Went::Through)
     }
 
     /// Events that change nothing: each is one write.
@@ -144,20 +167,35 @@ impl Advancer {
         for (home, entry) in &taken.entries {
             commit = commit.entry(home, entry.clone());
         }
+        for (customer, state) in &taken.states {
+            commit = commit.state(customer, state.clone());
+        }
+        for (customer, journey, run) in &taken.runs {
+            commit = commit.run(customer, journey, run.clone());
+        }
+        for message in &taken.messages {
+            commit = commit.message(message.clone());
+        }
         self.store.commit(commit).await
     }
 
     fn measure(&self, taken: &Taken) {
         let now = self.env.clock.now();
+        let cut = taken.entries.iter().filter(|(_, entry)| entry.led.cut).count();
         let counts = [
             ("EventsTaken", taken.entries.len()),
             ("EventsAbsorbed", taken.absorbed),
             ("EventsTooLate", taken.dropped),
+            ("ChainsCut", cut),
         ];
         let metrics = counts.into_iter().filter(|(_, n)| *n > 0);
         let metrics = metrics.fold(Metrics::new(), |metrics, (name, n)| metrics.count(name, n));
         metrics.emit(&self.env, now);
     }
+}
+
+fn fail(group: &Group, why: &str, failed: &mut BTreeMap<usize, String>) {
+    failed.extend(group.records.iter().map(|record| (*record, why.to_owned())));
 }
 
 /// Of people who turn out to be one all but the first wait for the next pass.

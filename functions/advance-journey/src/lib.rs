@@ -2,10 +2,14 @@
 
 mod batch;
 mod group;
+mod pass;
+mod send;
 
 use futures::future::BoxFuture;
+use sluice_domain::advance::Incoming;
 use sluice_host::environment::Environment;
 use sluice_host::function::{Function, StartError};
+use sluice_host::outbox::{Outbox, QueueName};
 use sluice_host::queue::{Failed, Queue, QueueHandler, Record};
 use sluice_host::secrets::SecretStore;
 use sluice_store::{Policies, Store};
@@ -14,7 +18,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Variables read besides those every function has.
-pub const VARIABLES: [&str; 2] = ["SLUICE_TABLE", "SLUICE_HASH_KEY_SECRET"];
+pub const VARIABLES: [&str; 5] = [
+    "SLUICE_TABLE",
+    "SLUICE_EVENT_QUEUE_URL",
+    "SLUICE_MESSAGE_QUEUE_URL",
+    "SLUICE_NOTICE_QUEUE_URL",
+    "SLUICE_HASH_KEY_SECRET",
+];
 
 /// How often a person is decided again because somebody else was faster, before the queue brings it again.
 const ATTEMPTS: u32 = 12;
@@ -23,8 +33,14 @@ const ATTEMPTS: u32 = 12;
 pub fn build(env: Environment) -> BoxFuture<'static, Result<Arc<dyn Function>, StartError>> {
     Box::pin(async move {
         let store = sluice_host::aws::store(&env)?;
-        let advancer =
-            Advancer { policies: Policies::new(store.clone()), secrets: SecretStore::new(&env)?, store, env };
+        let queues = [QueueName::Event, QueueName::Message, QueueName::Notice];
+        let advancer = Advancer {
+            policies: Policies::new(store.clone()),
+            secrets: SecretStore::new(&env)?,
+            outbox: Outbox::new(&env, store.clone(), &queues)?,
+            store,
+            env,
+        };
         // The connection and the hash key before the first record. A failure here is that record's to report.
         let _ = advancer.policies.current(advancer.env.clock.now()).await;
         let _ = advancer.secrets.hash_keys().await;
@@ -35,6 +51,7 @@ pub fn build(env: Environment) -> BoxFuture<'static, Result<Arc<dyn Function>, S
 pub(crate) struct Advancer {
     pub(crate) policies: Policies,
     pub(crate) secrets: SecretStore,
+    pub(crate) outbox: Outbox,
     pub(crate) store: Store,
     pub(crate) env: Environment,
 }
@@ -42,12 +59,14 @@ pub(crate) struct Advancer {
 impl QueueHandler for Advancer {
     async fn handle(&self, records: &[Record]) -> Vec<Failed> {
         let mut failed = Vec::new();
-        let mut work = Vec::new();
+        let (mut work, mut passes) = (Vec::new(), Vec::new());
         for (at, record) in records.iter().enumerate() {
             match serde_json::from_str::<EventMessage>(&record.body) {
-                Ok(EventMessage::Events(events)) => work.extend(events.into_iter().map(|event| (at, event))),
-                // Nothing is waited for.
-                Ok(EventMessage::Due(_)) => {}
+                Ok(EventMessage::Events(events)) => {
+                    work.extend(events.into_iter().map(|event| (at, Incoming::Happened(event))));
+                }
+                Ok(EventMessage::Due(wake)) => work.push((at, Incoming::Due(wake))),
+                Ok(EventMessage::Pass(pass)) => passes.push((at, pass)),
                 Err(_) => {
                     failed.push(Failed { id: record.id.clone(), why: "not an event message".to_owned() })
                 }
@@ -55,6 +74,11 @@ impl QueueHandler for Advancer {
         }
         for (at, why) in self.take_all(work).await {
             failed.push(Failed { id: records[at].id.clone(), why });
+        }
+        for (at, pass) in passes {
+            if let Err(why) = self.pass(&pass).await {
+                failed.push(Failed { id: records[at].id.clone(), why });
+            }
         }
         failed
     }

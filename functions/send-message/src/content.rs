@@ -32,7 +32,9 @@ pub(crate) fn render(
         preferences: Some(links.preferences()),
         confirm: asks_for_consent.then(|| links.confirm()),
     };
-    let given = Given { links: own, data: message.data.clone().into(), ..Given::default() };
+    let event = message.data.get("event").filter(|_| order.cause.kind == CauseKind::Journey);
+    let event = event.cloned().unwrap_or_default();
+    let given = Given { links: own, event, data: message.data.clone().into(), ..Given::default() };
     let context = context(Some(whole), policies, given);
     let language = order.language.map(|language| LanguageTag::of(language, None));
     let rendered = library.render(policies, &order.template, language, &context);

@@ -13,6 +13,7 @@ mod pace;
 mod provider;
 mod smtp;
 mod tell;
+mod told;
 mod webhook;
 
 use carrier::Carrier;
@@ -27,7 +28,7 @@ use sluice_host::outbox::{self, Outbox, QueueName};
 use sluice_host::queue::{Failed, Queue, QueueHandler, Record};
 use sluice_host::secrets::SecretStore;
 use sluice_store::{Policies, Store};
-use sluice_wire::queue::{NoticeMessage, OrderMessage};
+use sluice_wire::queue::{NoticeMessage, OrderMessage, TellMessage};
 use std::sync::Arc;
 
 /// Variables read besides those every function has.
@@ -87,13 +88,15 @@ struct Sender {
 /// What a record asks for.
 enum Task {
     Tell(NoticeMessage),
+    Told(Box<TellMessage>),
     Deliver(Box<OrderMessage>),
 }
 
 fn task(record: &Record) -> Result<Task, String> {
     let order = || serde_json::from_str(&record.body).map(Task::Deliver);
+    let told = || serde_json::from_str(&record.body).map(Task::Told);
     let notice = serde_json::from_str(&record.body).map(Task::Tell);
-    notice.or_else(|_| order()).map_err(|_| "neither a notice nor a message".to_owned())
+    notice.or_else(|_| order()).or_else(|_| told()).map_err(|_| "neither a notice nor a message".to_owned())
 }
 impl QueueHandler for Sender {
     async fn handle(&self, records: &[Record]) -> Vec<Failed> {
@@ -111,6 +114,7 @@ impl QueueHandler for Sender {
         let each = now.iter().map(|(record, task)| async move {
             let done = match task {
                 Task::Tell(notice) => self.tell(notice).await.map(|()| None),
+                Task::Told(told) => self.told(told).await.map(|()| None),
                 Task::Deliver(message) => {
                     self.wait_for(message).await;
                     self.deliver(&message.order).await

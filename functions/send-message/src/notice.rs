@@ -1,9 +1,23 @@
 //! What a notice says.
 
+use serde_json::{Map, Value};
 use sluice_domain::lead::{self, Lead, Progress};
 use sluice_domain::policy::{PolicySet, length};
 use sluice_domain::time::Timestamp;
 use sluice_wire::queue::{NoticeKind, NoticeMessage};
+
+/// What a journey tells of a customer.
+pub(crate) struct Told {
+    pub(crate) customer: String,
+    pub(crate) journey: String,
+    pub(crate) step: String,
+    pub(crate) text: Option<String>,
+    pub(crate) is_task: bool,
+    /// By when the task is to be done, RFC 3339.
+    pub(crate) due: Option<String>,
+    /// Facts that another system is told.
+    pub(crate) facts: Map<String, Value>,
+}
 
 /// A notice, ready to be put into any channel.
 pub(crate) struct Notice {
@@ -13,8 +27,10 @@ pub(crate) struct Notice {
     pub(crate) event: &'static str,
     /// When what it tells happened; part of its key, so the same for every attempt.
     pub(crate) at: Timestamp,
-    /// The lead.
-    pub(crate) lead: String,
+    /// The lead, if it is about one.
+    pub(crate) lead: Option<String>,
+    /// What a journey tells, if one does.
+    pub(crate) told: Option<Told>,
     /// Form or source.
     pub(crate) source: String,
     /// Where to look at the lead.
@@ -80,7 +96,8 @@ impl Notice {
                 NoticeKind::Reminder(_) => "lead.reminder",
             },
             at,
-            lead: lead.id.to_string(),
+            lead: Some(lead.id.to_string()),
+            told: None,
             source: lead.origin.name.clone(),
             link: format!("{public_url}/api/leads/{}", lead.id),
             name: facts.display_name(),
@@ -98,6 +115,11 @@ impl Notice {
     /// One line for a mail's subject. Control characters are gone, so that nothing a person typed becomes a header.
     pub(crate) fn subject(&self) -> String {
         let who = self.name.as_deref().or(self.company.as_deref()).unwrap_or("somebody");
+        if let Some(told) = &self.told {
+            let what = told.text.as_deref().unwrap_or(&told.journey);
+            let line = format!("{}{what}: {who}", if told.is_task { "To do: " } else { "" });
+            return line.chars().filter(|c| !c.is_control()).take(120).collect();
+        }
         let what = match (self.event, self.came_back) {
             ("lead.escalated", _) => "Nobody can take this lead",
             ("lead.reminder", _) => "Still to be contacted",
@@ -110,6 +132,9 @@ impl Notice {
 
     /// The text of a mail.
     pub(crate) fn text(&self) -> String {
+        if let Some(told) = &self.told {
+            return self.told_text(told);
+        }
         let mut lines = vec![match self.event {
             "lead.escalated" => "A lead came that nobody can take just now.".to_owned(),
             "lead.reminder" => "A lead of yours waits for its first contact.".to_owned(),
@@ -118,18 +143,7 @@ impl Notice {
         }];
         lines.extend(self.window.clone());
         lines.push(String::new());
-        let rows = [
-            ("Name", &self.name),
-            ("Company", &self.company),
-            ("E-mail", &self.email),
-            ("Phone", &self.phone),
-        ];
-        for (label, value) in rows {
-            if let Some(value) = value {
-                let value: String = value.chars().filter(|c| !c.is_control()).collect();
-                lines.push(format!("{label}: {value}"));
-            }
-        }
+        lines.extend(self.person());
         lines.push(format!("Source: {}", self.source));
         if !self.flags.is_empty() {
             lines.push(format!("Please check: {}", self.flags.join(", ")));
@@ -138,5 +152,32 @@ impl Notice {
         lines.push(format!("The lead: {}", self.link));
         lines.push(String::new());
         lines.join("\n")
+    }
+
+    fn told_text(&self, told: &Told) -> String {
+        let mut lines: Vec<String> = told.text.iter().cloned().collect();
+        lines.extend(told.due.as_ref().map(|due| format!("To be done by {due}.")));
+        lines.push(String::new());
+        lines.extend(self.person());
+        lines.push(format!("Journey: {}", told.journey));
+        lines.push(String::new());
+        lines.push(format!("The customer: {}", self.link));
+        lines.push(String::new());
+        lines.join("\n")
+    }
+
+    /// Who it is about, a line for each thing known.
+    fn person(&self) -> Vec<String> {
+        let rows = [
+            ("Name", &self.name),
+            ("Company", &self.company),
+            ("E-mail", &self.email),
+            ("Phone", &self.phone),
+        ];
+        let shown = rows.into_iter().filter_map(|(label, value)| {
+            let value: String = value.as_ref()?.chars().filter(|c| !c.is_control()).collect();
+            Some(format!("{label}: {value}"))
+        });
+        shown.collect()
     }
 }

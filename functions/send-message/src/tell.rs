@@ -11,7 +11,7 @@ use crate::notice::Notice;
 use sluice_domain::identity::Email;
 use sluice_domain::lead::LeadState;
 use sluice_domain::message::{Channel, MessageState};
-use sluice_domain::policy::{PolicySet, Rep};
+use sluice_domain::policy::{PolicySet, Rep, Webhook};
 use sluice_domain::time::Timestamp;
 use sluice_host::metrics::Metrics;
 use sluice_host::outbox::{Outgoing, QueueName};
@@ -40,7 +40,14 @@ impl Sender {
 
         let mut wait: Option<Timestamp> = None;
         for channel in if notice.is_quiet { vec!["none"] } else { channels(rep) } {
-            let again = self.over(channel, message, &notice, &policies, now).await?;
+            let kind = message.kind.label();
+            let fresh = NoticeRecord {
+                sort_key: keys::notice(notice.at, &message.lead, &kind, message.n, channel),
+                lead: Some(message.lead.clone()),
+                ..claimed(&message.rep, message.kind.name(), channel, now)
+            };
+            let to = Recipient { rep, webhook: rep.and_then(|rep| rep.webhook.as_ref()) };
+            let again = self.over(channel, fresh, to, &notice, &policies, now).await?;
             wait = [wait, again].into_iter().flatten().min();
         }
         let Some(not_before) = wait else { return Ok(()) };
@@ -54,30 +61,17 @@ impl Sender {
     }
 
     /// One channel: claim, hand over, settle. Answers with the time to come again, if there is one.
-    async fn over(
+    pub(crate) async fn over(
         &self,
         channel: &'static str,
-        message: &NoticeMessage,
+        mut record: NoticeRecord,
+        to: Recipient<'_>,
         notice: &Notice,
         policies: &PolicySet,
         now: Timestamp,
     ) -> Result<Option<Timestamp>, String> {
-        let rep = policies.reps.get(&message.rep);
         let text = |error: sluice_store::StoreError| error.to_string();
-        let mut record = NoticeRecord {
-            rep: message.rep.clone(),
-            sort_key: keys::notice(notice.at, &message.lead, &message.kind.label(), message.n, channel),
-            version: 0,
-            lead: message.lead.clone(),
-            kind: message.kind.name().to_owned(),
-            channel: channel.to_owned(),
-            state: MessageState::Claimed,
-            attempts: 1,
-            claimed_until: now.plus_millis(CLAIM_MS),
-            unknown: 0,
-            note: None,
-        };
-        let endpoint = match rep.and_then(|rep| rep.webhook.as_ref()).filter(|_| channel == "webhook") {
+        let endpoint = match to.webhook.filter(|_| channel == "webhook") {
             Some(webhook) => Some(self.store.endpoint(&webhook.endpoint()).await.map_err(text)?),
             None => None,
         };
@@ -101,16 +95,24 @@ impl Sender {
                 TakeOver::At(at) => return Ok(Some(at)),
             },
         }
-        let Some(rep) = rep.filter(|_| record.state == MessageState::Claimed) else { return Ok(None) };
-        let handed = match endpoint {
-            None => self.email(rep, notice, policies, now).await,
-            Some(endpoint) if endpoint.gone.is_some() => {
+        if record.state != MessageState::Claimed {
+            return Ok(None);
+        }
+        let handed = match (endpoint, to.webhook) {
+            (Some(endpoint), _) if endpoint.gone.is_some() => {
                 record.state = MessageState::Skipped;
                 record.note = Some(GONE.to_owned());
                 let _: Written = self.store.update_notice(&record).await.map_err(text)?;
                 return Ok(None);
             }
-            Some(endpoint) => self.webhook(rep, notice, &endpoint, now).await,
+            (Some(endpoint), Some(webhook)) => {
+                let rep = to.rep.map(|rep| rep.name.as_str());
+                self.webhook(webhook, rep, notice, &endpoint, now).await
+            }
+            _ => match to.rep {
+                Some(rep) => self.email(rep, notice, policies, now).await,
+                None => return Ok(None),
+            },
         };
         self.settle_notice(record, handed, now).await
     }
@@ -223,7 +225,36 @@ enum TakeOver {
     At(Timestamp),
 }
 
-fn channels(rep: Option<&Rep>) -> Vec<&'static str> {
+/// Whom a notice goes to.
+#[derive(Clone, Copy)]
+pub(crate) struct Recipient<'a> {
+    /// The rep; none where it is another system.
+    pub(crate) rep: Option<&'a Rep>,
+    /// Their webhook, or that system's.
+    pub(crate) webhook: Option<&'a Webhook>,
+}
+
+/// A notice as it is claimed.
+pub(crate) fn claimed(rep: &str, kind: &str, channel: &str, now: Timestamp) -> NoticeRecord {
+    NoticeRecord {
+        rep: rep.to_owned(),
+        sort_key: String::new(),
+        version: 0,
+        lead: None,
+        customer: None,
+        text: None,
+        due: None,
+        kind: kind.to_owned(),
+        channel: channel.to_owned(),
+        state: MessageState::Claimed,
+        attempts: 1,
+        claimed_until: now.plus_millis(CLAIM_MS),
+        unknown: 0,
+        note: None,
+    }
+}
+
+pub(crate) fn channels(rep: Option<&Rep>) -> Vec<&'static str> {
     let mut channels = Vec::new();
     if rep.is_some_and(|rep| rep.email.is_some()) {
         channels.push("email");
@@ -244,19 +275,9 @@ mod tests {
 
     fn record(rep: &str, attempts: u32) -> NoticeRecord {
         let lead = LeadId::derived(&["x"]);
-        NoticeRecord {
-            rep: rep.to_owned(),
-            sort_key: keys::notice(Timestamp(1), &lead, rep, 1, "webhook"),
-            version: 1,
-            lead,
-            kind: "assigned".to_owned(),
-            channel: "webhook".to_owned(),
-            state: MessageState::Claimed,
-            attempts,
-            claimed_until: Timestamp(0),
-            unknown: 0,
-            note: None,
-        }
+        let sort_key = keys::notice(Timestamp(1), &lead, rep, 1, "webhook");
+        let record = claimed(rep, "assigned", "webhook", Timestamp(0));
+        NoticeRecord { sort_key, version: 1, lead: Some(lead), attempts, ..record }
     }
 
     #[test]

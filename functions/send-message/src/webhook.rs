@@ -6,7 +6,7 @@ use crate::channel::Handover;
 use crate::notice::Notice;
 use serde_json::json;
 use sluice_domain::pii::Pii;
-use sluice_domain::policy::{Rep, SecretRef};
+use sluice_domain::policy::{SecretRef, Webhook};
 use sluice_domain::time::Timestamp;
 use sluice_host::fetch::{FetchError, fetch_public};
 use sluice_store::Endpoint;
@@ -19,18 +19,16 @@ const LIMIT: Duration = Duration::from_secs(15);
 impl Sender {
     pub(crate) async fn webhook(
         &self,
-        rep: &Rep,
+        webhook: &Webhook,
+        rep: Option<&str>,
         notice: &Notice,
         endpoint: &Endpoint,
         now: Timestamp,
     ) -> Handover {
-        let Some(webhook) = &rep.webhook else { return Handover::Refused("no webhook".to_owned()) };
-        let body = json!({
-            "type": notice.event,
-            "timestamp": notice.at.rfc3339(),
-            "data": {
+        let data = match &notice.told {
+            None => json!({
                 "lead": notice.lead,
-                "rep": rep.name,
+                "rep": rep,
                 "source": notice.source,
                 "link": notice.link,
                 "name": notice.name,
@@ -40,10 +38,20 @@ impl Sender {
                 "flags": notice.flags,
                 "came_back": notice.came_back,
                 "window": notice.window,
-            },
-        })
-        .to_string()
-        .into_bytes();
+            }),
+            Some(told) => json!({
+                "customer": told.customer,
+                "journey": told.journey,
+                "step": told.step,
+                "rep": rep,
+                "link": notice.link,
+                "text": told.text,
+                "due": told.due,
+                "facts": told.facts,
+            }),
+        };
+        let body = json!({ "type": notice.event, "timestamp": notice.at.rfc3339(), "data": data });
+        let body = body.to_string().into_bytes();
         let keys = match self.signing_keys(&webhook.secrets).await {
             Ok(keys) => keys,
             Err(handover) => return handover,

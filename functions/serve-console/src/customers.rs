@@ -206,7 +206,7 @@ impl Console {
         let suggestions = self.suggestions_for(root, known).await?;
         leads.sort_by(|a, b| b["received"].as_str().cmp(&a["received"].as_str()));
         leads.truncate(LEADS);
-        Ok(json!({
+        let mut shown = json!({
             "id": root,
             "created": record.created.rfc3339(),
             "owner": whole.owner().map(|owner| json!({
@@ -220,7 +220,12 @@ impl Console {
             "merged_from": whole.halves.iter().map(|half| &half.id).collect::<Vec<_>>(),
             "kept_apart_from": record.apart.keys().collect::<Vec<_>>(),
             "decisions": decisions(&whole),
-        }))
+        });
+        if let Some(shown) = shown.as_object_mut() {
+            let behaviour = self.behaviour(&whole, &policies).await?;
+            shown.extend(behaviour.into_iter().map(|(name, value)| (name.to_owned(), value)));
+        }
+        Ok(shown)
     }
 
     /// A record's leads, newest first, along the chain that each lead continues.

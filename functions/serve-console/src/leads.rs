@@ -93,7 +93,8 @@ impl Console {
     ) -> Result<(Vec<LeadId>, Option<String>), Problem> {
         let page = self.store.notices_to(rep, cursor, MESSAGES).await.map_err(unavailable)?;
         let mut seen = BTreeSet::new();
-        let ids = page.items.into_iter().map(|message| message.lead).filter(|id| seen.insert(id.clone()));
+        let ids =
+            page.items.into_iter().filter_map(|message| message.lead).filter(|id| seen.insert(id.clone()));
         Ok((ids.collect(), page.next))
     }
 

@@ -2,6 +2,7 @@
 
 mod acts;
 mod auth;
+mod behaviour;
 mod choose;
 mod consents;
 mod contacts;
@@ -154,6 +155,8 @@ impl Console {
             "DELETE /api/customers/{id}" => self.erase_customer(&call).await,
             "GET /api/customers/{id}/erasure" => self.show_erasure(&call).await,
             "GET /api/customers/{id}/export" => self.export_customer(&call).await,
+            "GET /api/customers/{id}/runs" => self.show_runs(&call).await,
+            "POST /api/segments/{name}/preview" => self.preview_segment(&call).await,
             "GET /api/customers/{id}/timeline" => self.show_timeline(&call).await,
             "GET /api/customers/{id}/consents" => self.show_consents(&call).await,
             "POST /api/customers/{id}/consents" => self.add_consent(&call).await,

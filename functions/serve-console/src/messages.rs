@@ -235,7 +235,8 @@ impl Console {
             .iter()
             .map(|message| {
                 json!({
-                    "lead": message.lead, "kind": message.kind, "channel": message.channel, "state": message.state,
+                    "lead": message.lead, "customer": message.customer, "text": message.text,
+                    "due": message.due.map(|due| due.rfc3339()), "kind": message.kind, "channel": message.channel, "state": message.state,
                     "attempts": message.attempts, "unknown": message.unknown, "note": message.note,
                 })
             })

@@ -4,11 +4,11 @@
 //! selection (`a.?b.orValue(0)`), without `matches`, `duration` and `timestamp`, and with three functions of ours:
 //! `lower(text)`; `domain(email)`, the part after the last `@` in lower case, empty if there is none; and
 //! `number(value)`, which reads text that is a plainly written number as that number and leaves everything else as it
-//! is. The library's strings extension is left out: it comes as a whole, and its `split` would make lists as long as
-//! whoever sends the lead likes, for a condition to loop over.
+//! is. Time is asked for by three more, see [`Looks`]. The library's strings extension is left out: it comes as a whole,
+//! and its `split` would make lists as long as whoever sends the lead likes, for a condition to loop over.
 //!
-//! **Fields of a lead are text**, whatever the visitor typed. Where a condition sets one against a number, it is read
-//! with `number`: `lead.fields.employees >= 200` holds for the text `250`, while `lead.fields.zip == "80331"` and
+//! **Fields of a lead and facts of a customer are text**, whatever the visitor typed. Where a condition sets one against
+//! a number, it is read with `number`: `lead.fields.employees >= 200` holds for the text `250`, while `lead.fields.zip == "80331"` and
 //! `lead.fields.zip.startsWith("80")` still see text. Converting by what the text looks like instead would give a
 //! field another type from lead to lead. Plainly written is: digits without leading zeros, a minus sign or a decimal
 //! point at most, up to 15 digits; so phone numbers with `+` or a leading 0, `1,500` and `50-100` stay text, and
@@ -18,9 +18,12 @@
 //! The parser is the library's Pratt parser (hidden in its documentation, hence the exact version in `Cargo.toml`); it
 //! is used here only.
 
+mod looks;
 #[cfg(test)]
 mod tests;
 mod tree;
+
+pub use looks::{Ask, Levels, Looks};
 
 use cel::common::types::{CelDouble, CelInt, CelString, DYN_TYPE, STRING_TYPE};
 use cel::common::value::CowVal;
@@ -43,6 +46,7 @@ pub struct Condition {
     source: String,
     compiled: Expression,
     reads: BTreeSet<String>,
+    looks: Looks,
 }
 
 /// Why a condition cannot be used, and where: line and column count from 1 within the source.
@@ -82,12 +86,14 @@ impl Condition {
                 |error| refuse(error.msg, (place(error.pos.0), place(error.pos.1))),
             )
         })?;
-        let reads = tree::check(&compiled).map_err(|refusal| {
+        let placed = |refusal: tree::Refusal| {
             let place = refusal.name().and_then(|name| source.find(name)).unwrap_or(0);
             refuse(refusal.to_string(), line_and_column(source, place))
-        })?;
+        };
+        let reads = tree::check(&compiled).map_err(placed)?;
+        let looks = looks::look(&mut compiled).map_err(placed)?;
         tree::read_fields_as_numbers(&mut compiled);
-        Ok(Self { source: source.to_owned(), compiled, reads })
+        Ok(Self { source: source.to_owned(), compiled, reads, looks })
     }
 
     /// Whether the condition holds for `scope`. Anything but a clear yes or no (an absent field, values of types that
@@ -109,6 +115,11 @@ impl Condition {
         &self.reads
     }
 
+    /// What it looks at besides plain fields: behaviour, and values that change with time alone.
+    pub const fn looks(&self) -> &Looks {
+        &self.looks
+    }
+
     /// The source as it was written.
     pub fn source(&self) -> &str {
         &self.source
@@ -119,6 +130,9 @@ impl Condition {
             // A key can be a value of the data; one that is written in the condition is not.
             ExecutionError::NoSuchKey(key) if self.source.contains(key.as_str()) => format!("no field {key}"),
             ExecutionError::NoSuchKey(_) => "no such field".to_owned(),
+            ExecutionError::UndeclaredReference(name) if name.starts_with("since(") => {
+                format!("{name} has no answer: it never happened")
+            }
             ExecutionError::UndeclaredReference(name) => format!("nothing is called {name} here"),
             ExecutionError::NoSuchOverload(call) => {
                 let name = call.function().trim_matches(['_', '@']);
@@ -158,8 +172,18 @@ impl Scope {
     /// is the same as absent: `has` is false and reading it is an error, instead of `null != ""` being true.
     #[must_use]
     pub fn with(mut self, name: &str, root: &Json) -> Self {
-        self.context.add_variable_from_value(name, value(root));
+        self.set(name, root);
         self
+    }
+
+    /// Calls `root` by `name` from now on, as [`Self::with`].
+    pub fn set(&mut self, name: &str, root: &Json) {
+        self.context.add_variable_from_value(name, value(root));
+    }
+
+    /// Gives the answer to a question about behaviour.
+    pub fn answer(&mut self, ask: &Ask, answer: &Json) {
+        self.context.add_variable_from_value(ask.to_string(), value(answer));
     }
 }
 

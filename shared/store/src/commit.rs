@@ -13,11 +13,13 @@ use crate::{
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Delete, Put, TransactWriteItem, Update};
+use sluice_domain::advance::State;
 use sluice_domain::customer::{AddressHash, Customer, Pointed};
 use sluice_domain::erasure::Erasure;
 use sluice_domain::event::Entry;
 use sluice_domain::gate::{Gate, Proof};
 use sluice_domain::id::CustomerId;
+use sluice_domain::journey::Run;
 use sluice_domain::lead::{Lead, LeadState, Progress};
 use sluice_domain::message::{Channel, Message};
 use sluice_domain::speed::{Group, bucket};
@@ -52,6 +54,8 @@ pub struct Commit {
     pub(crate) due: Vec<DueEntry>,
     pub(crate) entries: Vec<(CustomerId, Entry)>,
     pub(crate) pointed: Vec<Pointed>,
+    pub(crate) states: Vec<(CustomerId, State)>,
+    pub(crate) runs: Vec<(CustomerId, String, Run)>,
 }
 
 impl Commit {
@@ -166,16 +170,16 @@ impl Commit {
 }
 
 impl Commit {
-    /// Entries are put beside records that are there and not erased. A record that is written says so itself.
+    /// What has to do with events is put beside records that are there and not erased. A record that is written says so
+    /// itself, and so does what is beside one already: an erasure deletes it.
     fn with_standing(mut self) -> Self {
-        let written: BTreeSet<&CustomerId> = self.customers.iter().map(|customer| &customer.id).collect();
-        let homes: BTreeSet<CustomerId> = self
-            .entries
-            .iter()
-            .map(|(home, _)| home)
-            .filter(|home| !written.contains(home))
-            .cloned()
-            .collect();
+        let states = self.states.iter().map(|(id, state)| (id, state.live.version));
+        let runs = self.runs.iter().map(|(id, _, run)| (id, run.version));
+        let beside: Vec<(&CustomerId, u64)> = states.chain(runs).collect();
+        let mut sure: BTreeSet<&CustomerId> = self.customers.iter().map(|customer| &customer.id).collect();
+        sure.extend(beside.iter().filter(|(_, version)| *version > 0).map(|(id, _)| *id));
+        let homes = self.entries.iter().map(|(home, _)| home).chain(beside.iter().map(|(id, _)| *id));
+        let homes: BTreeSet<CustomerId> = homes.filter(|home| !sure.contains(home)).cloned().collect();
         self.standing.extend(homes.into_iter().map(StandingItem::Customer));
         self
     }
@@ -274,6 +278,7 @@ impl Store {
             items.push(TransactWriteItem::builder().put(put).build());
         }
         items.extend(self.behaviour(&commit)?);
+        items.extend(self.standings_of(&commit)?);
         items.extend(self.erasures(&commit)?);
         self.transact(items).await
     }

@@ -10,6 +10,8 @@
 //! | blocking key | `bk#<key version>.<hash>` | `b` | a lead's description, where settings turn matching on |
 //! | customer | `cu_…` | `c` | its id |
 //! | entry: an event, and its receipt | `cu_…` | `e#<id of the event>` | advance-journey, before it decides; the timeline, all of a person's |
+//! | state: what behaviour made of a record | `cu_…` | `s` | advance-journey with the record; the customer's view, previews |
+//! | run: a record's way through a journey | `cu_…` | `r#<journey>` | advance-journey, those the person is in or an event may begin; all of a record |
 //! | message to a customer | `cu_…` | `m#<time and cause, as in its id>` | send-message; the customer's list, newest first |
 //! | key of a call that asked for a message | `cu_…` | `k#<hash of the key>` | the call again |
 //! | gate | `gate#<channel>#<key version>.<hash>` | `g` | whoever sends to an address or hears from it |
@@ -18,6 +20,7 @@
 //! | team | `team#<name>` | `t` | route-lead, and acts that free capacity |
 //! | turns between teams | `team#round#<names>` | `t` | route-lead, where a rule asks |
 //! | notice: a message to a rep | `rep#<name>` | `m#<ms>#<lead>#<kind><n>#<channel>` | send-message; a rep's list, newest first |
+//! | notice of a journey: to a rep, or to another system | `rep#<name>`, `rep#journey/<name>` | `m#<ms>#<customer>#<hash of journey, step and rep>#<channel>` | as above |
 //! | a rep's absences | `leave#<rep>` | `a` | route-lead, when they are not those it has; the rep |
 //! | count of changes of absences | `leave` | `n` | route-lead with the teams |
 //! | owner of a company | `co#<domain>` | `o` | route-lead with the teams, where a rule asks |
@@ -153,9 +156,35 @@ pub fn notice(at: Timestamp, lead: &LeadId, kind: &str, n: u32, channel: &str) -
     format!("m#{}#{lead}#{kind}{n}#{channel}", millis(at))
 }
 
+/// Sort key of a notice that a journey gives of a customer; `what` is a hash that tells its steps apart.
+pub fn told(at: Timestamp, customer: &CustomerId, what: &str, channel: &str) -> String {
+    format!("m#{}#{customer}#{what}#{channel}", millis(at))
+}
+
+/// The customer in the sort key of such a notice.
+pub fn parse_told(sk: &str) -> Option<CustomerId> {
+    sk.split('#').nth(2).and_then(CustomerId::parse)
+}
+
 /// The lead in a notice's sort key.
 pub fn parse_notice_lead(sk: &str) -> Option<LeadId> {
     sk.split('#').nth(2).and_then(LeadId::parse)
+}
+
+/// Sort key of a record's state.
+pub const STATE: &str = "s";
+
+/// Prefix of the sort keys of a record's runs.
+pub const RUNS: &str = "r#";
+
+/// Sort key of a run.
+pub fn run(journey: &str) -> String {
+    format!("{RUNS}{journey}")
+}
+
+/// The journey in a run's sort key.
+pub fn parse_run(sk: &str) -> Option<&str> {
+    sk.strip_prefix(RUNS)
 }
 
 /// Prefix of the sort keys of a customer's entries.

@@ -26,6 +26,7 @@ mod person;
 mod policy;
 mod proof;
 mod speed;
+mod state;
 mod team;
 mod token;
 

@@ -4,7 +4,7 @@ use crate::item::{Item, document, get_document, get_number, get_text, key, numbe
 use crate::lead::{read_cursor, write_cursor};
 use crate::{Page, Store, StoreError, Written, keys};
 use serde::{Deserialize, Serialize};
-use sluice_domain::id::LeadId;
+use sluice_domain::id::{CustomerId, LeadId};
 use sluice_domain::message::MessageState;
 use sluice_domain::time::Timestamp;
 
@@ -20,10 +20,19 @@ pub struct NoticeRecord {
     /// Counted up by each write; 0 is "not stored yet".
     #[serde(skip)]
     pub version: u64,
-    /// The lead it is about.
-    #[serde(rename = "l")]
-    pub lead: LeadId,
-    /// What it says: `assigned`, `returned`, `escalated`.
+    /// The lead it is about, if it is about one.
+    #[serde(rename = "l", default, skip_serializing_if = "Option::is_none")]
+    pub lead: Option<LeadId>,
+    /// The customer it is about, where a journey tells.
+    #[serde(rename = "cu", default, skip_serializing_if = "Option::is_none")]
+    pub customer: Option<CustomerId>,
+    /// What the journey's document says.
+    #[serde(rename = "t", default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// Of a task: by when it is to be done.
+    #[serde(rename = "d", default, skip_serializing_if = "Option::is_none")]
+    pub due: Option<Timestamp>,
+    /// What it says: `assigned`, `escalated`, `reminder`, `notify`, `task`, `webhook`.
     #[serde(rename = "k")]
     pub kind: String,
     /// `email`, `webhook` or `none`.

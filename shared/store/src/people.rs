@@ -1,7 +1,8 @@
 //! Addresses and customers.
 
 use crate::item::{Item, get_document, get_number, get_text, key, number, optional_text, text};
-use crate::{Store, StoreError, Written, keys};
+use crate::lead::{read_cursor, write_cursor};
+use crate::{Page, Store, StoreError, Written, keys};
 use sluice_domain::customer::{
     AddressHash, Customer, HashKeys, Identity, Known, KnownAddress, MAX_RECORDS, Pointer, Recognition,
 };
@@ -150,6 +151,8 @@ impl Store {
     }
 }
 
+/// Items of one page of the scan over all customers.
+const PAGE: i32 = 500;
 /// Rounds of following links between customers: a person is of so many records at most.
 pub(crate) const ROUNDS: usize = MAX_RECORDS + 1;
 
@@ -219,6 +222,50 @@ impl Store {
             if wanted.is_empty() {
                 return Ok(known);
             }
+        }
+        Err(StoreError::Corrupt("customers point at each other in a circle".to_owned()))
+    }
+}
+
+impl Store {
+    /// Customer records of the whole table, by parallel scan: one segment of `segments`, from `cursor` on. Erased ones are left
+    /// out.
+    pub async fn scan_customers(
+        &self,
+        segment: i32,
+        segments: i32,
+        cursor: Option<&str>,
+    ) -> Result<Page<Customer>, StoreError> {
+        let answer = self
+            .client
+            .scan()
+            .table_name(&self.table)
+            .segment(segment)
+            .total_segments(segments)
+            .limit(PAGE)
+            .filter_expression("sk = :sk AND begins_with(pk, :pk) AND attribute_not_exists(x)")
+            .expression_attribute_values(":sk", text(keys::CUSTOMER))
+            .expression_attribute_values(":pk", text(CustomerId::PREFIX))
+            .set_exclusive_start_key(cursor.map(read_cursor).transpose()?)
+            .send()
+            .await?;
+        let items = answer.items.unwrap_or_default().iter().map(read_customer).collect::<Result<_, _>>()?;
+        Ok(Page { items, next: answer.last_evaluated_key.as_ref().map(write_cursor).transpose()? })
+    }
+
+    /// The people whose live records these are, with the records that gave way to them; of others nothing.
+    pub async fn people_of(&self, records: Vec<Customer>) -> Result<Known, StoreError> {
+        let mut known = Known::default();
+        let live = records.into_iter().filter(|record| record.into.is_none());
+        known.customers = live.map(|record| (record.id.clone(), record)).collect();
+        let mut loaded: BTreeSet<CustomerId> = known.customers.keys().cloned().collect();
+        for _ in 0..ROUNDS {
+            let wanted = known.missing(&loaded);
+            if wanted.is_empty() {
+                return Ok(known);
+            }
+            known.customers.extend(self.customers(&wanted).await?);
+            loaded.extend(wanted);
         }
         Err(StoreError::Corrupt("customers point at each other in a circle".to_owned()))
     }

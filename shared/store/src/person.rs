@@ -3,9 +3,11 @@
 use crate::entry::read_entry;
 use crate::item::{Item, get_text, key};
 use crate::people::{ROUNDS, read_customer, read_erasure};
+use crate::state::{read_run, read_state};
 use crate::{Store, StoreError, keys};
 use sluice_domain::advance::Loaded;
 use sluice_domain::customer::{AddressHash, Tie};
+use sluice_domain::event::Event;
 use sluice_domain::id::{CustomerId, EventId};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,8 +18,14 @@ pub struct WantedPerson {
     pub addresses: Vec<Vec<AddressHash>>,
     /// Records that they name.
     pub customers: BTreeSet<CustomerId>,
-    /// The events.
+    /// Events to find the entries of.
     pub events: BTreeSet<EventId>,
+    /// Journeys whose runs are wanted of every record.
+    pub journeys: BTreeSet<String>,
+    /// Runs that are wanted besides.
+    pub runs: BTreeSet<(CustomerId, String)>,
+    /// Records all of whose events are wanted.
+    pub history: BTreeSet<CustomerId>,
 }
 
 impl Store {
@@ -28,7 +36,7 @@ impl Store {
         let items = self.address_items(&hashes).await?;
         let mut all: Vec<(Loaded, BTreeSet<CustomerId>)> = Vec::new();
         for one in wanted {
-            let mut loaded = Loaded::default();
+            let mut loaded = Loaded { asked: one.events.clone(), ..Loaded::default() };
             let mut open = one.customers.clone();
             for candidates in &one.addresses {
                 let Some(first) = candidates.first() else { continue };
@@ -57,26 +65,43 @@ impl Store {
             all.push((loaded, open));
         }
         let mut read: Vec<BTreeSet<CustomerId>> = vec![BTreeSet::new(); wanted.len()];
+        let mut runs: Vec<BTreeSet<(CustomerId, String)>> =
+            wanted.iter().map(|one| one.runs.clone()).collect();
         for _ in 0..ROUNDS {
             let mut asked: BTreeSet<(String, String)> = BTreeSet::new();
-            for ((_, open), one) in all.iter().zip(wanted) {
+            for (((_, open), one), runs) in all.iter().zip(wanted).zip(&mut runs) {
                 for id in open {
                     asked.insert((id.to_string(), keys::CUSTOMER.to_owned()));
+                    asked.insert((id.to_string(), keys::STATE.to_owned()));
                     asked.extend(one.events.iter().map(|event| (id.to_string(), keys::entry(event))));
+                    runs.extend(one.journeys.iter().map(|journey| (id.clone(), journey.clone())));
                 }
+                asked.extend(runs.iter().map(|(id, journey)| (id.to_string(), keys::run(journey))));
             }
             if asked.is_empty() {
-                for (loaded, _) in &mut all {
+                let mut loaded: Vec<Loaded> = all.into_iter().map(|(loaded, _)| loaded).collect();
+                for (loaded, one) in loaded.iter_mut().zip(wanted) {
                     let_go(loaded);
+                    for id in &one.history {
+                        let events = self.events_of(id).await?;
+                        loaded.history.insert(id.clone(), events);
+                    }
                 }
-                return Ok(all.into_iter().map(|(loaded, _)| loaded).collect());
+                return Ok(loaded);
             }
             let asked = asked.into_iter().map(|(pk, sk)| key(pk, sk)).collect();
             let mut found: BTreeMap<String, Vec<Item>> = BTreeMap::new();
             for item in self.get_many(asked).await? {
                 found.entry(get_text(&item, "pk")?.to_owned()).or_default().push(item);
             }
-            for ((loaded, open), read) in all.iter_mut().zip(&mut read) {
+            for (((loaded, open), read), runs) in all.iter_mut().zip(&mut read).zip(&mut runs) {
+                for (id, journey) in std::mem::take(runs) {
+                    let sk = keys::run(&journey);
+                    let items = found.get(id.as_str()).into_iter().flatten();
+                    let item = items.into_iter().find(|item| get_text(item, "sk").is_ok_and(|it| it == sk));
+                    let run = item.map(read_run).transpose()?;
+                    loaded.runs.insert((id, journey), run);
+                }
                 for id in std::mem::take(open) {
                     for item in found.get(id.as_str()).into_iter().flatten() {
                         take(loaded, item)?;
@@ -85,9 +110,29 @@ impl Store {
                 }
                 let linked = loaded.customers.values().flat_map(|one| one.into.iter().chain(&one.halves));
                 open.extend(linked.filter(|id| !read.contains(*id)).cloned());
+                let in_them = loaded.states.iter().flat_map(|(id, state)| {
+                    state.runs.iter().map(move |journey| (id.clone(), journey.clone()))
+                });
+                runs.extend(in_them.filter(|key| !loaded.runs.contains_key(key)));
             }
         }
         Err(StoreError::Corrupt("customers point at each other in a circle".to_owned()))
+    }
+}
+
+impl Store {
+    /// Every event of a record, those of our own that others led to among them, in no order.
+    async fn events_of(&self, id: &CustomerId) -> Result<Vec<Event>, StoreError> {
+        let mut events = Vec::new();
+        let mut cursor: Option<String> = None;
+        loop {
+            let page = self.entries(id, cursor.as_deref()).await?;
+            events.extend(page.items.iter().flat_map(|entry| entry.events()));
+            cursor = page.next;
+            if cursor.is_none() {
+                return Ok(events);
+            }
+        }
     }
 }
 
@@ -97,6 +142,10 @@ fn take(loaded: &mut Loaded, item: &Item) -> Result<(), StoreError> {
         let home = CustomerId::parse(get_text(item, "pk")?);
         let home = home.ok_or_else(|| StoreError::Corrupt("not a customer id".to_owned()))?;
         loaded.entries.insert(event, (home, read_entry(item)?));
+    } else if sk == keys::STATE {
+        let id = CustomerId::parse(get_text(item, "pk")?);
+        let id = id.ok_or_else(|| StoreError::Corrupt("not a customer id".to_owned()))?;
+        loaded.states.insert(id, read_state(item)?);
     } else if sk == keys::CUSTOMER {
         match read_erasure(item)? {
             Some(erasure) => drop(loaded.erased.insert(erasure.id, erasure.at)),

@@ -2,8 +2,9 @@
 //! address it is about, and events, which are durable there first.
 
 use serde::{Deserialize, Serialize};
+pub use sluice_domain::advance::Wake;
 use sluice_domain::clock::{Mark, Tick};
-use sluice_domain::event::Happened;
+use sluice_domain::event::{Call, Happened, Tell};
 use sluice_domain::feedback::Feedback;
 use sluice_domain::id::{CustomerId, LeadId};
 use sluice_domain::message::Order;
@@ -84,6 +85,16 @@ pub struct NoticeMessage {
     pub n: u32,
 }
 
+/// On the notice queue, beside what is told of leads: what a journey tells of a customer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TellMessage {
+    /// A rep is told, or has something to do.
+    Tell(Tell),
+    /// Another system is told.
+    Call(Box<Call>),
+}
+
 /// On the message and bulk queues: a message to a customer that is to go out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OrderMessage {
@@ -118,23 +129,38 @@ pub enum EventMessage {
     Events(Vec<Happened>),
     /// Something is due for this customer: a step of a journey, a look at what time alone changes.
     Due(Wake),
+    /// Policies were published that say what behaviour makes of customers: all are looked at, page by page.
+    Pass(Pass),
 }
 
-/// Something that is due for a customer. It is done only if it is still what the customer's record waits for.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Wake {
-    /// Whose record.
-    #[serde(rename = "cu")]
-    pub customer: CustomerId,
-    /// The journey whose run it is; none is the customer's own check.
-    #[serde(rename = "j", default, skip_serializing_if = "Option::is_none")]
-    pub journey: Option<String>,
-    /// What it must match.
-    #[serde(rename = "k")]
-    pub token: String,
-    /// When it is due.
-    #[serde(rename = "at")]
-    pub at: Timestamp,
+/// One page of a look at all customers, and those after it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pass {
+    /// The version of the policies that was published.
+    #[serde(rename = "v")]
+    pub version: u64,
+    /// Which part of the table, from 0.
+    #[serde(rename = "n")]
+    pub part: i32,
+    /// Behind this place; absent is from the start.
+    #[serde(rename = "c", default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+}
+
+impl Pass {
+    /// Parts of the table that are gone through at the same time.
+    pub const PARTS: i32 = 4;
+
+    /// The first pages of all parts.
+    pub fn all(version: u64) -> Vec<Self> {
+        (0..Self::PARTS).map(|part| Self { version, part, cursor: None }).collect()
+    }
+
+    /// The same for the same page.
+    pub fn id(&self) -> String {
+        let cursor = self.cursor.as_deref().unwrap_or_default();
+        format!("pass-{}-{}-{}", self.version, self.part, id_of(cursor))
+    }
 }
 
 /// An id that the same body always has (SHA-256, cut to 128 bits, in hexadecimal).

@@ -55,7 +55,7 @@ pub(super) fn route(world: &mut World) -> Prepare<'_> {
     Box::pin(async {
         let (customer, _) = person(world).await;
         world.clock.advance(86_400_000);
-        let next = accept(world, "web", "9", &[("email", "kanari.two@example.org"), PHONE, NAME], 600).await;
+        let next = accept(world, "web", "9", &[("external_id", "person77701"), PHONE, NAME], 600).await;
         let bodies = vec![lead_body(&next)];
         (Event::Queue { queue: "lead", bodies }, vec![meanwhile(&customer)])
     })
@@ -147,7 +147,7 @@ async fn begin(world: &mut World, customer: &CustomerId) -> String {
     messages[0].body.clone()
 }
 
-async fn deliver(world: &mut World, queue: &'static str, name: Name) {
+pub(super) async fn deliver(world: &mut World, queue: &'static str, name: Name) {
     let messages = world.receive(queue, 10);
     let answer = world.invoke(name, queue_event(&messages)).await.unwrap();
     world.acknowledge(queue, &messages, &answer);

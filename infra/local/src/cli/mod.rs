@@ -2,6 +2,7 @@
 
 mod dev;
 mod import;
+mod journeys;
 mod output;
 mod package;
 mod policies;
@@ -151,6 +152,11 @@ enum Command {
         #[command(subcommand)]
         command: TemplateCommand,
     },
+    /// Journeys: their pictures, and how they go for somebody.
+    Journey {
+        #[command(subcommand)]
+        command: JourneyCommand,
+    },
     /// API tokens.
     Token {
         #[command(subcommand)]
@@ -252,6 +258,53 @@ struct PreviewArgs {
     /// Show the HTML in the browser.
     #[arg(long)]
     open: bool,
+    #[command(flatten)]
+    stack: StackArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum JourneyCommand {
+    /// The picture of a journey, as SVG.
+    Draw(JourneyDrawArgs),
+    /// One person's way through a journey, step by step with times and reasons. Sends and writes nothing.
+    Run(JourneyRunArgs),
+}
+
+/// What to draw.
+#[derive(Debug, Args)]
+struct JourneyDrawArgs {
+    /// The journey.
+    name: String,
+    /// Where to; without it, stdout.
+    #[arg(long)]
+    out: Option<PathBuf>,
+    /// The documents of this folder instead of the published ones; needs no stack.
+    #[arg(long)]
+    dir: Option<PathBuf>,
+    #[command(flatten)]
+    stack: StackArgs,
+}
+
+/// What to play, and with whom.
+#[derive(Debug, Args)]
+struct JourneyRunArgs {
+    /// The journey.
+    name: String,
+    /// A JSON file (`facts`, `tags`, `stage`, `owner`, `events`), or `cu_…` of a running stack.
+    #[arg(long)]
+    customer: String,
+    /// Until then: a time (RFC 3339), or how long after the beginning, such as 30d.
+    #[arg(long)]
+    until: String,
+    /// From then on; without it, now.
+    #[arg(long)]
+    from: Option<String>,
+    /// Something they do: NAME, or NAME@TIME, where the time may be how long after the beginning. Again and again.
+    #[arg(long)]
+    event: Vec<String>,
+    /// The documents of this folder instead of the published ones; with a customer's file it needs no stack.
+    #[arg(long)]
+    dir: Option<PathBuf>,
     #[command(flatten)]
     stack: StackArgs,
 }
@@ -401,6 +454,8 @@ impl Cli {
                 Command::Template { command: TemplateCommand::Preview(args) } => {
                     templates::preview(&args).await
                 }
+                Command::Journey { command: JourneyCommand::Draw(args) } => journeys::picture(&args).await,
+                Command::Journey { command: JourneyCommand::Run(args) } => journeys::run(&args).await,
                 Command::Token { command: TokenCommand::Create { role, rep, stack } } => {
                     tools::create_token(&role, rep.as_deref(), &stack).await
                 }

@@ -3,6 +3,7 @@
 use super::StackArgs;
 use super::output::{note, pretty, say};
 use serde_json::{Value, json};
+use sluice_domain::policy::Document;
 use sluice_wire::policy::{SourceText, load};
 use std::path::Path;
 
@@ -30,13 +31,21 @@ pub(crate) fn read_folder(dir: &Path) -> Result<Vec<SourceText>, String> {
     Ok(files)
 }
 
-/// Checks a folder; the error has all findings.
-fn check(files: &[SourceText]) -> Result<Vec<String>, String> {
-    let documents = load(files).map_err(|errors| {
+/// The documents of a folder; the error has all findings.
+pub(crate) fn documents_in(dir: &Path) -> Result<Vec<Document>, String> {
+    loaded(&read_folder(dir)?)
+}
+
+fn loaded(files: &[SourceText]) -> Result<Vec<Document>, String> {
+    load(files).map_err(|errors| {
         let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
         format!("{} to mend\n{}", errors.len(), lines.join("\n"))
-    })?;
-    Ok(documents.iter().map(sluice_domain::policy::Document::path).collect())
+    })
+}
+
+/// Checks files; the error has all findings.
+fn check(files: &[SourceText]) -> Result<Vec<String>, String> {
+    Ok(loaded(files)?.iter().map(Document::path).collect())
 }
 
 pub(crate) fn validate(dir: &Path, json: bool) -> Result<(), String> {

@@ -2,10 +2,9 @@
 
 use super::StackArgs;
 use super::output::{note, pretty, say};
-use super::policies::read_folder;
+use super::policies::documents_in;
 use serde_json::{Value, json};
 use sluice_domain::policy::{Auth, Document, Source as SourceDocument};
-use sluice_wire::policy::load;
 use sluice_wire::sources::{KEY_PARAMETER, Need, Source, find, hubspot, needs, registry};
 use std::path::Path;
 
@@ -29,11 +28,7 @@ pub(crate) async fn list(dir: Option<&Path>, all: bool, stack: &StackArgs) -> Re
 }
 
 fn in_folder(dir: &Path) -> Result<Vec<SourceDocument>, String> {
-    let documents = load(&read_folder(dir)?).map_err(|errors| {
-        let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
-        format!("{} to mend\n{}", errors.len(), lines.join("\n"))
-    })?;
-    Ok(documents.into_iter().filter_map(source).collect())
+    Ok(documents_in(dir)?.into_iter().filter_map(source).collect())
 }
 
 async fn published(stack: &StackArgs) -> Result<Vec<SourceDocument>, String> {

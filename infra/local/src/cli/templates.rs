@@ -1,13 +1,12 @@
 //! `sluice template preview`: a message as it would be sent.
 
 use super::output::{note, pretty, say};
-use super::policies::read_folder;
+use super::policies::documents_in;
 use super::{PreviewArgs, StackArgs};
 use serde_json::{Map, Value, json};
 use sluice_domain::identity::LanguageTag;
 use sluice_domain::policy::PolicySet;
 use sluice_domain::template::{Context, preview as rendered};
-use sluice_wire::policy::load;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -57,11 +56,7 @@ async fn published(args: &PreviewArgs, data: Map<String, Value>) -> Result<Value
 
 /// Without a stack: the documents of a folder and a made-up customer.
 fn in_folder(dir: &Path, args: &PreviewArgs, data: Map<String, Value>) -> Result<Value, String> {
-    let documents = load(&read_folder(dir)?).map_err(|errors| {
-        let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
-        format!("{} to mend\n{}", errors.len(), lines.join("\n"))
-    })?;
-    let policies = PolicySet::build(0, documents).map_err(|error| error.to_string())?;
+    let policies = PolicySet::build(0, documents_in(dir)?).map_err(|error| error.to_string())?;
     let language = match args.language.as_deref().map(LanguageTag::parse) {
         Some(None) => return Err("a language is a tag such as `de`, `pt-BR` or `zh-Hant`".to_owned()),
         tag => tag.flatten(),

@@ -1,20 +1,76 @@
 //! What events make of their people: from a person as read and what happened to everything that is to be stored and sent.
 //!
-//! Pure, and one decision for all events that came together: they are taken in the order in which they happened.
+//! Pure, and one decision for all that came in together: it is taken in the order in which it happened. What follows from an
+//! event (a segment that is entered, a journey that goes on) is part of its decision and of its entry.
 
+mod mind;
+mod step;
 #[cfg(test)]
 mod tests;
+mod triggers;
+mod wake;
+
+pub use triggers::Triggers;
+pub use wake::Wake;
 
 use crate::customer::{
     AddressHash, Customer, HashKeys, Identity, Named, Place, Pointed, Stitch, Tie, Traits,
 };
-use crate::event::{Entry, Event, EventKind, Happened, Ids, Who};
+use crate::event::{Entry, Event, EventKind, Happened, Ids, Outgo, Who};
 use crate::id::{CustomerId, EventId};
+use crate::journey::Run;
+use crate::live::Live;
+use crate::message::Message;
 use crate::policy::PolicySet;
+use crate::segment::Changed;
 use crate::time::Timestamp;
+use mind::Mind;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-/// Everything read for events that may be one person's.
+/// What is kept of a record beside its facts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct State {
+    /// What behaviour made of it.
+    pub live: Live,
+    /// The journeys that it is in.
+    pub runs: BTreeSet<String>,
+    /// The dates it waits for, see [`Triggers::dated_spec`].
+    pub dated: String,
+}
+
+/// Something that comes in.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Incoming {
+    /// Something happened.
+    Happened(Happened),
+    /// Something is due.
+    Due(Wake),
+}
+
+impl Incoming {
+    /// The id of its entry.
+    pub fn id(&self) -> EventId {
+        match self {
+            Self::Happened(happened) => happened.event.id.clone(),
+            Self::Due(wake) => wake.event_id(),
+        }
+    }
+
+    /// When it happened or was due; ties by id.
+    pub fn order(&self) -> (Timestamp, EventId) {
+        let at = match self {
+            Self::Happened(happened) => happened.event.at,
+            Self::Due(wake) => wake.at,
+        };
+        (at, self.id())
+    }
+}
+
+/// A run, or that there is none, of a record and a journey.
+pub type Runs = BTreeMap<(CustomerId, String), Option<Run>>;
+
+/// Everything read for what may be one person's.
 #[derive(Clone, Debug, Default)]
 pub struct Loaded {
     /// What is known of their ids, each under its hash of now.
@@ -23,13 +79,43 @@ pub struct Loaded {
     pub customers: BTreeMap<CustomerId, Customer>,
     /// Records that were erased, and when.
     pub erased: BTreeMap<CustomerId, Timestamp>,
-    /// Events that were decided on before.
+    /// Events that were asked for.
+    pub asked: BTreeSet<EventId>,
+    /// Of these, those that were decided on before, with the record that each is kept with.
     pub entries: BTreeMap<EventId, (CustomerId, Entry)>,
+    /// What is kept of records.
+    pub states: BTreeMap<CustomerId, State>,
+    /// Runs that were asked for.
+    pub runs: Runs,
+    /// All events of records that are to be counted anew.
+    pub history: BTreeMap<CustomerId, Vec<Event>>,
+}
+
+/// What a decision needs besides and was not read: it is read, and all is decided again.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Missing {
+    /// Runs.
+    pub runs: BTreeSet<(CustomerId, String)>,
+    /// Earlier versions of the policies.
+    pub manifests: BTreeSet<u64>,
+    /// Records with all their events.
+    pub history: BTreeSet<CustomerId>,
+    /// Events.
+    pub events: BTreeSet<EventId>,
+}
+
+impl Missing {
+    /// Whether nothing is.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// What is to be stored, all of it or nothing, and what is to be sent then.
 #[derive(Clone, Debug, Default)]
 pub struct Taken {
+    /// What has to be read first; then nothing else counts.
+    pub missing: Missing,
     /// Addresses to claim before, best evidence first. If somebody else was faster, all is decided again.
     pub claims: Vec<(AddressHash, CustomerId)>,
     /// Records as they shall be.
@@ -40,11 +126,21 @@ pub struct Taken {
     pub seen_with: BTreeSet<(AddressHash, CustomerId)>,
     /// Entries, each under the record it belongs to.
     pub entries: Vec<(CustomerId, Entry)>,
+    /// What is kept of records, as it shall be.
+    pub states: Vec<(CustomerId, State)>,
+    /// Runs as they shall be.
+    pub runs: Vec<(CustomerId, String, Run)>,
+    /// Messages that are stored before they are asked for, because of what their templates read.
+    pub messages: Vec<Message>,
+    /// What is to be sent.
+    pub sends: Vec<Outgo>,
+    /// What is to be put as due.
+    pub wakes: Vec<Wake>,
     /// Entries that were put beside records just before those were erased: they go.
     pub stray: Vec<(CustomerId, EventId)>,
     /// Somebody else is writing down a person at this moment who may be this one: better to look again.
     pub unsettled: bool,
-    /// Events that were decided on before.
+    /// What was decided on before.
     pub absorbed: usize,
     /// Events that came too late: their person was erased.
     pub dropped: usize,
@@ -57,7 +153,23 @@ impl Taken {
             && self.customers.is_empty()
             && self.pointed.is_empty()
             && self.seen_with.is_empty()
+            && self.states.is_empty()
+            && self.runs.is_empty()
+            && self.messages.is_empty()
     }
+}
+
+/// What decisions are made with.
+#[derive(Clone, Copy, Debug)]
+pub struct With<'a> {
+    /// For addresses.
+    pub keys: &'a HashKeys,
+    /// The policies of now.
+    pub policies: &'a PolicySet,
+    /// Those that runs are pinned to, by version.
+    pub older: &'a BTreeMap<u64, Arc<PolicySet>>,
+    /// Now.
+    pub now: Timestamp,
 }
 
 /// Everything by which the person of an event is looked for.
@@ -71,36 +183,51 @@ pub fn identities(happened: &Happened, policies: &PolicySet) -> Vec<Identity> {
     }
 }
 
-/// Decides what happened, in the order of time.
-pub fn advance(happened: &[Happened], loaded: Loaded, keys: &HashKeys, policies: &PolicySet) -> Taken {
-    let Loaded { ties, customers, erased, entries } = loaded;
+/// Decides what came in, in the order of time.
+pub fn advance(incoming: &[Incoming], loaded: Loaded, with: With<'_>) -> Taken {
     let mut taken = Taken::default();
-    let mut stitch = Stitch::new(keys, policies.settings.shared_after as usize, ties, customers);
-    let mut fresh: Vec<&Happened> = Vec::new();
+    let mut fresh: Vec<&Incoming> = Vec::new();
     let mut seen = BTreeSet::new();
-    for one in happened {
-        match entries.get(&one.event.id) {
-            Some((home, _)) if erased.contains_key(home) => {
-                taken.stray.push((home.clone(), one.event.id.clone()));
+    for one in incoming {
+        let id = one.id();
+        match loaded.entries.get(&id) {
+            Some((home, _)) if loaded.erased.contains_key(home) => {
+                taken.stray.push((home.clone(), id));
                 taken.dropped += 1;
             }
-            None if seen.insert(&one.event.id) => fresh.push(one),
-            _ => taken.absorbed += 1,
+            Some((_, entry)) => {
+                taken.sends.extend(entry.led.sent.iter().cloned());
+                taken.absorbed += 1;
+            }
+            None if seen.insert(id) => fresh.push(one),
+            None => taken.absorbed += 1,
         }
     }
-    fresh.sort_by(|a, b| a.event.order().cmp(&b.event.order()));
+    fresh.sort_by_cached_key(|one| one.order());
+    let mut mind = Mind::new(loaded, with);
+    if taken.absorbed > 0 {
+        mind.wake_again();
+    }
     let mut last: Option<(&Ids, Place)> = None;
-    for Happened { who, event } in fresh {
+    for one in fresh {
+        let Happened { who, event } = match one {
+            Incoming::Happened(happened) => happened,
+            Incoming::Due(wake) => {
+                taken.entries.extend(mind.due(wake));
+                continue;
+            }
+        };
+        let mut changed = Changed::default();
         let place = match who {
             Who::Customer(id) => {
-                let lives = stitch.customers.contains_key(id) && !erased.contains_key(id);
-                lives.then(|| Place { home: id.clone(), root: stitch.root(id) })
+                mind.lives(id).then(|| Place { home: id.clone(), root: mind.stitch.root(id) })
             }
             Who::Ids(ids) => {
-                let says_nothing_new = !matches!(event.kind, EventKind::Identify | EventKind::Alias);
+                let says_nothing_new = !matches!(event.kind, EventKind::Identify | EventKind::Alias)
+                    && event.traits.reveal().is_empty();
                 match &last {
                     Some((before, place)) if says_nothing_new && *before == ids => Some(place.clone()),
-                    _ => place_of(ids, event, policies, &mut stitch),
+                    _ => place_of(ids, event, with.policies, &mut mind.stitch, &mut changed),
                 }
             }
         };
@@ -109,24 +236,26 @@ pub fn advance(happened: &[Happened], loaded: Loaded, keys: &HashKeys, policies:
             last = None;
             continue;
         };
-        let entry = Entry::of(who, event, policies.version);
-        taken.entries.push((place.home.clone(), entry));
+        let led = mind.happen(&place, event, changed);
+        taken.sends.extend(led.sent.iter().cloned());
+        taken.entries.push((place.home.clone(), Entry::of(who, event, with.policies.version, led)));
         last = match who {
             Who::Ids(ids) => Some((ids, place)),
             Who::Customer(_) => None,
         };
     }
-    taken.unsettled = stitch.unsettled;
-    taken.claims = stitch.claims;
-    taken.pointed = stitch.pointed.into_values().collect();
-    taken.seen_with = stitch.seen_with;
-    let changed = stitch.changed.iter().filter_map(|id| stitch.customers.get(id));
-    taken.customers = changed.cloned().collect();
+    mind.done(&mut taken);
     taken
 }
 
 /// Whose an event is, with what it says about them taken down.
-fn place_of(ids: &Ids, event: &Event, policies: &PolicySet, stitch: &mut Stitch<'_>) -> Option<Place> {
+fn place_of(
+    ids: &Ids,
+    event: &Event,
+    policies: &PolicySet,
+    stitch: &mut Stitch<'_>,
+    changed: &mut Changed,
+) -> Option<Place> {
     let traits = Traits::of(event, policies);
     let named = Named::of(ids, event, &traits.identities);
     let place = stitch.place(&named, event)?;
@@ -137,9 +266,11 @@ fn place_of(ids: &Ids, event: &Event, policies: &PolicySet, stitch: &mut Stitch<
     {
         let user = user.reveal().clone();
         stitch.change(&holder, event.at).note("external_id", user, event.at, &event.source, false);
+        changed.and(Changed::facts(["external_id"]));
     }
     if stitch.customers.get(&place.home).is_some_and(|record| traits.change(record)) {
         traits.apply(stitch.change(&place.home, event.at));
+        changed.and(Changed::facts(traits.names()));
     }
     Some(place)
 }

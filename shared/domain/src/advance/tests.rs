@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::customer::{HashKey, KnownAddress};
+use crate::event::Led;
 use crate::id::EventId;
 use crate::pii::Pii;
 use proptest::prelude::*;
@@ -9,6 +10,13 @@ use serde_json::{Map, Value, json};
 
 fn keys() -> HashKeys {
     HashKeys { current: HashKey::new("1", b"test"), previous: None }
+}
+
+fn decide(happened: &[Happened], loaded: Loaded) -> Taken {
+    let incoming: Vec<Incoming> = happened.iter().cloned().map(Incoming::Happened).collect();
+    let (keys, policies, older) = (keys(), PolicySet::default(), BTreeMap::new());
+    let now = Timestamp(10_000);
+    advance(&incoming, loaded, With { keys: &keys, policies: &policies, older: &older, now })
 }
 
 /// What a tracking library says: who, by which browser, and with `identify` an e-mail address.
@@ -75,7 +83,7 @@ impl Town {
     }
 
     fn decide(&self, happened: &[Happened], loaded: Loaded) -> Taken {
-        advance(happened, loaded, &keys(), &PolicySet::default())
+        decide(happened, loaded)
     }
 
     /// Whether all addresses are theirs now.
@@ -295,11 +303,11 @@ fn what_happened_before_an_erasure_is_dropped_and_what_happened_since_is_somebod
     let user = Identity::within(crate::customer::IdentityKind::External, "", "u0".to_owned());
     let hash = keys().hash(&user);
     let gone = CustomerId::derived(&["gone"]);
-    let stray = Entry::of(&call(0).who, &call(0).event, 1);
+    let stray = Entry::of(&call(0).who, &call(0).event, 1, Led::default());
     loaded.ties.insert(hash.clone(), Tie { hash, claim: None, to: None, erased: Some(Timestamp(15)) });
     loaded.erased.insert(gone.clone(), Timestamp(15));
     loaded.entries.insert(call(0).event.id, (gone.clone(), stray));
-    let taken = advance(&[call(0), call(5), call(6)], loaded, &keys(), &PolicySet::default());
+    let taken = decide(&[call(0), call(5), call(6)], loaded);
     assert_eq!((taken.dropped, taken.entries.len()), (2, 1));
     assert_eq!(taken.stray, [(gone.clone(), call(0).event.id)], "what was put just before goes again");
     assert_ne!(taken.entries[0].0, gone);
@@ -307,7 +315,7 @@ fn what_happened_before_an_erasure_is_dropped_and_what_happened_since_is_somebod
     let own = Happened { who: Who::Customer(gone.clone()), ..call(7) };
     let mut loaded = Loaded::default();
     loaded.erased.insert(gone, Timestamp(15));
-    assert_eq!(advance(&[own], loaded, &keys(), &PolicySet::default()).dropped, 1);
+    assert_eq!(decide(&[own], loaded).dropped, 1);
 }
 
 #[test]

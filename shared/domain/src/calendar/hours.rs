@@ -1,6 +1,7 @@
 //! Working hours as documents write them: `{ zone: Asia/Shanghai, mon-fri: "09:00-18:30", calendar: cn }`.
 
 use crate::time::Timestamp;
+use jiff::civil::Date;
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 use serde::de::{Error, MapAccess, Visitor};
 use serde::ser::SerializeMap;
@@ -41,6 +42,19 @@ impl Zone {
 
     pub(super) const fn rules(&self) -> &TimeZone {
         &self.zone
+    }
+
+    /// The day that it is here; none out of the years that calendars know.
+    pub fn day(&self, at: Timestamp) -> Option<Date> {
+        Some(jiff::Timestamp::from_millisecond(at.millis()).ok()?.to_zoned(self.zone.clone()).date())
+    }
+
+    /// When a minute of a day comes here. One that the clock skips stands for the instant of the change, of one that
+    /// comes twice it is the first.
+    pub fn minute_of(&self, day: Date, minute: u16) -> Option<Timestamp> {
+        let time = jiff::civil::time((minute / 60 % 24) as i8, (minute % 60) as i8, 0, 0);
+        let zoned = self.zone.to_ambiguous_zoned(day.to_datetime(time)).compatible().ok()?;
+        Some(Timestamp(zoned.timestamp().as_millisecond()))
     }
 }
 
@@ -150,7 +164,7 @@ impl<'de> Deserialize<'de> for Spans {
 }
 
 /// `HH:MM` as minutes since midnight, up to 24:00.
-pub(super) fn minute(text: &str) -> Option<u16> {
+pub(crate) fn minute(text: &str) -> Option<u16> {
     let (hours, minutes) = text.trim().split_once(':')?;
     let number = |part: &str, digits: std::ops::RangeInclusive<usize>| -> Option<u16> {
         let plain = digits.contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit());
@@ -183,10 +197,41 @@ pub struct Hours {
     pub calendar: Option<String>,
 }
 
+/// Hours that are read in a zone of their own, or in that of whoever they are for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LocalHours {
+    /// Where the clock is read; absent is where somebody lives.
+    pub zone: Option<Zone>,
+    /// Spans of each day, Monday first.
+    pub days: [Spans; 7],
+    /// The holiday calendar kept.
+    pub calendar: Option<String>,
+}
+
+impl LocalHours {
+    /// The hours of somebody who lives in `zone`.
+    pub fn of(&self, zone: Zone) -> Hours {
+        Hours {
+            zone: self.zone.clone().unwrap_or(zone),
+            days: self.days.clone(),
+            calendar: self.calendar.clone(),
+        }
+    }
+}
+
 impl Serialize for Hours {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { zone, days, calendar } = self.clone();
+        LocalHours { zone: Some(zone), days, calendar }.serialize(serializer)
+    }
+}
+
+impl Serialize for LocalHours {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("zone", &self.zone)?;
+        if let Some(zone) = &self.zone {
+            map.serialize_entry("zone", zone)?;
+        }
         for (name, spans) in DAY_NAMES.iter().zip(&self.days).filter(|(_, spans)| !spans.0.is_empty()) {
             map.serialize_entry(name, spans)?;
         }
@@ -199,6 +244,14 @@ impl Serialize for Hours {
 
 impl<'de> Deserialize<'de> for Hours {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let LocalHours { zone, days, calendar } = LocalHours::deserialize(deserializer)?;
+        let zone = zone.ok_or_else(|| D::Error::missing_field("zone"))?;
+        Ok(Self { zone, days, calendar })
+    }
+}
+
+impl<'de> Deserialize<'de> for LocalHours {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_map(Reader)
     }
 }
@@ -206,13 +259,13 @@ impl<'de> Deserialize<'de> for Hours {
 struct Reader;
 
 impl<'de> Visitor<'de> for Reader {
-    type Value = Hours;
+    type Value = LocalHours;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a mapping")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Hours, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<LocalHours, A::Error> {
         let (mut zone, mut calendar) = (None, None);
         let mut days: [Option<Spans>; 7] = Default::default();
         while let Some(key) = map.next_key::<Key>()? {
@@ -229,11 +282,10 @@ impl<'de> Visitor<'de> for Reader {
                 }
             }
         }
-        let zone = zone.ok_or_else(|| A::Error::missing_field("zone"))?;
         if days.iter().all(Option::is_none) {
             return Err(A::Error::custom("no day has hours; write `mon-fri: \"09:00-18:00\"`"));
         }
-        Ok(Hours { zone, calendar, days: days.map(Option::unwrap_or_default) })
+        Ok(LocalHours { zone, calendar, days: days.map(Option::unwrap_or_default) })
     }
 }
 

@@ -13,5 +13,6 @@ mod tests;
 
 pub use absence::{Absence, Leave, MAX_ABSENCES, Moment};
 pub use holidays::{Calendar, Day, Opening};
-pub use hours::{DAY_NAMES, Hours, Spans, Zone};
+pub(crate) use hours::minute as minute_of_day;
+pub use hours::{DAY_NAMES, Hours, LocalHours, Spans, Zone};
 pub use schedule::{Closed, Reason, Schedule};

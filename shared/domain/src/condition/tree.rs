@@ -1,5 +1,6 @@
 //! What is decided on a condition's tree, before it is ever evaluated: limits, the paths read, numbers in fields.
 
+use super::looks::TIMED;
 use super::{MAX_DEPTH, MAX_NESTED_LOOPS};
 use cel::common::ast::operators as op;
 use cel::common::ast::{CallExpr, EntryExpr, Expr, LiteralValue};
@@ -33,6 +34,12 @@ pub(super) enum Refusal {
     Function(String),
     #[error("there is no type {0}")]
     Type(String),
+    #[error("{0} is written with its names and times in quotes, {1}")]
+    Usage(&'static str, &'static str),
+    #[error("{0}: {1}")]
+    Window(&'static str, String),
+    #[error("{0} changes with time: compare it with a number that is written out, as in {0} >= 10")]
+    Loose(String),
 }
 
 impl Refusal {
@@ -40,7 +47,8 @@ impl Refusal {
     pub(super) fn name(&self) -> Option<&str> {
         match self {
             Self::Depth | Self::Loops => None,
-            Self::Function(name) | Self::Type(name) => Some(name),
+            Self::Function(name) | Self::Type(name) | Self::Loose(name) => Some(name),
+            Self::Usage(name, _) | Self::Window(name, _) => Some(name),
         }
     }
 }
@@ -79,7 +87,8 @@ impl<'t> Walk<'t> {
                 let known: &[&str] = if call.target.is_some() { &METHODS } else { &FUNCTIONS };
                 // The names of operators (`_+_`, `@in`) cannot be written as a call.
                 let written = name.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '.'));
-                if written && !known.contains(&name) {
+                let is_timed = call.target.is_none() && TIMED.contains(&name);
+                if written && !known.contains(&name) && !is_timed {
                     return Err(Refusal::Function(name.to_owned()));
                 }
                 let mut parts = call.target.as_deref().into_iter().chain(&call.args);
@@ -129,7 +138,7 @@ impl<'t> Walk<'t> {
 }
 
 /// The names of a dotted path, root first; `None` if it does not start at a name.
-fn path(mut tree: &Expression) -> Option<Vec<&str>> {
+pub(super) fn path(mut tree: &Expression) -> Option<Vec<&str>> {
     let mut names = Vec::new();
     loop {
         match &tree.expr {
@@ -147,7 +156,7 @@ fn path(mut tree: &Expression) -> Option<Vec<&str>> {
     }
 }
 
-/// Wherever a field of the lead is set against a number, reads it with [`NUMBER`]. Call it on a checked tree only: it
+/// Wherever a field of the lead or a fact of the customer is set against a number, reads it with [`NUMBER`]. Call it on a checked tree only: it
 /// recurses.
 pub(super) fn read_fields_as_numbers(tree: &mut Expression) {
     match &mut tree.expr {
@@ -190,9 +199,11 @@ fn as_number(field: &mut Expression) {
     field.expr = Expr::Call(call);
 }
 
-/// Whether the value is a field of the lead, however it is looked up, or one of two with a default.
+/// Whether the value is a field of the lead or a fact of the customer, however it is looked up, or one of two with a
+/// default.
 fn is_field(tree: &Expression) -> bool {
-    let fields = |tree: &Expression| path(tree).is_some_and(|path| path == ["lead", "fields"]);
+    let fields =
+        |tree: &Expression| path(tree).is_some_and(|path| path == ["lead", "fields"] || path == ["customer"]);
     match &tree.expr {
         Expr::Select(select) => !select.test && fields(&select.operand),
         Expr::Call(call) => match (call.func_name.as_str(), call.args.as_slice()) {

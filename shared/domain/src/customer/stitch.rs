@@ -8,7 +8,7 @@
 use super::recognise::{apart, recognise_or};
 use super::{
     AddressHash, Customer, HashKeys, Identity, IdentityKind, Joined, Known, KnownAddress, MAX_HALVES,
-    Recognition,
+    Recognition, Whole,
 };
 use crate::erasure::is_too_late;
 use crate::event::{Event, EventKind, Ids};
@@ -181,6 +181,30 @@ impl<'a> Stitch<'a> {
             }
         }
         at
+    }
+
+    /// Every record of a person, the live one first; none if it is not there.
+    pub fn parts(&self, root: &CustomerId) -> Vec<&Customer> {
+        let mut parts: Vec<&Customer> = Vec::new();
+        let mut open = vec![root];
+        while let Some(id) = open.pop() {
+            if let Some(record) =
+                self.customers.get(id).filter(|record| parts.iter().all(|part| part.id != record.id))
+            {
+                parts.push(record);
+                open.extend(&record.halves);
+            }
+        }
+        if let Some(halves) = parts.get_mut(1..) {
+            halves.sort_by(|a, b| a.id.cmp(&b.id));
+        }
+        parts
+    }
+
+    /// The whole person, by the live record.
+    pub fn whole(&self, root: &CustomerId) -> Option<Whole<'_>> {
+        let mut parts = self.parts(root).into_iter();
+        Some(Whole { root: parts.next()?, halves: parts.collect() })
     }
 
     /// The record that an identity was claimed for.
@@ -368,18 +392,7 @@ impl<'a> Stitch<'a> {
     /// Whether a record is nobody's so far, so that its events are those of whoever turns up first. One that is not there yet
     /// may be somebody's who is being written down at this moment, unless it is the browser's own.
     fn gives_way(&self, from: &CustomerId, into: &CustomerId, tie: &Tie) -> bool {
-        let parts = |id: &CustomerId| -> Vec<&Customer> {
-            let mut parts = Vec::new();
-            let mut open = vec![id];
-            while let Some(id) = open.pop() {
-                if let Some(record) = self.customers.get(id) {
-                    parts.push(record);
-                    open.extend(&record.halves);
-                }
-            }
-            parts
-        };
-        let (ours, theirs) = (parts(from), parts(into));
+        let (ours, theirs) = (self.parts(from), self.parts(into));
         let is_nobody = |record: &&Customer| {
             record.leads == 0
                 && record.owner.is_none()

@@ -27,10 +27,11 @@ pub struct Traits {
 }
 
 impl Traits {
-    /// What an event says about its person; only `identify` says anything.
+    /// What an event says about its person: `identify`, and calls that bring something along (PostHog's `$set`).
     pub fn of(event: &Event, policies: &PolicySet) -> Self {
         let mut read = Self { at: event.at, source: event.source.clone(), ..Self::default() };
-        if event.kind != EventKind::Identify {
+        let says = matches!(event.kind, EventKind::Identify | EventKind::Track);
+        if !says || event.traits.reveal().is_empty() {
             return read;
         }
         let source = policies.sources.get(&event.source);
@@ -78,6 +79,11 @@ impl Traits {
         read.identities.sort_by_key(|identity| identity.kind);
         read.identities.dedup();
         read
+    }
+
+    /// The names of the facts.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.facts.keys().map(String::as_str)
     }
 
     /// Whether a record lacks any of it.

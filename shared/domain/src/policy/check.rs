@@ -1,6 +1,10 @@
 //! What is wrong with a set of documents: each finding names the document and the place inside it.
 
+mod behaviour;
+mod journey;
 mod messaging;
+
+pub(crate) use behaviour::Names;
 
 use super::{
     CatchAll, Document, FieldMap, KINDS, Response, SecretRef, Target, Team, Territory, Then, territory,
@@ -45,6 +49,7 @@ pub fn check(documents: &[Document]) -> Vec<Finding> {
         documents.iter().filter(|d| d.kind() == kind).map(Document::name).collect()
     };
     let (reps, teams, calendars) = (names("rep"), names("team"), names("calendar"));
+    let behaviour = Names::of(documents);
     let origins: BTreeSet<&str> = names("form").union(&names("source")).copied().collect();
     let mut seen = BTreeMap::new();
     for (at, document) in documents.iter().enumerate() {
@@ -132,13 +137,23 @@ pub fn check(documents: &[Document]) -> Vec<Finding> {
             Document::Calendar(calendar) => checker.days(calendar),
             Document::Channel(channel) => checker.channel(channel),
             Document::Topic(topic) => checker.topic(topic, documents),
-            Document::Territory(_) | Document::Template(_) | Document::Layout(_) | Document::Partial(_) => {}
+            Document::Lifecycle(lifecycle) => checker.lifecycle(lifecycle, &behaviour),
+            Document::Scoring(scoring) => checker.scoring(scoring),
+            Document::Segment(segment) => {
+                checker.person(&["when"], &segment.when, false, &behaviour);
+            }
+            Document::Territory(_)
+            | Document::Template(_)
+            | Document::Layout(_)
+            | Document::Partial(_)
+            | Document::Journey(_) => {}
             Document::Settings(settings) => {
                 for (i, rep) in settings.escalate_to.iter().enumerate() {
                     checker.known(&["escalate_to", &i.to_string()], "rep", rep, &reps);
                 }
                 checker.survivorship(&settings.survivorship, &origins);
                 checker.messaging(&settings.messaging);
+                checker.worth(settings);
                 if settings.name != "default" {
                     checker.add(&["name"], "the settings document is called `default`");
                 }
@@ -146,6 +161,8 @@ pub fn check(documents: &[Document]) -> Vec<Finding> {
         }
     }
     checker.territories(documents);
+    checker.circles(documents);
+    checker.journeys(documents, &behaviour);
     checker.findings.extend(template::check(documents));
     checker.findings
 }
@@ -229,33 +246,44 @@ impl Checker {
         }
     }
 
-    /// Compiles a condition that sees nothing but `roots`.
+    /// Compiles a condition over a lead and its customer, as rules of routing have them.
     fn condition(&mut self, at: &[&str], source: &str, roots: &[&str]) {
+        let Some(condition) = self.compiled(at, source, roots) else { return };
+        if let Some(ask) = condition.looks().asks.keys().next() {
+            return self.add(at, format!("a condition here does not see behaviour, and no `{ask}`"));
+        }
+        for path in condition.reads() {
+            let mut parts = path.split('.');
+            let (root, member) = (parts.next().unwrap_or_default(), parts.next());
+            if let Some(member) =
+                member.filter(|member| root == "lead" && !LEAD.contains(member) && *member != "territory")
+            {
+                let mut seen = LEAD.to_vec();
+                seen.push("territory");
+                seen.sort_unstable();
+                let message = format!(
+                    "a lead has no `{member}`; a field of the form is `lead.fields.{member}`, and besides there are {}",
+                    seen.join(", ")
+                );
+                return self.add(at, message);
+            }
+        }
+    }
+
+    /// Compiles a condition that sees nothing but `roots`.
+    fn compiled(&mut self, at: &[&str], source: &str, roots: &[&str]) -> Option<Condition> {
         let error = match Condition::compile(source) {
             Err(error) => error,
             Ok(condition) => {
-                for path in condition.reads() {
-                    let mut parts = path.split('.');
-                    let (root, member) = (parts.next().unwrap_or_default(), parts.next());
-                    if !roots.contains(&root) {
-                        let seen = roots.join("` and `");
-                        return self.add(at, format!("a condition here sees `{seen}`, and no `{root}`"));
-                    }
-                    if let Some(member) = member
-                        .filter(|member| root == "lead" && !LEAD.contains(member) && *member != "territory")
-                    {
-                        let mut seen = LEAD.to_vec();
-                        seen.push("territory");
-                        seen.sort_unstable();
-                        let message = format!(
-                            "a lead has no `{member}`; a field of the form is `lead.fields.{member}`, and besides \
-                             there are {}",
-                            seen.join(", ")
-                        );
-                        return self.add(at, message);
-                    }
+                let root = |path: &String| path.split('.').next().unwrap_or_default().to_owned();
+                let strange = condition.reads().iter().map(root).find(|root| !roots.contains(&root.as_str()));
+                if let Some(root) = strange {
+                    let between = if roots.len() > 2 { "`, `" } else { "` and `" };
+                    let seen = roots.join(between);
+                    self.add(at, format!("a condition here sees `{seen}`, and no `{root}`"));
+                    return None;
                 }
-                return;
+                return Some(condition);
             }
         };
         let mut reason = error.message.trim_start_matches("Syntax error: ").to_owned();
@@ -266,6 +294,7 @@ impl Checker {
         if let Some(finding) = self.findings.last_mut() {
             finding.within = Some((error.line, error.column));
         }
+        None
     }
 
     fn name(&mut self, document: &Document) {

@@ -291,7 +291,7 @@ impl Cap {
 }
 
 /// A length of time by the clock, written `30m`, `24h`, `7d` or `2w`; a day has 24 hours.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Period(i64);
 
 impl Period {
@@ -303,6 +303,11 @@ impl Period {
     /// So many days.
     pub const fn days(days: i64) -> Self {
         Self(days * 86_400_000)
+    }
+
+    /// So many minutes.
+    pub const fn minutes(minutes: i64) -> Self {
+        Self(minutes * 60_000)
     }
 
     const UNITS: [(char, i64); 5] =

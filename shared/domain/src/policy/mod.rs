@@ -1,33 +1,41 @@
 //! Policies: what people decide, as documents. Types and the checks that need more than one document.
 
 mod assign;
+mod behaviour;
 mod check;
 mod company;
+pub mod journey;
 mod messaging;
 mod response;
 mod set;
+mod settings;
 mod source;
 mod template;
 mod territory;
 
 pub use assign::{Assign, By, LanguageNeed, Need, Target};
+pub use behaviour::{
+    Churn, Fit, FitRule, Grade, HalfLife, Interest, InterestRule, Lifecycle, Move, Rfm, Scoring, Segment,
+    Tier,
+};
 pub(crate) use check::{FACTS, LEAD};
 pub use check::{Finding, Other, check};
 pub use company::Company;
+pub use journey::Journey;
 pub use messaging::{
     AddressKind, BodyEncoding, Cap, ChannelPolicy, ConsentRule, Messaging, Period, ProviderCall, SmtpServer,
     SmtpTls, Topic, Tracking, Via,
 };
 pub use response::{CatchAll, Point, Response, Then, Window, length};
 pub use set::{PolicySet, Rules};
+pub use settings::{Junk, Matching, Settings};
 pub use source::{Encoding, SignatureScheme};
 pub use template::{Body, Defaults, Piece, Template, Templates, Translation};
 pub use territory::{Area, CodeRange, Codes, Territory};
 
 use crate::calendar::{Calendar, Hours, Leave};
-use crate::customer::Survivorship;
 use crate::id::EndpointId;
-use crate::identity::{Country, Email, Language, Phone};
+use crate::identity::{Country, Language};
 use crate::message::Channel;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -65,10 +73,18 @@ pub enum Document {
     Layout(Piece),
     /// What several messages share.
     Partial(Piece),
+    /// Stages of customers.
+    Lifecycle(Lifecycle),
+    /// Scores of customers.
+    Scoring(Scoring),
+    /// A segment of customers.
+    Segment(Segment),
+    /// What happens to whom, step by step.
+    Journey(Journey),
 }
 
 /// The kinds of document, as `kind:` names them.
-pub const KINDS: [&str; 13] = [
+pub const KINDS: [&str; 17] = [
     "form",
     "source",
     "rep",
@@ -82,6 +98,10 @@ pub const KINDS: [&str; 13] = [
     "template",
     "layout",
     "partial",
+    "lifecycle",
+    "scoring",
+    "segment",
+    "journey",
 ];
 
 impl Document {
@@ -101,6 +121,10 @@ impl Document {
             Self::Template(_) => "template",
             Self::Layout(_) => "layout",
             Self::Partial(_) => "partial",
+            Self::Lifecycle(_) => "lifecycle",
+            Self::Scoring(_) => "scoring",
+            Self::Segment(_) => "segment",
+            Self::Journey(_) => "journey",
         }
     }
 
@@ -119,6 +143,10 @@ impl Document {
             Self::Topic(document) => &document.name,
             Self::Template(document) => &document.name,
             Self::Layout(document) | Self::Partial(document) => &document.name,
+            Self::Lifecycle(document) => &document.name,
+            Self::Scoring(document) => &document.name,
+            Self::Segment(document) => &document.name,
+            Self::Journey(document) => &document.name,
         }
     }
 
@@ -155,6 +183,10 @@ impl Document {
             "template" => Self::Template(serde_json::from_value(value)?),
             "layout" => Self::Layout(serde_json::from_value(value)?),
             "partial" => Self::Partial(serde_json::from_value(value)?),
+            "lifecycle" => Self::Lifecycle(serde_json::from_value(value)?),
+            "scoring" => Self::Scoring(serde_json::from_value(value)?),
+            "segment" => Self::Segment(serde_json::from_value(value)?),
+            "journey" => Self::Journey(serde_json::from_value(value)?),
             other => {
                 return Err(serde_json::Error::custom(format!(
                     "unknown kind `{other}`, expected one of {}",
@@ -483,107 +515,6 @@ pub enum EndWord {
     Suppressed,
 }
 
-/// Settings of the stack.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Settings {
-    /// `default`.
-    pub name: String,
-    /// Within how many minutes the same form with the same fields is a repeat.
-    pub repeat_minutes: u32,
-    /// An address seen with more customers than this identifies nobody.
-    pub shared_after: u32,
-    /// Values that identify nobody.
-    pub junk: Junk,
-    /// Which value stands where the records of a joined person differ: by field, and `default`.
-    #[serde(skip_serializing_if = "is_default")]
-    pub survivorship: Survivorship,
-    /// The fuzzy tier.
-    #[serde(skip_serializing_if = "is_default")]
-    pub matching: Matching,
-    /// Reps told when nobody can take a lead.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub escalate_to: Vec<String>,
-    /// Messages to customers.
-    #[serde(skip_serializing_if = "is_default")]
-    pub messaging: Messaging,
-    /// Who we are, for messages to customers.
-    #[serde(skip_serializing_if = "is_default")]
-    pub company: Company,
-}
-
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            name: "default".to_owned(),
-            repeat_minutes: 10,
-            shared_after: 3,
-            junk: Junk::default(),
-            survivorship: Survivorship::default(),
-            matching: Matching::default(),
-            escalate_to: Vec::new(),
-            messaging: Messaging::default(),
-            company: Company::default(),
-        }
-    }
-}
-
-impl Settings {
-    /// The repeat window in milliseconds.
-    pub const fn repeat_window_ms(&self) -> i64 {
-        self.repeat_minutes as i64 * 60_000
-    }
-}
-
-/// What is done about customers who are described alike and share no identity. Off, it costs nothing; on, a new
-/// customer costs up to three write units more.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Matching {
-    /// Whether they are looked for and suggested.
-    pub suggest: bool,
-    /// Whether those who are certainly one person are joined without asking; looks for them too.
-    pub join: bool,
-}
-
-impl Matching {
-    /// Whether anything is to be looked for.
-    pub const fn is_on(self) -> bool {
-        self.suggest || self.join
-    }
-}
-
-/// The junk list.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Junk {
-    /// Whole addresses, in lower case.
-    pub emails: Vec<String>,
-    /// Numbers in E.164: switchboards and made-up ones.
-    pub phones: Vec<String>,
-}
-
-impl Default for Junk {
-    fn default() -> Self {
-        let emails =
-            ["test@test.com", "test@example.com", "a@a.com", "none@none.com", "no@no.com", "asdf@asdf.com"];
-        let phones = ["+12345678900", "+11234567890", "+8613800138000"];
-        Self { emails: emails.map(str::to_owned).to_vec(), phones: phones.map(str::to_owned).to_vec() }
-    }
-}
-
-impl Junk {
-    /// Whether the address identifies nobody.
-    pub fn is_junk_email(&self, email: &Email) -> bool {
-        self.emails.iter().any(|junk| *junk == email.match_key())
-    }
-
-    /// Whether the number identifies nobody.
-    pub fn is_junk_phone(&self, phone: &Phone) -> bool {
-        self.phones.iter().any(|junk| junk == phone.e164())
-    }
 }

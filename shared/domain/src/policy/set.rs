@@ -5,8 +5,11 @@ use super::{
     AddressKind, ChannelPolicy, Document, Form, Reading, Rep, Routing, Rule, Settings, Source, Target, Team,
     Templates, Topic,
 };
+use crate::advance::Triggers;
 use crate::calendar::{Hours, Leave, Schedule};
 use crate::condition::{Condition, ConditionError};
+use crate::journey::Flow;
+use crate::live::{LiveDocuments, LivePolicy};
 use crate::message::Channel;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -86,6 +89,12 @@ pub struct PolicySet {
     pub territories: Map,
     /// What messages to customers are made of.
     pub templates: Templates,
+    /// What behaviour makes of customers.
+    pub live: LivePolicy,
+    /// By name.
+    pub journeys: BTreeMap<String, Flow>,
+    /// Which journeys something that happens may concern.
+    pub triggers: Triggers,
     /// Working time by rep and by team, of those that have hours.
     schedules: Schedules,
 }
@@ -105,6 +114,8 @@ impl PolicySet {
         let mut set = Self { version, ..Self::default() };
         let mut calendars = BTreeMap::new();
         let mut territories = BTreeMap::new();
+        let mut behaviour = LiveDocuments::default();
+        let mut journeys = Vec::new();
         for document in documents {
             match document {
                 Document::Form(form) => drop(set.forms.insert(form.name.clone(), form)),
@@ -124,8 +135,13 @@ impl PolicySet {
                 Document::Template(_) | Document::Layout(_) | Document::Partial(_) => {
                     drop(set.templates.take(document));
                 }
+                Document::Lifecycle(lifecycle) => behaviour.lifecycle = lifecycle,
+                Document::Scoring(scoring) => behaviour.scoring = scoring,
+                Document::Segment(segment) => behaviour.segments.push(segment),
+                Document::Journey(journey) => journeys.push(journey),
             }
         }
+        (behaviour.rfm, behaviour.churn) = (set.settings.rfm.clone(), set.settings.churn.clone());
         set.territories = Map::build(territories.values());
         let schedule = |hours: &Hours| {
             Schedule::new(hours, hours.calendar.as_ref().and_then(|name| calendars.get(name)))
@@ -135,6 +151,13 @@ impl PolicySet {
             reps: set.reps.values().filter_map(|rep| hours(&rep.name, &rep.hours)).collect(),
             teams: set.teams.values().filter_map(|team| hours(&team.name, &team.hours)).collect(),
         };
+        for journey in journeys {
+            let flow = Flow::compile(&journey, &set, &calendars).map_err(|error| error.error)?;
+            set.journeys.insert(journey.name, flow);
+        }
+        let conditions = set.journeys.values().flat_map(Flow::every_condition);
+        set.live = LivePolicy::compile(version, behaviour, conditions)?;
+        set.triggers = Triggers::of(set.journeys.values());
         Ok(set)
     }
 
@@ -159,6 +182,11 @@ impl PolicySet {
         let planned = self.reps.get(rep).map(|rep| &rep.leave);
         let absences = planned.into_iter().chain(leave).filter(|leave| !leave.is_empty());
         absences.fold(hours, |schedule, leave| schedule.with_leave(leave))
+    }
+
+    /// When a team works, if it has hours.
+    pub(crate) fn team_schedule(&self, team: &str) -> Option<Schedule> {
+        self.schedules.teams.get(team).cloned()
     }
 
     /// How a channel works: as its document says; e-mail needs none.

@@ -182,6 +182,10 @@ fn typed(kind: &str, tree: &Node) -> Result<Document, Mismatch> {
         "template" => Deserialize::deserialize(tree).map(Document::Template),
         "layout" => Deserialize::deserialize(tree).map(Document::Layout),
         "partial" => Deserialize::deserialize(tree).map(Document::Partial),
+        "lifecycle" => Deserialize::deserialize(tree).map(Document::Lifecycle),
+        "scoring" => Deserialize::deserialize(tree).map(Document::Scoring),
+        "segment" => Deserialize::deserialize(tree).map(Document::Segment),
+        "journey" => Deserialize::deserialize(tree).map(Document::Journey),
         other => {
             Err(serde::de::Error::custom(format!("documents of kind `{other}` cannot be read from YAML")))
         }

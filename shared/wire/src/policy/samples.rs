@@ -2,14 +2,20 @@
 
 use super::{SourceText, load};
 use crate::{body, capture, http::HttpRequest, sources};
+use expect_test::expect;
 use futures::FutureExt;
+use serde_json::json;
 use sluice_domain::customer::{Customer, Fact, Whole};
-use sluice_domain::id::CustomerId;
+use sluice_domain::event::{Event, EventKind};
+use sluice_domain::id::{CustomerId, EventId};
 use sluice_domain::identity::LanguageTag;
+use sluice_domain::journey::{Person, Script, play};
 use sluice_domain::lead::{self, Origin};
+use sluice_domain::live::{Live, Person, View, look};
 use sluice_domain::message::Channel;
 use sluice_domain::policy::{Document, PolicySet};
 use sluice_domain::routing::{Asked, CustomerView, Outcome, Shares, Turn, route};
+use sluice_domain::segment::Changed;
 use sluice_domain::team::OffDuty;
 use sluice_domain::template::{self, Context, Given};
 use sluice_domain::time::Timestamp;
@@ -142,6 +148,61 @@ fn every_sample_template_can_be_sent_in_every_language() {
     }
 }
 
+/// A person to whom these events have happened, so many days ago each; the segments and the stage that they are in.
+fn behaves(policies: &PolicySet, events: &[(&str, i64, serde_json::Value)]) -> (BTreeSet<String>, String) {
+    let now = Timestamp(1_795_260_000_000);
+    let ago = |days: i64| now.plus_millis(-days * 86_400_000);
+    let customer = Customer::new(CustomerId::derived(&["sample"]), ago(1000));
+    let person = Person { whole: Whole { root: &customer, halves: Vec::new() }, halves: Vec::new() };
+    let mut live = Live::new(&policies.live);
+    for (n, (name, days, properties)) in events.iter().enumerate() {
+        let event = Event {
+            id: EventId::derived(&["sample", &n.to_string()]),
+            kind: if *name == "lead_captured" { EventKind::Own } else { EventKind::Track },
+            name: (*name).to_owned(),
+            source: "shop".to_owned(),
+            at: ago(*days),
+            received: ago(*days),
+            properties: properties.as_object().cloned().unwrap_or_default().into(),
+            traits: serde_json::Map::new().into(),
+            context: serde_json::Map::new().into(),
+        };
+        live.apply(&event, &policies.live, now);
+    }
+    look(&person, &mut live, policies, Changed::everything(), now);
+    let view = View::of(&person, &live, policies, now);
+    (live.segments().map(|(name, _)| name.to_owned()).collect(), view.stage().to_owned())
+}
+
+#[test]
+fn somebody_comes_into_each_sample_segment_and_stage() {
+    let policies = PolicySet::build(1, policies()).unwrap();
+    let order = |id: u32| json!({"order_id": id, "total": 600, "currency": "EUR"});
+    let buys = |days: &[i64]| -> Vec<(&str, i64, serde_json::Value)> {
+        let orders = days.iter().zip(0..).map(|(days, id)| ("order_completed", *days, order(id)));
+        orders.collect()
+    };
+    let weekly: Vec<_> = (0..6).map(|week| ("page_viewed", 40 + week * 7, json!({}))).collect();
+    let mut segments = BTreeSet::new();
+    let mut stages = BTreeSet::new();
+    for (events, within, stage) in [
+        (vec![("lead_captured", 3, json!({}))], &["unsettled-leads"][..], "potential"),
+        (buys(&[10]), &["active-customers"], "new"),
+        (buys(&[30, 10]), &["active-customers"], "active"),
+        (buys(&[60, 30, 10]), &["active-customers", "vip"], "loyal"),
+        ([weekly, buys(&[50])].concat(), &["active-customers", "at-risk"], "new"),
+        (buys(&[800, 700]), &[], "churned"),
+    ] {
+        let (found, reached) = behaves(&policies, &events);
+        assert_eq!(found, within.iter().map(|name| (*name).to_owned()).collect(), "{events:?}");
+        assert_eq!(reached, stage, "{events:?}");
+        segments.extend(found);
+        stages.insert(reached);
+    }
+    assert_eq!(segments, policies.live.segments.keys().cloned().collect(), "nobody comes into one of them");
+    assert_eq!(stages, policies.live.stages.names().iter().cloned().collect());
+}
+
 #[test]
 fn every_sample_lead_ends_where_its_readme_says() {
     let policies = PolicySet::build(1, policies()).unwrap();
@@ -157,8 +218,47 @@ fn every_sample_lead_ends_where_its_readme_says() {
     assert_eq!(files, BTreeSet::new(), "not in samples/leads/README.md");
 }
 
+/// What becomes of a sample customer in a journey, from the first of December 2026 on.
+fn played(policies: &PolicySet, journey: &str, file: &str) -> String {
+    let text = std::fs::read_to_string(folder("customers").join(file)).unwrap();
+    let person: Person = serde_json::from_str(&text).unwrap();
+    let from = Timestamp::parse("2026-12-01T08:00:00Z").unwrap();
+    let until = from.plus_millis(120 * 86_400_000);
+    let lines = play(policies, Script { journey, person: &person, from, until }).unwrap();
+    let shown = lines.iter().map(|line| match &line.step {
+        Some(step) => format!("{} {step}: {}\n", line.at, line.words),
+        None => format!("{} {}\n", line.at, line.words),
+    });
+    shown.collect()
+}
+
+#[test]
+fn every_sample_customer_goes_through_every_sample_journey() {
+    let policies = PolicySet::build(1, policies()).unwrap();
+    expect![[r#"
+    "#]]
+    .assert_eq(&played(&policies, "welcome", "ada.json"));
+    expect![[r#"
+    "#]]
+    .assert_eq(&played(&policies, "win-back", "bo.json"));
+    for journey in policies.journeys.keys() {
+        for file in names(&folder("customers")) {
+            let story = played(&policies, journey, &file);
+            assert!(
+                story.lines().count() > 1 && !story.contains("gave no answer"),
+                "{journey} {file}: {story}"
+            );
+        }
+    }
+}
+
 #[test]
 fn no_folder_of_samples_is_unused() {
-    let known = BTreeSet::from(["imports".to_owned(), "leads".to_owned(), "policies".to_owned()]);
+    let known = BTreeSet::from([
+        "customers".to_owned(),
+        "imports".to_owned(),
+        "leads".to_owned(),
+        "policies".to_owned(),
+    ]);
     assert_eq!(names(&folder("")), known, "a new kind of sample needs a test that runs it");
 }

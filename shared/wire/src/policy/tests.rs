@@ -1,7 +1,9 @@
 //! Policy documents, good and bad.
 
+mod behaviour;
 mod calendars;
 mod identity;
+mod journeys;
 mod response;
 mod senders;
 mod templates;
@@ -125,7 +127,7 @@ fn kind_is_needed_and_known() {
     refused(
         "name: a\n",
         &expect![[r#"
-            p.yaml:1:1: this document has no `kind` (known: form, source, rep, team, routing, settings, calendar, territory, channel, topic, template, layout, partial)
+            p.yaml:1:1: this document has no `kind` (known: form, source, rep, team, routing, settings, calendar, territory, channel, topic, template, layout, partial, lifecycle, scoring, segment)
                 1 | name: a
                   | ^
         "#]],
@@ -133,7 +135,7 @@ fn kind_is_needed_and_known() {
     refused(
         "kind: journey\nname: a\n",
         &expect![[r#"
-            p.yaml:1:7: unknown kind `journey` (known: form, source, rep, team, routing, settings, calendar, territory, channel, topic, template, layout, partial)
+            p.yaml:1:7: unknown kind `journey` (known: form, source, rep, team, routing, settings, calendar, territory, channel, topic, template, layout, partial, lifecycle, scoring, segment)
                 1 | kind: journey
                   |       ^
         "#]],
@@ -149,7 +151,7 @@ fn kind_is_needed_and_known() {
     refused(
         "kind: [rep]\nname: a\n",
         &expect![[r#"
-            p.yaml:1:7: `kind` is one word (known: form, source, rep, team, routing, settings, calendar, territory, channel, topic, template, layout, partial)
+            p.yaml:1:7: `kind` is one word (known: form, source, rep, team, routing, settings, calendar, territory, channel, topic, template, layout, partial, lifecycle, scoring, segment)
                 1 | kind: [rep]
                   |       ^
         "#]],

@@ -76,6 +76,8 @@ impl Node {
         let Some((first, rest)) = path.split_first() else { return self };
         let next = match &self.value {
             Value::List(items) => first.parse().ok().and_then(|at: usize| items.get(at)),
+            // A list of one may be written as the one.
+            Value::Map(_) if first == "0" && self.get(first).is_none() => return self.nearest(rest),
             _ => self.get(first),
         };
         next.map_or(self, |next| next.nearest(rest))

@@ -1,0 +1,142 @@
+//! What journeys tell of customers: reps by the ways of every notice, other systems by signed webhook.
+
+use crate::notice::{Notice, Told};
+use crate::tell::{Recipient, channels, claimed};
+use crate::{Sender, text};
+use serde_json::{Map, Value};
+use sluice_domain::customer::Whole;
+use sluice_domain::event::{Call, Tell};
+use sluice_domain::id::{CustomerId, EventId};
+use sluice_domain::policy::PolicySet;
+use sluice_domain::time::Timestamp;
+use sluice_host::outbox::{Outgoing, QueueName};
+use sluice_store::{NoticeRecord, keys};
+use sluice_wire::queue::{TellMessage, encode};
+use std::collections::BTreeSet;
+
+impl Sender {
+    pub(crate) async fn told(&self, message: &TellMessage) -> Result<(), String> {
+        let now = self.env.clock.now();
+        let policies = self.policies.current(now).await.map_err(text)?;
+        let (customer, id, at) = match message {
+            TellMessage::Tell(tell) => (&tell.customer, tell.id(), tell.at),
+            TellMessage::Call(call) => (&call.customer, call.id(), call.at),
+        };
+        let known = self.store.people(BTreeSet::from([customer.clone()])).await.map_err(text)?;
+        // Of somebody who was erased nothing is told.
+        let Some(root) = known.customers.get(&known.root(customer)) else { return Ok(()) };
+        let whole = known.whole(root);
+        let mut wait: Option<Timestamp> = None;
+        match message {
+            TellMessage::Tell(tell) => {
+                let rep = policies.reps.get(&tell.rep);
+                let notice = self.of_tell(tell, &whole, &policies);
+                let kind = if tell.task.is_some() { "task" } else { "notify" };
+                let to = Recipient { rep, webhook: rep.and_then(|rep| rep.webhook.as_ref()) };
+                for channel in channels(rep) {
+                    let fresh = NoticeRecord {
+                        text: tell.text.clone(),
+                        due: tell.task.as_ref().and_then(|task| task.due),
+                        ..record(&tell.rep, kind, customer, &id, at, channel, now)
+                    };
+                    let again = self.over(channel, fresh, to, &notice, &policies, now).await?;
+                    wait = [wait, again].into_iter().flatten().min();
+                }
+            }
+            TellMessage::Call(call) => {
+                let notice = self.of_call(call, &whole, &policies);
+                let whose = format!("journey/{}", call.journey);
+                let fresh = record(&whose, "webhook", customer, &id, at, "webhook", now);
+                let to = Recipient { rep: None, webhook: Some(&call.to) };
+                wait = self.over("webhook", fresh, to, &notice, &policies, now).await?;
+            }
+        }
+        let Some(not_before) = wait else { return Ok(()) };
+        let again = Outgoing { queue: QueueName::Notice, id, body: encode(message), not_before };
+        self.outbox.hand_over(vec![again], now).await.map_err(text)
+    }
+
+    fn of_tell(&self, tell: &Tell, whole: &Whole<'_>, policies: &PolicySet) -> Notice {
+        let told = Told {
+            customer: tell.customer.to_string(),
+            journey: tell.journey.clone(),
+            step: tell.part.clone(),
+            text: tell.text.clone(),
+            is_task: tell.task.is_some(),
+            due: tell.task.as_ref().and_then(|task| task.due).map(Timestamp::rfc3339),
+            facts: Map::new(),
+        };
+        let event = if told.is_task { "customer.task" } else { "customer.notice" };
+        self.of_customer(event, &tell.id(), tell.at, told, whole, policies)
+    }
+
+    fn of_call(&self, call: &Call, whole: &Whole<'_>, policies: &PolicySet) -> Notice {
+        let known = whole.facts(&policies.settings.survivorship);
+        let facts = call.facts.iter().map(|name| {
+            let value = known.get(name.as_str()).map(|fact| fact.value.reveal().clone());
+            (name.clone(), value.map_or(Value::Null, Value::String))
+        });
+        let told = Told {
+            customer: call.customer.to_string(),
+            journey: call.journey.clone(),
+            step: call.part.clone(),
+            text: None,
+            is_task: false,
+            due: None,
+            facts: facts.collect(),
+        };
+        self.of_customer("customer.journey", &call.id(), call.at, told, whole, policies)
+    }
+
+    fn of_customer(
+        &self,
+        event: &'static str,
+        id: &str,
+        at: Timestamp,
+        told: Told,
+        whole: &Whole<'_>,
+        policies: &PolicySet,
+    ) -> Notice {
+        let facts = whole.facts(&policies.settings.survivorship);
+        let fact = |name: &str| facts.get(name).map(|fact| fact.value.reveal().clone());
+        let names: Vec<String> = [fact("first_name"), fact("last_name")].into_iter().flatten().collect();
+        let name = fact("full_name").or_else(|| (!names.is_empty()).then(|| names.join(" ")));
+        Notice {
+            id: id.to_owned(),
+            event,
+            at,
+            lead: None,
+            source: String::new(),
+            link: format!("{}/api/customers/{}", self.public_url, told.customer),
+            told: Some(told),
+            name,
+            email: fact("email"),
+            phone: fact("phone"),
+            company: fact("company"),
+            flags: Vec::new(),
+            came_back: false,
+            is_quiet: false,
+            window: None,
+            reason_not_to_send: None,
+        }
+    }
+}
+
+fn record(
+    rep: &str,
+    kind: &str,
+    customer: &CustomerId,
+    id: &str,
+    at: Timestamp,
+    channel: &str,
+    now: Timestamp,
+) -> NoticeRecord {
+    // The id of what is told, cut: it only tells the notices of one customer and instant apart.
+    let what = EventId::derived(&["told", id]);
+    let what = what.as_str().get(3..19).unwrap_or_default();
+    NoticeRecord {
+        sort_key: keys::told(at, customer, what, channel),
+        customer: Some(customer.clone()),
+        ..claimed(rep, kind, channel, now)
+    }
+}
