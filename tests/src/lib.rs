@@ -11,14 +11,23 @@
     reason = "a test library: what cannot be set up stops the test"
 )]
 
+mod checks;
+pub mod connector;
 pub mod faults;
+pub mod ground;
 pub mod invariants;
+pub mod invocation;
 pub mod mutants;
 pub mod observe;
 pub mod outside;
+pub mod pairs;
 pub mod plans;
+pub mod play;
+pub mod poison;
+pub mod records;
 pub mod scenarios;
 pub mod stack;
 pub mod sweep;
+pub mod table;
 pub mod wire;
 pub mod world;

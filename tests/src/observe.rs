@@ -10,7 +10,7 @@ use sluice_domain::team::TeamState;
 use std::collections::BTreeMap;
 
 /// Everything seen, and what was wrong with it at the moment it was seen.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Observed {
     /// Open leads a member may hold, by team and rep. Only teams whose returning customers may not exceed it.
     pub capacity: BTreeMap<(String, String), u32>,

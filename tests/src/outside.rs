@@ -6,6 +6,7 @@ use serde_json::json;
 use sluice_domain::time::Timestamp;
 use sluice_host::environment::{Clock, MetricSink, Random};
 use sluice_services::Service;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 /// A clock that stands still until it is moved.
@@ -35,6 +36,41 @@ impl Clock for VirtualClock {
     }
 }
 
+/// The clock of one machine: the world's, unless it is off.
+#[derive(Debug)]
+pub struct ShownClock {
+    world: Arc<VirtualClock>,
+    off: AtomicI64,
+}
+
+impl ShownClock {
+    /// A clock that is right.
+    pub const fn new(world: Arc<VirtualClock>) -> Self {
+        Self { world, off: AtomicI64::new(0) }
+    }
+
+    /// How far it is off, in milliseconds.
+    pub fn off(&self) -> i64 {
+        self.off.load(Ordering::SeqCst)
+    }
+
+    /// From now on it is off by this much, in milliseconds.
+    pub fn put_off(&self, millis: i64) {
+        self.off.store(millis, Ordering::SeqCst);
+    }
+
+    /// It is right again.
+    pub fn put_right(&self) {
+        self.put_off(0);
+    }
+}
+
+impl Clock for ShownClock {
+    fn now(&self) -> Timestamp {
+        Timestamp(self.world.millis() + self.off())
+    }
+}
+
 /// Bytes that the same seed always gives (SplitMix64).
 #[derive(Debug)]
 pub struct SeededRandom(AtomicU64);
@@ -43,6 +79,11 @@ impl SeededRandom {
     /// A sequence of its own for each seed.
     pub const fn new(seed: u64) -> Self {
         Self(AtomicU64::new(seed))
+    }
+
+    /// How far the sequence is.
+    pub fn state(&self) -> u64 {
+        self.0.load(Ordering::SeqCst)
     }
 
     /// The next number.

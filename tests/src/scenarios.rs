@@ -68,7 +68,7 @@ pub struct Scenario {
 #[derive(Clone, Debug)]
 pub struct Prepared {
     /// Its name.
-    pub name: &'static str,
+    pub name: String,
     /// The handler.
     pub function: Name,
     /// Where each plan begins.
@@ -82,11 +82,11 @@ pub struct Prepared {
 impl Scenario {
     /// Prepares the world once for all plans.
     pub async fn prepared(&self) -> Prepared {
-        let mut world = World::new(None);
+        let mut world = World::new();
         publish(&world).await;
         let (event, beside) = (self.prepare)(&mut world).await;
         let snapshot = world.snapshot(capacities());
-        Prepared { name: self.name, function: self.function, snapshot, event, beside }
+        Prepared { name: self.name.to_owned(), function: self.function, snapshot, event, beside }
     }
 }
 
@@ -111,6 +111,7 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "route-rotated", function: Name::Route, prepare: route_rotated },
     Scenario { name: "route-full", function: Name::Route, prepare: route_full },
     Scenario { name: "route-repeat", function: Name::Route, prepare: route_repeat },
+    Scenario { name: "route-share", function: Name::Route, prepare: route_share },
     Scenario { name: "route-lookalike", function: Name::Route, prepare: lookalike::route },
     Scenario { name: "route-capped", function: Name::Route, prepare: depth::route_capped },
     Scenario { name: "route-company", function: Name::Route, prepare: depth::route_company },
@@ -246,7 +247,7 @@ fn route_returning(world: &mut World) -> Prepare<'_> {
         let first = accept(world, "web", "1", &[("email", "ada@example.org")], 0).await;
         let grace = accept(world, "web", "2", &[("email", "grace@example.org")], 0).await;
         play(world, &[&first, &grace]).await;
-        world.clock.advance(86_400_000);
+        world.pass(86_400_000);
         let again =
             accept(world, "web", "3", &[("email", "ada@example.org"), ("phone", "+4930901820")], 0).await;
         let other = accept(world, "web", "4", &[("email", "joan@example.org")], 0).await;
@@ -260,7 +261,7 @@ fn route_rotated(world: &mut World) -> Prepare<'_> {
         let ada = [("email", "ada@example.org"), ("phone", "+4930901820")];
         let first = accept(world, "web", "1", &ada, 0).await;
         play(world, &[&first]).await;
-        world.clock.advance(86_400_000);
+        world.pass(86_400_000);
         world.rotate();
         let again = accept(world, "web", "2", &ada, 0).await;
         let other = accept(world, "web", "3", &[("email", "grace@example.org")], 0).await;
@@ -285,6 +286,19 @@ fn route_repeat(world: &mut World) -> Prepare<'_> {
         let one = accept(world, "web", "1", &[("email", "ada@example.org")], 0).await;
         let two = accept(world, "web", "2", &[("email", "ada@example.org")], 0).await;
         (Event::Queue { queue: "lead", bodies: vec![lead_body(&one)] }, vec![("lead", lead_body(&two))])
+    })
+}
+
+/// Five people for two members.
+fn route_share(world: &mut World) -> Prepare<'_> {
+    Box::pin(async {
+        let mut bodies = Vec::new();
+        for key in ["1", "2", "3", "4", "5"] {
+            let email = format!("p{key}@example.org");
+            bodies.push(lead_body(&accept(world, "web", key, &[("email", &email)], 0).await));
+        }
+        let beside = bodies.split_off(3).into_iter().map(|body| ("lead", body)).collect();
+        (Event::Queue { queue: "lead", bodies }, beside)
     })
 }
 
@@ -334,7 +348,7 @@ fn fire_timers(world: &mut World) -> Prepare<'_> {
         world.acknowledge("lead", &messages, &answer);
         let notices = world.receive("notice", 10);
         world.acknowledge("notice", &notices, &answer);
-        world.clock.advance(300_000);
+        world.pass(300_000);
         let now = world.clock.millis();
         let store = world.store();
         let mut entries = vec![

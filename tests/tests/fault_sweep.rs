@@ -1,14 +1,22 @@
-//! I1 to I14 hold whatever outgoing call fails, however it fails, and whatever else runs at that moment.
+//! I1 to I15 hold whatever outgoing call fails, however it fails, and whatever else runs at that moment.
 //!
 //! A debug build runs a sample of the plans, the same one every time unless `SLUICE_SEED` names another. All of them:
-//! `SLUICE_SWEEP=all cargo test --profile sweep -p sluice-tests --test fault_sweep -- --nocapture`. One of them, as a
-//! failure names it: `SLUICE_PLAN=route-new/crash-after@7 cargo test -p sluice-tests --test fault_sweep one_plan`.
+//! `SLUICE_SWEEP=all cargo test --profile sweep -p sluice-tests --test fault_sweep -- --nocapture`. One scenario:
+//! `SLUICE_ONLY=route-new`. One plan, as a failure names it:
+//! `SLUICE_PLAN=route-new/crash-after@7 cargo test -p sluice-tests --test fault_sweep one_plan`.
 
+use sluice_tests::faults::{Kind, Shot};
 use sluice_tests::mutants::Mutant;
+use sluice_tests::pairs::Pairs;
 use sluice_tests::plans::{Duplicate, Plan};
+use sluice_tests::poison::leads;
 use sluice_tests::scenarios::{ALL, Prepared};
-use sluice_tests::sweep::{Failure, catch, one, pairs, prepared, sample, singles, sweep};
+use sluice_tests::sweep::{
+    Failure, catch, one, pairs, play_pair, poisoned, prepared, sample, singles, sweep, sweep_pairs,
+};
+use std::collections::BTreeSet;
 use std::io::Write;
+use std::time::Instant;
 
 /// Plans with one fault, of each scenario, in a sample.
 const SINGLES: usize = 40;
@@ -30,6 +38,10 @@ fn all_are_asked_for() -> bool {
     variable("SLUICE_SWEEP").is_some_and(|value| value == "all")
 }
 
+fn seed() -> u64 {
+    variable("SLUICE_SEED").and_then(|seed| seed.parse().ok()).unwrap_or(1)
+}
+
 fn listed(failures: &[Failure]) -> String {
     let lines = failures
         .iter()
@@ -43,38 +55,84 @@ fn say(line: &str) {
     let _ = writeln!(std::io::stdout().lock(), "{line}");
 }
 
-fn sweep_all(what: &str, plans_of: impl Fn(&Prepared) -> Vec<Plan>, sampled: usize) {
+fn scenarios() -> impl Iterator<Item = &'static str> {
     let only = variable("SLUICE_ONLY");
-    let most = if all_are_asked_for() { MOST } else { sampled };
-    let seed = variable("SLUICE_SEED").and_then(|seed| seed.parse().ok()).unwrap_or(1);
-    let (mut total, mut failures) = (0, Vec::new());
-    for scenario in ALL.iter().filter(|scenario| only.as_ref().is_none_or(|only| scenario.name == only)) {
-        let prepared = prepared(scenario.name);
-        let plans = plans_of(&prepared);
-        let of = plans.len();
-        let swept = sweep(&prepared, &sample(plans, most, seed));
-        let broke = swept.failures.len();
-        say(&format!("{}: {} of {of} plans with {what}, {broke} broke something", scenario.name, swept.run));
-        total += swept.run;
-        failures.extend(swept.failures);
-    }
-    say(&format!("{total} plans with {what}, {} broke something", failures.len()));
-    assert!(failures.is_empty(), "{} plans; the shortest:\n{}", failures.len(), listed(&failures));
+    let names = ALL.iter().map(|scenario| scenario.name);
+    names.filter(move |name| only.as_ref().is_none_or(|only| only.split(',').any(|part| part == *name)))
+}
+
+#[expect(clippy::disallowed_methods, reason = "how long a sweep takes is for people to read")]
+fn clock() -> Instant {
+    Instant::now()
 }
 
 #[test]
 fn one_fault_anywhere_and_a_duplicate_stopped_anywhere_break_nothing() {
-    let duplicates = if all_are_asked_for() { usize::MAX } else { DUPLICATES };
-    sweep_all("one fault", |prepared| singles(prepared, None, duplicates), SINGLES);
+    let (duplicates, most) = if all_are_asked_for() { (usize::MAX, MOST) } else { (DUPLICATES, SINGLES) };
+    let (mut total, mut failures) = (0, Vec::new());
+    for name in scenarios() {
+        let began = clock();
+        let prepared = prepared(name);
+        let plans = singles(&prepared, None, duplicates);
+        let swept = sweep(&prepared, &sample(plans.clone(), most, seed()));
+        say(&format!(
+            "{name}: {} of {} plans with one fault in {:.1} s, {} broke something",
+            swept.run,
+            plans.len(),
+            began.elapsed().as_secs_f64(),
+            swept.failures.len()
+        ));
+        total += swept.run;
+        failures.extend(swept.failures);
+    }
+    say(&format!("{total} plans with one fault, {} broke something", failures.len()));
+    assert!(failures.is_empty(), "{} plans; the shortest:\n{}", failures.len(), listed(&failures));
 }
 
 #[test]
 fn two_faults_anywhere_break_nothing() {
-    let firsts = if all_are_asked_for() { usize::MAX } else { FIRSTS };
-    sweep_all("two faults", |prepared| pairs(prepared, firsts), PAIRS);
+    let (firsts, most) = if all_are_asked_for() { (usize::MAX, usize::MAX) } else { (FIRSTS, PAIRS) };
+    let (mut total, mut played, mut failures) = (0, 0, Vec::new());
+    for name in scenarios() {
+        let began = clock();
+        let prepared = prepared(name);
+        let all = Pairs::of(&prepared);
+        let chosen = pairs(&all, &prepared, firsts);
+        let swept = sweep_pairs(&all, &prepared, &sample(chosen.plans.clone(), most, seed()));
+        say(&format!(
+            "{name}: {} pairs of faults by {} of {} plans over {} states in {:.1} s, {} of them to the end, {} broke something",
+            chosen.pairs,
+            swept.run,
+            chosen.plans.len(),
+            chosen.states,
+            began.elapsed().as_secs_f64(),
+            swept.run - swept.known,
+            swept.failures.len()
+        ));
+        total += chosen.pairs;
+        played += swept.run;
+        failures.extend(swept.failures);
+    }
+    say(&format!("{total} pairs of faults, {played} plans, {} broke something", failures.len()));
+    assert!(failures.is_empty(), "{} plans; the shortest:\n{}", failures.len(), listed(&failures));
+}
+#[test]
+fn pairs_that_meet_a_known_way_end_as_they_do_alone() {
+    let most = if all_are_asked_for() { 100 } else { 2 };
+    for name in scenarios() {
+        let prepared = prepared(name);
+        let all = Pairs::of(&prepared);
+        let chosen = pairs(&all, &prepared, if all_are_asked_for() { usize::MAX } else { FIRSTS });
+        // Two of the same kind of way, so that the second can meet the first.
+        for plan in sample(chosen.plans.clone(), most, seed() + 1) {
+            let alone = Pairs::of(&prepared);
+            let (known, whole) = (play_pair(&all, &prepared, &plan), play_pair(&alone, &prepared, &plan));
+            assert_eq!(known.broken, whole.broken, "{name}/{plan}");
+        }
+    }
 }
 
-/// What catches a handler known to be bad: a scenario, and the invariant that it breaks.
+/// What catches a handler known to be bad: the scenario, and the invariant that it breaks.
 fn caught_by(mutant: Mutant) -> (&'static str, &'static str) {
     match mutant {
         Mutant::AcceptsTwice => ("capture-form-key", "I9"),
@@ -83,7 +141,16 @@ fn caught_by(mutant: Mutant) -> (&'static str, &'static str) {
         Mutant::GrantsBlindly => ("route-new", "I6"),
         Mutant::LosesMessages => ("capture-form", "I1"),
         Mutant::DeletesBeforeSending => ("fire-timers", "I3"),
-        Mutant::SendsUnclaimed | Mutant::RepeatsMail | Mutant::ChecksThenWrites => ("send-email", "I3"),
+        Mutant::SendsUnclaimed => ("send-email", "I14"),
+        Mutant::RepeatsMail | Mutant::ChecksThenWrites => ("send-email", "I3"),
+        Mutant::LosesOwners => ("route-new", "I2"),
+        Mutant::FavoursOne => ("route-share", "I5"),
+        Mutant::UnwatchesTeams => ("route-capped", "I6: gus"),
+        Mutant::FailsTogether => ("route-batch", "I10"),
+        Mutant::KeepsDueEntries => ("clock-reminder", "I11"),
+        Mutant::MiscountsContacts => ("clock-contact", "I12"),
+        Mutant::MovesLeadsBlindly => ("clock-contact", "I15"),
+        Mutant::LeavesAddresses => ("import-revert", "I1"),
     }
 }
 
@@ -99,9 +166,10 @@ fn handlers_known_to_be_bad_are_caught() {
         // These need no duplicate to be caught, and each of their plans takes long.
         let is_slow = matches!(mutant, Mutant::DeletesBeforeSending | Mutant::LosesMessages);
         let duplicates = if is_slow { 0 } else { usize::MAX };
-        let mut plans = sample(singles(&prepared, Some(mutant), duplicates), MOST, 2);
+        let mut plans = vec![Plan::default()];
+        plans.extend(sample(singles(&prepared, Some(mutant), duplicates), MOST, 2));
         // What is written in the wrong order shows in a crash.
-        plans.sort_by_key(|plan| is_slow && !plan.to_string().starts_with("crash"));
+        plans[1..].sort_by_key(|plan| is_slow && !plan.to_string().starts_with("crash"));
         let swept = catch(&prepared, &plans, mutant, invariant);
         assert!(
             !swept.failures.is_empty(),
@@ -115,6 +183,65 @@ fn handlers_known_to_be_bad_are_caught() {
             listed(&swept.failures)
         );
     }
+}
+
+#[test]
+fn every_invariant_that_is_checked_is_broken_by_somebody() {
+    let sources = [
+        include_str!("../src/checks.rs"),
+        include_str!("../src/invariants.rs"),
+        include_str!("../src/observe.rs"),
+        include_str!("../src/play.rs"),
+        include_str!("../src/poison.rs"),
+        include_str!("../src/world.rs"),
+    ];
+    let said = sources.iter().flat_map(|source| source.split('"')).filter_map(|text| text.split_once(": "));
+    let checked = said.map(|(name, _)| name).filter(|name| is_invariant(name));
+    let checked = BTreeSet::from_iter(checked);
+    let broken = Mutant::ALL.into_iter().map(|mutant| caught_by(mutant).1);
+    let broken = BTreeSet::from_iter(broken.map(|invariant| invariant.split(':').next().unwrap()));
+    assert_eq!(checked, broken);
+    assert!(checked.len() >= 11, "{checked:?}");
+}
+
+fn is_invariant(name: &str) -> bool {
+    name.strip_prefix('I').is_some_and(|number| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()))
+}
+
+#[test]
+fn a_record_that_panics_fails_alone_and_is_done_once_it_is_mended() {
+    let mut records = 0;
+    for name in scenarios() {
+        let prepared = prepared(name);
+        for lead in leads(&prepared) {
+            let broken = poisoned(&prepared, &lead);
+            assert!(broken.is_empty(), "{name} with {lead}:\n{}", broken.join("\n"));
+            records += 1;
+        }
+    }
+    say(&format!("{records} records that panic"));
+}
+
+/// Code of today among functions that are newer.
+#[test]
+fn records_with_more_in_them_than_is_known_are_read() {
+    for name in scenarios() {
+        let mut prepared = prepared(name);
+        prepared.snapshot = prepared.snapshot.by_newer();
+        crashes_break_nothing(&prepared);
+    }
+}
+
+/// Each call is the last one of its process: what it has stored is read again.
+fn crashes_break_nothing(prepared: &Prepared) {
+    let quiet = one(prepared, &Plan::default(), None);
+    let calls = quiet.struck.own.len() as u32;
+    let mut plans = vec![Plan::default()];
+    let crashes = (1..=calls).map(|at| Plan::with(Shot { kind: Kind::CrashAfter, at }));
+    let most = if all_are_asked_for() { usize::MAX } else { 2 };
+    plans.extend(sample(crashes.collect(), most, seed()));
+    let swept = sweep(prepared, &plans);
+    assert!(swept.failures.is_empty(), "{}", listed(&swept.failures));
 }
 
 #[test]

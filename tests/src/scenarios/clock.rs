@@ -12,7 +12,7 @@ use sluice_wire::queue::{LeadMessage, encode};
 pub(super) fn reminder(world: &mut World) -> Prepare<'_> {
     Box::pin(async {
         let (_, tick) = assigned(world, "timed").await;
-        world.clock.advance(tick.at.millis() - world.clock.millis());
+        world.pass(tick.at.millis() - world.clock.millis());
         (Event::Queue { queue: "lead", bodies: vec![body(&tick)] }, Vec::new())
     })
 }
@@ -23,7 +23,7 @@ pub(super) fn expiry(world: &mut World) -> Prepare<'_> {
         let (lead, tick) = assigned(world, "timed").await;
         remind(world, &tick).await;
         let tick = outstanding(world, &lead).await;
-        world.clock.advance(tick.at.millis() - world.clock.millis());
+        world.pass(tick.at.millis() - world.clock.millis());
         let again = [("email", "ada@example.org"), ("name", "Ada")];
         let next = accept(world, "timed", "2", &again, 0).await;
         (Event::Queue { queue: "lead", bodies: vec![body(&tick)] }, vec![("lead", lead_body(&next))])
@@ -34,7 +34,7 @@ pub(super) fn expiry(world: &mut World) -> Prepare<'_> {
 pub(super) fn very_late(world: &mut World) -> Prepare<'_> {
     Box::pin(async {
         let (_, tick) = assigned(world, "brisk").await;
-        world.clock.advance(4 * 3_600_000);
+        world.pass(4 * 3_600_000);
         (Event::Queue { queue: "lead", bodies: vec![body(&tick), body(&tick)] }, Vec::new())
     })
 }
@@ -45,7 +45,7 @@ pub(super) fn contact(world: &mut World) -> Prepare<'_> {
         let (lead, tick) = assigned(world, "timed").await;
         remind(world, &tick).await;
         let tick = outstanding(world, &lead).await;
-        world.clock.advance(tick.at.millis() - world.clock.millis());
+        world.pass(tick.at.millis() - world.clock.millis());
         let path = format!("/api/leads/{lead}/contacts");
         let event = act(ADMIN_TOKEN, &path, &json!({ "channel": "phone", "key": "call" }));
         (event, vec![("lead", body(&tick))])
@@ -63,7 +63,7 @@ async fn assigned(world: &mut World, form: &str) -> (LeadId, Tick) {
 }
 
 async fn remind(world: &mut World, tick: &Tick) {
-    world.clock.advance(tick.at.millis() - world.clock.millis());
+    world.pass(tick.at.millis() - world.clock.millis());
     world.send("lead", &body(tick));
     deliver(world, "lead", Name::Route).await;
     deliver(world, "notice", Name::Send).await;

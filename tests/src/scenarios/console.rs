@@ -1,7 +1,7 @@
 //! What people do with leads and customers. Who gets no answer, or is told to try again, asks again.
 
 use super::{Event, Post, Prepare, accept, lead_body, play};
-use crate::wire::{Headers, document, text};
+use crate::wire::{Headers, document};
 use crate::world::{ADMIN_TOKEN, World, http_event};
 use ring::digest;
 use serde_json::{Value, json};
@@ -29,7 +29,7 @@ pub(super) fn reassign(world: &mut World) -> Prepare<'_> {
         let first = accept(world, "web", "1", &[("email", "ada@example.org")], 0).await;
         let grace = accept(world, "web", "2", &[("email", "grace@example.org")], 0).await;
         play(world, &[&first, &grace]).await;
-        world.clock.advance(86_400_000);
+        world.pass(86_400_000);
         let other = if owner(world, &first).await == "ann" { "bob" } else { "ann" };
         let next = accept(world, "web", "3", &[("email", "ada@example.org"), ("name", "Ada")], 0).await;
         let path = format!("/api/leads/{first}/reassign");
@@ -75,11 +75,11 @@ async fn take_apart(world: &mut World, names_half: bool) -> (Event, Vec<(&'stati
     let joins = accept(world, "web", "3", &both, 0).await;
     play(world, &[&joins]).await;
     let items = world.items();
-    let mut customers = items.iter().filter(|item| text(item, "pk").starts_with("cu_"));
+    let mut customers = items.iter().filter(|((pk, _), _)| pk.starts_with("cu_"));
     let half =
-        customers.find_map(|item| Some((text(item, "pk"), document::<Customer>(item, "d")?.into?))).unwrap();
-    let named = if names_half { half.0.to_owned() } else { half.1.to_string() };
-    world.clock.advance(86_400_000);
+        customers.find_map(|((pk, _), item)| Some((pk, document::<Customer>(item, "d")?.into?))).unwrap();
+    let named = if names_half { half.0.clone() } else { half.1.to_string() };
+    world.pass(86_400_000);
     let next = accept(world, "web", "4", &both, 0).await;
     (
         act(ADMIN_TOKEN, &format!("/api/customers/{named}/unmerge"), &json!({})),
@@ -94,7 +94,7 @@ async fn full(world: &mut World) -> [LeadId; 3] {
     play(world, &[&one, &two]).await;
     let three = accept(world, "tight", "3", &[("email", "joan@example.org")], 0).await;
     play(world, &[&three]).await;
-    world.clock.advance(86_400_000);
+    world.pass(86_400_000);
     let waits = world.store().lead(&three).await.unwrap().unwrap();
     assert_eq!(waits.progress.state, LeadState::Escalated);
     [one, two, three]

@@ -23,7 +23,7 @@ pub(super) fn route(world: &mut World) -> Prepare<'_> {
         switch_on(world).await;
         let known = accept(world, "web", "1", &KNOWN, 0).await;
         play(world, &[&known]).await;
-        world.clock.advance(86_400_000);
+        world.pass(86_400_000);
         let described = [KNOWN[0], KNOWN[1], KNOWN[2], KNOWN[3], ("phone", "+4930901820")];
         let alike = accept(world, "web", "2", &described, 0).await;
         let described = [KNOWN[0], KNOWN[1], KNOWN[2], KNOWN[3], ("email", "a.lovelace@example.net")];
@@ -34,7 +34,7 @@ pub(super) fn route(world: &mut World) -> Prepare<'_> {
 }
 
 /// Publishes settings in which joining is on.
-async fn switch_on(world: &World) {
+async fn switch_on(world: &mut World) {
     let store = world.store();
     let settings = json!({
         "kind": "settings", "name": "default", "escalate_to": ["boss"], "matching": { "join": true },
@@ -47,5 +47,5 @@ async fn switch_on(world: &World) {
         entry.sha.clone_from(&sha);
     }
     assert_eq!(store.publish(&manifest).await.unwrap(), Written::Done);
-    world.clock.advance(10_000);
+    world.pass(10_000);
 }

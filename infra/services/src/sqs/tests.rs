@@ -410,3 +410,24 @@ async fn a_refusal_has_its_shape_in_the_body_and_its_older_code_in_the_header() 
         expected("com.amazon.coral.service#UnknownOperationException", "InvalidAction")
     );
 }
+
+#[test]
+fn looking_at_a_queue_shows_what_it_holds_and_receives_nothing() {
+    let world = World::new(None);
+    world.queue(QueueSpec::new("q").with("VisibilityTimeout", "60"));
+    world.send("q", "held");
+    world.receive("q", 1);
+    world.sqs.send("q", OutgoingMessage { delay_seconds: Some(30), ..OutgoingMessage::new("later") }).unwrap();
+    let held = |body: &str, seconds: i64, receives: i64| Held {
+        body: body.to_owned(),
+        visible_at: START + seconds * 1000,
+        receive_count: receives,
+        sent_at: START,
+        first_received_at: (receives > 0).then_some(START),
+    };
+    let expected = [held("later", 30, 0), held("held", 60, 1)];
+    for _ in 0..2 {
+        assert_eq!(world.sqs.contents("q").unwrap(), expected);
+    }
+    assert_eq!(world.depth("q"), (0, 1, 1));
+}

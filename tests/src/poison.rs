@@ -1,0 +1,64 @@
+//! A record at which the code panics, however often it comes: it fails alone, goes to the dead letters, and is put back
+//! once the code is mended.
+
+use crate::invariants::Books;
+use crate::plans::Plan;
+use crate::play::Play;
+use crate::scenarios::{Event, POISON, Prepared};
+use crate::table::Table;
+use crate::world::record_id;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// Long enough for a record to come as often as it may, in milliseconds, and not for the timers to run.
+const OFTEN_ENOUGH: i64 = 50_000;
+
+/// The leads that the records of a scenario's event are about.
+pub fn leads(prepared: &Prepared) -> BTreeSet<String> {
+    let Event::Queue { bodies, .. } = &prepared.event else { return BTreeSet::new() };
+    let ids = bodies.iter().flat_map(|body| body.split('"')).filter(|part| part.starts_with("ld_"));
+    ids.map(str::to_owned).collect()
+}
+
+/// What is broken if every function panics that is about to write anything of this lead, until it is mended.
+pub async fn panics_at(prepared: &Prepared, lead: &str, table: &Arc<Table>) -> Vec<String> {
+    let plan = Plan::default();
+    let mut play = Play::new(prepared, &plan, table, None);
+    play.world.wire.poison(Some(lead.to_owned()));
+    if let Err(stuck) = play.event().await {
+        return vec![stuck];
+    }
+    let Event::Queue { bodies, .. } = &prepared.event else { return Vec::new() };
+    let is_bad = |body: &str| body == POISON || body.contains(lead);
+    let bad = bodies.iter().enumerate().filter(|(_, body)| is_bad(body)).map(|(at, _)| record_id(at));
+    let bad = BTreeSet::from_iter(bad);
+    let mut broken = Vec::new();
+    if play.handed_back != bad {
+        broken.push(format!("I10: {:?} were handed back, {bad:?} cannot be done", play.handed_back));
+    }
+    if let Err(stuck) = play.world.settle(OFTEN_ENOUGH).await {
+        broken.push(stuck);
+    }
+    for body in play.world.dead().iter().filter(|body| !is_bad(body)) {
+        broken.push(format!("I10: {body} went to the dead letters with its neighbour"));
+    }
+    let waiting = Books::read(&play.world.items()).waiting();
+    if waiting.iter().any(|id| id != lead) {
+        broken.push(format!("I10: {waiting:?} wait though only {lead} cannot be done"));
+    }
+    play.world.wire.poison(None);
+    play.world.redrive(|body| body != POISON);
+    play.world.deliveries = 0;
+    loop {
+        match play.step().await {
+            Ok(true) => {}
+            Ok(false) => break,
+            Err(stuck) => {
+                broken.push(stuck);
+                break;
+            }
+        }
+    }
+    broken.extend(play.finish().await.broken);
+    broken
+}
