@@ -20,6 +20,8 @@ use std::fmt;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+/// TEMP
+pub static CARRIED: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
 /// What came of the faults of a plan.
 #[derive(Debug, Default)]
 pub struct Struck {
@@ -186,6 +188,7 @@ impl Wire {
     }
 
     async fn execute(&self, call: &Call) -> http::Response<Bytes> {
+        CARRIED.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
         let newer = self.is_newer.then(|| as_newer(call));
         let call = newer.as_ref().unwrap_or(call);
         let Some(service) = self.services.get(&call.host) else { return Call::answer(404, "{}") };

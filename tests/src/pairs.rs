@@ -124,23 +124,30 @@ impl<'a> Pairs<'a> {
 
     /// Plays a plan with two faults until it has come to rest, or meets a way that is known.
     pub async fn run(&self, plan: &Plan, table: &Arc<Table>) -> Ended {
+        let c = || crate::connector::CARRIED.load(std::sync::atomic::Ordering::SeqCst);
+        let c0 = c();
+        let mut c1 = 0;
         let mut play = Play::new(self.prepared, plan, table, None);
         let mut way = Vec::new();
         let mut more = play.event().await.map(|()| true);
         while let Ok(true) = more {
             if play.world.wire.so_far().1 == 2 {
+                if c1 == 0 { c1 = c(); }
                 let print = play.print();
                 if self.endings().contains_key(&print) {
+                    println!("K {} {} 0 {plan}", c1 - c0, c() - c1);
                     return Ended { broken: self.end(play, way, Some(print)).await, is_known: true };
                 }
                 way.push((print, play.world.deliveries));
             }
             more = play.step().await;
         }
+        let c2 = c();
         let broken = match more {
             Err(stuck) => vec![stuck],
             Ok(_) => self.end(play, way, None).await,
         };
+        println!("W {} {} {} {plan}", c1.max(c0) - c0, c2 - c1, c() - c2);
         Ended { broken, is_known: false }
     }
 

@@ -99,6 +99,8 @@ impl<'a> Play<'a> {
         }
     }
 
+    /// TEMP
+    pub async fn temp_instance(&mut self, name: Name) { self.world.instance(name, 0).await; }
     async fn whole(&mut self) -> Result<(), String> {
         self.event().await?;
         while self.step().await? {}

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 /// Threads that play plans.
-const THREADS: usize = 2;
+const THREADS: usize = 1;
 
 /// A plan that broke something.
 #[derive(Clone, Debug)]

@@ -262,3 +262,37 @@ fn a_plan_is_found_again_by_its_name() {
     let late = Plan { duplicate: Some(Duplicate { after: 3, late: true }), ..Plan::default() };
     assert_eq!(late.to_string(), "duplicate@3-late");
 }
+
+#[test]
+fn zz_temp_costs() {
+    use sluice_tests::play::Play;
+    use sluice_tests::table::Table;
+    use sluice_tests::world::Name;
+    use std::sync::Arc;
+    fn cpu() -> f64 {
+        let s = std::fs::read_to_string("/proc/thread-self/stat").unwrap();
+        let f: Vec<&str> = s.rsplit(')').next().unwrap().split_whitespace().collect();
+        (f[11].parse::<f64>().unwrap() + f[12].parse::<f64>().unwrap()) * 10.0
+    }
+    let prepared = prepared("route-new");
+    let runtime = sluice_tests::sweep::runtime();
+    let table = Arc::new(Table::of(&prepared.snapshot.items));
+    let plan = Plan::default();
+    let n = 300;
+    let time = |what: &str, f: &dyn Fn()| {
+        let before = cpu();
+        for _ in 0..n { f(); }
+        println!("{what}: {:.2} ms", (cpu() - before) / f64::from(n));
+    };
+    time("new", &|| { Play::new(&prepared, &plan, &table, None); });
+    for name in [Name::Route, Name::Send, Name::Fire, Name::Capture, Name::Console] {
+        time(&format!("{name:?}"), &|| { let mut p = Play::new(&prepared, &plan, &table, None); runtime.block_on(p.temp_instance(name)); });
+    }
+    time("event", &|| { let mut p = Play::new(&prepared, &plan, &table, None); runtime.block_on(p.event()).unwrap(); });
+    time("event+print", &|| { let mut p = Play::new(&prepared, &plan, &table, None); runtime.block_on(p.event()).unwrap(); p.print(); });
+    time("event+steps", &|| { let mut p = Play::new(&prepared, &plan, &table, None); runtime.block_on(async { p.event().await.unwrap(); while p.step().await.unwrap() {} }); });
+    time("event+steps+finish", &|| { let mut p = Play::new(&prepared, &plan, &table, None); runtime.block_on(async { p.event().await.unwrap(); while p.step().await.unwrap() {} p.finish().await }); });
+    let c0 = sluice_tests::connector::CARRIED.load(std::sync::atomic::Ordering::SeqCst);
+    let mut p = Play::new(&prepared, &plan, &table, None); runtime.block_on(async { p.event().await.unwrap(); while p.step().await.unwrap() {} p.finish().await });
+    println!("calls {}", sluice_tests::connector::CARRIED.load(std::sync::atomic::Ordering::SeqCst) - c0);
+}
