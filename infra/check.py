@@ -275,6 +275,59 @@ def source_concurrency(stack):
             yield id, "has no maximum concurrency"
 
 
+# What comes from other services ---------------------------------------------------------------------------------------
+
+
+@rule("queue-policy", "whoever may write to the queue of feedback can stop every mail to anybody")
+def queue_policy(stack):
+    queues = stack.of("AWS::SQS::Queue")
+    for id, p in stack.of("AWS::SQS::QueuePolicy").items():
+        listed = {name_of(queue) for queue in many(p.get("Queues"))}
+        for statement in p["PolicyDocument"]["Statement"]:
+            if set(statement.get("Principal", {})) != {"Service"} or statement.get("Action") != ["sqs:SendMessage"]:
+                yield id, "lets in more than a service that sends"
+            if name_of(statement.get("Resource")) not in listed & set(queues):
+                yield id, "is not about the queue that it is on"
+            sources = [v for tests in statement.get("Condition", {}).values() for k, v in tests.items() if k == "aws:SourceArn"]
+            own = [s for s in sources if name_of(s) in stack.resources or "${AWS::AccountId}" in text_of(s)]
+            if not sources or len(own) != len(sources):
+                yield id, "lets in the service on behalf of another account"
+
+
+@rule("rule-delivered", "EventBridge drops what a queue's policy refuses, and nobody hears of it")
+def rule_delivered(stack):
+    let_in = set()
+    for p in stack.of("AWS::SQS::QueuePolicy").values():
+        for statement in p["PolicyDocument"]["Statement"]:
+            if statement.get("Principal") == {"Service": "events.amazonaws.com"}:
+                for tests in statement.get("Condition", {}).values():
+                    let_in.add((name_of(tests.get("aws:SourceArn")), name_of(statement.get("Resource"))))
+    for id, p in stack.of("AWS::Events::Rule").items():
+        for target in p.get("Targets", []):
+            if (id, name_of(target.get("Arn"))) not in let_in:
+                yield id, f"may not send to {name_of(target.get('Arn'))}"
+        if p.get("State") != "ENABLED":
+            yield id, "is not enabled"
+
+
+@rule("mail-heard", "an address that bounced or complained is written to again if nobody hears of it")
+def mail_heard(stack):
+    heard = {}
+    for p in stack.of("AWS::SES::ConfigurationSetEventDestination").values():
+        destination = p.get("EventDestination", {})
+        if destination.get("Enabled") is True and "EventBridgeDestination" in destination:
+            heard.setdefault(name_of(p.get("ConfigurationSetName")), set()).update(destination.get("MatchingEventTypes", []))
+    patterns = [text_of(r) for p in stack.of("AWS::Events::Rule").values() for r in p.get("EventPattern", {}).get("resources", [])]
+    for id in stack.of("AWS::SES::ConfigurationSet"):
+        missing = {"SEND", "DELIVERY", "BOUNCE", "COMPLAINT", "REJECT"} - heard.get(id, set())
+        if missing:
+            yield id, f"nobody hears of {', '.join(sorted(missing))}"
+        if {"OPEN", "CLICK"} & heard.get(id, set()):
+            yield id, "has SES rewrite mails to count openings and clicks"
+        if not any(pattern.endswith(f":configuration-set/${{{id}}}") for pattern in patterns):
+            yield id, "no rule takes its events"
+
+
 # The API --------------------------------------------------------------------------------------------------------------
 
 
@@ -300,7 +353,7 @@ def route_explicit(stack):
     for id, p, integration, function in stack.routes():
         key = p.get("RouteKey")
         keys[key] += 1
-        if not isinstance(key, str) or not re.fullmatch(r"(GET|POST|PUT|DELETE|OPTIONS) (/[a-z][a-z0-9.-]*|/\{\w+\})+", key):
+        if not isinstance(key, str) or not re.fullmatch(r"(GET|HEAD|POST|PUT|DELETE|OPTIONS) (/[a-z][a-z0-9.-]*|/\{\w+\})+", key):
             yield id, f"{key} is not one method and one path"
         if integration is None or function not in stack.source["Resources"]:
             yield id, "leads to no function"
@@ -368,12 +421,13 @@ def table_safe(stack):
         yield from kept(stack, id)
 
 
-@rule("hash-key-kept", "without the key no stored identity can be found again")
-def hash_key_kept(stack):
-    if "HashKeySecret" not in stack.of("AWS::SecretsManager::Secret"):
-        yield "HashKeySecret", "is missing"
-    else:
-        yield from kept(stack, "HashKeySecret")
+@rule("keys-kept", "without them no stored identity can be found again, and nobody can unsubscribe by a mail that is out")
+def keys_kept(stack):
+    for id in ("HashKeySecret", "LinkKeySecret"):
+        if id not in stack.of("AWS::SecretsManager::Secret"):
+            yield id, "is missing"
+        else:
+            yield from kept(stack, id)
 
 
 @rule("secret-generated", "a secret that was once typed in is in somebody's history")
@@ -462,6 +516,7 @@ GONE = object()
 POLICY = "{}Role.Properties.Policies.0.PolicyDocument.Statement.{}"
 SOURCE = "{}.Properties.Events.Queue.Properties.{}"
 VARIABLE = "{}.Properties.Environment.Variables.{}"
+QUEUE_POLICY = "FeedbackQueuePolicy.Properties.PolicyDocument.Statement.{}"
 
 # The rule that must object, and the edits that break it: a path below Resources (or from the top, with a leading /) and
 # its new value.
@@ -500,6 +555,22 @@ VARIANTS = [
     ("queue-alarms", {"EscalatedLeadsAlarm.Properties.AlarmActions": GONE}),
     ("source-partial-failures", {SOURCE.format("RouteLead", "FunctionResponseTypes"): GONE}),
     ("source-concurrency", {SOURCE.format("EnrichLead", "ScalingConfig"): GONE}),
+    ("queue-policy", {QUEUE_POLICY.format("0.Principal"): "*"}),
+    ("queue-policy", {QUEUE_POLICY.format("0.Action"): ["sqs:*"]}),
+    ("queue-policy", {QUEUE_POLICY.format("0.Condition"): GONE}),
+    ("queue-policy", {QUEUE_POLICY.format("1.Condition"): {"ArnLike": {"aws:SourceArn": "arn:aws:sns:*:*:*"}}}),
+    ("queue-policy", {QUEUE_POLICY.format("1.Resource"): {"Fn::GetAtt": ["LeadQueue", "Arn"]}}),
+    ("rule-delivered", {"FeedbackQueuePolicy": GONE}),
+    ("rule-delivered", {"FeedbackRule.Properties.Targets.0.Arn": {"Fn::GetAtt": ["LeadQueue", "Arn"]}}),
+    ("rule-delivered", {"FeedbackRule.Properties.State": "DISABLED"}),
+    ("mail-heard", {"MailEvents": GONE}),
+    ("mail-heard", {"MailEvents.Properties.EventDestination.Enabled": False}),
+    ("mail-heard", {"MailEvents.Properties.EventDestination.MatchingEventTypes": ["SEND", "DELIVERY", "REJECT", "COMPLAINT"]}),
+    (
+        "mail-heard",
+        {"MailEvents.Properties.EventDestination.MatchingEventTypes": ["SEND", "DELIVERY", "BOUNCE", "COMPLAINT", "REJECT", "OPEN"]},
+    ),
+    ("mail-heard", {"FeedbackRule.Properties.EventPattern.resources": GONE}),
     ("public-concurrency", {"ServeConsole.Properties.ReservedConcurrentExecutions": GONE}),
     ("public-concurrency", {"CaptureLead.Properties.ReservedConcurrentExecutions": 0}),
     ("public-timeout", {"ServeConsole.Properties.Timeout": 30}),
@@ -525,8 +596,9 @@ VARIANTS = [
     ("table-safe", {"Table.Properties.PointInTimeRecoverySpecification": GONE}),
     ("table-safe", {"Table.Properties.SSESpecification.SSEEnabled": False}),
     ("table-safe", {"Table.DeletionPolicy": GONE}),
-    ("hash-key-kept", {"HashKeySecret.UpdateReplacePolicy": "Delete"}),
-    ("hash-key-kept", {"HashKeySecret": GONE}),
+    ("keys-kept", {"HashKeySecret.UpdateReplacePolicy": "Delete"}),
+    ("keys-kept", {"HashKeySecret": GONE}),
+    ("keys-kept", {"LinkKeySecret.DeletionPolicy": "Delete"}),
     ("secret-generated", {"AdminTokenSecret.Properties": {"SecretString": "change-me"}}),
     ("secret-generated", {"AdminTokenSecret.Properties.GenerateSecretString.PasswordLength": 8}),
     ("secret-generated", {"/Parameters.Password": {"Type": "String", "NoEcho": True, "Default": "change-me"}}),

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from deployed import FORM, MAIL_FROM, Deployed, build, build_sluice, lay_out, rewrite
 from emulator import Emulator, say, within
-from limits import LIMITS, found
+from limits import LIMITS, found, gates
 
 # Deliveries until a record is given up: the template's maxReceiveCount.
 DELIVERIES = 5
@@ -100,6 +100,22 @@ def a_poison_record_fails_alone(stack):
     return f"dead after {DELIVERIES} deliveries, its neighbours assigned"
 
 
+def a_bounce_stops_an_address(stack):
+    """What SES would say of a mail, in EventBridge's form on the queue of the rule: a gate of the address is made."""
+    bounced = [{"emailAddress": "gone@customer.example"}]
+    detail = {
+        "eventType": "Bounce",
+        "bounce": {"bounceType": "Permanent", "bouncedRecipients": bounced, "timestamp": "2026-11-28T09:00:00Z"},
+        "mail": {"messageId": "mail-1", "destination": ["gone@customer.example"]},
+    }
+    event = {"detail-type": "Email Bounced", "source": "aws.ses", "detail": detail}
+    before = gates(stack)
+    for _ in range(2):
+        stack.client("sqs").send_message(QueueUrl=stack.queue("FeedbackQueue"), MessageBody=json.dumps(event))
+    within(60, "the bounce is on the gate of the address", lambda: gates(stack) == before + 1)
+    return "an address that bounced is suppressed"
+
+
 def the_timers_run(stack):
     """EventBridge Scheduler calls fire-timers each minute; without a right or a table it would say so in its log."""
     metrics = lambda: [line for line in stack.log_lines("FireTimersLogs") if "OldestOpenLeadSeconds" in line]
@@ -140,6 +156,7 @@ STORY = (
     policies_are_published,
     a_lead_finds_its_owner,
     a_poison_record_fails_alone,
+    a_bounce_stops_an_address,
     the_timers_run,
     the_books_balance,
     a_right_that_is_missing_is_missed,

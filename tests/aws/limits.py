@@ -4,7 +4,7 @@ gone, so that its work-around goes too, and when a new one comes."""
 import json
 import time
 
-from deployed import ON_TOP, emulators_terms, name_of, text_of
+from deployed import MAIL_FROM, ON_TOP, emulators_terms, name_of, text_of
 from emulator import within
 
 # Name: what that leaves untested, or what is done about it.
@@ -25,13 +25,14 @@ LIMITS = {
     "secret-ref": "the Ref of a secret is its name: rewritten to the attribute Id, which is the ARN",
     "secret-alphabet": "GenerateSecretString knows no ExcludePunctuation and no ExcludeUppercase",
     "ses-identity": "ses:SendEmail is checked against *, not the sender: granted on top",
+    "mail-events": "SES says nothing of mails sent under a configuration set: the rule and its queue policy are never asked",
     "sqs-batch": "SendMessageBatch wants a right of its own where AWS asks for sqs:SendMessage: granted on top",
 }
 
 
 def found(stack):
     """The names of what is missing, as far as it shows. Takes rights away: nothing works as before afterwards."""
-    looks = (settings, table, metrics, logs, secrets, rights)
+    looks = (settings, table, metrics, logs, secrets, events, rights)
     return {name for look in looks for name, missing in look(stack) if missing}
 
 
@@ -71,6 +72,17 @@ def secrets(stack):
     yield "secret-alphabet", not stack.token.isalnum()
 
 
+def events(stack):
+    before = gates(stack)
+    stack.client("sesv2").send_email(
+        FromEmailAddress=MAIL_FROM,
+        ConfigurationSetName=stack.physical("MailSet"),
+        Destination={"ToAddresses": ["bounce@simulator.amazonses.com"]},
+        Content={"Simple": {"Subject": {"Data": "events"}, "Body": {"Text": {"Data": "events"}}}},
+    )
+    yield "mail-events", not soon(lambda: gates(stack) > before)
+
+
 def rights(stack):
     # With the template's rights only.
     for role in stack.expanded.of("AWS::IAM::Role"):
@@ -97,6 +109,16 @@ def rights(stack):
     called = soon(lambda: len(stack.log_lines("RouteLeadLogs")) > before)
     yield "event-source-rights", called
     yield "log-rights", called
+
+
+def gates(stack):
+    """How many addresses something is known of."""
+    pages = stack.client("dynamodb").get_paginator("scan").paginate(
+        TableName=stack.outputs["TableName"],
+        FilterExpression="begins_with(pk, :gate)",
+        ExpressionAttributeValues={":gate": {"S": "gate#email#"}},
+    )
+    return sum(page["Count"] for page in pages)
 
 
 def soon(look):

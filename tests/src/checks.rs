@@ -1,13 +1,16 @@
 //! What is looked at once a plan has been played: the books, the answers, the dead letters, and everything once more.
 
 use crate::invariants::Books;
-use crate::play::{LIMIT, Play, accept, is_done, status};
+use crate::play::{LIMIT, Play, accept, is_done, is_raced, status};
 use crate::scenarios::{Event, POISON, probe};
 use crate::table::Items;
 use crate::wire::document;
-use crate::world::{Name, QUEUES, World, queue_event};
+use crate::events::queue_event;
+use crate::world::{Name, QUEUES, World};
+use crate::{erased, heard, links};
 use bytes::Bytes;
 use serde_json::Value;
+use sluice_domain::lead::LeadState;
 use sluice_domain::team::TeamState;
 use std::sync::Arc;
 
@@ -16,7 +19,11 @@ pub(crate) async fn check(play: &mut Play<'_>) {
     let mut books = grants(play).await;
     let world = &mut play.world;
     play.broken.extend(books.check(world));
-    if play.prepared.function == Name::Console {
+    let rows = world.rows();
+    play.broken.extend(erased::check(&rows, world.delivered.iter().map(|(_, body)| body.as_str())));
+    heard::check(world, &play.prepared.event, &mut play.broken);
+    play.broken.extend(links::check(&play.prepared.name, &rows, world.visits));
+    if matches!(play.prepared.function, Name::Console | Name::Erase) {
         room(play, &mut books).await;
     }
     submissions(play, &books).await;
@@ -49,7 +56,7 @@ async fn grants(play: &mut Play<'_>) -> Books {
     let mut books = Books::read(&world.items());
     let strays = books.stray_grants();
     if !strays.is_empty() {
-        world.pass(60_000);
+        world.clock.advance(60_000);
         let mut forms: Vec<&str> =
             strays.iter().map(|(team, _)| if team == "sales" { "web" } else { team.as_str() }).collect();
         forms.sort_unstable();
@@ -72,7 +79,7 @@ async fn grants(play: &mut Play<'_>) -> Books {
 async fn room(play: &mut Play<'_>, books: &mut Books) {
     let Play { world, broken, .. } = play;
     if play.plan.first.is_some() && !books.kept_waiting().is_empty() {
-        world.pass(60_000);
+        world.clock.advance(60_000);
         world.invoke(Name::Fire, Bytes::from_static(b"{}")).await;
         if let Err(stuck) = world.settle(LIMIT).await {
             broken.push(stuck);
@@ -93,6 +100,9 @@ async fn submissions(play: &mut Play<'_>, books: &Books) {
             broken.push(format!("I1: {id} was accepted and is not in the ledger"));
             continue;
         };
+        if lead.progress.state == LeadState::Erased {
+            continue;
+        }
         let mut kept = lead.fields.clone();
         kept.sort();
         if kept != *fields {
@@ -135,7 +145,9 @@ async fn replay(play: &mut Play<'_>) {
         let (before, after) =
             if strictly { (before, after) } else { (without_grants(before), without_grants(after)) };
         let changed = after.iter().find(|(key, item)| before.get(*key) != Some(item));
-        if let Some(((pk, sk), _)) = changed.or_else(|| before.iter().find(|(key, _)| !after.contains_key(*key))) {
+        if let Some(((pk, sk), _)) =
+            changed.or_else(|| before.iter().find(|(key, _)| !after.contains_key(*key)))
+        {
             broken.push(format!("I14: delivering everything again changes {pk} {sk}"));
         }
     }
@@ -145,14 +157,21 @@ async fn replay(play: &mut Play<'_>) {
 async fn ask_again(play: &mut Play<'_>) {
     let Play { world, prepared, broken, .. } = play;
     let Event::Http(post) = &prepared.event else { return };
-    if prepared.function != Name::Console {
+    // A visit that is made again is another visit.
+    let is_wish = prepared.function == Name::Engage && is_post(&post.payload);
+    if prepared.function != Name::Console && !is_wish {
         return;
     }
     world.forget(prepared.function, 0);
     let answer = world.invoke(prepared.function, post.payload.clone()).await;
-    if !is_done(answer.as_ref()) {
+    if !is_done(answer.as_ref()) && !is_raced(prepared) {
         broken.push(format!("I14: asking again is answered with {}", status(answer.as_ref())));
     }
+}
+
+fn is_post(payload: &[u8]) -> bool {
+    let event: Value = serde_json::from_slice(payload).unwrap_or_default();
+    event["requestContext"]["http"]["method"] == "POST"
 }
 
 async fn deliver_again(world: &mut World) -> Result<(), String> {

@@ -20,8 +20,6 @@ use std::fmt;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// TEMP
-pub static CARRIED: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
 /// What came of the faults of a plan.
 #[derive(Debug, Default)]
 pub struct Struck {
@@ -45,6 +43,12 @@ struct Aim {
     met: u64,
     /// Requests whose repeats meet the same fault, and how many of them.
     repeating: Vec<(u64, Kind, u32)>,
+    /// Calls made since the first fault that are not in `made`.
+    before: usize,
+    /// Invocations that have begun.
+    begun: u32,
+    /// Whether to look around at every call.
+    looks_around: bool,
 }
 
 impl Aim {
@@ -52,7 +56,7 @@ impl Aim {
     fn next(&self, invocation: &Invocation, number: u32) -> Option<Shot> {
         match self.struck.faults {
             0 => self.first.filter(|shot| invocation.role == Role::UnderTest && shot.at == number),
-            1 => self.second.filter(|shot| shot.at as usize == self.struck.made.len() + 1),
+            1 => self.second.filter(|shot| shot.at as usize == self.before + self.struck.made.len() + 1),
             _ => None,
         }
     }
@@ -103,7 +107,19 @@ impl Wire {
     pub fn aim(&self, first: Option<Shot>, second: Option<Shot>) {
         let faults = u32::from(first.is_some_and(|shot| shot.at == 0));
         let struck = Struck { faults, ..Struck::default() };
-        *self.lock() = Aim { first, second, struck, ..Aim::default() };
+        let mut aim = self.lock();
+        *aim = Aim { first, second, struck, looks_around: aim.looks_around, ..Aim::default() };
+    }
+
+    /// Puts the second fault of a plan in place once the first has struck and `before` calls have been made since.
+    pub fn aim_second(&self, second: Option<Shot>, before: usize) {
+        let struck = Struck { faults: 1, ..Struck::default() };
+        *self.lock() = Aim { second, struck, before, ..Aim::default() };
+    }
+
+    /// Looks around at every call from now on.
+    pub fn look_around(&self) {
+        self.lock().looks_around = true;
     }
 
     /// No more faults. Answers with what there was to strike, and how many struck.
@@ -114,12 +130,13 @@ impl Wire {
     /// Calls made since the first fault, and how many faults struck.
     pub fn so_far(&self) -> (usize, u32) {
         let aim = self.lock();
-        (aim.struck.made.len(), aim.struck.faults)
+        (aim.before + aim.struck.made.len(), aim.struck.faults)
     }
 
     /// The calls made since the first fault, from the one after `from` calls on.
     pub fn made_since(&self, from: usize) -> Vec<Made> {
-        self.lock().struck.made[from..].to_vec()
+        let aim = self.lock();
+        aim.struck.made[from - aim.before..].to_vec()
     }
 
     /// See [`Struck::going_on`].
@@ -129,7 +146,9 @@ impl Wire {
 
     /// An invocation begins: a clock may be off from the start.
     pub fn begin(&self, invocation: &Invocation) {
-        let shot = self.lock().next(invocation, 1);
+        let mut aim = self.lock();
+        aim.begun += 1;
+        let shot = aim.next(invocation, 1);
         if let Some(off) = shot.map(|shot| shot.kind.off()).filter(|off| *off != 0) {
             invocation.process.clock.put_off(off);
         }
@@ -149,6 +168,8 @@ impl Wire {
             operation: call.operation.clone(),
             reads_index: call.reads_index(),
             is_met: again.is_some(),
+            of: aim.begun,
+            around: None,
         };
         if invocation.role == Role::UnderTest {
             aim.struck.own.push(made.clone());
@@ -188,7 +209,6 @@ impl Wire {
     }
 
     async fn execute(&self, call: &Call) -> http::Response<Bytes> {
-        CARRIED.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
         let newer = self.is_newer.then(|| as_newer(call));
         let call = newer.as_ref().unwrap_or(call);
         let Some(service) = self.services.get(&call.host) else { return Call::answer(404, "{}") };
@@ -225,8 +245,20 @@ impl Wire {
                 }
             }
         }
+        let looks_around = {
+            let aim = self.lock();
+            aim.looks_around && aim.struck.faults > 0
+        };
+        let before = looks_around.then(|| print(|state| self.ground.hash(state)));
         let Some(kind) = self.strike(&invocation, number, &call) else {
-            return Some(self.undisturbed(&call).await);
+            let answer = self.undisturbed(&call).await;
+            if let Some(before) = before {
+                let after = print(|state| self.ground.hash(state));
+                if let Some(made) = self.lock().struck.made.last_mut() {
+                    made.around = Some((before, after));
+                }
+            }
+            return Some(answer);
         };
         match kind {
             Kind::Late => Some(self.undisturbed(&call).await),

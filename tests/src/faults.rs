@@ -3,23 +3,26 @@
 //! Every outgoing call of an invocation is numbered from 1. A fault is put at a number: a *first* one counts the calls
 //! of the invocation under test, a *second* one counts every call of whatever runs after the first has struck.
 
+use crate::ground::Print;
 use crate::wire::Host;
+use std::collections::HashSet;
 
 /// How far the clock of a machine is off when it is, in milliseconds.
 pub const OFF: i64 = 600_000;
-/// How long nothing runs when nothing runs, in milliseconds; a queue keeps a message for four days.
-pub const OUTAGE: i64 = 3 * 86_400_000;
+/// How long nothing runs when nothing runs, in milliseconds: a queue keeps a message for four days, and two of them may
+/// come one after the other.
+pub const OUTAGE: i64 = 36 * 3_600_000;
 
 /// What happens to a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
-    /// Everything beside the event goes first, and the event comes three days later. Strikes no call: it is put at 0.
+    /// Everything beside the event goes first, and the event comes a day and a half later. Strikes no call: it is put at 0.
     Late,
     /// The process dies before the request leaves.
     CrashBefore,
     /// The request is carried out; the process dies before the answer arrives.
     CrashAfter,
-    /// The process dies before the request leaves, and nothing runs for three days.
+    /// The process dies before the request leaves, and nothing runs for a day and a half.
     Outage,
     /// The code that makes the request panics.
     Panic,
@@ -113,7 +116,7 @@ impl Kind {
             Self::StaleIndex => call.reads_index,
             // One refusal of a reader is repeated by the client and never seen; the long form is.
             Self::Throttle => {
-                matches!(call.host, Host::Ses | Host::Graph | Host::Hook) || is_write(operation)
+                matches!(call.host, Host::Ses | Host::Graph | Host::Hook | Host::Sns) || is_write(operation)
             }
             _ => true,
         }
@@ -146,7 +149,7 @@ pub struct Shot {
 }
 
 /// A call that was made: what a fault may strike.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Made {
     /// To whom.
     pub host: Host,
@@ -156,6 +159,10 @@ pub struct Made {
     pub reads_index: bool,
     /// Whether it meets a fault already: the same as the request that it repeats.
     pub is_met: bool,
+    /// Which invocation made it, counted from 1.
+    pub of: u32,
+    /// How everything stood before and after it, if that was asked for.
+    pub around: Option<(Print, Print)>,
 }
 
 impl Made {
@@ -163,6 +170,23 @@ impl Made {
     pub fn kinds(&self) -> impl Iterator<Item = Kind> + '_ {
         Kind::ALL.into_iter().filter(|kind| kind.can_strike(self))
     }
+}
+
+/// Shots that stand for every shot at calls that were made and looked around at. What is left of an invocation that dies
+/// is how everything stood, so of those that die alike one is enough.
+pub fn distinct(made: &[Made], from: u32) -> Vec<Shot> {
+    let mut died: HashSet<(u32, bool, Print)> = HashSet::new();
+    let mut is_new = |call: &Made, kind| match (kind, call.around) {
+        (Kind::CrashBefore, Some((before, _))) => died.insert((call.of, false, before)),
+        (Kind::CrashAfter, Some((_, after))) => died.insert((call.of, false, after)),
+        (Kind::Outage, Some((before, _))) => died.insert((call.of, true, before)),
+        _ => true,
+    };
+    let mut distinct = Vec::new();
+    for (call, at) in made.iter().zip(from..) {
+        distinct.extend(call.kinds().filter(|kind| is_new(call, *kind)).map(|kind| Shot { kind, at }));
+    }
+    distinct
 }
 
 /// Every shot at calls that were made, the first of which has the number `from`.

@@ -1,17 +1,20 @@
 //! What must hold once a world has come to rest, read from the table itself and from what was seen on the wire.
 
 use crate::observe::Observed;
-use crate::scenarios::{TEAMS, channels};
+use crate::scenarios::{GONE, TEAMS, channels};
+use crate::sends;
 use crate::table::Items;
 use crate::wire::{document, text};
 use crate::world::World;
 use serde_json::Value;
 use sluice_domain::clock::{Past, PastEnd};
-use sluice_domain::customer::Customer;
+use sluice_domain::customer::{Customer, Joined};
 use sluice_domain::lead::{Assignment, Envelope, LeadState, Progress};
+use sluice_domain::message::MessageState;
 use sluice_domain::routing::{Outcome, is_round};
 use sluice_domain::team::TeamState;
-use sluice_store::{MessageRecord, MessageState};
+use sluice_domain::time::Timestamp;
+use sluice_store::NoticeRecord;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A lead as the table has it.
@@ -39,7 +42,7 @@ pub struct Books {
     customers: BTreeMap<String, Customer>,
     addresses: BTreeMap<String, String>,
     teams: BTreeMap<String, TeamState>,
-    messages: Vec<MessageRecord>,
+    messages: Vec<NoticeRecord>,
     due: usize,
     counted: BTreeMap<String, u64>,
     broken: Vec<String>,
@@ -56,7 +59,9 @@ impl Books {
         for ((pk, sk), item) in items {
             let (pk, sk) = (pk.as_str(), sk.as_str());
             match (pk.split_once('#').map_or(pk, |(prefix, _)| prefix), sk) {
-                ("ad", _) => drop(books.addresses.insert(pk.to_owned(), text(item, "c").to_owned())),
+                ("ad", _) if item.get("c").is_some() => {
+                    books.addresses.insert(pk.to_owned(), text(item, "c").to_owned());
+                }
                 ("team", _) => match document(item, "d") {
                     Some(state) => drop(books.teams.insert(pk[5..].to_owned(), state)),
                     None => books.broken.push(format!("{pk} cannot be read")),
@@ -70,20 +75,24 @@ impl Books {
                     let n: u64 = buckets.filter_map(|(_, n)| n["N"].as_str()?.parse::<u64>().ok()).sum();
                     *books.counted.entry(group.to_owned()).or_default() += n;
                 }
-                ("rep", _) => match document::<MessageRecord>(item, "d") {
-                    Some(message) => books.messages.push(MessageRecord {
+                ("rep", _) => match document::<NoticeRecord>(item, "d") {
+                    Some(message) => books.messages.push(NoticeRecord {
                         rep: pk[4..].to_owned(),
                         sort_key: sk.to_owned(),
                         ..message
                     }),
                     None => books.broken.push(format!("{pk} {sk} cannot be read")),
                 },
-                _ if pk.starts_with("cu_") => match document(item, "d") {
+                // What stands in place of an erased one is looked at by itself.
+                (_, "c") if pk.starts_with("cu_") && item.get("x").is_some() => {}
+                (_, "c") if pk.starts_with("cu_") => match document(item, "d") {
                     Some(customer) => drop(books.customers.insert(pk.to_owned(), customer)),
                     None => books.broken.push(format!("{pk} cannot be read")),
                 },
                 (_, "l") => {
-                    let envelope = document::<Envelope>(item, "e").or_else(|| {
+                    let is_erased = text(item, "st") == LeadState::Erased.name();
+                    let envelope = is_erased.then(Envelope::default);
+                    let envelope = envelope.or_else(|| document::<Envelope>(item, "e")).or_else(|| {
                         // Of envelopes stored apart the lead's own is the one named by its fingerprint.
                         let apart = apart.get(pk)?;
                         let named = apart.iter().find(|apart| text(apart, "sk").ends_with(text(item, "f")));
@@ -180,6 +189,7 @@ impl Books {
         self.shares(&mut broken);
         self.told(&observed, &mut broken);
         self.clocks(&observed, &mut broken);
+        sends::check(&world.rows(), &observed, &mut broken);
         broken
     }
 
@@ -267,6 +277,12 @@ impl Books {
             {
                 broken.push(format!("I1: {id} gave way to {into}, which does not know"));
             }
+            for other in customer.maybe.keys() {
+                let theirs = self.customers.get(other.as_str()).map(|other| &other.maybe);
+                if !theirs.is_some_and(|maybe| maybe.keys().any(|one| one.as_str() == id)) {
+                    broken.push(format!("I1: {id} may be {other}, which does not know"));
+                }
+            }
             let mine = self.leads.values().filter(|lead| {
                 lead.progress.customer.as_ref().is_some_and(|customer| customer.as_str() == id)
             });
@@ -301,11 +317,21 @@ impl Books {
         let apart = |one: &String, other: &String| {
             self.customers
                 .get(one)
-                .is_some_and(|customer| customer.apart.iter().any(|id| id.as_str() == other))
+                .is_some_and(|customer| customer.apart.keys().any(|id| id.as_str() == other))
         };
         roots.iter().all(|one| {
             roots.iter().filter(|other| *other != one).all(|other| apart(one, other) && apart(other, one))
         })
+    }
+
+    /// When a person joined records of this customer, the latest time.
+    fn joined_by_hand(&self, root: &str) -> Option<Timestamp> {
+        let parts = self.customers.iter().filter(|(id, _)| self.root(id) == root);
+        let by_hand = parts.filter_map(|(_, part)| match &part.joined {
+            Some(Joined::ByHand(decided)) => Some(decided.at),
+            _ => None,
+        });
+        by_hand.max()
     }
 
     fn held(&self, root: &str) -> BTreeSet<String> {
@@ -346,6 +372,16 @@ impl Books {
             let merged = item.progress.receipt.as_ref().is_some_and(|receipt| !receipt.merges.is_empty());
             // Decided on a whole that was taken apart: each part has the owner it had before.
             if merged && self.customers.get(&root).is_some_and(|root| !root.apart.is_empty()) {
+                continue;
+            }
+            // Joined by hand, each part brought its owner; who comes afterwards goes to that of the whole.
+            if let Some(at) = self.joined_by_hand(&root) {
+                let came_before = item.progress.receipt.as_ref().is_some_and(|receipt| receipt.at <= at);
+                let owner = self.customers.get(&root).and_then(|root| root.owner.as_ref());
+                if !came_before && owner.is_none_or(|owner| owner.rep != assignment.rep) {
+                    broken
+                        .push(format!("I2: {root} is owned by {owner:?}, {lead} went to {}", assignment.rep));
+                }
                 continue;
             }
             let new_half = item.progress.receipt.as_ref().is_some_and(|receipt| receipt.new_customer);
@@ -431,6 +467,12 @@ impl Books {
         })
     }
 
+    /// Whether a message tells of a lead that was erased since.
+    fn is_erased(&self, id: &str) -> bool {
+        let erased = |lead: &LeadItem| lead.progress.state == LeadState::Erased;
+        self.leads.iter().any(|(lead, item)| erased(item) && id.starts_with(lead.as_str()))
+    }
+
     /// I3: everybody is told once.
     fn told(&self, observed: &Observed, broken: &mut Vec<String>) {
         let mut expected: BTreeSet<(String, String, &str)> = BTreeSet::new();
@@ -457,14 +499,23 @@ impl Books {
         for (name, lead, channel) in &expected {
             let rep = name.rsplit('_').next().unwrap_or_default();
             let kind = if name.contains("_escalated_") { "escalated" } else { "assigned" };
-            let records: Vec<&MessageRecord> = self
+            let records: Vec<&NoticeRecord> = self
                 .messages
                 .iter()
                 .filter(|m| {
                     m.rep == rep && m.lead.as_str() == lead && m.kind == kind && m.channel == *channel
                 })
                 .collect();
-            let sent: Vec<&&MessageRecord> =
+            if rep == GONE {
+                // Refused by the receiver, or not asked any more once that is known.
+                let over = [MessageState::Failed, MessageState::Skipped];
+                let is_over = matches!(records.as_slice(), [record] if over.contains(&record.state));
+                if !is_over {
+                    broken.push(format!("I3: {name}, whose receiver is gone, is {records:?}"));
+                }
+                continue;
+            }
+            let sent: Vec<&&NoticeRecord> =
                 records.iter().filter(|m| m.state == MessageState::Sent).collect();
             let handed = observed.handed.get(&(*channel, name.clone())).copied().unwrap_or(0);
             let [record] = sent.as_slice() else {
@@ -490,9 +541,11 @@ impl Books {
                 broken.push(format!("I3: {} {} stays {:?}", message.rep, message.sort_key, message.state));
             }
         }
-        for (channel, id) in observed.handed.keys() {
-            let of_past =
-                id.contains("_escalated_") || id.contains("_reminder") || self.was_given_away(observed, id);
+        for (channel, id) in observed.handed.keys().filter(|(_, id)| !id.starts_with("ms_")) {
+            let of_past = id.contains("_escalated_")
+                || id.contains("_reminder")
+                || self.was_given_away(observed, id)
+                || self.is_erased(id);
             if !of_past && !expected.iter().any(|(name, _, by)| name == id && by == channel) {
                 broken.push(format!("I3: {id} was told by {channel} and is not so"));
             }
@@ -519,7 +572,7 @@ impl Books {
             }
             let clocks = progress.past.iter().filter_map(|past| past.clock.as_ref()).chain(&progress.clock);
             for clock in clocks {
-                let points: BTreeSet<u8> = clock.reminded.iter().map(|mark| mark.point.value()).collect();
+                let points: BTreeSet<u8> = clock.reminded.iter().map(|one| one.mark.point.value()).collect();
                 if points.len() != clock.reminded.len() {
                     broken.push(format!("I15: a clock of {id} reminded twice at one point"));
                 }

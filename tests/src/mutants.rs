@@ -49,6 +49,8 @@ pub enum Mutant {
     MovesLeadsBlindly,
     /// Takes a batch back and leaves its addresses claimed.
     LeavesAddresses,
+    /// Writes a message's trail without looking at its version.
+    CountsBlindly,
 }
 
 /// What becomes of a call.
@@ -70,7 +72,7 @@ pub enum Rewritten {
 
 impl Mutant {
     /// Every one.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::AcceptsTwice,
         Self::ClaimsOver,
         Self::CommitsBlindly,
@@ -88,6 +90,7 @@ impl Mutant {
         Self::MiscountsContacts,
         Self::MovesLeadsBlindly,
         Self::LeavesAddresses,
+        Self::CountsBlindly,
     ];
 
     /// What it sends instead of a call.
@@ -102,6 +105,9 @@ impl Mutant {
             }
             (Self::GrantsBlindly, Host::Table, "PutItem") => {
                 unconditional(call, |item| text(item, "pk").starts_with("team#"))
+            }
+            (Self::CountsBlindly, Host::Table, "PutItem") => {
+                unconditional(call, |item| text(item, "pk").starts_with("cu_"))
             }
             (Self::SendsUnclaimed, Host::Table, "PutItem") if is_new(call) => {
                 unconditional(call, |item| text(item, "pk").starts_with("rep#"))
@@ -162,7 +168,11 @@ impl Mutant {
         let is_put = |prefix: &str| text(&action["Put"]["Item"], "pk").starts_with(prefix);
         match self {
             Self::CommitsBlindly if !text(&action["Update"]["Key"], "pk").starts_with("ad#") => {
-                action.as_object_mut().into_iter().flatten().filter(|(part, _)| *part != "ConditionCheck")
+                action
+                    .as_object_mut()
+                    .into_iter()
+                    .flatten()
+                    .filter(|(part, _)| *part != "ConditionCheck")
                     .for_each(|(_, part)| drop_condition(part));
             }
             Self::MovesLeadsBlindly if text(&action["Update"]["Key"], "sk") == "l" => {

@@ -1,6 +1,7 @@
 //! What is seen on the wire while a plan runs: each commit as it happens, each hand-over to a rep.
 
 use crate::scenarios::CAPPED;
+use crate::sends;
 use crate::wire::{Call, Host, document, text};
 use bytes::Bytes;
 use serde_json::Value;
@@ -47,7 +48,10 @@ impl Observed {
             "PutItem" => self.put(&call.json()["Item"]),
             "TransactWriteItems" => {
                 // Seen as a whole: within it a lead may leave one team for another.
-                for action in call.json()["TransactItems"].as_array().into_iter().flatten() {
+                let body = call.json();
+                let actions = body["TransactItems"].as_array().map(Vec::as_slice).unwrap_or_default();
+                sends::see(actions, &mut self.broken);
+                for action in actions {
                     if action.get("Put").is_some() {
                         self.put(&action["Put"]["Item"]);
                     }

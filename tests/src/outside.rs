@@ -5,8 +5,9 @@ use futures::future::{BoxFuture, FutureExt};
 use serde_json::json;
 use sluice_domain::time::Timestamp;
 use sluice_host::environment::{Clock, MetricSink, Random};
-use sluice_services::Service;
-use std::sync::Arc;
+use sluice_services::ses::Ses;
+use sluice_services::{Now, Service};
+use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 /// A clock that stands still until it is moved.
@@ -22,6 +23,11 @@ impl VirtualClock {
     /// What it shows, in milliseconds since the epoch.
     pub fn millis(&self) -> i64 {
         self.0.load(Ordering::SeqCst)
+    }
+
+    /// Puts it to `millis` since the epoch.
+    pub fn set(&self, millis: i64) {
+        self.0.store(millis, Ordering::SeqCst);
     }
 
     /// Moves it on.
@@ -86,6 +92,11 @@ impl SeededRandom {
         self.0.load(Ordering::SeqCst)
     }
 
+    /// Puts it to where [`SeededRandom::state`] showed it.
+    pub fn set(&self, state: u64) {
+        self.0.store(state, Ordering::SeqCst);
+    }
+
     /// The next number.
     pub fn next(&self) -> u64 {
         const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
@@ -135,12 +146,40 @@ impl Service for Graph {
     }
 }
 
-/// A receiver of webhooks that takes everything.
+/// A receiver of webhooks that takes everything, and is gone at `/gone`.
 #[derive(Clone, Copy, Debug)]
 pub struct Receiver;
 
 impl Service for Receiver {
-    fn call(&self, _: http::Request<Bytes>) -> BoxFuture<'static, http::Response<Bytes>> {
-        std::future::ready(http::Response::new(Bytes::new())).boxed()
+    fn call(&self, request: http::Request<Bytes>) -> BoxFuture<'static, http::Response<Bytes>> {
+        let mut answer = http::Response::new(Bytes::new());
+        if request.uri().path() == "/gone" {
+            *answer.status_mut() = http::StatusCode::GONE;
+        }
+        std::future::ready(answer).boxed()
+    }
+}
+
+/// A mailbox that can be emptied: what it got was seen on the wire.
+pub struct Mailbox {
+    now: Now,
+    ses: Mutex<Ses>,
+}
+
+impl Mailbox {
+    /// An empty one.
+    pub fn new(now: Now) -> Self {
+        Self { ses: Mutex::new(Ses::memory(now.clone())), now }
+    }
+
+    /// Empties it.
+    pub fn empty(&self) {
+        *self.ses.lock().unwrap() = Ses::memory(self.now.clone());
+    }
+}
+
+impl Service for Mailbox {
+    fn call(&self, request: http::Request<Bytes>) -> BoxFuture<'static, http::Response<Bytes>> {
+        self.ses.lock().unwrap().call(request)
     }
 }

@@ -72,3 +72,9 @@ impl Plan {
         Some(plan)
     }
 }
+
+impl AsRef<Self> for Plan {
+    fn as_ref(&self) -> &Self {
+        self
+    }
+}

@@ -2,21 +2,21 @@
 
 use crate::checks::check;
 use crate::connector::Struck;
+use crate::events::{failed, http_event, queue_event};
 use crate::faults::OUTAGE;
 use crate::ground::{Print, print};
 use crate::invocation::{Ran, Role};
-use crate::mutants::Mutant;
 use crate::plans::Plan;
-use crate::scenarios::{Event, Post, Prepared};
-use crate::table::Table;
-use crate::world::{Lives, Name, Settling, World, failed, queue_event};
+use crate::scenarios::{Event, MEANWHILE, Post, Prepared};
+use crate::settle::Settling;
+use crate::wire::Headers;
+use crate::world::{ADMIN_TOKEN, Lives, Name, Still, World};
 use bytes::Bytes;
 use serde_json::Value;
 use sluice_host::function::InvokeError;
 use sluice_services::sqs::ReceivedMessage;
 use std::collections::BTreeSet;
 use std::hash::Hash;
-use std::sync::Arc;
 
 /// What came of a plan.
 #[derive(Debug, Default)]
@@ -40,17 +40,42 @@ pub(crate) const LIMIT: i64 = 3_600_000;
 /// How often a sender asks again.
 const TRIES: u32 = 6;
 
-/// A world in which a plan is played.
+/// A plan as it is played in a world.
 pub struct Play<'a> {
     pub(crate) prepared: &'a Prepared,
     pub(crate) plan: &'a Plan,
-    pub(crate) world: World,
+    pub(crate) world: &'a mut World,
     pub(crate) accepted: Vec<Accepted>,
     pub(crate) broken: Vec<String>,
     /// Records of the event that its first invocation handed back.
     pub(crate) handed_back: BTreeSet<String>,
     asking: Option<Asking>,
     settling: Option<Settling>,
+}
+
+/// Where a play stands between two invocations.
+#[derive(Clone)]
+pub struct Standing {
+    world: Still,
+    accepted: Vec<Accepted>,
+    broken: Vec<String>,
+    asking: Option<Asking>,
+    settling: Option<Settling>,
+    made: usize,
+}
+
+impl Standing {
+    /// Where nothing was played yet.
+    pub fn of(world: &World) -> Self {
+        Self {
+            world: world.still(),
+            accepted: Vec::new(),
+            broken: Vec::new(),
+            asking: None,
+            settling: None,
+            made: 0,
+        }
+    }
 }
 
 /// A sender that tries again until there is a 2xx, or a 409 that tells it that the first attempt was accepted. Of what
@@ -63,9 +88,10 @@ struct Asking {
     is_done: bool,
 }
 
-/// Plays a plan to its end and looks at what is left. Its instances live on.
-pub async fn run(prepared: &Prepared, plan: &Plan, table: &Arc<Table>, mutant: Option<Mutant>) -> Report {
-    let mut play = Play::new(prepared, plan, table, mutant);
+/// Plays a plan to its end. Its instances live on and remember.
+pub async fn run(prepared: &Prepared, plan: &Plan, world: &mut World, begin: &Standing) -> Report {
+    let mut play = Play::begin(prepared, plan, world, begin);
+    play.world.live(Lives::On);
     match play.whole().await {
         Ok(()) => play.finish().await,
         Err(stuck) => {
@@ -76,31 +102,43 @@ pub async fn run(prepared: &Prepared, plan: &Plan, table: &Arc<Table>, mutant: O
 }
 
 impl<'a> Play<'a> {
-    /// The world of the scenario, on a table that is put back to where it began.
-    pub fn new(
+    /// From where the scenario begins, or another play of it stood. Instances live for one event only.
+    pub fn begin(
         prepared: &'a Prepared,
         plan: &'a Plan,
-        table: &Arc<Table>,
-        mutant: Option<Mutant>,
+        world: &'a mut World,
+        standing: &Standing,
     ) -> Self {
-        table.rewind();
-        let mut world = World::restore(&prepared.snapshot, table.clone(), mutant);
-        // See `pairs`.
-        world.lives = if plan.second.is_some() { Lives::Briefly } else { Lives::On };
-        Self {
-            prepared,
-            plan,
-            world,
-            accepted: Vec::new(),
-            broken: Vec::new(),
-            handed_back: BTreeSet::new(),
-            asking: None,
-            settling: None,
+        let Standing { accepted, broken, asking, settling, .. } = standing.clone();
+        world.go_to(&standing.world);
+        world.live(Lives::Once);
+        Self { prepared, plan, world, accepted, broken, handed_back: BTreeSet::new(), asking, settling }
+    }
+
+    /// From where another play stood once the same first fault had struck.
+    pub fn resume(
+        prepared: &'a Prepared,
+        plan: &'a Plan,
+        world: &'a mut World,
+        standing: &Standing,
+    ) -> Self {
+        let play = Self::begin(prepared, plan, world, standing);
+        play.world.wire.aim_second(plan.second, standing.made);
+        play
+    }
+
+    /// Where it stands; what instances remember is no part of it.
+    pub fn standing(&self) -> Standing {
+        Standing {
+            world: self.world.still(),
+            accepted: self.accepted.clone(),
+            broken: self.broken.clone(),
+            asking: self.asking,
+            settling: self.settling,
+            made: self.world.wire.so_far().0,
         }
     }
 
-    /// TEMP
-    pub async fn temp_instance(&mut self, name: Name) { self.world.instance(name, 0).await; }
     async fn whole(&mut self) -> Result<(), String> {
         self.event().await?;
         while self.step().await? {}
@@ -111,8 +149,8 @@ impl<'a> Play<'a> {
     pub async fn event(&mut self) -> Result<(), String> {
         let (prepared, plan) = (self.prepared, self.plan);
         let beside = if plan.is_late() { self.late().await? } else { &prepared.beside };
-        let (payload, messages) = self.begin();
-        for (queue, body) in beside {
+        let (payload, messages) = self.arrive();
+        for (queue, body) in beside.iter().filter(|(queue, _)| *queue != MEANWHILE) {
             self.world.send(queue, body);
         }
         let first = self.world.instance(prepared.function, 0).await;
@@ -125,6 +163,7 @@ impl<'a> Play<'a> {
         if let (Some(duplicate), Some(other)) = (plan.duplicate, &other) {
             let invocation = self.world.begin(other, &payload, Role::Other, duplicate.after);
             let mut work = other.function.invoke(payload.clone());
+            self.world.visits.made += 1;
             match invocation.run(&mut work).await {
                 Ran::Done(answer) => self.ended(&messages, &answer),
                 Ran::Crashed => {}
@@ -134,6 +173,7 @@ impl<'a> Play<'a> {
 
         let invocation = self.world.begin(&first, &payload, Role::UnderTest, u32::MAX);
         let mut work = first.function.invoke(payload);
+        self.world.visits.made += 1;
         let answered = match invocation.run(&mut work).await {
             Ran::Done(answer) => {
                 self.ended(&messages, &answer);
@@ -152,6 +192,10 @@ impl<'a> Play<'a> {
             while self.ask_again().await {}
             self.world.settle(LATEST).await?;
         }
+        self.erase().await;
+        if late && is_raced(self.prepared) {
+            self.world.settle(LATEST).await?;
+        }
         if let Some((invocation, mut work)) = standing {
             invocation.resume();
             if let Ran::Done(answer) = invocation.run(&mut work).await {
@@ -164,19 +208,19 @@ impl<'a> Play<'a> {
     /// What is beside the event goes first, and time passes. Nothing is left that would be beside it. The schedule is
     /// late because nothing ran.
     async fn late(&mut self) -> Result<&'static [(&'static str, String)], String> {
-        for (queue, body) in &self.prepared.beside {
+        for (queue, body) in self.prepared.beside.iter().filter(|(queue, _)| *queue != MEANWHILE) {
             self.world.send(queue, body);
         }
         if !matches!(self.prepared.event, Event::Schedule) {
             self.world.settle(LIMIT).await?;
         }
         self.world.deliveries = 0;
-        self.world.pass(OUTAGE);
+        self.world.clock.advance(OUTAGE);
         Ok(&[])
     }
 
     /// The event as Lambda hands it over.
-    fn begin(&mut self) -> (Bytes, Vec<ReceivedMessage>) {
+    fn arrive(&mut self) -> (Bytes, Vec<ReceivedMessage>) {
         match &self.prepared.event {
             Event::Queue { queue, bodies } => {
                 for body in bodies {
@@ -190,7 +234,22 @@ impl<'a> Play<'a> {
         }
     }
 
+    /// Somebody asks to erase whom the scenario names, until that is answered; not whom nobody knows yet.
+    async fn erase(&mut self) {
+        for (_, path) in self.prepared.beside.iter().filter(|(queue, _)| *queue == MEANWHILE) {
+            let authorization = format!("Bearer {ADMIN_TOKEN}");
+            let headers = Headers::from([("authorization".to_owned(), authorization)]);
+            for _ in 0..TRIES {
+                let answer = self.world.invoke(Name::Console, http_event("DELETE", path, &headers, "")).await;
+                if matches!(status(answer.as_ref()), 202 | 404) {
+                    break;
+                }
+            }
+        }
+    }
+
     fn ended(&mut self, messages: &[ReceivedMessage], answer: &Answer) {
+        self.visited(Some(answer));
         match &self.prepared.event {
             Event::Queue { queue, .. } => {
                 self.handed_back = failed(answer).unwrap_or_default();
@@ -206,27 +265,35 @@ impl<'a> Play<'a> {
         if self.ask_again().await {
             return Ok(true);
         }
-        let mut settling = self.settling.unwrap_or_else(|| Settling::new(&self.world, LIMIT));
-        let more = settling.step(&mut self.world).await;
+        let mut settling = self.settling.unwrap_or_else(|| Settling::new(self.world, LIMIT));
+        let more = settling.step(self.world).await;
         self.settling = Some(settling);
         more
+    }
+
+    /// Counts a request that was answered as it asked.
+    fn visited(&mut self, answer: Option<&Answer>) {
+        self.world.visits.answered += u32::from((200..400).contains(&status(answer)));
     }
 
     /// The sender asks again, if it does.
     async fn ask_again(&mut self) -> bool {
         let (Event::Http(post), Some(asking)) = (&self.prepared.event, self.asking) else { return false };
         let Some(post) = post.again.as_deref() else { return false };
-        let is_told = (200..300).contains(&asking.last) || (asking.last == 409 && !asking.is_busy);
+        let is_told = (200..400).contains(&asking.last) || (asking.last == 409 && !asking.is_busy);
         if is_told || asking.tries == TRIES {
-            if self.prepared.function == Name::Console && !asking.is_done {
+            let is_led = self.prepared.function == Name::Engage && (200..400).contains(&asking.last);
+            let is_asked = matches!(self.prepared.function, Name::Console | Name::Engage);
+            if is_asked && !asking.is_done && !is_led && !is_raced(self.prepared) {
                 let last = asking.last;
-                self.broken
-                    .push(format!("I14: what was asked for is answered with {last}, however often"));
+                self.broken.push(format!("I14: what was asked for is answered with {last}, however often"));
             }
             self.asking = None;
             return false;
         }
         let answer = self.world.invoke(self.prepared.function, post.payload.clone()).await;
+        self.world.visits.made += 1;
+        self.visited(answer.as_ref());
         if let Some(answer) = &answer {
             accept(post, answer, &mut self.accepted);
         }
@@ -235,30 +302,42 @@ impl<'a> Play<'a> {
     }
 
     /// No more faults; a second one may have struck at the very end, then its repairs are still to be played. Then looks
-    /// at what is left.
+    /// at what is left. From here on instances live on.
     pub async fn finish(mut self) -> Report {
         let struck = self.world.wire.cease();
-        if let Err(stuck) = self.world.settle(LIMIT).await {
-            self.broken.push(stuck);
-        } else {
-            check(&mut self).await;
+        self.world.live(Lives::On);
+        let mut settled = self.world.settle(LIMIT).await;
+        if is_raced(self.prepared) && settled.is_ok() {
+            // Whoever was not there yet is erased now.
+            self.erase().await;
+            settled = self.world.settle(LIMIT).await;
+        }
+        match settled {
+            Ok(()) => check(&mut self).await,
+            Err(stuck) => self.broken.push(stuck),
         }
         Report { broken: self.broken, struck }
     }
 
-    /// How everything stands. What follows is the same wherever this is the same.
+    /// How everything stands. What follows is the same wherever this is the same, if instances live only once.
     pub fn print(&self) -> Print {
         print(|mut state| {
             let state = &mut state;
             self.world.hash(state);
             (&self.accepted, &self.broken, self.asking, self.settling).hash(state);
+            self.plan.first.is_some().hash(state);
         })
     }
 }
 
 impl Asking {
     fn after(answer: Option<&Answer>) -> Self {
-        Self { tries: 0, last: status(answer), is_busy: is_refused_as(answer, "busy"), is_done: is_done(answer) }
+        Self {
+            tries: 0,
+            last: status(answer),
+            is_busy: is_refused_as(answer, "busy"),
+            is_done: is_done(answer),
+        }
     }
 }
 
@@ -281,7 +360,12 @@ pub(crate) fn status(answer: Option<&Answer>) -> u64 {
 
 /// Whether it is done: customers that are apart already are no longer merged.
 pub(crate) fn is_done(answer: Option<&Answer>) -> bool {
-    status(answer) == 200 || is_refused_as(answer, "not-merged")
+    matches!(status(answer), 200 | 202) || is_refused_as(answer, "not-merged")
+}
+
+/// Whether somebody is erased beside the event.
+pub(crate) fn is_raced(prepared: &Prepared) -> bool {
+    prepared.beside.iter().any(|(queue, _)| *queue == MEANWHILE)
 }
 
 fn is_refused_as(answer: Option<&Answer>, problem: &str) -> bool {

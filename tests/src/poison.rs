@@ -3,12 +3,11 @@
 
 use crate::invariants::Books;
 use crate::plans::Plan;
-use crate::play::Play;
+use crate::play::{Play, Standing};
 use crate::scenarios::{Event, POISON, Prepared};
-use crate::table::Table;
-use crate::world::record_id;
+use crate::world::World;
+use crate::events::record_id;
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 /// Long enough for a record to come as often as it may, in milliseconds, and not for the timers to run.
 const OFTEN_ENOUGH: i64 = 50_000;
@@ -21,9 +20,9 @@ pub fn leads(prepared: &Prepared) -> BTreeSet<String> {
 }
 
 /// What is broken if every function panics that is about to write anything of this lead, until it is mended.
-pub async fn panics_at(prepared: &Prepared, lead: &str, table: &Arc<Table>) -> Vec<String> {
+pub async fn panics_at(prepared: &Prepared, lead: &str, world: &mut World, begin: &Standing) -> Vec<String> {
     let plan = Plan::default();
-    let mut play = Play::new(prepared, &plan, table, None);
+    let mut play = Play::begin(prepared, &plan, world, begin);
     play.world.wire.poison(Some(lead.to_owned()));
     if let Err(stuck) = play.event().await {
         return vec![stuck];

@@ -61,7 +61,9 @@ fn newer_values(update: &mut Value) {
 
 /// One more field, if the attribute is a document.
 fn newer_document(attribute: &mut Value) {
-    let Some(Ok(Value::Object(mut document))) = attribute["S"].as_str().map(serde_json::from_str) else { return };
+    let Some(Ok(Value::Object(mut document))) = attribute["S"].as_str().map(serde_json::from_str) else {
+        return;
+    };
     document.insert(LATER.to_owned(), json!({ "is": ["more"] }));
     attribute["S"] = Value::Object(document).to_string().into();
 }
@@ -117,7 +119,8 @@ struct KeptObserved {
 impl Kept {
     /// Keeps these scenarios.
     pub fn of(all: &[Prepared]) -> Self {
-        let is_common = |item: &Value| all.iter().all(|one| one.snapshot.items.values().any(|its| **its == *item));
+        let is_common =
+            |item: &Value| all.iter().all(|one| one.snapshot.items.values().any(|its| **its == *item));
         let first = all.first().map(|one| one.snapshot.items.values().map(|item| Value::clone(item)));
         let common: Vec<Value> = first.into_iter().flatten().filter(is_common).collect();
         let scenarios = all.iter().map(|one| KeptScenario::of(one, &common)).collect();
@@ -137,7 +140,11 @@ impl KeptScenario {
         Self {
             name: one.name.clone(),
             function: one.function,
-            items: items.values().filter(|item| !common.contains(item)).map(|item| Value::clone(item)).collect(),
+            items: items
+                .values()
+                .filter(|item| !common.contains(item))
+                .map(|item| Value::clone(item))
+                .collect(),
             event: KeptEvent::of(&one.event),
             beside: one.beside.iter().map(own).collect(),
             millis: *millis,

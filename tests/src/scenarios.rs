@@ -3,18 +3,23 @@
 mod clock;
 mod console;
 mod depth;
+mod engage;
+mod erase;
+mod feedback;
 mod import;
 mod lookalike;
+mod messages;
 mod senders;
 
 use crate::wire::Headers;
-use crate::world::{APP_SECRET, Name, Snapshot, World, http_event};
+use crate::events::{http_event, queue_event};
+use crate::world::{APP_SECRET, Name, Snapshot, World};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use ring::{digest, hmac};
 use serde_json::{Value, json};
 use sluice_domain::id::LeadId;
-use sluice_domain::lead::{Envelope, Lead, Origin, Progress};
+use sluice_domain::lead::{ConsentProof, Envelope, Lead, Origin, Progress};
 use sluice_domain::policy::Document;
 use sluice_domain::time::Timestamp;
 use sluice_store::{DueEntry, Manifest, ManifestEntry, Written};
@@ -23,6 +28,8 @@ use std::collections::BTreeMap;
 
 /// A body that no handler can read.
 pub const POISON: &str = "not ours";
+/// Instead of a queue, beside an event: somebody asks to erase the customer at this path once the event was dealt with.
+pub const MEANWHILE: &str = "meanwhile";
 
 /// The event that a handler gets.
 #[derive(Clone, Debug)]
@@ -119,7 +126,29 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "route-queue", function: Name::Route, prepare: depth::route_queue },
     Scenario { name: "send-email", function: Name::Send, prepare: send_email },
     Scenario { name: "send-webhook", function: Name::Send, prepare: send_webhook },
+    Scenario { name: "send-webhook-gone", function: Name::Send, prepare: send_webhook_gone },
     Scenario { name: "send-both", function: Name::Send, prepare: send_both },
+    Scenario { name: "message-email", function: Name::Send, prepare: messages::email },
+    Scenario { name: "message-capped", function: Name::Send, prepare: messages::capped },
+    Scenario { name: "message-resent", function: Name::Send, prepare: messages::resent },
+    Scenario { name: "message-replaced", function: Name::Send, prepare: messages::replaced },
+    Scenario { name: "feedback-bounce", function: Name::Record, prepare: feedback::bounced },
+    Scenario { name: "feedback-soft-bounces", function: Name::Record, prepare: feedback::bounced_softly },
+    Scenario { name: "feedback-complaint", function: Name::Record, prepare: feedback::complained },
+    Scenario {
+        name: "feedback-delivery-unknown",
+        function: Name::Record,
+        prepare: feedback::delivered_unknown,
+    },
+    Scenario { name: "hook-sns", function: Name::Capture, prepare: feedback::hooked },
+    Scenario { name: "hook-sns-subscription", function: Name::Capture, prepare: feedback::subscribed },
+    Scenario { name: "route-question", function: Name::Route, prepare: engage::question },
+    Scenario { name: "engage-open", function: Name::Engage, prepare: engage::open },
+    Scenario { name: "engage-click", function: Name::Engage, prepare: engage::click },
+    Scenario { name: "engage-unsubscribe", function: Name::Engage, prepare: engage::unsubscribe },
+    Scenario { name: "engage-page", function: Name::Engage, prepare: engage::page },
+    Scenario { name: "engage-confirm", function: Name::Engage, prepare: engage::confirm },
+    Scenario { name: "engage-erased", function: Name::Engage, prepare: engage::erased },
     Scenario { name: "clock-reminder", function: Name::Route, prepare: clock::reminder },
     Scenario { name: "clock-expiry", function: Name::Route, prepare: clock::expiry },
     Scenario { name: "clock-very-late", function: Name::Route, prepare: clock::very_late },
@@ -132,12 +161,22 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "console-credit", function: Name::Console, prepare: depth::credit },
     Scenario { name: "console-leave", function: Name::Console, prepare: depth::leave },
     Scenario { name: "console-rebalance", function: Name::Console, prepare: depth::rebalance },
+    Scenario { name: "console-merge", function: Name::Console, prepare: console::merge },
+    Scenario { name: "console-keep-apart", function: Name::Console, prepare: console::keep_apart },
     Scenario { name: "console-unmerge", function: Name::Console, prepare: console::unmerge },
     Scenario { name: "console-unmerge-live", function: Name::Console, prepare: console::unmerge_live },
     Scenario { name: "import-rows", function: Name::Console, prepare: import::rows },
     Scenario { name: "import-routed", function: Name::Console, prepare: import::routed },
     Scenario { name: "import-revert", function: Name::Console, prepare: import::revert },
     Scenario { name: "import-revert-routed", function: Name::Console, prepare: import::revert_routed },
+    Scenario { name: "erase-ask", function: Name::Console, prepare: erase::ask },
+    Scenario { name: "erase-work", function: Name::Erase, prepare: erase::work },
+    Scenario { name: "erase-late", function: Name::Erase, prepare: erase::late },
+    Scenario { name: "erase-route", function: Name::Route, prepare: erase::route },
+    Scenario { name: "erase-route-new", function: Name::Route, prepare: erase::route_new },
+    Scenario { name: "erase-capture", function: Name::Capture, prepare: erase::capture },
+    Scenario { name: "erase-enrich", function: Name::Enrich, prepare: erase::enrich },
+    Scenario { name: "erase-contact", function: Name::Console, prepare: erase::contact },
 ];
 
 fn capture_form_key(_: &mut World) -> Prepare<'_> {
@@ -247,7 +286,7 @@ fn route_returning(world: &mut World) -> Prepare<'_> {
         let first = accept(world, "web", "1", &[("email", "ada@example.org")], 0).await;
         let grace = accept(world, "web", "2", &[("email", "grace@example.org")], 0).await;
         play(world, &[&first, &grace]).await;
-        world.pass(86_400_000);
+        world.clock.advance(86_400_000);
         let again =
             accept(world, "web", "3", &[("email", "ada@example.org"), ("phone", "+4930901820")], 0).await;
         let other = accept(world, "web", "4", &[("email", "joan@example.org")], 0).await;
@@ -261,7 +300,7 @@ fn route_rotated(world: &mut World) -> Prepare<'_> {
         let ada = [("email", "ada@example.org"), ("phone", "+4930901820")];
         let first = accept(world, "web", "1", &ada, 0).await;
         play(world, &[&first]).await;
-        world.pass(86_400_000);
+        world.clock.advance(86_400_000);
         world.rotate();
         let again = accept(world, "web", "2", &ada, 0).await;
         let other = accept(world, "web", "3", &[("email", "grace@example.org")], 0).await;
@@ -310,6 +349,10 @@ fn send_webhook(world: &mut World) -> Prepare<'_> {
     Box::pin(async { send(world, "hook", "bob").await })
 }
 
+fn send_webhook_gone(world: &mut World) -> Prepare<'_> {
+    Box::pin(async { send(world, "lost", GONE).await })
+}
+
 fn send_both(world: &mut World) -> Prepare<'_> {
     Box::pin(async { send(world, "both", "eve").await })
 }
@@ -319,7 +362,7 @@ async fn send(world: &mut World, form: &str, rep: &str) -> (Event, Vec<(&'static
     let lead = accept(world, form, "1", &[("email", "ada@example.org"), ("name", "Ada")], 0).await;
     world.send("lead", &lead_body(&lead));
     let messages = world.receive("lead", 10);
-    let answer = world.invoke(Name::Route, crate::world::queue_event(&messages)).await.unwrap();
+    let answer = world.invoke(Name::Route, queue_event(&messages)).await.unwrap();
     world.acknowledge("lead", &messages, &answer);
     // What route-lead sent is what is under test.
     let notices = world.receive("notice", 10);
@@ -344,11 +387,11 @@ fn fire_timers(world: &mut World) -> Prepare<'_> {
             world.send("lead", &lead_body(lead));
         }
         let messages = world.receive("lead", 10);
-        let answer = world.invoke(Name::Route, crate::world::queue_event(&messages)).await.unwrap();
+        let answer = world.invoke(Name::Route, queue_event(&messages)).await.unwrap();
         world.acknowledge("lead", &messages, &answer);
         let notices = world.receive("notice", 10);
         world.acknowledge("notice", &notices, &answer);
-        world.pass(300_000);
+        world.clock.advance(300_000);
         let now = world.clock.millis();
         let store = world.store();
         let mut entries = vec![
@@ -374,9 +417,22 @@ fn fire_timers(world: &mut World) -> Prepare<'_> {
 
 /// Accepts a lead as capture does; `padding` bytes of attribution make it large.
 async fn accept(world: &World, source: &str, key: &str, fields: &[(&str, &str)], padding: usize) -> LeadId {
+    accept_with(world, source, key, fields, padding, None).await
+}
+
+/// The same with what its consent box says.
+async fn accept_with(
+    world: &World,
+    source: &str,
+    key: &str,
+    fields: &[(&str, &str)],
+    padding: usize,
+    consent: Option<ConsentProof>,
+) -> LeadId {
     let is_ads = source == "ads";
     let mut envelope = Envelope {
         fields: fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+        consent,
         ..Envelope::default()
     };
     if padding > 0 {
@@ -436,13 +492,17 @@ fn form_post(key: Option<&str>, fields: &[(&str, &str)]) -> Post {
     Post { payload, fields, again: None, clash: None }
 }
 
+/// A rep whose webhook's receiver says that it is gone.
+pub const GONE: &str = "moe";
+
 /// Teams and how many open leads each member may hold.
-pub const TEAMS: [(&str, &[&str], Option<u32>); 9] = [
+pub const TEAMS: [(&str, &[&str], Option<u32>); 10] = [
     ("sales", &["ann", "bob"], Some(4)),
     ("tight", &["cal", "dan"], Some(1)),
     ("mail", &["ann"], None),
     ("hook", &["bob"], None),
     ("both", &["eve"], None),
+    ("lost", &[GONE], None),
     ("capa", &["gus"], None),
     ("capb", &["gus"], None),
     ("timed", &["gil", "ida"], Some(4)),
@@ -462,7 +522,7 @@ fn capacities() -> BTreeMap<(String, String), u32> {
 /// The channels of each rep.
 pub fn channels(rep: &str) -> &'static [&'static str] {
     match rep {
-        "bob" => &["webhook"],
+        "bob" | GONE => &["webhook"],
         "eve" => &["email", "webhook"],
         _ => &["email"],
     }
@@ -479,7 +539,7 @@ async fn publish(world: &World) {
             "secrets": { "client_secret": ["env:META_APP_SECRET"], "access_token": ["secret:page-token"] },
         }),
     ];
-    for rep in ["ann", "bob", "cal", "dan", "eve", "fay", "gil", "gus", "ida", "boss"] {
+    for rep in ["ann", "bob", "cal", "dan", "eve", "fay", "gil", "gus", "ida", GONE, "boss"] {
         let mut document = json!({ "kind": "rep", "name": rep });
         if let Some((_, capacity)) = CAPPED.iter().find(|(name, _)| *name == rep) {
             document["capacity"] = (*capacity).into();
@@ -488,13 +548,17 @@ async fn publish(world: &World) {
             document["email"] = format!("{rep}@example.com").into();
         }
         if channels(rep).contains(&"webhook") {
-            document["webhook"] = json!({ "url": "http://hook.test/in", "secrets": ["secret:hook"] });
+            let path = if rep == GONE { "gone" } else { "in" };
+            let url = format!("http://hook.test/{path}");
+            document["webhook"] = json!({ "url": url, "secrets": ["secret:hook"] });
         }
         documents.push(document);
     }
     let mut rules = vec![json!({ "name": "owner", "assign": { "owner": "customer" } })];
     let (more, deeper) = depth::documents();
     documents.extend(more);
+    documents.extend(messages::documents());
+    documents.extend(engage::documents());
     rules.extend(deeper);
     for (team, reps, capacity) in TEAMS {
         let members: Vec<Value> =
@@ -522,7 +586,7 @@ async fn publish(world: &World) {
         json!({ "name": "rest", "when": "lead.source in ['web', 'ads', 'li']", "assign": { "team": "sales" } }),
     );
     documents.push(json!({ "kind": "routing", "name": "default", "rules": rules }));
-    documents.push(json!({ "kind": "settings", "name": "default", "escalate_to": ["boss"] }));
+    documents.extend(feedback::documents());
     let store = world.store();
     let mut manifest = Manifest::default();
     for document in documents {

@@ -5,10 +5,15 @@
 pub mod fake;
 pub mod http;
 pub mod log;
+pub mod mail;
+pub mod metrics;
 pub mod refusals;
 mod verify;
 
 use self::http::{Answer, urlencoded};
+use crate::sns::Sns;
+use mail_parser::MessageParser;
+use metrics::Metrics;
 use refusals::Refusals;
 use serde_json::{Value, json};
 use sluice::cli::{embedded_functions, local_template};
@@ -18,6 +23,9 @@ use sluice::host::stack::{Functions, NoMetrics, Options, Stack};
 use sluice_domain::time::Timestamp;
 use sluice_host::environment::Environment;
 use sluice_host::lambda::{SystemRandom, https_client};
+use sluice_host::web;
+use sluice_services::Service;
+use sluice_services::connector::connector;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -41,8 +49,12 @@ pub struct Setup {
     pub vars: BTreeMap<String, String>,
     /// What AWS refuses.
     pub refusals: Refusals,
+    /// What answers at the addresses of SNS.
+    pub sns: Sns,
     /// When the clock begins.
     pub start: Timestamp,
+    /// Time passes only where the scenario says so.
+    pub frozen: bool,
     /// Run the functions as the binaries of this folder, under the machine's clock.
     pub binaries: Option<PathBuf>,
 }
@@ -56,12 +68,15 @@ impl Default for Setup {
             // Nothing answers here unless the scenario puts its own server in.
             ("SLUICE_GRAPH_URL", "http://127.0.0.1:9"),
             ("SLUICE_LINKEDIN_URL", "http://127.0.0.1:9"),
+            (web::ALLOW, "loopback"),
         ];
         Self {
             policies: Some(POLICIES.to_owned()),
             vars: vars.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
             refusals: Refusals::default(),
+            sns: Sns::default(),
             start: Timestamp::parse(START).expect("a time"),
+            frozen: false,
             binaries: None,
         }
     }
@@ -76,6 +91,12 @@ impl Setup {
     /// With one more variable.
     pub fn var(mut self, name: &str, value: impl Into<String>) -> Self {
         self.vars.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// With a clock that only the scenario moves.
+    pub fn frozen(mut self) -> Self {
+        self.frozen = true;
         self
     }
 
@@ -99,6 +120,8 @@ pub struct Running {
     pub token: String,
     /// What AWS refuses from now on.
     pub refusals: Refusals,
+    /// What the functions measured.
+    pub metrics: Arc<Metrics>,
     finished: bool,
 }
 
@@ -107,6 +130,8 @@ impl Running {
         log::capture();
         let template = local_template().expect("the template is sound");
         let wrap = setup.refusals.clone();
+        let metrics = Arc::<Metrics>::default();
+        let sns = setup.sns.clone();
         let options = Options {
             data: None,
             port: 0,
@@ -116,16 +141,21 @@ impl Running {
             },
             clock: match setup.binaries {
                 Some(_) => StackClock::real(),
+                None if setup.frozen => StackClock::frozen(setup.start),
                 None => StackClock::starting_at(setup.start),
             },
-            metrics: Arc::new(NoMetrics),
+            metrics: metrics.clone(),
             vars: setup.vars,
-            wrap_client: Some(Arc::new(move |function, client| wrap.around(function, client))),
+            wrap_client: Some(Arc::new(move |function, client| {
+                let to_sns: Vec<(String, Arc<dyn Service>)> =
+                    vec![("sns.".to_owned(), Arc::new(sns.clone()))];
+                wrap.around(function, connector(to_sns, Some(client)))
+            })),
         };
         let stack = Stack::start(options, |addresses| StackSpec::from_template(&template, addresses));
         let stack = stack.await.expect("the stack starts");
         let token = stack.secrets.value(&named("AdminTokenSecret")).expect("an admin token");
-        let running = Self { stack, token, refusals: setup.refusals, finished: false };
+        let running = Self { stack, token, refusals: setup.refusals, metrics, finished: false };
         if let Some(policies) = &setup.policies {
             match setup.binaries {
                 // Time cannot be moved for binaries: what the publication wakes comes in its own time.
@@ -303,12 +333,13 @@ impl Running {
         self.table().into_iter().filter_map(live).collect()
     }
 
-    /// Every mail that was sent, oldest first: to whom, and the whole text.
+    /// Every mail that was sent, oldest first: to whom, and its head (each header on one line) and text as people read
+    /// them.
     pub fn mails(&self) -> Vec<(Vec<String>, String)> {
         let mut mails = self.stack.ses.list();
         mails.reverse();
-        let read = |id: &str| self.stack.ses.read(id).map(|text| String::from_utf8_lossy(&text).into_owned());
-        mails.into_iter().map(|mail| (mail.to, read(&mail.id).unwrap_or_default())).collect()
+        let read = |id: &str| self.stack.ses.read(id).map(|mail| readable(&mail)).unwrap_or_default();
+        mails.into_iter().map(|mail| (mail.to, read(&mail.id))).collect()
     }
 
     /// The surroundings of an SDK client that talks to the stack's services over HTTP.
@@ -327,7 +358,15 @@ impl Running {
             clock: Arc::new(self.stack.clock.clone()),
             random: Arc::new(SystemRandom),
             http: https_client(),
+            web: web::client(None),
             metrics: Arc::new(NoMetrics),
         }
     }
+}
+
+fn readable(mail: &[u8]) -> String {
+    let parsed = MessageParser::default().parse(mail).expect("a mail");
+    let head: String = String::from_utf8_lossy(mail).split("\r\n\r\n").take(1).collect();
+    let text = parsed.body_text(0).unwrap_or_default();
+    format!("{}\r\n\r\n{text}", head.replace("\r\n ", " ").replace("\r\n\t", " "))
 }

@@ -3,17 +3,17 @@
 use crate::faults::{Kind, Shot, shots};
 use crate::mutants::Mutant;
 use crate::outside::SeededRandom;
-use crate::pairs::{Chosen, Ended, Pairs};
 use crate::plans::{Duplicate, Plan};
-use crate::play::{Report, run};
+use crate::play::{Report, Standing, run};
 use crate::poison::panics_at;
 use crate::scenarios::{ALL, Prepared};
-use crate::table::Table;
+use crate::ways::{Ended, Followed, Job, Ways};
+use crate::world::World;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 
 /// Threads that play plans.
-const THREADS: usize = 1;
+const THREADS: usize = 2;
 
 /// A plan that broke something.
 #[derive(Clone, Debug)]
@@ -35,19 +35,23 @@ pub struct Swept {
     pub failures: Vec<Failure>,
 }
 
-/// A thread that plays plans of one scenario.
+/// A thread that plays plans of one scenario, always in the same world.
 struct Player {
     runtime: tokio::runtime::Runtime,
-    table: Arc<Table>,
+    world: World,
+    begin: Standing,
 }
 
 impl Player {
-    fn new(prepared: &Prepared) -> Self {
-        Self { runtime: runtime(), table: Arc::new(Table::of(&prepared.snapshot.items)) }
+    fn new(prepared: &Prepared, mutant: Option<Mutant>) -> Self {
+        let world = World::restore(&prepared.snapshot, mutant);
+        let begin = Standing::of(&world);
+        Self { runtime: runtime(), world, begin }
     }
 
-    fn run(&self, prepared: &Prepared, plan: &Plan, mutant: Option<Mutant>) -> Report {
-        self.runtime.block_on(run(prepared, plan, &self.table, mutant))
+    fn run(&mut self, prepared: &Prepared, plan: &Plan) -> Report {
+        let Self { runtime, world, begin } = self;
+        runtime.block_on(run(prepared, plan, world, begin))
     }
 }
 
@@ -64,19 +68,19 @@ pub fn prepared(name: &str) -> Prepared {
 
 /// Plays one plan by itself.
 pub fn one(prepared: &Prepared, plan: &Plan, mutant: Option<Mutant>) -> Report {
-    Player::new(prepared).run(prepared, plan, mutant)
+    Player::new(prepared, mutant).run(prepared, plan)
 }
 
-/// Plays one pair by itself.
-pub fn play_pair(pairs: &Pairs<'_>, prepared: &Prepared, plan: &Plan) -> Ended {
-    let player = Player::new(prepared);
-    player.runtime.block_on(pairs.run(plan, &player.table))
+/// Plays one plan from the beginning until it meets a way that is known.
+pub fn play(ways: &Ways<'_>, prepared: &Prepared, plan: &Plan) -> Ended {
+    let Player { runtime, mut world, begin } = Player::new(prepared, None);
+    runtime.block_on(ways.run(plan, &mut world, &begin))
 }
 
 /// What is broken if the code panics at a lead until it is mended.
 pub fn poisoned(prepared: &Prepared, lead: &str) -> Vec<String> {
-    let player = Player::new(prepared);
-    player.runtime.block_on(panics_at(prepared, lead, &player.table))
+    let Player { runtime, mut world, begin } = Player::new(prepared, None);
+    runtime.block_on(panics_at(prepared, lead, &mut world, &begin))
 }
 
 /// Every single fault at every call: alone, and with a duplicate stopped at every call, that goes on at once or late.
@@ -89,9 +93,9 @@ pub fn singles(prepared: &Prepared, mutant: Option<Mutant>, most: usize) -> Vec<
     let mut quiet = sample(beside.collect(), most, 5);
     quiet.push(Plan::default());
     let plans = Mutex::new(vec![Plan::with(Shot { kind: Kind::Late, at: 0 })]);
-    each(prepared, &quiet, |player, quiet| {
-        let report = player.run(prepared, quiet, mutant);
-        // Who stands three days is dead.
+    each(prepared, mutant, &quiet, |player, quiet| {
+        let report = player.run(prepared, quiet);
+        // Who stands so long is dead.
         let can_be = |shot: &Shot| shot.kind != Kind::Outage || quiet.duplicate.is_none();
         let shots = shots(&report.struck.own, 1).filter(can_be);
         let with_fault = shots.map(|first| Plan { first: Some(first), ..quiet.clone() });
@@ -102,40 +106,58 @@ pub fn singles(prepared: &Prepared, mutant: Option<Mutant>, most: usize) -> Vec<
     plans
 }
 
-/// Plans that stand for every pair of faults: the first at the handler's own calls, the second at each call of whatever
+/// What stands for every pair of faults: the first at the handler's own calls, the second at each call of whatever
 /// follows. Of more than `most` first faults only a sample is followed.
-pub fn pairs(pairs: &Pairs<'_>, prepared: &Prepared, most: usize) -> Chosen {
+pub fn pairs(ways: &Ways<'_>, prepared: &Prepared, most: usize) -> Followed {
     let firsts = singles(prepared, None, 0).into_iter().filter(|plan| plan.first.is_some()).collect();
     let mut firsts = sample(firsts, most, 3);
     firsts.sort();
-    let player = Player::new(prepared);
-    player.runtime.block_on(pairs.choose(&firsts, &player.table))
+    let Player { runtime, mut world, begin } = Player::new(prepared, None);
+    runtime.block_on(ways.follow(&firsts, &mut world, &begin))
 }
 
-/// At most `most` of the plans in an order drawn from the seed.
-pub fn sample(plans: Vec<Plan>, most: usize, seed: u64) -> Vec<Plan> {
+/// At most `most` of them in an order drawn from the seed.
+pub fn sample<T>(all: Vec<T>, most: usize, seed: u64) -> Vec<T> {
     let random = SeededRandom::new(seed);
-    let mut ranked: Vec<(u64, Plan)> = plans.into_iter().map(|plan| (random.next(), plan)).collect();
-    ranked.sort();
+    let mut ranked: Vec<(u64, T)> = all.into_iter().map(|one| (random.next(), one)).collect();
+    ranked.sort_by_key(|(rank, _)| *rank);
     ranked.truncate(most);
-    ranked.into_iter().map(|(_, plan)| plan).collect()
+    ranked.into_iter().map(|(_, one)| one).collect()
 }
 
-/// Plays plans to their ends, on all threads.
-pub fn sweep(prepared: &Prepared, plans: &[Plan]) -> Swept {
-    until(prepared, plans, None, |_| false)
+/// Plays plans with at most one fault, on all threads: to their ends, or where there is a duplicate until they meet a way
+/// that is known.
+pub fn sweep(ways: &Ways<'_>, prepared: &Prepared, plans: &[Plan]) -> Swept {
+    tried(prepared, plans, |player, plan| {
+        if plan.duplicate.is_none() {
+            return Ended { broken: player.run(prepared, plan).broken, is_known: false };
+        }
+        let Player { runtime, world, begin } = player;
+        runtime.block_on(ways.run(plan, world, begin))
+    })
 }
 
-/// Plays plans with two faults until each meets a way that is known, on all threads.
-pub fn sweep_pairs(pairs: &Pairs<'_>, prepared: &Prepared, plans: &[Plan]) -> Swept {
+/// Tries second faults until each meets a way that is known, on all threads.
+pub fn sweep_pairs(ways: &Ways<'_>, prepared: &Prepared, jobs: &[Job]) -> Swept {
+    tried(prepared, jobs, |player, job| {
+        let Player { runtime, world, begin } = player;
+        runtime.block_on(ways.strike(job, world, begin))
+    })
+}
+
+fn tried<T: Sync + AsRef<Plan>>(
+    prepared: &Prepared,
+    all: &[T],
+    play: impl Fn(&mut Player, &T) -> Ended + Sync,
+) -> Swept {
     let swept = Mutex::new(Swept::default());
-    each(prepared, plans, |player, plan| {
-        let Ended { broken, is_known } = player.runtime.block_on(pairs.run(plan, &player.table));
+    each(prepared, None, all, |player, one| {
+        let Ended { broken, is_known } = play(player, one);
         let mut swept = swept.lock().unwrap();
         swept.run += 1;
         swept.known += usize::from(is_known);
         if !broken.is_empty() {
-            swept.failures.push(Failure { plan: format!("{}/{plan}", prepared.name), broken });
+            swept.failures.push(Failure { plan: format!("{}/{}", prepared.name, one.as_ref()), broken });
         }
     });
     sorted(swept.into_inner().unwrap())
@@ -143,32 +165,19 @@ pub fn sweep_pairs(pairs: &Pairs<'_>, prepared: &Prepared, plans: &[Plan]) -> Sw
 
 /// Plays plans with a handler known to be bad until one breaks an invariant whose name begins so.
 pub fn catch(prepared: &Prepared, plans: &[Plan], mutant: Mutant, invariant: &str) -> Swept {
-    let mut swept = until(prepared, plans, Some(mutant), |failure| is_about(failure, invariant));
-    swept.failures.retain(|failure| is_about(failure, invariant));
-    swept
-}
-
-fn is_about(failure: &Failure, invariant: &str) -> bool {
-    failure.broken.iter().any(|why| why.starts_with(invariant))
-}
-
-fn until(
-    prepared: &Prepared,
-    plans: &[Plan],
-    mutant: Option<Mutant>,
-    is_enough: impl Fn(&Failure) -> bool + Sync,
-) -> Swept {
+    let is_about =
+        |failure: &Failure| failure.broken.iter().any(|why| why.starts_with(invariant));
     let swept = Mutex::new((Swept::default(), false));
-    each(prepared, plans, |player, plan| {
+    each(prepared, Some(mutant), plans, |player, plan| {
         if swept.lock().unwrap().1 {
             return;
         }
-        let report = player.run(prepared, plan, mutant);
+        let broken = player.run(prepared, plan).broken;
         let (swept, enough) = &mut *swept.lock().unwrap();
         swept.run += 1;
-        if !report.broken.is_empty() {
-            let failure = Failure { plan: format!("{}/{plan}", prepared.name), broken: report.broken };
-            *enough |= is_enough(&failure);
+        let failure = Failure { plan: format!("{}/{plan}", prepared.name), broken };
+        if is_about(&failure) {
+            *enough = true;
             swept.failures.push(failure);
         }
     });
@@ -180,14 +189,19 @@ fn sorted(mut swept: Swept) -> Swept {
     swept
 }
 
-fn each<T: Sync>(prepared: &Prepared, all: &[T], work: impl Fn(&Player, &T) + Sync) {
+fn each<T: Sync>(
+    prepared: &Prepared,
+    mutant: Option<Mutant>,
+    all: &[T],
+    work: impl Fn(&mut Player, &T) + Sync,
+) {
     let next = AtomicUsize::new(0);
     std::thread::scope(|scope| {
         for _ in 0..THREADS.min(all.len()) {
             scope.spawn(|| {
-                let player = Player::new(prepared);
+                let mut player = Player::new(prepared, mutant);
                 while let Some(one) = all.get(next.fetch_add(1, Ordering::SeqCst)) {
-                    work(&player, one);
+                    work(&mut player, one);
                 }
             });
         }

@@ -14,6 +14,8 @@ pub const TABLE: &str = "sluice";
 pub type Key = (String, String);
 /// Items by key.
 pub type Items = BTreeMap<Key, Arc<Value>>;
+/// Items that are not as they were at the beginning; none is "not there".
+pub type Changes = BTreeMap<Key, Option<Arc<Value>>>;
 
 /// A table and what is in it.
 pub struct Table {
@@ -46,8 +48,7 @@ impl Table {
         let table = Self::new();
         let puts = items.values().map(|item| json!({ "PutRequest": { "Item": &**item } }));
         table.write(puts.collect());
-        *table.known() =
-            Known { base: items.clone(), items: Items::clone(items), ..Known::default() };
+        *table.known() = Known { base: items.clone(), items: Items::clone(items), ..Known::default() };
         table
     }
 
@@ -79,16 +80,28 @@ impl Table {
         self.fresh().differs.hash(state);
     }
 
-    /// Puts it back to where it began.
-    pub fn rewind(&self) {
+    /// What is not as it was at the beginning.
+    pub fn changes(&self) -> Changes {
+        let known = self.fresh();
+        known.differs.keys().map(|key| (key.clone(), known.items.get(key).cloned())).collect()
+    }
+
+    /// Puts it to where only this is not as it was at the beginning.
+    pub fn go_to(&self, changes: &Changes) {
         let mut known = self.fresh();
-        let back = known.differs.keys().map(|key| match known.base.get(key) {
+        let mut wanted = changes.clone();
+        for key in known.differs.keys().filter(|key| !changes.contains_key(*key)) {
+            wanted.insert(key.clone(), known.base.get(key).cloned());
+        }
+        wanted.retain(|key, item| known.items.get(key) != item.as_ref());
+        let requests = wanted.iter().map(|(key, item)| match item {
             Some(item) => json!({ "PutRequest": { "Item": &**item } }),
             None => json!({ "DeleteRequest": { "Key": attributes(key) } }),
         });
-        self.write(back.collect());
-        known.differs.clear();
-        known.items = Items::clone(&known.base);
+        self.write(requests.collect());
+        for (key, item) in wanted {
+            known.set(&key, item);
+        }
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
@@ -139,10 +152,9 @@ pub fn written(call: &Call) -> Vec<Key> {
     };
     match operation {
         "PutItem" => vec![key(&body["Item"])],
-        "BatchWriteItem" => some(
-            &body["RequestItems"][TABLE],
-            [["PutRequest", "Item"], ["DeleteRequest", "Key"], ["", ""]],
-        ),
+        "BatchWriteItem" => {
+            some(&body["RequestItems"][TABLE], [["PutRequest", "Item"], ["DeleteRequest", "Key"], ["", ""]])
+        }
         "TransactWriteItems" => {
             some(&body["TransactItems"], [["Put", "Item"], ["Update", "Key"], ["Delete", "Key"]])
         }
@@ -262,8 +274,12 @@ mod tests {
         table.known().stale.insert(("b".into(), "s".into()));
         assert_eq!(print(&table), before, "the same again is the same");
         put(&table, "c", "more");
-        table.rewind();
+        let changes = table.changes();
+        table.go_to(&Changes::new());
         assert_eq!((table.items(), print(&table)), (Items::clone(&base), before));
         assert_eq!(table.run("Scan", &json!({ "TableName": TABLE }))["Count"], 1);
+        table.go_to(&changes);
+        assert_eq!(table.changes(), changes);
+        assert_eq!(table.run("Scan", &json!({ "TableName": TABLE }))["Count"], 2);
     }
 }

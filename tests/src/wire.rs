@@ -1,5 +1,6 @@
 //! One outgoing call as it goes over the wire, and the ways a service can refuse it.
 
+use crate::sns;
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::body::SdkBody;
@@ -24,11 +25,14 @@ pub enum Host {
     Graph,
     /// A rep's webhook.
     Hook,
+    /// SNS, which hands out certificates and takes confirmations.
+    Sns,
 }
 
 impl Host {
     /// Every host.
-    pub const ALL: [Self; 6] = [Self::Table, Self::Queues, Self::Ses, Self::Secrets, Self::Graph, Self::Hook];
+    pub const ALL: [Self; 7] =
+        [Self::Table, Self::Queues, Self::Ses, Self::Secrets, Self::Graph, Self::Hook, Self::Sns];
 
     /// Its name on the wire.
     pub const fn name(self) -> &'static str {
@@ -39,6 +43,7 @@ impl Host {
             Self::Secrets => "secrets.test",
             Self::Graph => "graph.test",
             Self::Hook => "hook.test",
+            Self::Sns => sns::HOST,
         }
     }
 }
@@ -183,7 +188,7 @@ impl Call {
             Host::Secrets => self.refusal(400, "ThrottlingException"),
             Host::Ses => self.refusal(429, "TooManyRequestsException"),
             Host::Graph => Self::answer(429, r#"{"error":{"code":4,"message":"as planned"}}"#),
-            Host::Hook => Self::answer(429, ""),
+            Host::Hook | Host::Sns => Self::answer(429, ""),
         }
     }
 
@@ -195,7 +200,7 @@ impl Call {
             Host::Secrets => self.refusal(500, "InternalServiceError"),
             Host::Ses => self.refusal(500, "InternalServiceErrorException"),
             Host::Graph => Self::answer(500, r#"{"error":{"code":2,"message":"as planned"}}"#),
-            Host::Hook => Self::answer(500, ""),
+            Host::Hook | Host::Sns => Self::answer(500, ""),
         }
     }
 

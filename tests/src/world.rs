@@ -1,23 +1,27 @@
 //! A whole stack in one process for one plan: the embedded services, the functions, and the player of the queues.
 
 use crate::connector::Wire;
+use crate::events::{failed, record_id};
 use crate::ground::Ground;
 use crate::invocation::{Invocation, Process, Ran, Role};
 use crate::mutants::Mutant;
 use crate::observe::Observed;
-use crate::outside::{Graph, NoMetrics, Receiver, SeededRandom, ShownClock, VirtualClock};
+use crate::outside::{Graph, Mailbox, NoMetrics, Receiver, SeededRandom, ShownClock, VirtualClock};
 use crate::records::newer_item;
-use crate::table::{Items, TABLE, Table};
-use crate::wire::{Headers, Host, text};
+use crate::settle::Settling;
+use crate::sns::Sns;
+use crate::table::{Changes, Items, TABLE, Table};
+use crate::wire::{Host, text};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use sluice_domain::customer::{HashKey, HashKeys};
+use sluice_domain::link::LinkKeys;
 use sluice_host::environment::Environment;
 use sluice_host::function::{Build, Function, InvokeError};
 use sluice_services::secrets::Secrets;
-use sluice_services::ses::Ses;
-use sluice_services::sqs::{OutgoingMessage, QueueSpec, ReceivedMessage, Sqs};
+use sluice_services::sqs::{Held, OutgoingMessage, QueueSpec, ReceivedMessage, Sqs};
 use sluice_services::{Now, Service};
 use sluice_store::Store;
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,12 +34,35 @@ pub const START: i64 = 1_795_260_000_000;
 pub const APP_SECRET: &str = "app-secret";
 /// The first token of the people's API.
 pub const ADMIN_TOKEN: &str = "admin-token";
+/// What the hash key is made of, 64 times.
+const HASH_KEY: &str = "k";
+/// What the key of links is made of, 64 times.
+const LINK_KEY: &str = "l";
 /// How long a message that failed stays hidden, in seconds: short, so that redelivery comes at a bad time.
-const VISIBILITY: i64 = 2;
+pub const VISIBILITY: i64 = 2;
 /// Receives after which a message goes to the dead letters, as in the template.
 const MAX_RECEIVES: u32 = 5;
 /// Deliveries within which everything must settle once faults have stopped.
 pub const MAX_DELIVERIES: u32 = 120;
+
+/// The keys that addresses are hashed with, before any rotation.
+pub fn hash_keys() -> HashKeys {
+    HashKeys { current: HashKey::new("1", HASH_KEY.repeat(64).as_bytes()), previous: None }
+}
+
+/// The keys of links in messages.
+pub fn link_keys() -> LinkKeys {
+    LinkKeys::new("1", LINK_KEY.repeat(64).as_bytes()).unwrap()
+}
+
+/// Requests of the event under test: how many were made, and how many of them were answered as asked.
+#[derive(Clone, Copy, Debug, Default, Hash)]
+pub struct Visits {
+    /// Made, whatever came of them.
+    pub made: u32,
+    /// Answered with what they asked for.
+    pub answered: u32,
+}
 
 /// The functions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -48,10 +75,16 @@ pub enum Name {
     Route,
     /// send-message.
     Send,
+    /// record-feedback.
+    Record,
     /// fire-timers.
     Fire,
+    /// record-engagement.
+    Engage,
     /// serve-console.
     Console,
+    /// erase-customer.
+    Erase,
 }
 
 impl Name {
@@ -61,15 +94,25 @@ impl Name {
             Self::Enrich => enrich_lead::build,
             Self::Route => route_lead::build,
             Self::Send => send_message::build,
+            Self::Record => record_feedback::build,
             Self::Fire => fire_timers::build,
+            Self::Engage => record_engagement::build,
             Self::Console => serve_console::build,
+            Self::Erase => erase_customer::build,
         }
     }
 }
 
 /// The queues with the functions that read them and the sizes of their batches, as in the template.
-pub const QUEUES: [(&str, Name, usize); 3] =
-    [("lead", Name::Route, 10), ("enrich", Name::Enrich, 5), ("notice", Name::Send, 5)];
+pub const QUEUES: [(&str, Name, usize); 7] = [
+    ("lead", Name::Route, 10),
+    ("enrich", Name::Enrich, 5),
+    ("notice", Name::Send, 5),
+    ("message", Name::Send, 10),
+    ("bulk", Name::Send, 10),
+    ("erase", Name::Erase, 5),
+    ("feedback", Name::Record, 10),
+];
 
 /// A world as it was left, to begin plans from.
 #[derive(Clone, Debug)]
@@ -113,8 +156,21 @@ pub struct Instance {
 pub enum Lives {
     /// Until they die.
     On,
-    /// At most until time passes: what comes later meets instances that have just begun.
-    Briefly,
+    /// For one event: each meets one that has just begun.
+    Once,
+}
+
+/// How a world stands while no function runs and none remembers anything.
+#[derive(Clone)]
+pub struct Still {
+    millis: i64,
+    random: u64,
+    changes: Changes,
+    queues: Vec<Vec<Held>>,
+    observed: Observed,
+    delivered: BTreeSet<(&'static str, String)>,
+    deliveries: u32,
+    visits: Visits,
 }
 
 /// A stack in one process.
@@ -131,8 +187,10 @@ pub struct World {
     pub delivered: BTreeSet<(&'static str, String)>,
     /// Deliveries while settling.
     pub deliveries: u32,
-    /// How long instances live.
-    pub lives: Lives,
+    lives: Lives,
+    /// Requests of the event under test.
+    pub visits: Visits,
+    mailbox: Arc<Mailbox>,
     secrets: Secrets,
     is_rotated: bool,
     env: Environment,
@@ -160,18 +218,23 @@ impl World {
         }
         let secrets = Secrets::memory(now.clone());
         secrets
-            .put("sluice/hash-key", json!({ "version": "1", "current": "k".repeat(64) }).to_string())
+            .put("sluice/hash-key", json!({ "version": "1", "current": HASH_KEY.repeat(64) }).to_string())
+            .unwrap();
+        secrets
+            .put("sluice/link-key", json!({ "version": "1", "current": LINK_KEY.repeat(64) }).to_string())
             .unwrap();
         secrets.put("sluice/admin-token", ADMIN_TOKEN.to_owned()).unwrap();
         secrets.put("sluice/sources/page-token", "token".to_owned()).unwrap();
         secrets.put("sluice/sources/hook", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".to_owned()).unwrap();
+        let mailbox = Arc::new(Mailbox::new(now));
         let services: BTreeMap<Host, Arc<dyn Service>> = BTreeMap::from([
             (Host::Table, Arc::new(table.store().clone()) as Arc<dyn Service>),
             (Host::Queues, Arc::new(queues.clone())),
-            (Host::Ses, Arc::new(Ses::memory(now))),
+            (Host::Ses, mailbox.clone()),
             (Host::Secrets, Arc::new(secrets.clone())),
             (Host::Graph, Arc::new(Graph)),
             (Host::Hook, Arc::new(Receiver)),
+            (Host::Sns, Arc::new(Sns::default())),
         ]);
         let ground = Ground::new(clock.clone(), SeededRandom::new(7), table, queues.clone(), names);
         let wire = Wire::new(ground.clone(), services, is_newer, mutant);
@@ -180,6 +243,7 @@ impl World {
             clock: clock.clone(),
             random: ground.random.clone(),
             http: SharedHttpClient::new(wire.clone()),
+            web: SharedHttpClient::new(wire.clone()),
             metrics: Arc::new(NoMetrics),
         };
         Self {
@@ -190,6 +254,8 @@ impl World {
             delivered: BTreeSet::new(),
             deliveries: 0,
             lives: Lives::On,
+            visits: Visits::default(),
+            mailbox,
             secrets,
             is_rotated: false,
             env,
@@ -198,8 +264,9 @@ impl World {
         }
     }
 
-    /// A stack that stands where `snapshot` was taken, on a table that does.
-    pub fn restore(snapshot: &Snapshot, table: Arc<Table>, mutant: Option<Mutant>) -> Self {
+    /// A stack that stands where `snapshot` was taken.
+    pub fn restore(snapshot: &Snapshot, mutant: Option<Mutant>) -> Self {
+        let table = Arc::new(Table::of(&snapshot.items));
         let mut world = Self::on(table, snapshot.millis, snapshot.is_newer, mutant);
         if snapshot.is_rotated {
             world.rotate();
@@ -208,6 +275,41 @@ impl World {
         *world.ground.observed() =
             Observed { capacity: snapshot.capacity.clone(), ..snapshot.observed.clone() };
         world
+    }
+
+    /// How it stands.
+    pub fn still(&self) -> Still {
+        let ground = &self.ground;
+        Still {
+            millis: ground.clock.millis(),
+            random: ground.random.state(),
+            changes: ground.table.changes(),
+            queues: ground.names.iter().map(|name| self.queues.contents(name).unwrap()).collect(),
+            observed: ground.observed().clone(),
+            delivered: self.delivered.clone(),
+            deliveries: self.deliveries,
+            visits: self.visits,
+        }
+    }
+
+    /// Puts it to where it stood once; no fault is aimed.
+    pub fn go_to(&mut self, still: &Still) {
+        let ground = &self.ground;
+        ground.clock.set(still.millis);
+        ground.random.set(still.random);
+        ground.table.go_to(&still.changes);
+        for (name, messages) in ground.names.iter().zip(&still.queues) {
+            self.queues.put_back(name, messages).unwrap();
+        }
+        ground.observed().clone_from(&still.observed);
+        self.delivered.clone_from(&still.delivered);
+        self.deliveries = still.deliveries;
+        self.visits = still.visits;
+        self.mailbox.empty();
+        self.instances.clear();
+        self.lives = Lives::On;
+        self.wire.cease();
+        self.wire.poison(None);
     }
 
     /// Where it stands. Queues are not part of it: they must be empty.
@@ -224,20 +326,28 @@ impl World {
         }
     }
 
-    /// Hashes how it stands: what its functions stand on, and what those that run remember.
+    /// Hashes how it stands; what instances remember is no part of it.
     pub fn hash(&self, mut state: &mut dyn Hasher) {
         let state = &mut state;
         self.ground.hash(state);
         self.delivered.hash(state);
-        for (name, instance) in &self.instances {
-            name.hash(state);
-            instance.process.hash(state);
-        }
+        self.visits.hash(state);
+    }
+
+    /// Whether addresses are hashed with another key than at first.
+    pub const fn is_rotated(&self) -> bool {
+        self.is_rotated
+    }
+
+    /// From now on instances live that long; those that live are gone.
+    pub fn live(&mut self, lives: Lives) {
+        self.lives = lives;
+        self.instances.clear();
     }
 
     /// Addresses are hashed with another key from now on; the one before is still known.
     pub fn rotate(&mut self) {
-        let (current, previous) = ("r".repeat(64), "k".repeat(64));
+        let (current, previous) = ("r".repeat(64), HASH_KEY.repeat(64));
         let keys =
             json!({ "version": "2", "current": current, "previous_version": "1", "previous": previous });
         self.secrets.put("sluice/hash-key", keys.to_string()).unwrap();
@@ -252,6 +362,11 @@ impl World {
     /// All items, by key.
     pub fn items(&self) -> Items {
         self.ground.table.items()
+    }
+
+    /// All items, in the order of their keys.
+    pub fn rows(&self) -> Vec<Value> {
+        self.items().values().map(|item| Value::clone(item)).collect()
     }
 
     /// Puts a message on a queue.
@@ -289,7 +404,7 @@ impl World {
         }
     }
 
-    /// One instance of a function; instances share nothing in memory.
+    /// One instance of a function; instances share nothing in memory. Where they live only once, a new one.
     pub async fn instance(&mut self, name: Name, number: usize) -> Instance {
         if let Some(instance) = self.instances.get(&(name, number)) {
             return instance.clone();
@@ -298,19 +413,15 @@ impl World {
         let process = Process::new(clock.clone());
         let starting = Invocation::new(process.clone(), Role::Start, u32::MAX);
         let mut build = name.build()(Environment { clock, ..self.env.clone() });
-        let Ran::Done(Ok(function)) = starting.run(&mut build).await else { panic!("{name:?} does not start") };
+        let Ran::Done(Ok(function)) = starting.run(&mut build).await else {
+            panic!("{name:?} does not start")
+        };
         let function = self.mutant.map_or_else(|| function.clone(), |mutant| mutant.around(function.clone()));
         let instance = Instance { function, process };
-        self.instances.insert((name, number), instance.clone());
-        instance
-    }
-
-    /// Time passes, in milliseconds.
-    pub fn pass(&mut self, millis: i64) {
-        self.clock.advance(millis);
-        if self.lives == Lives::Briefly {
-            self.instances.clear();
+        if self.lives == Lives::On {
+            self.instances.insert((name, number), instance.clone());
         }
+        instance
     }
 
     /// The instance's process is gone; the next use of its number starts another.
@@ -338,7 +449,8 @@ impl World {
         let instance = self.instance(name, 0).await;
         let invocation = self.begin(&instance, &payload, Role::Other, u32::MAX);
         let mut work = instance.function.invoke(payload);
-        match invocation.run(&mut work).await {
+        let ran = invocation.run(&mut work).await;
+        match ran {
             Ran::Done(answer) => Some(answer),
             Ran::Crashed | Ran::Paused => {
                 self.forget(name, 0);
@@ -348,7 +460,13 @@ impl World {
     }
 
     /// An instance is about to be given an event.
-    pub fn begin(&self, instance: &Instance, payload: &Bytes, role: Role, stop_after: u32) -> Arc<Invocation> {
+    pub fn begin(
+        &self,
+        instance: &Instance,
+        payload: &Bytes,
+        role: Role,
+        stop_after: u32,
+    ) -> Arc<Invocation> {
         instance.process.hear((self.ground.random.state(), payload));
         let invocation = Invocation::new(instance.process.clone(), role, stop_after);
         self.wire.begin(&invocation);
@@ -363,7 +481,8 @@ impl World {
         Ok(())
     }
 
-    fn hidden(&self) -> u64 {
+    /// Messages that were received and not deleted.
+    pub fn hidden(&self) -> u64 {
         QUEUES.iter().map(|(queue, _, _)| self.queues.depth(queue).unwrap().in_flight).sum()
     }
 
@@ -383,70 +502,6 @@ impl World {
     }
 }
 
-/// The world comes to rest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Settling {
-    /// It has until then, in milliseconds since the epoch.
-    end: i64,
-    /// When the timers last ran.
-    fired: i64,
-}
-
-impl Settling {
-    /// Within `limit` milliseconds from now.
-    pub fn new(world: &World, limit: i64) -> Self {
-        Self { end: world.clock.millis() + limit, fired: world.clock.millis() }
-    }
-
-    /// Goes on until one function has run; false if there is nothing left to do. An error says what does not come to rest.
-    pub async fn step(&mut self, world: &mut World) -> Result<bool, String> {
-        loop {
-            for (queue, name, most) in QUEUES {
-                let messages = world.receive(queue, most);
-                if messages.is_empty() {
-                    continue;
-                }
-                world.deliveries += 1;
-                if world.deliveries > MAX_DELIVERIES {
-                    return Err(no_rest(&format!("{queue} brings {}", messages[0].body)));
-                }
-                if let Some(answer) = world.invoke(name, queue_event(&messages)).await {
-                    world.acknowledge(queue, &messages, &answer);
-                }
-                return Ok(true);
-            }
-            let now = world.clock.millis();
-            if world.is_quiet() || now >= self.end {
-                return Ok(false);
-            }
-            let step = if world.hidden() > 0 { VISIBILITY * 1000 } else { 30_000 };
-            world.pass(step.min(self.end - now).max(1));
-            if world.clock.millis() - self.fired >= 60_000 {
-                self.fired = world.clock.millis();
-                world.invoke(Name::Fire, Bytes::from_static(b"{}")).await;
-                return Ok(true);
-            }
-        }
-    }
-}
-
-/// What is said of a world that does not come to rest.
-pub fn no_rest(example: &str) -> String {
-    format!("I11: {MAX_DELIVERIES} deliveries and no rest; {example}")
-}
-
-/// The ids of the records that an invocation reports as failed; none if it failed as a whole.
-pub fn failed(answer: &Result<Bytes, InvokeError>) -> Option<BTreeSet<String>> {
-    let answer: Value = serde_json::from_slice(answer.as_ref().ok()?).unwrap();
-    let failures = answer["batchItemFailures"].as_array().into_iter().flatten();
-    Some(failures.filter_map(|failure| failure["itemIdentifier"].as_str().map(str::to_owned)).collect())
-}
-
-/// The id of the record at a place of its batch.
-pub fn record_id(at: usize) -> String {
-    format!("record-{at}")
-}
-
 /// The variables of every function.
 fn variables(queues: &Sqs) -> BTreeMap<String, String> {
     let url = |host: Host| format!("http://{}", host.name());
@@ -463,6 +518,8 @@ fn variables(queues: &Sqs) -> BTreeMap<String, String> {
         ("SLUICE_LINKEDIN_URL", url(Host::Graph)),
         ("SLUICE_LINKEDIN_VERSION", "202606".to_owned()),
         ("SLUICE_HASH_KEY_SECRET", "sluice/hash-key".to_owned()),
+        ("SLUICE_LINK_KEY_SECRET", "sluice/link-key".to_owned()),
+        ("SLUICE_MAIL_SET", "mail".to_owned()),
         ("SLUICE_ADMIN_TOKEN_SECRET", "sluice/admin-token".to_owned()),
         ("SLUICE_SECRET_PREFIX", "sluice/sources".to_owned()),
         ("SLUICE_MAIL_FROM", "sales@example.org".to_owned()),
@@ -474,35 +531,4 @@ fn variables(queues: &Sqs) -> BTreeMap<String, String> {
         vars.insert(format!("SLUICE_{}_QUEUE_URL", queue.to_uppercase()), queues.queue_url(queue));
     }
     vars
-}
-
-/// Messages as Lambda hands them to a function.
-pub fn queue_event(messages: &[ReceivedMessage]) -> Bytes {
-    let records: Vec<Value> = messages
-        .iter()
-        .enumerate()
-        .map(|(at, message)| {
-            json!({
-                "messageId": record_id(at),
-                "receiptHandle": record_id(at),
-                "body": message.body,
-                "attributes": message.attributes,
-            })
-        })
-        .collect();
-    Bytes::from(json!({ "Records": records }).to_string())
-}
-
-/// A request as API Gateway hands it to a function (payload 2.0).
-pub fn http_event(method: &str, path: &str, headers: &Headers, body: &str) -> Bytes {
-    let event = json!({
-        "version": "2.0",
-        "rawPath": path,
-        "rawQueryString": "",
-        "headers": headers,
-        "body": body,
-        "isBase64Encoded": false,
-        "requestContext": { "http": { "method": method, "sourceIp": "192.0.2.1" }, "stage": "$default" },
-    });
-    Bytes::from(event.to_string())
 }

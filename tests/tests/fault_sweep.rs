@@ -7,13 +7,13 @@
 
 use sluice_tests::faults::{Kind, Shot};
 use sluice_tests::mutants::Mutant;
-use sluice_tests::pairs::Pairs;
 use sluice_tests::plans::{Duplicate, Plan};
 use sluice_tests::poison::leads;
 use sluice_tests::scenarios::{ALL, Prepared};
 use sluice_tests::sweep::{
-    Failure, catch, one, pairs, play_pair, poisoned, prepared, sample, singles, sweep, sweep_pairs,
+    Failure, catch, one, pairs, play, poisoned, prepared, sample, singles, sweep, sweep_pairs,
 };
+use sluice_tests::ways::{Followed, Ways};
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::time::Instant;
@@ -74,11 +74,12 @@ fn one_fault_anywhere_and_a_duplicate_stopped_anywhere_break_nothing() {
         let began = clock();
         let prepared = prepared(name);
         let plans = singles(&prepared, None, duplicates);
-        let swept = sweep(&prepared, &sample(plans.clone(), most, seed()));
+        let of = plans.len();
+        let swept = sweep(&Ways::of(&prepared), &prepared, &sample(plans, most, seed()));
         say(&format!(
-            "{name}: {} of {} plans with one fault in {:.1} s, {} broke something",
+            "{name}: {} of {of} plans with one fault, {} of them to the end, in {:.0} s; {} broke something",
             swept.run,
-            plans.len(),
+            swept.run - swept.known,
             began.elapsed().as_secs_f64(),
             swept.failures.len()
         ));
@@ -96,38 +97,40 @@ fn two_faults_anywhere_break_nothing() {
     for name in scenarios() {
         let began = clock();
         let prepared = prepared(name);
-        let all = Pairs::of(&prepared);
-        let chosen = pairs(&all, &prepared, firsts);
-        let swept = sweep_pairs(&all, &prepared, &sample(chosen.plans.clone(), most, seed()));
+        let ways = Ways::of(&prepared);
+        let Followed { jobs, pairs, states } = pairs(&ways, &prepared, firsts);
+        let of = jobs.len();
+        let swept = sweep_pairs(&ways, &prepared, &sample(jobs, most, seed()));
         say(&format!(
-            "{name}: {} pairs of faults by {} of {} plans over {} states in {:.1} s, {} of them to the end, {} broke something",
-            chosen.pairs,
+            "{name}: {pairs} pairs of faults are {of} second faults in {states} states; {} tried, {} to the end, in {:.0} s; \
+             {} broke something",
             swept.run,
-            chosen.plans.len(),
-            chosen.states,
-            began.elapsed().as_secs_f64(),
             swept.run - swept.known,
+            began.elapsed().as_secs_f64(),
             swept.failures.len()
         ));
-        total += chosen.pairs;
+        total += pairs;
         played += swept.run;
         failures.extend(swept.failures);
     }
-    say(&format!("{total} pairs of faults, {played} plans, {} broke something", failures.len()));
+    say(&format!("{total} pairs of faults, {played} tried, {} broke something", failures.len()));
     assert!(failures.is_empty(), "{} plans; the shortest:\n{}", failures.len(), listed(&failures));
 }
+
+/// What is said of states that are alike, held against the same plans played from the beginning to their ends.
 #[test]
-fn pairs_that_meet_a_known_way_end_as_they_do_alone() {
-    let most = if all_are_asked_for() { 100 } else { 2 };
+fn a_pair_that_met_a_known_way_ends_so_by_itself() {
+    let (firsts, most) = if all_are_asked_for() { (usize::MAX, 50) } else { (FIRSTS, 1) };
     for name in scenarios() {
         let prepared = prepared(name);
-        let all = Pairs::of(&prepared);
-        let chosen = pairs(&all, &prepared, if all_are_asked_for() { usize::MAX } else { FIRSTS });
-        // Two of the same kind of way, so that the second can meet the first.
-        for plan in sample(chosen.plans.clone(), most, seed() + 1) {
-            let alone = Pairs::of(&prepared);
-            let (known, whole) = (play_pair(&all, &prepared, &plan), play_pair(&alone, &prepared, &plan));
-            assert_eq!(known.broken, whole.broken, "{name}/{plan}");
+        let ways = Ways::of(&prepared);
+        let jobs = pairs(&ways, &prepared, firsts).jobs;
+        for job in sample(jobs, most, seed() + 1) {
+            let swept = sweep_pairs(&ways, &prepared, std::slice::from_ref(&job));
+            let alone = play(&Ways::of(&prepared), &prepared, &job.plan);
+            let met = swept.failures.into_iter().flat_map(|failure| failure.broken);
+            assert_eq!(Vec::from_iter(met), alone.broken, "{name}/{}", job.plan);
+            assert!(!alone.is_known);
         }
     }
 }
@@ -141,6 +144,7 @@ fn caught_by(mutant: Mutant) -> (&'static str, &'static str) {
         Mutant::GrantsBlindly => ("route-new", "I6"),
         Mutant::LosesMessages => ("capture-form", "I1"),
         Mutant::DeletesBeforeSending => ("fire-timers", "I3"),
+        Mutant::CountsBlindly => ("engage-click", "I12"),
         Mutant::SendsUnclaimed => ("send-email", "I14"),
         Mutant::RepeatsMail | Mutant::ChecksThenWrites => ("send-email", "I3"),
         Mutant::LosesOwners => ("route-new", "I2"),
@@ -189,11 +193,15 @@ fn handlers_known_to_be_bad_are_caught() {
 fn every_invariant_that_is_checked_is_broken_by_somebody() {
     let sources = [
         include_str!("../src/checks.rs"),
+        include_str!("../src/erased.rs"),
+        include_str!("../src/heard.rs"),
         include_str!("../src/invariants.rs"),
+        include_str!("../src/links.rs"),
         include_str!("../src/observe.rs"),
         include_str!("../src/play.rs"),
         include_str!("../src/poison.rs"),
-        include_str!("../src/world.rs"),
+        include_str!("../src/sends.rs"),
+        include_str!("../src/settle.rs"),
     ];
     let said = sources.iter().flat_map(|source| source.split('"')).filter_map(|text| text.split_once(": "));
     let checked = said.map(|(name, _)| name).filter(|name| is_invariant(name));
@@ -205,7 +213,8 @@ fn every_invariant_that_is_checked_is_broken_by_somebody() {
 }
 
 fn is_invariant(name: &str) -> bool {
-    name.strip_prefix('I').is_some_and(|number| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()))
+    name.strip_prefix('I')
+        .is_some_and(|number| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()))
 }
 
 #[test]
@@ -240,7 +249,7 @@ fn crashes_break_nothing(prepared: &Prepared) {
     let crashes = (1..=calls).map(|at| Plan::with(Shot { kind: Kind::CrashAfter, at }));
     let most = if all_are_asked_for() { usize::MAX } else { 2 };
     plans.extend(sample(crashes.collect(), most, seed()));
-    let swept = sweep(prepared, &plans);
+    let swept = sweep(&Ways::of(prepared), prepared, &plans);
     assert!(swept.failures.is_empty(), "{}", listed(&swept.failures));
 }
 
@@ -248,9 +257,14 @@ fn crashes_break_nothing(prepared: &Prepared) {
 fn one_plan_by_its_name() {
     let Some(text) = variable("SLUICE_PLAN") else { return };
     let (name, plan) = text.split_once('/').unwrap();
-    let report = one(&prepared(name), &Plan::parse(plan).unwrap(), None);
-    println!("{report:#?}");
-    assert!(report.broken.is_empty());
+    let (prepared, plan) = (prepared(name), Plan::parse(plan).unwrap());
+    // As the sweep plays it.
+    let broken = match plan.duplicate.is_none() && plan.second.is_none() {
+        true => one(&prepared, &plan, None).broken,
+        false => play(&Ways::of(&prepared), &prepared, &plan).broken,
+    };
+    println!("{broken:#?}");
+    assert!(broken.is_empty());
 }
 
 #[test]
@@ -261,38 +275,4 @@ fn a_plan_is_found_again_by_its_name() {
     }
     let late = Plan { duplicate: Some(Duplicate { after: 3, late: true }), ..Plan::default() };
     assert_eq!(late.to_string(), "duplicate@3-late");
-}
-
-#[test]
-fn zz_temp_costs() {
-    use sluice_tests::play::Play;
-    use sluice_tests::table::Table;
-    use sluice_tests::world::Name;
-    use std::sync::Arc;
-    fn cpu() -> f64 {
-        let s = std::fs::read_to_string("/proc/thread-self/stat").unwrap();
-        let f: Vec<&str> = s.rsplit(')').next().unwrap().split_whitespace().collect();
-        (f[11].parse::<f64>().unwrap() + f[12].parse::<f64>().unwrap()) * 10.0
-    }
-    let prepared = prepared("route-new");
-    let runtime = sluice_tests::sweep::runtime();
-    let table = Arc::new(Table::of(&prepared.snapshot.items));
-    let plan = Plan::default();
-    let n = 300;
-    let time = |what: &str, f: &dyn Fn()| {
-        let before = cpu();
-        for _ in 0..n { f(); }
-        println!("{what}: {:.2} ms", (cpu() - before) / f64::from(n));
-    };
-    time("new", &|| { Play::new(&prepared, &plan, &table, None); });
-    for name in [Name::Route, Name::Send, Name::Fire, Name::Capture, Name::Console] {
-        time(&format!("{name:?}"), &|| { let mut p = Play::new(&prepared, &plan, &table, None); runtime.block_on(p.temp_instance(name)); });
-    }
-    time("event", &|| { let mut p = Play::new(&prepared, &plan, &table, None); runtime.block_on(p.event()).unwrap(); });
-    time("event+print", &|| { let mut p = Play::new(&prepared, &plan, &table, None); runtime.block_on(p.event()).unwrap(); p.print(); });
-    time("event+steps", &|| { let mut p = Play::new(&prepared, &plan, &table, None); runtime.block_on(async { p.event().await.unwrap(); while p.step().await.unwrap() {} }); });
-    time("event+steps+finish", &|| { let mut p = Play::new(&prepared, &plan, &table, None); runtime.block_on(async { p.event().await.unwrap(); while p.step().await.unwrap() {} p.finish().await }); });
-    let c0 = sluice_tests::connector::CARRIED.load(std::sync::atomic::Ordering::SeqCst);
-    let mut p = Play::new(&prepared, &plan, &table, None); runtime.block_on(async { p.event().await.unwrap(); while p.step().await.unwrap() {} p.finish().await });
-    println!("calls {}", sluice_tests::connector::CARRIED.load(std::sync::atomic::Ordering::SeqCst) - c0);
 }

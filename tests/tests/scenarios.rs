@@ -19,6 +19,16 @@ mod capture_meta;
 mod clock;
 #[path = "scenarios/command.rs"]
 mod command;
+#[path = "scenarios/costs.rs"]
+mod costs;
+#[path = "scenarios/engagement.rs"]
+mod engagement;
+#[path = "scenarios/erasure.rs"]
+mod erasure;
+#[path = "scenarios/feedback.rs"]
+mod feedback;
+#[path = "scenarios/feedback_sns.rs"]
+mod feedback_sns;
 #[path = "scenarios/fixtures.rs"]
 mod fixtures;
 #[path = "scenarios/folder.rs"]
@@ -31,12 +41,20 @@ mod identity_kinds;
 mod import;
 #[path = "scenarios/ledger.rs"]
 mod ledger;
+#[path = "scenarios/mail.rs"]
+mod mail;
 #[path = "scenarios/matching.rs"]
 mod matching;
+#[path = "scenarios/messages.rs"]
+mod messages;
+#[path = "scenarios/preferences.rs"]
+mod preferences;
 #[path = "scenarios/privacy.rs"]
 mod privacy;
 #[path = "scenarios/races.rs"]
 mod races;
+#[path = "scenarios/rights.rs"]
+mod rights;
 #[path = "scenarios/routing.rs"]
 mod routing;
 #[path = "scenarios/routing_depth.rs"]
@@ -47,5 +65,7 @@ mod senders;
 mod senders_proof;
 #[path = "scenarios/told.rs"]
 mod told;
+#[path = "scenarios/webhooks.rs"]
+mod webhooks;
 #[path = "scenarios/work.rs"]
 mod work;

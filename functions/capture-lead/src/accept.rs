@@ -17,9 +17,14 @@ pub(crate) struct Ledger {
 }
 
 impl Ledger {
-    /// Puts one lead into the ledger; it still has to be handed on.
-    pub(crate) async fn put(&self, lead: &Lead) -> Result<Accepted, Problem> {
-        self.store.accept_lead(lead).await.map_err(|error| {
+    /// Puts one lead into the ledger; it still has to be handed on. Whether its sender `named` it says if its id can have been
+    /// there.
+    pub(crate) async fn put(&self, lead: &Lead, named: bool) -> Result<Accepted, Problem> {
+        let accepted = match named {
+            true => self.store.accept_named_lead(lead).await,
+            false => self.store.accept_lead(lead).await,
+        };
+        accepted.map_err(|error| {
             tracing::error!(lead = %lead.id, %error, "lead not stored");
             unavailable()
         })

@@ -55,8 +55,10 @@ impl Capture {
             progress: Progress::default(),
             version: 0,
         };
-        let new = match self.ledger.put(&lead).await? {
+        let new = match self.ledger.put(&lead, key.is_some()).await? {
             Accepted::New => 1,
+            // Whatever it says, the answer is that of the first time, and nothing of it is kept.
+            Accepted::Erased => return Ok(success(form, request, &lead.id)),
             Accepted::Known { fingerprint } if fingerprint == lead.envelope.fingerprint() => 0,
             Accepted::Known { .. } => {
                 return Err(Problem::new(

@@ -4,7 +4,7 @@ use crate::{Capture, cors, unavailable};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use sluice_domain::id::LeadId;
 use sluice_domain::lead::{Lead, Origin, Progress};
-use sluice_domain::policy::{PolicySet, Source as Document};
+use sluice_domain::policy::{Auth, PolicySet, Source as Document};
 use sluice_store::{Accepted, Mark};
 use sluice_wire::body::MAX_BODY;
 use sluice_wire::capture;
@@ -67,11 +67,22 @@ impl Capture {
             let detail = "The body is larger than 1 MB. Send less.";
             return Err(Problem::new(413, "body-too-large", detail));
         }
-        let delivery = Delivery { request, document, secrets, now: self.env.clock.now() };
+        let now = self.env.clock.now();
+        let delivery = Delivery { request, document, secrets, certificate: None, now };
+        if document.auth == Auth::UrlKey {
+            // Nothing is fetched for whoever does not even know the key.
+            sources::believe(source, &delivery)?;
+        }
+        let certificate = self.certificates.of(source, &delivery, &self.env).await?;
+        let delivery = Delivery { certificate: certificate.as_deref(), ..delivery };
         sources::believe(source, &delivery)?;
         if let Some(answer) = source.challenge(request, secrets) {
             return Ok(answer);
         }
+        if let Some(said) = source.subscription(&delivery)? {
+            self.subscribe(&document.name, said).await?;
+        }
+        self.hand_on_feedback(source.feedback(&delivery)?).await?;
         let leads: Vec<Lead> = source
             .leads(&delivery)?
             .into_iter()
@@ -83,7 +94,8 @@ impl Capture {
             self.ledger.mark(&id, mark).await?;
         }
         // The first wins: a lead that is known was delivered again.
-        let puts: Vec<_> = leads.iter().map(|lead| self.ledger.put(lead)).collect();
+        let puts: Vec<_> =
+            leads.iter().map(|lead| self.ledger.put(lead, lead.external_id.is_some())).collect();
         let stored: Vec<Accepted> = stream::iter(puts).buffer_unordered(AT_ONCE).try_collect().await?;
         let new = stored.iter().filter(|accepted| **accepted == Accepted::New).count();
         self.ledger.hand_on(&leads, new).await?;

@@ -1,11 +1,15 @@
-//! Forms and ad webhooks become leads in the ledger: durable before the 2xx, then on to their queue.
+//! Forms and ad webhooks become leads in the ledger: durable before the 2xx, then on to their queue. What a mail provider
+//! says over HTTPS comes in by the same door and goes to the queue of feedback.
 
 mod accept;
+mod certificates;
 mod cors;
+mod feedback;
 mod form;
 mod hook;
 
 use accept::Ledger;
+use certificates::Certificates;
 use futures::future::BoxFuture;
 use sluice_host::environment::Environment;
 use sluice_host::function::{Function, StartError};
@@ -29,8 +33,16 @@ pub const ROUTES: [&str; 6] = [
 ];
 
 /// Variables read besides those every function has.
-pub const VARIABLES: [&str; 4] =
-    ["SLUICE_TABLE", "SLUICE_LEAD_QUEUE_URL", "SLUICE_ENRICH_QUEUE_URL", "SLUICE_SECRET_PREFIX"];
+pub const VARIABLES: [&str; 5] = [
+    "SLUICE_TABLE",
+    "SLUICE_LEAD_QUEUE_URL",
+    "SLUICE_ENRICH_QUEUE_URL",
+    "SLUICE_FEEDBACK_QUEUE_URL",
+    "SLUICE_SECRET_PREFIX",
+];
+
+/// Queues that what comes in goes to.
+const QUEUES: [QueueName; 3] = [QueueName::Lead, QueueName::Enrich, QueueName::Feedback];
 
 /// Builds the function.
 pub fn build(env: Environment) -> BoxFuture<'static, Result<Arc<dyn Function>, StartError>> {
@@ -39,11 +51,8 @@ pub fn build(env: Environment) -> BoxFuture<'static, Result<Arc<dyn Function>, S
         let capture = Capture {
             policies: Policies::new(store.clone()),
             secrets: SecretStore::new(&env)?,
-            ledger: Ledger {
-                outbox: Outbox::new(&env, store.clone(), &[QueueName::Lead, QueueName::Enrich])?,
-                store,
-                env: env.clone(),
-            },
+            certificates: Certificates::default(),
+            ledger: Ledger { outbox: Outbox::new(&env, store.clone(), &QUEUES)?, store, env: env.clone() },
             env,
         };
         // One call during start, so that the first request does not pay for the connection. If it fails, the first
@@ -56,6 +65,7 @@ pub fn build(env: Environment) -> BoxFuture<'static, Result<Arc<dyn Function>, S
 struct Capture {
     policies: Policies,
     secrets: SecretStore,
+    certificates: Certificates,
     ledger: Ledger,
     env: Environment,
 }
@@ -80,8 +90,8 @@ impl HttpHandler for Capture {
     }
 }
 
-/// What a caller is told when we cannot answer for the lead now.
+/// What a caller is told when we cannot answer for what it sent now.
 fn unavailable() -> Problem {
-    Problem::new(503, "unavailable", "The lead could not be stored just now. Send it again in a few seconds.")
+    Problem::new(503, "unavailable", "This could not be stored just now. Send it again in a few seconds.")
         .retry_after(5)
 }

@@ -5,7 +5,7 @@ mod linkedin;
 mod meta;
 
 use futures::future::BoxFuture;
-use sluice_domain::lead::{Envelope, Lead};
+use sluice_domain::lead::{Envelope, Lead, LeadState};
 use sluice_domain::pii::Pii;
 use sluice_domain::policy::Source as Document;
 use sluice_domain::time::Timestamp;
@@ -93,7 +93,8 @@ impl Enricher {
         let EnrichMessage::Lead(id) =
             serde_json::from_str(&record.body).map_err(|_| "not an enrich message".to_owned())?;
         let lead = self.store.lead(&id).await.map_err(|error| error.to_string())?;
-        let lead = lead.ok_or_else(|| "no such lead in the ledger".to_owned())?;
+        // A lead is in the ledger before its message is: it was taken back since, or erased.
+        let Some(lead) = lead.filter(|lead| lead.progress.state != LeadState::Erased) else { return Ok(()) };
         let now = self.env.clock.now();
         if lead.needs_enrichment && !lead.progress.state.is_end() {
             match self.ask(&lead).await? {

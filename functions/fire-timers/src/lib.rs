@@ -14,8 +14,16 @@ use sluice_wire::queue::{LeadMessage, encode};
 use std::sync::Arc;
 
 /// Variables read besides those every function has.
-pub const VARIABLES: [&str; 4] =
-    ["SLUICE_TABLE", "SLUICE_LEAD_QUEUE_URL", "SLUICE_ENRICH_QUEUE_URL", "SLUICE_NOTICE_QUEUE_URL"];
+pub const VARIABLES: [&str; 8] = [
+    "SLUICE_TABLE",
+    "SLUICE_LEAD_QUEUE_URL",
+    "SLUICE_ENRICH_QUEUE_URL",
+    "SLUICE_NOTICE_QUEUE_URL",
+    "SLUICE_MESSAGE_QUEUE_URL",
+    "SLUICE_BULK_QUEUE_URL",
+    "SLUICE_ERASE_QUEUE_URL",
+    "SLUICE_FEEDBACK_QUEUE_URL",
+];
 
 /// How far ahead entries are handed to their queue, which waits the rest, in milliseconds.
 const AHEAD_MS: i64 = 120_000;

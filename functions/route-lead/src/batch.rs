@@ -43,7 +43,7 @@ pub(crate) struct Pass {
 
 /// A lead on its way through a pass.
 pub(crate) struct Work {
-    lead: Lead,
+    pub(crate) lead: Lead,
     pub(crate) facts: Facts,
     pub(crate) known: Known,
     pub(crate) alike: Lookalikes,
@@ -64,8 +64,8 @@ struct Decided {
     company: Option<(String, CompanyRecord)>,
 }
 
-/// A lead with what was decided, what is to be told, and whether it is stored.
-type Committed = (Lead, Outcome, Vec<Outgoing>, Result<Written, StoreError>);
+/// A lead with what was decided, what is to be told, and whether all of it is stored.
+type Committed = (Lead, Outcome, Vec<Outgoing>, Result<Written, String>);
 
 /// What a batch changes in teams.
 #[derive(Default)]
@@ -98,7 +98,10 @@ impl Router {
             };
             // Who is queued waits for a person.
             if lead.progress.state.is_end() || lead.progress.state == LeadState::Queued {
-                notices.push((id.clone(), notices_of(&lead)));
+                match self.note_consent_again(&lead, &policies).await {
+                    Ok(asked) => notices.push((id.clone(), [notices_of(&lead), asked].concat())),
+                    Err(why) => drop(pass.failed.insert(id.clone(), why)),
+                }
             } else if lead.progress.waits_for_a_person() {
                 let n = lead.progress.next_n() - 1;
                 notices.push((id.clone(), escalated(id, n, lead.received, &policies)));
@@ -130,6 +133,7 @@ impl Router {
         for (work, known) in works.iter_mut().zip(known) {
             work.known = known;
         }
+        let mut works = Self::in_time(works, &policies, now, &mut notices);
         self.find_lookalikes(&mut works, &policies, &keys).await.map_err(text)?;
         let works = self.claim(works, &policies, &mut pass).await;
         let (decided, teams) = self.decide(works, &policies, held, now, &mut pass).await.map_err(text)?;
@@ -171,7 +175,8 @@ impl Router {
     }
 
     /// Decides all leads on one state of the teams. A team that turns out to be needed is loaded, and all is decided
-    /// again from the start, so that every decision has seen what it says it saw.
+    /// again from the start, so that every decision has seen what it says it saw. If the team of a lead's first rule is
+    /// not enough, all that later rules may need is loaded at once.
     async fn decide(
         &self,
         mut works: Vec<Work>,
@@ -182,6 +187,7 @@ impl Router {
     ) -> Result<(Vec<Decided>, TeamWrites), StoreError> {
         let mut read = sluice_store::Desk::default();
         let mut wanted = first_wanted(&works, policies, held, now);
+        let mut looks_ahead = false;
         loop {
             let loads = !wanted.teams.is_empty();
             let fresh = self.store.desk(&wanted).await?;
@@ -211,12 +217,14 @@ impl Router {
             let receipts: Vec<Receipt> = works
                 .iter()
                 .map(|work| {
-                    let live = LiveTeams { teams: &mut teams, desk: &desk, missing: &mut missing };
+                    let live =
+                        LiveTeams { teams: &mut teams, desk: &desk, missing: &mut missing, looks_ahead };
                     decide(work.case(), policies, live, now)
                 })
                 .collect();
             if !missing.is_empty() {
                 wanted = Wanted { teams: missing.teams, reps: missing.reps, ..Wanted::default() };
+                looks_ahead = true;
                 continue;
             }
             for (work, receipt) in works.iter().zip(&receipts) {
@@ -345,11 +353,16 @@ impl Router {
         let results: Vec<Committed> = stream::iter(decided)
             .map(|Decided { work, receipt, company }| async move {
                 let outcome = receipt.outcome.clone();
-                let told = self.notices_for(&work.lead, &receipt, policies);
-                if outcome == Outcome::Escalated && work.lead.progress.state == LeadState::Escalated {
-                    return (work.lead, outcome, told, Ok(Written::Done));
+                let mut told = self.notices_for(&work.lead, &receipt, policies);
+                let (state, is_same) = (outcome.state(), work.lead.progress.state == LeadState::Escalated);
+                if outcome == Outcome::Escalated && is_same {
+                    let known = (&work.facts, work.lead.progress.customer.as_ref());
+                    let asked = self.note_consent(&work.lead, state, known, policies, true).await;
+                    let noted = asked.map(|asked| told.extend(asked));
+                    return (work.lead, outcome, told, noted.map(|()| Written::Done));
                 }
                 let (after, customers) = change(work.case(), receipt, policies);
+                let customer = after.customer.clone();
                 let mut commit = Commit::default().lead(&work.lead, after);
                 for customer in customers {
                     commit = commit.customer(customer);
@@ -362,7 +375,13 @@ impl Router {
                 if let Some((domain, record)) = company {
                     commit = commit.company(&domain, record);
                 }
-                let written = self.store.commit(commit).await;
+                let mut written = self.store.commit(commit).await.map_err(|error| error.to_string());
+                if written == Ok(Written::Done) {
+                    let known = (&work.facts, customer.as_ref());
+                    let asked = self.note_consent(&work.lead, state, known, policies, false).await;
+                    let noted = asked.map(|asked| told.extend(asked));
+                    written = noted.map(|()| Written::Done);
+                }
                 (work.lead, outcome, told, written)
             })
             .buffer_unordered(AT_ONCE)
@@ -385,7 +404,7 @@ impl Router {
                     }
                 }
                 Ok(Written::Conflict) => pass.again.push(lead.id),
-                Err(error) => drop(pass.failed.insert(lead.id, error.to_string())),
+                Err(why) => drop(pass.failed.insert(lead.id, why)),
             }
         }
     }

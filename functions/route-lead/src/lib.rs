@@ -3,6 +3,7 @@
 mod batch;
 mod clock;
 mod lookalikes;
+mod rights;
 
 use futures::future::BoxFuture;
 use sluice_domain::clock::Tick;
@@ -21,8 +22,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// Variables read besides those every function has.
-pub const VARIABLES: [&str; 4] =
-    ["SLUICE_TABLE", "SLUICE_NOTICE_QUEUE_URL", "SLUICE_ENRICH_QUEUE_URL", "SLUICE_HASH_KEY_SECRET"];
+pub const VARIABLES: [&str; 6] = [
+    "SLUICE_TABLE",
+    "SLUICE_NOTICE_QUEUE_URL",
+    "SLUICE_ENRICH_QUEUE_URL",
+    "SLUICE_ERASE_QUEUE_URL",
+    "SLUICE_MESSAGE_QUEUE_URL",
+    "SLUICE_HASH_KEY_SECRET",
+];
 
 /// How often a lead is decided again because somebody else was faster, before the queue brings it again.
 pub(crate) const ATTEMPTS: u32 = 12;
@@ -36,7 +43,11 @@ pub fn build(env: Environment) -> BoxFuture<'static, Result<Arc<dyn Function>, S
         let router = Router {
             policies: Policies::new(store.clone()),
             secrets: SecretStore::new(&env)?,
-            outbox: Outbox::new(&env, store.clone(), &[QueueName::Notice, QueueName::Enrich])?,
+            outbox: Outbox::new(
+                &env,
+                store.clone(),
+                &[QueueName::Notice, QueueName::Enrich, QueueName::Erase, QueueName::Message],
+            )?,
             settled: Mutex::default(),
             store,
             env,

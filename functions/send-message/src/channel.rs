@@ -1,14 +1,15 @@
-//! E-mail by SES, and what can become of handing a message over.
+//! What can become of handing a message over, and mail by SES.
 
-use crate::notice::Notice;
+use crate::mime::Mail;
 use aws_sdk_sesv2::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_sesv2::types::{Body, Content, Destination, EmailContent, Message, MessageTag};
+use aws_sdk_sesv2::primitives::Blob;
+use aws_sdk_sesv2::types::{Destination, EmailContent, MessageTag, RawMessage};
 use aws_smithy_types::retry::RetryConfig;
-use sluice_domain::policy::Rep;
+use sluice_domain::id::MessageId;
 use sluice_host::environment::{ConfigError, Environment};
 
 /// What became of a hand-over.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Handover {
     /// Taken; the provider's id.
     Sent(String),
@@ -22,38 +23,46 @@ pub(crate) enum Handover {
 
 /// The SES client. Its own retries are off: SES has no idempotency token, so a repeat after a lost answer would be a
 /// second mail that nobody decided on.
-pub(crate) struct Mail {
+pub(crate) struct Ses {
     client: aws_sdk_sesv2::Client,
-    from: String,
+    /// The configuration set under which SES says what becomes of a mail.
+    set: String,
 }
 
-impl Mail {
+impl Ses {
     pub(crate) fn new(env: &Environment) -> Result<Self, ConfigError> {
         let mut config = aws_sdk_sesv2::config::Builder::from(&sluice_host::aws::sdk_config(env)?)
             .retry_config(RetryConfig::disabled());
         config.set_endpoint_url(env.optional("AWS_ENDPOINT_URL_SESV2").map(str::to_owned));
         Ok(Self {
             client: aws_sdk_sesv2::Client::from_conf(config.build()),
-            from: env.required("SLUICE_MAIL_FROM")?.to_owned(),
+            set: env.required("SLUICE_MAIL_SET")?.to_owned(),
         })
     }
 
-    pub(crate) async fn send(&self, rep: &Rep, notice: &Notice) -> Handover {
-        let utf8 = |text: String| Content::builder().data(text).charset("UTF-8").build();
-        let tag = MessageTag::builder().name("message").value(tag_value(&notice.id)).build();
-        let (Ok(subject), Ok(text), Ok(tag)) = (utf8(notice.subject()), utf8(notice.text()), tag) else {
-            return Handover::Refused("the mail cannot be built".to_owned());
+    /// Hands a mail over, with the message's id as a tag that comes back with each event about it. What becomes of a notice
+    /// is nobody's business: only messages to customers go out under the configuration set.
+    pub(crate) async fn send(&self, mail: &Mail<'_>) -> Handover {
+        let bytes = match mail.write() {
+            Ok(bytes) => bytes,
+            Err(unfit) => return Handover::Refused(unfit.to_string()),
         };
-        let message = Message::builder().subject(subject).body(Body::builder().text(text).build()).build();
+        let raw = RawMessage::builder().data(Blob::new(bytes)).build();
+        let named = [Some(("message", mail.id)), mail.customer.map(|customer| ("customer", customer))];
+        let tags = named.into_iter().flatten();
+        let tags = tags.map(|(name, id)| MessageTag::builder().name(name).value(tag_value(id)).build());
+        let (Ok(raw), Ok(tags)) = (raw, tags.collect::<Result<Vec<_>, _>>()) else {
+            return Handover::Refused("the request cannot be built".to_owned());
+        };
+        let set = MessageId::parse(mail.id).map(|_| self.set.clone());
         let answer = self
             .client
             .send_email()
-            .from_email_address(&self.from)
-            .destination(
-                Destination::builder().set_to_addresses(rep.email.clone().map(|to| vec![to])).build(),
-            )
-            .content(EmailContent::builder().simple(message).build())
-            .email_tags(tag)
+            .set_configuration_set_name(set)
+            .from_email_address(mail.from.email.as_sent())
+            .destination(Destination::builder().to_addresses(mail.to.email.as_sent()).build())
+            .content(EmailContent::builder().raw(raw).build())
+            .set_email_tags(Some(tags))
             .send()
             .await;
         match answer {

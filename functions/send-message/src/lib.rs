@@ -1,63 +1,71 @@
-//! Tells reps about leads: by e-mail and by signed webhook, each message once.
+//! Everything that leaves the system: notices to reps, and messages to customers.
 //!
-//! READY -> CLAIMED -> SENT / UNKNOWN / FAILED / SKIPPED. The claim is one conditional write; a claim nobody finished
-//! runs out. What may have gone out without an answer is shown as UNKNOWN and, being a notice to our own people, sent
-//! again: once too often beats never.
+//! Both are claimed before they are handed over and end in a state that says what became of them. They differ in what
+//! they do without an answer: a notice is sent again, a message to a customer is not (I3).
 
+mod carrier;
 mod channel;
+mod content;
+mod deliver;
+pub mod mime;
 mod notice;
+mod pace;
+mod provider;
+mod smtp;
+mod tell;
 mod webhook;
 
-use channel::{Handover, Mail};
+use carrier::Carrier;
 use futures::future::BoxFuture;
-use notice::Notice;
-use sluice_domain::policy::Rep;
-use sluice_domain::time::Timestamp;
+use futures::stream::{self, StreamExt};
+use sluice_domain::identity::Email;
+use sluice_domain::template::Library;
 use sluice_host::environment::Environment;
 use sluice_host::function::{Function, StartError};
-use sluice_host::metrics::Metrics;
-use sluice_host::outbox::{Outbox, Outgoing, QueueName};
-use sluice_host::queue::{Each, Queue, Record, RecordHandler};
+use sluice_host::outbox::{Outbox, QueueName};
+use sluice_host::queue::{Failed, Queue, QueueHandler, Record};
 use sluice_host::secrets::SecretStore;
-use sluice_store::{Claim, MessageRecord, MessageState, Policies, Store, Written, keys};
-use sluice_wire::queue::{NoticeMessage, encode};
+use sluice_store::{Policies, Store};
+use sluice_wire::queue::{NoticeMessage, OrderMessage};
 use std::sync::Arc;
 
 /// Variables read besides those every function has.
-pub const VARIABLES: [&str; 5] = [
+pub const VARIABLES: [&str; 10] = [
     "SLUICE_TABLE",
     "SLUICE_NOTICE_QUEUE_URL",
+    "SLUICE_MESSAGE_QUEUE_URL",
+    "SLUICE_BULK_QUEUE_URL",
     "SLUICE_MAIL_FROM",
+    "SLUICE_MAIL_SET",
     "SLUICE_PUBLIC_URL",
     "SLUICE_SECRET_PREFIX",
+    "SLUICE_HASH_KEY_SECRET",
+    "SLUICE_LINK_KEY_SECRET",
 ];
 
-/// Messages sent at the same time.
+/// Records worked on at the same time.
 const AT_ONCE: usize = 10;
-/// How long a claim stands, in milliseconds: longer than the function may run.
-const CLAIM_MS: i64 = 25_000;
-/// Seconds to wait before the next attempt, by attempts made; the last is repeated. (Standard Webhooks 1.0.0
-/// recommends a schedule of this shape.)
-const RETRY_SECONDS: [i64; 7] = [5, 30, 120, 600, 1_800, 7_200, 18_000];
-/// Attempts after which a message has failed: about a day.
-const ATTEMPTS: u32 = 10;
 
 /// Builds the function.
 pub fn build(env: Environment) -> BoxFuture<'static, Result<Arc<dyn Function>, StartError>> {
     Box::pin(async move {
         let store = sluice_host::aws::store(&env)?;
+        let queues = [QueueName::Notice, QueueName::Message, QueueName::Bulk];
         let sender = Sender {
             policies: Policies::new(store.clone()),
             secrets: SecretStore::new(&env)?,
-            outbox: Outbox::new(&env, store.clone(), &[QueueName::Notice])?,
-            mail: Mail::new(&env)?,
+            outbox: Outbox::new(&env, store.clone(), &queues)?,
+            mail: Carrier::new(&env)?,
+            library: Library::default(),
+            from: Email::parse(env.required("SLUICE_MAIL_FROM")?)
+                .map_err(|error| StartError(format!("configuration: SLUICE_MAIL_FROM: {error}")))?,
             public_url: env.required("SLUICE_PUBLIC_URL")?.trim_end_matches('/').to_owned(),
             store,
             env,
         };
         // The connection before the first record.
         let _ = sender.policies.current(sender.env.clock.now()).await;
-        Ok(Arc::new(Queue(Each(sender))) as Arc<dyn Function>)
+        Ok(Arc::new(Queue(sender)) as Arc<dyn Function>)
     })
 }
 
@@ -65,187 +73,56 @@ struct Sender {
     policies: Policies,
     secrets: SecretStore,
     outbox: Outbox,
-    mail: Mail,
+    mail: Carrier,
+    /// Templates, compiled.
+    library: Library,
+    from: Email,
     public_url: String,
     store: Store,
     env: Environment,
 }
 
-impl RecordHandler for Sender {
-    const AT_ONCE: usize = AT_ONCE;
-
-    async fn handle(&self, record: &Record) -> Result<(), String> {
-        self.tell(record).await
-    }
+/// What a record asks for.
+enum Task {
+    Tell(NoticeMessage),
+    Deliver(Box<OrderMessage>),
 }
 
-impl Sender {
-    async fn tell(&self, record: &Record) -> Result<(), String> {
-        let message: NoticeMessage =
-            serde_json::from_str(&record.body).map_err(|_| "not a notice message".to_owned())?;
-        let text = |error: sluice_store::StoreError| error.to_string();
-        let now = self.env.clock.now();
-        let policies = self.policies.current(now).await.map_err(text)?;
-        let lead = self.store.lead(&message.lead).await.map_err(text)?;
-        // A lead is in the ledger before anybody is to be told of it: it was taken back since.
-        let Some(lead) = lead else { return Ok(()) };
-        let notice = Notice::new(&message, &lead, &policies, &self.public_url);
-        let rep = policies.reps.get(&message.rep);
-
-        let mut wait: Option<Timestamp> = None;
-        for channel in if notice.is_quiet { vec!["none"] } else { channels(rep) } {
-            let again = self.over(channel, &message, &notice, rep, now).await?;
-            wait = [wait, again].into_iter().flatten().min();
+fn task(record: &Record) -> Result<Task, String> {
+    let order = || serde_json::from_str(&record.body).map(Task::Deliver);
+    let notice = serde_json::from_str(&record.body).map(Task::Tell);
+    notice.or_else(|_| order()).map_err(|_| "neither a notice nor a message".to_owned())
+}
+impl QueueHandler for Sender {
+    async fn handle(&self, records: &[Record]) -> Vec<Failed> {
+        let failed = |record: &Record, why: String| Failed { id: record.id.clone(), why };
+        let mut failures = Vec::new();
+        let mut tasks = Vec::new();
+        for record in records {
+            match task(record) {
+                Ok(task) => tasks.push((record, task)),
+                Err(why) => failures.push(failed(record, why)),
+            }
         }
-        let Some(not_before) = wait else { return Ok(()) };
-        let again = Outgoing {
-            queue: QueueName::Notice,
-            id: format!("{}-{}-{}-{}", message.lead, message.kind.label(), message.n, message.rep),
-            body: encode(&message),
-            not_before,
-        };
-        self.outbox.hand_over(vec![again], now).await.map_err(text)
-    }
-
-    /// One channel: claim, hand over, settle. Answers with the time to come again, if there is one.
-    async fn over(
-        &self,
-        channel: &'static str,
-        message: &NoticeMessage,
-        notice: &Notice,
-        rep: Option<&Rep>,
-        now: Timestamp,
-    ) -> Result<Option<Timestamp>, String> {
-        let text = |error: sluice_store::StoreError| error.to_string();
-        let mut record = MessageRecord {
-            rep: message.rep.clone(),
-            sort_key: keys::message(notice.at, &message.lead, &message.kind.label(), message.n, channel),
-            version: 0,
-            lead: message.lead.clone(),
-            kind: message.kind.name().to_owned(),
-            channel: channel.to_owned(),
-            state: MessageState::Claimed,
-            attempts: 1,
-            claimed_until: now.plus_millis(CLAIM_MS),
-            unknown: 0,
-            note: None,
-        };
-        let reason = notice.reason_not_to_send.or(match channel {
-            "none" if notice.is_quiet => Some("imported without telling anybody"),
-            "none" => Some("the rep has neither e-mail nor webhook"),
-            _ => None,
+        let (now, later) = self.paced(tasks).await;
+        failures.extend(later.into_iter().map(|(record, why)| failed(record, why)));
+        let each = now.iter().map(|(record, task)| async move {
+            let done = match task {
+                Task::Tell(notice) => self.tell(notice).await,
+                Task::Deliver(message) => {
+                    self.wait_for(message).await;
+                    self.deliver(&message.order).await
+                }
+            };
+            done.err().map(|why| failed(record, why))
         });
-        if let Some(reason) = reason {
-            record.state = MessageState::Skipped;
-            record.attempts = 0;
-            record.note = Some(reason.to_owned());
-        }
-        match self.store.put_new_message(&record).await.map_err(text)? {
-            Claim::Ours => record.version = 1,
-            Claim::Held(held) => match self.take_over(held, now).await? {
-                TakeOver::Ours(taken) => record = taken,
-                TakeOver::Done => return Ok(None),
-                TakeOver::At(at) => return Ok(Some(at)),
-            },
-        }
-        let Some(rep) = rep.filter(|_| record.state == MessageState::Claimed) else { return Ok(None) };
-        let handed = match channel {
-            "email" => self.mail.send(rep, notice).await,
-            _ => self.webhook(rep, notice, now).await,
-        };
-        self.settle(record, handed, now).await
-    }
-
-    /// A message that is there already: done, somebody's, or ours to go on with.
-    async fn take_over(&self, mut held: MessageRecord, now: Timestamp) -> Result<TakeOver, String> {
-        match held.state {
-            state if state.is_final() => return Ok(TakeOver::Done),
-            MessageState::Claimed if held.claimed_until > now => return Ok(TakeOver::At(held.claimed_until)),
-            // Whoever claimed it did not come back: it may have gone out.
-            MessageState::Claimed => held.unknown += 1,
-            _ if held.claimed_until > now => return Ok(TakeOver::At(held.claimed_until)),
-            _ => {}
-        }
-        held.state = MessageState::Claimed;
-        held.attempts += 1;
-        held.claimed_until = now.plus_millis(CLAIM_MS);
-        match self.store.update_message(&held).await.map_err(|error| error.to_string())? {
-            Written::Done => {
-                held.version += 1;
-                Ok(TakeOver::Ours(held))
-            }
-            Written::Conflict => Ok(TakeOver::At(now.plus_millis(CLAIM_MS))),
-        }
-    }
-
-    /// Writes down what became of the hand-over. If that fails the claim runs out and the message is UNKNOWN.
-    async fn settle(
-        &self,
-        mut record: MessageRecord,
-        handed: Handover,
-        now: Timestamp,
-    ) -> Result<Option<Timestamp>, String> {
-        let may_retry = record.attempts < ATTEMPTS;
-        let pause = RETRY_SECONDS[(record.attempts.max(1) as usize - 1).min(RETRY_SECONDS.len() - 1)];
-        let mut again = None;
-        let mut retry = |after: Option<u32>| {
-            let at = now.plus_millis(pause.max(after.map_or(0, i64::from)) * 1000);
-            again = Some(at);
-            at
-        };
-        match handed {
-            Handover::Sent(id) => {
-                record.state = MessageState::Sent;
-                record.note = Some(id);
-            }
-            Handover::NotNow { why, after } if may_retry => {
-                record.state = MessageState::Ready;
-                record.claimed_until = retry(after);
-                record.note = Some(why);
-            }
-            Handover::Unknown if may_retry => {
-                record.state = MessageState::Unknown;
-                record.unknown += 1;
-                record.claimed_until = retry(None);
-            }
-            Handover::NotNow { why, .. } | Handover::Refused(why) => {
-                record.state = MessageState::Failed;
-                record.note = Some(why);
-            }
-            Handover::Unknown => {
-                record.state = MessageState::Failed;
-                record.note = Some("no answer, too many times".to_owned());
-            }
-        }
-        let metrics = Metrics::new().by("Channel", record.channel.clone());
-        match record.state {
-            MessageState::Unknown => metrics.count("UnknownSends", 1).emit(&self.env, now),
-            MessageState::Failed => metrics.count("FailedSends", 1).emit(&self.env, now),
-            MessageState::Sent => metrics.count("Sent", 1).emit(&self.env, now),
-            _ => {}
-        }
-        // A conflict means that our claim ran out and somebody else goes on with the message.
-        let _: Written = self.store.update_message(&record).await.map_err(|error| error.to_string())?;
-        Ok(again)
+        let done = stream::iter(each.collect::<Vec<_>>()).buffer_unordered(AT_ONCE);
+        failures.extend(done.filter_map(std::future::ready).collect::<Vec<_>>().await);
+        failures
     }
 }
 
-enum TakeOver {
-    Ours(MessageRecord),
-    Done,
-    At(Timestamp),
-}
-
-fn channels(rep: Option<&Rep>) -> Vec<&'static str> {
-    let mut channels = Vec::new();
-    if rep.is_some_and(|rep| rep.email.is_some()) {
-        channels.push("email");
-    }
-    if rep.is_some_and(|rep| rep.webhook.is_some()) {
-        channels.push("webhook");
-    }
-    if channels.is_empty() {
-        channels.push("none");
-    }
-    channels
+/// What the store says, for a record's failure.
+fn text(error: sluice_store::StoreError) -> String {
+    error.to_string()
 }

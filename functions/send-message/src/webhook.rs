@@ -1,22 +1,29 @@
-//! Signed webhooks (Standard Webhooks 1.0.0): at least once, always under the same `webhook-id`.
+//! Signed webhooks to reps (Standard Webhooks 1.0.0): at least once, always under the same `webhook-id`, until the
+//! receiver says that it is gone.
 
 use crate::Sender;
 use crate::channel::Handover;
 use crate::notice::Notice;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use ring::hmac;
 use serde_json::json;
-use sluice_domain::policy::Rep;
+use sluice_domain::pii::Pii;
+use sluice_domain::policy::{Rep, SecretRef};
 use sluice_domain::time::Timestamp;
-use sluice_host::fetch::{FetchError, fetch};
+use sluice_host::fetch::{FetchError, fetch_public};
+use sluice_store::Endpoint;
+use sluice_wire::standard_webhooks::{SigningKey, headers};
 use std::time::Duration;
 
 /// How long a receiver may take.
-const LIMIT: Duration = Duration::from_secs(10);
+const LIMIT: Duration = Duration::from_secs(15);
 
 impl Sender {
-    pub(crate) async fn webhook(&self, rep: &Rep, notice: &Notice, now: Timestamp) -> Handover {
+    pub(crate) async fn webhook(
+        &self,
+        rep: &Rep,
+        notice: &Notice,
+        endpoint: &Endpoint,
+        now: Timestamp,
+    ) -> Handover {
         let Some(webhook) = &rep.webhook else { return Handover::Refused("no webhook".to_owned()) };
         let body = json!({
             "type": notice.event,
@@ -35,57 +42,45 @@ impl Sender {
                 "window": notice.window,
             },
         })
-        .to_string();
-        let mut signatures = Vec::new();
-        for reference in &webhook.secrets {
-            match self.secrets.resolve(reference).await {
-                Ok(Some(secret)) => match sign(secret.reveal(), &notice.id, now.seconds(), &body) {
-                    Some(signature) => signatures.push(signature),
-                    None => return Handover::Refused("the signing secret is not base64".to_owned()),
-                },
-                Ok(None) => {
-                    return Handover::NotNow { why: "the signing secret is missing".to_owned(), after: None };
-                }
-                Err(error) => return Handover::NotNow { why: error.to_string(), after: None },
-            }
-        }
-        let headers = [
-            ("content-type".to_owned(), "application/json".to_owned()),
-            ("webhook-id".to_owned(), notice.id.clone()),
-            ("webhook-timestamp".to_owned(), now.seconds().to_string()),
-            ("webhook-signature".to_owned(), signatures.join(" ")),
-        ];
-        match fetch(&self.env, "POST", &webhook.url, &headers, body.into_bytes(), LIMIT).await {
+        .to_string()
+        .into_bytes();
+        let keys = match self.signing_keys(&webhook.secrets).await {
+            Ok(keys) => keys,
+            Err(handover) => return handover,
+        };
+        let mut all = vec![("content-type".to_owned(), "application/json".to_owned())];
+        all.extend(headers(&keys, &notice.id, now, &body));
+        match fetch_public(&self.env, "POST", &webhook.url, &all, body, LIMIT).await {
             Ok(answer) => match answer.status {
                 200..=299 => Handover::Sent(format!("status {}", answer.status)),
-                410 => Handover::Refused("the receiver is gone (410)".to_owned()),
+                410 => {
+                    // If this is not written down the next message is answered so too.
+                    if self.store.disable_endpoint(endpoint, now).await.is_err() {
+                        tracing::warn!("a webhook's receiver is gone, and that could not be kept");
+                    }
+                    Handover::Refused("the receiver is gone (410)".to_owned())
+                }
                 status => Handover::NotNow { why: format!("status {status}"), after: answer.retry_after },
             },
-            Err(FetchError::NotSent(why)) => Handover::NotNow { why, after: None },
+            Err(error @ FetchError::Forbidden(_)) => Handover::Refused(error.to_string()),
             Err(FetchError::Unknown) => Handover::Unknown,
+            Err(error) => Handover::NotNow { why: error.to_string(), after: None },
         }
     }
-}
 
-/// `v1,` and the base 64 of HMAC-SHA256 over `id.timestamp.body`; the secret is base 64 after `whsec_`.
-pub(crate) fn sign(secret: &str, id: &str, timestamp: i64, body: &str) -> Option<String> {
-    let key = STANDARD.decode(secret.trim().strip_prefix("whsec_").unwrap_or(secret.trim())).ok()?;
-    let tag =
-        hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &key), format!("{id}.{timestamp}.{body}").as_bytes());
-    Some(format!("v1,{}", STANDARD.encode(tag.as_ref())))
-}
-
-#[cfg(test)]
-mod tests {
-    /// The vector published with the specification.
-    #[test]
-    fn the_published_vector_comes_out() {
-        let signature = super::sign(
-            "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
-            "msg_p5jXN8AQM9LWM0D4loKWxJek",
-            1_614_265_330,
-            "{\"test\": 2432232314}",
-        );
-        assert_eq!(signature.unwrap(), "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
+    /// Every secret that is in use, ready to sign with.
+    pub(crate) async fn signing_keys(&self, references: &[SecretRef]) -> Result<Vec<SigningKey>, Handover> {
+        let mut keys = Vec::with_capacity(references.len());
+        for reference in references {
+            let not_now = |why: String| Handover::NotNow { why, after: None };
+            let secret: Pii<String> = match self.secrets.resolve(reference).await {
+                Ok(Some(secret)) => secret,
+                Ok(None) => return Err(not_now("the signing secret is missing".to_owned())),
+                Err(error) => return Err(not_now(error.to_string())),
+            };
+            let key = SigningKey::read(secret.reveal());
+            keys.push(key.map_err(|error| Handover::Refused(error.to_string()))?);
+        }
+        Ok(keys)
     }
 }

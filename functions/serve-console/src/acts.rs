@@ -1,5 +1,6 @@
 //! What a rep or manager does with a lead. Each act is one transaction of the lead, its team and its customer.
 
+use crate::auth;
 use crate::choose::{self, Books};
 use crate::leads::no_such_lead;
 use crate::{Call, Console, unavailable};
@@ -16,6 +17,9 @@ use sluice_wire::http::HttpResponse;
 use sluice_wire::problem::Problem;
 use sluice_wire::queue::{LeadMessage, NoticeKind, NoticeMessage, encode};
 use std::collections::BTreeMap;
+
+/// The longest `Idempotency-Key`, in bytes.
+const KEY: usize = 256;
 
 /// How often an act is tried again because somebody else was faster.
 pub(crate) const ATTEMPTS: usize = 8;
@@ -46,8 +50,8 @@ impl Console {
         self.act(call, "disqualify", Step::Finish(Work::Disqualified)).await
     }
 
-    /// `{"rep": …}` or `{"team": …}`, and a `reason`. With `"from"`, the number of the assignment it is about, a repeat
-    /// whose first answer was lost moves the lead no further.
+    /// `{"rep": …}` or `{"team": …}`, and a `reason`. With an `Idempotency-Key`, or with `"from"`, the number of the
+    /// assignment it is about, a repeat whose first answer was lost moves the lead no further.
     pub(crate) async fn reassign(&self, call: &Call) -> Result<HttpResponse, Problem> {
         let body = call.json()?;
         let text = |name: &str| body[name].as_str().map(str::to_owned);
@@ -81,8 +85,9 @@ impl Console {
     }
 
     async fn act(&self, call: &Call, what: &'static str, step: Step) -> Result<HttpResponse, Problem> {
-        let from = call.json()?["from"].as_u64();
-        let reason = call.json()?["reason"].as_str().map(|reason| reason.chars().take(500).collect());
+        let (body, key) = (call.json()?, key_of(call, what)?);
+        let from = body["from"].as_u64();
+        let reason = body["reason"].as_str().map(|reason| reason.chars().take(500).collect());
         for _ in 0..ATTEMPTS {
             let lead = self.find_lead(call.part(0)).await?;
             let person = self.person_of(&lead).await?;
@@ -90,9 +95,16 @@ impl Console {
             self.check_mine(call, what, &lead, &policies)?;
             let step = in_queue(&step, what, &lead);
             let now = self.env.clock.now();
-            let act = Act { what: what.to_owned(), by: call.who.name(), at: now, reason: clone(&reason) };
+            let act = Act {
+                what: what.to_owned(),
+                by: call.who.name(),
+                at: now,
+                reason: clone(&reason),
+                key: clone(&key),
+            };
             let n = u64::from(lead.progress.next_n() - 1);
-            if from.is_some_and(|from| from < n) || !is_possible(what, &step, &lead)? {
+            let is_done = is_done(&lead, key.as_ref())? || from.is_some_and(|from| from < n);
+            if is_done || !is_possible(what, &step, &lead)? {
                 // Whoever did it may have died before anybody was told. Who was told is not told again.
                 self.tell(&lead, &lead.progress, &step, now).await?;
                 return Ok(HttpResponse::json(200, &self.view(&lead, person.as_ref()).await?));
@@ -243,6 +255,33 @@ impl Console {
             });
         }
         self.outbox.hand_over(messages, now).await.map_err(unavailable)
+    }
+}
+
+/// What an act is known by: hashes of its key, and of what is asked.
+fn key_of(call: &Call, what: &str) -> Result<Option<(String, String)>, Problem> {
+    let Some(key) = call.request.header("idempotency-key").map(str::trim) else { return Ok(None) };
+    if key.is_empty() || key.len() > KEY {
+        let detail = format!("An Idempotency-Key has 1 to {KEY} bytes.");
+        return Err(Problem::new(422, "key-unusable", detail).about("Idempotency-Key"));
+    }
+    let short = |text: &str| auth::hash(text).chars().take(16).collect();
+    Ok(Some((short(key), short(&format!("{what} {}", call.json()?)))))
+}
+
+/// Whether the act of this key was carried out. The same key for something else is a mistake.
+fn is_done(lead: &Lead, key: Option<&(String, String)>) -> Result<bool, Problem> {
+    let Some((key, asked)) = key else { return Ok(false) };
+    let mut keys = lead.progress.acts.iter().filter_map(|act| act.key.as_ref());
+    match keys.find(|(of, _)| of == key) {
+        None => Ok(false),
+        Some((_, before)) if before == asked => Ok(true),
+        Some(_) => Err(Problem::new(
+            409,
+            "idempotency-key-reused",
+            "This Idempotency-Key was used for something else on this lead. Use a new key for a new act.",
+        )
+        .about("Idempotency-Key")),
     }
 }
 

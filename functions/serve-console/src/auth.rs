@@ -20,7 +20,10 @@ impl Principal {
             Role::Admin => true,
             Role::Manager => !matches!(right, Right::WritePolicies | Right::Import | Right::Admin),
             Role::Marketer => {
-                matches!(right, Right::Any | Right::ReadPolicies | Right::WritePolicies | Right::Import)
+                matches!(
+                    right,
+                    Right::Any | Right::Send | Right::ReadPolicies | Right::WritePolicies | Right::Import
+                )
             }
             Role::Rep => matches!(right, Right::Any | Right::Leads),
         }

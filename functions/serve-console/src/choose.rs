@@ -41,11 +41,9 @@ impl<'a> Books<'a> {
     /// A share is given back to whoever had it, if they are still in the team.
     pub(crate) fn credit(&mut self, before: &Assignment) {
         let Some(name) = &before.team else { return };
-        let members = self.members(name);
-        if let Some(member) = members.iter().find(|member| member.rep == before.rep)
-            && let Some(state) = self.teams.get_mut(name)
-        {
-            team::credit(state, member);
+        let member = self.policies.teams.get(name).and_then(|team| team.member(&before.rep));
+        if let (Some(member), Some(state)) = (member, self.teams.get_mut(name)) {
+            team::credit(state, &member.rep, member.weight);
         }
     }
 

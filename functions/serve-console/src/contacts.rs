@@ -5,7 +5,7 @@ use crate::auth;
 use crate::leads::no_such_lead;
 use crate::{Call, Console, unavailable};
 use serde_json::{Value, json};
-use sluice_domain::clock::{FirstContact, Made, PastEnd, To, counts_for, first_contact};
+use sluice_domain::clock::{FirstContact, Made, Mark, PastEnd, To, counts_for, first_contact};
 use sluice_domain::lead::Lead;
 use sluice_domain::policy::{Point, length};
 use sluice_domain::time::Timestamp;
@@ -22,7 +22,7 @@ const KEY: usize = 256;
 /// How far a caller's clock may be ahead, in milliseconds.
 const AHEAD_MS: i64 = 60_000;
 /// Contacts shown with a lead.
-const SHOWN: i32 = 100;
+const SHOWN: usize = 100;
 
 /// A contact as it is asked for.
 struct Asked {
@@ -71,10 +71,12 @@ impl Console {
                 note,
             };
             if lead.progress.contact.is_some() {
-                return match self.store.put_contact(&contact).await.map_err(unavailable)? {
-                    None => Ok(answer(&lead, &contact, lead.progress.contact.as_ref())),
-                    Some(found) => repeated(&lead, &found, &asked, &by),
-                };
+                // Beside a lead that was erased meanwhile nothing is put.
+                let commit = Commit::default().contact(contact.clone()).standing_lead(&lead.id);
+                if self.store.commit(commit).await.map_err(unavailable)? == Written::Done {
+                    return Ok(answer(&lead, &contact, lead.progress.contact.as_ref()));
+                }
+                continue;
             }
             let wanted = Wanted { reps: BTreeSet::from([rep.to_owned()]), ..Wanted::default() };
             let desk = self.store.desk(&wanted).await.map_err(unavailable)?;
@@ -138,24 +140,28 @@ impl Console {
             Some(_) => schedule.add_open_time(clock.started, clock.within.millis()),
             None => None,
         };
-        let mark = |mark: &sluice_domain::clock::Mark| json!({"point": mark.point, "at": mark.at.rfc3339()});
         Ok(json!({
             "team": clock.team,
             "within": clock.within,
             "started": clock.started.rfc3339(),
             "running": clock.next.is_some(),
-            "due": clock.next.as_ref().map(mark),
+            "due": clock.next.as_ref().map(mark_view),
             "ends": ends.map(Timestamp::rfc3339),
-            "reminded": clock.reminded.iter().map(mark).collect::<Vec<_>>(),
+            "reminded": clock.reminded.iter().map(|one| mark_view(&one.mark)).collect::<Vec<_>>(),
         }))
     }
 
-    /// Every contact of a lead, by its time.
+    /// The contacts of a lead, by their time, as many as are shown.
     pub(crate) async fn contacts_of(&self, lead: &Lead) -> Result<Vec<Value>, Problem> {
+        self.contacts_up_to(lead, SHOWN).await
+    }
+
+    /// The contacts of a lead, by their time, at most `limit`.
+    pub(crate) async fn contacts_up_to(&self, lead: &Lead, limit: usize) -> Result<Vec<Value>, Problem> {
         if lead.progress.contact.is_none() {
             return Ok(Vec::new());
         }
-        let contacts = self.store.contacts(&lead.id, SHOWN).await.map_err(unavailable)?;
+        let contacts = self.store.contacts(&lead.id, limit).await.map_err(unavailable)?;
         Ok(contacts.iter().map(one).collect())
     }
 }
@@ -187,10 +193,14 @@ pub(crate) fn past_view(lead: &Lead) -> Vec<Value> {
         json!({
             "rep": past.assignment.rep, "team": past.assignment.team, "n": past.assignment.n,
             "at": past.assignment.at.rfc3339(), "until": past.until.rfc3339(), "why": why, "to": to,
-            "reminded": reminded.map(|mark| json!({"point": mark.point, "at": mark.at.rfc3339()})).collect::<Vec<_>>(),
+            "reminded": reminded.map(|one| mark_view(&one.mark)).collect::<Vec<_>>(),
         })
     };
     lead.progress.past.iter().map(view).collect()
+}
+
+fn mark_view(mark: &Mark) -> Value {
+    json!({"point": mark.point, "at": mark.at.rfc3339()})
 }
 
 fn one(contact: &Contact) -> Value {

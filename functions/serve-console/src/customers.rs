@@ -1,8 +1,12 @@
 //! Customers: find one, show one, undo a merge.
 
+use crate::acts::ATTEMPTS;
 use crate::{Call, Console, person, unavailable};
 use serde_json::{Value, json};
-use sluice_domain::customer::{Customer, HashKeys, Identity, IdentityKind, Known, Suggestion, Whole};
+use sluice_domain::customer::{
+    Change, Customer, Decided, HashKeys, Identity, IdentityKind, Joined, Known, MAX_RECORDS, Refused,
+    Suggestion, Whole, join, keep_apart, open_suggestions, take_apart,
+};
 use sluice_domain::id::{CustomerId, LeadId};
 use sluice_domain::lead::{self, Envelope, Origin};
 use sluice_domain::policy::Reading;
@@ -78,7 +82,7 @@ impl Console {
     /// Takes a customer out of the one it gave way to and keeps the two apart from then on. Named by the half, or by
     /// the live customer when it has just one half.
     pub(crate) async fn unmerge(&self, call: &Call) -> Result<HttpResponse, Problem> {
-        for _ in 0..8 {
+        for _ in 0..ATTEMPTS {
             let (root, known) = self.find_person(call.part(0)).await?;
             let asked = CustomerId::parse(call.part(0)).ok_or_else(no_such_customer)?;
             let nothing = || Problem::new(409, "not-merged", "This customer was not merged with another.");
@@ -95,7 +99,7 @@ impl Console {
                 _ => return Err(nothing()),
             };
             let into = half.into.as_ref().and_then(|into| known.customers.get(into)).ok_or_else(nothing)?;
-            let (half, stays) = apart(half, into);
+            let (half, stays) = take_apart(half, into, self.decided(call));
             let id = half.id.clone();
             let commit = Commit::default().customer(half).customer(stays);
             if self.store.commit(commit).await.map_err(unavailable)? == Written::Conflict {
@@ -110,7 +114,80 @@ impl Console {
         Err(Problem::new(409, "busy", "Others are changing this customer. Try again.").retry_after(1))
     }
 
-    async fn find_person(&self, id: &str) -> Result<(CustomerId, Known), Problem> {
+    /// `{"with": "cu_…"}`: this customer and that one are one person. Done before is fine.
+    pub(crate) async fn merge(&self, call: &Call) -> Result<HttpResponse, Problem> {
+        self.decide(call, join).await
+    }
+
+    /// `{"from": "cu_…"}`: this customer and that one are two people, neither suggested nor joined again.
+    pub(crate) async fn keep_apart(&self, call: &Call) -> Result<HttpResponse, Problem> {
+        self.decide(call, keep_apart).await
+    }
+
+    /// What a person says of two customers, in one transaction; the answer is the first of them as it is now.
+    async fn decide(
+        &self,
+        call: &Call,
+        decision: fn(&Known, &CustomerId, &CustomerId, Decided) -> Change,
+    ) -> Result<HttpResponse, Problem> {
+        let body = call.json()?;
+        let one = CustomerId::parse(call.part(0)).ok_or_else(no_such_customer)?;
+        let other = body["with"].as_str().or_else(|| body["from"].as_str()).and_then(CustomerId::parse);
+        let other = other.filter(|other| *other != one).ok_or_else(|| {
+            Problem::new(
+                422,
+                "other-missing",
+                "Name the other customer: `with` to merge, `from` to keep apart.",
+            )
+            .about("with")
+        })?;
+        for _ in 0..ATTEMPTS {
+            let both = BTreeSet::from([one.clone(), other.clone()]);
+            let known = self.store.people(both).await.map_err(unavailable)?;
+            if [&one, &other].into_iter().any(|id| !known.customers.contains_key(&known.root(id))) {
+                return Err(no_such_customer());
+            }
+            let commit = match decision(&known, &one, &other, self.decided(call)) {
+                Change::Records(records) => Commit::default().customer(records.0).customer(records.1),
+                Change::Nothing => {
+                    return Ok(HttpResponse::json(
+                        200,
+                        &self.customer_view(&known.root(&one), &known).await?,
+                    ));
+                }
+                Change::Refused(why) => return Err(refused(why)),
+            };
+            if self.store.commit(commit).await.map_err(unavailable)? == Written::Done {
+                let (root, known) = self.find_person(call.part(0)).await?;
+                return Ok(HttpResponse::json(200, &self.customer_view(&root, &known).await?));
+            }
+        }
+        Err(Problem::new(409, "busy", "Others are changing these customers. Try again.").retry_after(1))
+    }
+
+    fn decided(&self, call: &Call) -> Decided {
+        Decided { by: call.who.name(), at: self.env.clock.now() }
+    }
+
+    /// Customers who may be the same person, each with the lead that raised it and what that lead says about it.
+    async fn suggestions_for(&self, root: &CustomerId, known: &Known) -> Result<Vec<Value>, Problem> {
+        let named = known.customers.values().flat_map(|record| record.maybe.keys().cloned());
+        let mut all = self.store.people(named.collect()).await.map_err(unavailable)?;
+        all.customers.extend(known.customers.clone());
+        let open = open_suggestions(&all, root);
+        let ids: Vec<LeadId> = open.values().cloned().collect::<BTreeSet<_>>().into_iter().collect();
+        let leads = self.store.leads(&ids).await.map_err(unavailable)?;
+        let shown = open.into_iter().filter_map(|(other, id)| {
+            let receipt = leads.get(&id)?.progress.receipt.as_ref()?;
+            let is_pair = |named: &CustomerId| [root, &other].contains(&&all.root(named));
+            let raised = receipt.suggestions.iter().find(|one| is_pair(&one.customer))?;
+            Some(person::raised(&Suggestion { customer: other, ..raised.clone() }, &id, receipt.at))
+        });
+        Ok(shown.collect())
+    }
+
+    /// All records of a person, by the id of any of them; the live one's id.
+    pub(crate) async fn find_person(&self, id: &str) -> Result<(CustomerId, Known), Problem> {
         let id = CustomerId::parse(id).ok_or_else(no_such_customer)?;
         let known = self.store.people(BTreeSet::from([id.clone()])).await.map_err(unavailable)?;
         let root = known.root(&id);
@@ -123,11 +200,10 @@ impl Console {
         let policies = self.current().await?;
         let keys = self.hash_keys().await?;
         let mut leads = Vec::new();
-        let mut suggestions = Vec::new();
         for part in whole.parts() {
-            self.chain(part, &mut leads, &mut suggestions).await?;
+            self.chain(part, &mut leads).await?;
         }
-        let suggestions = self.still_suggested(&whole, suggestions).await?;
+        let suggestions = self.suggestions_for(root, known).await?;
         leads.sort_by(|a, b| b["received"].as_str().cmp(&a["received"].as_str()));
         leads.truncate(LEADS);
         Ok(json!({
@@ -142,35 +218,13 @@ impl Console {
             "lead_count": whole.leads(),
             "leads": leads,
             "merged_from": whole.halves.iter().map(|half| &half.id).collect::<Vec<_>>(),
-            "kept_apart_from": record.apart,
+            "kept_apart_from": record.apart.keys().collect::<Vec<_>>(),
+            "decisions": decisions(&whole),
         }))
     }
 
-    /// Suggestions that are not settled yet, each customer once: neither joined since nor told apart.
-    async fn still_suggested(
-        &self,
-        whole: &Whole<'_>,
-        suggestions: Vec<Suggestion>,
-    ) -> Result<Vec<Value>, Problem> {
-        let named = suggestions.iter().map(|suggestion| suggestion.customer.clone()).collect();
-        let others = self.store.people(named).await.map_err(unavailable)?;
-        let mut seen: BTreeSet<CustomerId> = whole.parts().map(|part| part.id.clone()).collect();
-        seen.extend(whole.parts().flat_map(|part| part.apart.iter().cloned()));
-        let open = suggestions.into_iter().filter_map(|suggestion| {
-            let root = others.root(&suggestion.customer);
-            let is_new = !seen.contains(&suggestion.customer) && seen.insert(root.clone());
-            is_new.then(|| person::suggestion(&Suggestion { customer: root, ..suggestion }))
-        });
-        Ok(open.collect())
-    }
-
-    /// A record's leads, newest first, along the chain that each lead continues, and what was suggested for them.
-    async fn chain(
-        &self,
-        part: &Customer,
-        all: &mut Vec<Value>,
-        suggestions: &mut Vec<Suggestion>,
-    ) -> Result<(), Problem> {
+    /// A record's leads, newest first, along the chain that each lead continues.
+    async fn chain(&self, part: &Customer, all: &mut Vec<Value>) -> Result<(), Problem> {
         let mut rows = Vec::new();
         let mut next = part.last_lead.clone();
         while let Some(id) = next.take().filter(|_| rows.len() < LEADS) {
@@ -179,7 +233,6 @@ impl Console {
                 "id": lead.id, "state": lead.progress.state.name(), "source": lead.origin.name,
                 "received": lead.received.rfc3339(),
             }));
-            suggestions.extend(lead.progress.receipt.into_iter().flat_map(|receipt| receipt.suggestions));
             next = lead.progress.previous;
         }
         all.extend(rows);
@@ -187,16 +240,45 @@ impl Console {
     }
 }
 
-/// Both records as they were, each marked to be kept apart from the other.
-fn apart(half: &Customer, into: &Customer) -> (Customer, Customer) {
-    let (mut half, mut into) = (half.clone(), into.clone());
-    half.into = None;
-    into.halves.remove(&half.id);
-    half.apart.insert(into.id.clone());
-    into.apart.insert(half.id.clone());
-    (half, into)
+/// What was decided about the records of a person: why each half gave way, and who is kept apart.
+fn decisions(whole: &Whole<'_>) -> Vec<Value> {
+    let said = |decided: Option<&Decided>| {
+        (decided.map(|decided| decided.by.clone()), decided.map(|decided| decided.at.rfc3339()))
+    };
+    let joined = whole.parts().filter_map(|record| {
+        let (lead, decided) = match record.joined.as_ref()? {
+            Joined::By(lead) => (Some(lead), None),
+            Joined::ByHand(decided) => (None, Some(decided)),
+        };
+        let (by, at) = said(decided);
+        Some(json!({"what": "joined", "customer": record.id, "with": record.into, "lead": lead, "by": by, "at": at}))
+    });
+    let apart =
+        whole.parts().flat_map(|record| record.apart.iter().map(move |(other, by)| (record, other, by)));
+    let apart = apart.map(|(record, other, decided)| {
+        let (by, at) = said(decided.as_ref());
+        json!({"what": "kept_apart", "customer": record.id, "from": other, "by": by, "at": at})
+    });
+    joined.chain(apart).collect()
 }
 
-fn no_such_customer() -> Problem {
+fn refused(why: Refused) -> Problem {
+    match why {
+        Refused::TooManyRecords => Problem::new(
+            409,
+            "too-many-records",
+            format!(
+                "Together they would be of more than {MAX_RECORDS} records: hardly one person. Take some apart first."
+            ),
+        ),
+        Refused::AreOne => Problem::new(
+            409,
+            "are-one",
+            "They are one customer. `unmerge` takes a record out and keeps it apart.",
+        ),
+    }
+}
+
+pub(crate) fn no_such_customer() -> Problem {
     Problem::new(404, "no-such-customer", "There is no customer with this id or identity.")
 }

@@ -7,13 +7,13 @@ use serde_json::{Value, json};
 use sluice_domain::clock;
 use sluice_domain::customer::Known;
 use sluice_domain::id::{CustomerId, LeadId};
-use sluice_domain::lead::{self, Lead, LeadState, Work};
+use sluice_domain::lead::{self, Act, Lead, LeadState, Work};
 use sluice_domain::policy::PolicySet;
 use sluice_domain::routing::explain;
 use sluice_domain::time::Timestamp;
 use sluice_wire::http::HttpResponse;
 use sluice_wire::problem::Problem;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Leads of one page.
 const PAGE: usize = 50;
@@ -91,7 +91,7 @@ impl Console {
         rep: &str,
         cursor: Option<&str>,
     ) -> Result<(Vec<LeadId>, Option<String>), Problem> {
-        let page = self.store.messages_to(rep, cursor, MESSAGES).await.map_err(unavailable)?;
+        let page = self.store.notices_to(rep, cursor, MESSAGES).await.map_err(unavailable)?;
         let mut seen = BTreeSet::new();
         let ids = page.items.into_iter().map(|message| message.lead).filter(|id| seen.insert(id.clone()));
         Ok((ids.collect(), page.next))
@@ -172,6 +172,13 @@ impl Console {
             let reason = act.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
             format!("{} by {} at {}{reason}", act.what, act.by, act.at)
         }));
+        let mut decided_by = BTreeMap::new();
+        for version in clock::manifests(&lead.progress) {
+            decided_by.insert(version, self.policies.at(version).await.map_err(unavailable)?);
+        }
+        let reproduced = explanation
+            .as_ref()
+            .map(|explanation| explanation.reproduced && clock::reproduced(&lead.progress, &decided_by));
         let marks = match lead.origin.kind.as_str() {
             "form" => Vec::new(),
             _ => self.store.marks(&lead.id).await.map_err(unavailable)?,
@@ -183,7 +190,9 @@ impl Console {
             marks.iter().map(|mark| json!({"mark": mark.kind.name(), "at": mark.at.rfc3339()})).collect();
         why.extend(clock::explain(&lead.progress));
         if lead.progress.receipt.is_none() {
+            let state = lead.progress.state;
             why.push(match lead.needs_enrichment {
+                _ if state == LeadState::Erased => "Its person was erased.".to_owned(),
                 true => "Accepted; its fields are still to be fetched from the sender.".to_owned(),
                 false => "Accepted; routing is still to come.".to_owned(),
             });
@@ -208,7 +217,7 @@ impl Console {
             "suggestions": lead.progress.receipt.as_ref().map(|receipt| {
                 receipt.suggestions.iter().map(person::suggestion).collect::<Vec<_>>()
             }),
-            "acts": lead.progress.acts,
+            "acts": lead.progress.acts.iter().map(|act| Act { key: None, ..act.clone() }).collect::<Vec<_>>(),
             "marks": marks,
             "clock": self.clock_view(lead).await?,
             "past": past_view(lead),
@@ -216,31 +225,12 @@ impl Console {
             "contacts": self.contacts_of(lead).await?,
             "why": why,
             "policy_version": explanation.as_ref().map(|explanation| explanation.policy_version),
-            "reproduced": explanation.as_ref().map(|explanation| explanation.reproduced),
+            "reproduced": reproduced,
         });
         if let (Some(view), Value::Object(more)) = (view.as_object_mut(), more) {
             view.extend(more);
         }
         Ok(view)
-    }
-
-    pub(crate) async fn list_messages(&self, call: &Call) -> Result<HttpResponse, Problem> {
-        let rep = call.who.only().map(str::to_owned).or_else(|| call.request.query_value("rep"));
-        let rep = rep
-            .ok_or_else(|| Problem::new(422, "rep-missing", "Say whose messages: ?rep=NAME.").about("rep"))?;
-        let cursor = call.request.query_value("cursor");
-        let page = self.store.messages_to(&rep, cursor.as_deref(), MESSAGES).await.map_err(unavailable)?;
-        let items: Vec<Value> = page
-            .items
-            .iter()
-            .map(|message| {
-                json!({
-                    "lead": message.lead, "kind": message.kind, "channel": message.channel, "state": message.state,
-                    "attempts": message.attempts, "unknown": message.unknown, "note": message.note,
-                })
-            })
-            .collect();
-        Ok(HttpResponse::json(200, &json!({"messages": items, "cursor": page.next})))
     }
 }
 

@@ -6,7 +6,7 @@ use serde_json::json;
 use sluice_domain::calendar::{Absence, Leave, MAX_ABSENCES};
 use sluice_domain::policy::PolicySet;
 use sluice_host::outbox::{Outgoing, QueueName};
-use sluice_store::{LeaveRecord, Wanted, Written};
+use sluice_store::{Commit, LeaveRecord, Wanted, Written};
 use sluice_wire::http::HttpResponse;
 use sluice_wire::problem::Problem;
 use sluice_wire::queue::{LeadMessage, encode};
@@ -33,8 +33,8 @@ impl Console {
                 return Err(Problem::new(409, "changed", "Somebody has changed it since. Read it again."));
             }
             if before != leave {
-                let record = LeaveRecord { leave: leave.clone(), version };
-                if self.store.put_leave(&rep, &record).await.map_err(unavailable)? == Written::Conflict {
+                let commit = Commit::default().leave(&rep, LeaveRecord { leave: leave.clone(), version });
+                if self.store.commit(commit).await.map_err(unavailable)? == Written::Conflict {
                     continue;
                 }
             }

@@ -3,19 +3,25 @@
 mod acts;
 mod auth;
 mod choose;
+mod consents;
 mod contacts;
 mod customers;
+mod erase;
+mod export;
 mod imports;
 mod insight;
 mod leads;
 mod leave;
 mod ledger;
+mod messages;
 mod person;
 mod policies;
 mod rebalance;
 mod routes;
+mod templates;
 mod tokens;
 mod trial;
+mod webhooks;
 
 pub use routes::{ROUTES, Right};
 
@@ -34,10 +40,13 @@ use sluice_wire::problem::Problem;
 use std::sync::Arc;
 
 /// Variables read besides those every function has.
-pub const VARIABLES: [&str; 5] = [
+pub const VARIABLES: [&str; 8] = [
     "SLUICE_TABLE",
     "SLUICE_LEAD_QUEUE_URL",
     "SLUICE_NOTICE_QUEUE_URL",
+    "SLUICE_MESSAGE_QUEUE_URL",
+    "SLUICE_BULK_QUEUE_URL",
+    "SLUICE_ERASE_QUEUE_URL",
     "SLUICE_HASH_KEY_SECRET",
     "SLUICE_ADMIN_TOKEN_SECRET",
 ];
@@ -49,7 +58,11 @@ pub fn build(env: Environment) -> BoxFuture<'static, Result<Arc<dyn Function>, S
         let console = Console {
             policies: Policies::new(store.clone()),
             secrets: SecretStore::new(&env)?,
-            outbox: Outbox::new(&env, store.clone(), &[QueueName::Lead, QueueName::Notice])?,
+            outbox: Outbox::new(
+                &env,
+                store.clone(),
+                &[QueueName::Lead, QueueName::Notice, QueueName::Message, QueueName::Bulk, QueueName::Erase],
+            )?,
             admin_token_secret: env.required("SLUICE_ADMIN_TOKEN_SECRET")?.to_owned(),
             store,
             env,
@@ -127,6 +140,15 @@ impl Console {
             "POST /api/reps/{name}/rebalance" => self.rebalance(&call).await,
             "POST /api/customers/lookup" => self.lookup_customer(&call).await,
             "GET /api/customers/{id}" => self.show_customer(&call).await,
+            "DELETE /api/customers/{id}" => self.erase_customer(&call).await,
+            "GET /api/customers/{id}/erasure" => self.show_erasure(&call).await,
+            "GET /api/customers/{id}/export" => self.export_customer(&call).await,
+            "GET /api/customers/{id}/consents" => self.show_consents(&call).await,
+            "POST /api/customers/{id}/consents" => self.add_consent(&call).await,
+            "POST /api/customers/{id}/suppress" => self.suppress(&call).await,
+            "POST /api/customers/{id}/unsuppress" => self.unsuppress(&call).await,
+            "POST /api/customers/{id}/merge" => self.merge(&call).await,
+            "POST /api/customers/{id}/keep-apart" => self.keep_apart(&call).await,
             "POST /api/customers/{id}/unmerge" => self.unmerge(&call).await,
             "GET /api/policies" => self.list_policies().await,
             "POST /api/policies/validate" => self.validate(&call),
@@ -140,6 +162,13 @@ impl Console {
             "POST /api/imports/{batch}/rows" => self.import_rows(&call).await,
             "POST /api/imports/{batch}/revert" => self.revert_batch(&call).await,
             "GET /api/messages" => self.list_messages(&call).await,
+            "POST /api/messages" => self.ask_message(&call).await,
+            "GET /api/messages/{id}" => self.show_message(&call).await,
+            "POST /api/messages/{id}/settle" => self.settle_message(&call).await,
+            "POST /api/templates/{name}/preview" => self.preview_template(&call).await,
+            "POST /api/templates/{name}/test-send" => self.test_send(&call).await,
+            "GET /api/webhooks" => self.list_webhooks().await,
+            "POST /api/webhooks/{id}/enable" => self.enable_webhook(&call).await,
             "POST /api/tokens" => self.create_token(&call).await,
             other => Err(Problem::new(501, "not-built", format!("{other} is declared and not built."))),
         }

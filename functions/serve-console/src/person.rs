@@ -4,7 +4,9 @@ use serde_json::{Map, Value, json};
 use sluice_domain::customer::{
     AddressHash, Candidate, HashKeys, Identity, Suggestion, Survivor, Survivorship, Whole,
 };
+use sluice_domain::id::LeadId;
 use sluice_domain::matching::Evidence;
+use sluice_domain::time::Timestamp;
 use std::collections::BTreeMap;
 
 /// Every field: the value that stands, the lead and the source it came with, the rule that chose it, and the values it
@@ -71,6 +73,16 @@ pub(crate) fn carried(identities: &[Identity]) -> Vec<Value> {
             })
         })
         .collect()
+}
+
+/// A suggestion that is open, with the lead that raised it and when.
+pub(crate) fn raised(one: &Suggestion, lead: &LeadId, at: Timestamp) -> Value {
+    let mut shown = suggestion(one);
+    if let Some(shown) = shown.as_object_mut() {
+        shown.insert("lead".to_owned(), json!(lead));
+        shown.insert("at".to_owned(), at.rfc3339().into());
+    }
+    shown
 }
 
 /// Another customer who may be the same person, and why: by an identity, or by likeness with what speaks for and against.

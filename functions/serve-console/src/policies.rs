@@ -174,7 +174,9 @@ fn check_together(documents: &[Document]) -> Result<(), Problem> {
         .iter()
         .map(|finding| {
             let document = documents.get(finding.document).map(Document::path).unwrap_or_default();
-            format!("{document} {}: {}", finding.path.join("."), finding.message)
+            let place = finding.within.map(|(line, column)| format!(" line {line} column {column}"));
+            let place = place.unwrap_or_default();
+            format!("{document} {}{place}: {}", finding.path.join("."), finding.message)
         })
         .collect();
     Err(Problem::new(422, "policy-invalid", lines.join("\n")))

@@ -142,8 +142,13 @@ impl Console {
                 return Ok(Some(row(id, None, None, vec![NO_TEAM.to_owned()])));
             };
             let person = self.person_of(&lead).await?;
-            let act =
-                Act { what: ACT.to_owned(), by: call.who.name(), at: now, reason: Some(reason(leaver)) };
+            let act = Act {
+                what: ACT.to_owned(),
+                by: call.who.name(),
+                at: now,
+                reason: Some(reason(leaver)),
+                key: None,
+            };
             let (commit, after) = match self.prepare(&lead, person.as_ref(), &step, act, &policies, now).await
             {
                 Ok(prepared) => prepared,

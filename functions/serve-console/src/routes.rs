@@ -13,6 +13,8 @@ pub enum Right {
     Customers,
     /// Changing who owns what.
     Manage,
+    /// Sending messages to customers, and saying what became of them.
+    Send,
     /// Reading policies and trying them.
     ReadPolicies,
     /// Publishing policies.
@@ -55,6 +57,15 @@ pub const ROUTES: &[Route] = &[
     route("POST /api/reps/{name}/rebalance", Right::Manage),
     route("POST /api/customers/lookup", Right::Customers),
     route("GET /api/customers/{id}", Right::Customers),
+    route("DELETE /api/customers/{id}", Right::Manage),
+    route("GET /api/customers/{id}/erasure", Right::Manage),
+    route("GET /api/customers/{id}/export", Right::Manage),
+    route("GET /api/customers/{id}/consents", Right::Customers),
+    route("POST /api/customers/{id}/consents", Right::Customers),
+    route("POST /api/customers/{id}/suppress", Right::Manage),
+    route("POST /api/customers/{id}/unsuppress", Right::Manage),
+    route("POST /api/customers/{id}/merge", Right::Manage),
+    route("POST /api/customers/{id}/keep-apart", Right::Manage),
     route("POST /api/customers/{id}/unmerge", Right::Manage),
     route("GET /api/policies", Right::ReadPolicies),
     route("POST /api/policies/validate", Right::ReadPolicies),
@@ -69,6 +80,13 @@ pub const ROUTES: &[Route] = &[
     route("POST /api/imports/{batch}/revert", Right::Import),
     route("GET /api/insight/speed-to-lead", Right::Manage),
     route("GET /api/messages", Right::Leads),
+    route("POST /api/messages", Right::Send),
+    route("GET /api/messages/{id}", Right::Customers),
+    route("POST /api/messages/{id}/settle", Right::Send),
+    route("POST /api/templates/{name}/preview", Right::Send),
+    route("POST /api/templates/{name}/test-send", Right::Send),
+    route("GET /api/webhooks", Right::Manage),
+    route("POST /api/webhooks/{id}/enable", Right::Manage),
     route("POST /api/tokens", Right::Admin),
 ];
 

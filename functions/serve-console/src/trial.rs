@@ -92,7 +92,7 @@ impl Console {
                     .map(|(domain, record)| (domain, (record.owner.rep, record.owner.team))),
             );
             let (mut teams, mut missing) = (read.clone(), Missing::default());
-            let live = LiveTeams { teams: &mut teams, desk: &desk, missing: &mut missing };
+            let live = LiveTeams { teams: &mut teams, desk: &desk, missing: &mut missing, looks_ahead: true };
             let receipt = decide(case, &policies, live, now);
             if missing.is_empty() {
                 break receipt;

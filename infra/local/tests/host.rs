@@ -10,6 +10,7 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use serde_json::{Value, json};
 use sluice::host::clock::StackClock;
+use sluice::host::events::RuleSpec;
 use sluice::host::front_door::RouteSpec;
 use sluice::host::pollers::EventSourceSpec;
 use sluice::host::runtime_api::{BinaryFunction, BinarySpec};
@@ -21,7 +22,7 @@ use sluice_host::environment::{Environment, MetricSink};
 use sluice_host::function::{Build, Function, InvokeError, StartError};
 use sluice_services::secrets::Generate;
 use sluice_services::sqs::{OutgoingMessage, QueueSpec};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -125,6 +126,7 @@ fn function(name: &str, vars: &[(&str, String)]) -> FunctionSpec {
         timeout: Duration::from_secs(5),
         memory_mb: 128,
         max_instances: 2,
+        reserved: None,
         vars: vars.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),
     }
 }
@@ -193,6 +195,11 @@ async fn world(data: Option<PathBuf>) -> World {
                 "key".to_owned(),
                 Generate { length: 40, alphabet: "0123456789abcdef".into(), inside: None },
             )]),
+            mail_sets: BTreeMap::from([("news".to_owned(), BTreeSet::from(["BOUNCE".to_owned()]))]),
+            rules: vec![RuleSpec {
+                resources: vec!["arn:aws:ses:us-east-1:000000000000:configuration-set/news".into()],
+                queues: vec!["rest".into()],
+            }],
         })
     })
     .await
@@ -396,6 +403,35 @@ fn binary(path: PathBuf, notes: &Arc<Notes>) -> BinarySpec {
         metrics: notes.clone(),
         clock: Arc::new(StackClock::real()),
     }
+}
+
+#[tokio::test]
+async fn what_ses_says_of_a_mail_goes_to_the_queue_of_the_rule_for_its_set() {
+    let World { stack, .. } = world(None).await;
+    let send = async |set: Option<&str>| {
+        let mut mail = json!({
+            "FromEmailAddress": "a@shop.example",
+            "Destination": { "ToAddresses": ["bounce@simulator.amazonses.com"] },
+            "EmailTags": [{ "Name": "message", "Value": "m-1" }],
+            "Content": { "Simple": { "Subject": { "Data": "s" }, "Body": { "Text": { "Data": "t" } } } },
+        });
+        if let Some(set) = set {
+            mail["ConfigurationSetName"] = set.into();
+        }
+        let request =
+            http::Request::post("/v2/email/outbound-emails").body(Bytes::from(mail.to_string())).unwrap();
+        sluice_services::Service::call(&stack.ses, request).await.status().as_u16()
+    };
+    assert_eq!(send(None).await, 200);
+    assert_eq!(send(Some("of somebody else")).await, 404);
+    assert_eq!(stack.sqs.depth("rest").unwrap().visible, 0, "without a set nothing is published");
+    assert_eq!(send(Some("news")).await, 200);
+    let told = stack.sqs.receive("rest", 10, None).unwrap();
+    assert_eq!(told.len(), 1, "only what the set publishes");
+    let event: Value = serde_json::from_str(&told[0].body).unwrap();
+    assert_eq!(event["detail"]["bounce"]["bounceType"], "Permanent");
+    assert_eq!(event["detail"]["mail"]["tags"]["message"], json!(["m-1"]));
+    stack.kill().await;
 }
 
 #[tokio::test]

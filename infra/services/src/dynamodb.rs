@@ -17,10 +17,11 @@ use dynoxide::actions::update_table::UpdateTableRequest;
 use dynoxide::types::ConsumedCapacity;
 use dynoxide::{Database, Result};
 use futures::future::{BoxFuture, FutureExt};
+use rusqlite::Connection;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -28,6 +29,8 @@ pub use dynoxide::DynoxideError;
 
 /// The prefix of `X-Amz-Target`.
 const TARGET: &str = "DynamoDB_20120810.";
+/// How long the store may be busy with others before its file is not written anew.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// The detail asked of the store for every request, so that the meter can tell a table from its indexes.
 const DETAIL: &str = "INDEXES";
 
@@ -143,12 +146,13 @@ impl Consumed for Option<Vec<ConsumedCapacity>> {
 pub struct DynamoDb {
     database: Database,
     meter: Arc<Mutex<Meter>>,
+    file: Option<PathBuf>,
 }
 
 impl DynamoDb {
     /// A store that lives and dies with the process.
     pub fn memory() -> Result<Self> {
-        Ok(Self { database: Database::memory()?, meter: Arc::default() })
+        Ok(Self { database: Database::memory()?, meter: Arc::default(), file: None })
     }
 
     /// A store in a SQLite file. What was answered survives `kill -9`, not a power cut: the write-ahead log is the
@@ -158,7 +162,18 @@ impl DynamoDb {
         let database = Database::new(&path.to_string_lossy())?;
         // The one call that sets `synchronous = NORMAL`; its other settings are the defaults.
         database.disable_bulk_loading()?;
-        Ok(Self { database, meter: Arc::default() })
+        Ok(Self { database, meter: Arc::default(), file: Some(path.to_owned()) })
+    }
+
+    /// Writes the file anew, so that nothing is left in it of what was deleted: neither in free pages nor in its log. It takes
+    /// the time of a copy, in which nobody else writes.
+    pub fn compact(&self) -> rusqlite::Result<()> {
+        let Some(file) = &self.file else { return Ok(()) };
+        let connection = Connection::open(file)?;
+        connection.busy_timeout(PATIENCE)?;
+        // What a page has room for is zeroed, instead of what lay there.
+        connection.execute_batch("PRAGMA secure_delete = ON; VACUUM;")?;
+        connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
     }
 
     /// What was done since the start or the last [`DynamoDb::take_meter`].

@@ -9,6 +9,7 @@ pub mod dynamodb;
 pub mod listen;
 pub mod secrets;
 pub mod ses;
+pub mod ses_events;
 pub mod sqs;
 
 /// One emulated service: a request in its wire protocol gives an answer in its wire protocol.

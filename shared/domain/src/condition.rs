@@ -241,7 +241,8 @@ fn plainly_written(text: &str) -> bool {
         && digits.bytes().filter(u8::is_ascii_digit).count() <= 15
 }
 
-fn line_and_column(source: &str, place: usize) -> (usize, usize) {
+/// A place in bytes as line and column, both from 1, columns in characters.
+pub(crate) fn line_and_column(source: &str, place: usize) -> (usize, usize) {
     let before = source.get(..place).unwrap_or_default();
     let line_start = before.rfind('\n').map_or(0, |end| end + 1);
     (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)

@@ -42,6 +42,12 @@ impl Timestamp {
         }
     }
 
+    /// Reads a date of HTTP's, `Sun, 06 Nov 1994 08:49:37 GMT`.
+    pub fn parse_http_date(text: &str) -> Option<Self> {
+        let at = jiff::fmt::rfc2822::parse(text.trim()).ok()?;
+        Some(Self(at.timestamp().as_millisecond()))
+    }
+
     /// Reads RFC 3339, and the two relatives senders really use: an offset without a colon (`+0000`, Meta) and a
     /// bare count of seconds.
     pub fn parse(text: &str) -> Option<Self> {

@@ -33,8 +33,10 @@ pub struct Environment {
     pub clock: Arc<dyn Clock>,
     /// Randomness.
     pub random: Arc<dyn Random>,
-    /// The client that carries every outgoing call, AWS and others.
+    /// The client that carries every outgoing call to AWS and to others whose address we know.
     pub http: SharedHttpClient,
+    /// The client for addresses that people wrote into documents, see [`crate::web`].
+    pub web: SharedHttpClient,
     /// Metrics.
     pub metrics: Arc<dyn MetricSink>,
 }

@@ -1,24 +1,32 @@
-//! Plain HTTP calls to others than AWS, over the same client as everything else, without retries: the caller knows
-//! whether a repeat is harmless.
+//! Plain HTTP calls to others than AWS, without retries: the caller knows whether a repeat is harmless. Redirects are
+//! not followed.
 
 use crate::environment::Environment;
+use crate::web::Forbidden;
 use aws_smithy_async::rt::sleep::TokioSleep;
 use aws_smithy_async::time::SystemTimeSource;
 use aws_smithy_runtime::client::orchestrator::operation::Operation;
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse, OrchestratorError};
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::timeout::TimeoutConfig;
 use bytes::Bytes;
+use hyper_util::client::legacy;
+use sluice_domain::time::Timestamp;
 use std::convert::Infallible;
+use std::error::Error;
 use std::time::Duration;
+
+/// The longest wait that an answer may ask for, in seconds: a day.
+const LONGEST_WAIT: i64 = 86_400;
 
 /// An answer of somebody else's server.
 #[derive(Clone, Debug)]
 pub struct Fetched {
     /// Status code.
     pub status: u16,
-    /// `Retry-After` in seconds, if it was a number.
+    /// `Retry-After` in seconds from now, at most a day; it may be written as seconds or as a time.
     pub retry_after: Option<u32>,
     /// The body.
     pub body: Bytes,
@@ -27,17 +35,47 @@ pub struct Fetched {
 /// What can go wrong on the way.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
-    /// The request did not leave.
+    /// It must not be called, now or later.
+    #[error("not sent: {0}")]
+    Forbidden(#[from] Forbidden),
+    /// There can be no such request.
     #[error("not sent: {0}")]
     NotSent(String),
+    /// Nobody is there now: the request did not leave.
+    #[error("no connection")]
+    Unreachable,
     /// It may have arrived; there is no answer.
     #[error("no answer")]
     Unknown,
 }
 
-/// Makes one call and reads the answer within `limit`. Redirects are not followed.
+/// Makes one call to a host that we know and reads the answer within `limit`.
 pub async fn fetch(
     env: &Environment,
+    method: &str,
+    url: &str,
+    headers: &[(String, String)],
+    body: Vec<u8>,
+    limit: Duration,
+) -> Result<Fetched, FetchError> {
+    call(env, &env.http, method, url, headers, body, limit).await
+}
+
+/// The same to an address that somebody wrote into a document: public hosts only, see [`crate::web`].
+pub async fn fetch_public(
+    env: &Environment,
+    method: &str,
+    url: &str,
+    headers: &[(String, String)],
+    body: Vec<u8>,
+    limit: Duration,
+) -> Result<Fetched, FetchError> {
+    call(env, &env.web, method, url, headers, body, limit).await
+}
+
+async fn call(
+    env: &Environment,
+    client: &SharedHttpClient,
     method: &str,
     url: &str,
     headers: &[(String, String)],
@@ -54,10 +92,11 @@ pub async fn fetch(
     }
     let timeouts =
         TimeoutConfig::builder().connect_timeout(Duration::from_secs(3)).operation_timeout(limit).build();
+    let clock = env.clock.clone();
     let operation = Operation::builder()
         .service_name("fetch")
         .operation_name("fetch")
-        .http_client(env.http.clone())
+        .http_client(client.clone())
         .endpoint_url(origin)
         .no_auth()
         .no_retry()
@@ -65,21 +104,49 @@ pub async fn fetch(
         .sleep_impl(TokioSleep::new())
         .time_source(SystemTimeSource::new())
         .serializer(|request: HttpRequest| Ok(request))
-        .deserializer::<Fetched, Infallible>(read)
+        .deserializer::<Fetched, Infallible>(move |answer| read(answer, clock.now()))
         .build();
     operation.invoke(request).await.map_err(|error| match error {
         SdkError::ConstructionFailure(_) => bad("the request"),
-        SdkError::DispatchFailure(failure) if failure.is_user() => bad("the request"),
+        SdkError::DispatchFailure(failure) => match failure.as_connector_error() {
+            Some(error) => not_dispatched(error, failure.is_user()),
+            None => FetchError::Unknown,
+        },
         _ => FetchError::Unknown,
     })
 }
 
-fn read(answer: &HttpResponse) -> Result<Fetched, OrchestratorError<Infallible>> {
+/// What is known to have happened before anything was sent is not an unknown outcome.
+fn not_dispatched(error: &(dyn Error + 'static), is_user: bool) -> FetchError {
+    let mut is_connecting = false;
+    for cause in std::iter::successors(Some(error), |&error| error.source()) {
+        if let Some(forbidden) = cause.downcast_ref::<Forbidden>() {
+            return FetchError::Forbidden(*forbidden);
+        }
+        is_connecting |= cause.downcast_ref::<legacy::Error>().is_some_and(legacy::Error::is_connect);
+    }
+    match (is_connecting, is_user) {
+        (true, _) => FetchError::Unreachable,
+        (false, true) => FetchError::NotSent("the request cannot be used".to_owned()),
+        (false, false) => FetchError::Unknown,
+    }
+}
+
+fn read(answer: &HttpResponse, now: Timestamp) -> Result<Fetched, OrchestratorError<Infallible>> {
     Ok(Fetched {
         status: answer.status().as_u16(),
-        retry_after: answer.headers().get("retry-after").and_then(|value| value.parse().ok()),
+        retry_after: answer.headers().get("retry-after").and_then(|value| wait(value, now)),
         body: Bytes::copy_from_slice(answer.body().bytes().unwrap_or_default()),
     })
+}
+
+/// How long `Retry-After` says to wait: so many seconds, or until a time. (RFC 9110 section 10.2.3.)
+fn wait(value: &str, now: Timestamp) -> Option<u32> {
+    let seconds = match value.trim().parse::<u32>() {
+        Ok(seconds) => i64::from(seconds),
+        Err(_) => (Timestamp::parse_http_date(value)?.since(now) + 999).div_euclid(1000),
+    };
+    u32::try_from(seconds.clamp(0, LONGEST_WAIT)).ok()
 }
 
 /// `https://host:port` and the rest, which begins with a slash.
@@ -88,4 +155,27 @@ fn split(url: &str) -> Option<(&str, &str)> {
     let path = url[host..].find(['/', '?']).map_or(url.len(), |at| at + host);
     let (origin, rest) = url.split_at(path);
     (origin.len() > host).then_some((origin, if rest.is_empty() { "/" } else { rest }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_is_seconds_or_a_time_and_at_most_a_day() {
+        let now = Timestamp::parse("2026-11-28T10:00:00Z").unwrap();
+        for (value, expected) in [
+            ("120", Some(120)),
+            (" 0 ", Some(0)),
+            ("Sat, 28 Nov 2026 10:02:00 GMT", Some(120)),
+            ("Sat, 28 Nov 2026 09:00:00 GMT", Some(0)),
+            ("Sun, 28 Nov 2027 09:00:00 GMT", Some(86_400)),
+            ("99999999", Some(86_400)),
+            ("-5", None),
+            ("soon", None),
+            ("", None),
+        ] {
+            assert_eq!(wait(value, now), expected, "{value}");
+        }
+    }
 }

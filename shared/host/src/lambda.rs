@@ -2,11 +2,13 @@
 
 use crate::environment::{Clock, Environment, MetricSink, Random};
 use crate::function::{Build, StartError};
+use crate::web;
 use aws_smithy_http_client::tls;
 use bytes::Bytes;
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde_json::value::RawValue;
 use sluice_domain::time::Timestamp;
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::Arc;
 
@@ -51,8 +53,10 @@ impl Environment {
     /// The process's own: its variables, clock and randomness, and a client with its own TLS.
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
     pub fn of_process() -> Self {
+        let vars: BTreeMap<String, String> = std::env::vars().collect();
         Self {
-            vars: std::env::vars().collect(),
+            web: web::client(vars.get(web::ALLOW).map(String::as_str)),
+            vars,
             clock: Arc::new(SystemClock),
             random: Arc::new(SystemRandom),
             http: https_client(),

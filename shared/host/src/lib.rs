@@ -12,3 +12,4 @@ pub mod outbox;
 pub mod queue;
 pub mod schedule;
 pub mod secrets;
+pub mod web;

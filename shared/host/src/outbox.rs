@@ -3,6 +3,7 @@
 
 use crate::aws;
 use crate::environment::{ConfigError, Environment};
+use crate::metrics::Metrics;
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use sluice_domain::time::Timestamp;
 use sluice_store::{DueEntry, Store, StoreError};
@@ -21,11 +22,20 @@ pub enum QueueName {
     Enrich,
     /// Notices to send.
     Notice,
+    /// Messages to customers, each by itself.
+    Message,
+    /// Messages to customers that are some of many: they never keep the others waiting.
+    Bulk,
+    /// People to forget.
+    Erase,
+    /// What mail providers say of mails.
+    Feedback,
 }
 
 impl QueueName {
     /// Every queue.
-    pub const ALL: [Self; 3] = [Self::Lead, Self::Enrich, Self::Notice];
+    pub const ALL: [Self; 7] =
+        [Self::Lead, Self::Enrich, Self::Notice, Self::Message, Self::Bulk, Self::Erase, Self::Feedback];
 
     /// The word in due entries.
     pub const fn name(self) -> &'static str {
@@ -33,6 +43,10 @@ impl QueueName {
             Self::Lead => "lead",
             Self::Enrich => "enrich",
             Self::Notice => "notice",
+            Self::Message => "message",
+            Self::Bulk => "bulk",
+            Self::Erase => "erase",
+            Self::Feedback => "feedback",
         }
     }
 
@@ -42,6 +56,10 @@ impl QueueName {
             Self::Lead => "SLUICE_LEAD_QUEUE_URL",
             Self::Enrich => "SLUICE_ENRICH_QUEUE_URL",
             Self::Notice => "SLUICE_NOTICE_QUEUE_URL",
+            Self::Message => "SLUICE_MESSAGE_QUEUE_URL",
+            Self::Bulk => "SLUICE_BULK_QUEUE_URL",
+            Self::Erase => "SLUICE_ERASE_QUEUE_URL",
+            Self::Feedback => "SLUICE_FEEDBACK_QUEUE_URL",
         }
     }
 
@@ -65,11 +83,12 @@ pub struct Outgoing {
 }
 
 /// Sends to the queues a function was given.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Outbox {
     client: aws_sdk_sqs::Client,
     urls: BTreeMap<QueueName, String>,
     store: Store,
+    env: Environment,
 }
 
 impl Outbox {
@@ -79,7 +98,7 @@ impl Outbox {
             .iter()
             .map(|queue| Ok((*queue, env.required(queue.variable())?.to_owned())))
             .collect::<Result<_, ConfigError>>()?;
-        Ok(Self { client: aws::sqs(env)?, urls, store })
+        Ok(Self { client: aws::sqs(env)?, urls, store, env: env.clone() })
     }
 
     /// Hands all messages over. After `Ok` each is on its queue or a due entry; after an error some may be neither,
@@ -111,6 +130,10 @@ impl Outbox {
                         messages = refused.len(),
                         "messages not taken by their queue"
                     );
+                    Metrics::new()
+                        .count("QueueRefused", refused.len())
+                        .by("Queue", queue.name())
+                        .emit(&self.env, now);
                 }
                 left.extend(refused);
             }

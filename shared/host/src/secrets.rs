@@ -4,6 +4,7 @@ use crate::aws;
 use crate::environment::{ConfigError, Environment};
 use serde::Deserialize;
 use sluice_domain::customer::{HashKey, HashKeys};
+use sluice_domain::link::LinkKeys;
 use sluice_domain::pii::Pii;
 use sluice_domain::policy::SecretRef;
 use sluice_domain::time::Timestamp;
@@ -85,5 +86,24 @@ impl SecretStore {
             current: HashKey::new(stored.version, stored.current.as_bytes()),
             previous: previous.map(|(version, key)| HashKey::new(version, key.as_bytes())),
         })
+    }
+
+    /// The keys of links in messages, from the secret that `SLUICE_LINK_KEY_SECRET` names:
+    /// `{"version": "2", "current": "…", "old": {"1": "…"}}`. Whatever was current once stays among the old ones, or the
+    /// links of mails that are out stop working.
+    pub async fn link_keys(&self) -> Result<LinkKeys, SecretError> {
+        #[derive(Deserialize)]
+        struct Stored {
+            version: String,
+            current: String,
+            #[serde(default)]
+            old: BTreeMap<String, String>,
+        }
+        let id = self.env.optional("SLUICE_LINK_KEY_SECRET").unwrap_or_default();
+        let unreadable = || SecretError(id.to_owned());
+        let value = self.fetch(id).await?.ok_or_else(unreadable)?;
+        let stored: Stored = serde_json::from_str(value.reveal()).map_err(|_| unreadable())?;
+        let keys = LinkKeys::new(&stored.version, stored.current.as_bytes()).ok_or_else(unreadable)?;
+        Ok(stored.old.iter().fold(keys, |keys, (version, secret)| keys.with_old(version, secret.as_bytes())))
     }
 }

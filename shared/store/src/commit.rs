@@ -1,18 +1,26 @@
 //! The commit: what belongs together, in one transaction.
 
 use crate::contact::contact_item;
-use crate::item::{document, key, number, text};
+use crate::erasure::StandingItem;
+use crate::item::{Item, document, key, number, text};
 use crate::lead::{ended_lead, progress_values};
-use crate::{CompanyRecord, Contact, DueEntry, Store, StoreError, TeamRecord, Written, keys};
+use crate::message::{asked_write, message_write};
+use crate::proof::proof_item;
+use crate::{
+    Asked, CompanyRecord, Contact, DueEntry, GateRecord, LeaveRecord, Store, StoreError, TeamRecord, Written,
+    keys,
+};
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Delete, Put, TransactWriteItem, Update};
 use sluice_domain::customer::{AddressHash, Customer};
+use sluice_domain::erasure::Erasure;
+use sluice_domain::gate::{Gate, Proof};
 use sluice_domain::id::CustomerId;
 use sluice_domain::lead::{Lead, LeadState, Progress};
+use sluice_domain::message::{Channel, Message};
 use sluice_domain::speed::{Group, bucket};
 use sluice_wire::queue::{LeadMessage, encode};
-use std::collections::HashMap;
 
 /// Everything one decision changes. Each part is stored only at the version it was read at, and all or none.
 #[derive(Clone, Debug, Default)]
@@ -23,12 +31,23 @@ pub struct Commit {
     teams: Vec<(String, TeamRecord)>,
     unchanged: Vec<(String, u64)>,
     companies: Vec<(String, CompanyRecord)>,
+    leave: Vec<(String, LeaveRecord)>,
     seen_with: Vec<(AddressHash, CustomerId)>,
     contacts: Vec<Contact>,
     gone_leads: Vec<(Lead, Vec<String>)>,
     gone_customers: Vec<Customer>,
     freed: Vec<(AddressHash, CustomerId)>,
     unseen_with: Vec<(AddressHash, CustomerId)>,
+    messages: Vec<Message>,
+    asked: Vec<(CustomerId, String, Asked)>,
+    gates: Vec<(GateRecord, Gate)>,
+    unchanged_gates: Vec<GateRecord>,
+    proofs: Vec<(Channel, AddressHash, Proof)>,
+    pub(crate) standing: Vec<StandingItem>,
+    pub(crate) erased_leads: Vec<Lead>,
+    pub(crate) erasures: Vec<Erasure>,
+    pub(crate) gone_companies: Vec<(String, u64)>,
+    pub(crate) due: Vec<DueEntry>,
 }
 
 impl Commit {
@@ -69,6 +88,12 @@ impl Commit {
         self
     }
 
+    /// A rep's absences as they shall be; the version is the one read. The count of such changes goes up with them.
+    pub fn leave(mut self, rep: &str, record: LeaveRecord) -> Self {
+        self.leave.push((rep.to_owned(), record));
+        self
+    }
+
     /// An address that came with a customer that does not hold it.
     pub fn seen_with(mut self, address: AddressHash, customer: CustomerId) -> Self {
         self.seen_with.push((address, customer));
@@ -104,6 +129,36 @@ impl Commit {
         self.unseen_with.push((address, customer));
         self
     }
+
+    /// A message to a customer as it shall be; its version is the one read, 0 for a new one.
+    pub fn message(mut self, message: Message) -> Self {
+        self.messages.push(message);
+        self
+    }
+
+    /// What a call with a key asked for, which is not there yet; the key by its hash.
+    pub fn asked(mut self, customer: &CustomerId, hash: &str, asked: Asked) -> Self {
+        self.asked.push((customer.clone(), hash.to_owned(), asked));
+        self
+    }
+
+    /// A gate as read, and as it shall be.
+    pub fn gate(mut self, read: GateRecord, gate: Gate) -> Self {
+        self.gates.push((read, gate));
+        self
+    }
+
+    /// What was said about an address on a channel, which is not written down yet.
+    pub fn proof(mut self, channel: Channel, address: &AddressHash, proof: Proof) -> Self {
+        self.proofs.push((channel, address.clone(), proof));
+        self
+    }
+
+    /// A gate that must be as it was read.
+    pub fn unchanged_gate(mut self, read: GateRecord) -> Self {
+        self.unchanged_gates.push(read);
+        self
+    }
 }
 
 impl Store {
@@ -111,7 +166,7 @@ impl Store {
     pub async fn commit(&self, commit: Commit) -> Result<Written, StoreError> {
         let mut items = Vec::new();
         for (lead, after) in &commit.new_leads {
-            let put = self.versioned_put(ended_lead(lead, after)?, 0)?;
+            let put = versioned_put(&self.table, ended_lead(lead, after)?, 0)?;
             items.push(TransactWriteItem::builder().put(put).build());
         }
         for (lead, after) in &commit.leads {
@@ -126,39 +181,46 @@ impl Store {
             }
         }
         for contact in &commit.contacts {
-            let put = self.versioned_put(contact_item(contact)?, 0)?;
+            let put = versioned_put(&self.table, contact_item(contact)?, 0)?;
             items.push(TransactWriteItem::builder().put(put).build());
         }
         for customer in &commit.customers {
             let mut item = key(keys::customer(&customer.id), keys::CUSTOMER);
             item.insert("v".to_owned(), number(customer.version + 1));
             item.insert("d".to_owned(), document(customer)?);
-            items.push(TransactWriteItem::builder().put(self.versioned_put(item, customer.version)?).build());
+            items.push(
+                TransactWriteItem::builder().put(versioned_put(&self.table, item, customer.version)?).build(),
+            );
         }
         for (name, team) in &commit.teams {
             let mut item = key(keys::team(name), keys::TEAM);
             item.insert("v".to_owned(), number(team.version + 1));
             item.insert("d".to_owned(), document(&team.state)?);
-            items.push(TransactWriteItem::builder().put(self.versioned_put(item, team.version)?).build());
+            items.push(
+                TransactWriteItem::builder().put(versioned_put(&self.table, item, team.version)?).build(),
+            );
         }
         for (name, version) in &commit.unchanged {
-            let check = ConditionCheck::builder()
-                .table_name(&self.table)
-                .set_key(Some(key(keys::team(name), keys::TEAM)));
-            let check = match version {
-                0 => check.condition_expression("attribute_not_exists(pk)"),
-                version => {
-                    check.condition_expression("v = :v").expression_attribute_values(":v", number(version))
-                }
-            };
-            let check = check.build().map_err(unbuilt)?;
-            items.push(TransactWriteItem::builder().condition_check(check).build());
+            items.push(check_version(&self.table, key(keys::team(name), keys::TEAM), *version)?);
         }
         for (domain, company) in &commit.companies {
             let mut item = key(keys::company(domain), keys::COMPANY);
             item.insert("v".to_owned(), number(company.version + 1));
             item.insert("d".to_owned(), document(&company.owner)?);
-            items.push(TransactWriteItem::builder().put(self.versioned_put(item, company.version)?).build());
+            items.push(
+                TransactWriteItem::builder().put(versioned_put(&self.table, item, company.version)?).build(),
+            );
+        }
+        for (rep, record) in &commit.leave {
+            let mut item = key(keys::leave(rep), keys::LEAVE);
+            item.insert("v".to_owned(), number(record.version + 1));
+            item.insert("d".to_owned(), document(&record.leave)?);
+            items.push(
+                TransactWriteItem::builder().put(versioned_put(&self.table, item, record.version)?).build(),
+            );
+        }
+        if !commit.leave.is_empty() {
+            items.push(TransactWriteItem::builder().update(self.count_leave()?).build());
         }
         let seen = commit.seen_with.iter().map(|pair| (pair, "ADD w :w"));
         let unseen = commit.unseen_with.iter().map(|pair| (pair, "DELETE w :w"));
@@ -174,6 +236,28 @@ impl Store {
             items.push(TransactWriteItem::builder().update(update).build());
         }
         items.extend(self.deletes(&commit)?);
+        for message in &commit.messages {
+            items.push(message_write(message, &self.table)?);
+        }
+        for (customer, hash, asked) in &commit.asked {
+            items.push(asked_write(customer, hash, asked, &self.table)?);
+        }
+        for (read, gate) in &commit.gates {
+            items.extend(read.writes(gate, &self.table)?);
+        }
+        for read in &commit.unchanged_gates {
+            items.extend(read.checks(0, &self.table)?);
+        }
+        for (channel, address, proof) in &commit.proofs {
+            let put = versioned_put(&self.table, proof_item(*channel, address, proof)?, 0)?;
+            items.push(TransactWriteItem::builder().put(put).build());
+        }
+        items.extend(self.erasures(&commit)?);
+        self.transact(items).await
+    }
+
+    /// Writes all or nothing.
+    pub(crate) async fn transact(&self, items: Vec<TransactWriteItem>) -> Result<Written, StoreError> {
         match self.client.transact_write_items().set_transact_items(Some(items)).send().await {
             Ok(_) => Ok(Written::Done),
             Err(error) if is_conflict(&error) => Ok(Written::Conflict),
@@ -233,6 +317,17 @@ impl Store {
         update.build().map_err(unbuilt)
     }
 
+    /// Guarded by the versions of the absences it counts.
+    fn count_leave(&self) -> Result<Update, StoreError> {
+        Update::builder()
+            .table_name(&self.table)
+            .set_key(Some(key(keys::LEAVES, keys::COUNT)))
+            .update_expression("ADD v :one")
+            .expression_attribute_values(":one", number(1))
+            .build()
+            .map_err(unbuilt)
+    }
+
     /// Counts the first contact; guarded by the lead's version, so that counters equal the ledger.
     fn tally(&self, lead: &Lead, after: &Progress) -> Result<Update, StoreError> {
         let missing = || StoreError::Unavailable("request cannot be built".to_owned());
@@ -260,15 +355,26 @@ impl Store {
             .build()
             .map_err(unbuilt)
     }
+}
 
-    fn versioned_put(&self, item: HashMap<String, AttributeValue>, read: u64) -> Result<Put, StoreError> {
-        let put = Put::builder().table_name(&self.table).set_item(Some(item));
-        let put = match read {
-            0 => put.condition_expression("attribute_not_exists(pk)"),
-            version => put.condition_expression("v = :v").expression_attribute_values(":v", number(version)),
-        };
-        put.build().map_err(unbuilt)
-    }
+/// A put that holds only if the item is at the version read; 0 is "not stored yet".
+pub(crate) fn versioned_put(table: &str, item: Item, read: u64) -> Result<Put, StoreError> {
+    let put = Put::builder().table_name(table).set_item(Some(item));
+    let put = match read {
+        0 => put.condition_expression("attribute_not_exists(pk)"),
+        version => put.condition_expression("v = :v").expression_attribute_values(":v", number(version)),
+    };
+    put.build().map_err(unbuilt)
+}
+
+/// The condition that an item is at the version read; 0 is "not stored yet".
+pub(crate) fn check_version(table: &str, key: Item, read: u64) -> Result<TransactWriteItem, StoreError> {
+    let check = ConditionCheck::builder().table_name(table).set_key(Some(key));
+    let check = match read {
+        0 => check.condition_expression("attribute_not_exists(pk)"),
+        version => check.condition_expression("v = :v").expression_attribute_values(":v", number(version)),
+    };
+    Ok(TransactWriteItem::builder().condition_check(check.build().map_err(unbuilt)?).build())
 }
 
 /// The entry of a clock's point that this commit makes outstanding.
@@ -278,7 +384,7 @@ fn clock_entry(lead: &Lead, after: &Progress) -> Option<DueEntry> {
     Some(DueEntry { at: tick.at, id, queue: "lead".to_owned(), body: encode(&LeadMessage::Clock(tick)) })
 }
 
-fn unbuilt(_: aws_sdk_dynamodb::error::BuildError) -> StoreError {
+pub(crate) fn unbuilt(_: aws_sdk_dynamodb::error::BuildError) -> StoreError {
     StoreError::Unavailable("request cannot be built".to_owned())
 }
 

@@ -31,31 +31,37 @@ fn no_lead() -> LeadId {
 }
 
 impl Store {
-    /// Puts a contact that is not there yet. Otherwise answers what is there.
-    pub async fn put_contact(&self, contact: &Contact) -> Result<Option<Contact>, StoreError> {
-        self.put_once(contact_item(contact)?).await?.as_ref().map(read_contact).transpose()
-    }
-
     /// One contact.
     pub async fn contact(&self, lead: &LeadId, hash: &str) -> Result<Option<Contact>, StoreError> {
         self.get(lead.as_str(), &keys::contact(hash)).await?.as_ref().map(read_contact).transpose()
     }
 
     /// The contacts of a lead by their time, at most `limit`.
-    pub async fn contacts(&self, lead: &LeadId, limit: i32) -> Result<Vec<Contact>, StoreError> {
-        let answer = self
-            .client
-            .query()
-            .table_name(&self.table)
-            .key_condition_expression("pk = :pk AND begins_with(sk, :sk)")
-            .expression_attribute_values(":pk", text(lead.as_str()))
-            .expression_attribute_values(":sk", text(keys::CONTACTS))
-            .limit(limit)
-            .consistent_read(true)
-            .send()
-            .await?;
-        let found = answer.items.unwrap_or_default();
-        let mut contacts = found.iter().map(read_contact).collect::<Result<Vec<_>, _>>()?;
+    pub async fn contacts(&self, lead: &LeadId, limit: usize) -> Result<Vec<Contact>, StoreError> {
+        let mut contacts: Vec<Contact> = Vec::new();
+        let mut from = None;
+        loop {
+            let left = i32::try_from(limit - contacts.len()).unwrap_or(i32::MAX);
+            let answer = self
+                .client
+                .query()
+                .table_name(&self.table)
+                .key_condition_expression("pk = :pk AND begins_with(sk, :sk)")
+                .expression_attribute_values(":pk", text(lead.as_str()))
+                .expression_attribute_values(":sk", text(keys::CONTACTS))
+                .limit(left)
+                .consistent_read(true)
+                .set_exclusive_start_key(from)
+                .send()
+                .await?;
+            for item in &answer.items.unwrap_or_default() {
+                contacts.push(read_contact(item)?);
+            }
+            from = answer.last_evaluated_key.filter(|_| contacts.len() < limit);
+            if from.is_none() {
+                break;
+            }
+        }
         contacts.sort_by(|a, b| (a.at, &a.hash).cmp(&(b.at, &b.hash)));
         Ok(contacts)
     }

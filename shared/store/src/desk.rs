@@ -1,10 +1,11 @@
 //! What a decision needs of teams, reps and companies, read in one call.
 
-use crate::item::{Item, document, get_document, get_number, get_text, key, number};
-use crate::{Store, StoreError, TeamRecord, Written, keys};
+use crate::item::{get_document, get_number, get_text, key};
+use crate::{Store, StoreError, TeamRecord, keys};
 use sluice_domain::calendar::Leave;
 use sluice_domain::customer::Ownership;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::PoisonError;
 
 /// What to read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -53,44 +54,80 @@ pub struct CompanyRecord {
     pub version: u64,
 }
 
+/// Absences as they were when so many changes of absences had been made. Every change of one counts up: as long as the
+/// count is the same, so are all of them.
+#[derive(Debug, Default)]
+pub(crate) struct Absences {
+    changes: u64,
+    of: BTreeMap<String, LeaveRecord>,
+}
+
 impl Store {
-    /// Everything wanted, strongly consistent.
+    /// Everything wanted, strongly consistent. Of absences only the count of their changes is read, one unit however
+    /// many members a team has; those that are not at hand as of that count are read after it.
     pub async fn desk(&self, wanted: &Wanted) -> Result<Desk, StoreError> {
         let mut desk = Desk {
             teams: wanted.teams.iter().map(|name| (name.clone(), TeamRecord::default())).collect(),
-            leave: wanted.reps.iter().map(|name| (name.clone(), LeaveRecord::default())).collect(),
-            companies: BTreeMap::new(),
+            ..Desk::default()
         };
         if wanted.is_empty() {
             return Ok(desk);
         }
         let teams = wanted.teams.iter().map(|name| key(keys::team(name), keys::TEAM));
-        let reps = wanted.reps.iter().map(|name| key(keys::leave(name), keys::LEAVE));
         let companies = wanted.companies.iter().map(|domain| key(keys::company(domain), keys::COMPANY));
-        for item in self.get_many(teams.chain(reps).chain(companies).collect()).await? {
+        let count = (!wanted.reps.is_empty()).then(|| key(keys::LEAVES, keys::COUNT));
+        let mut changes = 0;
+        for item in self.get_many(teams.chain(companies).chain(count).collect()).await? {
             let (pk, version) = (get_text(&item, "pk")?, get_number(&item, "v")?);
             if let Some(name) = keys::parse_team(pk) {
                 let state = get_document(&item, "d")?;
                 desk.teams.insert(name.to_owned(), TeamRecord { state, version });
-            } else if let Some(name) = keys::parse_leave(pk) {
-                let leave = get_document(&item, "d")?;
-                desk.leave.insert(name.to_owned(), LeaveRecord { leave, version });
             } else if let Some(domain) = keys::parse_company(pk) {
                 let owner = get_document(&item, "d")?;
                 desk.companies.insert(domain.to_owned(), CompanyRecord { owner, version });
+            } else if pk == keys::LEAVES {
+                changes = version;
             }
         }
+        desk.leave = self.absences(&wanted.reps, changes).await?;
         Ok(desk)
     }
 
-    /// Stores a rep's absences if nobody changed them since they were read.
-    pub async fn put_leave(&self, rep: &str, record: &LeaveRecord) -> Result<Written, StoreError> {
-        let mut item: Item = key(keys::leave(rep), keys::LEAVE);
-        item.insert("v".to_owned(), number(record.version + 1));
-        item.insert("d".to_owned(), document(&record.leave)?);
-        match record.version {
-            0 => Ok(if self.put_once(item).await?.is_none() { Written::Done } else { Written::Conflict }),
-            version => self.replace(item, version).await,
+    /// The absences of these reps after `changes` changes, or newer ones.
+    async fn absences(
+        &self,
+        reps: &BTreeSet<String>,
+        changes: u64,
+    ) -> Result<BTreeMap<String, LeaveRecord>, StoreError> {
+        let mut found = BTreeMap::new();
+        {
+            let at_hand = self.absences.lock().unwrap_or_else(PoisonError::into_inner);
+            if at_hand.changes == changes {
+                let of = |rep: &String| Some((rep.clone(), at_hand.of.get(rep)?.clone()));
+                found.extend(reps.iter().filter_map(of));
+            }
         }
+        let unknown: Vec<&String> = reps.iter().filter(|rep| !found.contains_key(*rep)).collect();
+        if unknown.is_empty() {
+            return Ok(found);
+        }
+        let mut read: BTreeMap<String, LeaveRecord> =
+            unknown.iter().map(|rep| ((*rep).clone(), LeaveRecord::default())).collect();
+        let wanted = unknown.iter().map(|rep| key(keys::leave(rep), keys::LEAVE)).collect();
+        for item in self.get_many(wanted).await? {
+            let record = LeaveRecord { leave: get_document(&item, "d")?, version: get_number(&item, "v")? };
+            let rep = keys::parse_leave(get_text(&item, "pk")?).unwrap_or_default();
+            read.insert(rep.to_owned(), record);
+        }
+        let mut at_hand = self.absences.lock().unwrap_or_else(PoisonError::into_inner);
+        if at_hand.changes < changes {
+            *at_hand = Absences { changes, of: BTreeMap::new() };
+        }
+        // What was read after a count is as of that count or newer: good for it, never for a later one.
+        if at_hand.changes == changes {
+            at_hand.of.extend(read.clone());
+        }
+        found.extend(read);
+        Ok(found)
     }
 }

@@ -8,8 +8,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::HashMap;
 
-/// How often a put is repeated while a transaction holds the item.
-const CONFLICTS: u32 = 4;
+/// How often a write is repeated while a transaction holds the item.
+pub(crate) const CONFLICTS: u32 = 4;
 
 pub(crate) type Item = HashMap<String, AttributeValue>;
 

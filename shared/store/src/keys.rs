@@ -9,11 +9,18 @@
 //! | address | `ad#<key version>.<hash>` | `a` | a lead's identities |
 //! | blocking key | `bk#<key version>.<hash>` | `b` | a lead's description, where settings turn matching on |
 //! | customer | `cu_…` | `c` | its id |
+//! | message to a customer | `cu_…` | `m#<time and cause, as in its id>` | send-message; the customer's list, newest first |
+//! | key of a call that asked for a message | `cu_…` | `k#<hash of the key>` | the call again |
+//! | gate | `gate#<channel>#<key version>.<hash>` | `g` | whoever sends to an address or hears from it |
+//! | proof of what was said of an address | `consent#<channel>#<key version>.<hash>` | `<ms>#<id>` | a person's consents and export, oldest first |
+//! | pace of a channel | `pace#<channel>` | `p` | send-message, once a batch |
 //! | team | `team#<name>` | `t` | route-lead, and acts that free capacity |
 //! | turns between teams | `team#round#<names>` | `t` | route-lead, where a rule asks |
-//! | message to a rep | `rep#<name>` | `m#<ms>#<lead>#<kind><n>#<channel>` | send-message; a rep's list, newest first |
-//! | a rep's absences | `leave#<rep>` | `a` | route-lead with the teams; the rep |
+//! | notice: a message to a rep | `rep#<name>` | `m#<ms>#<lead>#<kind><n>#<channel>` | send-message; a rep's list, newest first |
+//! | a rep's absences | `leave#<rep>` | `a` | route-lead, when they are not those it has; the rep |
+//! | count of changes of absences | `leave` | `n` | route-lead with the teams |
 //! | owner of a company | `co#<domain>` | `o` | route-lead with the teams, where a rule asks |
+//! | receiver of webhooks | `ep_…` | `h` | send-message before each webhook; the list of receivers |
 //! | due | `due#<shard>` | `<ms>#<id>` | fire-timers, oldest first |
 //! | first contacts of a day | `speed#<year>-<month>` | `<day>#<source>#<team>#<rep>` | speed to lead, month by month |
 //! | policy document | `policy#<sha>` | `<chunk>` | functions, once per version |
@@ -23,11 +30,12 @@
 //! | rows of a batch that came in together | `import#<batch>` | `<first row>-<last row>` | taking the batch back, in the file's order |
 //!
 //! The sparse index `open` (`ix`, `ia`) holds leads that have not ended: `waiting#<shard>`, `escalated#<shard>` and
-//! `queued#<shard>`, oldest first.
+//! `queued#<shard>`, oldest first; and messages whose outcome is unknown: `unknown#<shard>`.
 
 use sluice_domain::customer::AddressHash;
-use sluice_domain::id::{CustomerId, LeadId};
+use sluice_domain::id::{CustomerId, LeadId, MessageId, ProofId};
 use sluice_domain::lead::{LeadState, MarkKind};
+use sluice_domain::message::Channel;
 use sluice_domain::speed::Group;
 use sluice_domain::time::Timestamp;
 
@@ -50,8 +58,14 @@ pub const CUSTOMER: &str = "c";
 pub const TEAM: &str = "t";
 /// Sort key of a rep's absences.
 pub const LEAVE: &str = "a";
+/// Partition of the count of changes of absences.
+pub const LEAVES: &str = "leave";
+/// Sort key of the count of changes of absences.
+pub const COUNT: &str = "n";
 /// Sort key of a company's owner.
 pub const COMPANY: &str = "o";
+/// Sort key of a receiver of webhooks.
+pub const ENDPOINT: &str = "h";
 /// Sort key of a token.
 pub const TOKEN: &str = "t";
 /// Partition of the manifests.
@@ -133,14 +147,96 @@ pub fn parse_company(pk: &str) -> Option<&str> {
     pk.strip_prefix("co#")
 }
 
-/// Sort key of a message to a rep.
-pub fn message(at: Timestamp, lead: &LeadId, kind: &str, n: u32, channel: &str) -> String {
+/// Sort key of a notice: a message to a rep.
+pub fn notice(at: Timestamp, lead: &LeadId, kind: &str, n: u32, channel: &str) -> String {
     format!("m#{}#{lead}#{kind}{n}#{channel}", millis(at))
 }
 
-/// The lead in a message's sort key.
-pub fn parse_message_lead(sk: &str) -> Option<LeadId> {
+/// The lead in a notice's sort key.
+pub fn parse_notice_lead(sk: &str) -> Option<LeadId> {
     sk.split('#').nth(2).and_then(LeadId::parse)
+}
+
+/// Prefix of the sort keys of a customer's messages.
+pub const MESSAGES: &str = "m#";
+
+/// Sort key of a message to a customer.
+pub fn message(id: &MessageId) -> String {
+    format!("{MESSAGES}{}", id.own_part())
+}
+
+/// The message of a customer's partition by its sort key.
+pub fn parse_message(pk: &str, sk: &str) -> Option<MessageId> {
+    MessageId::from_parts(&CustomerId::parse(pk)?, sk.strip_prefix(MESSAGES)?)
+}
+
+/// Sort key of the key of a call that asked for a message.
+pub fn asked(hash: &str) -> String {
+    format!("k#{hash}")
+}
+
+/// The hash in such a sort key.
+pub fn parse_asked(sk: &str) -> Option<&str> {
+    sk.strip_prefix("k#")
+}
+
+/// Sort key of a gate.
+pub const GATE: &str = "g";
+
+/// Partition of the gate of an address on a channel.
+pub fn gate(channel: Channel, address: &AddressHash) -> String {
+    format!("gate#{}#{}", channel.name(), address.as_str())
+}
+
+/// The channel and the address in a gate's partition.
+pub fn parse_gate(pk: &str) -> Option<(Channel, AddressHash)> {
+    let (channel, hash) = pk.strip_prefix("gate#")?.split_once('#')?;
+    Some((Channel::parse(channel)?, AddressHash::from_text(hash)))
+}
+
+/// Partition of what was said about an address on a channel.
+pub fn consent(channel: Channel, address: &AddressHash) -> String {
+    format!("consent#{}#{}", channel.name(), address.as_str())
+}
+
+/// The channel and the address in the partition of what was said.
+pub fn parse_consent(pk: &str) -> Option<(Channel, AddressHash)> {
+    let (channel, hash) = pk.strip_prefix("consent#")?.split_once('#')?;
+    Some((Channel::parse(channel)?, AddressHash::from_text(hash)))
+}
+
+/// Sort key of one thing that was said.
+pub fn proof(at: Timestamp, id: &ProofId) -> String {
+    format!("{}#{id}", millis(at))
+}
+
+/// The time and the id in its sort key.
+pub fn parse_proof(sk: &str) -> Option<(Timestamp, ProofId)> {
+    let (at, id) = sk.split_once('#')?;
+    Some((Timestamp(at.parse().ok()?), ProofId::parse(id)?))
+}
+
+/// Sort key of a channel's pace.
+pub const PACE: &str = "p";
+
+/// Partition of a channel's pace.
+pub fn pace(channel: Channel) -> String {
+    format!("pace#{}", channel.name())
+}
+
+/// The channel in the partition of its pace.
+pub fn parse_pace(pk: &str) -> Option<Channel> {
+    pk.strip_prefix("pace#").and_then(Channel::parse)
+}
+
+/// Index partition of a message whose outcome is unknown.
+pub fn unknown(id: &MessageId) -> String {
+    unknown_shard(id.as_str().bytes().last().unwrap_or(0) % OPEN_SHARDS)
+}
+
+/// Index partition of such messages by its number.
+pub fn unknown_shard(shard: u8) -> String {
+    format!("unknown#{shard}")
 }
 
 /// Partition of due entries.

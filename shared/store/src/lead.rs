@@ -1,13 +1,16 @@
 //! Leads: the ledger.
 
-use crate::item::{Item, document, get_document, get_number, get_text, key, number, optional_text, text};
+use crate::commit::{unbuilt, versioned_put};
+use crate::item::{
+    CONFLICTS, Item, document, get_document, get_number, get_text, key, number, optional_text, text,
+};
 use crate::{Store, StoreError, Written, keys};
-use aws_sdk_dynamodb::types::{AttributeValue, Select};
+use aws_sdk_dynamodb::types::{AttributeValue, Put, Select, TransactWriteItem, Update};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use sluice_domain::id::LeadId;
 use sluice_domain::lead::{Envelope, Lead, LeadState, Origin, Progress};
 use sluice_domain::time::Timestamp;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// Up to this many bytes of envelope stay in the lead: with what is decided later the item keeps below 1 KB, and an
 /// update is charged on the whole item.
@@ -23,6 +26,8 @@ pub enum Accepted {
         /// Of the fields the first one had.
         fingerprint: String,
     },
+    /// A lead with this id was there, and its person was erased: nothing of this one is kept.
+    Erased,
 }
 
 /// An entry of the sparse index.
@@ -68,8 +73,8 @@ pub struct Page<T> {
 }
 
 impl Store {
-    /// Puts a lead into the ledger unless its id is there already. An envelope too large for the item goes first, so
-    /// that a lead never lacks it.
+    /// Puts a lead with a fresh id into the ledger. An envelope too large for the item goes first, so that a lead never
+    /// lacks it.
     pub async fn accept_lead(&self, lead: &Lead) -> Result<Accepted, StoreError> {
         let envelope = serde_json::to_string(&lead.envelope)?;
         let mut item = new_lead(lead)?;
@@ -80,8 +85,29 @@ impl Store {
         }
         match self.put_once(item).await? {
             None => Ok(Accepted::New),
-            Some(old) => Ok(Accepted::Known { fingerprint: get_text(&old, "f")?.to_owned() }),
+            Some(old) => accepted_before(&old),
         }
+    }
+
+    /// Puts a lead whose id is derived from what its sender calls it, unless it is there already. A large envelope and the
+    /// lead are one write: beside a lead that is there nothing is put, least of all beside one that was erased.
+    pub async fn accept_named_lead(&self, lead: &Lead) -> Result<Accepted, StoreError> {
+        let envelope = serde_json::to_string(&lead.envelope)?;
+        if envelope.len() <= INLINE_ENVELOPE {
+            return self.accept_lead(lead).await;
+        }
+        let apart = self.envelope_put(&lead.id, &lead.envelope.fingerprint(), envelope)?;
+        for _ in 0..CONFLICTS {
+            let put = versioned_put(&self.table, new_lead(lead)?, 0)?;
+            let put = TransactWriteItem::builder().put(put).build();
+            if self.transact(vec![apart.clone(), put]).await? == Written::Done {
+                return Ok(Accepted::New);
+            }
+            if let Some(there) = self.get_many(vec![key(lead.id.as_str(), keys::LEAD)]).await?.first() {
+                return accepted_before(there);
+            }
+        }
+        Err(StoreError::Unavailable("too much contention on a lead".to_owned()))
     }
 
     /// Sort keys of everything kept under a lead's id: the lead, and envelopes stored apart.
@@ -102,9 +128,19 @@ impl Store {
 
     /// Envelopes are written once, under their content's fingerprint: which one is the lead's, the lead says.
     async fn put_envelope(&self, id: &LeadId, fingerprint: &str, envelope: String) -> Result<(), StoreError> {
-        let mut item = key(id.as_str(), keys::envelope(fingerprint));
-        item.insert("e".to_owned(), text(envelope));
-        self.put_once(item).await.map(|_| ())
+        self.put_once(envelope_item(id, fingerprint, envelope)).await.map(|_| ())
+    }
+
+    /// An envelope as part of a transaction whose condition is the lead's.
+    fn envelope_put(
+        &self,
+        id: &LeadId,
+        fingerprint: &str,
+        envelope: String,
+    ) -> Result<TransactWriteItem, StoreError> {
+        let put = Put::builder().table_name(&self.table);
+        let put = put.set_item(Some(envelope_item(id, fingerprint, envelope))).build().map_err(unbuilt)?;
+        Ok(TransactWriteItem::builder().put(put).build())
     }
 
     /// Leads by id; what is not there is not in the answer.
@@ -131,6 +167,7 @@ impl Store {
             .map(|item| {
                 let envelope = match optional_text(item, "e") {
                     Some(inline) => serde_json::from_str(inline)?,
+                    None if is_erased(item) => Envelope::default(),
                     None => match envelopes.get(get_text(item, "pk")?) {
                         Some(apart) => get_document(apart, "e")?,
                         None => return Err(StoreError::Corrupt("a lead lacks its envelope".to_owned())),
@@ -164,24 +201,34 @@ impl Store {
     pub async fn enrich_lead(&self, lead: &Lead, envelope: &Envelope) -> Result<Written, StoreError> {
         let encoded = serde_json::to_string(envelope)?;
         let apart = encoded.len() > INLINE_ENVELOPE;
-        if apart {
-            self.put_envelope(&lead.id, &envelope.fingerprint(), encoded.clone()).await?;
-        }
         let change =
             if apart { "REMOVE e, n SET v = :n, f = :f" } else { "SET e = :e, v = :n, f = :f REMOVE n" };
-        let mut request = self
+        let values = HashMap::from([
+            (":v".to_owned(), number(lead.version)),
+            (":n".to_owned(), number(lead.version + 1)),
+            (":f".to_owned(), text(envelope.fingerprint())),
+        ]);
+        if apart {
+            // Together with the lead: beside one that was decided, or erased, meanwhile nothing is put.
+            let put = self.envelope_put(&lead.id, &envelope.fingerprint(), encoded)?;
+            let update = Update::builder()
+                .table_name(&self.table)
+                .set_key(Some(key(lead.id.as_str(), keys::LEAD)))
+                .update_expression(change)
+                .condition_expression("v = :v")
+                .set_expression_attribute_values(Some(values));
+            let update = update.build().map_err(unbuilt)?;
+            return self.transact(vec![put, TransactWriteItem::builder().update(update).build()]).await;
+        }
+        let request = self
             .client
             .update_item()
             .table_name(&self.table)
             .set_key(Some(key(lead.id.as_str(), keys::LEAD)))
             .update_expression(change)
             .condition_expression("v = :v")
-            .expression_attribute_values(":v", number(lead.version))
-            .expression_attribute_values(":n", number(lead.version + 1))
-            .expression_attribute_values(":f", text(envelope.fingerprint()));
-        if !apart {
-            request = request.expression_attribute_values(":e", text(encoded));
-        }
+            .set_expression_attribute_values(Some(values))
+            .expression_attribute_values(":e", text(encoded));
         match request.send().await {
             Ok(_) => Ok(Written::Done),
             Err(error)
@@ -271,6 +318,24 @@ impl Store {
         let items = answer.items.unwrap_or_default().iter().map(read_line).collect::<Result<_, _>>()?;
         Ok(Page { items, next: answer.last_evaluated_key.as_ref().map(write_cursor).transpose()? })
     }
+}
+
+fn envelope_item(id: &LeadId, fingerprint: &str, envelope: String) -> Item {
+    let mut item = key(id.as_str(), keys::envelope(fingerprint));
+    item.insert("e".to_owned(), text(envelope));
+    item
+}
+
+fn is_erased(item: &Item) -> bool {
+    optional_text(item, "st") == Some(LeadState::Erased.name())
+}
+
+/// What is said of a lead whose id was there.
+fn accepted_before(there: &Item) -> Result<Accepted, StoreError> {
+    if is_erased(there) {
+        return Ok(Accepted::Erased);
+    }
+    Ok(Accepted::Known { fingerprint: get_text(there, "f")?.to_owned() })
 }
 
 /// The item of a lead that is not stored yet, all but its envelope.

@@ -7,7 +7,10 @@ mod commit;
 mod contact;
 mod desk;
 mod due;
+mod endpoint;
+mod erasure;
 mod error;
+mod gate;
 mod import;
 mod item;
 pub mod keys;
@@ -15,8 +18,11 @@ mod lead;
 mod lookalike;
 mod mark;
 mod message;
+mod notice;
+mod pace;
 mod people;
 mod policy;
+mod proof;
 mod speed;
 mod team;
 mod token;
@@ -25,23 +31,31 @@ pub use commit::Commit;
 pub use contact::Contact;
 pub use desk::{CompanyRecord, Desk, LeaveRecord, Wanted};
 pub use due::DueEntry;
+pub use endpoint::Endpoint;
 pub use error::StoreError;
+pub use gate::GateRecord;
 pub use import::{Batch, BatchState, Chunk};
 pub use lead::{Accepted, LeadLine, OpenLead, Page, Standing};
 pub use lookalike::Lookalikes;
 pub use mark::Mark;
-pub use message::{Claim, MessageRecord, MessageState};
+pub use message::Asked;
+pub use notice::{Claim, NoticeRecord};
+pub use pace::Slot;
 pub use policy::{Manifest, ManifestEntry, Policies};
+pub use proof::Recorded;
 pub use team::TeamRecord;
 pub use token::{Role, Token};
 
 use aws_sdk_dynamodb::Client;
+use desk::Absences;
+use std::sync::{Arc, Mutex};
 
 /// The table.
 #[derive(Clone, Debug)]
 pub struct Store {
     client: Client,
     table: String,
+    absences: Arc<Mutex<Absences>>,
 }
 
 /// What became of a conditional write.
@@ -57,6 +71,6 @@ pub enum Written {
 impl Store {
     /// The table called `table`, through `client`.
     pub fn new(client: Client, table: impl Into<String>) -> Self {
-        Self { client, table: table.into() }
+        Self { client, table: table.into(), absences: Arc::default() }
     }
 }

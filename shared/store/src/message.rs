@@ -1,138 +1,128 @@
-//! Messages to reps: READY -> CLAIMED -> SENT / UNKNOWN / FAILED / SKIPPED. A rep's messages are the rep's list.
+//! Messages to customers, in the customer's partition.
 
+use crate::commit::versioned_put;
 use crate::item::{Item, document, get_document, get_number, get_text, key, number, text};
-use crate::lead::{read_cursor, write_cursor};
-use crate::{Page, Store, StoreError, Written, keys};
+use crate::{Commit, Store, StoreError, Written, keys};
+use aws_sdk_dynamodb::types::TransactWriteItem;
 use serde::{Deserialize, Serialize};
-use sluice_domain::id::LeadId;
-use sluice_domain::time::Timestamp;
+use sluice_domain::id::{CustomerId, MessageId};
+use sluice_domain::message::{Message, MessageState};
 
-/// Where a message stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum MessageState {
-    /// To be sent; a claim was given back.
-    Ready,
-    /// Somebody is sending it.
-    Claimed,
-    /// The provider took it.
-    Sent,
-    /// The provider's answer was lost: it may or may not have gone out.
-    Unknown,
-    /// The provider refused it for good.
-    Failed,
-    /// There was a reason not to send it.
-    Skipped,
-}
-
-impl MessageState {
-    /// Whether nothing more will be done.
-    pub const fn is_final(self) -> bool {
-        matches!(self, Self::Sent | Self::Failed | Self::Skipped)
-    }
-}
-
-/// One message to one rep over one channel.
+/// What a call with an idempotency key asked for, so that the same call again is answered alike.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MessageRecord {
-    /// The rep; half of the key.
-    #[serde(skip)]
-    pub rep: String,
-    /// Sort key: time, lead, kind, channel.
-    #[serde(skip)]
-    pub sort_key: String,
-    /// Counted up by each write; 0 is "not stored yet".
-    #[serde(skip)]
-    pub version: u64,
-    /// The lead it is about.
-    #[serde(rename = "l")]
-    pub lead: LeadId,
-    /// What it says: `assigned`, `returned`, `escalated`.
-    #[serde(rename = "k")]
-    pub kind: String,
-    /// `email`, `webhook` or `none`.
-    #[serde(rename = "c")]
-    pub channel: String,
-    /// Where it stands.
-    #[serde(rename = "s")]
-    pub state: MessageState,
-    /// Hand-overs begun.
-    #[serde(rename = "a")]
-    pub attempts: u32,
-    /// While claimed: nobody else may send before this.
-    #[serde(rename = "u")]
-    pub claimed_until: Timestamp,
-    /// Hand-overs whose outcome is unknown.
-    #[serde(rename = "x", default, skip_serializing_if = "is_zero")]
-    pub unknown: u32,
-    /// The provider's id, or the reason.
-    #[serde(rename = "n", default, skip_serializing_if = "Option::is_none")]
-    pub note: Option<String>,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature serde calls")]
-const fn is_zero(n: &u32) -> bool {
-    *n == 0
-}
-
-/// What became of claiming a message.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Claim {
-    /// Ours: send it.
-    Ours,
-    /// As it stands: somebody else was first.
-    Held(MessageRecord),
+pub struct Asked {
+    /// The message.
+    #[serde(rename = "m")]
+    pub message: MessageId,
+    /// Hash of what was asked for.
+    #[serde(rename = "f")]
+    pub fingerprint: String,
 }
 
 impl Store {
-    /// Puts a message that is not there yet. Otherwise answers what is there.
-    pub async fn put_new_message(&self, message: &MessageRecord) -> Result<Claim, StoreError> {
-        match self.put_once(message_item(message, 1)?).await? {
-            None => Ok(Claim::Ours),
-            Some(old) => Ok(Claim::Held(read_message(&old)?)),
+    /// One message.
+    pub async fn message(&self, id: &MessageId) -> Result<Option<Message>, StoreError> {
+        let item = self.get(id.customer().as_str(), &keys::message(id)).await?;
+        item.as_ref().map(read_message).transpose()
+    }
+
+    /// Stores a message as it shall be: a new one if none is there and its customer is not erased, else at the version read.
+    pub async fn put_message(&self, message: &Message) -> Result<Written, StoreError> {
+        match message.version {
+            0 => {
+                let commit = Commit::default().message(message.clone());
+                self.commit(commit.standing_customer(&message.order.customer)).await
+            }
+            version => self.replace(message_item(message)?, version).await,
         }
     }
 
-    /// Stores a message as it shall be if nobody changed it since `message.version` was read.
-    pub async fn update_message(&self, message: &MessageRecord) -> Result<Written, StoreError> {
-        self.replace(message_item(message, message.version + 1)?, message.version).await
-    }
-
-    /// What a rep was told, newest first.
-    pub async fn messages_to(
+    /// A customer's messages, newest first, asked for before the message whose [`MessageId::own_part`] `before` is; of
+    /// this record alone, not of others of the person.
+    pub async fn messages_of(
         &self,
-        rep: &str,
-        cursor: Option<&str>,
+        customer: &CustomerId,
+        before: Option<&str>,
         limit: i32,
-    ) -> Result<Page<MessageRecord>, StoreError> {
+    ) -> Result<Vec<Message>, StoreError> {
+        // Behind every digit that an own part may begin with.
+        let end = format!("{}{}", keys::MESSAGES, before.unwrap_or("~"));
         let answer = self
             .client
             .query()
             .table_name(&self.table)
-            .key_condition_expression("pk = :pk")
-            .expression_attribute_values(":pk", text(keys::rep(rep)))
+            .key_condition_expression("pk = :pk AND sk BETWEEN :from AND :to")
+            .expression_attribute_values(":pk", text(customer.as_str()))
+            .expression_attribute_values(":from", text(keys::MESSAGES))
+            .expression_attribute_values(":to", text(&end))
             .scan_index_forward(false)
-            .limit(limit)
-            .set_exclusive_start_key(cursor.map(read_cursor).transpose()?)
+            .consistent_read(true)
+            // One more, since the end itself is in the range.
+            .limit(limit + 1)
             .send()
             .await?;
-        let items = answer.items.unwrap_or_default().iter().map(read_message).collect::<Result<_, _>>()?;
-        Ok(Page { items, next: answer.last_evaluated_key.as_ref().map(write_cursor).transpose()? })
+        let found = answer.items.unwrap_or_default();
+        let found = found.iter().filter(|item| get_text(item, "sk").is_ok_and(|sk| sk != end));
+        found.take(limit.max(0) as usize).map(read_message).collect()
+    }
+
+    /// Messages whose outcome is unknown, of one shard, oldest first. The index may be a moment behind.
+    pub async fn unknown_messages(&self, shard: u8, limit: i32) -> Result<Vec<MessageId>, StoreError> {
+        let answer = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .index_name(keys::OPEN_INDEX)
+            .key_condition_expression("ix = :ix")
+            .expression_attribute_values(":ix", text(keys::unknown_shard(shard)))
+            .limit(limit)
+            .send()
+            .await?;
+        let id = |item: &Item| {
+            let named = keys::parse_message(get_text(item, "pk")?, get_text(item, "sk")?);
+            named.ok_or_else(|| StoreError::Corrupt("not a message".to_owned()))
+        };
+        answer.items.unwrap_or_default().iter().map(id).collect()
+    }
+
+    /// What a call with this key asked for.
+    pub async fn asked(&self, customer: &CustomerId, hash: &str) -> Result<Option<Asked>, StoreError> {
+        let item = self.get(customer.as_str(), &keys::asked(hash)).await?;
+        item.as_ref().map(|item| get_document(item, "d")).transpose()
     }
 }
 
-fn message_item(message: &MessageRecord, version: u64) -> Result<Item, StoreError> {
-    let mut item = key(keys::rep(&message.rep), message.sort_key.clone());
-    item.insert("v".to_owned(), number(version));
+pub(crate) fn message_write(message: &Message, table: &str) -> Result<TransactWriteItem, StoreError> {
+    let put = versioned_put(table, message_item(message)?, message.version)?;
+    Ok(TransactWriteItem::builder().put(put).build())
+}
+
+pub(crate) fn asked_write(
+    customer: &CustomerId,
+    hash: &str,
+    asked: &Asked,
+    table: &str,
+) -> Result<TransactWriteItem, StoreError> {
+    let mut item = key(customer.as_str(), keys::asked(hash));
+    item.insert("d".to_owned(), document(asked)?);
+    Ok(TransactWriteItem::builder().put(versioned_put(table, item, 0)?).build())
+}
+
+/// The message with the version after the one read. One whose outcome is unknown is in the index.
+fn message_item(message: &Message) -> Result<Item, StoreError> {
+    let id = message.id();
+    let mut item = key(message.order.customer.as_str(), keys::message(&id));
+    item.insert("v".to_owned(), number(message.version + 1));
     item.insert("d".to_owned(), document(message)?);
+    if message.state == MessageState::Unknown {
+        item.insert("ix".to_owned(), text(keys::unknown(&id)));
+        item.insert("ia".to_owned(), text(keys::millis(message.order.at)));
+    }
     Ok(item)
 }
 
-fn read_message(item: &Item) -> Result<MessageRecord, StoreError> {
-    let mut message: MessageRecord = get_document(item, "d")?;
-    let pk = get_text(item, "pk")?;
-    message.rep = keys::parse_rep(pk).unwrap_or(pk).to_owned();
-    message.sort_key = get_text(item, "sk")?.to_owned();
+fn read_message(item: &Item) -> Result<Message, StoreError> {
+    let mut message: Message = get_document(item, "d")?;
     message.version = get_number(item, "v")?;
     Ok(message)
 }

@@ -1,10 +1,32 @@
 //! Addresses and customers.
 
-use crate::item::{Item, get_document, get_number, get_text, key, optional_text, text};
-use crate::{Store, StoreError, keys};
-use sluice_domain::customer::{AddressHash, Customer, HashKeys, Identity, Known, KnownAddress, Recognition};
+use crate::item::{Item, get_document, get_number, get_text, key, number, optional_text, text};
+use crate::{Store, StoreError, Written, keys};
+use sluice_domain::customer::{
+    AddressHash, Customer, HashKeys, Identity, Known, KnownAddress, MAX_RECORDS, Recognition,
+};
+use sluice_domain::erasure::Erasure;
 use sluice_domain::id::CustomerId;
+use sluice_domain::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
+
+/// An address as it is stored.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct AddressItem {
+    /// Whose it is.
+    pub(crate) customer: Option<CustomerId>,
+    /// Other customers that came with it.
+    pub(crate) others: BTreeSet<CustomerId>,
+    /// When a person whose it was was erased.
+    pub(crate) erased: Option<Timestamp>,
+}
+
+/// Records by id: those that are there, and when those were erased that are not any more.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Records {
+    pub(crate) live: BTreeMap<CustomerId, Customer>,
+    pub(crate) erased: BTreeMap<CustomerId, Timestamp>,
+}
 
 impl Store {
     /// What is known of addresses; unclaimed ones are not in the answer.
@@ -12,12 +34,25 @@ impl Store {
         &self,
         hashes: &[AddressHash],
     ) -> Result<BTreeMap<AddressHash, KnownAddress>, StoreError> {
+        let found = self.address_items(hashes).await?;
+        Ok(found.into_iter().filter_map(|(hash, item)| Some((hash, item.claim()?))).collect())
+    }
+
+    /// Addresses as they are stored.
+    pub(crate) async fn address_items(
+        &self,
+        hashes: &[AddressHash],
+    ) -> Result<BTreeMap<AddressHash, AddressItem>, StoreError> {
         let distinct: BTreeSet<&AddressHash> = hashes.iter().collect();
+        if distinct.is_empty() {
+            return Ok(BTreeMap::new());
+        }
         let wanted = distinct.into_iter().map(|hash| key(keys::address(hash), keys::ADDRESS)).collect();
         self.get_many(wanted).await?.iter().map(read_address).collect()
     }
 
-    /// Claims an address for a customer, once and for ever. Answers whose it is: ours, or whoever was first.
+    /// Claims an address for a customer, once and for ever. Answers whose it is: ours, or whoever was first. An address whose
+    /// person was erased is free again; when that was stays with it.
     pub async fn claim_address(
         &self,
         hash: &AddressHash,
@@ -25,9 +60,54 @@ impl Store {
     ) -> Result<CustomerId, StoreError> {
         let mut item = key(keys::address(hash), keys::ADDRESS);
         item.insert("c".to_owned(), text(customer.as_str()));
-        match self.put_once(item).await? {
-            None => Ok(customer.clone()),
-            Some(old) => read_customer_id(get_text(&old, "c")?),
+        let Some(old) = self.put_once(item).await? else { return Ok(customer.clone()) };
+        let (_, held) = read_address(&old)?;
+        let taken = match &held.customer {
+            None => self.take_address(hash, customer, None).await?,
+            Some(holder) if holder == customer => return Ok(customer.clone()),
+            Some(holder) => match self.records(&BTreeSet::from([holder.clone()])).await?.erased.get(holder) {
+                Some(erased) => self.take_address(hash, customer, Some((holder, *erased))).await?,
+                None => return Ok(holder.clone()),
+            },
+        };
+        if taken == Written::Done {
+            return Ok(customer.clone());
+        }
+        let now = self.address_items(std::slice::from_ref(hash)).await?.remove(hash).unwrap_or_default();
+        now.customer.ok_or_else(|| StoreError::Unavailable("an address came free just now".to_owned()))
+    }
+
+    /// Claims an address that is there and that nobody holds any more: nobody at all, or one who was erased.
+    async fn take_address(
+        &self,
+        hash: &AddressHash,
+        customer: &CustomerId,
+        held: Option<(&CustomerId, Timestamp)>,
+    ) -> Result<Written, StoreError> {
+        let update = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(key(keys::address(hash), keys::ADDRESS)))
+            .expression_attribute_values(":c", text(customer.as_str()));
+        let update = match held {
+            None => update
+                .update_expression("SET c = :c")
+                .condition_expression("attribute_not_exists(c) OR c = :c"),
+            Some((holder, erased)) => update
+                .update_expression("SET c = :c, x = :x")
+                .condition_expression("c = :holder OR c = :c")
+                .expression_attribute_values(":holder", text(holder.as_str()))
+                .expression_attribute_values(":x", number(erased.millis())),
+        };
+        match update.send().await {
+            Ok(_) => Ok(Written::Done),
+            Err(error)
+                if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) =>
+            {
+                Ok(Written::Conflict)
+            }
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -47,14 +127,27 @@ impl Store {
         &self,
         ids: &BTreeSet<CustomerId>,
     ) -> Result<BTreeMap<CustomerId, Customer>, StoreError> {
+        Ok(self.records(ids).await?.live)
+    }
+
+    pub(crate) async fn records(&self, ids: &BTreeSet<CustomerId>) -> Result<Records, StoreError> {
         let wanted = ids.iter().map(|id| key(keys::customer(id), keys::CUSTOMER)).collect();
-        let items = self.get_many(wanted).await?;
-        items.iter().map(|item| read_customer(item).map(|customer| (customer.id.clone(), customer))).collect()
+        let mut records = Records::default();
+        for item in &self.get_many(wanted).await? {
+            match read_erasure(item)? {
+                Some(erasure) => drop(records.erased.insert(erasure.id, erasure.at)),
+                None => {
+                    let customer = read_customer(item)?;
+                    records.live.insert(customer.id.clone(), customer);
+                }
+            }
+        }
+        Ok(records)
     }
 }
 
-/// Rounds of following links between customers.
-const ROUNDS: usize = 16;
+/// Rounds of following links between customers: a person is of so many records at most.
+const ROUNDS: usize = MAX_RECORDS + 1;
 
 impl Store {
     /// All that is known of several leads' identities: addresses in one read, then customers until every link is
@@ -64,33 +157,44 @@ impl Store {
             .iter()
             .map(|identities| identities.iter().map(|identity| keys.hashes(identity)).collect())
             .collect();
-        let all: Vec<AddressHash> = hashes.concat().concat();
-        let found = if all.is_empty() { BTreeMap::new() } else { self.addresses(&all).await? };
+        let found = self.address_items(&hashes.concat().concat()).await?;
         let mut known: Vec<Known> = hashes
-            .into_iter()
+            .iter()
             .map(|of_lead| {
-                let addresses = of_lead.into_iter().filter_map(|candidates| {
+                let addresses = of_lead.iter().filter_map(|candidates| {
                     // A claim keeps the hash it was made under: after a rotation it is still that address.
                     let claimed = candidates
                         .iter()
-                        .find_map(|hash| Some((hash.clone(), Some(found.get(hash)?.clone()))));
-                    claimed.or_else(|| Some((candidates.into_iter().next()?, None)))
+                        .find_map(|hash| Some((hash.clone(), Some(found.get(hash)?.claim()?))));
+                    claimed.or_else(|| Some((candidates.first()?.clone(), None)))
                 });
-                Known { addresses: addresses.collect(), customers: BTreeMap::new() }
+                let erased = |candidates: &Vec<AddressHash>| {
+                    candidates.iter().filter_map(|hash| found.get(hash)?.erased).max()
+                };
+                Known {
+                    addresses: addresses.collect(),
+                    erased: of_lead.iter().map(erased).collect(),
+                    customers: BTreeMap::new(),
+                }
             })
             .collect();
         let mut loaded: BTreeSet<CustomerId> = BTreeSet::new();
+        let mut erased: BTreeMap<CustomerId, Timestamp> = BTreeMap::new();
         for _ in 0..ROUNDS {
             let wanted: BTreeSet<CustomerId> =
                 known.iter().flat_map(|known| known.missing(&loaded)).collect();
             if wanted.is_empty() {
+                for (known, of_lead) in known.iter_mut().zip(&hashes) {
+                    let_go(known, of_lead, &erased);
+                }
                 return Ok(known);
             }
-            let customers = self.customers(&wanted).await?;
+            let records = self.records(&wanted).await?;
             loaded.extend(wanted);
+            erased.extend(records.erased);
             // Each lead gets all records of the batch: they are few, and the rounds stay together.
             for known in &mut known {
-                known.customers.extend(customers.clone());
+                known.customers.extend(records.live.clone());
             }
         }
         Err(StoreError::Corrupt("customers point at each other in a circle".to_owned()))
@@ -123,14 +227,45 @@ pub(crate) fn read_customer(item: &Item) -> Result<Customer, StoreError> {
     Ok(customer)
 }
 
-fn read_address(item: &Item) -> Result<(AddressHash, KnownAddress), StoreError> {
+/// Lets go of claims for people who were erased: the addresses are anybody's again, and when that was is known of them.
+fn let_go(known: &mut Known, of_lead: &[Vec<AddressHash>], gone: &BTreeMap<CustomerId, Timestamp>) {
+    let claims = known.addresses.iter_mut().zip(&mut known.erased).zip(of_lead);
+    for (((hash, claim), erased), candidates) in claims {
+        let holder = claim.as_ref().map(|claim| &claim.customer);
+        let Some(at) = holder.and_then(|holder| gone.get(holder)).copied() else { continue };
+        *erased = (*erased).max(Some(at));
+        *claim = None;
+        if let Some(first) = candidates.first() {
+            hash.clone_from(first);
+        }
+    }
+}
+
+impl AddressItem {
+    fn claim(&self) -> Option<KnownAddress> {
+        Some(KnownAddress { customer: self.customer.clone()?, others: self.others.clone() })
+    }
+}
+
+fn read_address(item: &Item) -> Result<(AddressHash, AddressItem), StoreError> {
     let hash = keys::parse_address(get_text(item, "pk")?)
         .ok_or_else(|| StoreError::Corrupt("not an address".to_owned()))?;
     let others = item.get("w").and_then(|value| value.as_ss().ok());
     let others = others.into_iter().flatten().map(|id| read_customer_id(id)).collect::<Result<_, _>>()?;
-    let customer =
-        optional_text(item, "c").ok_or_else(|| StoreError::Corrupt("an unclaimed address".to_owned()))?;
-    Ok((hash, KnownAddress { customer: read_customer_id(customer)?, others }))
+    let customer = optional_text(item, "c").map(read_customer_id).transpose()?;
+    let erased = item.contains_key("x").then(|| get_number(item, "x").map(Timestamp)).transpose()?;
+    Ok((hash, AddressItem { customer, others, erased }))
+}
+
+/// What stands in place of a record whose person was erased.
+pub(crate) fn read_erasure(item: &Item) -> Result<Option<Erasure>, StoreError> {
+    if !item.contains_key("x") {
+        return Ok(None);
+    }
+    let mut erasure: Erasure = get_document(item, "x")?;
+    erasure.id = read_customer_id(get_text(item, "pk")?)?;
+    erasure.version = get_number(item, "v")?;
+    Ok(Some(erasure))
 }
 
 fn read_customer_id(text: &str) -> Result<CustomerId, StoreError> {

@@ -2,10 +2,13 @@
 
 pub mod body;
 pub mod capture;
+pub mod feedback;
 pub mod http;
 pub mod imports;
 #[cfg(feature = "yaml")]
 pub mod policy;
 pub mod problem;
 pub mod queue;
+pub mod sns;
 pub mod sources;
+pub mod standard_webhooks;

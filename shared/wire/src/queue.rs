@@ -1,8 +1,12 @@
-//! Queue messages between our functions: ids only, never personal data.
+//! Queue messages between our functions: ids only, never personal data. The one exception is feedback, which comes with
+//! the address it is about.
 
 use serde::{Deserialize, Serialize};
 use sluice_domain::clock::{Mark, Tick};
-use sluice_domain::id::LeadId;
+use sluice_domain::feedback::Feedback;
+use sluice_domain::id::{CustomerId, LeadId};
+use sluice_domain::message::Order;
+use sluice_domain::time::Timestamp;
 
 /// On the lead queue.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +25,16 @@ pub enum LeadMessage {
 #[serde(rename_all = "snake_case")]
 pub enum EnrichMessage {
     /// Fetch what the sender left out of this lead.
+    Lead(LeadId),
+}
+
+/// On the erase queue.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EraseMessage {
+    /// Go on with the erasure of this customer.
+    Customer(CustomerId),
+    /// This lead was on its way when its person was erased.
     Lead(LeadId),
 }
 
@@ -67,6 +81,37 @@ pub struct NoticeMessage {
     /// Number of the assignment it is about, or after which nobody else was found; 0 for a lead that never had an owner.
     /// One that was overtaken is not sent.
     pub n: u32,
+}
+
+/// On the message and bulk queues: a message to a customer that is to go out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderMessage {
+    /// What is to go out. Values for its template, which may be personal, are stored with the message.
+    pub order: Order,
+    /// Room at the provider is reserved for it from this instant on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slot: Option<Timestamp>,
+}
+
+impl OrderMessage {
+    /// Without room reserved.
+    pub const fn new(order: Order) -> Self {
+        Self { order, slot: None }
+    }
+}
+
+/// On the feedback queue, beside what SES puts there by way of EventBridge or SNS.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FeedbackMessage {
+    /// An event that came over HTTPS and was believed.
+    Event(Feedback),
+}
+
+/// An id that the same body always has (SHA-256, cut to 128 bits, in hexadecimal).
+pub fn id_of(body: &str) -> String {
+    let hash = ring::digest::digest(&ring::digest::SHA256, body.as_bytes());
+    hash.as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The body of a message.

@@ -101,7 +101,8 @@ fn every_meta_request_gets_its_recorded_answer() {
             continue;
         }
         let document = Document { name: "meta".into(), sender: "meta".into(), ..Document::default() };
-        let delivery = Delivery { request: &request, document: &document, secrets: &secrets, now };
+        let delivery =
+            Delivery { request: &request, document: &document, secrets: &secrets, certificate: None, now };
         let verified = meta::Meta.verify(&delivery);
         let expected = match facts["signature"].as_str() {
             Some("valid") => Ok(()),

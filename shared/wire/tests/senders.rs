@@ -91,7 +91,7 @@ fn verify(
     let name = source.needs()[0].name;
     let secrets = secrets.iter().fold(Secrets::default(), |all, secret| all.with(name, *secret));
     let document = document(source.kind(), Auth::Signature);
-    believe(source, &Delivery { request, document: &document, secrets: &secrets, now })
+    believe(source, &Delivery { request, document: &document, secrets: &secrets, certificate: None, now })
 }
 
 #[test]
@@ -157,8 +157,13 @@ fn a_body_that_ends_too_early_is_refused_or_flagged() {
             let mut cut = request.clone();
             cut.body = request.body.slice(..request.body.len() - 12);
             let (document, secrets) = (document(kind, Auth::Public), Secrets::default());
-            let delivery =
-                Delivery { request: &cut, document: &document, secrets: &secrets, now: Timestamp(0) };
+            let delivery = Delivery {
+                request: &cut,
+                document: &document,
+                secrets: &secrets,
+                certificate: None,
+                now: Timestamp(0),
+            };
             let is_form = request.header("content-type").is_some_and(|it| it.contains("urlencoded"));
             match source.leads(&delivery) {
                 Err(problem) => assert_eq!(problem.status, 400, "{kind} {}", case["id"]),

@@ -1,6 +1,6 @@
 //! What is measured, in order, and how it is said.
 
-use crate::load::{self, Pace, Plan, Sent};
+use crate::load::{Pace, Plan, Sent};
 use crate::machine::{self, Busy};
 use crate::money::{self, Usage};
 use crate::people::Mix;
@@ -9,7 +9,7 @@ use crate::profile::{self, Profile};
 use crate::raw::{self, Bound};
 use crate::report::{Section, progress, quantile, spread, timed_verdict, verdict};
 use crate::rig::{Owned, Rig, sdk_variables};
-use crate::{bulk, startup, units};
+use crate::{bulk, clock, startup, units};
 use sluice::cli::embedded_functions;
 use sluice::host::spec::StackSpec;
 use sluice_services::dynamodb::Meter;
@@ -49,57 +49,58 @@ impl Phase {
     }
 }
 
-/// Measures everything.
-pub(crate) async fn all(seconds: u64, with_startup: bool) -> Result<Vec<Section>, String> {
+/// Units of one lead of each kind.
+type Costs = Vec<(&'static units::Kind, units::Cost)>;
+
+/// Load of every pace, and what it was made of.
+struct Loaded {
+    open: Vec<(u64, Limits, Phase)>,
+    most: Phase,
+    profile: Result<Profile, String>,
+    calls_per_lead: f64,
+    mix: BTreeMap<String, usize>,
+    bound: Bound,
+    recorded_leads: f64,
+}
+
+/// Measures the named parts.
+pub(crate) async fn all(seconds: u64, parts: &[&str]) -> Result<Vec<Section>, String> {
     let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
     let rig = Rig::start(&folder.path().join("data")).await?;
+    let has = |part: &str| parts.contains(&part);
+    let costs = if has("units") { one_by_one(&rig).await? } else { Vec::new() };
+    let loaded = if has("load") { Some(load(&rig, folder.path(), seconds).await?) } else { None };
     let mut sections = Vec::new();
-
-    progress("one lead at a time");
-    let mut costs = Vec::new();
-    for kind in &units::ALL {
-        // The first of a kind warms caches; the second counts.
-        let number = 10 * costs.len() as u64;
-        units::count(&rig, kind, number).await?;
-        costs.push((kind, units::count(&rig, kind, number + 1).await?));
+    if let Some(loaded) = &loaded {
+        sections.push(throughput(&loaded.most, &loaded.bound, loaded.calls_per_lead));
     }
-    let _ = rig.owned();
-
-    let mut open = Vec::new();
-    for (at, (rate, limits)) in RATES.into_iter().enumerate() {
-        progress(&format!("{rate} leads a second"));
-        let pace = Pace::Open { rate };
-        open.push((rate, limits, phase(&rig, pace, seconds, 10 + at as u64).await?));
+    if has("import") {
+        sections.push(bulk::import(&rig, seconds).await?);
     }
-    progress("as many leads as it takes");
-    let pace = Pace::Closed { connections: CONNECTIONS };
-    let _ = phase(&rig, pace, 3, 20).await?;
-    let most = phase(&rig, pace, seconds, 21).await?;
-
-    progress("the same under a profiler");
-    let (calls, profile, recorded_leads) = recorded(&rig, folder.path(), seconds).await?;
-    progress("the store alone");
-    let calls_per_lead = calls.iter().filter(|call| raw::is_known(call)).count() as f64 / recorded_leads;
-    let mix = raw::by_operation(&calls);
-    let bound = raw::replay(&rig, calls, seconds.min(15)).await?;
-
-    let import = bulk::import(&rig, seconds).await?;
-    let mixes = bulk::mixes(&rig, seconds.min(10)).await?;
-    let rules = bulk::rules(&rig, seconds.min(10)).await?;
-
-    sections.push(throughput(&most, &bound, calls_per_lead));
-    sections.extend([import, mixes, rules]);
-    sections.push(latency(&open, &most));
-    sections.push(processor(&most, profile.as_ref(), &bound, calls_per_lead));
-    sections.push(table_units(&costs, &most));
+    if has("mixes") {
+        sections.push(bulk::mixes(&rig, seconds.min(10)).await?);
+    }
+    if has("rules") {
+        sections.push(bulk::rules(&rig, seconds.min(10)).await?);
+    }
+    if has("clocks") {
+        sections.push(clock::clocks(&rig, seconds.min(10)).await?);
+    }
+    if let Some(loaded) = &loaded {
+        sections.push(latency(&loaded.open, &loaded.most));
+        sections.push(processor(&loaded.most, loaded.profile.as_ref(), &loaded.bound, loaded.calls_per_lead));
+    }
+    sections.push(table_units(&costs, loaded.as_ref().map(|loaded| &loaded.most)));
     sections.push(calls_of(&costs));
-    sections.push(dollars(&costs, &most, profile.as_ref()));
-    sections.push(store_mix(&mix, recorded_leads));
-    if with_startup {
+    if let Some(loaded) = &loaded {
+        sections.push(dollars(&costs, &loaded.most, loaded.profile.as_ref()));
+        sections.push(store_mix(&loaded.mix, loaded.recorded_leads));
+    }
+    if has("startup") {
         progress("start-up");
         sections.push(starts(&rig).await?);
     }
-    if let Ok(profile) = &profile {
+    if let Some(Loaded { profile: Ok(profile), .. }) = &loaded {
         sections.push(top(profile));
     }
     sections.push(peers());
@@ -107,10 +108,45 @@ pub(crate) async fn all(seconds: u64, with_startup: bool) -> Result<Vec<Section>
     Ok(sections)
 }
 
+async fn one_by_one(rig: &Rig) -> Result<Costs, String> {
+    progress("one lead at a time");
+    let mut costs = Vec::new();
+    for kind in &units::ALL {
+        // The first of a kind warms caches; the second counts.
+        let number = 10 * costs.len() as u64;
+        units::count(rig, kind, number).await?;
+        costs.push((kind, units::count(rig, kind, number + 1).await?));
+    }
+    let _ = rig.owned();
+    Ok(costs)
+}
+
+async fn load(rig: &Rig, folder: &Path, seconds: u64) -> Result<Loaded, String> {
+    let mut open = Vec::new();
+    for (at, (rate, limits)) in RATES.into_iter().enumerate() {
+        progress(&format!("{rate} leads a second"));
+        let pace = Pace::Open { rate };
+        open.push((rate, limits, phase(rig, pace, seconds, 10 + at as u64).await?));
+    }
+    progress("as many leads as it takes");
+    let pace = Pace::Closed { connections: CONNECTIONS };
+    let _ = phase(rig, pace, 3, 20).await?;
+    let most = phase(rig, pace, seconds, 21).await?;
+
+    progress("the same under a profiler");
+    let (calls, profile, recorded_leads) = recorded(rig, folder, seconds).await?;
+    progress("the store alone");
+    let calls_per_lead = calls.iter().filter(|call| raw::is_known(call)).count() as f64 / recorded_leads;
+    let mix = raw::by_operation(&calls);
+    let bound = raw::replay(rig, calls, seconds.min(15)).await?;
+    Ok(Loaded { open, most, profile, calls_per_lead, mix, bound, recorded_leads })
+}
+
 async fn phase(rig: &Rig, pace: Pace, seconds: u64, run: u64) -> Result<Phase, String> {
     let _ = (rig.owned(), rig.stack.dynamodb.take_meter());
     let (started, cpu, busy) = (machine::epoch_millis(), machine::cpu(), Busy::read());
-    let sent = load::run(&Plan { address: rig.address.clone(), pace, seconds, run, mix: Mix::New }).await?;
+    let sent =
+        crate::load::run(&Plan { address: rig.address.clone(), pace, seconds, run, mix: Mix::New }).await?;
     if !rig.drain().await {
         return Err("the queues do not run empty".to_owned());
     }
@@ -278,7 +314,7 @@ fn processor(most: &Phase, profile: Result<&Profile, &String>, bound: &Bound, ca
     section
 }
 
-fn table_units(costs: &[(&units::Kind, units::Cost)], most: &Phase) -> Section {
+fn table_units(costs: &[(&units::Kind, units::Cost)], most: Option<&Phase>) -> Section {
     let mut section =
         Section::new("TABLE UNITS PER LEAD  (ConsumedCapacity of the store; index and ledger included)");
     let line = |write: f64, read: f64, trips: f64| format!("{write:.1} W {read:.1} R {trips:.1} calls");
@@ -294,6 +330,7 @@ fn table_units(costs: &[(&units::Kind, units::Cost)], most: &Phase) -> Section {
             "on top of each lead that gets an owner",
         );
     }
+    let Some(most) = most else { return section };
     let leads = most.leads();
     section.row(
         "average under load, notice included",

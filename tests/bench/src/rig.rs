@@ -116,6 +116,11 @@ impl Rig {
 
     /// Publishes the policies, with so many rules in front that match nobody.
     pub(crate) async fn publish(&self, idle_rules: usize) -> Result<(), String> {
+        self.publish_with(idle_rules, None).await
+    }
+
+    /// The same, and a response clock for both teams.
+    pub(crate) async fn publish_with(&self, idle_rules: usize, clock: Option<&str>) -> Result<(), String> {
         let idle = |n| {
             let when = format!("lead.fields.company == 'Nobody {n}'");
             format!("rules:\n  - {{ name: idle {n}, when: \"{when}\", assign: {{ team: sdr }} }}\n")
@@ -124,6 +129,10 @@ impl Rig {
         let policies = match idle_rules {
             0 => POLICIES.to_owned(),
             _ => POLICIES.replace("rules:\n", &idle),
+        };
+        let policies = match clock {
+            None => policies,
+            Some(clock) => policies.replace("\nmembers:", &format!("\nresponse: {clock}\nmembers:")),
         };
         let rep = |n| format!("---\nkind: rep\nname: r{n}\nemail: r{n}@example.com\n");
         let text = format!("{policies}{}", (0..10).map(rep).collect::<String>());
@@ -166,9 +175,33 @@ impl Rig {
         self.stack.settle(DRAIN).await
     }
 
+    /// Runs the timers once, as the schedule does each minute.
+    pub(crate) async fn fire_timers(&self) -> Result<(), String> {
+        let timers = self.stack.function("fire-timers").ok_or("the stack has no timers")?;
+        timers.invoke("{}".into()).await.map(drop).map_err(|error| error.message)
+    }
+
+    /// How late each point of a clock was acted upon since the last call, in milliseconds, sorted.
+    pub(crate) fn fired(&self) -> Vec<f64> {
+        let mut late = Vec::new();
+        for (_, line) in self.take_lines() {
+            let Ok(line) = serde_json::from_str::<Value>(&line) else { continue };
+            let acted = ["Reminders", "Reassigned", "CaughtAll", "Escalated"];
+            if acted.iter().any(|name| !line[name].is_null()) {
+                late.extend(line["ClockLateness"].as_f64());
+            }
+        }
+        late.sort_by(f64::total_cmp);
+        late
+    }
+
+    fn take_lines(&self) -> Vec<(i64, String)> {
+        std::mem::take(&mut *self.lines.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// The leads that got an owner since the last call.
     pub(crate) fn owned(&self) -> Owned {
-        let lines = std::mem::take(&mut *self.lines.0.lock().unwrap_or_else(PoisonError::into_inner));
+        let lines = self.take_lines();
         let mut owned = Owned::default();
         for (written, line) in lines.iter().filter(|(_, line)| line.contains("\"PostToOwner\"")) {
             let Ok(line) = serde_json::from_str::<Value>(line) else { continue };

@@ -2,7 +2,8 @@
 
 use super::console::act;
 use super::{Event, Prepare, accept, lead_body};
-use crate::world::{ADMIN_TOKEN, Name, World, queue_event};
+use crate::events::queue_event;
+use crate::world::{ADMIN_TOKEN, Name, World};
 use serde_json::json;
 use sluice_domain::clock::Tick;
 use sluice_domain::id::LeadId;
@@ -12,7 +13,7 @@ use sluice_wire::queue::{LeadMessage, encode};
 pub(super) fn reminder(world: &mut World) -> Prepare<'_> {
     Box::pin(async {
         let (_, tick) = assigned(world, "timed").await;
-        world.pass(tick.at.millis() - world.clock.millis());
+        world.clock.advance(tick.at.millis() - world.clock.millis());
         (Event::Queue { queue: "lead", bodies: vec![body(&tick)] }, Vec::new())
     })
 }
@@ -23,7 +24,7 @@ pub(super) fn expiry(world: &mut World) -> Prepare<'_> {
         let (lead, tick) = assigned(world, "timed").await;
         remind(world, &tick).await;
         let tick = outstanding(world, &lead).await;
-        world.pass(tick.at.millis() - world.clock.millis());
+        world.clock.advance(tick.at.millis() - world.clock.millis());
         let again = [("email", "ada@example.org"), ("name", "Ada")];
         let next = accept(world, "timed", "2", &again, 0).await;
         (Event::Queue { queue: "lead", bodies: vec![body(&tick)] }, vec![("lead", lead_body(&next))])
@@ -34,7 +35,7 @@ pub(super) fn expiry(world: &mut World) -> Prepare<'_> {
 pub(super) fn very_late(world: &mut World) -> Prepare<'_> {
     Box::pin(async {
         let (_, tick) = assigned(world, "brisk").await;
-        world.pass(4 * 3_600_000);
+        world.clock.advance(4 * 3_600_000);
         (Event::Queue { queue: "lead", bodies: vec![body(&tick), body(&tick)] }, Vec::new())
     })
 }
@@ -45,7 +46,7 @@ pub(super) fn contact(world: &mut World) -> Prepare<'_> {
         let (lead, tick) = assigned(world, "timed").await;
         remind(world, &tick).await;
         let tick = outstanding(world, &lead).await;
-        world.pass(tick.at.millis() - world.clock.millis());
+        world.clock.advance(tick.at.millis() - world.clock.millis());
         let path = format!("/api/leads/{lead}/contacts");
         let event = act(ADMIN_TOKEN, &path, &json!({ "channel": "phone", "key": "call" }));
         (event, vec![("lead", body(&tick))])
@@ -63,7 +64,7 @@ async fn assigned(world: &mut World, form: &str) -> (LeadId, Tick) {
 }
 
 async fn remind(world: &mut World, tick: &Tick) {
-    world.pass(tick.at.millis() - world.clock.millis());
+    world.clock.advance(tick.at.millis() - world.clock.millis());
     world.send("lead", &body(tick));
     deliver(world, "lead", Name::Route).await;
     deliver(world, "notice", Name::Send).await;

@@ -2,7 +2,8 @@
 
 use super::{Event, Post, Prepare, accept, lead_body, play};
 use crate::wire::{Headers, document};
-use crate::world::{ADMIN_TOKEN, World, http_event};
+use crate::events::http_event;
+use crate::world::{ADMIN_TOKEN, World};
 use ring::digest;
 use serde_json::{Value, json};
 use sluice_domain::customer::Customer;
@@ -29,7 +30,7 @@ pub(super) fn reassign(world: &mut World) -> Prepare<'_> {
         let first = accept(world, "web", "1", &[("email", "ada@example.org")], 0).await;
         let grace = accept(world, "web", "2", &[("email", "grace@example.org")], 0).await;
         play(world, &[&first, &grace]).await;
-        world.pass(86_400_000);
+        world.clock.advance(86_400_000);
         let other = if owner(world, &first).await == "ann" { "bob" } else { "ann" };
         let next = accept(world, "web", "3", &[("email", "ada@example.org"), ("name", "Ada")], 0).await;
         let path = format!("/api/leads/{first}/reassign");
@@ -57,6 +58,32 @@ pub(super) fn claim(world: &mut World) -> Prepare<'_> {
     })
 }
 
+/// Two who share a phone are one person, says somebody while the phone comes in once more.
+pub(super) fn merge(world: &mut World) -> Prepare<'_> {
+    Box::pin(async { decide(world, "merge", "with").await })
+}
+
+/// The same two are not.
+pub(super) fn keep_apart(world: &mut World) -> Prepare<'_> {
+    Box::pin(async { decide(world, "keep-apart", "from").await })
+}
+
+async fn decide(world: &mut World, what: &str, other: &str) -> (Event, Vec<(&'static str, String)>) {
+    let phone = ("phone", "+4930901820");
+    let one = accept(world, "web", "1", &[("email", "ada@example.org"), phone], 0).await;
+    let two = accept(world, "web", "2", &[("email", "ada@example.net"), phone], 0).await;
+    play(world, &[&one, &two]).await;
+    let mut customers = Vec::new();
+    for lead in [&one, &two] {
+        customers.extend(world.store().lead(lead).await.unwrap().unwrap().progress.customer);
+    }
+    assert_ne!(customers[0], customers[1]);
+    world.clock.advance(86_400_000);
+    let next = accept(world, "web", "3", &[phone, ("email", "ada@example.net"), ("name", "Ada")], 0).await;
+    let path = format!("/api/customers/{}/{what}", customers[1]);
+    (act(ADMIN_TOKEN, &path, &json!({ other: customers[0] })), vec![("lead", lead_body(&next))])
+}
+
 /// The half is named; both addresses come in together once more.
 pub(super) fn unmerge(world: &mut World) -> Prepare<'_> {
     Box::pin(async { take_apart(world, true).await })
@@ -79,7 +106,7 @@ async fn take_apart(world: &mut World, names_half: bool) -> (Event, Vec<(&'stati
     let half =
         customers.find_map(|((pk, _), item)| Some((pk, document::<Customer>(item, "d")?.into?))).unwrap();
     let named = if names_half { half.0.clone() } else { half.1.to_string() };
-    world.pass(86_400_000);
+    world.clock.advance(86_400_000);
     let next = accept(world, "web", "4", &both, 0).await;
     (
         act(ADMIN_TOKEN, &format!("/api/customers/{named}/unmerge"), &json!({})),
@@ -94,7 +121,7 @@ async fn full(world: &mut World) -> [LeadId; 3] {
     play(world, &[&one, &two]).await;
     let three = accept(world, "tight", "3", &[("email", "joan@example.org")], 0).await;
     play(world, &[&three]).await;
-    world.pass(86_400_000);
+    world.clock.advance(86_400_000);
     let waits = world.store().lead(&three).await.unwrap().unwrap();
     assert_eq!(waits.progress.state, LeadState::Escalated);
     [one, two, three]

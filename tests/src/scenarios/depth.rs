@@ -107,7 +107,7 @@ pub(super) fn rebalance(world: &mut World) -> Prepare<'_> {
             leads.push(accept(world, "web", &key.to_string(), &[("email", email)], 0).await);
         }
         play(world, &leads.iter().collect::<Vec<_>>()).await;
-        world.pass(86_400_000);
+        world.clock.advance(86_400_000);
         assert!(["ann", "bob"].contains(&owner(world, &leads[0]).await.as_str()));
         let next = accept(world, "web", "next", &[("email", people[0]), ("name", "Ada")], 0).await;
         let event = call("POST", ADMIN_TOKEN, "/api/reps/ann/rebalance", &json!({ "do": true }));

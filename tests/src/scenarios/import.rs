@@ -85,7 +85,7 @@ async fn brought_in(world: &mut World, route: bool, rows: &[Value]) {
     assert_eq!(answer["statusCode"], 200, "{answer:#}");
     world.settle(600_000).await.unwrap();
     world.deliveries = 0;
-    world.pass(86_400_000);
+    world.clock.advance(86_400_000);
 }
 
 fn send(rows: &[Value]) -> Event {

@@ -23,7 +23,7 @@ pub(super) fn route(world: &mut World) -> Prepare<'_> {
         switch_on(world).await;
         let known = accept(world, "web", "1", &KNOWN, 0).await;
         play(world, &[&known]).await;
-        world.pass(86_400_000);
+        world.clock.advance(86_400_000);
         let described = [KNOWN[0], KNOWN[1], KNOWN[2], KNOWN[3], ("phone", "+4930901820")];
         let alike = accept(world, "web", "2", &described, 0).await;
         let described = [KNOWN[0], KNOWN[1], KNOWN[2], KNOWN[3], ("email", "a.lovelace@example.net")];
@@ -47,5 +47,5 @@ async fn switch_on(world: &mut World) {
         entry.sha.clone_from(&sha);
     }
     assert_eq!(store.publish(&manifest).await.unwrap(), Written::Done);
-    world.pass(10_000);
+    world.clock.advance(10_000);
 }

@@ -25,16 +25,11 @@ struct Answering<F> {
 
 impl<F> Service for Answering<F>
 where
-    F: Fn(&http::Request<Bytes>) -> (u16, Value) + Send + Sync + 'static,
+    F: Fn(&http::Request<Bytes>) -> http::Response<Bytes> + Send + Sync + 'static,
 {
     fn call(&self, request: http::Request<Bytes>) -> BoxFuture<'static, http::Response<Bytes>> {
-        let (status, body) = (self.answer)(&request);
+        let answer = (self.answer)(&request);
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).push(request);
-        let answer = http::Response::builder()
-            .status(status)
-            .header("content-type", "application/json")
-            .body(Bytes::from(body.to_string()))
-            .expect("an answer");
         std::future::ready(answer).boxed()
     }
 }
@@ -44,6 +39,22 @@ impl Fake {
     pub async fn start<F>(answer: F) -> Self
     where
         F: Fn(&http::Request<Bytes>) -> (u16, Value) + Send + Sync + 'static,
+    {
+        Self::serve(move |request| {
+            let (status, body) = answer(request);
+            http::Response::builder()
+                .status(status)
+                .header("content-type", "application/json")
+                .body(Bytes::from(body.to_string()))
+                .expect("an answer")
+        })
+        .await
+    }
+
+    /// Answers each request with whatever `answer` gives.
+    pub async fn serve<F>(answer: F) -> Self
+    where
+        F: Fn(&http::Request<Bytes>) -> http::Response<Bytes> + Send + Sync + 'static,
     {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));

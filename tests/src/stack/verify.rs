@@ -10,9 +10,17 @@ impl Running {
             "LeadQueue",
             "EnrichQueue",
             "NoticeQueue",
+            "MessageQueue",
+            "BulkQueue",
+            "EraseQueue",
             "LeadDeadLetters",
             "EnrichDeadLetters",
             "NoticeDeadLetters",
+            "EraseDeadLetters",
+            "FeedbackQueue",
+            "MessageDeadLetters",
+            "BulkDeadLetters",
+            "FeedbackDeadLetters",
         ]
         .map(sluice::host::spec::named)
         .to_vec()
@@ -51,7 +59,7 @@ impl Running {
         let due = self.table().into_keys().filter(|(pk, _)| pk.starts_with("due#")).count();
         assert_eq!(due, 0, "entries are due that nobody waits for");
         // No address of a person, a rep or anybody else belongs in a log.
-        for line in log::lines() {
+        for line in log::lines().into_iter().chain(self.metrics.lines()) {
             assert!(!line.contains('@'), "{line}");
         }
     }
@@ -59,7 +67,7 @@ impl Running {
     async fn check_lead(&self, lead: &Value) {
         let state = lead["state"].as_str().unwrap_or_default();
         match state {
-            "waiting" => assert!(lead["reproduced"].is_null(), "{lead:#}"),
+            "waiting" | "erased" => assert!(lead["reproduced"].is_null(), "{lead:#}"),
             _ => assert_eq!(lead["reproduced"], true, "decided again, it comes out otherwise: {lead:#}"),
         }
         assert!(lead["why"].as_array().is_some_and(|why| !why.is_empty()), "no why: {lead:#}");

@@ -1,8 +1,9 @@
 //! Keys: what a constructor writes its parser reads, and no two kinds of item can meet.
 
 use sluice_domain::customer::AddressHash;
-use sluice_domain::id::{CustomerId, LeadId};
+use sluice_domain::id::{CustomerId, EndpointId, LeadId, MessageId, ProofId};
 use sluice_domain::lead::{LeadState, MarkKind};
+use sluice_domain::message::Channel;
 use sluice_domain::speed::Group;
 use sluice_domain::time::Timestamp;
 use sluice_store::keys;
@@ -23,10 +24,24 @@ fn every_constructor_round_trips_with_its_parser() {
     }
     let lead = LeadId::derived(&["form", "contact", "1"]);
     for at in TIMES.map(Timestamp) {
-        let message = keys::message(at, &lead, "assigned", 3, "email");
-        assert_eq!(keys::parse_message_lead(&message), Some(lead.clone()));
+        let message = keys::notice(at, &lead, "assigned", 3, "email");
+        assert_eq!(keys::parse_notice_lead(&message), Some(lead.clone()));
+        let proof = ProofId::derived(&["form", lead.as_str()]);
+        assert_eq!(keys::parse_proof(&keys::proof(at, &proof)), Some((at, proof)));
         assert_eq!(keys::parse_due_at(&keys::due_at(at, "id#with#signs")), Some((at, "id#with#signs")));
     }
+    let customer = CustomerId::derived(&["x"]);
+    for at in TIMES.map(Timestamp) {
+        let id = MessageId::of(&customer, at, &["api", "welcome", "1"]);
+        assert_eq!(keys::parse_message(customer.as_str(), &keys::message(&id)), Some(id));
+    }
+    for channel in Channel::ALL {
+        let hash = AddressHash::from_text("2.MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw~app");
+        assert_eq!(keys::parse_gate(&keys::gate(channel, &hash)), Some((channel, hash.clone())));
+        assert_eq!(keys::parse_consent(&keys::consent(channel, &hash)), Some((channel, hash)));
+        assert_eq!(keys::parse_pace(&keys::pace(channel)), Some(channel));
+    }
+    assert_eq!(keys::parse_asked(&keys::asked("ab12")), Some("ab12"));
     for kind in MarkKind::ALL {
         assert_eq!(keys::parse_mark(&keys::mark(kind)), Some(kind));
     }
@@ -68,6 +83,10 @@ fn a_key_of_one_kind_is_not_read_as_another() {
         keys::policy("x"),
         keys::MANIFEST.to_owned(),
         keys::token("x"),
+        keys::gate(Channel::Email, &hash),
+        keys::consent(Channel::Email, &hash),
+        keys::pace(Channel::Email),
+        EndpointId::derived(&["x"]).to_string(),
     ];
     let prefix = |pk: &String| pk.split(['#', '_']).next().unwrap_or_default().to_owned();
     let prefixes: BTreeSet<String> = partitions.iter().map(prefix).collect();

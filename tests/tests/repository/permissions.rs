@@ -8,13 +8,14 @@ use serde_json::{Value, json};
 use sluice::cli::local_template;
 use sluice::host::spec::named;
 use sluice::template::{Function, Template};
-use sluice_domain::id::LeadId;
+use sluice_domain::id::{CustomerId, LeadId, MessageId};
 use sluice_domain::lead::{Envelope, Lead, Origin, Progress};
 use sluice_domain::time::Timestamp;
 use sluice_host::environment::{Clock, Environment};
 use sluice_services::{Service, listen, secrets};
 use sluice_store::{DueEntry, Store};
 use sluice_tests::outside::{Graph, Receiver};
+use sluice_tests::sns;
 use sluice_wire::queue::{EnrichMessage, LeadMessage, NoticeKind, NoticeMessage, encode};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -22,7 +23,12 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 
 /// Allowed and not seen in the workload: who, what, on what, and why it is needed all the same.
-const UNSEEN: [(&str, &str, &str, &str); 0] = [];
+const UNSEEN: [(&str, &str, &str, &str); 1] = [(
+    "record-feedback",
+    "dynamodb:ConditionCheckItem",
+    "Table",
+    "while the hash key is rotated an address has two gates: the one that is not written has to be as it was read",
+)];
 
 /// What Lambda's own poller needs of the role. (Lambda developer guide, "Using Lambda with Amazon SQS", permissions.)
 const POLLER: [&str; 3] = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"];
@@ -57,7 +63,19 @@ fn allowed(template: &Template, function: &Function) -> BTreeSet<Grant> {
 fn needed(template: &Template, call: &Call) -> Vec<Grant> {
     let Some(target) = &call.target else {
         return match call.url.ends_with("/v2/email/outbound-emails") {
-            true => vec![grant("ses:SendEmail", "identity")],
+            // What SES v2 asks for where the content is raw, besides the operation's own name.
+            true => ["ses:SendEmail", "ses:SendRawEmail"]
+                .into_iter()
+                .flat_map(|action| {
+                    let identity = grant(action, "identity");
+                    let set = call.body["ConfigurationSetName"].as_str().map(|name| {
+                        let id = template.mail_sets.iter().map(|set| &set.id);
+                        assert_eq!((id.clone().count(), name), (1, "sluice-mail"), "one set, and its name");
+                        grant(action, id.map(|id| format!("configuration-set/{id}")).collect::<String>())
+                    });
+                    std::iter::once(identity).chain(set)
+                })
+                .collect(),
             false => Vec::new(), // not AWS
         };
     };
@@ -213,9 +231,15 @@ async fn workload() -> Vec<Call> {
     for (name, value) in [("app", "app-secret"), ("page", "page-token"), ("hook", key)] {
         it.stack.secrets.put(&format!("sluice/sources/{name}"), value.to_owned()).unwrap();
     }
-    let policies = POLICIES.replace("HOOK", &hook);
+    let certificate: String = sns::CERTIFICATE.lines().map(|line| format!("  {line}\n")).collect();
+    let ses = format!(
+        "---\nkind: source\nname: ses\ntype: sns\ntopics: ['{}']\ncertificate: |\n{certificate}",
+        sns::TOPIC
+    );
+    let policies = POLICIES.replace("HOOK", &hook) + &ses;
     it.publish(&[("policies.yaml".to_owned(), policies)]).await;
     let leads = capture(&it).await;
+    feedback(&it).await;
     timers(&it).await;
     console(&it, &leads).await;
     it.rest().await;
@@ -264,6 +288,23 @@ async fn capture(it: &Recorded) -> Vec<String> {
         it.rest().await;
     }
     ids
+}
+
+/// A bounce that SNS brings, of a message that is not there.
+async fn feedback(it: &Recorded) {
+    let message = MessageId::of(&CustomerId::derived(&["test"]), it.stack.clock.now(), &["test"]);
+    let bounce = json!({
+        "eventType": "Bounce",
+        "bounce": {
+            "bounceType": "Permanent", "bouncedRecipients": [{ "emailAddress": "gone@example.org" }],
+            "timestamp": "2026-03-02T08:59:00Z",
+        },
+        "mail": { "messageId": "mail-1", "tags": { "message": [message] } },
+    });
+    let body = sns::notification("1", &bounce.to_string());
+    let answer = it.send("POST", "/hooks/ses", "", &[], body.into_bytes()).await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    it.rest().await;
 }
 
 /// Due entries of every queue, and leads whose messages were lost.

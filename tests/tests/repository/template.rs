@@ -1,6 +1,6 @@
 //! The template says what the code says: routes, variables, the table's keys.
 
-use crate::none;
+use crate::{files, none, root};
 use sluice::cli::{embedded_functions, local_template};
 use sluice::template::Template;
 use sluice_store::keys;
@@ -21,9 +21,12 @@ fn variables() -> BTreeMap<&'static str, BTreeSet<String>> {
     BTreeMap::from([
         ("capture-lead", texts(&capture_lead::VARIABLES)),
         ("enrich-lead", texts(&enrich_lead::VARIABLES)),
+        ("erase-customer", texts(&erase_customer::VARIABLES)),
         ("route-lead", texts(&route_lead::VARIABLES)),
         ("send-message", texts(&send_message::VARIABLES)),
+        ("record-feedback", texts(&record_feedback::VARIABLES)),
         ("fire-timers", texts(&fire_timers::VARIABLES)),
+        ("record-engagement", texts(&record_engagement::VARIABLES)),
         ("serve-console", texts(&serve_console::VARIABLES)),
     ])
 }
@@ -57,6 +60,7 @@ fn routes_are_those_of_the_functions() {
     }
     let served = BTreeMap::from([
         ("capture-lead".to_owned(), texts(&capture_lead::ROUTES)),
+        ("record-engagement".to_owned(), texts(&record_engagement::ROUTES)),
         (
             "serve-console".to_owned(),
             serve_console::ROUTES.iter().map(|route| route.name.to_owned()).collect(),
@@ -100,4 +104,21 @@ fn the_table_has_the_keys_and_the_index_of_the_store() {
     assert_eq!(of(&index.partition), text("ix"));
     assert_eq!(index.sort.as_ref().map(of), Some(text("ia")));
     assert_eq!(index.projection, "KEYS_ONLY", "the store reads only keys from it");
+}
+
+#[test]
+fn every_alarm_of_ours_watches_a_metric_that_the_code_writes() {
+    let template = std::fs::read_to_string(root().join("infra/template.yaml")).unwrap();
+    let lines: Vec<&str> = template.lines().map(str::trim).collect();
+    let ours = lines.windows(2).filter(|pair| pair[0] == "Namespace: Sluice");
+    let watched: BTreeSet<&str> = ours.filter_map(|pair| pair[1].strip_prefix("MetricName: ")).collect();
+    assert!(watched.contains("QueueRefused"), "{watched:?}");
+    let code: String = [root().join("functions"), root().join("shared")]
+        .iter()
+        .flat_map(|folder| files(folder))
+        .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
+        .map(|path| std::fs::read_to_string(path).unwrap())
+        .collect();
+    let unknown = watched.iter().filter(|name| !code.contains(&format!("(\"{name}\"")));
+    none("alarms", unknown.map(|name| format!("nothing writes {name}")).collect());
 }

@@ -24,6 +24,8 @@ const MAY: &[(&str, &[&str])] = &[
     ("POST /api/reps/{name}/rebalance", &["admin", "manager"]),
     ("POST /api/customers/lookup", &["admin", "manager"]),
     ("GET /api/customers/{id}", &["admin", "manager"]),
+    ("POST /api/customers/{id}/merge", &["admin", "manager"]),
+    ("POST /api/customers/{id}/keep-apart", &["admin", "manager"]),
     ("POST /api/customers/{id}/unmerge", &["admin", "manager"]),
     ("GET /api/policies", &["admin", "manager", "marketer"]),
     ("POST /api/policies/validate", &["admin", "manager", "marketer"]),
@@ -38,6 +40,8 @@ const MAY: &[(&str, &[&str])] = &[
     ("POST /api/imports/{batch}/revert", &["admin", "marketer"]),
     ("GET /api/insight/speed-to-lead", &["admin", "manager"]),
     ("GET /api/messages", &["admin", "manager", "rep"]),
+    ("GET /api/webhooks", &["admin", "manager"]),
+    ("POST /api/webhooks/{id}/enable", &["admin", "manager"]),
     ("POST /api/tokens", &["admin"]),
 ];
 
@@ -45,7 +49,7 @@ const MAY: &[(&str, &[&str])] = &[
 const WHILE: Duration = Duration::from_secs(4);
 
 /// A call that would do something if it were let in.
-fn call(route: &str, lead: &str, customer: &str) -> (String, String, Option<Value>) {
+fn call(route: &str, lead: &str, [customer, other]: [&str; 2]) -> (String, String, Option<Value>) {
     let (method, path) = route.split_once(' ').unwrap();
     let id = if path.starts_with("/api/customers") { customer } else { lead };
     let rep = if route.starts_with("PUT /api/policies") { "newcomer" } else { "ann" };
@@ -55,6 +59,8 @@ fn call(route: &str, lead: &str, customer: &str) -> (String, String, Option<Valu
     let body = match route {
         "POST /api/leads/try" => json!({"form": "contact", "body": "{\"email\":\"try@person.example\"}"}),
         "POST /api/customers/lookup" => json!({"email": "ann0@person.example"}),
+        "POST /api/customers/{id}/merge" => json!({"with": other}),
+        "POST /api/customers/{id}/keep-apart" => json!({"from": other}),
         "POST /api/leads/{id}/contacts" => json!({"channel": "phone"}),
         "POST /api/leads/{id}/reassign" => json!({"rep": "bo"}),
         "POST /api/leads/{id}/claim" => json!({"rep": "boss"}),
@@ -98,14 +104,16 @@ async fn every_route_lets_in_whom_it_should_and_a_refused_call_changes_nothing()
     let run = Setup::default().start().await;
     let lead = somebody_of(&run, "ann").await;
     assert_eq!(lead["email"], "ann0@person.example");
-    let (lead, customer) = (lead["id"].as_str().unwrap(), lead["customer"].as_str().unwrap());
+    let other = somebody_of(&run, "bo").await;
+    let customers = [&lead, &other].map(|lead| lead["customer"].as_str().unwrap());
+    let lead = lead["id"].as_str().unwrap();
     let mut tokens = BTreeMap::from([("admin", run.token.clone())]);
     for (role, rep) in [("manager", None), ("marketer", None), ("rep", Some("ann"))] {
         tokens.insert(role, run.new_token(role, rep).await);
     }
     let before = run.table();
     for (route, may) in MAY {
-        let (method, path, body) = call(route, lead, customer);
+        let (method, path, body) = call(route, lead, customers);
         for (role, token) in tokens.iter().filter(|(role, _)| !may.contains(role)) {
             let (status, problem) = run.api_as(Some(token), &method, &path, body.clone()).await;
             assert_eq!(
@@ -122,7 +130,7 @@ async fn every_route_lets_in_whom_it_should_and_a_refused_call_changes_nothing()
         assert!(run.table() == before, "a refused {route} left something");
     }
     for (route, may) in MAY {
-        let (method, path, body) = call(route, lead, customer);
+        let (method, path, body) = call(route, lead, customers);
         for role in *may {
             let (status, answer) = run.api_as(Some(&tokens[role]), &method, &path, body.clone()).await;
             run.pass(WHILE).await;

@@ -63,6 +63,16 @@ async fn what_cannot_be_taken_is_refused_with_a_reason_and_nothing_is_written() 
     for broken in ["{\"email\": \"a@person.example\"", "{email: 1}", "{\"a\":1,}", "{\"a\" 1}"] {
         refused(&run, "/f/contact", &[JSON], broken.as_bytes(), (400, "malformed-body")).await;
     }
+    let plain = ("content-type", "text/plain");
+    for no_fields in ["[]", "null", "\"x\"", "1", "[{\"email\":\"a@person.example\"}]"] {
+        for kind in [JSON, URLENCODED, plain] {
+            refused(&run, "/f/contact", &[kind], no_fields.as_bytes(), (422, "body-not-fields")).await;
+        }
+        let mut zipped = GzEncoder::new(Vec::new(), Compression::default());
+        zipped.write_all(no_fields.as_bytes()).unwrap();
+        let headers = [JSON, ("content-encoding", "gzip")];
+        refused(&run, "/f/contact", &headers, &zipped.finish().unwrap(), (422, "body-not-fields")).await;
+    }
     let multipart = [("content-type", "multipart/form-data; boundary=b")];
     let truncated = b"--b\r\ncontent-disposition: form-data; name=\"email\"\r\n\r\na@person.exa";
     refused(&run, "/f/contact", &multipart, truncated, (400, "malformed-body")).await;

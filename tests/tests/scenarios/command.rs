@@ -43,17 +43,24 @@ pub(crate) struct Command {
     data: PathBuf,
     now: Option<String>,
     log: Option<&'static str>,
+    smtp: Option<[String; 3]>,
 }
 
 impl Command {
     /// With its data in this folder.
     pub(crate) fn new(data: &Path) -> Self {
-        Self { data: data.to_owned(), now: None, log: None }
+        Self { data: data.to_owned(), now: None, log: None, smtp: None }
     }
 
     /// With its log at this level.
     pub(crate) fn log(mut self, level: &'static str) -> Self {
         self.log = Some(level);
+        self
+    }
+
+    /// Sending mail by this server, as this user.
+    pub(crate) fn smtp(mut self, server: &str, user: &str, password: &str) -> Self {
+        self.smtp = Some([server, user, password].map(str::to_owned));
         self
     }
 
@@ -81,6 +88,9 @@ impl Sluice {
         process.arg("--policies").arg(&policies);
         if let Some(now) = &command.now {
             process.args(["--now", now]);
+        }
+        if let Some([server, user, password]) = &command.smtp {
+            process.args(["--smtp", server]).env("SMTP_USER", user).env("SMTP_PASSWORD", password);
         }
         if let Some(level) = command.log {
             process.env("SLUICE_LOG", level);

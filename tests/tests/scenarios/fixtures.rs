@@ -206,7 +206,7 @@ async fn every_lambda_envelope_of_the_fixtures_is_ours_or_is_refused_without_a_t
                 Envelope::Wrapped => wrapped(&run, &folder, case, &payload).await,
                 Envelope::OtherRoute => {
                     println!("{id}: not ours");
-                    for function in ["capture-lead", "serve-console"] {
+                    for function in ["capture-lead", "record-engagement", "serve-console"] {
                         let answer = run.invoke(function, &payload).await.expect("an HTTP answer");
                         assert_eq!(answer["statusCode"], 404, "{id}: {answer:#}");
                     }
@@ -214,9 +214,15 @@ async fn every_lambda_envelope_of_the_fixtures_is_ours_or_is_refused_without_a_t
                 }
                 Envelope::NotHttp => {
                     println!("{id}: not ours");
-                    for function in
-                        ["capture-lead", "serve-console", "route-lead", "enrich-lead", "send-message"]
-                    {
+                    for function in [
+                        "capture-lead",
+                        "record-engagement",
+                        "serve-console",
+                        "route-lead",
+                        "enrich-lead",
+                        "send-message",
+                        "erase-customer",
+                    ] {
                         let error = run.invoke(function, &payload).await.expect_err("no such event");
                         assert_eq!(error, "MalformedEvent", "{id} to {function}");
                     }
@@ -224,7 +230,7 @@ async fn every_lambda_envelope_of_the_fixtures_is_ours_or_is_refused_without_a_t
                 }
                 Envelope::OwnSchedule => run.invoke("fire-timers", &payload).await.map(drop).expect("fires"),
                 Envelope::ForeignRecords => {
-                    for function in ["route-lead", "enrich-lead", "send-message"] {
+                    for function in ["route-lead", "enrich-lead", "send-message", "erase-customer"] {
                         let answer = run.invoke(function, &payload).await.expect("an answer");
                         let records = payload["Records"].as_array().unwrap();
                         assert_eq!(failures(&answer), ids(records), "{id} to {function}");

@@ -19,7 +19,8 @@ impl Folder {
         let index: Value = serde_json::from_str(&index).expect("JSON");
         let cases = index["cases"].as_array().cloned().expect("cases");
         let folder = Self { path, cases };
-        let listed: BTreeSet<String> = folder.cases.iter().map(|case| text(&case["file"])).collect();
+        let named = folder.cases.iter().flat_map(|case| [text(&case["file"]), text(&case["cert"])]);
+        let listed: BTreeSet<String> = named.filter(|name| !name.is_empty()).collect();
         let there = std::fs::read_dir(&folder.path).unwrap().map(|entry| entry.unwrap().file_name());
         let there = there.map(|name| name.into_string().unwrap());
         let there: BTreeSet<String> =

@@ -177,6 +177,7 @@ fn before(mut view: Value, lead: &Value) -> Value {
     let later = |at: &Value| at.as_str().unwrap_or_default() >= since.as_str();
     let view_map = view.as_object_mut().unwrap();
     view_map.remove("kept_apart_from");
+    view_map.remove("decisions");
     let leads = view_map["leads"].as_array_mut().unwrap();
     let all = leads.len();
     leads.retain(|lead| !later(&lead["received"]));

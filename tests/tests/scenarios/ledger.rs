@@ -27,6 +27,7 @@ async fn a_queue_that_refuses_delays_a_lead_and_nothing_more() {
     // While the queue refuses, the entry stays for the next minute.
     assert!(run.invoke("fire-timers", &json!({})).await.is_err());
     assert_eq!(due(&run), 1);
+    assert_eq!(run.metrics.sum("QueueRefused", ("Queue", "lead")), 2.0, "once by each who tried");
     run.refusals.lift();
     run.fire_timers().await;
     assert_eq!((state(&run, &id).await.as_str(), due(&run)), ("assigned", 0));

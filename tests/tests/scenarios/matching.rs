@@ -76,6 +76,95 @@ async fn nothing_is_looked_for_or_written_until_it_is_switched_on() {
     run.finish().await;
 }
 
+#[tokio::test]
+async fn a_suggestion_stands_on_both_pages_and_is_accepted_on_either() {
+    let run = Setup::policies(with("{ suggest: true }")).start().await;
+    let first = lead(&run, &KATHARINA).await;
+    let again = lead(&run, &AGAIN).await;
+    let [one, other] = [&first, &again].map(|lead| lead["customer"].as_str().unwrap().to_owned());
+    // Said once more it is one suggestion still.
+    lead(&run, &[AGAIN.as_slice(), &[("note", "once more")]].concat()).await;
+    for (page, suggested) in [(&one, &other), (&other, &one)] {
+        let page = run.customer(page).await;
+        assert_eq!(page["suggestions"].as_array().unwrap().len(), 1, "{page:#}");
+        let suggestion = &page["suggestions"][0];
+        assert_eq!((&suggestion["customer"], &suggestion["lead"]), (&json!(suggested), &again["id"]));
+        assert_eq!((&suggestion["reason"], &suggestion["verdict"]), (&json!("join_off"), &json!("same")));
+        assert!(!suggestion["evidence"].as_array().unwrap().is_empty());
+    }
+    let before = [run.customer(&one).await, run.customer(&other).await];
+
+    // Accepted on the page of the one who did not raise it; twice is once.
+    let path = format!("/api/customers/{one}/merge");
+    for _ in 0..2 {
+        let (status, whole) = run.api("POST", &path, Some(json!({"with": other}))).await;
+        assert_eq!(status, 200, "{whole:#}");
+        assert_eq!((&whole["id"], &whole["owner"]), (&json!(one), &before[0]["owner"]));
+        assert_eq!((&whole["merged_from"], &whole["suggestions"]), (&json!([other]), &json!([])));
+        assert_eq!(
+            (&whole["lead_count"], &whole["facts"]["phone"]["value"]),
+            (&json!(3), &json!(AGAIN[5].1))
+        );
+        let decision = &whole["decisions"][0];
+        assert_eq!((&decision["what"], &decision["by"]), (&json!("joined"), &json!("admin")), "{whole:#}");
+        assert_eq!((&decision["customer"], &decision["with"]), (&json!(other), &json!(one)));
+    }
+    // Whoever comes by either is the one customer now, with the one owner.
+    let next = lead(&run, &[AGAIN[5], ("note", "after")]).await;
+    assert_eq!((&next["customer"], &next["owner"]), (&json!(one), &first["owner"]));
+    let (status, problem) =
+        run.api("POST", &format!("/api/customers/{other}/keep-apart"), Some(json!({"from": one}))).await;
+    assert_eq!((status, &problem["type"]), (409, &json!("urn:sluice:problem:are-one")));
+
+    // Taken apart again both are as they were, but for what came since, and that a person has decided.
+    let (status, _) = run.api("POST", &format!("/api/customers/{other}/unmerge"), Some(json!({}))).await;
+    assert_eq!(status, 200);
+    let [mut now, _] = [run.customer(&one).await, run.customer(&other).await];
+    assert_eq!((&now["kept_apart_from"], &now["suggestions"]), (&json!([other]), &json!([])));
+    now["kept_apart_from"] = json!([]);
+    now["decisions"] = json!([]);
+    now["suggestions"] = before[0]["suggestions"].clone();
+    assert_eq!(now, before[0]);
+    run.finish().await;
+}
+
+#[tokio::test]
+async fn a_suggestion_that_is_declined_is_gone_from_both_pages_and_does_not_come_again() {
+    let run = Setup::default().start().await;
+    let desk = ("phone", "+12015550100");
+    let holder = lead(&run, &[("email", "holder@person.example"), desk]).await;
+    let guest = lead(&run, &[("email", "guest@person.example"), desk]).await;
+    let [holder, guest] = [&holder, &guest].map(|lead| lead["customer"].as_str().unwrap().to_owned());
+    for (page, suggested) in [(&holder, &guest), (&guest, &holder)] {
+        let page = run.customer(page).await;
+        let suggestion = &page["suggestions"][0];
+        assert_eq!((&suggestion["customer"], &suggestion["kind"]), (&json!(suggested), &json!("phone")));
+        assert_eq!(suggestion["reason"], "holds_another");
+    }
+    for (one, other) in [(&holder, &guest), (&guest, &holder)] {
+        let path = format!("/api/customers/{one}/keep-apart");
+        let (status, page) = run.api("POST", &path, Some(json!({"from": other}))).await;
+        assert_eq!(status, 200, "{page:#}");
+        assert_eq!((&page["suggestions"], &page["kept_apart_from"]), (&json!([]), &json!([other])));
+        assert_eq!(page["decisions"].as_array().unwrap().len(), 1, "{page:#}");
+        assert_eq!(page["decisions"][0]["by"], "admin");
+    }
+    lead(&run, &[("email", "guest@person.example"), desk, ("note", "again")]).await;
+    for page in [&holder, &guest] {
+        assert_eq!(run.customer(page).await["suggestions"], json!([]));
+    }
+
+    // A person may think better of it.
+    let path = format!("/api/customers/{guest}/merge");
+    let (status, whole) = run.api("POST", &path, Some(json!({"with": holder}))).await;
+    assert_eq!((status, &whole["id"], &whole["kept_apart_from"]), (200, &json!(holder), &json!([])));
+    for (body, status) in [(json!({}), 422), (json!({"with": guest}), 422), (json!({"with": "cu_none"}), 422)]
+    {
+        assert_eq!(run.api("POST", &path, Some(body)).await.0, status);
+    }
+    run.finish().await;
+}
+
 /// What an item weighs in write units of 1 KB: names and values of its attributes. (DynamoDB developer guide, "Item sizes".)
 fn weight(item: &Value) -> usize {
     let attributes = item.as_object().unwrap().iter();
@@ -134,7 +223,9 @@ async fn who_is_the_same_joins_where_configured_and_is_taken_apart_exactly() {
     assert_eq!(status, 200, "{answer:#}");
     let mut now = run.customer(&root).await;
     assert_eq!(now["kept_apart_from"], json!([half]));
+    assert_eq!(now["decisions"][0]["what"], "kept_apart");
     now["kept_apart_from"] = json!([]);
+    now["decisions"] = json!([]);
     assert_eq!(now, before);
     let taken_out = run.customer(&half).await;
     assert_eq!(

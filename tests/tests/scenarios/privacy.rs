@@ -83,7 +83,7 @@ async fn no_line_of_any_log_holds_anything_about_a_person() {
     run.api_as(Some("geheim-in-de-url"), "GET", "/api/health", None).await;
 
     // A lead whose fields Meta refuses with a text that quotes a person, and poison on every queue.
-    for queue in ["LeadQueue", "EnrichQueue", "NoticeQueue"] {
+    for queue in ["LeadQueue", "EnrichQueue", "NoticeQueue", "MessageQueue", "BulkQueue", "EraseQueue"] {
         run.stack.sqs.send(&named(queue), OutgoingMessage::new(format!("{{\"lead\":\"{EMAIL}\"}}"))).unwrap();
         run.stack.sqs.send(&named(queue), OutgoingMessage::new(EMAIL)).unwrap();
     }

@@ -80,7 +80,7 @@ async fn a_mail_refused_for_now_is_sent_later() {
     while first_message(&run).await["attempts"] != 2 {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    run.pass(Duration::from_secs(31)).await;
+    run.pass(Duration::from_secs(34)).await;
     let message = first_message(&run).await;
     assert_eq!(
         (&message["state"], &message["attempts"], &message["unknown"]),

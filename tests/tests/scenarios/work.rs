@@ -95,6 +95,20 @@ async fn a_manager_gives_a_lead_to_another_rep_or_to_the_next_of_a_team() {
         act(&run, &manager, &lead, "reassign", json!({"team": "sdr", "from": before})).await;
     assert_eq!((status, &again["assignment"]), (200, &view["assignment"]));
     assert!(["one", "two"].contains(&first.as_str()));
+    // Under a key it is done once, however often it is asked for; the key is good for nothing else.
+    let path = format!("/api/leads/{lead}/reassign");
+    let bearer = format!("Bearer {manager}");
+    let headers = [("authorization", bearer.as_str()), ("idempotency-key", "handover-1")];
+    let mut moved = Vec::new();
+    for _ in 0..2 {
+        let answer = run.send("POST", &path, &headers, br#"{"team": "sdr"}"#).await;
+        assert_eq!(answer.status, 200);
+        moved.push(answer.json()["assignment"].clone());
+        run.settle().await;
+    }
+    assert_eq!((&moved[0], moved[0]["n"].as_u64()), (&moved[1], Some(before + 2)));
+    run.send("POST", &path, &headers, br#"{"rep": "three"}"#).await.is_problem(409, "idempotency-key-reused");
+    assert!(run.show(&lead).await["acts"][0]["k"].is_null(), "hashes of keys are nobody's business");
 
     for (body, status, name) in [
         (json!({}), 422, "target-missing"),

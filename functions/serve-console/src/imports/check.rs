@@ -45,8 +45,8 @@ impl Console {
             let known = self.store.known(&identities, &keys).await.map_err(unavailable)?;
             for (task, known) in group.iter().zip(known) {
                 let row = match there.get(&task.lead.id) {
-                    Some(lead) => task.known(&lead.envelope.fingerprint()),
-                    None => task.answer(Fate::New),
+                    Some(lead) => task.known_lead(lead),
+                    None => task.about(&known, Fate::New),
                 };
                 let shared_after = policies.settings.shared_after as usize;
                 let who = recognise(&task.lead.id, &task.facts.identities, &known, shared_after);

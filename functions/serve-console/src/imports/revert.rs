@@ -8,7 +8,7 @@ use serde::Deserialize;
 use sluice_domain::customer::{AddressHash, HashKeys};
 use sluice_domain::id::{CustomerId, LeadId};
 use sluice_domain::import::{Around, Kept, lead_id, take_back, worked_on};
-use sluice_domain::lead::{self, Facts, Lead};
+use sluice_domain::lead::{self, Facts, Lead, LeadState, consented, unconsented};
 use sluice_domain::policy::PolicySet;
 use sluice_domain::team;
 use sluice_host::outbox::{Outgoing, QueueName};
@@ -159,7 +159,11 @@ impl Console {
 
     async fn revert_row(&self, id: &LeadId, policies: &PolicySet, keys: &HashKeys) -> Result<Went, Problem> {
         for attempt in 0..ATTEMPTS {
-            let Some(lead) = self.store.lead(id).await.map_err(unavailable)? else { return Ok(Went::Gone) };
+            let lead = self.store.lead(id).await.map_err(unavailable)?;
+            // What is left of an erased lead stays.
+            let Some(lead) = lead.filter(|lead| lead.progress.state != LeadState::Erased) else {
+                return Ok(Went::Gone);
+            };
             if let Some(went) = self.revert_lead(&lead, policies, keys).await? {
                 return Ok(went);
             }
@@ -191,12 +195,16 @@ impl Console {
         let mut hashes: Vec<AddressHash> = of_leads.flat_map(|identity| keys.hashes(identity)).collect();
         hashes.extend(known.customers.values().flat_map(|record| record.keys.iter().map(|(_, h)| h.clone())));
         let addresses = self.store.addresses(&hashes).await.map_err(unavailable)?;
-        let around = Around { lead, known: &known, chains: &chains, addresses: &addresses, keys };
+        let maybe = known.customers.values().flat_map(|record| record.maybe.keys().cloned()).collect();
+        let others = self.store.people(maybe).await.map_err(unavailable)?;
+        let around =
+            Around { lead, known: &known, chains: &chains, addresses: &addresses, others: &others, keys };
         let plan = take_back(around, policies);
         if plan.leads.is_empty() {
             // Its customer's timeline lacks it: read between two commits.
             return Ok(None);
         }
+        self.take_consent_back(&plan.leads, keys).await?;
         let mut commit = Commit::default();
         for (lead, after) in &plan.relinked {
             commit = commit.lead(lead, after.clone());
@@ -212,6 +220,12 @@ impl Console {
         for (name, rep) in &plan.places {
             if let Some(record) = teams.get_mut(name) {
                 team::close(&mut record.state, rep);
+            }
+        }
+        for (name, rep) in &plan.shares {
+            let member = policies.teams.get(name).and_then(|team| team.member(rep));
+            if let (Some(member), Some(record)) = (member, teams.get_mut(name)) {
+                team::credit(&mut record.state, &member.rep, member.weight);
             }
         }
         for lead in &plan.leads {
@@ -244,6 +258,20 @@ impl Console {
             self.wake(lead).await.map_err(unavailable)?;
         }
         Ok(Some(went))
+    }
+
+    /// What the file said of wishes counts no more. Before the leads go: afterwards nobody knows what they said.
+    async fn take_consent_back(&self, leads: &[Lead], keys: &HashKeys) -> Result<(), Problem> {
+        let now = self.env.clock.now();
+        for lead in leads.iter().filter(|lead| lead.envelope.consent.as_ref().is_some_and(|c| c.given)) {
+            let policies = self.policies.at(lead.manifest).await.map_err(unavailable)?;
+            let reading = policies.reading(&lead.origin);
+            let facts = lead::read(&lead.origin, &lead.envelope, &reading, &policies.settings);
+            let wishes = consented(lead, lead.progress.state, &facts, &policies, &policies);
+            let back = unconsented(wishes, now);
+            self.store.record_consent(&back, keys, false).await.map_err(unavailable)?;
+        }
+        Ok(())
     }
 
     /// Room that came free is for leads that wait for it.

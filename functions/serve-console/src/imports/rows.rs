@@ -7,7 +7,7 @@ use ring::digest;
 use sluice_domain::customer::{AddressHash, HashKeys, Known, recognise};
 use sluice_domain::id::LeadId;
 use sluice_domain::import::{Imported, lead_id};
-use sluice_domain::lead::{self, Facts, Flag, Lead, Origin, Progress};
+use sluice_domain::lead::{self, Facts, Flag, Lead, LeadState, Origin, Progress, consented};
 use sluice_domain::policy::{Form, PolicySet};
 use sluice_domain::routing::{Case, change, import};
 use sluice_domain::time::Timestamp;
@@ -129,9 +129,10 @@ impl Console {
     /// Rows that are routed: into the ledger and onto the queue, as a form's posts.
     async fn accept_rows(&self, tasks: Vec<Task>, now: Timestamp) -> Result<Vec<RowAnswer>, Problem> {
         let puts = tasks.iter().map(|task| async move {
-            Ok(match self.store.accept_lead(&task.lead).await? {
+            Ok(match self.store.accept_named_lead(&task.lead).await? {
                 Accepted::New => task.answer(Fate::New),
                 Accepted::Known { fingerprint } => task.known(&fingerprint),
+                Accepted::Erased => task.erased(),
             })
         });
         let puts: Vec<_> = puts.collect();
@@ -161,7 +162,7 @@ impl Console {
         let (mut answers, mut fruitless) = (Vec::new(), 0);
         loop {
             if !is_fresh {
-                let (known, open) = self.known_rows(left).await.map_err(unavailable)?;
+                let (known, open) = self.known_rows(left, policies, &keys).await.map_err(unavailable)?;
                 answers.extend(known);
                 left = open;
             }
@@ -191,18 +192,31 @@ impl Console {
         }
     }
 
-    /// Rows that are leads already, and the others.
-    async fn known_rows(&self, tasks: Vec<Task>) -> Result<(Vec<RowAnswer>, Vec<Task>), StoreError> {
+    /// Rows that are leads already, and the others. Whoever brought a row in may have ended before its consent was noted.
+    async fn known_rows(
+        &self,
+        tasks: Vec<Task>,
+        policies: &PolicySet,
+        keys: &HashKeys,
+    ) -> Result<(Vec<RowAnswer>, Vec<Task>), StoreError> {
         let ids: Vec<LeadId> = tasks.iter().map(|task| task.lead.id.clone()).collect();
         let there = self.store.leads(&ids).await?;
-        let (known, open): (Vec<Task>, Vec<Task>) =
-            tasks.into_iter().partition(|task| there.contains_key(&task.lead.id));
-        let known = known.iter().filter_map(|task| {
-            let lead = there.get(&task.lead.id)?;
-            let answer = task.known(&lead.envelope.fingerprint());
-            Some(RowAnswer { state: Some(lead.progress.state.name().to_owned()), ..answer })
-        });
-        Ok((known.collect(), open))
+        let (mut known, mut open) = (Vec::new(), Vec::new());
+        for task in tasks {
+            let Some(lead) = there.get(&task.lead.id) else {
+                open.push(task);
+                continue;
+            };
+            let state = lead.progress.state;
+            if lead.envelope.consent.as_ref().is_some_and(|consent| consent.given) {
+                let captured = self.policies.at(lead.manifest).await?;
+                let wishes = consented(lead, state, &task.facts, &captured, policies);
+                self.store.record_consent(&wishes, keys, true).await?;
+            }
+            let answer = task.known_lead(lead);
+            known.push(RowAnswer { state: Some(state.name().to_owned()), ..answer });
+        }
+        Ok((known, open))
     }
 
     async fn pass(
@@ -266,7 +280,7 @@ impl Console {
         let receipt = import(case, policies, now);
         let new_customer = receipt.new_customer;
         let (after, customers) = change(case, receipt, policies);
-        let state = after.state.name();
+        let state = after.state;
         let mut commit = Commit::default().ended(lead, after);
         for customer in customers {
             commit = commit.customer(customer);
@@ -274,14 +288,16 @@ impl Console {
         for address in &who.seen_with {
             commit = commit.seen_with(address.clone(), who.customer.clone());
         }
-        Ok(match self.store.commit(commit).await? {
-            Written::Done => Some(RowAnswer {
-                state: Some(state.to_owned()),
-                new_customer: Some(new_customer),
-                ..task.answer(Fate::New)
-            }),
-            Written::Conflict => None,
-        })
+        if self.store.commit(commit).await? == Written::Conflict {
+            return Ok(None);
+        }
+        let wishes = consented(lead, state, facts, policies, policies);
+        self.store.record_consent(&wishes, common.keys, false).await?;
+        Ok(Some(RowAnswer {
+            state: Some(state.name().to_owned()),
+            new_customer: Some(new_customer),
+            ..task.about(known, Fate::New)
+        }))
     }
 
     /// Lets whoever was faster finish, and a busy store rest; random, so that two do not meet again.
@@ -302,8 +318,30 @@ impl Task {
         }
     }
 
+    /// The same with what a person should look at of whom it is about: somebody who was erased comes in again.
+    pub(super) fn about(&self, known: &Known, fate: Fate) -> RowAnswer {
+        let mut answer = self.answer(fate);
+        if known.erased.iter().any(Option::is_some) {
+            answer.flags.push("erased_before".to_owned());
+        }
+        answer
+    }
+
+    /// The answer for a row whose lead was erased with its person: it does not come in again.
+    pub(super) fn erased(&self) -> RowAnswer {
+        RowAnswer { state: Some(LeadState::Erased.name().to_owned()), ..self.answer(Fate::Known) }
+    }
+
+    /// The answer for a row that is this lead already.
+    pub(super) fn known_lead(&self, lead: &Lead) -> RowAnswer {
+        match lead.progress.state {
+            LeadState::Erased => self.erased(),
+            _ => self.known(&lead.envelope.fingerprint()),
+        }
+    }
+
     /// The answer for a row that is a lead already, by what that one says.
-    pub(super) fn known(&self, fingerprint: &str) -> RowAnswer {
+    fn known(&self, fingerprint: &str) -> RowAnswer {
         if *fingerprint == self.lead.envelope.fingerprint() {
             return self.answer(Fate::Known);
         }

@@ -5,12 +5,13 @@ use super::remote::SESSION_FILE;
 use super::{DevArgs, FunctionsKind, StackArgs, policies};
 use crate::host::clock::StackClock;
 use crate::host::spec::{StackSpec, named};
-use crate::host::stack::{Functions, NoMetrics, Options, Stack};
+use crate::host::stack::{Functions, MAIL_VIA, NoMetrics, Options, Stack};
 use crate::template::Template;
 use serde_json::json;
 use sluice_domain::time::Timestamp;
 use sluice_host::environment::Environment;
 use sluice_host::function::Build;
+use sluice_host::web;
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::io::{IsTerminal, Write};
@@ -22,12 +23,15 @@ pub const TEMPLATE: &str = include_str!("../../../template.yaml");
 
 /// Every function, by the name the template gives it.
 pub fn embedded_functions() -> BTreeMap<String, Build> {
-    let all: [(&str, Build); 6] = [
+    let all: [(&str, Build); 9] = [
         ("capture-lead", capture_lead::build),
         ("enrich-lead", enrich_lead::build),
+        ("erase-customer", erase_customer::build),
         ("route-lead", route_lead::build),
         ("send-message", send_message::build),
+        ("record-feedback", record_feedback::build),
         ("fire-timers", fire_timers::build),
+        ("record-engagement", record_engagement::build),
         ("serve-console", serve_console::build),
     ];
     all.into_iter().map(|(name, build)| (name.to_owned(), build)).collect()
@@ -65,6 +69,9 @@ pub(crate) async fn run(args: DevArgs) -> Result<(), String> {
         .into_iter()
         .filter(|(name, _)| !name.starts_with("AWS_") && !name.starts_with("SLUICE_"))
         .chain(process_graph_url())
+        .chain([(MAIL_VIA.to_owned(), args.smtp.clone().unwrap_or_else(|| "ses".to_owned()))])
+        // Receivers that are being written run beside the stack.
+        .chain([(web::ALLOW.to_owned(), "loopback".to_owned())])
         .collect();
     let options = Options {
         data: Some(data.clone()),
@@ -100,7 +107,7 @@ pub(crate) async fn run(args: DevArgs) -> Result<(), String> {
         })
         .to_string());
     } else {
-        welcome(&url, &token, &data, published);
+        welcome(&url, &token, &data, args.smtp.as_deref(), published);
     }
     wait_for_the_end().await;
     note("Stopping: calls that have begun may end.");
@@ -167,7 +174,13 @@ async fn first_policies(args: &DevArgs, stack: &StackArgs) -> Result<Option<usiz
     Ok(answer["changed"].as_array().map(Vec::len))
 }
 
-fn welcome(url: &str, token: &str, data: &Path, published: Result<Option<usize>, String>) {
+fn welcome(
+    url: &str,
+    token: &str,
+    data: &Path,
+    smtp: Option<&str>,
+    published: Result<Option<usize>, String>,
+) {
     say(&format!("Sluice is running on {url}   (data in {}, stop with Ctrl-C)", data.display()));
     match published {
         Ok(Some(n)) => say(&format!("Published {n} sample policies.")),
@@ -176,7 +189,10 @@ fn welcome(url: &str, token: &str, data: &Path, published: Result<Option<usize>,
     }
     say("");
     say(&format!("Admin token   {token}"));
-    say(&format!("Mail sent     {url}/_local/mail"));
+    match smtp {
+        None => say(&format!("Mail sent     {url}/_local/mail")),
+        Some(server) => say(&format!("Mail sent     for real, by {server}")),
+    }
     say("");
     say("Post a lead:");
     say(&format!(

@@ -6,7 +6,9 @@ mod output;
 mod package;
 mod policies;
 mod remote;
+mod rights;
 mod sources;
+mod templates;
 mod tools;
 
 pub use dev::{TEMPLATE, embedded_functions, local_template};
@@ -81,10 +83,48 @@ enum Command {
     },
     /// Bring in leads from a CSV or NDJSON file, each row once however often it is run.
     Import(ImportArgs),
+    /// Two customers are one person: what a suggestion asks, answered with yes.
+    Merge {
+        /// `cu_…` of one.
+        id: String,
+        /// `cu_…` of the other.
+        with: String,
+        #[command(flatten)]
+        stack: StackArgs,
+    },
+    /// Two customers are two people: what a suggestion asks, answered with no.
+    KeepApart {
+        /// `cu_…` of one.
+        id: String,
+        /// `cu_…` of the other.
+        from: String,
+        #[command(flatten)]
+        stack: StackArgs,
+    },
     /// Undo a merge and keep the two apart.
     Unmerge {
         /// `cu_…` of the customer that gave way.
         id: String,
+        #[command(flatten)]
+        stack: StackArgs,
+    },
+    /// Erase a person: everything about them, wherever it lies. Cannot be undone.
+    Erase {
+        /// `cu_…` of any record of the person.
+        id: String,
+        /// Do not wait until everything is gone.
+        #[arg(long)]
+        no_wait: bool,
+        #[command(flatten)]
+        stack: StackArgs,
+    },
+    /// Write out everything that is kept about a person, as one JSON document.
+    Export {
+        /// `cu_…` of any record of the person.
+        id: String,
+        /// Where to; without it, stdout.
+        #[arg(long)]
+        out: Option<PathBuf>,
         #[command(flatten)]
         stack: StackArgs,
     },
@@ -106,6 +146,11 @@ enum Command {
     },
     /// Build the functions for AWS: zips and the template that deploys them.
     Package(PackageArgs),
+    /// Messages to customers.
+    Template {
+        #[command(subcommand)]
+        command: TemplateCommand,
+    },
     /// API tokens.
     Token {
         #[command(subcommand)]
@@ -176,6 +221,42 @@ enum FileFormat {
 }
 
 #[derive(Debug, Subcommand)]
+enum TemplateCommand {
+    /// A message as it would be sent, with the fields it uses and what should be looked at. Sends nothing.
+    Preview(PreviewArgs),
+}
+
+/// What to show, and for whom.
+#[derive(Debug, Args)]
+struct PreviewArgs {
+    /// The template.
+    name: String,
+    /// `cu_…` of the customer it is for; without one, somebody made up.
+    #[arg(long, conflicts_with = "dir")]
+    customer: Option<String>,
+    /// In this language; without it, the customer's.
+    #[arg(long)]
+    language: Option<String>,
+    /// What whoever sends it gives, as a JSON object; read as data.… by the template.
+    #[arg(long)]
+    data: Option<String>,
+    /// The documents of this folder instead of the published ones; needs no stack.
+    #[arg(long)]
+    dir: Option<PathBuf>,
+    /// Only the HTML.
+    #[arg(long, conflicts_with = "text")]
+    html: bool,
+    /// Only the text.
+    #[arg(long)]
+    text: bool,
+    /// Show the HTML in the browser.
+    #[arg(long)]
+    open: bool,
+    #[command(flatten)]
+    stack: StackArgs,
+}
+
+#[derive(Debug, Subcommand)]
 enum TokenCommand {
     /// Create a token; it is shown once.
     Create {
@@ -224,9 +305,21 @@ struct DevArgs {
     /// Start the stack's clock at this time (RFC 3339).
     #[arg(long)]
     now: Option<String>,
+    /// Send mail for real, by this mail server (HOST:PORT), instead of keeping it to be looked at. With SMTP_USER and
+    /// SMTP_PASSWORD in the environment it logs in.
+    #[arg(long, value_parser = mail_server)]
+    smtp: Option<String>,
     /// The first line on stdout, once ready, is a JSON object.
     #[arg(long)]
     json: bool,
+}
+
+fn mail_server(text: &str) -> Result<String, String> {
+    let (host, port) = text.rsplit_once(':').unwrap_or_default();
+    match port.parse::<u16>() {
+        Ok(port) if !host.is_empty() && port > 0 => Ok(text.to_owned()),
+        _ => Err("write HOST:PORT, such as mail.example.com:587".to_owned()),
+    }
 }
 
 #[derive(Debug, Args)]
@@ -296,11 +389,18 @@ impl Cli {
                 Command::Explain { kind, id, stack } => tools::explain(kind, &id, &stack).await,
                 Command::Ledger { stack } => tools::ledger(&stack).await,
                 Command::Import(args) => import::run(args).await,
+                Command::Merge { id, with, stack } => tools::merge(&id, &with, &stack).await,
+                Command::KeepApart { id, from, stack } => tools::keep_apart(&id, &from, &stack).await,
                 Command::Unmerge { id, stack } => tools::unmerge(&id, &stack).await,
+                Command::Erase { id, no_wait, stack } => rights::erase(&id, no_wait, &stack).await,
+                Command::Export { id, out, stack } => rights::export(&id, out.as_deref(), &stack).await,
                 Command::Rebalance { rep, does, to, team, stack } => {
                     tools::rebalance(&rep, does, to.as_deref(), team.as_deref(), &stack).await
                 }
                 Command::Package(args) => package::run(args).await,
+                Command::Template { command: TemplateCommand::Preview(args) } => {
+                    templates::preview(&args).await
+                }
                 Command::Token { command: TokenCommand::Create { role, rep, stack } } => {
                     tools::create_token(&role, rep.as_deref(), &stack).await
                 }

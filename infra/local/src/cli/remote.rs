@@ -53,12 +53,12 @@ impl StackArgs {
             ("content-type".to_owned(), "application/json".to_owned()),
         ];
         let answer = fetch(&env, method, &url, &headers, body, LIMIT).await.map_err(|error| match error {
-            FetchError::Unknown => {
+            FetchError::Unknown | FetchError::Unreachable => {
                 let why =
                     format!("no answer from {}: is the stack running? `sluice dev` starts one", self.url);
                 Refusal::NotNow { why, after: None }
             }
-            FetchError::NotSent(why) => Refusal::Never(format!("{url}: {why}")),
+            FetchError::NotSent(_) | FetchError::Forbidden(_) => Refusal::Never(format!("{url}: {error}")),
         })?;
         let value: Value = serde_json::from_slice(&answer.body).unwrap_or(Value::Null);
         if (200..300).contains(&answer.status) {

@@ -69,6 +69,7 @@ fn configured(documents: &[SourceDocument], base: &str) -> Vec<Value> {
         json!({
             "name": document.name, "type": document.sender, "auth": document.auth.name(),
             "url": address(document, base), "setup": source.setup(), "secrets": secrets,
+            "topics": document.topics,
         })
     };
     known.map(of).collect()
@@ -113,6 +114,9 @@ fn print(entry: &Value) {
     }
     say(&format!("  address  {}", text(&entry["url"])));
     say(&format!("  paste    {}", text(&entry["setup"])));
+    for topic in entry["topics"].as_array().into_iter().flatten() {
+        say(&format!("  topic    {}", text(topic)));
+    }
     for secret in entry["secrets"].as_array().into_iter().flatten() {
         let references: Vec<String> =
             secret["references"].as_array().into_iter().flatten().map(text).collect();

@@ -41,7 +41,13 @@ pub(crate) async fn explain(kind: Explained, id: &str, stack: &StackArgs) -> Res
             Ok(())
         }
         Explained::Message => {
-            let (lead, rep) = id.split_once('/').ok_or("a message is named LEAD/REP, as ld_…/li.wei")?;
+            if id.starts_with("ms_") {
+                let message = stack.call("GET", &format!("/api/messages/{id}"), None).await?;
+                say(&pretty(&message));
+                return Ok(());
+            }
+            let named = "a message to a customer is named ms_…, one to a rep LEAD/REP, as ld_…/li.wei";
+            let (lead, rep) = id.split_once('/').ok_or(named)?;
             let mut path = format!("/api/messages?rep={rep}");
             loop {
                 let page = stack.call("GET", &path, None).await?;
@@ -117,6 +123,29 @@ pub(crate) async fn ledger(stack: &StackArgs) -> Result<(), String> {
         _ => Err("accepted is not ended + in flight: a lead is missing from the index or in it too long"
             .to_owned()),
     }
+}
+
+pub(crate) async fn merge(id: &str, with: &str, stack: &StackArgs) -> Result<(), String> {
+    let path = format!("/api/customers/{id}/merge");
+    let answer = stack.call("POST", &path, Some(&json!({"with": with}))).await?;
+    if stack.json {
+        say(&pretty(&answer));
+    } else {
+        let owner = answer["owner"]["rep"].as_str().unwrap_or("nobody");
+        say(&format!("They are one: {}, owned by {owner}.", words(&answer["id"])));
+    }
+    Ok(())
+}
+
+pub(crate) async fn keep_apart(id: &str, from: &str, stack: &StackArgs) -> Result<(), String> {
+    let path = format!("/api/customers/{id}/keep-apart");
+    let answer = stack.call("POST", &path, Some(&json!({"from": from}))).await?;
+    if stack.json {
+        say(&pretty(&answer));
+    } else {
+        say(&format!("{id} and {from} are two, and are kept apart."));
+    }
+    Ok(())
 }
 
 pub(crate) async fn unmerge(id: &str, stack: &StackArgs) -> Result<(), String> {

@@ -2,6 +2,7 @@
 
 use super::clock::StackClock;
 use super::hosted::Hosted;
+use super::local::{Local, LocalAnswer, PageRequest};
 use super::payload::{Arrival, event, percent_decode, refusal, response};
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -36,13 +37,10 @@ impl RouteSpec {
     }
 }
 
-/// Answers `GET` requests under `/_local/`; `None` for a page that does not exist. Takes the whole path.
-pub type LocalPages = Arc<dyn Fn(&str) -> Option<Response<Bytes>> + Send + Sync>;
-
 /// Routes with their functions, most specific first.
 pub struct FrontDoor {
     routes: Vec<Route>,
-    pages: LocalPages,
+    pages: Arc<dyn Local>,
     clock: StackClock,
     count: AtomicU64,
 }
@@ -106,7 +104,7 @@ impl Route {
 
 impl FrontDoor {
     /// A door with the given routes, each with the function it leads to.
-    pub fn new(routes: Vec<(RouteSpec, Hosted)>, pages: LocalPages, clock: StackClock) -> Self {
+    pub fn new(routes: Vec<(RouteSpec, Hosted)>, pages: Arc<dyn Local>, clock: StackClock) -> Self {
         let mut routes: Vec<Route> = routes
             .into_iter()
             .map(|(spec, function)| Route {
@@ -143,12 +141,26 @@ impl FrontDoor {
     }
 
     async fn answer(&self, from: SocketAddr, request: Request) -> Response<Bytes> {
+        let path = request.uri().path();
+        if path != "/_local" && !path.starts_with("/_local/") {
+            return self.call(from, request).await;
+        }
+        let page = self.pages.page(&PageRequest {
+            method: request.method(),
+            path,
+            query: request.uri().query().unwrap_or_default(),
+            headers: request.headers(),
+        });
+        match page {
+            LocalAnswer::Page(page) => page,
+            LocalAnswer::Ask { request, show } => show(self.call(from, request.map(Body::from)).await),
+        }
+    }
+
+    /// Hands a request to the function of its route.
+    async fn call(&self, from: SocketAddr, request: Request) -> Response<Bytes> {
         let (head, body) = request.into_parts();
         let path = head.uri.path();
-        if path == "/_local" || path.starts_with("/_local/") {
-            let page = if head.method == "GET" { (self.pages)(path) } else { None };
-            return page.unwrap_or_else(|| refusal(StatusCode::NOT_FOUND, "Not Found"));
-        }
         let asked = segments(path);
         let wanted = |route: &&Route| route.method == head.method.as_str() || route.method == "ANY";
         let found = self.routes.iter().filter(wanted).find_map(|route| Some((route, route.matches(&asked)?)));
@@ -168,7 +180,11 @@ impl FrontDoor {
             request_id: &request_id,
         };
         match route.function.invoke(event(&head, &body, &arrival)).await {
-            Ok(answer) => response(&answer),
+            Ok(answer) => {
+                let answer = response(&answer);
+                self.pages.answered(&route.key, path, &answer);
+                answer
+            }
             Err(_) => refusal(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error"),
         }
     }

@@ -1,8 +1,11 @@
 //! Everything AWS does around the functions, on one machine: routes, queues that call, schedules, the Runtime API.
 
 pub mod clock;
+pub mod erased;
+pub mod events;
 pub mod front_door;
 pub mod hosted;
+pub mod local;
 pub mod pages;
 pub mod payload;
 pub mod pollers;

@@ -1,5 +1,6 @@
 //! What a stack consists of, as plain values, and how the template says it.
 
+use super::events::RuleSpec;
 use super::front_door::RouteSpec;
 use super::pollers::EventSourceSpec;
 use super::schedule::ScheduleSpec;
@@ -9,7 +10,7 @@ use serde_json::{Value, json};
 use sluice_host::function::StartError;
 use sluice_services::secrets::{self, Generate};
 use sluice_services::sqs::{QueueSpec, Sqs};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// Names of tables, queues and secrets begin with this, as CloudFormation begins them with the stack's name.
@@ -34,6 +35,10 @@ pub struct StackSpec {
     pub schedules: Vec<ScheduleSpec>,
     /// Routes of the HTTP API.
     pub routes: Vec<RouteSpec>,
+    /// Configuration sets of mails, each with the kinds of event that it publishes.
+    pub mail_sets: BTreeMap<String, BTreeSet<String>>,
+    /// Events that go to queues.
+    pub rules: Vec<RuleSpec>,
     /// Secrets that are made when the stack is, by name.
     pub secrets: BTreeMap<String, Generate>,
 }
@@ -60,6 +65,8 @@ pub struct FunctionSpec {
     pub memory_mb: u32,
     /// Most instances at a time, where it is a binary.
     pub max_instances: usize,
+    /// Most calls at one time, where the template reserves so many.
+    pub reserved: Option<usize>,
     /// Its own variables. The host adds region, credentials and endpoints.
     pub vars: BTreeMap<String, String>,
 }
@@ -75,13 +82,13 @@ impl StackSpec {
                 Some(expr) => template.resolve(expr, &lookup).map_err(unresolved)?,
                 None => None,
             };
+            let reserved = reserved.and_then(|number| number.parse().ok()).map(|n: usize| n.max(1));
             functions.push(FunctionSpec {
                 name: function.name.clone(),
                 timeout: Duration::from_secs(u64::from(function.timeout_seconds)),
                 memory_mb: function.memory_mb,
-                max_instances: reserved
-                    .and_then(|number| number.parse().ok())
-                    .map_or(DEFAULT_INSTANCES, |number: usize| number.clamp(1, DEFAULT_INSTANCES)),
+                max_instances: reserved.map_or(DEFAULT_INSTANCES, |n| n.min(DEFAULT_INSTANCES)),
+                reserved,
                 vars: template.environment(function, &lookup).map_err(unresolved)?,
             });
         }
@@ -103,6 +110,20 @@ impl StackSpec {
                 function: name_of(&schedule.function)?,
                 every: Duration::from_secs(u64::from(schedule.every_seconds)),
                 input: schedule.input.clone(),
+            });
+        }
+        let mut mail_sets = BTreeMap::new();
+        for set in &template.mail_sets {
+            let name = template.resolve(&set.name, &lookup).map_err(unresolved)?;
+            mail_sets.insert(name.unwrap_or_default(), set.events.iter().cloned().collect());
+        }
+        let mut rules = Vec::new();
+        for rule in &template.rules {
+            let resources = rule.resources.iter().map(|it| template.resolve(it, &lookup).map_err(unresolved));
+            let resources: Vec<Option<String>> = resources.collect::<Result<_, _>>()?;
+            rules.push(RuleSpec {
+                resources: resources.into_iter().flatten().collect(),
+                queues: rule.queues.iter().map(|id| named(id)).collect(),
             });
         }
         let sources = template.functions.iter().flat_map(|function| {
@@ -134,6 +155,8 @@ impl StackSpec {
             functions,
             schedules,
             routes,
+            mail_sets,
+            rules,
         })
     }
 }
@@ -156,6 +179,14 @@ fn reference(template: &Template, addresses: &Addresses, id: &str, attribute: &s
         (Some("AWS::SQS::Queue"), "QueueName") => name,
         (Some("AWS::SecretsManager::Secret"), "Ref") => secrets::arn(&name),
         (Some("AWS::ApiGatewayV2::Api"), "ApiEndpoint") => addresses.url.clone(),
+        (Some("AWS::SES::ConfigurationSet"), "Ref") => {
+            let set = template.mail_sets.iter().find(|set| set.id == id)?;
+            let own = |id: &str, attribute: &str| match template.resources.contains_key(id) {
+                true => None,
+                false => reference(template, addresses, id, attribute),
+            };
+            template.resolve(&set.name, &own).ok()??
+        }
         (None, "Ref") => match id {
             "AWS::AccountId" => "000000000000".to_owned(),
             "AWS::Partition" => "aws".to_owned(),

@@ -1,16 +1,19 @@
 //! A whole stack in this process: services, functions, and what calls them.
 
 use super::clock::StackClock;
+use super::erased::{self, Erasing};
 use super::front_door::FrontDoor;
 use super::hosted::Hosted;
+use super::pages::Pages;
 use super::runtime_api::{BinaryFunction, BinarySpec};
 use super::spec::{FunctionSpec, StackSpec, TableSpec};
-use super::{pages, pollers, schedule};
+use super::{events, pollers, schedule};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use serde_json::json;
 use sluice_host::environment::{Clock, Environment, MetricSink};
 use sluice_host::function::{Build, Function, StartError};
 use sluice_host::lambda::{SystemRandom, https_client};
+use sluice_host::web;
 use sluice_services::connector::connector;
 use sluice_services::dynamodb::{DynamoDb, DynoxideError};
 use sluice_services::secrets::Secrets;
@@ -27,6 +30,8 @@ use tokio::task::JoinSet;
 
 /// How long a stop waits for calls that had begun.
 const STOP_LIMIT: Duration = Duration::from_secs(10);
+/// The variable that says which way all mail goes: `ses` is what is shown here, else it is a mail server.
+pub const MAIL_VIA: &str = "SLUICE_MAIL_VIA";
 /// How often the table is searched for items past their time to live.
 const SWEEP: Duration = Duration::from_secs(3600);
 
@@ -155,7 +160,9 @@ impl Stack {
         };
         let spec = plan(&addresses)?;
         let clock = options.clock.clone();
-        let services = open(options.data.as_deref(), &clock, &addresses)?;
+        let mut services = open(options.data.as_deref(), &clock, &addresses)?;
+        let mails = events::to_queues(spec.mail_sets.clone(), spec.rules.clone(), services.sqs.clone());
+        services.ses = services.ses.with_events(mails);
         prepare(&spec, &services)?;
 
         let mut background = JoinSet::new();
@@ -188,7 +195,9 @@ impl Stack {
         }
         let routes = spec.routes.iter().map(|route| Ok((route.clone(), find(&route.function)?)));
         let routes = routes.collect::<Result<Vec<_>, StartError>>()?;
-        let front = FrontDoor::new(routes, pages::pages(services.ses.clone()), clock.clone());
+        let smtp = options.vars.get(MAIL_VIA).filter(|via| !matches!(via.as_str(), "" | "ses"));
+        let pages = Pages::new(services.ses.clone(), addresses.url.clone(), smtp.cloned());
+        let front = FrontDoor::new(routes, Arc::new(pages), clock.clone());
         let mut closing = stopped;
         callers.spawn(front.serve(door, async move {
             let _ = closing.wait_for(|stop| *stop).await;
@@ -352,15 +361,18 @@ async fn build(
                     let build = builds.get(&function.name);
                     let build =
                         build.ok_or_else(|| StartError(format!("{}: no such function", function.name)))?;
-                    let http = match &options.wrap_client {
+                    let wrapped = |client| match &options.wrap_client {
                         Some(wrap) => wrap(&function.name, client),
                         None => client,
                     };
+                    let (http, web) =
+                        (wrapped(client), wrapped(web::client(vars.get(web::ALLOW).map(String::as_str))));
                     let environment = Environment {
                         vars,
                         clock: Arc::new(options.clock.clone()),
                         random: Arc::new(SystemRandom),
                         http,
+                        web,
                         metrics: options.metrics.clone(),
                     };
                     build(environment)
@@ -381,7 +393,17 @@ async fn build(
                     .await?,
                 ),
             };
-            Ok::<_, StartError>((function.name.clone(), Hosted::new(&function.name, function.timeout, built)))
+            let built = match spec.tables.first().filter(|_| function.name == erased::FUNCTION) {
+                Some(table) => Arc::new(Erasing {
+                    function: built,
+                    table: table.name.clone(),
+                    dynamodb: services.dynamodb.clone(),
+                    ses: services.ses.clone(),
+                }),
+                None => built,
+            };
+            let hosted = Hosted::new(&function.name, function.timeout, function.reserved, built);
+            Ok::<_, StartError>((function.name.clone(), hosted))
         }
     });
     let started = futures::future::try_join_all(starts).await?;

@@ -14,8 +14,8 @@ use std::collections::BTreeMap;
 
 pub use expr::{Condition, Expr, ResolveError};
 pub use model::{
-    Function, Index, KeyAttribute, Parameter, Queue, QueueSource, Redrive, Role, Route, Schedule, Secret,
-    SecretTemplate, Statement, Table, Template,
+    Function, Index, KeyAttribute, MailSet, Parameter, Queue, QueueSource, Redrive, Role, Route, Rule,
+    Schedule, Secret, SecretTemplate, Statement, Table, Template,
 };
 pub use problem::{Position, TemplateError};
 
@@ -157,6 +157,8 @@ fn build(root: &Node, scope: &Scope) -> Result<Template, Vec<Problem>> {
         functions: Vec::new(),
         routes: Vec::new(),
         schedules: Vec::new(),
+        mail_sets: Vec::new(),
+        rules: Vec::new(),
         roles: Vec::new(),
         outputs,
     };
@@ -175,6 +177,12 @@ fn build(root: &Node, scope: &Scope) -> Result<Template, Vec<Problem>> {
             "AWS::Scheduler::Schedule" => {
                 keep(reader.schedule(resource), found, |it| template.schedules.push(it))
             }
+            "AWS::SES::ConfigurationSet" => {
+                keep(reader.mail_set(resource), found, |it| template.mail_sets.push(it))
+            }
+            // Also those of a destination whose set is not there.
+            "AWS::SES::ConfigurationSetEventDestination" => keep(reader.mail_events(resource), found, drop),
+            "AWS::Events::Rule" => keep(reader.rule(resource), found, |it| template.rules.push(it)),
             "AWS::IAM::Role" => keep(reader.role(resource), found, |it| template.roles.push(it)),
             _ => {}
         }

@@ -26,6 +26,10 @@ pub struct Template {
     pub routes: Vec<Route>,
     /// Recurring calls.
     pub schedules: Vec<Schedule>,
+    /// Configuration sets of mails.
+    pub mail_sets: Vec<MailSet>,
+    /// Events that go to queues.
+    pub rules: Vec<Rule>,
     /// Roles, for checks on what a function may do; one machine does not enforce them.
     pub roles: Vec<Role>,
     /// Outputs.
@@ -186,6 +190,28 @@ pub struct Schedule {
     pub every_seconds: u32,
     /// The payload, with EventBridge Scheduler's `<aws.scheduler.…>` not yet replaced.
     pub input: Option<String>,
+}
+
+/// A name under which mails go out, and what is published of them.
+#[derive(Clone, Debug)]
+pub struct MailSet {
+    /// Logical id.
+    pub id: String,
+    /// Its name.
+    pub name: Expr,
+    /// Kinds of event as the template names them: `SEND`. Empty if nothing is published.
+    pub events: Vec<String>,
+}
+
+/// Events of SES that go to a queue.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    /// Logical id.
+    pub id: String,
+    /// ARNs that an event has to be about, one of them.
+    pub resources: Vec<Expr>,
+    /// Logical ids of the queues.
+    pub queues: Vec<String>,
 }
 
 /// What somebody may do.

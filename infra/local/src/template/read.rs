@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use super::check::kind_of;
 use super::expr::{Expr, Scope};
 use super::model::{
-    Function, Index, KeyAttribute, Parameter, Queue, QueueSource, Redrive, Role, Route, Schedule, Secret,
-    SecretTemplate, Statement, Table,
+    Function, Index, KeyAttribute, MailSet, Parameter, Queue, QueueSource, Redrive, Role, Route, Rule,
+    Schedule, Secret, SecretTemplate, Statement, Table,
 };
 use super::node::Node;
 use super::problem::Problem;
@@ -197,7 +197,7 @@ impl Reader<'_> {
                 .is_some_and(|name| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric())),
             None => !segment.is_empty() && !segment.contains(['{', '}', '+', '$']),
         };
-        let explicit = ["GET", "POST", "PUT", "DELETE", "OPTIONS"].contains(&method)
+        let explicit = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"].contains(&method)
             && path.strip_prefix('/').is_some_and(|path| path.split('/').all(segment));
         if !explicit {
             return Err(Problem::new(key.at, format!("the route {text} is not supported"))
@@ -248,6 +248,42 @@ impl Reader<'_> {
             function: self.points_to(need(target, "Arn")?, Some("Arn"), "AWS::Serverless::Function")?,
             every_seconds,
             input: target.get("Input").and_then(Node::scalar),
+        })
+    }
+
+    /// A configuration set, with the kinds of event of every destination that is about it.
+    pub(super) fn mail_set(&self, resource: &Resource<'_>) -> Result<MailSet, Problem> {
+        let mut events = Vec::new();
+        let destinations =
+            self.resources.iter().filter(|it| it.kind == "AWS::SES::ConfigurationSetEventDestination");
+        // A destination that cannot be read is complained about by itself.
+        for (set, named) in destinations.filter_map(|destination| self.mail_events(destination).ok()) {
+            if set == resource.id {
+                events.extend(named);
+            }
+        }
+        let name = self.scope.expr(need(resource.properties, "Name")?)?;
+        Ok(MailSet { id: resource.id.to_owned(), name, events })
+    }
+
+    /// The set that a destination is about, and the kinds of event that go there.
+    pub(super) fn mail_events(&self, resource: &Resource<'_>) -> Result<(String, Vec<String>), Problem> {
+        let set = need(resource.properties, "ConfigurationSetName")?;
+        let set = self.points_to(set, None, "AWS::SES::ConfigurationSet")?;
+        let kinds = need(need(resource.properties, "EventDestination")?, "MatchingEventTypes")?;
+        Ok((set, kinds.items().iter().filter_map(Node::scalar).collect()))
+    }
+
+    pub(super) fn rule(&self, resource: &Resource<'_>) -> Result<Rule, Problem> {
+        let resources = need(need(resource.properties, "EventPattern")?, "resources")?.items();
+        let mut queues = Vec::new();
+        for target in need(resource.properties, "Targets")?.items() {
+            queues.push(self.points_to(need(target, "Arn")?, Some("Arn"), "AWS::SQS::Queue")?);
+        }
+        Ok(Rule {
+            id: resource.id.to_owned(),
+            resources: resources.iter().map(|node| self.scope.expr(node)).collect::<Result<_, _>>()?,
+            queues,
         })
     }
 

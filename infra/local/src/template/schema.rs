@@ -104,9 +104,13 @@ pub(super) const KINDS: &[Kind] = &[
     Kind { name: "AWS::ApiGatewayV2::Integration", attributes: &[], properties: INTEGRATION },
     Kind { name: "AWS::ApiGatewayV2::Route", attributes: &[], properties: ROUTE },
     Kind { name: "AWS::Scheduler::Schedule", attributes: &[], properties: SCHEDULE },
+    Kind { name: "AWS::SES::ConfigurationSet", attributes: &[], properties: MAIL_SET },
+    Kind { name: "AWS::SES::ConfigurationSetEventDestination", attributes: &[], properties: MAIL_EVENTS },
+    Kind { name: "AWS::Events::Rule", attributes: &["Arn"], properties: RULE },
     // Known, and without effect on one machine: who may call whom, throttling, logs and alarms.
     Kind { name: "AWS::IAM::Role", attributes: &["Arn"], properties: ROLE },
     Kind { name: "AWS::Lambda::Permission", attributes: &[], properties: PERMISSION },
+    Kind { name: "AWS::SQS::QueuePolicy", attributes: &[], properties: QUEUE_POLICY },
     Kind { name: "AWS::ApiGatewayV2::Stage", attributes: &[], properties: STAGE },
     Kind { name: "AWS::Logs::LogGroup", attributes: &["Arn"], properties: LOG_GROUP },
     Kind { name: "AWS::CloudWatch::Alarm", attributes: &[], properties: ALARM },
@@ -246,6 +250,41 @@ const SCHEDULE: &[Field] = &[
     ),
 ];
 
+const MAIL_SET: &[Field] = &[must("Name", Value)];
+
+/// SES publishes to the default bus only. With OPEN and CLICK it would rewrite mails, which is not done here.
+const MAIL_EVENTS: &[Field] = &[
+    must("ConfigurationSetName", Value),
+    must(
+        "EventDestination",
+        Map(&[
+            may("Name", Literal),
+            must("Enabled", OneOf(&["true"])),
+            must(
+                "MatchingEventTypes",
+                List(&OneOf(&[
+                    "SEND",
+                    "DELIVERY",
+                    "DELIVERY_DELAY",
+                    "BOUNCE",
+                    "COMPLAINT",
+                    "REJECT",
+                    "RENDERING_FAILURE",
+                    "SUBSCRIPTION",
+                ])),
+            ),
+            must("EventBridgeDestination", Map(&[must("EventBusArn", Value)])),
+        ]),
+    ),
+];
+
+/// Events of SES for queues.
+const RULE: &[Field] = &[
+    must("State", OneOf(&["ENABLED"])),
+    must("EventPattern", Map(&[must("source", List(&OneOf(&["aws.ses"]))), must("resources", Values)])),
+    must("Targets", List(&Map(&[must("Id", Literal), must("Arn", Value)]))),
+];
+
 const ROLE: &[Field] = &[
     must(
         "AssumeRolePolicyDocument",
@@ -283,6 +322,26 @@ const PERMISSION: &[Field] = &[
     must("FunctionName", Value),
     must("Principal", OneOf(&["apigateway.amazonaws.com"])),
     must("SourceArn", Value),
+];
+
+const QUEUE_POLICY: &[Field] = &[
+    must("Queues", Values),
+    must(
+        "PolicyDocument",
+        Map(&[
+            must("Version", OneOf(&["2012-10-17"])),
+            must(
+                "Statement",
+                List(&Map(&[
+                    must("Effect", OneOf(&["Allow"])),
+                    must("Principal", Map(&[must("Service", Literal)])),
+                    must("Action", List(&OneOf(&["sqs:SendMessage"]))),
+                    must("Resource", Value),
+                    must("Condition", Names(&Names(&OneOrMore))),
+                ])),
+            ),
+        ]),
+    ),
 ];
 
 const LOG_GROUP: &[Field] = &[may("LogGroupName", Value), must("RetentionInDays", Number(1, 3653))];

@@ -360,3 +360,29 @@ fn known_bad_templates_are_refused() {
         assert!(found.iter().any(|line| line.contains(problem)), "{to}: {found:#?}");
     }
 }
+
+#[test]
+fn a_configuration_set_publishes_what_its_destinations_say_and_a_rule_leads_to_its_queue() {
+    let template = real();
+    let [set] = template.mail_sets.as_slice() else { panic!("one set") };
+    assert_eq!(template.resolve(&set.name, &host).unwrap().unwrap(), "AWS::StackName-mail");
+    for kind in ["SEND", "DELIVERY", "BOUNCE", "COMPLAINT"] {
+        assert!(set.events.iter().any(|event| event == kind), "{:?}", set.events);
+    }
+    let [rule] = template.rules.as_slice() else { panic!("one rule") };
+    assert_eq!(rule.queues, ["FeedbackQueue"]);
+    let about = template.resolve(&rule.resources[0], &host).unwrap().unwrap();
+    assert!(about.ends_with(":configuration-set/MailSet"), "{about}");
+    let queue = "Arn: !GetAtt FeedbackQueue.Arn }";
+    assert_eq!(
+        refused(queue, "Arn: !GetAtt RecordFeedback.Arn }"),
+        [format!(
+            "{}!GetAtt …Arn of an AWS::SQS::Queue is needed here",
+            place("!GetAtt FeedbackQueue.Arn }")
+        )]
+    );
+    assert!(refused("DELIVERY_DELAY, ", "OPEN, ")[0].contains("\"OPEN\" is not supported here"));
+    assert!(
+        refused("EventBridgeDestination:", "SnsDestination:")[0].contains("SnsDestination is not supported")
+    );
+}

@@ -140,6 +140,13 @@ impl Sqs {
         store.contents(&queue, now)
     }
 
+    /// Puts a standard queue back to where [`Sqs::contents`] showed it. Messages get new ids, so receipts end.
+    pub fn put_back(&self, queue: &str, messages: &[Held]) -> Result<(), SqsError> {
+        let mut store = self.store();
+        let queue = store.queue(queue)?;
+        store.put_back(&queue, messages)
+    }
+
     /// Makes everything received and not deleted visible, with its receive count as it is. For the start of a single
     /// machine: nobody can be holding those messages any more.
     pub fn release_in_flight(&self) -> Result<(), SqsError> {

@@ -105,6 +105,8 @@ pub struct Held {
     pub sent_at: i64,
     /// First received when, in milliseconds since the epoch.
     pub first_received_at: Option<i64>,
+    /// The queue whose dead letter it is.
+    pub dead_from: Option<String>,
 }
 
 /// The database and what is kept of it in memory: the queues, which every request needs.
@@ -132,6 +134,8 @@ impl Store {
         db.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
         db.pragma_update(None, "journal_mode", "WAL")?;
         db.pragma_update(None, "synchronous", "NORMAL")?;
+        // Bodies of deleted messages are overwritten.
+        db.pragma_update(None, "secure_delete", "FAST")?;
         db.set_prepared_statement_cache_capacity(64);
         db.execute_batch(SCHEMA)?;
         let key =
@@ -280,7 +284,7 @@ impl Store {
 
     /// What the queue holds, in the order in which it becomes receivable.
     pub(super) fn contents(&self, queue: &Queue, now: i64) -> Result<Vec<Held>, SqsError> {
-        let select = "SELECT body, visible_at, receive_count, sent_at, first_received_at FROM messages
+        let select = "SELECT body, visible_at, receive_count, sent_at, first_received_at, dead_from FROM messages
                       WHERE queue = ?1 AND retained_from > ?2 ORDER BY visible_at, id";
         let mut select = self.db.prepare_cached(select)?;
         let rows = select.query_map([queue.id, queue.cutoff(now)], |row| {
@@ -290,9 +294,37 @@ impl Store {
                 receive_count: row.get(2)?,
                 sent_at: row.get(3)?,
                 first_received_at: row.get(4)?,
+                dead_from: row.get(5)?,
             })
         })?;
         Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Makes a standard queue hold exactly these messages, in this order where they become receivable at once.
+    pub(super) fn put_back(&mut self, queue: &Queue, messages: &[Held]) -> Result<(), SqsError> {
+        let change = self.db.transaction()?;
+        change.prepare_cached("DELETE FROM messages WHERE queue = ?1")?.execute([queue.id])?;
+        for held in messages {
+            change
+                .prepare_cached(
+                    "INSERT INTO messages (queue, visible_at, receive_count, sent_at, retained_from, received_at,
+                        first_received_at, dead_from, message_id, body)
+                     VALUES (?1, ?2, ?3, ?4, ?4, ?5, ?5, ?6, ?7, ?8)",
+                )?
+                .execute(params![
+                    queue.id,
+                    held.visible_at,
+                    held.receive_count,
+                    held.sent_at,
+                    held.first_received_at,
+                    held.dead_from,
+                    receipt::message_id()?.as_bytes(),
+                    held.body,
+                ])?;
+        }
+        change.commit()?;
+        queue.changed.notify_waiters();
+        Ok(())
     }
 
     /// Makes every received and undeleted message visible. The receive counts stay.

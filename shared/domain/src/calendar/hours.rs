@@ -1,5 +1,6 @@
 //! Working hours as documents write them: `{ zone: Asia/Shanghai, mon-fri: "09:00-18:30", calendar: cn }`.
 
+use crate::time::Timestamp;
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 use serde::de::{Error, MapAccess, Visitor};
 use serde::ser::SerializeMap;
@@ -85,6 +86,34 @@ impl Spans {
     /// The spans: begin and end in minutes since midnight.
     pub fn iter(&self) -> impl Iterator<Item = (u16, u16)> + '_ {
         self.0.iter().copied()
+    }
+
+    /// When the span ends in which an instant lies, read every day in a time zone; none if it lies in none. Spans that
+    /// touch are one. A local time that the clock skips stands for the instant of the change.
+    pub fn end_of_span(&self, zone: &Zone, at: Timestamp) -> Option<Timestamp> {
+        let mut end = None;
+        // As many steps as spans can touch; spans that fill the day have no end.
+        for _ in 0..=self.0.len() {
+            match self.end_of_one(zone, end.unwrap_or(at)) {
+                Some(later) => end = Some(later),
+                None => return end,
+            }
+        }
+        end
+    }
+
+    fn end_of_one(&self, zone: &Zone, at: Timestamp) -> Option<Timestamp> {
+        let local = jiff::Timestamp::from_millisecond(at.millis()).ok()?.to_zoned(zone.rules().clone());
+        let minute = local.hour() as u16 * 60 + local.minute() as u16;
+        let (day, to) = self.0.iter().find_map(|(from, to)| match () {
+            () if (*from..*to).contains(&minute) => Some((local.date(), *to)),
+            () if *to > DAY && minute < to - DAY => Some((local.date().yesterday().ok()?, *to)),
+            () => None,
+        })?;
+        let (day, to) = if to >= DAY { (day.tomorrow().ok()?, to - DAY) } else { (day, to) };
+        let time = jiff::civil::time((to / 60) as i8, (to % 60) as i8, 0, 0);
+        let end = zone.rules().to_ambiguous_zoned(day.to_datetime(time)).compatible().ok()?;
+        Some(Timestamp(end.timestamp().as_millisecond())).filter(|end| *end > at)
     }
 
     /// What is left of them before a minute of the day.

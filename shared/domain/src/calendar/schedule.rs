@@ -92,7 +92,11 @@ impl Schedule {
 
     /// Whether it is open: from the first millisecond of a span up to its end, which is not in it.
     pub fn is_open(&self, at: Timestamp) -> bool {
-        self.next_open(at) == Some(at)
+        self.is_always() || self.next_open(at) == Some(at)
+    }
+
+    const fn is_always(&self) -> bool {
+        self.week.is_none() && self.away.is_empty()
     }
 
     /// The first open instant from `at` on; `None` if there is none within ten years.
@@ -102,7 +106,7 @@ impl Schedule {
 
     /// Why it is closed at `at`, and until when; `None` is open.
     pub fn closed(&self, at: Timestamp) -> Option<Closed> {
-        if self.week.is_none() && self.away.is_empty() {
+        if self.is_always() {
             return None;
         }
         let back = self.next_open(at);

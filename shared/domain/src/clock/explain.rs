@@ -41,7 +41,7 @@ pub fn explain(progress: &Progress) -> Vec<String> {
 
 fn ran(clock: &Clock, assignment: &Assignment) -> String {
     let reminded: Vec<String> =
-        clock.reminded.iter().map(|mark| format!("{} ({})", mark.point, mark.at)).collect();
+        clock.reminded.iter().map(|one| format!("{} ({})", one.mark.point, one.mark.at)).collect();
     let reminded = match reminded.is_empty() {
         true => String::new(),
         false => format!("; reminded at {}", reminded.join(", ")),
@@ -54,7 +54,7 @@ fn ran(clock: &Clock, assignment: &Assignment) -> String {
 
 fn ended(past: &Past, next: Option<&Assignment>, reassignments: &mut u32, lines: &mut Vec<String>) {
     let rep = &past.assignment.rep;
-    let PastEnd::Silent { asked, to, .. } = &past.end else {
+    let PastEnd::Silent { saw, to, .. } = &past.end else {
         lines.push(format!("{rep} had it until {}, when it was given to somebody else by hand.", past.until));
         return;
     };
@@ -62,7 +62,7 @@ fn ended(past: &Past, next: Option<&Assignment>, reassignments: &mut u32, lines:
         "No contact by {rep} within the window ({}): {rep} is passed over for this lead from now on.",
         past.until
     ));
-    for (team, seen) in asked {
+    for (team, seen) in &saw.asked {
         lines.push(format!("The next of team {team}:"));
         lines.extend(seen.words());
     }

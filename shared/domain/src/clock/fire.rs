@@ -1,14 +1,15 @@
 //! What an entry that fires does: remind, take the lead from its owner, or nothing.
 
-use super::{Mark, PastEnd, Tick, To, next};
+use super::take::{Before, Hands, next_owner, reached};
+use super::{Mark, PastEnd, Reminder, Saw, Tick, To, next};
 use crate::calendar::Leave;
 use crate::customer::Ownership;
 use crate::lead::{Assignment, Lead, LeadState, Progress, Work};
 use crate::policy::{CatchAll, Point, PolicySet, Response, Then};
 use crate::routing::{Asked, Missing, ask_anyway, lacks, members};
-use crate::team::{self, PassedOver, Snapshot, TeamState};
+use crate::team::{self, PassedOver, TeamState};
 use crate::time::Timestamp;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// What is looked at besides the lead.
 #[derive(Clone, Copy, Debug)]
@@ -97,17 +98,15 @@ pub fn fire(
     let schedule =
         floor.policies.schedule(&assignment.rep, Some(&clock.team), floor.leave.get(&assignment.rep));
     let passed = schedule.open_time_between(clock.started, now.max(tick.at));
-    let done = clock.reminded.last().map_or(Point::START, |mark| mark.point);
-    let points = response.remind.iter().copied().filter(|point| *point > done).chain([Point::END]);
-    let reached = points.filter(|point| response.within.until(*point) <= passed).max();
+    let done = clock.reminded();
+    let reached = reached(response, done, passed);
     if reached == Some(Point::END) && response.then != Then::RemindOnly {
-        let taking = Taking { lead, floor, response, teams, now };
-        return Some(taking.take(assignment));
+        return Some(take(lead, floor, response, teams, (now, passed), assignment));
     }
     let what = match (reached.filter(|point| *point < Point::END), after.clock.as_mut()) {
         (Some(point), Some(clock)) => {
             let mark = Mark { point, at: now };
-            clock.reminded.push(mark);
+            clock.reminded.push(Reminder { mark, saw: Some((floor.policies.version, passed)) });
             clock.next = next(clock, response, point, &schedule);
             What::Reminded(mark)
         }
@@ -126,121 +125,98 @@ pub fn fire(
     Some(Change { after, what })
 }
 
-/// A window that ran out.
-struct Taking<'a> {
-    lead: &'a Lead,
-    floor: Floor<'a>,
-    response: &'a Response,
-    teams: &'a mut BTreeMap<String, TeamState>,
-    now: Timestamp,
+/// Takes the lead from its owner.
+fn take(
+    lead: &Lead,
+    floor: Floor<'_>,
+    response: &Response,
+    teams: &mut BTreeMap<String, TeamState>,
+    (now, passed): (Timestamp, i64),
+    from: &Assignment,
+) -> Change {
+    let before = &lead.progress;
+    if let Some(state) = from.team.as_ref().and_then(|team| teams.get_mut(team)) {
+        team::settle(state, &lead.id);
+        team::close(state, &from.rep);
+    }
+    let rule = before.clock.as_ref().map(|clock| clock.team.clone()).unwrap_or_default();
+    let was = Before::of(&before.past, from);
+    let mut live =
+        Live { lead, floor, teams, was: &was, now, saw: Saw { passed: Some(passed), ..Saw::default() } };
+    let found = next_owner(&was, floor.policies, response, &rule, &mut live);
+    let saw = live.saw;
+    let was_granted = saw.asked.last().is_some_and(|(_, seen)| seen.chosen.is_some());
+    let (to, next) = match found {
+        Some((to, rep, team)) => (to, Some((rep, team))),
+        None => (To::Nobody, None),
+    };
+    let mut after = before.clone();
+    after.end_assignment(now, PastEnd::Silent { manifest: floor.policies.version, saw, to });
+    after.work = Work::Open;
+    match next {
+        None => after.state = LeadState::Escalated,
+        Some((rep, team)) => {
+            // A clock runs for whoever is to be in touch, by the rule of the team they got it through.
+            let clocks = team.clone().filter(|_| to == To::Owner).unwrap_or(rule);
+            let schedule = floor.policies.schedule(&rep, Some(&clocks), floor.leave.get(&rep));
+            after.assignment = Some(Assignment { rep, team, at: now, n: from.n + 1, share: was_granted });
+            if matches!(to, To::Member | To::Owner) {
+                after.start_clock(floor.policies, Some(&clocks), &schedule);
+            }
+        }
+    }
+    Change { after, what: What::Taken(to) }
 }
 
-impl Taking<'_> {
-    fn take(mut self, from: &Assignment) -> Change {
-        let before = &self.lead.progress;
-        if let Some(state) = from.team.as_ref().and_then(|team| self.teams.get_mut(team)) {
-            team::settle(state, &self.lead.id);
-            team::close(state, &from.rep);
-        }
-        let rule = before.clock.as_ref().map(|clock| clock.team.clone()).unwrap_or_default();
-        let silent: BTreeSet<&str> = before.silent().chain([from.rep.as_str()]).collect();
-        let mut asked = Vec::new();
-        let found = self.find(&rule, from, &silent, &mut asked);
-        let (to, rep, team) = found.unwrap_or((To::Nobody, String::new(), None));
-        let was_granted = asked.last().is_some_and(|(_, seen): &(String, Snapshot)| seen.chosen.is_some());
-        let manifest = self.floor.policies.version;
-        let mut after = before.clone();
-        after.end_assignment(self.now, PastEnd::Silent { manifest, asked, to });
-        after.work = Work::Open;
-        if to == To::Nobody {
-            after.state = LeadState::Escalated;
-        } else {
-            let share = was_granted;
-            after.assignment = Some(Assignment { rep, team, at: self.now, n: from.n + 1, share });
-        }
-        if matches!(to, To::Member | To::Owner) {
-            let of_owner = after.assignment.as_ref().and_then(|assignment| assignment.team.clone());
-            let team = of_owner.filter(|_| to == To::Owner).unwrap_or(rule);
-            let rep = after.assignment.as_ref().map_or("", |assignment| assignment.rep.as_str());
-            let schedule = self.floor.policies.schedule(rep, Some(&team), self.floor.leave.get(rep));
-            after.start_clock(self.floor.policies, Some(&team), &schedule);
-        }
-        Change { after, what: What::Taken(to) }
+/// The teams of now, from which a lead is given away.
+struct Live<'a> {
+    lead: &'a Lead,
+    floor: Floor<'a>,
+    teams: &'a mut BTreeMap<String, TeamState>,
+    was: &'a Before<'a>,
+    now: Timestamp,
+    saw: Saw,
+}
+
+impl Hands for Live<'_> {
+    fn owner(&mut self) -> Option<(String, Option<String>)> {
+        let owner = self.floor.owner.map(|owner| (owner.rep.clone(), owner.team.clone()));
+        self.saw.owner.clone_from(&owner);
+        owner
     }
 
-    fn find(
-        &mut self,
-        rule: &str,
-        from: &Assignment,
-        silent: &BTreeSet<&str>,
-        asked: &mut Vec<(String, Snapshot)>,
-    ) -> Option<(To, String, Option<String>)> {
-        if self.response.then != Then::Reassign {
-            return None;
-        }
-        if self.lead.progress.reassignments() < self.response.limit {
-            if let Some((rep, team)) = self.follow(silent) {
-                let is_last = self.response.catch_all == Some(CatchAll::Rep(rep.clone()));
-                return Some((if is_last { To::CatchAll } else { To::Owner }, rep, team));
-            }
-            if let Some(rep) = self.grant(rule, silent, asked) {
-                return Some((To::Member, rep, Some(rule.to_owned())));
-            }
-        }
-        match self.response.catch_all.as_ref()? {
-            CatchAll::Rep(rep) if *rep != from.rep && self.floor.policies.reps.contains_key(rep) => {
-                Some((To::CatchAll, rep.clone(), None))
-            }
-            CatchAll::Rep(_) => None,
-            CatchAll::Team(team) => {
-                let rep = self.grant(team, silent, asked)?;
-                Some((To::CatchAll, rep, Some(team.clone())))
-            }
-        }
-    }
-
-    /// The customer's owner, if that is somebody who has not had this lead in vain.
-    fn follow(&mut self, silent: &BTreeSet<&str>) -> Option<(String, Option<String>)> {
-        let owner = self.floor.owner.filter(|owner| !silent.contains(owner.rep.as_str()))?;
-        if !self.floor.policies.is_available(&owner.rep) {
-            return None;
-        }
-        let Some(name) = owner.team.as_ref().filter(|team| self.teams.contains_key(*team)) else {
-            return Some((owner.rep.clone(), None));
+    fn keep(&mut self, team: &str, rep: &str) -> bool {
+        let Floor { policies, leave, .. } = self.floor;
+        let members = members(policies, team, leave, self.teams, self.now);
+        let may_exceed = policies.teams.get(team).is_none_or(|team| team.sticky_may_exceed.0);
+        let (Some(member), Some(state)) =
+            (members.iter().find(|member| member.rep == rep), self.teams.get_mut(team))
+        else {
+            return true;
         };
-        let members = members(self.floor.policies, name, self.floor.leave, self.teams, self.now);
-        let Some(member) = members.iter().find(|member| member.rep == owner.rep) else {
-            return Some((owner.rep.clone(), None));
-        };
-        let may_exceed = self.floor.policies.teams.get(name).is_none_or(|team| team.sticky_may_exceed.0);
-        let state = self.teams.get_mut(name)?;
-        team::take_sticky(state, member, &self.lead.id, self.now, may_exceed).ok()?;
+        let has_room = team::take_sticky(state, member, &self.lead.id, self.now, may_exceed).is_ok();
         team::settle(state, &self.lead.id);
-        Some((owner.rep.clone(), Some(name.clone())))
+        self.saw.has_room = Some(has_room);
+        has_room
     }
 
-    fn grant(
-        &mut self,
-        name: &str,
-        silent: &BTreeSet<&str>,
-        asked: &mut Vec<(String, Snapshot)>,
-    ) -> Option<String> {
+    fn next(&mut self, team: &str) -> Option<String> {
         let Floor { policies, leave, needs, .. } = self.floor;
-        let mut members = members(policies, name, leave, self.teams, self.now);
+        let mut members = members(policies, team, leave, self.teams, self.now);
         let none = Asked::default();
-        let asked_of = needs.get(name).unwrap_or(&none);
+        let asked_of = needs.get(team).unwrap_or(&none);
         let passed_over = |rep: &str| {
-            let was_silent = silent.contains(rep).then_some(PassedOver::Silent);
+            let was_silent = self.was.silent.contains(rep).then_some(PassedOver::Silent);
             was_silent.or_else(|| lacks(policies.reps.get(rep), asked_of))
         };
-        let state = self.teams.get_mut(name)?;
-        ask_anyway(policies, name, state, &mut members, &passed_over);
+        let state = self.teams.get_mut(team)?;
+        ask_anyway(policies, team, state, &mut members, &passed_over);
         let (rep, seen) = match team::grant(state, &members, &self.lead.id, self.now, &passed_over) {
             team::Assignment::Granted { rep, seen } => (Some(rep), seen),
             team::Assignment::Nobody { seen } => (None, seen),
         };
         team::settle(state, &self.lead.id);
-        asked.push((name.to_owned(), seen));
+        self.saw.asked.push((team.to_owned(), seen));
         rep
     }
 }

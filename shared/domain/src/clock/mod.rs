@@ -24,12 +24,14 @@
 mod contact;
 mod explain;
 mod fire;
+mod take;
 #[cfg(test)]
 mod tests;
 
 pub use contact::{Made, counts_for, first_contact};
 pub use explain::explain;
 pub use fire::{Change, Floor, What, asked_for, fire, receivers};
+pub use take::{manifests, reproduced};
 
 use crate::calendar::Schedule;
 use crate::id::LeadId;
@@ -61,6 +63,61 @@ impl From<Mark> for (u8, Timestamp) {
     }
 }
 
+/// A reminder that was decided. JSON: `[point, at, manifest, passed]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Written", into = "Written")]
+pub struct Reminder {
+    /// The point, and when it was decided.
+    pub mark: Mark,
+    /// What the decision saw: the manifest version it used, and the working time that had passed, in milliseconds.
+    pub saw: Option<(u64, i64)>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Written {
+    Seen(u8, Timestamp, u64, i64),
+    Mark(u8, Timestamp),
+}
+
+impl From<Written> for Reminder {
+    fn from(written: Written) -> Self {
+        match written {
+            Written::Seen(point, at, manifest, passed) => {
+                Self { mark: (point, at).into(), saw: Some((manifest, passed)) }
+            }
+            Written::Mark(point, at) => Self { mark: (point, at).into(), saw: None },
+        }
+    }
+}
+
+impl From<Reminder> for Written {
+    fn from(Reminder { mark, saw }: Reminder) -> Self {
+        let (point, at) = mark.into();
+        match saw {
+            Some((manifest, passed)) => Self::Seen(point, at, manifest, passed),
+            None => Self::Mark(point, at),
+        }
+    }
+}
+
+/// What a decision that took a lead saw, besides the lead and the documents: enough to make it again.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Saw {
+    /// Working time that had passed since the clock started, in milliseconds.
+    #[serde(rename = "p", default, skip_serializing_if = "Option::is_none")]
+    pub passed: Option<i64>,
+    /// The customer's owner and the team they have them through, where that was asked.
+    #[serde(rename = "o", default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<(String, Option<String>)>,
+    /// Whether that owner had room, where that was asked.
+    #[serde(rename = "k", default, skip_serializing_if = "Option::is_none")]
+    pub has_room: Option<bool>,
+    /// Teams that were asked, in order, as they stood.
+    #[serde(rename = "s", default, skip_serializing_if = "Vec::is_empty")]
+    pub asked: Vec<(String, Snapshot)>,
+}
+
 /// The clock of one assignment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Clock {
@@ -76,9 +133,16 @@ pub struct Clock {
     /// The point that is outstanding; absent is a clock that has stopped.
     #[serde(rename = "n", default, skip_serializing_if = "Option::is_none")]
     pub next: Option<Mark>,
-    /// Reminders decided, with the time of the decision.
+    /// Reminders decided.
     #[serde(rename = "r", default, skip_serializing_if = "Vec::is_empty")]
-    pub reminded: Vec<Mark>,
+    pub reminded: Vec<Reminder>,
+}
+
+impl Clock {
+    /// The last point its owner was reminded of.
+    pub fn reminded(&self) -> Point {
+        self.reminded.last().map_or(Point::START, |one| one.mark.point)
+    }
 }
 
 /// What a due entry of a clock stands for.
@@ -122,9 +186,9 @@ pub enum PastEnd {
         /// The manifest version it used.
         #[serde(rename = "m")]
         manifest: u64,
-        /// Teams that were asked, in order, as they stood.
-        #[serde(rename = "s", default, skip_serializing_if = "Vec::is_empty")]
-        asked: Vec<(String, Snapshot)>,
+        /// What it saw.
+        #[serde(flatten)]
+        saw: Saw,
         /// Whom the lead went to.
         #[serde(rename = "t")]
         to: To,

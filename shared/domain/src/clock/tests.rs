@@ -11,6 +11,7 @@ use crate::team::{self, TeamState};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 fn at(text: &str) -> Timestamp {
     Timestamp::parse(text).unwrap()
@@ -29,7 +30,7 @@ fn policies(response: &Value) -> PolicySet {
 
 /// A lead of a team on its way, with the team's books.
 struct Desk {
-    policies: PolicySet,
+    policies: Arc<PolicySet>,
     leave: BTreeMap<String, Leave>,
     teams: BTreeMap<String, TeamState>,
     lead: Lead,
@@ -53,7 +54,7 @@ impl Desk {
             version: 1,
         };
         let mut desk = Self {
-            policies: policies(response),
+            policies: Arc::new(policies(response)),
             leave: BTreeMap::new(),
             teams: ["sdr", "last"].map(|name| (name.to_owned(), TeamState::default())).into(),
             lead,
@@ -97,7 +98,18 @@ impl Desk {
         let change = fire(&self.lead, tick, floor, &mut teams, now)?;
         self.teams.extend(teams);
         self.lead.progress = change.after;
+        if matches!(change.what, What::Reminded(_) | What::Taken(_)) {
+            assert!(self.reproduced(), "{:#?}", self.lead.progress);
+        }
         Some(change.what)
+    }
+
+    /// Whether everything decided comes out the same when it is decided again from what is stored.
+    fn reproduced(&self) -> bool {
+        let progress = serde_json::to_value(&self.lead.progress).unwrap();
+        let progress: Progress = serde_json::from_value(progress).unwrap();
+        assert!(manifests(&progress).iter().all(|version| *version == 7));
+        reproduced(&progress, &BTreeMap::from([(7, self.policies.clone())]))
     }
 
     fn rep(&self) -> &str {
@@ -243,7 +255,7 @@ fn an_absence_written_down_later_moves_the_point() {
 #[test]
 fn a_rule_that_is_gone_stops_its_clocks() {
     let mut desk = Desk::new(&plain(), "ann", MONDAY);
-    desk.policies.teams.get_mut("sdr").unwrap().response = None;
+    Arc::get_mut(&mut desk.policies).unwrap().teams.get_mut("sdr").unwrap().response = None;
     assert_eq!(desk.tick(None), Some(What::Stopped));
     assert_eq!((desk.due(), desk.rep()), (String::new(), "ann"));
 }
@@ -319,6 +331,37 @@ fn no_clock_runs_for_an_owner_who_was_not_told() {
     desk.lead.progress.assignment.as_mut().unwrap().n = 2;
     desk.lead.progress.start_clock(&policies, Some("sdr"), &schedule);
     assert!(desk.lead.progress.running().is_some(), "handed on by somebody, its owner was told");
+}
+
+#[test]
+fn a_decision_that_does_not_follow_from_what_it_saw_is_noticed() {
+    let mut desk = Desk::new(&plain(), "ann", MONDAY);
+    while desk.tick(None).is_some() {}
+    let stored = desk.lead.progress.clone();
+    let mut tampered = |change: &dyn Fn(&mut Progress)| {
+        desk.lead.progress = stored.clone();
+        change(&mut desk.lead.progress);
+        assert!(!desk.reproduced(), "{:#?}", desk.lead.progress);
+    };
+    let saw = |past: &mut Past, change: &dyn Fn(&mut Saw)| match &mut past.end {
+        PastEnd::Silent { saw, .. } => change(saw),
+        PastEnd::Given => unreachable!("nobody gave it away"),
+    };
+    tampered(&|progress| progress.past[1].assignment.rep = "ann".to_owned());
+    tampered(&|progress| saw(&mut progress.past[0], &|saw| saw.passed = Some(59 * 60_000)));
+    tampered(&|progress| saw(&mut progress.past[0], &|saw| saw.asked.clear()));
+    tampered(&|progress| saw(&mut progress.past[0], &|saw| saw.owner = Some(("cal".to_owned(), None))));
+    tampered(&|progress| progress.past[0].clock.as_mut().unwrap().reminded[0].saw = Some((7, 60_000)));
+    tampered(&|progress| {
+        progress.past[0].clock.as_mut().unwrap().reminded[1].mark.point = Point::percent(70)
+    });
+    tampered(&|progress| progress.assignment.as_mut().unwrap().rep = "bob".to_owned());
+    // Decided before decisions kept what they saw: nothing is claimed about it.
+    desk.lead.progress = stored.clone();
+    saw(&mut desk.lead.progress.past[0], &|saw| *saw = Saw::default());
+    assert!(desk.reproduced());
+    let old: Reminder = serde_json::from_value(json!([50, 1_774_254_600_000_i64])).unwrap();
+    assert_eq!((old.mark.point.value(), old.saw), (50, None));
 }
 
 proptest! {

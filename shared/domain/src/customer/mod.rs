@@ -1,6 +1,7 @@
 //! A customer: the person behind one or more leads.
 
 mod address;
+mod decided;
 mod likeness;
 mod recognise;
 mod survivorship;
@@ -8,6 +9,8 @@ mod survivorship;
 mod tests;
 
 pub use address::{AddressHash, HashKey, HashKeys, Identity, IdentityKind};
+pub(crate) use decided::note_suggestions;
+pub use decided::{Change, Decided, MAX_RECORDS, Refused, join, keep_apart, open_suggestions, take_apart};
 pub use likeness::{Likeness, blocking_keys, consider, profile_of};
 pub use recognise::{
     Found, Known, KnownAddress, Merge, Recognition, Suggestion, SuggestionReason, recognise,
@@ -107,12 +110,28 @@ pub struct Customer {
     /// The customer this one gave way to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub into: Option<CustomerId>,
+    /// Why it gave way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub joined: Option<Joined>,
     /// The customers that gave way to this one.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub halves: BTreeSet<CustomerId>,
-    /// Customers a person has said are somebody else.
-    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    pub apart: BTreeSet<CustomerId>,
+    /// Customers a person has said are somebody else, with who said so where that is known.
+    #[serde(default, deserialize_with = "decided::read_apart", skip_serializing_if = "BTreeMap::is_empty")]
+    pub apart: BTreeMap<CustomerId, Option<Decided>>,
+    /// Customers who may be the same person, with the lead that raised it. It stands on both records.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub maybe: BTreeMap<CustomerId, LeadId>,
+}
+
+/// Why two records are one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Joined {
+    /// By what a lead brought; its receipt says what.
+    By(LeadId),
+    /// A person said so.
+    ByHand(Decided),
 }
 
 fn no_id() -> CustomerId {
@@ -139,8 +158,10 @@ impl Customer {
             last_lead: None,
             recent: Vec::new(),
             into: None,
+            joined: None,
             halves: BTreeSet::new(),
-            apart: BTreeSet::new(),
+            apart: BTreeMap::new(),
+            maybe: BTreeMap::new(),
         }
     }
 

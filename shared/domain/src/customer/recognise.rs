@@ -2,6 +2,7 @@
 
 use super::{AddressHash, Customer, Identity, IdentityKind, Likeness, MAX_HALVES, Whole};
 use crate::id::{CustomerId, LeadId};
+use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,6 +21,8 @@ pub struct Known {
     /// Per identity of the lead, in its order: the hash it is claimed under (that of the previous key, if the claim was
     /// made then), or the one to claim; and the claim.
     pub addresses: Vec<(AddressHash, Option<KnownAddress>)>,
+    /// Per identity of the lead, in its order, where there is any: when its person was last erased.
+    pub erased: Vec<Option<Timestamp>>,
     /// Customer records by id: those the addresses name, the ones they gave way to, and all their halves.
     pub customers: BTreeMap<CustomerId, Customer>,
 }
@@ -285,11 +288,15 @@ pub(super) fn objection(
     };
     let theirs = parts(root);
     let ours: Vec<Customer> = joined.iter().flat_map(parts).collect();
-    let apart = |a: &Customer, b: &Customer| a.apart.contains(&b.id) || b.apart.contains(&a.id);
     if ours.iter().any(|one| theirs.iter().any(|other| apart(one, other))) {
         return Some(SuggestionReason::KeptApart);
     }
     (ours.len() + theirs.len() > MAX_HALVES).then_some(SuggestionReason::TooManyHalves)
+}
+
+/// Whether a person has said that these are two.
+pub(super) fn apart(one: &Customer, other: &Customer) -> bool {
+    one.apart.contains_key(&other.id) || other.apart.contains_key(&one.id)
 }
 
 pub(super) fn stays(known: &Known, joined: &[CustomerId]) -> Option<CustomerId> {

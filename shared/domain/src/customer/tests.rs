@@ -40,7 +40,7 @@ impl Town {
             let claim = self.addresses.get(&hash).cloned();
             (hash, claim)
         });
-        Known { addresses: addresses.collect(), customers: self.customers.clone() }
+        Known { addresses: addresses.collect(), customers: self.customers.clone(), ..Known::default() }
     }
 
     fn post(&mut self, identities: &[Identity]) -> Recognition {
@@ -153,7 +153,7 @@ fn who_was_taken_apart_stays_apart() {
     let mut town = Town::default();
     let one = town.post(&[email("a")]).customer;
     let other = town.post(&[phone("1")]).customer;
-    town.customers.get_mut(&one).unwrap().apart.insert(other.clone());
+    town.customers.get_mut(&one).unwrap().apart.insert(other.clone(), None);
     let who = town.post(&[email("a"), phone("1")]);
     assert!(who.merges.is_empty());
     assert_eq!(who.suggestions[0].reason, SuggestionReason::KeptApart);

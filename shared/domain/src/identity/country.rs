@@ -32,6 +32,12 @@ impl Country {
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
 
+    /// The time zone in which most of its people live, by its IANA name; none for a country without people.
+    pub fn zone(&self) -> Option<&'static str> {
+        let zones = ZONES.lines().filter_map(|line| line.split_once(' '));
+        zones.into_iter().find(|(code, _)| *code == self.code()).map(|(_, zone)| zone)
+    }
+
     fn from_code(code: &str) -> Option<Self> {
         code.as_bytes().try_into().ok().map(Self)
     }
@@ -63,6 +69,8 @@ impl<'de> Deserialize<'de> for Country {
 }
 
 const TABLE: &str = include_str!("countries.txt");
+
+const ZONES: &str = include_str!("zones.txt");
 
 /// Longer than any name in the table.
 const MAX_BYTES: usize = 200;
@@ -123,6 +131,17 @@ mod tests {
         ] {
             assert_eq!(code(text).as_deref(), Some(expected), "{text}");
         }
+    }
+
+    #[test]
+    fn every_country_with_people_has_a_zone_that_exists() {
+        let without: Vec<&str> =
+            rows().filter(|row| row.code.zone().is_none()).map(|row| row.alpha_3).collect();
+        assert_eq!(without, ["BVT", "HMD"]);
+        for zone in rows().filter_map(|row| row.code.zone()) {
+            assert!(crate::calendar::Zone::named(zone).is_some(), "{zone}");
+        }
+        assert_eq!(Country::parse("DE").unwrap().zone(), Some("Europe/Berlin"));
     }
 
     #[test]

@@ -6,9 +6,11 @@ mod country;
 mod email;
 mod language;
 mod phone;
+mod tag;
 
 pub use company::CompanyDomain;
 pub use country::Country;
 pub use email::{Email, EmailError};
 pub use language::Language;
 pub use phone::{Phone, PhoneError};
+pub use tag::LanguageTag;

@@ -4,14 +4,14 @@
 //! that stays came by it; a customer without any lead goes, unless somebody has joined it or kept it apart since.
 
 use crate::customer::{AddressHash, Customer, HashKeys, Known, KnownAddress, Ownership};
-use crate::id::CustomerId;
+use crate::id::{CustomerId, LeadId};
 use crate::lead::{Facts, Lead, LeadState, Progress, Work};
 use crate::policy::PolicySet;
 use crate::routing::absorb;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Leads taken back at once: with all that hangs on them they fit one transaction of 100 items.
-const AT_ONCE: usize = 10;
+const AT_ONCE: usize = 5;
 
 /// Everything loaded around one lead that is to go.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +24,8 @@ pub struct Around<'a> {
     pub chains: &'a BTreeMap<CustomerId, Vec<(Lead, Facts)>>,
     /// What the store knows of the addresses that the leads and the records name.
     pub addresses: &'a BTreeMap<AddressHash, KnownAddress>,
+    /// Customers that records of the person are suggested to be one with.
+    pub others: &'a Known,
     /// What addresses are hashed with.
     pub keys: &'a HashKeys,
 }
@@ -67,6 +69,8 @@ pub struct Takeback {
     pub unseen: Vec<(AddressHash, CustomerId)>,
     /// Open places that come free: team and rep.
     pub places: Vec<(String, String)>,
+    /// Shares that are given back: team and rep. The lead never was, so whoever got it is due another.
+    pub shares: Vec<(String, String)>,
 }
 
 /// Whether a person has done something with the lead, or it has not come to rest.
@@ -121,6 +125,7 @@ pub fn take_back(around: Around<'_>, policies: &PolicySet) -> Takeback {
         rest.iter().flat_map(|(lead, facts)| passed_over(lead, facts, around.keys)).collect();
     let root = known.root(&home.id);
     disown(&root, &gone_leads, &rest, &mut people);
+    plan.customers = unsuggest(around.others, &goes, &rest, &mut people);
     for (lead, facts) in &gone_leads {
         for hash in
             passed_over(lead, facts, around.keys).into_iter().filter(|hash| !still_seen.contains(hash))
@@ -146,10 +151,11 @@ pub fn take_back(around: Around<'_>, policies: &PolicySet) -> Takeback {
     plan.freed.sort();
     plan.freed.dedup();
     for (lead, _) in &gone_leads {
-        let assignment = lead.progress.assignment.as_ref().filter(|_| lead.progress.work.is_open());
-        plan.places.extend(
-            assignment.and_then(|assignment| Some((assignment.team.clone()?, assignment.rep.clone()))),
-        );
+        // A lead that somebody has worked on stays, so these are open.
+        let Some(assignment) = &lead.progress.assignment else { continue };
+        let place = assignment.team.clone().map(|team| (team, assignment.rep.clone()));
+        plan.shares.extend(place.clone().filter(|_| assignment.share));
+        plan.places.extend(place);
     }
     plan.leads = gone_leads.into_iter().map(|(lead, _)| lead.clone()).collect();
     settle_records(people, &mut plan, around.addresses);
@@ -181,10 +187,52 @@ fn unjoin<'a>(lead: &Lead, mut stays: impl Iterator<Item = &'a Lead>, people: &m
     for merge in &receipt.merges {
         let joined = |half: &Customer| half.into.as_ref() == Some(&merge.into);
         if people.known.customers.get(&merge.from).is_some_and(joined) {
-            people.get(&merge.from).into = None;
+            let from = people.get(&merge.from);
+            (from.into, from.joined) = (None, None);
             people.get(&merge.into).halves.remove(&merge.from);
         }
     }
+}
+
+/// What a lead that goes suggests goes with it, on both sides, unless one that stays suggests the same. The records of
+/// others as they shall be.
+fn unsuggest(
+    others: &Known,
+    goes: &BTreeSet<LeadId>,
+    rest: &[&(Lead, Facts)],
+    people: &mut People<'_>,
+) -> Vec<Customer> {
+    let suggests = |lead: &Lead, one: &CustomerId, other: &CustomerId| {
+        let receipt = lead.progress.receipt.as_ref();
+        let mut named = receipt.into_iter().flat_map(|receipt| &receipt.suggestions);
+        named.any(|suggestion| suggestion.customer == *one || suggestion.customer == *other)
+    };
+    let mend = |record: &mut Customer| {
+        let id = record.id.clone();
+        record.maybe = std::mem::take(&mut record.maybe)
+            .into_iter()
+            .filter_map(|(other, lead)| {
+                if !goes.contains(&lead) {
+                    return Some((other, lead));
+                }
+                let (staying, _) = rest.iter().find(|(lead, _)| suggests(lead, &id, &other))?;
+                Some((other, staying.id.clone()))
+            })
+            .collect();
+    };
+    let is_touched = |record: &&Customer| record.maybe.values().any(|lead| goes.contains(lead));
+    let ours: Vec<CustomerId> =
+        people.known.customers.values().filter(is_touched).map(|record| record.id.clone()).collect();
+    ours.iter().for_each(|id| mend(people.get(id)));
+    let theirs = others.customers.values().filter(is_touched);
+    let theirs = theirs.filter(|record| !people.known.customers.contains_key(&record.id));
+    theirs
+        .map(|record| {
+            let mut record = record.clone();
+            mend(&mut record);
+            record
+        })
+        .collect()
 }
 
 /// An owner that came with a lead goes with it, to whoever has the newest lead that stays.

@@ -40,7 +40,7 @@ impl World {
             });
             (hash, known)
         });
-        Known { addresses: addresses.collect(), customers: self.customers.clone() }
+        Known { addresses: addresses.collect(), customers: self.customers.clone(), ..Known::default() }
     }
 
     fn bring_in(&mut self, mut lead: Lead, policies: &PolicySet) {
@@ -63,11 +63,13 @@ impl World {
 
     fn take_back(&mut self, id: &LeadId, policies: &PolicySet) {
         let Some(lead) = self.leads.get(id).cloned() else { return };
-        let known = Known { addresses: Vec::new(), customers: self.customers.clone() };
-        let chains: BTreeMap<_, _> = self
+        let all = Known { customers: self.customers.clone(), ..Known::default() };
+        let root = all.root(lead.progress.customer.as_ref().unwrap());
+        let (ours, others) = self.customers.clone().into_iter().partition(|(id, _)| all.root(id) == root);
+        let [known, others] = [ours, others].map(|customers| Known { customers, ..Known::default() });
+        let chains: BTreeMap<_, _> = known
             .customers
             .values()
-            .filter(|record| known.root(&record.id) == known.root(lead.progress.customer.as_ref().unwrap()))
             .map(|record| {
                 let mut chain = Vec::new();
                 let mut next = record.last_lead.clone();
@@ -82,8 +84,8 @@ impl World {
             (hash.clone(), KnownAddress { customer: customer.clone(), others: others.clone() })
         });
         let addresses = addresses.collect();
-        let around =
-            Around { lead: &lead, known: &known, chains: &chains, addresses: &addresses, keys: &keys() };
+        let (addresses, keys) = (&addresses, &keys());
+        let around = Around { lead: &lead, known: &known, chains: &chains, addresses, others: &others, keys };
         let plan = take_back(around, policies);
         assert!(plan.leads.iter().any(|gone| gone.id == *id), "the lead itself goes");
         plan.leads.iter().for_each(|lead| drop(self.leads.remove(&lead.id)));

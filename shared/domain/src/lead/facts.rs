@@ -72,7 +72,7 @@ pub struct Facts {
 
 /// The standard names and, for forms that map nothing, the names fields usually have. Compared in lower case with
 /// everything but letters and digits left out, so `E-Mail`, `e_mail` and `email` are one.
-const STANDARD: [(&str, &[&str]); 19] = [
+const STANDARD: [(&str, &[&str]); 20] = [
     ("email", &["email", "emailaddress", "mail", "workemail", "youremail"]),
     ("phone", &["phone", "phonenumber", "telephone", "tel", "mobile", "mobilephone", "yourphone"]),
     ("first_name", &["firstname", "givenname", "fname"]),
@@ -87,6 +87,7 @@ const STANDARD: [(&str, &[&str]); 19] = [
     ("city", &["city", "town", "suburb"]),
     ("region", &["region", "state", "province"]),
     ("birth_date", &["birthdate", "dateofbirth", "dob", "birthday"]),
+    ("time_zone", &["timezone", "tz"]),
     ("external_id", &["externalid"]),
     ("wechat_unionid", &["unionid", "wechatunionid"]),
     ("wechat_openid", &["openid", "wechatopenid"]),
@@ -97,9 +98,10 @@ const STANDARD: [(&str, &[&str]); 19] = [
 /// Reads a submission with the form's or source's field map and the settings' junk list.
 pub fn read(origin: &Origin, envelope: &Envelope, reading: &Reading, settings: &Settings) -> Facts {
     let mut standard = BTreeMap::new();
+    let said = Said::of(envelope);
     for (name, usual) in STANDARD {
-        if let Some(value) = find(envelope, name, usual, &reading.fields) {
-            standard.insert(name, Pii::new(value));
+        if let Some(value) = said.find(name, usual, &reading.fields) {
+            standard.insert(name, Pii::new(value.to_owned()));
         }
     }
     let mut flags = Vec::new();
@@ -120,7 +122,7 @@ pub fn read(origin: &Origin, envelope: &Envelope, reading: &Reading, settings: &
         .and_then(CompanyDomain::of_email)
         .or_else(|| text("website").and_then(CompanyDomain::of_website));
 
-    let mut identities = ids::given(origin, envelope, reading, &standard);
+    let mut identities = ids::given(origin, &said, reading, &standard);
     if let Some(email) = &email {
         if settings.junk.is_junk_email(email) {
             flags.push(Flag::EmailJunk);
@@ -138,8 +140,7 @@ pub fn read(origin: &Origin, envelope: &Envelope, reading: &Reading, settings: &
     if let Some(number) = text("wechat_id").and_then(ids::wechat_number) {
         identities.push(Identity::new(IdentityKind::WechatId, number));
     }
-    let said_nothing = envelope.fields.iter().all(|(_, value)| value.trim().is_empty());
-    if said_nothing && envelope.files.is_empty() && envelope.raw.is_none() {
+    if said.0.is_empty() && envelope.files.is_empty() && envelope.raw.is_none() {
         flags.push(Flag::Empty);
     } else if identities.is_empty() {
         flags.push(Flag::NoIdentity);
@@ -224,27 +225,27 @@ pub fn standard_field(submitted: &str, map: &FieldMap) -> Option<&'static str> {
     STANDARD.into_iter().find(|(name, usual)| reads(name, usual)).map(|(name, _)| name)
 }
 
-pub(super) fn find(envelope: &Envelope, name: &str, usual: &[&str], map: &FieldMap) -> Option<String> {
-    let value = |found: Option<&(String, String)>| found.map(|(_, value)| value.trim().to_owned());
-    let mapped = map.get(name).map(Vec::as_slice).unwrap_or_default();
-    // As written first: to a form whose fields are called `1.3` and `13` these are two.
-    let exact = mapped.iter().find_map(|wanted| {
-        value(envelope.fields.iter().find(|(field, value)| field == wanted && !value.trim().is_empty()))
-    });
-    if exact.is_some() {
-        return exact;
+/// The fields of a submission that say anything, each with its name as names are compared. Made once a lead: it is
+/// looked through for every name that every field may have.
+pub(super) struct Said<'a>(Vec<(String, &'a str, &'a str)>);
+
+impl<'a> Said<'a> {
+    pub(super) fn of(envelope: &'a Envelope) -> Self {
+        let trimmed = envelope.fields.iter().map(|(name, value)| (name, value.trim()));
+        let said = trimmed.filter(|(_, value)| !value.is_empty());
+        Self(said.map(|(name, value)| (plain(name), name.as_str(), value)).collect())
     }
-    let wanted: Vec<String> = match map.get(name) {
-        Some(names) => names.iter().map(|n| plain(n)).collect(),
-        None => usual.iter().map(|n| (*n).to_owned()).collect(),
-    };
-    wanted.iter().find_map(|wanted| {
-        envelope
-            .fields
-            .iter()
-            .find(|(field, value)| plain(field) == *wanted && !value.trim().is_empty())
-            .map(|(_, value)| value.trim().to_owned())
-    })
+
+    /// The value of a standard field: under the names that the form maps to it, best first, else under its usual ones.
+    pub(super) fn find(&self, name: &str, usual: &[&str], map: &FieldMap) -> Option<&'a str> {
+        let of_plain =
+            |wanted: &str| self.0.iter().find(|(plain, _, _)| plain == wanted).map(|(_, _, value)| *value);
+        let Some(mapped) = map.get(name) else { return usual.iter().find_map(|wanted| of_plain(wanted)) };
+        // As written first: to a form whose fields are called `1.3` and `13` these are two.
+        let exact = mapped.iter().find_map(|wanted| self.0.iter().find(|(_, name, _)| name == wanted));
+        let exact = exact.map(|(_, _, value)| *value);
+        exact.or_else(|| mapped.iter().find_map(|wanted| of_plain(&plain(wanted))))
+    }
 }
 
 /// A field's name as names are compared: letters and digits in lower case.

@@ -1,7 +1,7 @@
 //! Ids that other systems give a person, as a submission carries them.
 
-use super::facts::find;
-use super::{Envelope, Origin};
+use super::Origin;
+use super::facts::Said;
 use crate::customer::{Identity, IdentityKind};
 use crate::pii::Pii;
 use crate::policy::Reading;
@@ -18,7 +18,7 @@ const MAX_ID: usize = 200;
 /// map names with a namespace (`external_id.crm: [contact_id]`) belongs to that, whoever sends it.
 pub(super) fn given(
     origin: &Origin,
-    envelope: &Envelope,
+    said: &Said<'_>,
     reading: &Reading,
     standard: &BTreeMap<&'static str, Pii<String>>,
 ) -> Vec<Identity> {
@@ -30,8 +30,8 @@ pub(super) fn given(
         }
         for (name, namespace) in reading.fields.keys().filter_map(|key| Some((key, namespace_of(key, kind)?)))
         {
-            if let Some(id) = find(envelope, name, &[], &reading.fields).filter(|id| is_id(id)) {
-                all.push(Identity::within(kind, namespace, id));
+            if let Some(id) = said.find(name, &[], &reading.fields).filter(|id| is_id(id)) {
+                all.push(Identity::within(kind, namespace, id.to_owned()));
             }
         }
     }

@@ -1,11 +1,13 @@
 //! A lead: one submission, from the moment it is accepted to the end it reaches.
 
+mod consent;
 mod facts;
 mod ids;
 mod mark;
 #[cfg(test)]
 mod tests;
 
+pub use consent::{Consented, consented, question, unconsented};
 pub(crate) use facts::plain;
 pub use facts::{ATTRIBUTION, Facts, Flag, attribution, read, standard_field};
 pub use ids::{namespace_of, wechat_number};
@@ -44,11 +46,13 @@ pub enum LeadState {
     Invalid,
     /// Brought in from a file and not routed: the customer is known, nobody owns it through this lead.
     Imported,
+    /// Its person was erased. What is left says that it was accepted, and keeps it from being accepted again.
+    Erased,
 }
 
 impl LeadState {
     /// Every state, in the order a report lists them.
-    pub const ALL: [LeadState; 10] = [
+    pub const ALL: [LeadState; 11] = [
         Self::Waiting,
         Self::Escalated,
         Self::Queued,
@@ -59,6 +63,7 @@ impl LeadState {
         Self::Test,
         Self::Invalid,
         Self::Imported,
+        Self::Erased,
     ];
 
     /// The word used on the wire, in the ledger and in metrics.
@@ -74,6 +79,7 @@ impl LeadState {
             Self::Test => "test",
             Self::Invalid => "invalid",
             Self::Imported => "imported",
+            Self::Erased => "erased",
         }
     }
 
@@ -220,6 +226,9 @@ pub struct Act {
     /// Why, in the person's words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// Hashes of its `Idempotency-Key` and of what was asked: a repeat is known by the one, another act by the other.
+    #[serde(rename = "k", default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<(String, String)>,
 }
 
 /// The changing half of the ledger's line, small because an update is charged on the whole item.

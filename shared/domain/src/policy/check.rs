@@ -1,5 +1,7 @@
 //! What is wrong with a set of documents: each finding names the document and the place inside it.
 
+mod messaging;
+
 use super::{
     CatchAll, Document, FieldMap, KINDS, Response, SecretRef, Target, Team, Territory, Then, territory,
 };
@@ -8,6 +10,7 @@ use crate::condition::Condition;
 use crate::customer::{DEFAULT_RULE, IdentityKind, Survivor, Survivorship};
 use crate::identity::Email;
 use crate::lead::namespace_of;
+use crate::template;
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -42,7 +45,7 @@ pub fn check(documents: &[Document]) -> Vec<Finding> {
         documents.iter().filter(|d| d.kind() == kind).map(Document::name).collect()
     };
     let (reps, teams, calendars) = (names("rep"), names("team"), names("calendar"));
-    let channels: BTreeSet<&str> = names("form").union(&names("source")).copied().collect();
+    let origins: BTreeSet<&str> = names("form").union(&names("source")).copied().collect();
     let mut seen = BTreeMap::new();
     for (at, document) in documents.iter().enumerate() {
         checker.at = at;
@@ -67,6 +70,9 @@ pub fn check(documents: &[Document]) -> Vec<Finding> {
                             "an origin is scheme://host[:port] without a path",
                         );
                     }
+                }
+                if let Some(consent) = &form.consent {
+                    checker.consent(consent);
                 }
             }
             Document::Source(source) => {
@@ -130,12 +136,15 @@ pub fn check(documents: &[Document]) -> Vec<Finding> {
                 }
             }
             Document::Calendar(calendar) => checker.days(calendar),
-            Document::Territory(_) => {}
+            Document::Channel(channel) => checker.channel(channel),
+            Document::Topic(topic) => checker.topic(topic, documents),
+            Document::Territory(_) | Document::Template(_) | Document::Layout(_) | Document::Partial(_) => {}
             Document::Settings(settings) => {
                 for (i, rep) in settings.escalate_to.iter().enumerate() {
                     checker.known(&["escalate_to", &i.to_string()], "rep", rep, &reps);
                 }
-                checker.survivorship(&settings.survivorship, &channels);
+                checker.survivorship(&settings.survivorship, &origins);
+                checker.messaging(&settings.messaging);
                 if settings.name != "default" {
                     checker.add(&["name"], "the settings document is called `default`");
                 }
@@ -143,11 +152,12 @@ pub fn check(documents: &[Document]) -> Vec<Finding> {
         }
     }
     checker.territories(documents);
+    checker.findings.extend(template::check(documents));
     checker.findings
 }
 
 /// What conditions see of a lead, see [`crate::lead::Facts::view`]. Any other name would never match, and nobody told.
-const LEAD: [&str; 26] = [
+pub(crate) const LEAD: [&str; 27] = [
     "source",
     "kind",
     "fields",
@@ -169,6 +179,7 @@ const LEAD: [&str; 26] = [
     "website",
     "birth_date",
     "language",
+    "time_zone",
     "external_id",
     "wechat_unionid",
     "wechat_openid",
@@ -177,7 +188,7 @@ const LEAD: [&str; 26] = [
 ];
 
 /// What is kept of a customer, see [`crate::customer::Customer::absorb`].
-const FACTS: [&str; 20] = [
+pub(crate) const FACTS: [&str; 21] = [
     "email",
     "phone",
     "first_name",
@@ -192,6 +203,7 @@ const FACTS: [&str; 20] = [
     "region",
     "country",
     "language",
+    "time_zone",
     "birth_date",
     "external_id",
     "wechat_unionid",
@@ -278,7 +290,7 @@ impl Checker {
         }
     }
 
-    fn survivorship(&mut self, rules: &Survivorship, channels: &BTreeSet<&str>) {
+    fn survivorship(&mut self, rules: &Survivorship, origins: &BTreeSet<&str>) {
         for (field, rule) in &rules.0 {
             let plain = field.split('.').next().unwrap_or_default();
             if field != DEFAULT_RULE && !FACTS.contains(&plain) {
@@ -289,7 +301,7 @@ impl Checker {
             if let Survivor::Sources(order) = rule {
                 for (i, name) in order.iter().enumerate() {
                     let at = ["survivorship", field, &i.to_string()];
-                    self.known(&at, "form or source", name, channels);
+                    self.known(&at, "form or source", name, origins);
                 }
             }
         }

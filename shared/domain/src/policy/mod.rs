@@ -2,21 +2,33 @@
 
 mod assign;
 mod check;
+mod company;
+mod messaging;
 mod response;
 mod set;
 mod source;
+mod template;
 mod territory;
 
 pub use assign::{Assign, By, LanguageNeed, Need, Target};
+pub(crate) use check::{FACTS, LEAD};
 pub use check::{Finding, Other, check};
+pub use company::Company;
+pub use messaging::{
+    AddressKind, BodyEncoding, Cap, ChannelPolicy, ConsentRule, Messaging, Period, ProviderCall, SmtpServer,
+    SmtpTls, Topic, Tracking, Via,
+};
 pub use response::{CatchAll, Point, Response, Then, Window, length};
 pub use set::{PolicySet, Rules};
 pub use source::{Encoding, SignatureScheme};
+pub use template::{Body, Defaults, Piece, Template, Templates, Translation};
 pub use territory::{Area, CodeRange, Codes, Territory};
 
 use crate::calendar::{Calendar, Hours, Leave};
 use crate::customer::Survivorship;
+use crate::id::EndpointId;
 use crate::identity::{Country, Email, Language, Phone};
+use crate::message::Channel;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -43,11 +55,34 @@ pub enum Document {
     Calendar(Calendar),
     /// A part of the world.
     Territory(Territory),
+    /// A way to reach customers.
+    Channel(ChannelPolicy),
+    /// What messages are about.
+    Topic(Topic),
+    /// A message.
+    Template(Template),
+    /// What is around messages.
+    Layout(Piece),
+    /// What several messages share.
+    Partial(Piece),
 }
 
 /// The kinds of document, as `kind:` names them.
-pub const KINDS: [&str; 8] =
-    ["form", "source", "rep", "team", "routing", "settings", "calendar", "territory"];
+pub const KINDS: [&str; 13] = [
+    "form",
+    "source",
+    "rep",
+    "team",
+    "routing",
+    "settings",
+    "calendar",
+    "territory",
+    "channel",
+    "topic",
+    "template",
+    "layout",
+    "partial",
+];
 
 impl Document {
     /// Its kind.
@@ -61,6 +96,11 @@ impl Document {
             Self::Settings(_) => "settings",
             Self::Calendar(_) => "calendar",
             Self::Territory(_) => "territory",
+            Self::Channel(_) => "channel",
+            Self::Topic(_) => "topic",
+            Self::Template(_) => "template",
+            Self::Layout(_) => "layout",
+            Self::Partial(_) => "partial",
         }
     }
 
@@ -75,6 +115,10 @@ impl Document {
             Self::Settings(document) => &document.name,
             Self::Calendar(document) => &document.name,
             Self::Territory(document) => &document.name,
+            Self::Channel(document) => document.name.name(),
+            Self::Topic(document) => &document.name,
+            Self::Template(document) => &document.name,
+            Self::Layout(document) | Self::Partial(document) => &document.name,
         }
     }
 
@@ -106,6 +150,11 @@ impl Document {
             "settings" => Self::Settings(serde_json::from_value(value)?),
             "calendar" => Self::Calendar(serde_json::from_value(value)?),
             "territory" => Self::Territory(serde_json::from_value(value)?),
+            "channel" => Self::Channel(serde_json::from_value(value)?),
+            "topic" => Self::Topic(serde_json::from_value(value)?),
+            "template" => Self::Template(serde_json::from_value(value)?),
+            "layout" => Self::Layout(serde_json::from_value(value)?),
+            "partial" => Self::Partial(serde_json::from_value(value)?),
             other => {
                 return Err(serde_json::Error::custom(format!(
                     "unknown kind `{other}`, expected one of {}",
@@ -163,6 +212,17 @@ pub struct Consent {
     pub wording: String,
     /// Version of the text.
     pub version: String,
+    /// The channels it allows; absent is e-mail.
+    #[serde(default = "by_email", skip_serializing_if = "is_by_email")]
+    pub channels: Vec<Channel>,
+}
+
+fn by_email() -> Vec<Channel> {
+    vec![Channel::Email]
+}
+
+fn is_by_email(channels: &Vec<Channel>) -> bool {
+    *channels == [Channel::Email]
 }
 
 /// How a source proves who it is.
@@ -226,6 +286,12 @@ pub struct Source {
     /// Type `hubspot`: where the page goes afterwards.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub redirect: Option<String>,
+    /// Type `sns`: the ARNs of the topics to hear.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub topics: Vec<String>,
+    /// Type `sns`: the certificate, in PEM, that everything has to be signed with; absent is the one that SNS names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<String>,
 }
 
 /// Where a secret is: `env:NAME` (a variable of the function) or `secret:NAME` (Secrets Manager, below the stack's
@@ -278,6 +344,13 @@ pub struct Webhook {
     pub secrets: Vec<SecretRef>,
 }
 
+impl Webhook {
+    /// The receiver that it is: another URL is another one.
+    pub fn endpoint(&self) -> EndpointId {
+        EndpointId::derived(&[&self.url])
+    }
+}
+
 /// Whether a rep takes new leads; documents say `true` or `false`, absent is `true`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -312,6 +385,13 @@ pub struct Team {
     /// What every lead of the team asks of whoever gets it.
     #[serde(default, skip_serializing_if = "Need::is_empty")]
     pub need: Need,
+}
+
+impl Team {
+    /// A rep's membership.
+    pub fn member(&self, rep: &str) -> Option<&Membership> {
+        self.members.iter().find(|member| member.rep == rep)
+    }
 }
 
 /// What becomes of a lead while nobody of a team is on duty.
@@ -412,6 +492,12 @@ pub struct Settings {
     /// Reps told when nobody can take a lead.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub escalate_to: Vec<String>,
+    /// Messages to customers.
+    #[serde(skip_serializing_if = "is_default")]
+    pub messaging: Messaging,
+    /// Who we are, for messages to customers.
+    #[serde(skip_serializing_if = "is_default")]
+    pub company: Company,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -428,6 +514,8 @@ impl Default for Settings {
             survivorship: Survivorship::default(),
             matching: Matching::default(),
             escalate_to: Vec::new(),
+            messaging: Messaging::default(),
+            company: Company::default(),
         }
     }
 }

@@ -1,16 +1,25 @@
 //! One version of all documents, ready to decide with.
 
 use super::territory::Map;
-use super::{Document, Form, Reading, Rep, Routing, Rule, Settings, Source, Target, Team};
+use super::{
+    AddressKind, ChannelPolicy, Document, Form, Reading, Rep, Routing, Rule, Settings, Source, Target, Team,
+    Templates, Topic,
+};
 use crate::calendar::{Hours, Leave, Schedule};
 use crate::condition::{Condition, ConditionError};
-use std::collections::BTreeMap;
+use crate::message::Channel;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Routing rules with their conditions compiled.
 #[derive(Debug, Default)]
 pub struct Rules {
     /// In order; no condition is "always".
     pub rules: Vec<(Rule, Option<Condition>)>,
+    /// Fields of the customer that conditions read.
+    pub customer_fields: BTreeSet<String>,
+    /// Whether a condition reads the customer as a whole.
+    pub read_whole_customer: bool,
     /// Whether a condition reads `lead.territory`.
     pub read_territory: bool,
     /// Whether a rule gives leads to the owner of a company.
@@ -28,13 +37,17 @@ impl Rules {
             };
             rules.push((rule.clone(), condition));
         }
-        let mut set = Self { rules, ..Self::default() };
+        let set = Self { rules, ..Self::default() };
+        let field = |path: &'_ str| path.split('.').nth(1).map(str::to_owned);
+        let (customer_fields, read_whole_customer) = (
+            set.reads("customer").filter_map(field).collect(),
+            set.reads("customer").any(|path| field(path).is_none()),
+        );
         let is_territory = |path: &str| matches!(path.split('.').nth(1), None | Some("territory"));
         let read_territory = set.reads("lead").any(is_territory);
         let mut targets = set.rules.iter().filter_map(|(rule, _)| rule.assign.as_ref());
         let use_company_owners = targets.any(|assign| assign.target == Target::CompanysOwner);
-        (set.read_territory, set.use_company_owners) = (read_territory, use_company_owners);
-        Ok(set)
+        Ok(Self { customer_fields, read_whole_customer, read_territory, use_company_owners, ..set })
     }
 
     /// Every path the conditions read below `root`.
@@ -65,8 +78,14 @@ pub struct PolicySet {
     pub routing: Rules,
     /// The `default` settings document, or the defaults.
     pub settings: Settings,
+    /// Ways to reach customers, of those that have a document.
+    pub channels: BTreeMap<Channel, ChannelPolicy>,
+    /// By name, of those that have a document.
+    pub topics: BTreeMap<String, Topic>,
     /// Where leads are.
     pub territories: Map,
+    /// What messages to customers are made of.
+    pub templates: Templates,
     /// Working time by rep and by team, of those that have hours.
     schedules: Schedules,
 }
@@ -96,9 +115,14 @@ impl PolicySet {
                     set.routing = Rules::compile(&routing).map_err(|(_, error)| error)?;
                 }
                 Document::Settings(settings) => set.settings = settings,
+                Document::Channel(channel) => drop(set.channels.insert(channel.name, channel)),
+                Document::Topic(topic) => drop(set.topics.insert(topic.name.clone(), topic)),
                 Document::Calendar(calendar) => drop(calendars.insert(calendar.name.clone(), calendar)),
                 Document::Territory(territory) => {
                     drop(territories.insert(territory.name.clone(), territory));
+                }
+                Document::Template(_) | Document::Layout(_) | Document::Partial(_) => {
+                    drop(set.templates.take(document));
                 }
             }
         }
@@ -137,9 +161,27 @@ impl PolicySet {
         absences.fold(hours, |schedule, leave| schedule.with_leave(leave))
     }
 
+    /// How a channel works: as its document says; e-mail needs none.
+    pub fn channel(&self, channel: Channel) -> Option<Cow<'_, ChannelPolicy>> {
+        match self.channels.get(&channel) {
+            Some(policy) => Some(Cow::Borrowed(policy)),
+            None => (channel == Channel::Email).then(|| Cow::Owned(ChannelPolicy::usual_email())),
+        }
+    }
+
+    /// What a channel writes to, whether it has a document or not.
+    pub fn address_kind(&self, channel: Channel) -> AddressKind {
+        self.channel(channel).map_or(AddressKind::usual(channel), |channel| channel.address_kind())
+    }
+
+    /// A topic: as its document says, or without one.
+    pub fn topic(&self, name: &str) -> Cow<'_, Topic> {
+        self.topics.get(name).map_or_else(|| Cow::Owned(Topic::plain(name)), Cow::Borrowed)
+    }
+
     /// The teams a rep is a member of.
     pub fn teams_of(&self, rep: &str) -> impl Iterator<Item = &Team> {
-        self.teams.values().filter(move |team| team.members.iter().any(|member| member.rep == rep))
+        self.teams.values().filter(move |team| team.member(rep).is_some())
     }
 
     /// Whether the rep exists and takes new leads.

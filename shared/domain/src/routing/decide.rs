@@ -2,8 +2,10 @@
 
 use super::live::{Live, LiveTeams};
 use super::{Asks, CustomerView, Receipt, Saw, route};
-use crate::customer::{Customer, Known, Ownership, Recognition};
-use crate::id::CustomerId;
+use crate::customer::{
+    Customer, Joined, Known, Ownership, Recognition, SuggestionReason, Whole, note_suggestions,
+};
+use crate::id::{CustomerId, LeadId};
 use crate::lead::{Assignment, Facts, Lead, Progress};
 use crate::policy::PolicySet;
 use crate::routing::Outcome;
@@ -39,7 +41,8 @@ pub fn decide(case: Case<'_>, policies: &PolicySet, teams: LiveTeams<'_>, now: T
         repeats: view.repeats.clone(),
         ..Saw::default()
     };
-    let mut shares = Live { teams, policies, lead: &lead.id, now, saw: &mut saw, asks: Asks::default() };
+    let asks = Asks::default();
+    let mut shares = Live { teams, policies, lead: &lead.id, now, saw: &mut saw, asks, lacks: false };
     let (tried, outcome) = route(policies, facts, &view, &mut shares);
     Receipt { saw, tried, ..recorded(case, policies, outcome, now) }
 }
@@ -60,10 +63,12 @@ pub(super) fn recorded(case: Case<'_>, policies: &PolicySet, outcome: Outcome, n
     }
 }
 
-/// Who owns a returning customer, and the team they came through if there still is one: both will be asked.
+/// Who owns a returning customer, and the team they came through if there still is one: both will be asked, unless
+/// they say the same once more.
 pub fn owner(case: Case<'_>, policies: &PolicySet) -> Option<(String, Option<String>)> {
     let root = case.known.customers.get(&case.who?.customer)?;
-    let owner = case.known.whole(root).owner()?;
+    let whole = case.known.whole(root);
+    let owner = whole.owner().filter(|_| repeats(&whole, case.lead, policies).is_none())?;
     let team = owner.team.clone().filter(|team| policies.teams.contains_key(team));
     Some((owner.rep.clone(), team))
 }
@@ -89,8 +94,13 @@ pub fn change(case: Case<'_>, receipt: Receipt, policies: &PolicySet) -> (Progre
             after.customer = Some(who.home.clone());
         }
         for merge in &who.merges {
-            people.get(&merge.from).into = Some(merge.into.clone());
+            let from = people.get(&merge.from);
+            (from.into, from.joined) = (Some(merge.into.clone()), Some(Joined::By(lead.id.clone())));
             people.get(&merge.into).halves.insert(merge.from.clone());
+        }
+        let open = who.suggestions.iter().filter(|one| one.reason != SuggestionReason::KeptApart);
+        for (on, other) in note_suggestions(known, &who.home, open.map(|one| &one.customer)) {
+            people.get(&on).maybe.insert(other, lead.id.clone());
         }
         if let (Outcome::Assigned { .. }, Some(assignment)) = (&receipt.outcome, &after.assignment) {
             own(people.get(&who.customer), assignment);
@@ -130,13 +140,16 @@ pub(super) fn customer_view(case: Case<'_>, who: &Recognition, policies: &Policy
         root.halves.extend(who.merges.iter().map(|merge| merge.from.clone()));
     }
     let whole = root.as_ref().map(|root| case.known.whole(root));
-    let (fingerprint, window) = (fingerprint(case.lead), policies.settings.repeat_window_ms());
-    let repeats = whole.as_ref().and_then(|whole| {
-        whole.parts().find_map(|part| part.repeats(&fingerprint, case.lead.received, window)).cloned()
-    });
-    // An escalated lead that is tried again is no repeat of itself.
-    let repeats = repeats.filter(|of| *of != case.lead.id);
+    let repeats = whole.as_ref().and_then(|whole| repeats(whole, case.lead, policies));
     CustomerView::of(whole.as_ref(), repeats, policies)
+}
+
+/// The lead that this one is a repeat of.
+fn repeats(whole: &Whole<'_>, lead: &Lead, policies: &PolicySet) -> Option<LeadId> {
+    let (fingerprint, window) = (fingerprint(lead), policies.settings.repeat_window_ms());
+    let of = whole.parts().find_map(|part| part.repeats(&fingerprint, lead.received, window))?;
+    // An escalated lead that is tried again is no repeat of itself.
+    (*of != lead.id).then(|| of.clone())
 }
 
 struct People<'a> {

@@ -57,6 +57,9 @@ pub struct LiveTeams<'a> {
     pub desk: &'a Desk,
     /// What was asked for and is not loaded.
     pub missing: &'a mut Missing,
+    /// Whether a decision goes on where something is missing, so that all that later rules may ask for is found out at
+    /// once. Otherwise it ends there: what comes first is mostly all that is needed.
+    pub looks_ahead: bool,
 }
 
 /// The name that the state of a round over these teams is kept under. No team can be called so.
@@ -174,6 +177,8 @@ pub(super) struct Live<'a> {
     pub(super) now: Timestamp,
     pub(super) saw: &'a mut Saw,
     pub(super) asks: Asks,
+    /// Something that this lead asked for is missing.
+    pub(super) lacks: bool,
 }
 
 impl Live<'_> {
@@ -184,6 +189,7 @@ impl Live<'_> {
         wanted.teams.retain(|team| !self.teams.teams.contains_key(team));
         wanted.reps.retain(|rep| !self.teams.desk.leave.contains_key(rep));
         if !wanted.is_empty() {
+            self.lacks = true;
             self.teams.missing.teams.extend(wanted.teams);
             self.teams.missing.reps.extend(wanted.reps);
             return None;
@@ -233,6 +239,7 @@ impl Shares for Live<'_> {
     fn round(&mut self, teams: &[String], needs: &BTreeMap<&str, Asked>) -> Option<(String, String)> {
         let name = round_name(teams);
         if !self.teams.teams.contains_key(&name) {
+            self.lacks = true;
             self.teams.missing.teams.insert(name.clone());
         }
         let none = Asked::default();
@@ -256,7 +263,7 @@ impl Shares for Live<'_> {
                 });
                 self.saw.teams.extend(asks.get(team).map(|ask| (ask.clone(), seen)));
             }
-            if !self.teams.missing.is_empty() {
+            if self.lacks {
                 return None;
             }
             let state = self.teams.teams.get_mut(&name)?;
@@ -293,6 +300,7 @@ impl Shares for Live<'_> {
 
     fn off_duty(&mut self, rep: &str, is_owner: bool) -> Option<OffDuty> {
         let Some(leave) = self.teams.desk.leave.get(rep) else {
+            self.lacks = true;
             self.teams.missing.reps.insert(rep.to_owned());
             return None;
         };
@@ -300,5 +308,9 @@ impl Shares for Live<'_> {
             .filter(|off_duty| !is_owner || off_duty.why == Why::Leave)?;
         self.saw.off_duty.insert(rep.to_owned(), off_duty);
         Some(off_duty)
+    }
+
+    fn is_waiting(&self) -> bool {
+        self.lacks && !self.teams.looks_ahead
     }
 }

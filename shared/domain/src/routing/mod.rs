@@ -6,6 +6,7 @@ mod import;
 mod live;
 #[cfg(test)]
 mod tests;
+mod tried;
 
 pub(crate) use decide::absorb;
 pub use decide::{Case, change, decide, own, owner};
@@ -169,7 +170,7 @@ pub struct Receipt {
     #[serde(rename = "saw")]
     pub saw: Saw,
     /// The rules tried, in order, up to the one that decided.
-    #[serde(rename = "tried")]
+    #[serde(rename = "tried", with = "tried")]
     pub tried: Vec<Verdict>,
     /// The result.
     #[serde(rename = "out")]
@@ -187,6 +188,10 @@ pub trait Shares {
     fn keep(&mut self, team: &str, rep: &str) -> bool;
     /// Why a rep is not at work. Of an owner only leave is asked for: their customers wait overnight.
     fn off_duty(&mut self, rep: &str, is_owner: bool) -> Option<OffDuty>;
+    /// Whether an answer was only made up, so that what comes of it does not count and nothing more is to be asked.
+    fn is_waiting(&self) -> bool {
+        false
+    }
 }
 
 /// Whose turn it is in a team.
@@ -262,17 +267,11 @@ impl CustomerView {
         for (name, fact) in whole.map(|whole| whole.facts(rules)).unwrap_or_default() {
             full.entry(name).or_insert_with(|| fact.value.reveal().clone().into());
         }
-        let mut view = Map::new();
-        for path in policies.routing.reads("customer") {
-            match path.split('.').nth(1) {
-                None => view.clone_from(&full),
-                Some(name) => {
-                    if let Some(value) = full.get(name) {
-                        view.insert(name.to_owned(), value.clone());
-                    }
-                }
-            }
-        }
+        let rules = &policies.routing;
+        let view = match rules.read_whole_customer {
+            true => full,
+            false => rules.customer_fields.iter().filter_map(|name| full.remove_entry(name)).collect(),
+        };
         let owner = owner.map(|owner| (owner.rep.clone(), owner.team.clone()));
         Self { view, owner, company: None, repeats }
     }
@@ -336,6 +335,9 @@ pub fn route(
             Some(Err(verdict)) => tried.push(verdict),
             None => tried.push(Verdict::NoMatch),
         }
+        if shares.is_waiting() {
+            break;
+        }
     }
     (tried, Outcome::Escalated)
 }
@@ -376,11 +378,15 @@ fn give(
             }
         },
         Target::Teams { teams, by: By::First } => {
-            let first = teams.iter().find_map(|team| match shares.next(team, &asked(team)) {
-                Turn::Of(rep) => Some(Outcome::Assigned { rep, team: Some(team.clone()) }),
-                Turn::Nobody { .. } => None,
-            });
-            first.ok_or(Verdict::Nobody)
+            for team in teams {
+                if let Turn::Of(rep) = shares.next(team, &asked(team)) {
+                    return Ok(Outcome::Assigned { rep, team: Some(team.clone()) });
+                }
+                if shares.is_waiting() {
+                    break;
+                }
+            }
+            Err(Verdict::Nobody)
         }
         Target::Teams { teams, by: By::Round } => {
             let needs: BTreeMap<&str, Asked> =
@@ -406,9 +412,7 @@ fn keep(
     if !policies.is_available(rep) || shares.off_duty(rep, true).is_some() {
         return Err(Verdict::OwnerAway);
     }
-    let is_member = |team: &&String| {
-        policies.teams.get(*team).is_some_and(|team| team.members.iter().any(|member| member.rep == *rep))
-    };
+    let is_member = |team: &&String| policies.teams.get(*team).is_some_and(|team| team.member(rep).is_some());
     let team = team.as_ref().filter(is_member);
     match team {
         Some(team) if !shares.keep(team, rep) => Err(Verdict::OwnerFull),

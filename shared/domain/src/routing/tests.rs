@@ -68,7 +68,8 @@ impl Office {
         let reps = self.policies.reps.keys().cloned();
         let desk = Desk { leave: reps.map(|rep| (rep, Leave::default())).collect(), ..Desk::default() };
         let mut missing = Missing::default();
-        let live = LiveTeams { teams: &mut self.teams, desk: &desk, missing: &mut missing };
+        let live =
+            LiveTeams { teams: &mut self.teams, desk: &desk, missing: &mut missing, looks_ahead: false };
         let receipt = decide(case, &self.policies, live, Timestamp(9));
         assert!(missing.is_empty());
         let stored: Receipt = serde_json::from_str(&serde_json::to_string(&receipt).unwrap()).unwrap();
@@ -151,4 +152,23 @@ proptest! {
             prop_assert!(open("big", "li") <= 1 && open("all", "ana") <= 3 && open("big", "tom") == 0);
         }
     }
+}
+
+#[test]
+fn what_is_missing_is_asked_for_as_it_is_needed_and_then_all_at_once() {
+    let mut office = Office::new();
+    office.teams.clear();
+    let lead = lead(1, &[("email", "a@person.example"), ("employees", "500")]);
+    let reading = office.policies.reading(&lead.origin);
+    let facts = read(&lead.origin, &lead.envelope, &reading, &office.policies.settings);
+    let case = Case { lead: &lead, facts: &facts, known: &Known::default(), who: None };
+    let mut asked = |looks_ahead| {
+        let (desk, mut missing) = (Desk::default(), Missing::default());
+        let live = LiveTeams { teams: &mut office.teams, desk: &desk, missing: &mut missing, looks_ahead };
+        decide(case, &office.policies, live, Timestamp(9));
+        (missing.teams.into_iter().collect::<Vec<_>>(), missing.reps.into_iter().collect::<Vec<_>>())
+    };
+    assert_eq!(asked(false), (vec!["big".to_owned()], vec!["li".to_owned()]));
+    let all = vec!["all".to_owned(), "big".to_owned()];
+    assert_eq!(asked(true), (all, vec!["ana".to_owned(), "li".to_owned()]));
 }

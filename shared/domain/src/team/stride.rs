@@ -101,10 +101,10 @@ pub fn give_back(state: &mut TeamState, lead: &LeadId) -> Option<String> {
     Some(grant.rep)
 }
 
-/// A lead that `member` was granted was none: what it cost now is refunded, so that another comes in its place. Whether
-/// it is still open is another matter, see [`close`].
-pub fn credit(state: &mut TeamState, member: &Member) {
-    refund(state, &member.rep, stride(member.weight));
+/// A lead that a member of this weight was granted was none: what it costs now is refunded, so that another comes in its
+/// place. Whether it is still open is another matter, see [`close`].
+pub fn credit(state: &mut TeamState, rep: &str, weight: u32) {
+    refund(state, rep, stride(weight));
 }
 
 fn refund(state: &mut TeamState, rep: &str, paid: u64) {

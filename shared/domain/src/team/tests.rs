@@ -92,7 +92,7 @@ fn a_lead_that_was_none_is_made_up_for() {
     let mut state = TeamState::default();
     assert_eq!(hand_out(&mut state, &members, 0..6), "abbabb");
     close(&mut state, "a");
-    credit(&mut state, &members[0]);
+    credit(&mut state, &members[0].rep, members[0].weight);
     assert_eq!(state.members["a"].open, 1);
     assert_eq!(hand_out(&mut state, &members, 6..13), "abababb", "one more than two of six");
 }

@@ -1,7 +1,7 @@
 //! JSON with nothing lost on the way: numbers as written, names in order, repeats kept, and the slips of common
 //! senders (`NaN`, half a surrogate pair) repaired.
 
-use super::{BodyFlag, Submission, malformed};
+use super::{BodyFlag, Submission, malformed, not_fields};
 use crate::problem::Problem;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::{borrow::Cow, fmt};
@@ -77,8 +77,11 @@ pub(super) fn fields(text: &str, submission: &mut Submission) -> Result<(), Prob
     }
     let (node, repaired) = match read(text) {
         Ok(read) => read,
+        // Sound JSON that serde_json would not build is only ever too deep for it.
         Err(_) if is_well_formed(text) => {
-            // Sound JSON that serde_json would not build is only ever too deep for it.
+            if text.trim_start().starts_with('[') {
+                return Err(not_fields("A list"));
+            }
             submission.flag(BodyFlag::NestedTooDeep);
             return Ok(());
         }
@@ -100,8 +103,9 @@ pub(super) fn fields(text: &str, submission: &mut Submission) -> Result<(), Prob
                 flatten(&name, node, 0, submission);
             }
         }
-        Node::Null => {}
-        Node::Text(_) | Node::List(_) => submission.flag(BodyFlag::NotFields),
+        Node::Null => return Err(not_fields("`null`")),
+        Node::Text(_) => return Err(not_fields("A single value")),
+        Node::List(_) => return Err(not_fields("A list")),
     }
     Ok(())
 }

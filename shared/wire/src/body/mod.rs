@@ -60,7 +60,7 @@ pub enum BodyFlag {
     BadEncoding,
     /// The encoding stated is unknown; read as UTF-8.
     UnknownCharset,
-    /// No names and values were found, such as a JSON list or plain prose.
+    /// No names and values were found, such as in plain prose: a person may still read it.
     NotFields,
     /// JSON nested too deep to be read.
     NestedTooDeep,
@@ -91,7 +91,7 @@ impl BodyFlag {
 }
 
 /// Reads the body of `request`. An empty body has no fields, whatever its type. Fails with 413 `body-too-large`, 415
-/// `unsupported-media-type` or 400 `malformed-body`.
+/// `unsupported-media-type`, 400 `malformed-body`, or 422 `body-not-fields` for JSON that is no object.
 pub async fn parse(request: &HttpRequest) -> Result<Submission, Problem> {
     let body = gzip::undo(request)?;
     let mut submission = Submission::default();
@@ -135,7 +135,7 @@ pub(crate) fn parse_query(query: &str) -> Submission {
     submission
 }
 
-/// Reads one JSON object as a form's post of it is read. Fails with 400 `malformed-body`.
+/// Reads one JSON object as a form's post of it is read. Fails with 400 `malformed-body` or 422 `body-not-fields`.
 pub fn of_json(text: &str) -> Result<Submission, Problem> {
     let mut submission = Submission::default();
     json::fields(text, &mut submission)?;
@@ -227,7 +227,7 @@ impl<'a> ContentType<'a> {
         };
         match self.essence.as_str() {
             // Some clients put JSON in a form post without changing the type that their library sets.
-            "application/x-www-form-urlencoded" if looks_like_json(body) => Ok(Kind::Json),
+            "application/x-www-form-urlencoded" if is_whole_json(body) => Ok(Kind::Json),
             "application/x-www-form-urlencoded" => Ok(Kind::Urlencoded),
             "multipart/form-data" => {
                 match multer::parse_boundary(self.header).ok().or_else(|| first_line(body)) {
@@ -251,7 +251,7 @@ impl<'a> ContentType<'a> {
 
 fn sniff(body: &[u8]) -> Kind {
     let text = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body).trim_ascii();
-    if let Some(b'{' | b'[') = text.first() {
+    if matches!(text.first(), Some(b'{' | b'[')) || is_whole_json(text) {
         return Kind::Json;
     }
     match first_line(body) {
@@ -261,12 +261,11 @@ fn sniff(body: &[u8]) -> Kind {
     }
 }
 
-/// A whole JSON object, as opposed to a form field whose name starts with a brace.
-fn looks_like_json(body: &[u8]) -> bool {
+/// JSON from end to end, as opposed to a form field whose name starts with a brace or a quote.
+fn is_whole_json(body: &[u8]) -> bool {
     let body = body.trim_ascii();
-    body.first() == Some(&b'{')
-        && body.last() == Some(&b'}')
-        && serde_json::from_slice::<serde::de::IgnoredAny>(body).is_ok()
+    let is_pair = || body.contains(&b'=') && !matches!(body.first(), Some(b'{' | b'['));
+    serde_json::from_slice::<serde::de::IgnoredAny>(body).is_ok() && !is_pair()
 }
 
 /// The boundary of a multipart body, read off its first line.
@@ -280,4 +279,11 @@ fn first_line(body: &[u8]) -> Option<String> {
 
 fn malformed(detail: impl Into<String>) -> Problem {
     Problem::new(400, "malformed-body", detail)
+}
+
+/// What is well written and has no names: no fields of a lead.
+pub(crate) fn not_fields(what: &str) -> Problem {
+    let detail =
+        format!("{what} names no fields. Send an object, such as {{\"email\": \"ada@example.com\"}}.");
+    Problem::new(422, "body-not-fields", detail)
 }

@@ -108,12 +108,29 @@ fn json_that_is_nearly_json_is_repaired_and_flagged() {
 }
 
 #[test]
-fn json_without_names_or_too_deep_is_kept_raw() {
-    for body in ["[1,2]", "\"text\"", "17"] {
-        let read = read(JSON, body).unwrap();
-        assert_eq!((read.fields.len(), read.flags.as_slice()), (0, [BodyFlag::NotFields].as_slice()));
-        assert_eq!(read.raw.unwrap(), body);
+fn json_without_names_is_refused_whatever_it_is_sent_as() {
+    let bottomless = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+    for body in ["[]", "[1,2]", "[{\"email\":\"a=b\"}]", "null", "NaN", "\"text\"", "17", "true", &bottomless]
+    {
+        for content_type in [JSON, FORM, "text/plain", ""] {
+            // A bare word may be a form's name.
+            if content_type != JSON && body == "NaN" {
+                continue;
+            }
+            let problem = read(content_type, body.to_owned()).unwrap_err();
+            assert_eq!((problem.status, problem.name), (422, "body-not-fields"), "{content_type} {body:.20}");
+        }
+        assert_eq!(now(&zipped(body.as_bytes(), "gzip")).unwrap_err().status, 422, "{body:.20}");
     }
+    // An object without a value is a form that nobody filled in.
+    for body in ["{}", "{\"a\":null}", "{\"a\":[],\"b\":{}}", " \n"] {
+        assert!(read(JSON, body).unwrap() == Submission::default(), "{body}");
+    }
+    assert_eq!(pairs(&read(FORM, "\"a=b\"").unwrap()), [("\"a", "b\"")]);
+}
+
+#[test]
+fn json_that_is_too_deep_is_kept_raw() {
     let deep = |levels| format!("{{\"top\":1,\"a\":{}1{}}}", "[".repeat(levels), "]".repeat(levels));
     assert_eq!(read(JSON, deep(16)).unwrap().flags, []);
     let flagged = read(JSON, deep(17)).unwrap();

@@ -3,10 +3,16 @@
 use super::{SourceText, load};
 use crate::{body, capture, http::HttpRequest, sources};
 use futures::FutureExt;
+use sluice_domain::customer::{Customer, Fact, Whole};
+use sluice_domain::id::CustomerId;
+use sluice_domain::identity::LanguageTag;
 use sluice_domain::lead::{self, Origin};
+use sluice_domain::message::Channel;
 use sluice_domain::policy::{Document, PolicySet};
 use sluice_domain::routing::{Asked, CustomerView, Outcome, Shares, Turn, route};
 use sluice_domain::team::OffDuty;
+use sluice_domain::template::{self, Context, Given};
+use sluice_domain::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -108,6 +114,32 @@ fn every_type_of_source_has_a_sample() {
         .collect();
     let known: BTreeSet<String> = sources::registry().iter().map(|source| source.kind().to_owned()).collect();
     assert_eq!(shown, known);
+}
+
+#[test]
+fn every_sample_template_can_be_sent_in_every_language() {
+    let policies = PolicySet::build(1, policies()).unwrap();
+    assert!(policies.templates.templates.len() > 3);
+    for (name, template) in &policies.templates.templates {
+        for language in ["en", "de", "zh", "zh-Hant"].map(|tag| LanguageTag::parse(tag).unwrap()) {
+            let sample = Context::sample(&policies.settings.company);
+            let shown = template::preview(&policies, name, Some(language), sample).unwrap();
+            assert_eq!(shown.problems, Vec::<String>::new(), "{name} {language}");
+            assert_eq!(shown.language.map(|tag| tag.language()), Some(language.language()), "{name}");
+            assert_eq!(shown.html.is_some(), template.channel == Channel::Email, "{name}");
+            // Whoever we know nothing about but where to write to gets a whole message too.
+            let mut customer = Customer::new(CustomerId::derived(&[name]), Timestamp(0));
+            for (fact, value) in [("email", "ada@person.example"), ("phone", "+12015550123")] {
+                let fact =
+                    (fact.to_owned(), Fact { value: value.to_owned().into(), at: Timestamp(0), said: None });
+                customer.facts.extend([fact]);
+            }
+            let whole = Whole { root: &customer, halves: Vec::new() };
+            let stranger = template::context(Some(&whole), &policies, Given::default());
+            let message = template::preview(&policies, name, Some(language), stranger).unwrap();
+            assert!(!message.text.contains("{{") && message.problems.is_empty(), "{name}: {}", message.text);
+        }
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What is wrong with source documents: a source is of a type there is an adapter for, proves itself as that type can,
 //! and brings what it needs.
 
+use crate::sns::Certificate;
 use crate::sources::{self, Source as Sender};
 use sluice_domain::policy::{Auth, Document, Finding, Source};
 
@@ -40,6 +41,11 @@ fn mistakes(source: &Source) -> Vec<(Vec<String>, String)> {
     if source.signature.as_ref().is_some_and(|scheme| !is_header(&scheme.header)) {
         add(&["signature", "header"], "a header's name is letters, digits and dashes".to_owned());
     }
+    if kind == "sns" {
+        for (path, message) in topics(source) {
+            add(&path.iter().map(String::as_str).collect::<Vec<_>>(), message);
+        }
+    }
     if !adapter.proofs().contains(&source.auth) {
         add(&["auth"], unsuited(adapter));
         return mistakes;
@@ -62,6 +68,30 @@ fn mistakes(source: &Source) -> Vec<(Vec<String>, String)> {
     mistakes
 }
 
+/// What is wrong with the topics and the certificate of a source of type `sns`.
+fn topics(source: &Source) -> Vec<(Vec<String>, String)> {
+    let mut mistakes = Vec::new();
+    if source.topics.is_empty() {
+        let message =
+            "list the ARNs of your topics: SNS signs for everybody's, so without them nothing is believed";
+        mistakes.push((vec!["topics".to_owned()], message.to_owned()));
+    }
+    for (i, topic) in source.topics.iter().enumerate() {
+        let parts: Vec<&str> = topic.split(':').collect();
+        let is_topic = matches!(parts.as_slice(), ["arn", _, "sns", region, account, name]
+            if ![region, account, name].iter().any(|part| part.is_empty()));
+        if !is_topic {
+            let message =
+                "a topic is named by its ARN, such as arn:aws:sns:eu-central-1:123456789012:ses-events";
+            mistakes.push((vec!["topics".to_owned(), i.to_string()], message.to_owned()));
+        }
+    }
+    if let Some(Err(error)) = source.certificate.as_ref().map(|pem| Certificate::parse(pem.as_bytes())) {
+        mistakes.push((vec!["certificate".to_owned()], error.to_string()));
+    }
+    mistakes
+}
+
 fn unsuited(adapter: &dyn Sender) -> String {
     let kind = adapter.kind();
     match adapter.proofs() {
@@ -70,7 +100,10 @@ fn unsuited(adapter: &dyn Sender) -> String {
         }
         proofs => {
             let words: Vec<String> = proofs.iter().map(|proof| format!("`auth: {}`", proof.name())).collect();
-            format!("{kind} cannot sign; write {}", words.join(" or "))
+            match proofs.contains(&Auth::Signature) {
+                true => format!("write {}", words.join(" or ")),
+                false => format!("{kind} cannot sign; write {}", words.join(" or ")),
+            }
         }
     }
 }
@@ -83,6 +116,8 @@ fn settings(source: &Source) -> Vec<&'static str> {
         ("events", !source.events.is_empty()),
         ("form", source.form.is_some()),
         ("redirect", source.redirect.is_some()),
+        ("topics", !source.topics.is_empty()),
+        ("certificate", source.certificate.is_some()),
     ]
     .into_iter()
     .filter_map(|(name, is_there)| is_there.then_some(name))

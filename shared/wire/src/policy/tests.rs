@@ -4,6 +4,8 @@ mod calendars;
 mod identity;
 mod response;
 mod senders;
+mod templates;
+mod topics;
 mod written;
 
 use super::{PolicyError, SourceText, load, parse};
@@ -123,7 +125,7 @@ fn kind_is_needed_and_known() {
     refused(
         "name: a\n",
         &expect![[r#"
-            p.yaml:1:1: this document has no `kind` (known: form, source, rep, team, routing, settings, calendar, territory)
+            p.yaml:1:1: this document has no `kind` (known: form, source, rep, team, routing, settings, calendar, territory, channel, topic, template, layout, partial)
                 1 | name: a
                   | ^
         "#]],
@@ -131,7 +133,7 @@ fn kind_is_needed_and_known() {
     refused(
         "kind: journey\nname: a\n",
         &expect![[r#"
-            p.yaml:1:7: unknown kind `journey` (known: form, source, rep, team, routing, settings, calendar, territory)
+            p.yaml:1:7: unknown kind `journey` (known: form, source, rep, team, routing, settings, calendar, territory, channel, topic, template, layout, partial)
                 1 | kind: journey
                   |       ^
         "#]],
@@ -147,7 +149,7 @@ fn kind_is_needed_and_known() {
     refused(
         "kind: [rep]\nname: a\n",
         &expect![[r#"
-            p.yaml:1:7: `kind` is one word (known: form, source, rep, team, routing, settings, calendar, territory)
+            p.yaml:1:7: `kind` is one word (known: form, source, rep, team, routing, settings, calendar, territory, channel, topic, template, layout, partial)
                 1 | kind: [rep]
                   |       ^
         "#]],
@@ -389,10 +391,10 @@ fn a_condition_over_what_no_lead_has_is_refused() {
     refused(
         &routing("  - name: a\n    when: lead.employees >= 200\n    end: spam"),
         &expect![[r#"
-        p.yaml:13:11: a lead has no `employees`; a field of the form is `lead.fields.employees`, and besides there are ad_user_id, attribution, birth_date, city, company, company_domain, country, email, email_domain, external_id, fields, first_name, flags, full_name, kind, language, last_name, phone, postal_code, region, source, street, territory, website, wechat_id, wechat_openid, wechat_unionid
-           13 |     when: lead.employees >= 200
-              |           ^
-    "#]],
+            p.yaml:13:11: a lead has no `employees`; a field of the form is `lead.fields.employees`, and besides there are ad_user_id, attribution, birth_date, city, company, company_domain, country, email, email_domain, external_id, fields, first_name, flags, full_name, kind, language, last_name, phone, postal_code, region, source, street, territory, time_zone, website, wechat_id, wechat_openid, wechat_unionid
+               13 |     when: lead.employees >= 200
+                  |           ^
+        "#]],
     );
 }
 
@@ -491,7 +493,7 @@ fn a_source_brings_what_its_type_needs() {
     refused(
         "kind: source\nname: a\ntype: carrier-pigeon\n",
         &expect![[r#"
-            p.yaml:3:7: there is no source of type `carrier-pigeon`; known: calendly, contact_form_7, douyin, elementor, feiyu, google, gravity_forms, hubspot, jotform, json, linkedin, meta, netlify, tally, tiktok, typeform, webflow
+            p.yaml:3:7: there is no source of type `carrier-pigeon`; known: calendly, contact_form_7, douyin, elementor, feiyu, google, gravity_forms, hubspot, jotform, json, linkedin, meta, netlify, sns, tally, tiktok, typeform, webflow
                 3 | type: carrier-pigeon
                   |       ^
         "#]],

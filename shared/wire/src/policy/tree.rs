@@ -9,6 +9,9 @@ const MAX_NODES: usize = 20_000;
 /// How deep lists and mappings may be inside one another: reading the tree recurses.
 const MAX_DEPTH: usize = 32;
 
+/// What a text of a template needs that would be a mapping without it.
+const IN_QUOTES: &str = "a text that begins with `{` goes in quotes: \"{{ … }}\"";
+
 /// One value.
 #[derive(Clone, Debug)]
 pub(super) struct Node {
@@ -229,7 +232,11 @@ impl Builder {
                     (Some(_), None) => {
                         Some(Flaw::new(node.at, "mappings are not merged here").hint("write the fields out"))
                     }
-                    (None, _) => Some(Flaw::new(node.at, "a key is a word, not a list or a mapping")),
+                    (None, _) => {
+                        let flaw = Flaw::new(node.at, "a key is a word, not a list or a mapping");
+                        let is_map = matches!(node.value, Value::Map(_));
+                        Some(if is_map { flaw.hint(IN_QUOTES) } else { flaw })
+                    }
                     (Some(_), Some(_)) => None,
                 };
                 open.key = Some((node.at, name));
@@ -286,6 +293,7 @@ fn syntax(text: &str, error: &ScanError) -> Flaw {
             "put the whole condition in single quotes: without them it may not hold `: `, and nothing may follow a \
              closing quote",
         ),
+        None if line.contains(": {{") || line.contains(": {%") => flaw.hint(IN_QUOTES),
         None if error.info().contains("tab") => flaw.hint("indent with blanks, not with tabs"),
         None => flaw,
     }

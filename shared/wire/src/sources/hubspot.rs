@@ -4,7 +4,7 @@
 use super::draft::Draft;
 use super::{Delivery, Source, SourceLead};
 use crate::body::json::Node;
-use crate::body::parse_json;
+use crate::body::{not_fields, parse_json};
 use crate::http::HttpResponse;
 use crate::problem::Problem;
 use serde_json::json;
@@ -54,6 +54,9 @@ impl Source for Hubspot {
 
     fn leads(&self, delivery: &Delivery<'_>) -> Result<Vec<SourceLead>, Problem> {
         let body = parse_json(delivery.request)?;
+        if !matches!(body, Node::Object(_)) {
+            return Err(not_fields("What is no object"));
+        }
         let mut draft = Draft::new(delivery);
         for field in body.get("fields").items() {
             let Some(name) = field.get("name").text() else { continue };

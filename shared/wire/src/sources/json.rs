@@ -6,7 +6,7 @@
 use super::draft::Draft;
 use super::{Delivery, Need, Refusal, Source, SourceLead, signature};
 use crate::body::json::{Node, push};
-use crate::body::{Submission, parse_json, parse_now};
+use crate::body::{Submission, not_fields, parse_json, parse_now};
 use crate::http::HttpResponse;
 use crate::problem::Problem;
 use serde_json::json;
@@ -64,6 +64,10 @@ impl Source for Json {
         if items.len() > MAX_BATCH {
             let detail = format!("A batch holds at most {MAX_BATCH} leads. Send the rest in another.");
             return Err(Problem::new(413, "batch-too-large", detail));
+        }
+        let is_none = |item: &&Node| !matches!(item, Node::Object(_));
+        if let Some(at) = items.iter().position(|item| is_none(&item)) {
+            return Err(not_fields(&format!("Item {} of the list", at + 1)));
         }
         let mut seen = HashSet::new();
         let leads = items.iter().filter(|item| !item.members().is_empty()).map(|item| {

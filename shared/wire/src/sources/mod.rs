@@ -1,7 +1,8 @@
-//! Where leads come from besides our own forms: one file per sender, one line each in [`registry`].
+//! Where leads come from besides our own forms, and what mail providers say of our mails: one file per sender, one line
+//! each in [`registry`].
 //!
-//! A source checks that a call is its sender's before anything else looks at it, and says what leads it announces. It
-//! decides nothing and stores nothing.
+//! A source checks that a call is its sender's before anything else looks at it, and says what it brings: leads, or
+//! feedback. It decides nothing and stores nothing.
 
 mod calendly;
 mod contact_form_7;
@@ -19,6 +20,7 @@ pub mod meta;
 mod names;
 mod netlify;
 mod signature;
+mod sns;
 mod tally;
 mod tiktok;
 mod typeform;
@@ -31,9 +33,11 @@ use crate::{
     body::{BodyFlag, FileNote},
     http::{HttpRequest, HttpResponse},
     problem::Problem,
+    sns::Certificate,
 };
 use bytes::Bytes;
 use sluice_domain::{
+    feedback::Feedback,
     id::LeadId,
     lead::{ConsentProof, MarkKind},
     pii::Pii,
@@ -76,10 +80,21 @@ pub trait Source: Sync {
         None
     }
 
+    /// Where the certificate is found that proves a request, for a sender who says so in each. What can be refused
+    /// without it is refused here, before anything is fetched.
+    fn certificate(&self, _delivery: &Delivery<'_>) -> Result<Option<String>, Refusal> {
+        Ok(None)
+    }
+
     /// Whether a request comes from the sender: over the raw bytes, in constant time, with any of the secrets. Without
     /// a secret everything is refused. Asked with `auth: signature` only.
     fn verify(&self, _delivery: &Delivery<'_>) -> Result<(), Refusal> {
         Err(Refusal::NoSecret)
+    }
+
+    /// What a believed request says of the subscription by which the sender posts here.
+    fn subscription(&self, _delivery: &Delivery<'_>) -> Result<Option<Subscription>, Problem> {
+        Ok(None)
     }
 
     /// The leads a believed request announces, at most one for each external id; what is not about leads is left out.
@@ -88,6 +103,11 @@ pub trait Source: Sync {
 
     /// What a believed request says of leads that were announced before, or will be.
     fn marks(&self, _delivery: &Delivery<'_>) -> Result<Vec<Mark>, Problem> {
+        Ok(Vec::new())
+    }
+
+    /// What a believed request says of mails of ours.
+    fn feedback(&self, _delivery: &Delivery<'_>) -> Result<Vec<Feedback>, Problem> {
         Ok(Vec::new())
     }
 
@@ -113,6 +133,7 @@ pub fn registry() -> &'static [&'static dyn Source] {
         &linkedin::Linkedin,
         &meta::Meta,
         &netlify::Netlify,
+        &sns::Sns,
         &tally::Tally,
         &tiktok::Tiktok,
         &typeform::Typeform,
@@ -134,6 +155,8 @@ pub struct Delivery<'a> {
     pub document: &'a Document,
     /// Its secrets.
     pub secrets: &'a Secrets,
+    /// What was fetched from where [`Source::certificate`] says.
+    pub certificate: Option<&'a Certificate>,
     /// When it came.
     pub now: Timestamp,
 }
@@ -216,6 +239,14 @@ pub enum Refusal {
     KeyWrong,
     /// The document asks for a proof that this type does not give.
     Proof,
+    /// The signature's certificate is not valid now.
+    Expired,
+    /// What is to prove it is not where this sender keeps such things.
+    Address,
+    /// It is of a topic that the document does not list.
+    Topic,
+    /// It is of a kind of which is not known what proves it.
+    Kind,
 }
 
 impl From<Refusal> for Problem {
@@ -233,14 +264,31 @@ impl From<Refusal> for Problem {
                 "signature-stale",
                 "The signature was made more than five minutes from now. Send the request anew, with the right time.",
             ),
+            Refusal::Expired => ("certificate-expired", "The certificate of the signature is not valid now."),
             Refusal::KeyMissing => ("key-missing", "The request carries no key."),
             Refusal::KeyWrong => ("key-wrong", "The key is not the one configured for this source."),
             Refusal::Proof => (
                 "proof-unsuitable",
                 "The `auth` of this source's document does not suit its type. `sluice validate` says what does.",
             ),
+            Refusal::Address => (
+                "certificate-foreign",
+                "The request names a certificate that is not kept at an address of its sender's.",
+            ),
+            Refusal::Topic => (
+                "topic-unknown",
+                "This topic is none of the `topics` in the source's document. Add its ARN there if it is yours.",
+            ),
+            Refusal::Kind => {
+                ("message-type-unknown", "There is no message of this type. Send one that is documented.")
+            }
         };
-        Self::new(401, name, detail)
+        let status = match refusal {
+            Refusal::Topic => 403,
+            Refusal::Kind => 400,
+            _ => 401,
+        };
+        Self::new(status, name, detail)
     }
 }
 
@@ -291,6 +339,15 @@ pub struct Mark {
     pub external_id: String,
     /// What it says.
     pub kind: MarkKind,
+}
+
+/// What a sender says of a subscription to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Subscription {
+    /// It begins once this address is called.
+    Confirm(String),
+    /// It was taken back: nothing more will come.
+    Ended,
 }
 
 /// The id of a source's lead: the same again for the same id of the sender's, or a fresh one.

@@ -17,7 +17,7 @@ pub(super) fn read(
     request: &HttpRequest,
 ) -> (Vec<SourceLead>, Vec<Mark>) {
     let secrets = Secrets::default();
-    let delivery = Delivery { request, document, secrets: &secrets, now: Timestamp(0) };
+    let delivery = Delivery { request, document, secrets: &secrets, certificate: None, now: Timestamp(0) };
     (source.leads(&delivery).unwrap(), source.marks(&delivery).unwrap())
 }
 
@@ -27,8 +27,13 @@ pub(super) fn refused_by_type(source: &dyn Source) {
     let secrets = Secrets::default().with("url_key", "k");
     for auth in [Auth::UrlKey, Auth::Public] {
         let document = Document { auth, ..document(source.kind()) };
-        let delivery =
-            Delivery { request: &request, document: &document, secrets: &secrets, now: Timestamp(0) };
+        let delivery = Delivery {
+            request: &request,
+            document: &document,
+            secrets: &secrets,
+            certificate: None,
+            now: Timestamp(0),
+        };
         assert_eq!(believe(source, &delivery), Err(Refusal::Proof));
     }
 }
@@ -48,7 +53,9 @@ fn every_source_says_what_it_needs_and_where_its_address_goes() {
         assert!(source.setup().ends_with('.'), "{}", source.kind());
         assert!(!source.proofs().is_empty());
         let signs = source.proofs().contains(&Auth::Signature);
-        assert_eq!(signs, !source.needs().is_empty(), "{}", source.kind());
+        // SNS signs with a key of its own, of which everybody has the other half.
+        let shares_a_secret = signs && source.kind() != "sns";
+        assert_eq!(shares_a_secret, !source.needs().is_empty(), "{}", source.kind());
         let names: BTreeSet<&str> = source.needs().iter().map(|need| need.name).collect();
         assert_eq!(names.len(), source.needs().len());
         assert!(source.needs().iter().all(|need| need.what.len() > 20 && need.what.contains('.')));
@@ -63,10 +70,16 @@ fn without_a_secret_no_source_believes_anything() {
     for source in registry() {
         for auth in source.proofs().iter().filter(|auth| **auth != Auth::Public) {
             let document = Document { auth: *auth, ..document(source.kind()) };
-            let delivery =
-                Delivery { request: &request, document: &document, secrets: &nothing, now: Timestamp(0) };
+            let delivery = Delivery {
+                request: &request,
+                document: &document,
+                secrets: &nothing,
+                certificate: None,
+                now: Timestamp(0),
+            };
             let refusal = believe(*source, &delivery).unwrap_err();
-            assert_eq!(refusal, Refusal::NoSecret, "{}", source.kind());
+            let without = if needs(*source, *auth).is_empty() { Refusal::Missing } else { Refusal::NoSecret };
+            assert_eq!(refusal, without, "{}", source.kind());
             assert_eq!(Problem::from(refusal).status, 401);
         }
     }
@@ -85,8 +98,13 @@ fn a_key_in_the_address_is_compared_with_every_value_of_the_secret() {
         ("", Err(Refusal::KeyMissing)),
     ] {
         let request = HttpRequest { method: "POST".into(), query: query.into(), ..HttpRequest::default() };
-        let delivery =
-            Delivery { request: &request, document: &document, secrets: &secrets, now: Timestamp(0) };
+        let delivery = Delivery {
+            request: &request,
+            document: &document,
+            secrets: &secrets,
+            certificate: None,
+            now: Timestamp(0),
+        };
         assert_eq!(believe(&jotform::Jotform, &delivery), expected, "{query}");
     }
 }
@@ -118,6 +136,8 @@ fn nearly() -> impl Strategy<Value = Vec<u8>> {
         "\"form_response\":{",
         "\"answers\":[",
         "\"user_column_data\":[{",
+        "\"Type\":\"Notification\",",
+        "\"eventType\":\"Bounce\",",
         "\"rawRequest\":",
         "fields%5Ba%5D%5Bvalue%5D=1&",
         "&=&",
@@ -157,7 +177,7 @@ proptest! {
         let names = [
             "x-hub-signature-256", "x-li-signature", "tiktok-signature", "x-douyin-signature", "typeform-signature",
             "x-webflow-signature", "x-webflow-timestamp", "calendly-webhook-signature", "tally-signature",
-            "x-webhook-signature", "x-signature", "msg-id",
+            "x-webhook-signature", "x-signature", "msg-id", "x-amz-sns-rawdelivery",
         ];
         let mut headers: Vec<(String, String)> =
             names.iter().map(|name| ((*name).to_owned(), header.clone())).collect();
@@ -170,10 +190,13 @@ proptest! {
                 secrets.with(need.name, "secret")
             });
             let document = document(source.kind());
-            let delivery = Delivery { request: &request, document: &document, secrets: &secrets, now: Timestamp(0) };
+            let delivery = Delivery { request: &request, document: &document, secrets: &secrets, certificate: None, now: Timestamp(0) };
             let _ = source.challenge(&request, &secrets);
             prop_assert!(document.auth == Auth::Public || believe(*source, &delivery).is_err());
             let _ = source.marks(&delivery);
+            let _ = source.certificate(&delivery);
+            prop_assert!(source.subscription(&delivery).is_ok_and(|it| it.is_none()) || source.kind() == "sns");
+            let _ = source.feedback(&delivery);
             match source.leads(&delivery) {
                 Ok(leads) => {
                     let ids: Vec<_> = leads.iter().filter_map(|lead| lead.external_id.as_ref()).collect();

@@ -110,7 +110,7 @@ fn mistakes_in_territories_and_in_whom_a_rule_names_have_their_place() {
             p.yaml:35:33: there is no team `u`; known: t
                35 |   - { name: e, assign: { queue: u } }
                   |                                 ^
-            p.yaml:36:22: a lead has no `teritory`; a field of the form is `lead.fields.teritory`, and besides there are ad_user_id, attribution, birth_date, city, company, company_domain, country, email, email_domain, external_id, fields, first_name, flags, full_name, kind, language, last_name, phone, postal_code, region, source, street, territory, website, wechat_id, wechat_openid, wechat_unionid
+            p.yaml:36:22: a lead has no `teritory`; a field of the form is `lead.fields.teritory`, and besides there are ad_user_id, attribution, birth_date, city, company, company_domain, country, email, email_domain, external_id, fields, first_name, flags, full_name, kind, language, last_name, phone, postal_code, region, source, street, territory, time_zone, website, wechat_id, wechat_openid, wechat_unionid
                36 |   - { name: f, when: lead.teritory == "a", assign: { owner: company } }
                   |                      ^
         "#]],

@@ -75,3 +75,48 @@ fn settings_belong_to_their_type() {
         "#]],
     );
 }
+
+#[test]
+fn a_source_of_type_sns_names_its_topics_and_perhaps_a_certificate() {
+    refused(
+        "kind: source\nname: a\ntype: sns\n",
+        &expect![[r#"
+            p.yaml:1:1: list the ARNs of your topics: SNS signs for everybody's, so without them nothing is believed
+                1 | kind: source
+                  | ^
+        "#]],
+    );
+    refused(
+        "kind: source\nname: a\ntype: sns\ntopics: [ses-events, \"arn:aws:sns:eu-central-1::x\"]\ncertificate: none\nsecrets: { key: [env:A] }\n",
+        &expect![[r#"
+            p.yaml:4:10: a topic is named by its ARN, such as arn:aws:sns:eu-central-1:123456789012:ses-events
+                4 | topics: [ses-events, "arn:aws:sns:eu-central-1::x"]
+                  |          ^
+            p.yaml:4:22: a topic is named by its ARN, such as arn:aws:sns:eu-central-1:123456789012:ses-events
+                4 | topics: [ses-events, "arn:aws:sns:eu-central-1::x"]
+                  |                      ^
+            p.yaml:5:14: this is not a certificate; expected one that begins with -----BEGIN CERTIFICATE-----
+                5 | certificate: none
+                  |              ^
+            p.yaml:6:17: a source with `auth: signature` uses no secret
+                6 | secrets: { key: [env:A] }
+                  |                 ^
+        "#]],
+    );
+    refused(
+        "kind: source\nname: a\ntype: sns\nauth: public\ntopics: [\"arn:aws:sns:eu-central-1:1:x\"]\n",
+        &expect![[r#"
+            p.yaml:4:7: write `auth: signature` or `auth: url_key`
+                4 | auth: public
+                  |       ^
+        "#]],
+    );
+    refused(
+        "kind: source\nname: a\ntype: tally\ntopics: [x]\nsecrets: { signing_secret: [env:A] }\n",
+        &expect![[r#"
+            p.yaml:4:9: a source of type tally has no `topics`
+                4 | topics: [x]
+                  |         ^
+        "#]],
+    );
+}

@@ -30,13 +30,19 @@ fn signed(body: Vec<u8>) -> HttpRequest {
 
 fn verify(request: &HttpRequest, secrets: &Secrets) -> Result<(), Refusal> {
     let document = document("meta");
-    Meta.verify(&Delivery { request, document: &document, secrets, now: Timestamp(0) })
+    Meta.verify(&Delivery { request, document: &document, secrets, certificate: None, now: Timestamp(0) })
 }
 
 fn read(body: Vec<u8>) -> Result<Vec<SourceLead>, Problem> {
     let (request, document) = (signed(body), document("meta"));
     let secrets = secrets();
-    Meta.leads(&Delivery { request: &request, document: &document, secrets: &secrets, now: Timestamp(0) })
+    Meta.leads(&Delivery {
+        request: &request,
+        document: &document,
+        secrets: &secrets,
+        certificate: None,
+        now: Timestamp(0),
+    })
 }
 
 fn leads(body: Vec<u8>) -> Vec<SourceLead> {

@@ -1,0 +1,101 @@
+//! Erases people: whoever asks closes the gates of their addresses and puts an [`Erasure`] in place of their records; here
+//! everything else about them goes, step by step, and each step can be done again.
+
+mod late;
+mod person;
+
+use futures::future::BoxFuture;
+use sluice_domain::customer::HashKeys;
+use sluice_domain::lead::{self, Facts, Lead};
+use sluice_domain::policy::PolicySet;
+use sluice_host::environment::Environment;
+use sluice_host::function::{Function, StartError};
+use sluice_host::outbox::{Outbox, Outgoing, QueueName};
+use sluice_host::queue::{Each, Queue, Record, RecordHandler};
+use sluice_host::secrets::SecretStore;
+use sluice_store::{Policies, Store, StoreError};
+use sluice_wire::queue::EraseMessage;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Variables read besides those every function has.
+pub const VARIABLES: [&str; 4] =
+    ["SLUICE_TABLE", "SLUICE_LEAD_QUEUE_URL", "SLUICE_ERASE_QUEUE_URL", "SLUICE_HASH_KEY_SECRET"];
+
+/// People worked on at the same time.
+const AT_ONCE: usize = 5;
+/// How often a step is done again because somebody else was faster, before the queue brings it again.
+const ATTEMPTS: u32 = 12;
+/// Pages of items beside a record deleted at once.
+const PAGES: u32 = 20;
+
+/// Builds the function.
+pub fn build(env: Environment) -> BoxFuture<'static, Result<Arc<dyn Function>, StartError>> {
+    Box::pin(async move {
+        let store = sluice_host::aws::store(&env)?;
+        let eraser = Eraser {
+            policies: Policies::new(store.clone()),
+            secrets: SecretStore::new(&env)?,
+            outbox: Outbox::new(&env, store.clone(), &[QueueName::Lead, QueueName::Erase])?,
+            store,
+            env,
+        };
+        // The connection before the first record.
+        let _ = eraser.policies.current(eraser.env.clock.now()).await;
+        Ok(Arc::new(Queue(Each(eraser))) as Arc<dyn Function>)
+    })
+}
+
+struct Eraser {
+    policies: Policies,
+    secrets: SecretStore,
+    outbox: Outbox,
+    store: Store,
+    env: Environment,
+}
+
+impl RecordHandler for Eraser {
+    const AT_ONCE: usize = AT_ONCE;
+
+    async fn handle(&self, record: &Record) -> Result<(), String> {
+        match serde_json::from_str(&record.body).map_err(|_| "not an erase message".to_owned())? {
+            EraseMessage::Customer(id) => self.person(id).await,
+            EraseMessage::Lead(id) => self.late(&id).await,
+        }
+    }
+}
+
+impl Eraser {
+    /// A lead as it was read when it was decided, or as it would be now.
+    async fn read(&self, lead: &Lead) -> Result<(Arc<PolicySet>, Facts), String> {
+        let policies = match &lead.progress.receipt {
+            Some(receipt) => self.policies.at(receipt.manifest).await.map_err(text)?,
+            None => self.policies.current(self.env.clock.now()).await.map_err(text)?,
+        };
+        let reading = policies.reading(&lead.origin);
+        let facts = lead::read(&lead.origin, &lead.envelope, &reading, &policies.settings);
+        Ok((policies, facts))
+    }
+
+    async fn hash_keys(&self) -> Result<HashKeys, String> {
+        self.secrets.hash_keys().await.map_err(|error| error.to_string())
+    }
+
+    async fn send(&self, queue: QueueName, id: String, body: String) -> Result<(), String> {
+        let now = self.env.clock.now();
+        let message = Outgoing { queue, id, body, not_before: now };
+        self.outbox.hand_over(vec![message], now).await.map_err(text)
+    }
+
+    /// Lets whoever was faster finish; random, so that two do not meet again.
+    async fn pause(&self, attempt: u32) {
+        let mut byte = [0];
+        self.env.random.fill(&mut byte);
+        let ms = u64::from(attempt) * 2 + u64::from(byte[0]) * u64::from(attempt) / 32;
+        tokio::time::sleep(Duration::from_millis(ms)).await;
+    }
+}
+
+fn text(error: StoreError) -> String {
+    error.to_string()
+}

@@ -1,0 +1,140 @@
+//! Whose link it is: what is known of the recipient, as far as anything is left of them.
+
+use crate::{ATTEMPTS, Engagement, Fault};
+use sluice_domain::customer::AddressHash;
+use sluice_domain::gate::{Change, Choice, EVERY_TOPIC, Gate, How, Proof, Wish};
+use sluice_domain::identity::Language;
+use sluice_domain::link::Subject;
+use sluice_domain::message::Message;
+use sluice_domain::pii::Pii;
+use sluice_domain::policy::PolicySet;
+use sluice_host::metrics::Metrics;
+use sluice_store::{Commit, GateRecord, StoreError, Written};
+use sluice_wire::http::HttpRequest;
+use std::collections::BTreeSet;
+
+/// Who follows a link.
+pub(crate) struct Recipient {
+    /// What the link says.
+    pub(crate) subject: Subject,
+    /// The message, if it is there still.
+    message: Option<Message>,
+    /// The address under each key, the one to write first.
+    address: Vec<AddressHash>,
+    /// What the message was written in, and what the person speaks, as far as it is known.
+    pub(crate) languages: [Option<Language>; 2],
+}
+
+/// A choice as it is taken down.
+pub(crate) struct Chosen<'a> {
+    /// What.
+    pub(crate) choice: Choice<'a>,
+    /// How it was said.
+    pub(crate) how: How,
+    /// The words that were shown for a topic.
+    pub(crate) wording: &'a (dyn Fn(&str) -> Option<String> + Sync),
+}
+
+impl Engagement {
+    pub(crate) async fn recipient(&self, subject: Subject, policies: &PolicySet) -> Result<Recipient, Fault> {
+        let keys = self.secrets.hash_keys().await?;
+        let customer = subject.message.customer();
+        let people = self.store.people(BTreeSet::from([customer.clone()]));
+        let (message, known) = futures::try_join!(self.store.message(&subject.message), people)?;
+        let record = known.customers.get(&known.root(&customer));
+        let whole = record.map(|record| known.whole(record));
+        let spoken = whole.as_ref().and_then(|whole| {
+            let facts = whole.facts(&policies.settings.survivorship);
+            Language::parse(facts.get("language")?.value.reveal())
+        });
+        // While the hash key is rotated an address has two hashes; the link knows the one of its time.
+        let identities = whole.iter().flat_map(|whole| whole.parts()).flat_map(|part| part.identities());
+        let address = identities
+            .map(|identity| keys.hashes(&identity))
+            .find(|hashes| hashes.contains(&subject.address))
+            .unwrap_or_else(|| vec![subject.address.clone()]);
+        let written = message.as_ref().and_then(|message| message.order.language);
+        Ok(Recipient { subject, message, address, languages: [written, spoken] })
+    }
+
+    /// The gate of the recipient's address.
+    pub(crate) async fn gate_of(&self, who: &Recipient) -> Result<GateRecord, Fault> {
+        let wanted = [(who.subject.channel, who.address.clone())];
+        let read = self.store.gates(&wanted).await?.into_iter().next();
+        read.ok_or_else(|| Fault::Unavailable("no gate in the answer".to_owned()))
+    }
+
+    /// Takes down what somebody chose: gate, proofs and the message's trail in one transaction. Durable once this
+    /// answers, with the gate as it is then.
+    pub(crate) async fn choose(
+        &self,
+        who: &Recipient,
+        chosen: &Chosen<'_>,
+        policies: &PolicySet,
+        request: &HttpRequest,
+    ) -> Result<Gate, Fault> {
+        let rule = policies.settings.messaging.consent;
+        let now = self.now();
+        let mut message = who.message.clone();
+        for _ in 0..ATTEMPTS {
+            let read = self.gate_of(who).await?;
+            let changes = chosen.choice.changes(&read.gate, rule, now);
+            if changes.is_empty() {
+                return Ok(read.gate);
+            }
+            let mut gate = read.gate.clone();
+            let mut commit = Commit::default();
+            for change in &changes {
+                let proof = self.proof(who, change, chosen, request);
+                if let Some(proof) = proof.beside(&read.gate) {
+                    proof.tell(&mut gate);
+                    commit = commit.proof(who.subject.channel, &who.address[0], proof);
+                }
+            }
+            if let Some(mut message) = message.take()
+                && message.trail.unsubscribed.is_none()
+                && changes.iter().any(|change| refuses(change, &message.order.topic))
+            {
+                message.trail.unsubscribed = Some(now);
+                commit = commit.message(message);
+            }
+            if self.store.commit(commit.gate(read, gate.clone())).await? == Written::Done {
+                self.measure_wishes(&changes, chosen.how);
+                return Ok(gate);
+            }
+            message = self.store.message(&who.subject.message).await?;
+        }
+        Err(StoreError::Unavailable("too much contention on a gate".to_owned()).into())
+    }
+
+    fn proof(&self, who: &Recipient, change: &Change, chosen: &Chosen<'_>, request: &HttpRequest) -> Proof {
+        let Change { topic, wish, as_of } = change;
+        let id = who.subject.message.to_string();
+        let cause = ["link", &id, chosen.how.name(), topic, wish.name()];
+        let mut proof = Proof::wish(topic, *wish, chosen.how, self.now(), &cause);
+        proof.as_of = Some(*as_of).filter(|as_of| *as_of != proof.at);
+        proof.message = Some(who.subject.message.clone());
+        proof.wording = (chosen.wording)(topic);
+        // Where somebody was when they said no is nobody's business.
+        if *wish != Wish::No {
+            proof.ip = request.source_ip.clone().map(Pii::new);
+        }
+        proof
+    }
+
+    fn measure_wishes(&self, changes: &[Change], how: How) {
+        let (no, yes): (Vec<_>, Vec<_>) = changes.iter().partition(|change| change.wish == Wish::No);
+        let mut metrics = Metrics::new().by("How", how.name());
+        for (name, changes) in [("OptOuts", no), ("OptIns", yes)] {
+            if !changes.is_empty() {
+                metrics = metrics.count(name, changes.len());
+            }
+        }
+        metrics.emit(&self.env, self.now());
+    }
+}
+
+/// Whether a change keeps messages about the topic back.
+fn refuses(change: &Change, topic: &str) -> bool {
+    change.wish == Wish::No && [topic, EVERY_TOPIC].contains(&change.topic.as_str())
+}

@@ -1,0 +1,50 @@
+//! What a message says: its template, rendered for the customer, with the links that lead back to us.
+
+use sluice_domain::customer::Whole;
+use sluice_domain::identity::LanguageTag;
+use sluice_domain::link::Links;
+use sluice_domain::message::{CauseKind, Message};
+use sluice_domain::policy::PolicySet;
+use sluice_domain::template::{self, Given, Library, Rendered, context, rewrite_links, with_open_pixel};
+
+/// A message as it goes out.
+pub(crate) struct Content {
+    /// What it says.
+    pub(crate) rendered: Rendered,
+    /// Where its links lead in the end, by their number.
+    pub(crate) links: Vec<String>,
+    /// Where the mail program's button posts to (RFC 8058); a message that the person asked for has none.
+    pub(crate) unsubscribe: Option<String>,
+}
+
+/// Renders it, or says what is wrong with the template or missing of the customer; never a value.
+pub(crate) fn render(
+    library: &Library,
+    message: &Message,
+    whole: &Whole<'_>,
+    policies: &PolicySet,
+    links: &Links<'_>,
+) -> Result<Content, String> {
+    let order = &message.order;
+    let asks_for_consent = order.cause.kind == CauseKind::Confirmation;
+    let own = template::Links {
+        unsubscribe: Some(links.preferences()),
+        preferences: Some(links.preferences()),
+        confirm: asks_for_consent.then(|| links.confirm()),
+    };
+    let given = Given { links: own, data: message.data.clone().into(), ..Given::default() };
+    let context = context(Some(whole), policies, given);
+    let language = order.language.map(|language| LanguageTag::of(language, None));
+    let rendered = library.render(policies, &order.template, language, &context);
+    let mut rendered = rendered.map_err(|failure| failure.to_string())?;
+    let leads_to = rendered.links.clone();
+    let topic = policies.topic(&order.topic);
+    let tracking = policies.settings.messaging.tracking(&topic, order.channel, asks_for_consent);
+    if tracking.clicks {
+        rewrite_links(&mut rendered, |number, url| links.click(number).unwrap_or_else(|| url.to_owned()));
+    }
+    if tracking.opens {
+        rendered.html = rendered.html.map(|html| with_open_pixel(&html, &links.open()));
+    }
+    Ok(Content { rendered, links: leads_to, unsubscribe: (!topic.service).then(|| links.preferences()) })
+}

@@ -1,0 +1,346 @@
+//! Messages to customers: load, decide at the gate, claim, hand over, write down what came of it.
+
+use crate::pace::come_back;
+use crate::{Sender, content, text};
+use sluice_domain::customer::{AddressHash, HashKeys, Identity, Whole};
+use sluice_domain::gate::{Ask, Gates, Reason, Verdict, decide, zone_of};
+use sluice_domain::identity::{Country, Email, Phone};
+use sluice_domain::link::{Links, Subject};
+use sluice_domain::message::{
+    CauseKind, Channel, Destination, Handed, Message, MessageState, Next, OnUnknown, Order, Otherwise,
+};
+use sluice_domain::policy::{AddressKind, ChannelPolicy, PolicySet, Topic, Via};
+use sluice_domain::time::Timestamp;
+use sluice_host::metrics::Metrics;
+use sluice_store::{Commit, GateRecord, Written};
+use sluice_wire::queue::OrderMessage;
+use std::collections::BTreeSet;
+
+/// How often a message is decided again because somebody was faster.
+const TRIES: usize = 6;
+
+/// What came of one attempt.
+enum Attempt {
+    Done,
+    /// Somebody changed what it was decided on: load again.
+    Conflict,
+}
+
+impl Sender {
+    /// Brings a message as far as it can go now. Redelivery finds how far it came.
+    pub(crate) async fn deliver(&self, order: &Order) -> Result<(), String> {
+        let mut bytes = [0u8; 8];
+        self.env.random.fill(&mut bytes);
+        let nonce = u64::from_le_bytes(bytes).to_string();
+        for _ in 0..TRIES {
+            if matches!(self.attempt(order, &nonce).await?, Attempt::Done) {
+                return Ok(());
+            }
+        }
+        Err("others changed the same records each time".to_owned())
+    }
+
+    async fn attempt(&self, order: &Order, nonce: &str) -> Result<Attempt, String> {
+        let now = self.env.clock.now();
+        let policies = self.policies.current(now).await.map_err(text)?;
+        let id = order.id();
+        let people = self.store.people(BTreeSet::from([order.customer.clone()]));
+        let (known, stored) = futures::try_join!(people, self.store.message(&id)).map_err(text)?;
+        // Whoever was erased gets nothing, and nothing is written down.
+        let Some(record) = known.customers.get(&known.root(&order.customer)) else {
+            return Ok(Attempt::Done);
+        };
+        let whole = known.whole(record);
+        if stored.is_none() && order.cause.kind == CauseKind::Confirmation {
+            // A question is stored with the address it goes to before it is handed over: it is gone, and goes to no other.
+            return Ok(Attempt::Done);
+        }
+        let mut message = stored.unwrap_or_else(|| Message::new(order.clone(), serde_json::Map::new()));
+        let policy = policies.channel(order.channel);
+        let on_unknown = order.unknown.or(policy.as_ref().map(|policy| policy.unknown)).unwrap_or_default();
+        // Our own claim, whose answer was lost.
+        let is_ours = message.state == MessageState::Claimed && message.nonce.as_deref() == Some(nonce);
+        if !is_ours {
+            match message.next(now) {
+                Next::Done => return self.instead(&message, now).await,
+                Next::At(at) => return self.again(order, at, now).await,
+                Next::Unanswered => {
+                    let again = message.unanswered(on_unknown, now).again;
+                    return self.put(message, again, now).await;
+                }
+                Next::Decide => {}
+            }
+        }
+        let Some(policy) = policy else {
+            return self.refuse(message, Verdict::Skip(Reason::NoChannel), now).await;
+        };
+        let people = Person::of(&whole, &message, &policies, &policy);
+        let Some(to) = &people.own else {
+            return self.refuse(message, Verdict::Skip(Reason::NoAddress), now).await;
+        };
+        let keys = self.secrets.hash_keys().await.map_err(|error| error.to_string())?;
+        let gates = self.store.gates(&people.wanted(&keys, order.channel)).await.map_err(text)?;
+        let Some((own, others)) = gates.split_first() else { return Err("no gate".to_owned()) };
+        let Some(address) = own.address().cloned() else { return Err("no gate".to_owned()) };
+        if !is_ours {
+            let verdict = self.verdict(&message, &whole, &policies, &policy, own, others, now);
+            if verdict != Verdict::Send {
+                return self.refuse(message, verdict, now).await;
+            }
+        }
+        let link_keys = self.secrets.link_keys().await.map_err(|error| error.to_string())?;
+        let subject = Subject {
+            message: id.clone(),
+            channel: order.channel,
+            address: address.clone(),
+            topic: order.topic.clone(),
+        };
+        let links = Links::new(&link_keys, &self.public_url, subject);
+        let content = match content::render(&self.library, &message, &whole, &policies, &links) {
+            Ok(content) => content,
+            Err(why) => return self.refuse(message, Verdict::Skip(Reason::Template(why)), now).await,
+        };
+        if !is_ours {
+            message.claim(now, nonce.to_owned(), address);
+            message.policies = Some(policies.version);
+            message.links.clone_from(&content.links);
+            let mut gate = own.gate.clone();
+            match message.order.cause.kind {
+                CauseKind::Test => {}
+                CauseKind::Confirmation => {
+                    gate.claimed(now);
+                    gate.asks(now);
+                }
+                CauseKind::Api => gate.claimed(now),
+            }
+            let commit = Commit::default().message(message.clone()).gate(own.clone(), gate);
+            let commit = others.iter().cloned().fold(commit, Commit::unchanged_gate);
+            if self.store.commit(commit).await.map_err(text)? == Written::Conflict {
+                return Ok(Attempt::Conflict);
+            }
+            message.version += 1;
+        }
+        let handed = match policy.via {
+            Via::Ses | Via::Smtp => self.mail(&id, &policy, to, &content, now).await,
+            Via::Webhook => self.call_provider(&id, &policy, to, &content.rendered, now).await,
+        };
+        self.settle(message, handed, on_unknown, now).await
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "all that is looked at")]
+    fn verdict(
+        &self,
+        message: &Message,
+        whole: &Whole<'_>,
+        policies: &PolicySet,
+        policy: &ChannelPolicy,
+        own: &GateRecord,
+        others: &[GateRecord],
+        now: Timestamp,
+    ) -> Verdict {
+        let order = &message.order;
+        let messaging = &policies.settings.messaging;
+        let facts = whole.facts(&policies.settings.survivorship);
+        let fact = |name: &str| facts.get(name).map(|fact| fact.value.reveal().as_str());
+        let zone =
+            zone_of(fact("time_zone"), fact("country").and_then(Country::parse), messaging.zone.as_ref());
+        let is_trial = order.cause.kind == CauseKind::Test;
+        let topic = policies.topic(if is_trial { Topic::SERVICE } else { &order.topic });
+        let ask = Ask {
+            topic: &topic,
+            consent: messaging.consent,
+            asks_for_consent: order.cause.kind == CauseKind::Confirmation,
+            caps: &policy.caps,
+            overall: &messaging.caps,
+            quiet: policy.quiet_hours.as_ref().or(messaging.quiet_hours.as_ref()),
+            zone: &zone,
+            at_cap: order.at_cap.unwrap_or(Otherwise::Defer),
+            in_quiet_hours: order.in_quiet_hours.unwrap_or(Otherwise::Defer),
+            not_after: order.not_after,
+        };
+        let (same, other): (Vec<_>, Vec<_>) = others.iter().partition(|gate| gate.channel == order.channel);
+        let gates = Gates {
+            own: own.gate.clone(),
+            same_channel: same.into_iter().map(|record| &record.gate).collect(),
+            other_channels: other.into_iter().map(|record| &record.gate).collect(),
+        };
+        decide(&ask, &gates, now)
+    }
+
+    /// Writes down why it does not go out, or not now, and does what its author wants instead.
+    async fn refuse(
+        &self,
+        mut message: Message,
+        verdict: Verdict,
+        now: Timestamp,
+    ) -> Result<Attempt, String> {
+        message.refuse(verdict);
+        let again = message.until;
+        if self.store.put_message(&message).await.map_err(text)? == Written::Conflict {
+            return Ok(Attempt::Conflict);
+        }
+        if let (MessageState::Skipped, Some(reason)) = (message.state, &message.reason) {
+            let metrics =
+                Metrics::new().by("Channel", message.order.channel.name()).by("Reason", reason.name());
+            metrics.count("Skipped", 1).emit(&self.env, now);
+        }
+        match again {
+            Some(at) => self.again(&message.order, at, now).await,
+            None => self.instead(&message, now).await,
+        }
+    }
+
+    /// What goes out instead of a message that was left out, if anything does. Handed over again by each redelivery.
+    async fn instead(&self, message: &Message, now: Timestamp) -> Result<Attempt, String> {
+        if let Some(order) = message.order.replaced().filter(|_| message.is_replaced()) {
+            return self.again(&order, now, now).await;
+        }
+        Ok(Attempt::Done)
+    }
+
+    async fn again(&self, order: &Order, at: Timestamp, now: Timestamp) -> Result<Attempt, String> {
+        let message = come_back(&OrderMessage::new(order.clone()), at);
+        self.outbox.hand_over(vec![message], now).await.map_err(text)?;
+        Ok(Attempt::Done)
+    }
+
+    async fn put(
+        &self,
+        message: Message,
+        again: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<Attempt, String> {
+        if self.store.put_message(&message).await.map_err(text)? == Written::Conflict {
+            return Ok(Attempt::Conflict);
+        }
+        self.count(&message, now);
+        match again {
+            Some(at) => self.again(&message.order, at, now).await,
+            None => Ok(Attempt::Done),
+        }
+    }
+
+    /// Writes down what became of the hand-over. If that fails the claim runs out and the outcome is unknown.
+    async fn settle(
+        &self,
+        mut message: Message,
+        handed: Handed,
+        on_unknown: OnUnknown,
+        now: Timestamp,
+    ) -> Result<Attempt, String> {
+        let nonce = message.nonce.clone();
+        let claimed = message.claimed;
+        for _ in 0..TRIES {
+            let mut after = message.clone();
+            let settled = after.settle(handed.clone(), on_unknown, now);
+            let written = match (settled.give_back, &message.address, claimed) {
+                (true, Some(address), Some(claimed)) => self.give_back(&after, address, claimed).await?,
+                _ => self.store.put_message(&after).await.map_err(text)?,
+            };
+            if written == Written::Done {
+                self.count(&after, now);
+                return match settled.again {
+                    Some(at) => self.again(&after.order, at, now).await,
+                    None => Ok(Attempt::Done),
+                };
+            }
+            // What came back of it was faster, or somebody else goes on with it.
+            match self.store.message(&message.id()).await.map_err(text)? {
+                Some(held) if held.state == MessageState::Claimed && held.nonce == nonce => message = held,
+                _ => return Ok(Attempt::Done),
+            }
+        }
+        Err("what became of it could not be written down".to_owned())
+    }
+
+    /// The message as it is now, and the gate without a claim that was for nothing.
+    async fn give_back(
+        &self,
+        message: &Message,
+        address: &AddressHash,
+        claimed: Timestamp,
+    ) -> Result<Written, String> {
+        let wanted = [(message.order.channel, vec![address.clone()])];
+        let read = self.store.gates(&wanted).await.map_err(text)?;
+        let Some(read) = read.into_iter().next() else { return Err("no gate".to_owned()) };
+        let mut gate = read.gate.clone();
+        gate.given_back(claimed);
+        self.store.commit(Commit::default().message(message.clone()).gate(read, gate)).await.map_err(text)
+    }
+
+    fn count(&self, message: &Message, now: Timestamp) {
+        let metrics = Metrics::new().by("Channel", message.order.channel.name());
+        match message.state {
+            MessageState::Unknown => metrics.count("UnknownSends", 1).emit(&self.env, now),
+            MessageState::Failed => metrics.count("FailedSends", 1).emit(&self.env, now),
+            MessageState::Sent => metrics.count("Sent", 1).emit(&self.env, now),
+            _ => {}
+        }
+    }
+}
+
+/// The addresses of a person that matter for a message.
+struct Person {
+    /// Where it goes.
+    own: Option<Destination>,
+    /// The person's others on the channel, and those on other channels where caps hold over all.
+    others: Vec<(Channel, Destination)>,
+}
+
+impl Person {
+    fn of(whole: &Whole<'_>, message: &Message, policies: &PolicySet, policy: &ChannelPolicy) -> Self {
+        let kind = policy.address_kind();
+        if let Some(to) = &message.to {
+            return Self { own: Some(Destination { kind, value: to.clone() }), others: Vec::new() };
+        }
+        let facts = whole.facts(&policies.settings.survivorship);
+        let own = facts.iter().find(|(name, _)| is_of(name, kind));
+        let own = own.map(|(_, fact)| Destination { kind, value: fact.value.clone() });
+        let over_all = !policies.settings.messaging.caps.is_empty();
+        let channels = Channel::ALL.into_iter().filter(|channel| *channel == policy.name || over_all);
+        let mut others = Vec::new();
+        for channel in channels {
+            let Some(policy) = policies.channel(channel) else { continue };
+            let kind = policy.address_kind();
+            for part in whole.parts() {
+                for (_, fact) in part.facts.iter().filter(|(name, _)| is_of(name, kind)) {
+                    let other = (channel, Destination { kind, value: fact.value.clone() });
+                    let is_own = channel == policy.name && channel == message.order.channel;
+                    if !(is_own && own.as_ref() == Some(&other.1)) && !others.contains(&other) {
+                        others.push(other);
+                    }
+                }
+            }
+        }
+        Self { own, others }
+    }
+
+    /// The gates to read, the one of the message first. Two ways to write one address have one gate.
+    fn wanted(&self, keys: &HashKeys, channel: Channel) -> Vec<(Channel, Vec<AddressHash>)> {
+        let own = self.own.iter().map(|own| (channel, own));
+        let others = self.others.iter().map(|(channel, other)| (*channel, other));
+        let mut wanted: Vec<(Channel, Vec<AddressHash>)> = Vec::new();
+        for (channel, destination) in own.chain(others) {
+            let gate = identity(destination).map(|identity| (channel, keys.hashes(&identity)));
+            wanted.extend(gate.filter(|gate| !wanted.contains(gate)));
+        }
+        wanted
+    }
+}
+
+/// Whether a fact is an address of this kind. Those with a namespace are `wechat_openid.<app>`.
+fn is_of(fact: &str, kind: AddressKind) -> bool {
+    let plain = fact.split_once('.').map_or(fact, |(plain, _)| plain);
+    plain == kind.identity().name()
+}
+
+/// The identity whose gate it is. For all apps one: an openid is another in each.
+fn identity(destination: &Destination) -> Option<Identity> {
+    let value = destination.value.reveal();
+    let value = match destination.kind {
+        AddressKind::Email => Email::parse(value).ok()?.match_key(),
+        AddressKind::Phone => Phone::parse(value, None).ok()?.e164().to_owned(),
+        AddressKind::WechatOpenid => value.clone(),
+    };
+    Some(Identity::new(destination.kind.identity(), value))
+}

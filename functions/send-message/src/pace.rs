@@ -1,0 +1,108 @@
+//! Not faster than a provider takes messages, all instances of the function together.
+
+use crate::{Sender, Task, text};
+use sluice_domain::message::Channel;
+use sluice_domain::time::Timestamp;
+use sluice_host::outbox::{Outgoing, QueueName};
+use sluice_host::queue::Record;
+use sluice_store::Slot;
+use sluice_wire::queue::{OrderMessage, encode};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// How long room may be reserved ahead, in milliseconds. What is one of many stays close to the present, so that what is
+/// not never waits behind it for longer than that.
+const AHEAD_MS: i64 = 60_000;
+const AHEAD_BULK_MS: i64 = 2_000;
+/// What is waited for here, in milliseconds; longer waits are the queue's.
+const WAIT_MS: i64 = 1_000;
+
+type Of<'a> = (&'a Record, Task);
+
+impl Sender {
+    /// The tasks that may be done now, once it is time; the others went back to their queues, except those that failed to.
+    pub(crate) async fn paced<'a>(&self, tasks: Vec<Of<'a>>) -> (Vec<Of<'a>>, Vec<(&'a Record, String)>) {
+        let now = self.env.clock.now();
+        let mut groups: BTreeMap<(Channel, bool), Vec<(&Record, Box<OrderMessage>)>> = BTreeMap::new();
+        let (mut ready, mut failed) = (Vec::new(), Vec::new());
+        for (record, task) in tasks {
+            match task {
+                Task::Deliver(message) if message.slot.is_none() => {
+                    let group = (message.order.channel, message.order.bulk);
+                    groups.entry(group).or_default().push((record, message));
+                }
+                other => ready.push((record, other)),
+            }
+        }
+        for ((channel, bulk), messages) in groups {
+            let slots = match self.reserve(channel, bulk, messages.len(), now).await {
+                Ok(slots) => slots,
+                Err(why) => {
+                    failed.extend(messages.into_iter().map(|(record, _)| (record, why.clone())));
+                    continue;
+                }
+            };
+            for (at, (record, message)) in messages.into_iter().enumerate() {
+                let slot = slots.of(at);
+                if slot.is_some_and(|slot| slot.since(now) <= WAIT_MS) {
+                    ready.push((record, Task::Deliver(Box::new(OrderMessage { slot, ..*message }))));
+                    continue;
+                }
+                let busy = now.plus_millis(if bulk { AHEAD_BULK_MS } else { AHEAD_MS / 2 });
+                let again = come_back(&OrderMessage { slot, ..*message }, slot.unwrap_or(busy));
+                if let Err(error) = self.outbox.hand_over(vec![again], now).await {
+                    failed.push((record, text(error)));
+                }
+            }
+        }
+        (ready, failed)
+    }
+
+    /// Waits for a message's room, which is close.
+    pub(crate) async fn wait_for(&self, message: &OrderMessage) {
+        let wait = message.slot.map_or(0, |slot| slot.since(self.env.clock.now()));
+        if wait > 0 {
+            tokio::time::sleep(Duration::from_millis(wait.min(WAIT_MS).unsigned_abs())).await;
+        }
+    }
+
+    async fn reserve(
+        &self,
+        channel: Channel,
+        bulk: bool,
+        messages: usize,
+        now: Timestamp,
+    ) -> Result<Slots, String> {
+        let policies = self.policies.current(now).await.map_err(text)?;
+        let Some(rate) = policies.channel(channel).and_then(|policy| policy.rate) else {
+            return Ok(Slots { from: Some(now), apart: 0 });
+        };
+        let messages = u32::try_from(messages).unwrap_or(u32::MAX);
+        let ahead = if bulk { AHEAD_BULK_MS } else { AHEAD_MS };
+        let slot = self.store.reserve(channel, messages, rate, now, ahead).await.map_err(text)?;
+        let from = match slot {
+            Slot::At(from) => Some(from),
+            Slot::Busy => None,
+        };
+        Ok(Slots { from, apart: 1000 / i64::from(rate.max(1)) })
+    }
+}
+
+/// Room for a batch: from an instant on, one message every so many milliseconds. None is no room.
+struct Slots {
+    from: Option<Timestamp>,
+    apart: i64,
+}
+
+impl Slots {
+    fn of(&self, at: usize) -> Option<Timestamp> {
+        let place = i64::try_from(at).unwrap_or(i64::MAX);
+        Some(self.from?.plus_millis(self.apart.saturating_mul(place)))
+    }
+}
+
+/// The message once more, not before `at`.
+pub(crate) fn come_back(message: &OrderMessage, at: Timestamp) -> Outgoing {
+    let queue = if message.order.bulk { QueueName::Bulk } else { QueueName::Message };
+    Outgoing { queue, id: message.order.id().to_string(), body: encode(message), not_before: at }
+}

@@ -1,0 +1,256 @@
+//! Messages by a provider with an HTTP interface: SMS, chat, and e-mail where somebody wants it so.
+
+use crate::Sender;
+use crate::channel::Handover;
+use crate::content::Content;
+use crate::mime::{Mail, Mailbox};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Map, Value};
+use sluice_domain::id::MessageId;
+use sluice_domain::identity::Email;
+use sluice_domain::message::{Destination, Handed};
+use sluice_domain::pii::Pii;
+use sluice_domain::policy::{BodyEncoding, ChannelPolicy, ProviderCall, SecretRef};
+use sluice_domain::template::Rendered;
+use sluice_domain::time::Timestamp;
+use sluice_host::fetch::{FetchError, fetch_public};
+use sluice_wire::standard_webhooks;
+use std::time::Duration;
+
+/// How long a provider may take.
+const LIMIT: Duration = Duration::from_secs(10);
+
+impl Sender {
+    /// Hands a mail over.
+    pub(crate) async fn mail(
+        &self,
+        id: &MessageId,
+        policy: &ChannelPolicy,
+        to: &Destination,
+        content: &Content,
+        now: Timestamp,
+    ) -> Handed {
+        let Content { rendered: content, unsubscribe, .. } = content;
+        let Ok(to) = Email::parse(to.value.reveal()) else {
+            return Handed::Refused("the address cannot be written to".to_owned());
+        };
+        let written = policy.from.as_deref().and_then(mailbox);
+        let (name, from) = written.map_or((None, self.from.clone()), |(name, from)| (name, from));
+        let reply_to =
+            content.reply_to.clone().or_else(|| mailbox(policy.reply_to.as_deref()?).map(|(_, to)| to));
+        let mail = Mail {
+            id: id.as_str(),
+            customer: None,
+            from: Mailbox { name: content.from_name.as_deref().or(name.as_deref()), email: &from },
+            to: Mailbox { name: None, email: &to },
+            reply_to: reply_to.as_ref().map(|email| Mailbox { name: None, email }),
+            subject: &content.subject,
+            text: &content.text,
+            html: content.html.as_deref(),
+            unsubscribe: unsubscribe.as_deref(),
+            at: now,
+        };
+        handed(self.carry(&mail, Some(policy), now).await)
+    }
+
+    /// Makes the call that the channel's document describes.
+    pub(crate) async fn call_provider(
+        &self,
+        id: &MessageId,
+        policy: &ChannelPolicy,
+        to: &Destination,
+        content: &Rendered,
+        now: Timestamp,
+    ) -> Handed {
+        let Some(call) = &policy.webhook else {
+            return Handed::Refused("the channel has no webhook".to_owned());
+        };
+        let values = [
+            ("to", to.value.reveal().as_str()),
+            ("text", content.text.as_str()),
+            ("from", policy.from.as_deref().unwrap_or_default()),
+            ("subject", content.subject.as_str()),
+            ("id", id.as_str()),
+        ];
+        let (kind, body) = write_body(call, &values);
+        let mut headers = vec![("content-type".to_owned(), kind.to_owned())];
+        for (name, value) in &call.headers {
+            headers.push((name.to_lowercase(), fill(value, &values)));
+        }
+        match self.credentials(call, id, &body, now).await {
+            Ok(more) => headers.extend(more),
+            Err(handed) => return handed,
+        }
+        match fetch_public(&self.env, "POST", &call.url, &headers, body.into_bytes(), LIMIT).await {
+            Ok(answer) => match answer.status {
+                200..=299 => Handed::Sent(answer_id(call, &answer.body).unwrap_or_default()),
+                429 => Handed::NotNow("status 429".to_owned(), answer.retry_after),
+                status @ 400..=499 => Handed::Refused(format!("status {status}")),
+                // It may have taken the message before it failed.
+                _ => Handed::Unknown,
+            },
+            Err(error @ FetchError::Forbidden(_)) => Handed::Refused(error.to_string()),
+            Err(FetchError::Unknown) => Handed::Unknown,
+            Err(error) => Handed::NotNow(error.to_string(), None),
+        }
+    }
+
+    async fn credentials(
+        &self,
+        call: &ProviderCall,
+        id: &MessageId,
+        body: &str,
+        now: Timestamp,
+    ) -> Result<Vec<(String, String)>, Handed> {
+        let mut headers = Vec::new();
+        if let Some(reference) = &call.bearer {
+            let secret = self.secret(reference).await?;
+            headers.push(("authorization".to_owned(), format!("Bearer {}", secret.reveal().trim())));
+        }
+        if let Some(reference) = &call.basic {
+            let secret = self.secret(reference).await?;
+            headers.push((
+                "authorization".to_owned(),
+                format!("Basic {}", STANDARD.encode(secret.reveal().trim())),
+            ));
+        }
+        if !call.secrets.is_empty() {
+            let keys = self.signing_keys(&call.secrets).await.map_err(handed)?;
+            headers.extend(standard_webhooks::headers(&keys, id.as_str(), now, body.as_bytes()));
+        }
+        Ok(headers)
+    }
+
+    async fn secret(&self, reference: &SecretRef) -> Result<Pii<String>, Handed> {
+        match self.secrets.resolve(reference).await {
+            Ok(Some(secret)) => Ok(secret),
+            Ok(None) => Err(Handed::NotNow("a secret is missing".to_owned(), None)),
+            Err(error) => Err(Handed::NotNow(error.to_string(), None)),
+        }
+    }
+}
+
+pub(crate) fn handed(handover: Handover) -> Handed {
+    match handover {
+        Handover::Sent(id) => Handed::Sent(id),
+        Handover::NotNow { why, after } => Handed::NotNow(why, after),
+        Handover::Refused(why) => Handed::Refused(why),
+        Handover::Unknown => Handed::Unknown,
+    }
+}
+
+/// `Name <a@b.example>` or `a@b.example`.
+fn mailbox(text: &str) -> Option<(Option<String>, Email)> {
+    let (name, address) = match text.split_once('<') {
+        Some((name, rest)) => (Some(name.trim().trim_matches('"')), rest.strip_suffix('>')?),
+        None => (None, text),
+    };
+    let name = name.filter(|name| !name.is_empty()).map(str::to_owned);
+    Some((name, Email::parse(address).ok()?))
+}
+
+/// Puts values in the places of their names, each once: a value that looks like a place stays as it is.
+fn fill(pattern: &str, values: &[(&str, &str)]) -> String {
+    let mut filled = String::with_capacity(pattern.len());
+    let mut rest = pattern;
+    while let Some((before, after)) = rest.split_once("{{") {
+        filled.push_str(before);
+        let Some((name, behind)) = after.split_once("}}") else {
+            filled.push_str("{{");
+            rest = after;
+            continue;
+        };
+        match values.iter().find(|(known, _)| *known == name.trim()) {
+            Some((_, value)) => filled.push_str(value),
+            None => filled.push_str(&format!("{{{{{name}}}}}")),
+        }
+        rest = behind;
+    }
+    filled.push_str(rest);
+    filled
+}
+
+/// The content type and the body.
+fn write_body(call: &ProviderCall, values: &[(&str, &str)]) -> (&'static str, String) {
+    let fields = call.body.iter().map(|(name, pattern)| (name.as_str(), fill(pattern, values)));
+    match call.encoding {
+        BodyEncoding::Form => {
+            let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+            ("application/x-www-form-urlencoded", body)
+        }
+        BodyEncoding::Json => {
+            let mut body = Map::new();
+            for (name, value) in fields {
+                nest(&mut body, name, value);
+            }
+            ("application/json", Value::Object(body).to_string())
+        }
+    }
+}
+
+/// `a.b` is `b` within `a`.
+fn nest(into: &mut Map<String, Value>, name: &str, value: String) {
+    match name.split_once('.') {
+        None => drop(into.insert(name.to_owned(), Value::String(value))),
+        Some((outer, inner)) => {
+            let entry = into.entry(outer.to_owned()).or_insert_with(|| Value::Object(Map::new()));
+            if let Value::Object(object) = entry {
+                nest(object, inner, value);
+            }
+        }
+    }
+}
+
+/// The provider's id of the message, where the document says it is.
+fn answer_id(call: &ProviderCall, body: &[u8]) -> Option<String> {
+    let answer: Value = serde_json::from_slice(body).ok()?;
+    let pointer = format!("/{}", call.answer_id.as_ref()?.replace('.', "/"));
+    match answer.pointer(&pointer)? {
+        Value::String(id) => Some(id.chars().take(200).collect()),
+        Value::Number(id) => Some(id.to_string()),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call(encoding: BodyEncoding, body: &[(&str, &str)]) -> ProviderCall {
+        ProviderCall {
+            url: "https://api.example.net".to_owned(),
+            encoding,
+            body: body.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+            headers: Default::default(),
+            bearer: None,
+            basic: None,
+            secrets: Vec::new(),
+            answer_id: Some("messages.0.id".to_owned()),
+        }
+    }
+
+    #[test]
+    fn a_body_is_written_as_the_document_says_whatever_the_text_is() {
+        let values = [("to", "+491701234567"), ("text", "50 % off & {{ to }} \"now\"")];
+        let form = call(BodyEncoding::Form, &[("To", "{{ to }}"), ("Body", "{{text}}")]);
+        let (kind, body) = write_body(&form, &values);
+        assert_eq!(kind, "application/x-www-form-urlencoded");
+        assert_eq!(body, "Body=50+%25+off+%26+%7B%7B+to+%7D%7D+%22now%22&To=%2B491701234567");
+        let json =
+            call(BodyEncoding::Json, &[("to", "{{ to }}"), ("text.body", "{{ text }}"), ("type", "text")]);
+        let (kind, body) = write_body(&json, &values);
+        assert_eq!(kind, "application/json");
+        let body: Value = serde_json::from_str(&body).unwrap();
+        assert_eq!(body["text"]["body"], values[1].1);
+        assert_eq!((body["to"].as_str(), body["type"].as_str()), (Some(values[0].1), Some("text")));
+        assert_eq!(fill("{{ other }} {{", &values), "{{ other }} {{");
+    }
+
+    #[test]
+    fn the_providers_id_is_found_where_the_document_says() {
+        let call = call(BodyEncoding::Json, &[]);
+        assert_eq!(answer_id(&call, br#"{"messages":[{"id":"wamid.1"}]}"#).as_deref(), Some("wamid.1"));
+        assert_eq!(answer_id(&call, b"ok"), None);
+    }
+}

@@ -1,0 +1,274 @@
+//! Notices: reps are told about leads by e-mail and by signed webhook, each notice once.
+//!
+//! READY -> CLAIMED -> SENT / UNKNOWN / FAILED / SKIPPED. The claim is one conditional write; a claim nobody finished
+//! runs out. What may have gone out without an answer is shown as UNKNOWN and, being a notice to our own people, sent
+//! again: once too often beats never.
+
+use crate::Sender;
+use crate::channel::Handover;
+use crate::mime::{Mail, Mailbox};
+use crate::notice::Notice;
+use sluice_domain::identity::Email;
+use sluice_domain::lead::LeadState;
+use sluice_domain::message::{Channel, MessageState};
+use sluice_domain::policy::{PolicySet, Rep};
+use sluice_domain::time::Timestamp;
+use sluice_host::metrics::Metrics;
+use sluice_host::outbox::{Outgoing, QueueName};
+use sluice_store::{Claim, NoticeRecord, Written, keys};
+use sluice_wire::queue::{NoticeMessage, encode};
+
+/// How long a claim stands, in milliseconds: longer than the function may run.
+const CLAIM_MS: i64 = 25_000;
+/// Seconds to wait before the next attempt, by attempts made: a day and an hour in all, after which a notice has failed.
+/// (Standard Webhooks 1.0.0 recommends a schedule of this shape.)
+const RETRY_SECONDS: [i64; 9] = [5, 30, 120, 600, 1_800, 7_200, 18_000, 28_800, 33_000];
+
+/// Why nothing is sent to a receiver.
+const GONE: &str = "the receiver said that it is gone (410); turn it on again when it is back";
+
+impl Sender {
+    pub(crate) async fn tell(&self, message: &NoticeMessage) -> Result<(), String> {
+        let text = |error: sluice_store::StoreError| error.to_string();
+        let now = self.env.clock.now();
+        let policies = self.policies.current(now).await.map_err(text)?;
+        let lead = self.store.lead(&message.lead).await.map_err(text)?;
+        // A lead is in the ledger before anybody is to be told of it: it was taken back since, or erased.
+        let Some(lead) = lead.filter(|lead| lead.progress.state != LeadState::Erased) else { return Ok(()) };
+        let notice = Notice::new(message, &lead, &policies, &self.public_url);
+        let rep = policies.reps.get(&message.rep);
+
+        let mut wait: Option<Timestamp> = None;
+        for channel in if notice.is_quiet { vec!["none"] } else { channels(rep) } {
+            let again = self.over(channel, message, &notice, &policies, now).await?;
+            wait = [wait, again].into_iter().flatten().min();
+        }
+        let Some(not_before) = wait else { return Ok(()) };
+        let again = Outgoing {
+            queue: QueueName::Notice,
+            id: format!("{}-{}-{}-{}", message.lead, message.kind.label(), message.n, message.rep),
+            body: encode(message),
+            not_before,
+        };
+        self.outbox.hand_over(vec![again], now).await.map_err(text)
+    }
+
+    /// One channel: claim, hand over, settle. Answers with the time to come again, if there is one.
+    async fn over(
+        &self,
+        channel: &'static str,
+        message: &NoticeMessage,
+        notice: &Notice,
+        policies: &PolicySet,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, String> {
+        let rep = policies.reps.get(&message.rep);
+        let text = |error: sluice_store::StoreError| error.to_string();
+        let mut record = NoticeRecord {
+            rep: message.rep.clone(),
+            sort_key: keys::notice(notice.at, &message.lead, &message.kind.label(), message.n, channel),
+            version: 0,
+            lead: message.lead.clone(),
+            kind: message.kind.name().to_owned(),
+            channel: channel.to_owned(),
+            state: MessageState::Claimed,
+            attempts: 1,
+            claimed_until: now.plus_millis(CLAIM_MS),
+            unknown: 0,
+            note: None,
+        };
+        let endpoint = match rep.and_then(|rep| rep.webhook.as_ref()).filter(|_| channel == "webhook") {
+            Some(webhook) => Some(self.store.endpoint(&webhook.endpoint()).await.map_err(text)?),
+            None => None,
+        };
+        let is_gone = endpoint.as_ref().is_some_and(|endpoint| endpoint.gone.is_some());
+        let reason = notice.reason_not_to_send.or(match channel {
+            _ if is_gone => Some(GONE),
+            "none" if notice.is_quiet => Some("imported without telling anybody"),
+            "none" => Some("the rep has neither e-mail nor webhook"),
+            _ => None,
+        });
+        if let Some(reason) = reason {
+            record.state = MessageState::Skipped;
+            record.attempts = 0;
+            record.note = Some(reason.to_owned());
+        }
+        match self.store.put_new_notice(&record).await.map_err(text)? {
+            Claim::Ours => record.version = 1,
+            Claim::Held(held) => match self.take_over(held, now).await? {
+                TakeOver::Ours(taken) => record = taken,
+                TakeOver::Done => return Ok(None),
+                TakeOver::At(at) => return Ok(Some(at)),
+            },
+        }
+        let Some(rep) = rep.filter(|_| record.state == MessageState::Claimed) else { return Ok(None) };
+        let handed = match endpoint {
+            None => self.email(rep, notice, policies, now).await,
+            Some(endpoint) if endpoint.gone.is_some() => {
+                record.state = MessageState::Skipped;
+                record.note = Some(GONE.to_owned());
+                let _: Written = self.store.update_notice(&record).await.map_err(text)?;
+                return Ok(None);
+            }
+            Some(endpoint) => self.webhook(rep, notice, &endpoint, now).await,
+        };
+        self.settle_notice(record, handed, now).await
+    }
+
+    async fn email(&self, rep: &Rep, notice: &Notice, policies: &PolicySet, now: Timestamp) -> Handover {
+        let Some(Ok(to)) = rep.email.as_deref().map(Email::parse) else {
+            return Handover::Refused("the rep has no e-mail address".to_owned());
+        };
+        let (subject, text) = (notice.subject(), notice.text());
+        let mail = Mail {
+            id: &notice.id,
+            customer: notice.customer.as_deref(),
+            from: Mailbox { name: None, email: &self.from },
+            to: Mailbox { name: rep.full_name.as_deref(), email: &to },
+            reply_to: None,
+            subject: &subject,
+            text: &text,
+            html: None,
+            unsubscribe: None,
+            at: now,
+        };
+        self.carry(&mail, policies.channel(Channel::Email).as_deref(), now).await
+    }
+
+    /// A message that is there already: done, somebody's, or ours to go on with.
+    async fn take_over(&self, mut held: NoticeRecord, now: Timestamp) -> Result<TakeOver, String> {
+        match held.state {
+            state if state.is_final() => return Ok(TakeOver::Done),
+            MessageState::Claimed if held.claimed_until > now => return Ok(TakeOver::At(held.claimed_until)),
+            // Whoever claimed it did not come back: it may have gone out.
+            MessageState::Claimed => held.unknown += 1,
+            _ if held.claimed_until > now => return Ok(TakeOver::At(held.claimed_until)),
+            _ => {}
+        }
+        held.state = MessageState::Claimed;
+        held.attempts += 1;
+        held.claimed_until = now.plus_millis(CLAIM_MS);
+        match self.store.update_notice(&held).await.map_err(|error| error.to_string())? {
+            Written::Done => {
+                held.version += 1;
+                Ok(TakeOver::Ours(held))
+            }
+            Written::Conflict => Ok(TakeOver::At(now.plus_millis(CLAIM_MS))),
+        }
+    }
+
+    /// Writes down what became of the hand-over. If that fails the claim runs out and the message is UNKNOWN.
+    async fn settle_notice(
+        &self,
+        mut record: NoticeRecord,
+        handed: Handover,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, String> {
+        let pause = pause(&record);
+        let may_retry = pause.is_some();
+        let mut again = None;
+        let mut retry = |after: Option<u32>| {
+            let at = now.plus_millis(pause.unwrap_or_default().max(after.map_or(0, i64::from) * 1000));
+            again = Some(at);
+            at
+        };
+        match handed {
+            Handover::Sent(id) => {
+                record.state = MessageState::Sent;
+                record.note = Some(id);
+            }
+            Handover::NotNow { why, after } if may_retry => {
+                record.state = MessageState::Ready;
+                record.claimed_until = retry(after);
+                record.note = Some(why);
+            }
+            Handover::Unknown if may_retry => {
+                record.state = MessageState::Unknown;
+                record.unknown += 1;
+                record.claimed_until = retry(None);
+            }
+            Handover::NotNow { why, .. } | Handover::Refused(why) => {
+                record.state = MessageState::Failed;
+                record.note = Some(why);
+            }
+            Handover::Unknown => {
+                record.state = MessageState::Failed;
+                record.note = Some("no answer, too many times".to_owned());
+            }
+        }
+        let metrics = Metrics::new().by("Channel", record.channel.clone());
+        match record.state {
+            MessageState::Unknown => metrics.count("UnknownSends", 1).emit(&self.env, now),
+            MessageState::Failed => metrics.count("FailedSends", 1).emit(&self.env, now),
+            MessageState::Sent => metrics.count("Sent", 1).emit(&self.env, now),
+            _ => {}
+        }
+        // A conflict means that our claim ran out and somebody else goes on with the message.
+        let _: Written = self.store.update_notice(&record).await.map_err(|error| error.to_string())?;
+        Ok(again)
+    }
+}
+
+/// Milliseconds until the next attempt; none after the last. Up to a tenth longer than the schedule says, by what the
+/// notice and the attempt are: what failed together does not come again together, and a repeat waits as long.
+fn pause(record: &NoticeRecord) -> Option<i64> {
+    let pause = RETRY_SECONDS.get(usize::try_from(record.attempts.max(1)).ok()? - 1)? * 1000;
+    let text = format!("{}#{}", record.sort_key, record.attempts);
+    let spread = text.bytes().fold(7u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
+    Some(pause + i64::try_from(spread % (pause.unsigned_abs() / 10)).unwrap_or_default())
+}
+
+enum TakeOver {
+    Ours(NoticeRecord),
+    Done,
+    At(Timestamp),
+}
+
+fn channels(rep: Option<&Rep>) -> Vec<&'static str> {
+    let mut channels = Vec::new();
+    if rep.is_some_and(|rep| rep.email.is_some()) {
+        channels.push("email");
+    }
+    if rep.is_some_and(|rep| rep.webhook.is_some()) {
+        channels.push("webhook");
+    }
+    if channels.is_empty() {
+        channels.push("none");
+    }
+    channels
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sluice_domain::id::LeadId;
+
+    fn record(rep: &str, attempts: u32) -> NoticeRecord {
+        let lead = LeadId::derived(&["x"]);
+        NoticeRecord {
+            rep: rep.to_owned(),
+            sort_key: keys::notice(Timestamp(1), &lead, rep, 1, "webhook"),
+            version: 1,
+            lead,
+            kind: "assigned".to_owned(),
+            channel: "webhook".to_owned(),
+            state: MessageState::Claimed,
+            attempts,
+            claimed_until: Timestamp(0),
+            unknown: 0,
+            note: None,
+        }
+    }
+
+    #[test]
+    fn attempts_go_on_for_a_day_each_later_than_the_one_before_and_not_all_at_once() {
+        let pauses: Vec<i64> = (1..).map_while(|attempt| pause(&record("ann", attempt))).collect();
+        assert_eq!(pauses.len(), 9);
+        assert!(pauses.is_sorted());
+        let all: i64 = pauses.iter().sum();
+        assert!((86_400_000..110_000_000).contains(&all), "{all}");
+        assert_eq!(pause(&record("ann", 1)), pause(&record("ann", 1)), "a repeat waits as long");
+        let others: Vec<_> = ["bo", "cy", "di", "ed"].map(|rep| pause(&record(rep, 6))).to_vec();
+        assert!(others.iter().any(|pause| *pause != others[0]), "{others:?}");
+    }
+}

@@ -1,0 +1,292 @@
+//! What a person wants, by address and channel, with proof; and what the company writes down for them.
+
+use crate::auth;
+use crate::{Call, Console, unavailable};
+use serde_json::{Value, json};
+use sluice_domain::customer::{AddressHash, HashKeys, IdentityKind, Whole};
+use sluice_domain::gate::{EVERY_TOPIC, Gate, How, Proof, Said, SuppressedBy, Wish};
+use sluice_domain::lead::{self, Envelope, Origin};
+use sluice_domain::message::Channel;
+use sluice_domain::policy::{PolicySet, Reading};
+use sluice_store::{GateRecord, Recorded};
+use sluice_wire::http::HttpResponse;
+use sluice_wire::problem::Problem;
+
+/// Proofs shown, the newest.
+const SHOWN: usize = 200;
+/// Proofs of one read.
+const PAGE: i32 = 200;
+/// The longest note and wording, in characters.
+const NOTE: usize = 2_000;
+/// The longest topic, in bytes.
+const WORD: usize = 64;
+
+/// An address of a person on a channel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) channel: Channel,
+    pub(crate) kind: IdentityKind,
+    /// The address, where a record spells it out.
+    pub(crate) value: Option<String>,
+    pub(crate) hashes: Vec<AddressHash>,
+}
+
+/// Every address of a person that messages can go to, by channel.
+pub(crate) fn places(whole: &Whole<'_>, policies: &PolicySet, keys: &HashKeys) -> Vec<Place> {
+    let mut places: Vec<Place> = Vec::new();
+    for channel in Channel::ALL {
+        let kind = policies.address_kind(channel).identity();
+        for identity in whole.parts().flat_map(|part| part.identities()).filter(|one| one.kind == kind) {
+            let value = Some(identity.value().to_owned());
+            let place = Place { channel, kind, value, hashes: keys.hashes(&identity) };
+            if !places.contains(&place) {
+                places.push(place);
+            }
+        }
+        for (_, hash) in whole.parts().flat_map(|part| &part.keys).filter(|(held, _)| *held == kind) {
+            let is_there = |place: &Place| place.channel == channel && place.hashes.contains(hash);
+            if !places.iter().any(is_there) {
+                places.push(Place { channel, kind, value: None, hashes: vec![hash.clone()] });
+            }
+        }
+    }
+    places
+}
+
+impl Console {
+    pub(crate) async fn show_consents(&self, call: &Call) -> Result<HttpResponse, Problem> {
+        Ok(HttpResponse::json(200, &self.consents(call.part(0)).await?))
+    }
+
+    /// `{"channel": "email", "topic": "product", "wish": "no", "wording": …, "note": …}`; the topic `*` is all of them.
+    /// For every address of the person on the channel, or the one that `address` names. Once for each
+    /// `Idempotency-Key`.
+    pub(crate) async fn add_consent(&self, call: &Call) -> Result<HttpResponse, Problem> {
+        let body = call.json()?;
+        let topic =
+            body["topic"].as_str().map(str::trim).filter(|topic| is_topic(topic)).ok_or_else(|| {
+                Problem::new(422, "topic-missing", "Say about what: `topic`, or `*` for everything.")
+                    .about("topic")
+            })?;
+        let wish = match body["wish"].as_str() {
+            Some("yes") => Wish::Yes,
+            Some("no") => Wish::No,
+            _ => {
+                let detail = "Say what the person wants: `wish` is yes or no. Only they can confirm it.";
+                return Err(Problem::new(422, "wish-missing", detail).about("wish"));
+            }
+        };
+        channel_of(&body)?.ok_or_else(|| {
+            Problem::new(422, "channel-missing", "Say over what: `channel` is email, sms or chat.")
+                .about("channel")
+        })?;
+        self.write_down(call, &body, "note", Said::Wish { topic: topic.to_owned(), wish }).await
+    }
+
+    /// `{"reason": …}` and, if it is not for all addresses, `channel` and `address`.
+    pub(crate) async fn suppress(&self, call: &Call) -> Result<HttpResponse, Problem> {
+        let body = with_reason(call)?;
+        self.write_down(call, &body, "reason", Said::Suppressed(SuppressedBy::Person)).await
+    }
+
+    /// The same: messages may be sent again, whatever kept them back. What the person wants stays.
+    pub(crate) async fn unsuppress(&self, call: &Call) -> Result<HttpResponse, Problem> {
+        let body = with_reason(call)?;
+        self.write_down(call, &body, "reason", Said::Lifted).await
+    }
+
+    async fn write_down(
+        &self,
+        call: &Call,
+        body: &Value,
+        note: &str,
+        said: Said,
+    ) -> Result<HttpResponse, Problem> {
+        let (root, known) = self.find_person(call.part(0)).await?;
+        let Some(record) = known.customers.get(&root) else {
+            return Err(crate::customers::no_such_customer());
+        };
+        let (policies, keys) = (self.current().await?, self.hash_keys().await?);
+        let (channel, address) = (channel_of(body)?, body["address"].as_str());
+        let wanted = address.map(|address| hashes_of(address, &policies, &keys)).transpose()?;
+        let is_meant = |place: &Place| {
+            channel.is_none_or(|channel| channel == place.channel)
+                && wanted.as_ref().is_none_or(|wanted| place.hashes.iter().any(|hash| wanted.contains(hash)))
+        };
+        let mut meant = places(&known.whole(record), &policies, &keys);
+        meant.retain(is_meant);
+        if meant.is_empty() {
+            let detail = "The customer has no such address on this channel.";
+            return Err(Problem::new(422, "no-such-address", detail).about("address"));
+        }
+        let text = |name: &str| body[name].as_str().map(|text| text.chars().take(NOTE).collect::<String>());
+        let now = self.env.clock.now();
+        let key = call.request.header("idempotency-key").map(|key| auth::hash(key));
+        for place in &meant {
+            let fresh = || {
+                let mut random = [0; 16];
+                self.env.random.fill(&mut random);
+                random.iter().map(|byte| format!("{byte:02x}")).collect()
+            };
+            let cause = key.clone().unwrap_or_else(fresh);
+            let proof = Proof {
+                wording: text("wording"),
+                by: Some(call.who.name()),
+                note: text(note).map(Into::into),
+                ..Proof::new(
+                    said.clone(),
+                    How::Api,
+                    now,
+                    &["api", root.as_str(), place.channel.name(), &cause],
+                )
+            };
+            if key.is_some() && self.is_told(place, &proof).await? {
+                continue;
+            }
+            let _: Recorded =
+                self.store.record_wish(place.channel, &place.hashes, &proof).await.map_err(unavailable)?;
+        }
+        Ok(HttpResponse::json(200, &self.consents(root.as_str()).await?))
+    }
+
+    /// Whether a call with the same key has said this before.
+    async fn is_told(&self, place: &Place, proof: &Proof) -> Result<bool, Problem> {
+        let before = self.proofs_of(place).await?.into_iter().find(|before| before.id == proof.id);
+        let Some(before) = before else { return Ok(false) };
+        if before.said == proof.said && before.wording == proof.wording && before.note == proof.note {
+            return Ok(true);
+        }
+        let detail = "This Idempotency-Key was used to say something else of this customer. Use a new one.";
+        Err(Problem::new(409, "idempotency-key-reused", detail).about("Idempotency-Key"))
+    }
+
+    /// Everything that was said about an address, oldest first.
+    pub(crate) async fn proofs_of(&self, place: &Place) -> Result<Vec<Proof>, Problem> {
+        let mut proofs = Vec::new();
+        for hash in &place.hashes {
+            let mut cursor = None;
+            loop {
+                let page = self.store.proofs(place.channel, hash, cursor.as_deref(), PAGE).await;
+                let page = page.map_err(unavailable)?;
+                proofs.extend(page.items);
+                cursor = page.next;
+                if cursor.is_none() {
+                    break;
+                }
+            }
+        }
+        proofs.sort_by(|a, b| (a.at, &a.id).cmp(&(b.at, &b.id)));
+        proofs.dedup_by(|a, b| (a.at, &a.id) == (b.at, &b.id));
+        Ok(proofs)
+    }
+
+    async fn consents(&self, id: &str) -> Result<Value, Problem> {
+        let (root, known) = self.find_person(id).await?;
+        let Some(record) = known.customers.get(&root) else {
+            return Err(crate::customers::no_such_customer());
+        };
+        let (policies, keys) = (self.current().await?, self.hash_keys().await?);
+        let places = places(&known.whole(record), &policies, &keys);
+        let gates = self.gates_of(&places).await?;
+        let rows: Vec<Value> =
+            places.iter().zip(&gates).map(|(place, gate)| gate_view(place, &gate.gate)).collect();
+        let mut proofs = Vec::new();
+        for place in &places {
+            let told = self.proofs_of(place).await?;
+            proofs.extend(told.into_iter().map(|proof| (proof.at, proof_view(place, &proof))));
+        }
+        proofs.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
+        let proofs: Vec<Value> = proofs.into_iter().take(SHOWN).map(|(_, view)| view).collect();
+        Ok(json!({"customer": root, "addresses": rows, "proofs": proofs}))
+    }
+
+    pub(crate) async fn gates_of(&self, places: &[Place]) -> Result<Vec<GateRecord>, Problem> {
+        let wanted: Vec<_> = places.iter().map(|place| (place.channel, place.hashes.clone())).collect();
+        self.store.gates(&wanted).await.map_err(unavailable)
+    }
+}
+
+/// What stands for an address: each topic that was spoken of, and what keeps messages back.
+pub(crate) fn gate_view(place: &Place, gate: &Gate) -> Value {
+    let topics = gate.says.keys().filter_map(|topic| {
+        let (wish, at) = gate.wish(topic)?;
+        Some(json!({"topic": topic, "wish": wish.name(), "at": at.rfc3339()}))
+    });
+    json!({
+        "channel": place.channel.name(),
+        "kind": place.kind.name(),
+        "address": place.value,
+        "topics": topics.collect::<Vec<_>>(),
+        "suppressed": gate.suppression().map(|(why, at)| json!({"by": why.name(), "at": at.rfc3339()})),
+        "lifted": gate.lifted.map(|at| at.rfc3339()),
+        "erased": gate.erased.map(|at| at.rfc3339()),
+        "sent": gate.recent.iter().map(|at| at.rfc3339()).collect::<Vec<_>>(),
+        "soft_bounces": gate.soft_bounces.iter().map(|bounce| bounce.at.rfc3339()).collect::<Vec<_>>(),
+    })
+}
+
+/// One thing that was said, with its proof.
+pub(crate) fn proof_view(place: &Place, proof: &Proof) -> Value {
+    let said = match &proof.said {
+        Said::Wish { .. } => "wish",
+        Said::TakenBack { .. } => "taken_back",
+        Said::Suppressed(_) => "suppressed",
+        Said::Lifted => "lifted",
+    };
+    let (topic, wish) = match &proof.said {
+        Said::Wish { topic, wish } => (Some(topic), Some(wish.name())),
+        Said::TakenBack { topic } => (Some(topic), None),
+        _ => (None, None),
+    };
+    let suppressed = match &proof.said {
+        Said::Suppressed(why) => Some(why.name()),
+        _ => None,
+    };
+    let pii =
+        |value: &Option<sluice_domain::pii::Pii<String>>| value.as_ref().map(|value| value.reveal().clone());
+    json!({
+        "channel": place.channel.name(), "address": place.value,
+        "said": said, "topic": topic, "wish": wish, "suppressed_by": suppressed,
+        "at": proof.at.rfc3339(), "how": proof.how.name(),
+        "wording": proof.wording, "version": proof.version,
+        "source": proof.source, "lead": proof.lead, "message": proof.message,
+        "by": proof.by, "note": pii(&proof.note), "ip": pii(&proof.ip), "user_agent": pii(&proof.user_agent),
+    })
+}
+
+fn channel_of(body: &Value) -> Result<Option<Channel>, Problem> {
+    match &body["channel"] {
+        Value::Null => Ok(None),
+        value => value.as_str().and_then(Channel::parse).map(Some).ok_or_else(|| {
+            Problem::new(422, "channel-unknown", "A channel is email, sms or chat.").about("channel")
+        }),
+    }
+}
+
+fn with_reason(call: &Call) -> Result<Value, Problem> {
+    let body = call.json()?;
+    match body["reason"].as_str() {
+        Some(reason) if !reason.trim().is_empty() => Ok(body),
+        _ => Err(Problem::new(422, "reason-missing", "Say why: `reason`.").about("reason")),
+    }
+}
+
+fn is_topic(topic: &str) -> bool {
+    let is_word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    topic == EVERY_TOPIC || !topic.is_empty() && topic.len() <= WORD && topic.chars().all(is_word)
+}
+
+/// The hashes of an address as it is written: an e-mail address or a phone number.
+fn hashes_of(address: &str, policies: &PolicySet, keys: &HashKeys) -> Result<Vec<AddressHash>, Problem> {
+    let name = if address.contains('@') { "email" } else { "phone" };
+    let envelope = Envelope { fields: vec![(name.to_owned(), address.to_owned())], ..Envelope::default() };
+    let origin = Origin { kind: "lookup".to_owned(), name: String::new() };
+    let facts = lead::read(&origin, &envelope, &Reading::default(), &policies.settings);
+    let hashes: Vec<AddressHash> =
+        facts.identities.iter().flat_map(|identity| keys.hashes(identity)).collect();
+    if hashes.is_empty() {
+        let detail = "`address` is an e-mail address, or a phone number with + and country.";
+        return Err(Problem::new(422, "address-unreadable", detail).about("address"));
+    }
+    Ok(hashes)
+}

@@ -1,0 +1,97 @@
+//! `DELETE /api/customers/{id}`: closes the gates of a person's addresses and puts an erasure in place of their records. The
+//! rest is done by erase-customer, whatever becomes of this call; `GET …/erasure` says how far it is.
+
+use crate::customers::no_such_customer;
+use crate::{Call, Console, unavailable};
+use serde_json::{Value, json};
+use sluice_domain::erasure::Erasure;
+use sluice_domain::id::CustomerId;
+use sluice_host::outbox::{Outgoing, QueueName};
+use sluice_store::{Commit, DueEntry, Written};
+use sluice_wire::http::HttpResponse;
+use sluice_wire::problem::Problem;
+use sluice_wire::queue::{EraseMessage, encode};
+use std::collections::BTreeSet;
+
+/// How often the person is looked at again because somebody else was faster.
+const ATTEMPTS: usize = 8;
+/// If nothing else drives an erasure on, a due entry does after this many milliseconds.
+const DRIVEN_AGAIN_MS: i64 = 60_000;
+
+impl Console {
+    /// Again and again with the same answer. A record of the person that gave way names the whole person.
+    pub(crate) async fn erase_customer(&self, call: &Call) -> Result<HttpResponse, Problem> {
+        let id = CustomerId::parse(call.part(0)).ok_or_else(no_such_customer)?;
+        for _ in 0..ATTEMPTS {
+            let known = self.store.people(BTreeSet::from([id.clone()])).await.map_err(unavailable)?;
+            let Some(root) = known.customers.get(&known.root(&id)) else {
+                let erasure = self.find_erasure(&id).await?;
+                if erasure.done.is_none() {
+                    self.drive(&erasure.id).await?;
+                }
+                return Ok(accepted(&erasure));
+            };
+            let (now, keys) = (self.env.clock.now(), self.hash_keys().await?);
+            let erasures = Erasure::begin(root, &known, &keys, &call.who.name(), now);
+            let Some(whole) = erasures.first().cloned() else { return Err(no_such_customer()) };
+            // First of all: whatever becomes of the rest, nothing is sent to them any more.
+            let own = self.store.not_of_others(&whole.addresses, &whole.holders()).await;
+            self.store.close_gates(&own.map_err(unavailable)?, now).await.map_err(unavailable)?;
+            let again = DueEntry {
+                at: now.plus_millis(DRIVEN_AGAIN_MS),
+                id: format!("erase-{}", whole.id),
+                queue: QueueName::Erase.name().to_owned(),
+                body: encode(&EraseMessage::Customer(whole.id.clone())),
+            };
+            let commit = erasures.into_iter().fold(Commit::default().due(again), Commit::erasure);
+            if self.store.commit(commit).await.map_err(unavailable)? == Written::Conflict {
+                continue;
+            }
+            self.drive(&whole.id).await?;
+            return Ok(accepted(&whole));
+        }
+        Err(Problem::new(409, "busy", "Others are changing this customer. Try again.").retry_after(1))
+    }
+
+    pub(crate) async fn show_erasure(&self, call: &Call) -> Result<HttpResponse, Problem> {
+        let id = CustomerId::parse(call.part(0)).ok_or_else(no_such_customer)?;
+        Ok(HttpResponse::json(200, &view(&self.find_erasure(&id).await?)))
+    }
+
+    /// The erasure of the whole person, also by a record that gave way.
+    async fn find_erasure(&self, id: &CustomerId) -> Result<Erasure, Problem> {
+        let found = self.store.erasure(id).await.map_err(unavailable)?.ok_or_else(no_such_customer)?;
+        match &found.root {
+            Some(root) => self.store.erasure(root).await.map_err(unavailable)?.ok_or_else(no_such_customer),
+            None => Ok(found),
+        }
+    }
+
+    async fn drive(&self, id: &CustomerId) -> Result<(), Problem> {
+        let now = self.env.clock.now();
+        let body = encode(&EraseMessage::Customer(id.clone()));
+        let message = Outgoing { queue: QueueName::Erase, id: format!("erase-{id}"), body, not_before: now };
+        self.outbox.hand_over(vec![message], now).await.map_err(unavailable)
+    }
+}
+
+fn accepted(erasure: &Erasure) -> HttpResponse {
+    HttpResponse::json(202, &view(erasure)).with_header("location", &place(erasure))
+}
+
+fn place(erasure: &Erasure) -> String {
+    format!("/api/customers/{}/erasure", erasure.id)
+}
+
+fn view(erasure: &Erasure) -> Value {
+    json!({
+        "customer": erasure.id,
+        "records": erasure.records.keys().collect::<Vec<_>>(),
+        "state": if erasure.done.is_some() { "erased" } else { "erasing" },
+        "asked": erasure.at.rfc3339(),
+        "by": erasure.by,
+        "done": erasure.done.map(|at| at.rfc3339()),
+        "leads": erasure.leads,
+        "look": place(erasure),
+    })
+}

@@ -1,0 +1,213 @@
+//! `GET /api/customers/{id}/export`: everything that is kept about a person, over all their records. What does not fit one
+//! answer comes with the next: `next` is the cursor to ask for it with, and what each part lists is put together.
+
+use crate::consents::{Place, gate_view, places, proof_view};
+use crate::customers::no_such_customer;
+use crate::messages::view;
+use crate::{Call, Console, person, unavailable};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use sluice_domain::customer::{Customer, Known, Whole};
+use sluice_domain::id::{CustomerId, LeadId};
+use sluice_domain::lead::Lead;
+use sluice_domain::message::Message;
+use sluice_wire::http::HttpResponse;
+use sluice_wire::problem::Problem;
+
+/// The shape of the document; counted up when something is taken out or means something else.
+const VERSION: u32 = 1;
+/// Bytes after which a part ends; the function may answer with six megabytes.
+const FULL: usize = 2_000_000;
+/// Milliseconds after which a part ends.
+const LONG_ENOUGH: i64 = 10_000;
+/// Messages of one read.
+const PAGE: i32 = 50;
+
+/// Where the next part goes on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Next {
+    /// With what was said about the address at this place of the list.
+    Consents(usize),
+    /// With this lead of this record, or with its newest.
+    Leads(CustomerId, Option<LeadId>),
+    /// With the messages to this record, before the one whose own part of the id this is.
+    Messages(CustomerId, Option<String>),
+}
+
+impl Next {
+    fn encode(&self) -> String {
+        URL_SAFE_NO_PAD.encode(serde_json::to_vec(self).unwrap_or_default())
+    }
+
+    fn decode(text: &str) -> Option<Self> {
+        serde_json::from_slice(&URL_SAFE_NO_PAD.decode(text).ok()?).ok()
+    }
+}
+
+/// A part that is being filled.
+struct Part {
+    lists: [(&'static str, Vec<Value>); 3],
+    bytes: usize,
+}
+
+impl Part {
+    fn add(&mut self, list: &str, value: Value) {
+        self.bytes += value.to_string().len();
+        if let Some((_, rows)) = self.lists.iter_mut().find(|(name, _)| *name == list) {
+            rows.push(value);
+        }
+    }
+}
+
+impl Console {
+    pub(crate) async fn export_customer(&self, call: &Call) -> Result<HttpResponse, Problem> {
+        let (root, known) = self.find_person(call.part(0)).await?;
+        let Some(record) = known.customers.get(&root) else { return Err(no_such_customer()) };
+        let whole = known.whole(record);
+        let began = self.env.clock.now();
+        let (policies, keys) = (self.current().await?, self.hash_keys().await?);
+        let places = places(&whole, &policies, &keys);
+        let mut document = Map::new();
+        document.insert("format".to_owned(), "sluice-export".into());
+        document.insert("version".to_owned(), VERSION.into());
+        document.insert("customer".to_owned(), root.to_string().into());
+        document.insert("exported".to_owned(), began.rfc3339().into());
+        let mut next = match call.request.query_value("cursor") {
+            None => {
+                let gates = self.gates_of(&places).await?;
+                let gates = places.iter().zip(&gates).map(|(place, gate)| gate_view(place, &gate.gate));
+                let head = json!({
+                    "profile": person::facts(&whole, &policies.settings.survivorship),
+                    "identities": person::identities(&whole, &keys),
+                    "owner": whole.owner(),
+                    "records": whole.parts().map(record_view).collect::<Vec<_>>(),
+                    "gates": gates.collect::<Vec<_>>(),
+                });
+                document.extend(head.as_object().cloned().unwrap_or_default());
+                Some(Next::Consents(0))
+            }
+            Some(cursor) => Some(Next::decode(&cursor).ok_or_else(|| {
+                Problem::new(422, "cursor-unreadable", "A cursor is what `next` of the last part said.")
+                    .about("cursor")
+            })?),
+        };
+        let mut part =
+            Part { lists: ["consents", "leads", "messages"].map(|name| (name, Vec::new())), bytes: 0 };
+        while let Some(at) = next.clone() {
+            if part.bytes > FULL || self.env.clock.now().since(began) > LONG_ENOUGH {
+                break;
+            }
+            next = self.export_more(at, &root, &known, &whole, &places, &mut part).await?;
+        }
+        for (name, rows) in part.lists {
+            document.insert(name.to_owned(), rows.into());
+        }
+        document.insert("next".to_owned(), next.map(|next| next.encode()).into());
+        let file = format!("attachment; filename=\"{root}.json\"");
+        Ok(HttpResponse::json(200, &Value::Object(document)).with_header("content-disposition", &file))
+    }
+
+    /// One more address, lead or page of messages; answers with what comes after it.
+    async fn export_more(
+        &self,
+        at: Next,
+        root: &CustomerId,
+        known: &Known,
+        whole: &Whole<'_>,
+        places: &[Place],
+        part: &mut Part,
+    ) -> Result<Option<Next>, Problem> {
+        // Of records in their order the one after; the whole person may have changed since the part before.
+        let after = |id: &CustomerId| {
+            let mut ids = whole.parts().map(|record| &record.id).skip_while(|record| *record != id).skip(1);
+            ids.next().cloned()
+        };
+        match at {
+            Next::Consents(place) => {
+                let Some(place_there) = places.get(place) else {
+                    return Ok(Some(Next::Leads(root.clone(), newest_of(root, known))));
+                };
+                for proof in self.proofs_of(place_there).await? {
+                    part.add("consents", proof_view(place_there, &proof));
+                }
+                Ok(Some(Next::Consents(place + 1)))
+            }
+            Next::Leads(record, None) => Ok(Some(match after(&record) {
+                Some(other) => Next::Leads(other.clone(), newest_of(&other, known)),
+                None => Next::Messages(root.clone(), None),
+            })),
+            Next::Leads(record, Some(id)) => {
+                let Some(lead) = self.store.lead(&id).await.map_err(unavailable)? else {
+                    return Ok(Some(Next::Leads(record, None)));
+                };
+                let previous = lead.progress.previous.clone();
+                if known.customers.contains_key(&record) && lead.progress.customer.as_ref() == Some(&record) {
+                    part.add("leads", self.lead_export(&lead, root, known).await?);
+                }
+                Ok(Some(Next::Leads(record, previous)))
+            }
+            Next::Messages(record, _) if !known.customers.contains_key(&record) => Ok(None),
+            Next::Messages(record, cursor) => {
+                let found = self.store.messages_of(&record, cursor.as_deref(), PAGE);
+                let found = found.await.map_err(unavailable)?;
+                for message in &found {
+                    part.add("messages", message_export(message));
+                }
+                Ok(match found.last() {
+                    Some(last) => Some(Next::Messages(record, Some(last.id().own_part().to_owned()))),
+                    None => after(&record).map(|other| Next::Messages(other, None)),
+                })
+            }
+        }
+    }
+
+    /// A lead as people see it, and what arrived as it arrived.
+    async fn lead_export(&self, lead: &Lead, root: &CustomerId, known: &Known) -> Result<Value, Problem> {
+        let mut view = self.view(lead, Some(&(root.clone(), known.clone()))).await?;
+        let contacts = self.contacts_up_to(lead, usize::MAX).await?;
+        if let Some(view) = view.as_object_mut() {
+            view.insert("record".to_owned(), json!(lead.progress.customer));
+            view.insert("contacts".to_owned(), contacts.into());
+            view.insert("envelope".to_owned(), json!(lead.envelope));
+        }
+        Ok(view)
+    }
+}
+
+fn newest_of(id: &CustomerId, known: &Known) -> Option<LeadId> {
+    known.customers.get(id).and_then(|record| record.last_lead.clone())
+}
+
+/// One record of the person: what it was told, by which lead through which source.
+fn record_view(record: &Customer) -> Value {
+    let facts: Map<String, Value> = record
+        .facts
+        .iter()
+        .map(|(name, fact)| {
+            let said = record.source_of(fact);
+            let view = json!({
+                "value": fact.value.reveal(), "at": fact.at.rfc3339(),
+                "lead": said.map(|said| &said.lead), "source": said.map(|said| &said.source),
+            });
+            (name.clone(), view)
+        })
+        .collect();
+    json!({
+        "id": record.id, "created": record.created.rfc3339(), "owner": record.owner, "leads": record.leads,
+        "joined_to": record.into, "kept_apart_from": record.apart, "facts": facts,
+    })
+}
+
+/// A message to the person as it is shown, with what its template was given.
+fn message_export(message: &Message) -> Value {
+    let mut view = view(message);
+    if let Some(view) = view.as_object_mut() {
+        view.insert("data".to_owned(), json!(message.data));
+        view.insert("to".to_owned(), json!(message.to));
+        view.insert("language".to_owned(), json!(message.order.language));
+    }
+    view
+}

@@ -1,0 +1,382 @@
+//! Messages: asking for one to a customer, listing them, saying what became of one whose outcome is unknown.
+
+use crate::acts::ATTEMPTS;
+use crate::{Call, Console, auth, unavailable};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use sluice_domain::gate::Reason;
+use sluice_domain::id::{CustomerId, MessageId};
+use sluice_domain::identity::{Email, Language, Phone};
+use sluice_domain::message::{
+    Cause, CauseKind, Channel, Message, MessageState, OnUnknown, Order, Otherwise, Replacement, Seen,
+};
+use sluice_domain::pii::Pii;
+use sluice_domain::policy::{AddressKind, PolicySet, Topic};
+use sluice_domain::time::Timestamp;
+use sluice_host::outbox::{Outgoing, QueueName};
+use sluice_store::{Asked, Commit, Written, keys};
+use sluice_wire::http::HttpResponse;
+use sluice_wire::problem::Problem;
+use sluice_wire::queue::{OrderMessage, encode};
+
+/// Messages of one page.
+const PAGE: i32 = 50;
+/// The largest values for a template, in bytes of JSON: they are part of an item that is written several times.
+const DATA: usize = 4_096;
+/// The longest key, in bytes.
+const KEY: usize = 256;
+
+/// A message as it is asked for.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wanted {
+    customer: CustomerId,
+    template: String,
+    #[serde(default)]
+    channel: Option<Channel>,
+    #[serde(default)]
+    topic: Option<String>,
+    #[serde(default)]
+    data: Map<String, Value>,
+    #[serde(default)]
+    language: Option<Language>,
+    #[serde(default)]
+    bulk: bool,
+    #[serde(default)]
+    at_cap: Option<Otherwise>,
+    #[serde(default)]
+    in_quiet_hours: Option<Otherwise>,
+    #[serde(default)]
+    replace_by: Option<Replacement>,
+    #[serde(default)]
+    unknown: Option<OnUnknown>,
+    #[serde(default)]
+    not_after: Option<String>,
+}
+
+/// A trial as it is asked for.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Trial {
+    customer: CustomerId,
+    to: String,
+    #[serde(default)]
+    channel: Option<Channel>,
+    #[serde(default)]
+    language: Option<Language>,
+    #[serde(default)]
+    data: Map<String, Value>,
+}
+
+/// What became of a message, by whoever looked.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Finding {
+    went_out: bool,
+}
+
+impl Console {
+    /// `{"customer": …, "template": …, "topic": …, "data": {…}}`: one message to one customer, through the gate like every
+    /// other. With an `Idempotency-Key` the same call is one message for ever.
+    pub(crate) async fn ask_message(&self, call: &Call) -> Result<HttpResponse, Problem> {
+        let wanted: Wanted = read(call)?;
+        let (root, _) = self.find_person(wanted.customer.as_str()).await?;
+        let policies = self.current().await?;
+        let key = call.request.header("idempotency-key").map(str::trim).filter(|key| !key.is_empty());
+        if key.is_some_and(|key| key.len() > KEY) {
+            return Err(Problem::new(422, "key-too-long", "An Idempotency-Key is at most 256 bytes long."));
+        }
+        let not_after = match wanted.not_after.as_deref().map(Timestamp::parse) {
+            Some(None) => {
+                let message = "A time is written like 2027-03-01T09:00:00Z.";
+                return Err(Problem::new(422, "time-unreadable", message).about("not_after"));
+            }
+            at => at.flatten(),
+        };
+        let order = Order {
+            customer: root,
+            at: self.env.clock.now(),
+            cause: Cause {
+                kind: CauseKind::Api,
+                name: wanted.template.clone(),
+                part: key.map_or_else(|| self.fresh(), auth::hash),
+            },
+            channel: wanted.channel.unwrap_or(Channel::Email),
+            template: wanted.template,
+            topic: wanted.topic.unwrap_or_else(|| Topic::SERVICE.to_owned()),
+            language: wanted.language,
+            bulk: wanted.bulk,
+            at_cap: wanted.at_cap,
+            in_quiet_hours: wanted.in_quiet_hours,
+            replacement: wanted.replace_by,
+            unknown: wanted.unknown,
+            not_after,
+        };
+        may_be_sent(&order, &wanted.data, &policies)?;
+        let message = Message::new(order, wanted.data);
+        match key {
+            None => self.accept_message(message).await,
+            Some(key) => self.accept_once(message, key, &call.request.body).await,
+        }
+    }
+
+    /// The same call again finds what the first one asked for.
+    async fn accept_once(&self, message: Message, key: &str, body: &[u8]) -> Result<HttpResponse, Problem> {
+        let customer = message.order.customer.clone();
+        let hash = auth::hash(key);
+        let parsed: Value = serde_json::from_slice(body).unwrap_or_default();
+        let fingerprint = auth::hash(&parsed.to_string());
+        for _ in 0..ATTEMPTS {
+            if let Some(asked) = self.store.asked(&customer, &hash).await.map_err(unavailable)? {
+                if asked.fingerprint != fingerprint {
+                    let said = "This Idempotency-Key was used for another message.";
+                    return Err(Problem::new(409, "key-used", said));
+                }
+                let stored = self.store.message(&asked.message).await.map_err(unavailable)?;
+                if let Some(stored) = stored {
+                    self.queue(&stored.order).await?;
+                }
+                return Ok(HttpResponse::json(202, &json!({ "message_id": asked.message })));
+            }
+            let asked = Asked { message: message.id(), fingerprint: fingerprint.clone() };
+            let commit = Commit::default().message(message.clone()).asked(&customer, &hash, asked);
+            let commit = commit.standing_customer(&customer);
+            if self.store.commit(commit).await.map_err(unavailable)? == Written::Done {
+                self.queue(&message.order).await?;
+                return Ok(HttpResponse::json(202, &json!({ "message_id": message.id() })));
+            }
+        }
+        // Erased at this moment, or the same call is being made elsewhere.
+        self.find_person(customer.as_str()).await?;
+        Err(Problem::new(409, "busy", "The same call is being made elsewhere. Try again.").retry_after(1))
+    }
+
+    async fn accept_message(&self, message: Message) -> Result<HttpResponse, Problem> {
+        if self.store.put_message(&message).await.map_err(unavailable)? == Written::Conflict {
+            // A repeat of the SDK's whose first answer was lost, since the id is drawn at random; or the customer was
+            // erased at this moment.
+            self.find_person(message.order.customer.as_str()).await?;
+        }
+        self.queue(&message.order).await?;
+        Ok(HttpResponse::json(202, &json!({ "message_id": message.id() })))
+    }
+
+    async fn queue(&self, order: &Order) -> Result<(), Problem> {
+        let now = self.env.clock.now();
+        let out = Outgoing {
+            queue: if order.bulk { QueueName::Bulk } else { QueueName::Message },
+            id: order.id().to_string(),
+            body: encode(&OrderMessage::new(order.clone())),
+            not_before: now,
+        };
+        self.outbox.hand_over(vec![out], now).await.map_err(unavailable)
+    }
+
+    /// `{"customer": …, "to": "me@shop.example"}`: the template as this customer would get it, sent to somebody who tests.
+    pub(crate) async fn test_send(&self, call: &Call) -> Result<HttpResponse, Problem> {
+        let trial: Trial = read(call)?;
+        let (root, _) = self.find_person(trial.customer.as_str()).await?;
+        let policies = self.current().await?;
+        let channel = trial.channel.unwrap_or(Channel::Email);
+        let kind = policies.channel(channel).map(|policy| policy.address_kind());
+        let is_address = match kind {
+            Some(AddressKind::Email) => Email::parse(&trial.to).is_ok(),
+            Some(AddressKind::Phone) => Phone::parse(&trial.to, None).is_ok(),
+            Some(AddressKind::WechatOpenid) => !trial.to.trim().is_empty(),
+            None => true,
+        };
+        if !is_address {
+            let said = "`to` is no address that this channel writes to: an e-mail address, or a number with + and country.";
+            return Err(Problem::new(422, "not-an-address", said).about("to"));
+        }
+        let template = call.part(0).to_owned();
+        let order = Order {
+            customer: root,
+            at: self.env.clock.now(),
+            cause: Cause { kind: CauseKind::Test, name: template.clone(), part: self.fresh() },
+            channel,
+            template,
+            topic: Topic::SERVICE.to_owned(),
+            language: trial.language,
+            bulk: false,
+            at_cap: None,
+            in_quiet_hours: None,
+            replacement: None,
+            unknown: None,
+            not_after: None,
+        };
+        may_be_sent(&order, &trial.data, &policies)?;
+        let mut message = Message::new(order, trial.data);
+        message.to = Some(Pii::new(trial.to.trim().to_owned()));
+        self.accept_message(message).await
+    }
+
+    /// `?customer=`: a customer's messages, newest first. `?state=unknown`: all whose outcome is unknown. `?rep=`: what a rep
+    /// was told.
+    pub(crate) async fn list_messages(&self, call: &Call) -> Result<HttpResponse, Problem> {
+        let query = |name: &str| call.request.query_value(name);
+        let only = call.who.only().map(str::to_owned);
+        if only.is_none() {
+            if let Some(customer) = query("customer") {
+                return self.messages_of(&customer, query("cursor").as_deref()).await;
+            }
+            if let Some(state) = query("state") {
+                return self.messages_in(&state).await;
+            }
+        }
+        let rep = only.or_else(|| query("rep")).ok_or_else(|| {
+            let said = "Say whose messages: ?customer=ID, ?rep=NAME, or ?state=unknown.";
+            Problem::new(422, "whose-messages", said).about("customer")
+        })?;
+        let page =
+            self.store.notices_to(&rep, query("cursor").as_deref(), PAGE).await.map_err(unavailable)?;
+        let items: Vec<Value> = page
+            .items
+            .iter()
+            .map(|message| {
+                json!({
+                    "lead": message.lead, "kind": message.kind, "channel": message.channel, "state": message.state,
+                    "attempts": message.attempts, "unknown": message.unknown, "note": message.note,
+                })
+            })
+            .collect();
+        Ok(HttpResponse::json(200, &json!({"messages": items, "cursor": page.next})))
+    }
+
+    async fn messages_of(&self, customer: &str, cursor: Option<&str>) -> Result<HttpResponse, Problem> {
+        let (root, known) = self.find_person(customer).await?;
+        let Some(record) = known.customers.get(&root) else {
+            return Err(crate::customers::no_such_customer());
+        };
+        let mut messages = Vec::new();
+        for part in known.whole(record).parts() {
+            messages.extend(self.store.messages_of(&part.id, cursor, PAGE).await.map_err(unavailable)?);
+        }
+        messages.sort_by(|a, b| b.id().own_part().cmp(a.id().own_part()));
+        let is_more = messages.len() > PAGE as usize;
+        messages.truncate(PAGE as usize);
+        let next = messages.last().filter(|_| is_more).map(|last| last.id().own_part().to_owned());
+        let items: Vec<Value> = messages.iter().map(view).collect();
+        Ok(HttpResponse::json(200, &json!({"messages": items, "cursor": next})))
+    }
+
+    async fn messages_in(&self, state: &str) -> Result<HttpResponse, Problem> {
+        if MessageState::parse(state) != Some(MessageState::Unknown) {
+            let said = "Only messages whose outcome is unknown are listed by their state: ?state=unknown.";
+            return Err(Problem::new(422, "no-such-list", said).about("state"));
+        }
+        let mut items = Vec::new();
+        for shard in 0..keys::OPEN_SHARDS {
+            for id in self.store.unknown_messages(shard, PAGE).await.map_err(unavailable)? {
+                // The index may be behind: what is settled meanwhile is not listed.
+                let message = self.store.message(&id).await.map_err(unavailable)?;
+                let unknown = message.filter(|message| message.state == MessageState::Unknown);
+                items.extend(unknown.as_ref().map(view));
+            }
+        }
+        Ok(HttpResponse::json(200, &json!({"messages": items, "cursor": null})))
+    }
+
+    pub(crate) async fn show_message(&self, call: &Call) -> Result<HttpResponse, Problem> {
+        let message = self.find_message(call.part(0)).await?;
+        Ok(HttpResponse::json(200, &view(&message)))
+    }
+
+    /// `{"went_out": true}`: what a person found out about a message whose outcome is unknown.
+    pub(crate) async fn settle_message(&self, call: &Call) -> Result<HttpResponse, Problem> {
+        let finding: Finding = read(call)?;
+        for _ in 0..ATTEMPTS {
+            let mut message = self.find_message(call.part(0)).await?;
+            let note = format!("{} says so", call.who.name());
+            if message.state != MessageState::Unknown || !message.settle_unknown(finding.went_out, &note) {
+                let said = "Only a message whose outcome is unknown can be settled.";
+                return Err(Problem::new(409, "not-unknown", said));
+            }
+            if self.store.put_message(&message).await.map_err(unavailable)? == Written::Done {
+                return Ok(HttpResponse::json(200, &view(&message)));
+            }
+        }
+        Err(Problem::new(409, "busy", "Others are changing this message. Try again.").retry_after(1))
+    }
+
+    async fn find_message(&self, id: &str) -> Result<Message, Problem> {
+        let missing = || Problem::new(404, "no-such-message", "There is no message with this id.");
+        let id = MessageId::parse(id).ok_or_else(missing)?;
+        self.store.message(&id).await.map_err(unavailable)?.ok_or_else(missing)
+    }
+
+    fn fresh(&self) -> String {
+        let mut bytes = [0u8; 16];
+        self.env.random.fill(&mut bytes);
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+pub(crate) fn read<T: for<'de> Deserialize<'de>>(call: &Call) -> Result<T, Problem> {
+    serde_json::from_value(call.json()?).map_err(|error| {
+        Problem::new(422, "body-unfit", format!("The body does not say what is needed: {error}."))
+    })
+}
+
+/// What would keep every such message from going out is said at once.
+fn may_be_sent(order: &Order, data: &Map<String, Value>, policies: &PolicySet) -> Result<(), Problem> {
+    let replacement = order.replacement.as_ref();
+    let pairs = std::iter::once((order.channel, &order.template))
+        .chain(replacement.map(|replacement| (replacement.channel, &replacement.template)));
+    for (channel, template) in pairs {
+        if policies.channel(channel).is_none() {
+            let said = format!("There is no document of the channel `{}`.", channel.name());
+            return Err(Problem::new(422, "no-such-channel", said).about("channel"));
+        }
+        if policies.templates.templates.get(template).is_none_or(|found| found.channel != channel) {
+            let said = format!("There is no template `{template}` for the channel `{}`.", channel.name());
+            return Err(Problem::new(422, "no-such-template", said).about("template"));
+        }
+    }
+    let wants_other = [order.at_cap, order.in_quiet_hours].contains(&Some(Otherwise::Replace));
+    if wants_other && replacement.is_none() {
+        let said = "`replace` needs `replace_by: {channel, template}`.";
+        return Err(Problem::new(422, "replacement-missing", said).about("replace_by"));
+    }
+    if Value::Object(data.clone()).to_string().len() > DATA {
+        let said = format!("`data` is larger than {DATA} bytes.");
+        return Err(Problem::new(413, "data-too-large", said).about("data"));
+    }
+    Ok(())
+}
+
+/// A message as people see it.
+pub(crate) fn view(message: &Message) -> Value {
+    let order = &message.order;
+    let at = |at: Option<Timestamp>| at.map(Timestamp::rfc3339);
+    let seen =
+        |seen: Option<Seen>| seen.map(|seen| json!({"first": seen.first.rfc3339(), "times": seen.times}));
+    let trail = &message.trail;
+    json!({
+        "id": message.id(),
+        "customer": order.customer,
+        "channel": order.channel,
+        "template": order.template,
+        "topic": order.topic,
+        "cause": { "kind": order.cause.kind, "name": order.cause.name },
+        "asked": order.at.rfc3339(),
+        "state": message.state.name(),
+        "reason": message.reason.as_ref().map(Reason::name),
+        "why": message.reason.as_ref().map(Reason::sentence),
+        "not_before": at(message.until.filter(|_| message.state == MessageState::Ready)),
+        "attempts": message.attempts,
+        "unknown": message.unknown,
+        "claimed": at(message.claimed),
+        "note": message.note,
+        "policy_version": message.policies,
+        "links": message.links,
+        "delivered": at(trail.delivered),
+        "bounced": trail.bounced.map(|(when, kind)| json!({"at": when.rfc3339(), "kind": kind})),
+        "complained": at(trail.complained),
+        "opened": seen(trail.opened),
+        "clicked": seen(trail.clicked),
+        "by_machines": seen(trail.machine),
+        "machine_signs": trail.signs.iter().map(|sign| json!({"sign": sign.name(), "why": sign.sentence()})).collect::<Vec<_>>(),
+        "unsubscribed": at(trail.unsubscribed),
+    })
+}

@@ -1,0 +1,130 @@
+//! `sluice template preview`: a message as it would be sent.
+
+use super::output::{note, pretty, say};
+use super::policies::read_folder;
+use super::{PreviewArgs, StackArgs};
+use serde_json::{Map, Value, json};
+use sluice_domain::identity::LanguageTag;
+use sluice_domain::policy::PolicySet;
+use sluice_domain::template::{Context, preview as rendered};
+use sluice_wire::policy::load;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// What a browser may do with a file that is a mail: show it.
+const ONLY_SHOWN: &str = "<meta http-equiv=\"Content-Security-Policy\" \
+    content=\"default-src 'none'; img-src https: http: data:; style-src 'unsafe-inline'\">";
+
+/// The longest value of a field that is shown, in characters.
+const SHOWN: usize = 60;
+
+pub(crate) async fn preview(args: &PreviewArgs) -> Result<(), String> {
+    let data: Map<String, Value> = match &args.data {
+        Some(text) => {
+            serde_json::from_str(text).map_err(|error| format!("--data is no JSON object: {error}"))?
+        }
+        None => Map::new(),
+    };
+    let shown = match &args.dir {
+        Some(dir) => in_folder(dir, args, data)?,
+        None => published(args, data).await?,
+    };
+    let text = |name: &str| shown[name].as_str().unwrap_or_default();
+    if args.stack.json {
+        say(&pretty(&shown));
+    } else if args.html {
+        say(shown["html"].as_str().ok_or("this template has no HTML; --text shows its text")?);
+    } else if args.text {
+        say(text("text"));
+    } else {
+        show(&shown);
+    }
+    if args.open {
+        let html = shown["html"].as_str().ok_or("this template has no HTML; --text shows its text")?;
+        let file = std::env::temp_dir().join(format!("sluice-{}-{}.html", args.name, language(&shown)));
+        std::fs::write(&file, format!("{ONLY_SHOWN}{html}"))
+            .map_err(|error| format!("{}: {error}", file.display()))?;
+        open(&file);
+    }
+    Ok(())
+}
+
+async fn published(args: &PreviewArgs, data: Map<String, Value>) -> Result<Value, String> {
+    let body = json!({"customer": args.customer, "language": args.language, "data": data});
+    let stack: &StackArgs = &args.stack;
+    stack.call("POST", &format!("/api/templates/{}/preview", args.name), Some(&body)).await
+}
+
+/// Without a stack: the documents of a folder and a made-up customer.
+fn in_folder(dir: &Path, args: &PreviewArgs, data: Map<String, Value>) -> Result<Value, String> {
+    let documents = load(&read_folder(dir)?).map_err(|errors| {
+        let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        format!("{} to mend\n{}", errors.len(), lines.join("\n"))
+    })?;
+    let policies = PolicySet::build(0, documents).map_err(|error| error.to_string())?;
+    let language = match args.language.as_deref().map(LanguageTag::parse) {
+        Some(None) => return Err("a language is a tag such as `de`, `pt-BR` or `zh-Hant`".to_owned()),
+        tag => tag.flatten(),
+    };
+    let mut context = Context::sample(&policies.settings.company);
+    if !data.is_empty() {
+        context = context.with("data", Value::Object(data));
+    }
+    let shown = rendered(&policies, &args.name, language, context).map_err(|failure| failure.to_string())?;
+    serde_json::to_value(&shown).map_err(|error| error.to_string())
+}
+
+fn language(shown: &Value) -> &str {
+    shown["language"].as_str().unwrap_or("own")
+}
+
+fn show(shown: &Value) {
+    let text = |name: &str| shown[name].as_str().unwrap_or_default().to_owned();
+    say(&format!("{} ({}, {})", text("template"), text("channel"), language(shown)));
+    for (title, name) in [("Subject", "subject"), ("From", "from_name"), ("Answers to", "reply_to")] {
+        if !text(name).is_empty() {
+            say(&format!("{title}: {}", text(name)));
+        }
+    }
+    if let Some(sms) = shown["sms"].as_object() {
+        let part = |name: &str| sms.get(name).cloned().unwrap_or_default();
+        say(&format!(
+            "Sent as {} messages ({} units of {})",
+            part("segments"),
+            part("units"),
+            part("encoding")
+        ));
+    }
+    say(&format!("\n{}\n", text("text")));
+    for row in shown["used"].as_array().into_iter().flatten() {
+        let value = match &row["value"] {
+            Value::Null => String::new(),
+            Value::String(value) => value.chars().take(SHOWN).collect(),
+            other => other.to_string().chars().take(SHOWN).collect(),
+        };
+        let (field, from) =
+            (row["field"].as_str().unwrap_or_default(), row["from"].as_str().unwrap_or_default());
+        say(&format!("  {field:<28} {from:<9} {value}"));
+    }
+    for url in shown["links"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        say(&format!("  leads to {url}"));
+    }
+    for problem in shown["problems"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        say(&format!("  look at: {problem}"));
+    }
+}
+
+/// In whatever shows web pages here.
+fn open(file: &PathBuf) {
+    let (program, before): (&str, &[&str]) = match std::env::consts::OS {
+        "macos" => ("open", &[]),
+        "windows" => ("cmd", &["/C", "start", ""]),
+        _ => ("xdg-open", &[]),
+    };
+    let started =
+        Command::new(program).args(before).arg(file).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+    match started {
+        Ok(_) => note(&format!("{} is shown by your browser.", file.display())),
+        Err(_) => note(&format!("{} has the mail; open it with a browser.", file.display())),
+    }
+}

@@ -1,0 +1,168 @@
+//! Pages for the person at the machine, under `/_local/`: where things are, and the mails that were taken.
+//!
+//! A mail is somebody else's content. What is shown of it as a page of ours is escaped and under a policy that runs no
+//! script but ours; its own HTML is only ever shown in a sandbox that runs none at all.
+
+mod layout;
+mod letter;
+mod links;
+mod list;
+mod show;
+mod unsubscribe;
+
+use super::local::{Local, LocalAnswer, PageRequest};
+use axum::http::{Method, Response};
+use bytes::Bytes;
+use layout::{Page, gone, json, problem, static_file};
+use letter::Letter;
+use serde_json::{Value, json};
+use sluice_domain::id::CustomerId;
+use sluice_services::ses::{Mail, Ses};
+use std::borrow::Cow;
+
+/// The pages of a stack.
+pub struct Pages {
+    ses: Ses,
+    /// Where the stack answers: what is tried out from a page goes nowhere else.
+    url: String,
+    /// The mail server that mails go to instead.
+    smtp: Option<String>,
+}
+
+impl Pages {
+    /// Pages over this mailbox, of the stack at `url`.
+    pub const fn new(ses: Ses, url: String, smtp: Option<String>) -> Self {
+        Self { ses, url, smtp }
+    }
+}
+
+impl Local for Pages {
+    fn page(&self, request: &PageRequest<'_>) -> LocalAnswer {
+        if !request.is_of_this_machine() {
+            return problem(
+                403,
+                "These pages are for this machine: open them as http://127.0.0.1 or http://localhost.",
+            )
+            .into();
+        }
+        if request.method != Method::GET && !request.is_of_these_pages() {
+            return problem(403, "Only these pages themselves change something here.").into();
+        }
+        let path: Vec<&str> =
+            request.path.trim_start_matches("/_local").trim_matches('/').split('/').collect();
+        match (request.method.as_str(), path.as_slice()) {
+            ("GET", [""]) => self.index().into(),
+            ("GET", ["look.css"]) => static_file("text/css", include_str!("look.css")).into(),
+            ("GET", ["live.js"]) => static_file("text/javascript", include_str!("live.js")).into(),
+            ("GET", ["mail"]) => list::page(&self.ses.list(), request, self.smtp.as_deref()).into(),
+            ("DELETE", ["mail"]) => self.delete(request.parameter("about").as_deref()).into(),
+            ("POST", ["mail", "delete"]) => self.deleted(None).into(),
+            ("GET", ["mail", id]) => self.letter(id, |letter| show::page(letter, request, &self.url)).into(),
+            ("GET", ["mail", id, "html"]) => self.letter(id, |letter| show::html(letter, request)).into(),
+            ("GET", ["mail", id, "raw"]) => self.letter(id, show::raw).into(),
+            ("POST", ["mail", id, "unsubscribe"]) => self.unsubscribe(id),
+            ("DELETE", ["mail", id]) => self.delete(Some(id)).into(),
+            ("POST", ["mail", id, "delete"]) => self.deleted(Some(id)).into(),
+            _ => gone("There is no such page.").into(),
+        }
+    }
+
+    /// Who is erased is erased here too: mails about the person and to the person.
+    fn answered(&self, route: &str, path: &str, answer: &Response<Bytes>) {
+        if route != "DELETE /api/customers/{id}" || !answer.status().is_success() {
+            return;
+        }
+        let mut ids: Vec<String> = path.rsplit('/').take(1).map(str::to_owned).collect();
+        collect(&serde_json::from_slice(answer.body()).unwrap_or(Value::Null), &mut ids);
+        if let Err(error) = self.ses.forget(|mail| ids.iter().any(|id| is_about(mail, id))) {
+            tracing::error!(%error, "mails of an erased customer cannot be removed");
+        }
+    }
+}
+
+impl Pages {
+    fn index(&self) -> Response<Bytes> {
+        let count = self.ses.list().len();
+        Page::new("This stack").show(&format!(
+            "<ul class=\"cards\"><li><a href=\"/_local/mail\"><b>Mail</b> {count} taken</a></li>\
+             <li><a href=\"/api/health\"><b>Health</b> of the functions</a></li></ul>"
+        ))
+    }
+
+    fn letter(&self, id: &str, show: impl FnOnce(&Letter) -> Response<Bytes>) -> Response<Bytes> {
+        match self.ses.find(id) {
+            Some((mail, content)) => show(&Letter::read(mail, content)),
+            None => gone("There is no such mail: it was deleted, or never was."),
+        }
+    }
+
+    /// One mail, all about a thing with this id, or all.
+    fn forget(&self, id: Option<&str>) -> std::io::Result<usize> {
+        self.ses.forget(|mail| id.is_none_or(|id| mail.id == id || is_about(mail, id)))
+    }
+
+    fn delete(&self, id: Option<&str>) -> Response<Bytes> {
+        match self.forget(id) {
+            Ok(count) => json(200, &json!({ "deleted": count })),
+            Err(_) => problem(500, "A file cannot be removed; try again."),
+        }
+    }
+
+    /// For a button: back to the list.
+    fn deleted(&self, id: Option<&str>) -> Response<Bytes> {
+        match self.forget(id) {
+            Ok(_) => layout::see("/_local/mail"),
+            Err(_) => problem(500, "A file cannot be removed; try again."),
+        }
+    }
+
+    /// What a mail program does when its user presses "unsubscribe", and what came of it.
+    fn unsubscribe(&self, id: &str) -> LocalAnswer {
+        let Some((mail, content)) = self.ses.find(id) else {
+            return gone("There is no such mail: it was deleted, or never was.").into();
+        };
+        let letter = Letter::read(mail, content);
+        match unsubscribe::request(&letter.unsubscribe, &self.url) {
+            Ok(request) => {
+                let show = move |answer: Response<Bytes>| unsubscribe::result(&letter, &answer);
+                LocalAnswer::Ask { request, show: Box::new(show) }
+            }
+            Err(why) => problem(409, why).into(),
+        }
+    }
+}
+
+/// Whether a mail is about the lead, message or customer with this id: one of its tags names it. A message to a
+/// customer has the customer's id in its own.
+fn is_about(mail: &Mail, id: &str) -> bool {
+    let of_customer = CustomerId::parse(id).and_then(|_| Some(format!("ms_{}", id.strip_prefix("cu_")?)));
+    mail.tags.iter().any(|(_, value)| {
+        let named = value.strip_prefix(id).is_some_and(|rest| rest.is_empty() || rest.starts_with('_'));
+        named || of_customer.as_ref().is_some_and(|start| value.starts_with(start.as_str()))
+    })
+}
+
+/// Every text of an answer that may be an id.
+fn collect(answer: &Value, ids: &mut Vec<String>) {
+    match answer {
+        Value::String(text) if text.len() > 3 && text.as_bytes().get(2) == Some(&b'_') => {
+            ids.push(text.clone())
+        }
+        Value::Array(items) => items.iter().for_each(|item| collect(item, ids)),
+        Value::Object(fields) => fields.values().for_each(|field| collect(field, ids)),
+        _ => {}
+    }
+}
+
+/// A moment as the pages show it.
+fn time(at: i64) -> String {
+    let text = sluice_domain::time::Timestamp(at).rfc3339();
+    text.split('.').next().unwrap_or_default().replace('T', " ")
+}
+
+fn shown(text: &str) -> Cow<'_, str> {
+    if text.is_empty() { Cow::Borrowed("(none)") } else { Cow::Owned(layout::escape(text)) }
+}
+
+#[cfg(test)]
+mod tests;

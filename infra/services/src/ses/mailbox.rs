@@ -1,0 +1,138 @@
+//! The mails that were taken: in memory, or as `.eml` files with an index beside them.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// The file that lists the mails, one JSON object a line, oldest first.
+const INDEX: &str = "index.jsonl";
+
+/// One kept mail.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Mail {
+    /// The message id that SES answered.
+    pub id: String,
+    /// When it was taken, in milliseconds since the epoch.
+    pub at: i64,
+    /// The sender as the call gave it, else as the content does.
+    #[serde(default)]
+    pub from: String,
+    /// Recipients: to, cc and bcc.
+    pub to: Vec<String>,
+    /// Subject, decoded.
+    pub subject: String,
+    /// The tags that events about it would carry.
+    #[serde(default)]
+    pub tags: Vec<(String, String)>,
+    /// The configuration set that would have decided where events go.
+    #[serde(default)]
+    pub configuration_set: Option<String>,
+    /// The `.eml` file; none if mails are kept in memory.
+    pub path: Option<PathBuf>,
+}
+
+/// Where mails are kept.
+pub(super) struct Mailbox {
+    folder: Option<PathBuf>,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Default)]
+struct Kept {
+    /// Oldest first, with the content of those that are not in a file.
+    mails: Vec<(Mail, Bytes)>,
+    index: Option<File>,
+}
+
+impl Mailbox {
+    pub(super) fn memory() -> Self {
+        Self { folder: None, kept: Mutex::default() }
+    }
+
+    pub(super) fn open(folder: &Path) -> io::Result<Self> {
+        fs::create_dir_all(folder)?;
+        let path = folder.join(INDEX);
+        let listed = if path.exists() { fs::read_to_string(&path)? } else { String::new() };
+        // A line cut off by a crash belongs to a mail whose caller got no answer.
+        let read = |line: &str| serde_json::from_str(line).ok().map(|mail| (mail, Bytes::new()));
+        let mails = listed.lines().filter_map(read).collect();
+        let mut index = append_to(&path)?;
+        if !listed.is_empty() && !listed.ends_with('\n') {
+            index.write_all(b"\n")?;
+        }
+        Ok(Self { folder: Some(folder.to_owned()), kept: Mutex::new(Kept { mails, index: Some(index) }) })
+    }
+
+    pub(super) fn list(&self) -> Vec<Mail> {
+        self.kept().mails.iter().rev().map(|(mail, _)| mail.clone()).collect()
+    }
+
+    pub(super) fn read(&self, id: &str) -> Option<(Mail, Bytes)> {
+        let kept = self.kept();
+        let (mail, content) = kept.mails.iter().find(|(mail, _)| mail.id == id)?;
+        let content = match &mail.path {
+            Some(path) => Bytes::from(fs::read(path).ok()?),
+            None => content.clone(),
+        };
+        Some((mail.clone(), content))
+    }
+
+    pub(super) fn keep(&self, mut mail: Mail, content: Vec<u8>) -> io::Result<()> {
+        let mut content = Bytes::from(content);
+        if let Some(folder) = &self.folder {
+            let path = folder.join(format!("{}.eml", mail.id));
+            fs::write(&path, &content)?;
+            content = Bytes::new();
+            mail.path = Some(path);
+        }
+        let mut kept = self.kept();
+        if let Some(index) = &mut kept.index {
+            index.write_all(&line(&mail)?)?;
+        }
+        kept.mails.push((mail, content));
+        Ok(())
+    }
+
+    /// Removes mails, their files and their lines of the index. How many.
+    pub(super) fn remove(&self, is_meant: impl Fn(&Mail) -> bool) -> io::Result<usize> {
+        let mut kept = self.kept();
+        let (gone, left): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut kept.mails).into_iter().partition(|(mail, _)| is_meant(mail));
+        kept.mails = left;
+        // The files first: what the index lists after a crash in between is shown as gone, and removed the next time.
+        for (mail, _) in &gone {
+            if let Some(path) = &mail.path
+                && let Err(error) = fs::remove_file(path)
+                && error.kind() != io::ErrorKind::NotFound
+            {
+                return Err(error);
+            }
+        }
+        if let Some(folder) = self.folder.as_ref().filter(|_| !gone.is_empty()) {
+            let (path, next) = (folder.join(INDEX), folder.join("index.next"));
+            let lines: Vec<Vec<u8>> =
+                kept.mails.iter().map(|(mail, _)| line(mail)).collect::<Result<_, _>>()?;
+            fs::write(&next, lines.concat())?;
+            fs::rename(&next, &path)?;
+            kept.index = Some(append_to(&path)?);
+        }
+        Ok(gone.len())
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn append_to(path: &Path) -> io::Result<File> {
+    OpenOptions::new().create(true).append(true).open(path)
+}
+
+fn line(mail: &Mail) -> io::Result<Vec<u8>> {
+    let mut line = serde_json::to_vec(mail)?;
+    line.push(b'\n');
+    Ok(line)
+}

@@ -1,0 +1,222 @@
+//! Erasing a person: what is to be forgotten, how far it is, and what arrives too late.
+//!
+//! What is left in place of a record is an [`Erasure`]: it keeps the record from being made again by whoever read it before, and
+//! it is the state of the job. While it is under way it names the person's leads and addresses by id and keyed hash; once done
+//! it says when, by whose order and how many. A lead that is left in the ledger says where and when it was accepted, and that it was
+//! erased: its id keeps a delivery that comes again from becoming a new lead.
+
+#[cfg(test)]
+mod tests;
+
+use crate::customer::{AddressHash, Customer, HashKeys, Identity, IdentityKind, Known, blocking_keys};
+use crate::id::{CustomerId, LeadId};
+use crate::lead::{Facts, Lead, LeadState, Progress, Work};
+use crate::routing::Outcome;
+use crate::team::{self, TeamState};
+use crate::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// One identity as the store knows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Address {
+    /// Its kind.
+    #[serde(rename = "k")]
+    pub kind: IdentityKind,
+    /// Its keyed hash, under the key of now first.
+    #[serde(rename = "h")]
+    pub hashes: Vec<AddressHash>,
+}
+
+/// What stands in place of a customer's record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Erasure {
+    /// The customer.
+    #[serde(skip, default = "no_id")]
+    pub id: CustomerId,
+    /// Counted up by each write.
+    #[serde(skip)]
+    pub version: u64,
+    /// When it was asked for. What was said before is forgotten.
+    pub at: Timestamp,
+    /// By whom: the rep of the token, or its role.
+    pub by: String,
+    /// Of a record that had given way: the one whose erasure takes it along.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root: Option<CustomerId>,
+    /// Addresses that the records named and that are still to be forgotten.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub addresses: Vec<Address>,
+    /// Each record of the person, with its newest lead that is still there.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub records: BTreeMap<CustomerId, Option<LeadId>>,
+    /// Customers whose records name one of these: they were told apart from this person, or may be the same.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub linked: BTreeSet<CustomerId>,
+    /// Leads that are erased, beside which something may still lie.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub beside: Vec<LeadId>,
+    /// Leads erased so far.
+    #[serde(default)]
+    pub leads: u32,
+    /// When everything was gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub done: Option<Timestamp>,
+}
+
+fn no_id() -> CustomerId {
+    CustomerId::derived(&[])
+}
+
+impl Address {
+    /// Whether messages can go to it.
+    pub const fn is_reachable(&self) -> bool {
+        matches!(self.kind, IdentityKind::Email | IdentityKind::Phone | IdentityKind::WechatOpen)
+    }
+}
+
+impl Erasure {
+    /// The erasure of a whole person: what takes the place of the live record, then of each that gave way to it.
+    pub fn begin(root: &Customer, known: &Known, keys: &HashKeys, by: &str, at: Timestamp) -> Vec<Self> {
+        let whole = known.whole(root);
+        let parts: BTreeSet<&CustomerId> = whole.parts().map(|part| &part.id).collect();
+        let empty = |customer: &Customer| Self {
+            id: customer.id.clone(),
+            version: customer.version,
+            at,
+            by: by.to_owned(),
+            root: None,
+            addresses: Vec::new(),
+            records: BTreeMap::new(),
+            linked: BTreeSet::new(),
+            beside: Vec::new(),
+            leads: 0,
+            done: None,
+        };
+        let named = whole.parts().flat_map(|part| part.apart.keys().chain(part.maybe.keys()));
+        let linked = named.filter(|id| !parts.contains(id));
+        let whole_person = Self {
+            addresses: addresses(&whole.parts().collect::<Vec<_>>(), keys),
+            records: whole.parts().map(|part| (part.id.clone(), part.last_lead.clone())).collect(),
+            linked: linked.cloned().collect(),
+            ..empty(root)
+        };
+        let half = |half: &&Customer| Self { root: Some(root.id.clone()), ..empty(half) };
+        std::iter::once(whole_person).chain(whole.halves.iter().map(half)).collect()
+    }
+
+    /// Ids of the person's records.
+    pub fn holders(&self) -> BTreeSet<CustomerId> {
+        self.records.keys().cloned().collect()
+    }
+
+    /// Everything is gone at `now`: of the person nothing is left here.
+    #[must_use]
+    pub fn ended(&self, now: Timestamp) -> Self {
+        Self {
+            done: Some(now),
+            addresses: Vec::new(),
+            records: BTreeMap::new(),
+            linked: BTreeSet::new(),
+            beside: Vec::new(),
+            ..self.clone()
+        }
+    }
+}
+
+/// Every address that records hold or spell out, each once. Of one that is only held, the hash of the day is known.
+pub fn addresses(records: &[&Customer], keys: &HashKeys) -> Vec<Address> {
+    let identities: Vec<Identity> = records.iter().flat_map(|record| record.identities()).collect();
+    let mut all = addresses_of(&identities, keys);
+    for (kind, held) in records.iter().flat_map(|record| &record.keys) {
+        if !all.iter().any(|address| address.hashes.contains(held)) {
+            all.push(Address { kind: *kind, hashes: vec![held.clone()] });
+        }
+    }
+    all
+}
+
+/// Identities as the store knows them, each once.
+pub fn addresses_of(identities: &[Identity], keys: &HashKeys) -> Vec<Address> {
+    let mut all: Vec<Address> = Vec::new();
+    for identity in identities {
+        let address = Address { kind: identity.kind, hashes: keys.hashes(identity) };
+        if !all.contains(&address) {
+            all.push(address);
+        }
+    }
+    all
+}
+
+/// What a lead has left in the table beside itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Traces {
+    /// Its identities.
+    pub addresses: Vec<Address>,
+    /// Keys under which its customer is found by description.
+    pub blocks: Vec<AddressHash>,
+    /// The domain of a company that may have got its owner with it, and who that would be.
+    pub company: Option<(String, String, Timestamp)>,
+}
+
+/// The traces of a lead.
+pub fn traces(lead: &Lead, facts: &Facts, keys: &HashKeys) -> Traces {
+    let receipt = lead.progress.receipt.as_ref();
+    let owner = receipt.and_then(|receipt| match &receipt.outcome {
+        Outcome::Assigned { rep, .. } => Some((rep.clone(), receipt.at)),
+        _ => None,
+    });
+    let domain = facts.company_domain.as_ref().map(ToString::to_string);
+    Traces {
+        addresses: addresses_of(&facts.identities, keys),
+        blocks: blocking_keys(facts).iter().flat_map(|block| keys.block_hashes(block)).collect(),
+        company: domain.zip(owner).map(|(domain, (rep, at))| (domain, rep, at)),
+    }
+}
+
+/// What is left of a lead. That somebody was in touch, how soon and who of the company it was, is the company's own: the counters
+/// of speed to lead rest on it.
+pub fn remains(progress: &Progress) -> Progress {
+    Progress {
+        state: LeadState::Erased,
+        work: Work::Closed,
+        contact: progress.contact.clone(),
+        ..Progress::default()
+    }
+}
+
+/// Teams and rounds in whose books a lead may stand.
+pub fn books_of(lead: &Lead) -> BTreeSet<String> {
+    let team = lead.progress.assignment.as_ref().and_then(|assignment| assignment.team.clone());
+    let rounds = lead.progress.receipt.iter().flat_map(|receipt| receipt.saw.rounds.keys().cloned());
+    team.into_iter().chain(rounds).collect()
+}
+
+/// Takes a lead out of the books: an open one leaves its place to another, as one that is disqualified does. Its share stays
+/// counted.
+pub fn leave(lead: &Lead, books: &mut BTreeMap<String, TeamState>) {
+    for (name, state) in books {
+        // Its commit is durable, so a grant that is still outstanding is no longer needed.
+        team::settle(state, &lead.id);
+        let assignment = lead.progress.assignment.as_ref().filter(|_| lead.progress.work.is_open());
+        if let Some(assignment) = assignment.filter(|assignment| assignment.team.as_ref() == Some(name)) {
+            team::close(state, &assignment.rep);
+        }
+    }
+}
+
+/// Whether a lead that waits is from a person who was erased after it was accepted: it would have been theirs, so it goes with
+/// them. The best identity that leads anywhere decides, as in recognising.
+pub fn is_too_late(received: Timestamp, identities: &[Identity], known: &Known, shared_after: usize) -> bool {
+    for (at, _) in identities.iter().enumerate() {
+        let claim = known.addresses.get(at).and_then(|(_, claim)| claim.as_ref());
+        let is_shared = claim.is_some_and(|claim| claim.others.len() > shared_after);
+        if known.erased.get(at).copied().flatten().is_some_and(|erased| erased >= received) && !is_shared {
+            return true;
+        }
+        if claim.is_some() && !is_shared {
+            return false;
+        }
+    }
+    false
+}

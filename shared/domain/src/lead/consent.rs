@@ -1,0 +1,124 @@
+//! What the consent box of a lead says about its addresses.
+
+use super::{Facts, Lead, LeadState};
+use crate::customer::{Identity, IdentityKind};
+use crate::gate::{How, Proof, Said, Wish};
+use crate::id::CustomerId;
+use crate::message::{Cause, CauseKind, Channel, Message, Order};
+use crate::pii::Pii;
+use crate::policy::{ConsentRule, PolicySet};
+use crate::time::Timestamp;
+use serde_json::Map;
+
+/// A wish that came with a lead: the address it is about, and the proof.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Consented {
+    /// On this channel.
+    pub channel: Channel,
+    /// Of this address.
+    pub address: Identity,
+    /// What was said.
+    pub proof: Proof,
+}
+
+impl LeadState {
+    /// Whether there is a person behind a lead that came to this: what they say counts.
+    pub const fn has_a_person(self) -> bool {
+        !matches!(self, Self::Waiting | Self::Spam | Self::Test | Self::Invalid | Self::Erased)
+    }
+}
+
+/// The wishes that a lead brings which came to `state`: one for each channel that its form names, if the box was ticked and
+/// the lead has an address for it. A box that was not ticked says nothing. `captured` are the policies of the lead's day, whose
+/// wording the person was shown.
+pub fn consented(
+    lead: &Lead,
+    state: LeadState,
+    facts: &Facts,
+    captured: &PolicySet,
+    policies: &PolicySet,
+) -> Vec<Consented> {
+    let ticked = lead.envelope.consent.as_ref().filter(|consent| consent.given && state.has_a_person());
+    let Some(consent) = ticked else { return Vec::new() };
+    let form = captured.forms.get(&lead.origin.name).filter(|_| lead.origin.kind == "form");
+    let shown = form.and_then(|form| form.consent.as_ref());
+    let channels = shown.map_or_else(|| vec![Channel::Email], |shown| shown.channels.clone());
+    let note = |name: &str| lead.envelope.attribution.get(name).cloned();
+    let how = if lead.progress.import.is_some() { How::Import } else { How::Form };
+    let one = |channel: Channel| {
+        let kind = policies.address_kind(channel).identity();
+        let address = facts.identities.iter().find(|identity| identity.kind == kind)?.clone();
+        let cause = ["lead", lead.id.as_str(), consent.topic.as_str(), channel.name()];
+        let proof = Proof {
+            wording: shown.map(|shown| shown.wording.clone()).or_else(|| note("consent_text")),
+            version: Some(consent.version.clone()).filter(|version| !version.is_empty()),
+            source: Some(lead.origin.name.clone()),
+            lead: Some(lead.id.clone()),
+            ip: note("ip").map(Into::into),
+            user_agent: note("user_agent").map(Into::into),
+            ..Proof::wish(&consent.topic, Wish::Yes, how, lead.received, &cause)
+        };
+        Some(Consented { channel, address, proof })
+    };
+    channels.into_iter().filter_map(one).collect()
+}
+
+/// What is said once the file a lead came with is taken back: its wishes count no more from `now` on.
+pub fn unconsented(wishes: Vec<Consented>, now: Timestamp) -> Vec<Consented> {
+    let one = |wish: Consented| {
+        let Said::Wish { topic, .. } = wish.proof.said else { return None };
+        let said = Said::TakenBack { topic };
+        let proof = Proof {
+            source: wish.proof.source,
+            lead: wish.proof.lead,
+            ..Proof::new(said, How::Import, now, &["taken back", wish.proof.id.as_str()])
+        };
+        Some(Consented { proof, ..wish })
+    };
+    wishes.into_iter().filter_map(one).collect()
+}
+
+/// The message that asks whether a wish of a lead is really meant (double opt-in), if its topic has one: to the address
+/// that was typed into the form, whether or not it is the one the customer is written to. Of one lead it is always the
+/// same message. A file that was brought in asks nobody anything, and neither does a lead that nobody is to approach.
+pub fn question(
+    wish: &Consented,
+    state: LeadState,
+    facts: &Facts,
+    customer: &CustomerId,
+    policies: &PolicySet,
+) -> Option<Message> {
+    let Said::Wish { topic, wish: Wish::Yes } = &wish.proof.said else { return None };
+    let topic = policies.topics.get(topic)?;
+    let rule = topic.consent.unwrap_or(policies.settings.messaging.consent);
+    let is_asked = rule == ConsentRule::DoubleOptIn
+        && wish.proof.how == How::Form
+        && state != LeadState::Suppressed
+        && !topic.service;
+    let template = policies.templates.templates.get(topic.confirm.as_ref().filter(|_| is_asked)?)?;
+    let to = match wish.address.kind {
+        IdentityKind::Email => facts.email.as_ref()?.as_sent().to_owned(),
+        _ => wish.address.value().to_owned(),
+    };
+    let order = Order {
+        customer: customer.clone(),
+        at: wish.proof.at,
+        cause: Cause {
+            kind: CauseKind::Confirmation,
+            name: topic.name.clone(),
+            part: wish.proof.lead.as_ref()?.to_string(),
+        },
+        channel: wish.channel,
+        template: template.name.clone(),
+        topic: topic.name.clone(),
+        language: None,
+        bulk: false,
+        at_cap: None,
+        in_quiet_hours: None,
+        replacement: None,
+        unknown: None,
+        not_after: None,
+    };
+    let message = Message { to: Some(Pii::new(to)), ..Message::new(order, Map::new()) };
+    (template.channel == wish.channel).then_some(message)
+}

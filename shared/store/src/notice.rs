@@ -1,0 +1,114 @@
+//! Notices, which are messages to reps: READY -> CLAIMED -> SENT / UNKNOWN / FAILED / SKIPPED. A rep's notices are the rep's list.
+
+use crate::item::{Item, document, get_document, get_number, get_text, key, number, text};
+use crate::lead::{read_cursor, write_cursor};
+use crate::{Page, Store, StoreError, Written, keys};
+use serde::{Deserialize, Serialize};
+use sluice_domain::id::LeadId;
+use sluice_domain::message::MessageState;
+use sluice_domain::time::Timestamp;
+
+/// One message to one rep over one channel.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NoticeRecord {
+    /// The rep; half of the key.
+    #[serde(skip)]
+    pub rep: String,
+    /// Sort key: time, lead, kind, channel.
+    #[serde(skip)]
+    pub sort_key: String,
+    /// Counted up by each write; 0 is "not stored yet".
+    #[serde(skip)]
+    pub version: u64,
+    /// The lead it is about.
+    #[serde(rename = "l")]
+    pub lead: LeadId,
+    /// What it says: `assigned`, `returned`, `escalated`.
+    #[serde(rename = "k")]
+    pub kind: String,
+    /// `email`, `webhook` or `none`.
+    #[serde(rename = "c")]
+    pub channel: String,
+    /// Where it stands.
+    #[serde(rename = "s")]
+    pub state: MessageState,
+    /// Hand-overs begun.
+    #[serde(rename = "a")]
+    pub attempts: u32,
+    /// While claimed: nobody else may send before this.
+    #[serde(rename = "u")]
+    pub claimed_until: Timestamp,
+    /// Hand-overs whose outcome is unknown.
+    #[serde(rename = "x", default, skip_serializing_if = "is_zero")]
+    pub unknown: u32,
+    /// The provider's id, or the reason.
+    #[serde(rename = "n", default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature serde calls")]
+const fn is_zero(n: &u32) -> bool {
+    *n == 0
+}
+
+/// What became of claiming a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// Ours: send it.
+    Ours,
+    /// As it stands: somebody else was first.
+    Held(NoticeRecord),
+}
+
+impl Store {
+    /// Puts a message that is not there yet. Otherwise answers what is there.
+    pub async fn put_new_notice(&self, message: &NoticeRecord) -> Result<Claim, StoreError> {
+        match self.put_once(notice_item(message, 1)?).await? {
+            None => Ok(Claim::Ours),
+            Some(old) => Ok(Claim::Held(read_notice(&old)?)),
+        }
+    }
+
+    /// Stores a message as it shall be if nobody changed it since `message.version` was read.
+    pub async fn update_notice(&self, message: &NoticeRecord) -> Result<Written, StoreError> {
+        self.replace(notice_item(message, message.version + 1)?, message.version).await
+    }
+
+    /// What a rep was told, newest first.
+    pub async fn notices_to(
+        &self,
+        rep: &str,
+        cursor: Option<&str>,
+        limit: i32,
+    ) -> Result<Page<NoticeRecord>, StoreError> {
+        let answer = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("pk = :pk")
+            .expression_attribute_values(":pk", text(keys::rep(rep)))
+            .scan_index_forward(false)
+            .limit(limit)
+            .set_exclusive_start_key(cursor.map(read_cursor).transpose()?)
+            .send()
+            .await?;
+        let items = answer.items.unwrap_or_default().iter().map(read_notice).collect::<Result<_, _>>()?;
+        Ok(Page { items, next: answer.last_evaluated_key.as_ref().map(write_cursor).transpose()? })
+    }
+}
+
+fn notice_item(message: &NoticeRecord, version: u64) -> Result<Item, StoreError> {
+    let mut item = key(keys::rep(&message.rep), message.sort_key.clone());
+    item.insert("v".to_owned(), number(version));
+    item.insert("d".to_owned(), document(message)?);
+    Ok(item)
+}
+
+fn read_notice(item: &Item) -> Result<NoticeRecord, StoreError> {
+    let mut message: NoticeRecord = get_document(item, "d")?;
+    let pk = get_text(item, "pk")?;
+    message.rep = keys::parse_rep(pk).unwrap_or(pk).to_owned();
+    message.sort_key = get_text(item, "sk")?.to_owned();
+    message.version = get_number(item, "v")?;
+    Ok(message)
+}

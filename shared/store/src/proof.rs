@@ -1,0 +1,119 @@
+//! Proofs of what was said about addresses, beside the gates they changed: a word and its proof are one transaction.
+
+use crate::item::{Item, document, get_document, get_text, key, text};
+use crate::lead::{read_cursor, write_cursor};
+use crate::{Commit, Page, Store, StoreError, Written, keys};
+use sluice_domain::customer::{AddressHash, HashKeys};
+use sluice_domain::gate::Proof;
+use sluice_domain::lead::Consented;
+use sluice_domain::message::Channel;
+
+/// How often a word is told again because the gate was changed meanwhile.
+const ATTEMPTS: u32 = 12;
+
+/// What became of a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recorded {
+    /// It is written down, and the gate knows it.
+    New,
+    /// It was written down before.
+    Known,
+    /// It counts no more: the person was erased since it was said.
+    Forgotten,
+}
+
+impl Store {
+    /// Writes down what was said about an address and changes its gate accordingly, both or neither. The address comes by
+    /// its hashes, the one to write first. The same proof again changes nothing, for ever.
+    pub async fn record_wish(
+        &self,
+        channel: Channel,
+        address: &[AddressHash],
+        proof: &Proof,
+    ) -> Result<Recorded, StoreError> {
+        let Some(own) = address.first() else { return Ok(Recorded::Forgotten) };
+        for _ in 0..ATTEMPTS {
+            let read = self.gates(&[(channel, address.to_vec())]).await?.into_iter().next();
+            let read = read.ok_or_else(|| StoreError::Unavailable("no gate in the answer".to_owned()))?;
+            let Some(kept) = proof.beside(&read.gate) else { return Ok(Recorded::Forgotten) };
+            let mut gate = read.gate.clone();
+            kept.tell(&mut gate);
+            if self.commit(Commit::default().proof(channel, own, kept).gate(read, gate)).await?
+                == Written::Done
+            {
+                return Ok(Recorded::New);
+            }
+            if self.is_recorded(channel, address, proof).await? {
+                return Ok(Recorded::Known);
+            }
+        }
+        Err(StoreError::Unavailable("too much contention on a gate".to_owned()))
+    }
+
+    /// Writes down the wishes that came with a lead. Of one that was decided `before`, whoever decided it may have done so:
+    /// then a look is all it takes.
+    pub async fn record_consent(
+        &self,
+        wishes: &[Consented],
+        keys: &HashKeys,
+        before: bool,
+    ) -> Result<(), StoreError> {
+        for Consented { channel, address, proof } in wishes {
+            let hashes = keys.hashes(address);
+            if before && self.is_recorded(*channel, &hashes, proof).await? {
+                continue;
+            }
+            let _: Recorded = self.record_wish(*channel, &hashes, proof).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether it is written down, under any of the address's hashes.
+    async fn is_recorded(
+        &self,
+        channel: Channel,
+        address: &[AddressHash],
+        proof: &Proof,
+    ) -> Result<bool, StoreError> {
+        let sk = keys::proof(proof.at, &proof.id);
+        let wanted = address.iter().map(|hash| key(keys::consent(channel, hash), sk.as_str())).collect();
+        Ok(!self.get_many(wanted).await?.is_empty())
+    }
+
+    /// What was said about an address, oldest first; of this hash alone.
+    pub async fn proofs(
+        &self,
+        channel: Channel,
+        address: &AddressHash,
+        cursor: Option<&str>,
+        limit: i32,
+    ) -> Result<Page<Proof>, StoreError> {
+        let answer = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("pk = :pk")
+            .expression_attribute_values(":pk", text(keys::consent(channel, address)))
+            .consistent_read(true)
+            .limit(limit)
+            .set_exclusive_start_key(cursor.map(read_cursor).transpose()?)
+            .send()
+            .await?;
+        let items = answer.items.unwrap_or_default().iter().map(read_proof).collect::<Result<_, _>>()?;
+        Ok(Page { items, next: answer.last_evaluated_key.as_ref().map(write_cursor).transpose()? })
+    }
+}
+
+pub(crate) fn proof_item(channel: Channel, address: &AddressHash, proof: &Proof) -> Result<Item, StoreError> {
+    let mut item = key(keys::consent(channel, address), keys::proof(proof.at, &proof.id));
+    item.insert("d".to_owned(), document(proof)?);
+    Ok(item)
+}
+
+fn read_proof(item: &Item) -> Result<Proof, StoreError> {
+    let (at, id) = keys::parse_proof(get_text(item, "sk")?)
+        .ok_or_else(|| StoreError::Corrupt("not a proof".to_owned()))?;
+    let mut proof: Proof = get_document(item, "d")?;
+    (proof.at, proof.id) = (at, id);
+    Ok(proof)
+}

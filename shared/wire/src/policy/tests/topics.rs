@@ -1,0 +1,24 @@
+//! Topics as people write them.
+
+use super::{accepted, refused};
+use expect_test::expect;
+
+const ASK: &str = "---\nkind: template\nname: ask\nsubject: Really?\ntext: 'Yes: {{ link.confirm }}'\n";
+
+#[test]
+fn a_topic_with_double_opt_in_names_the_message_that_asks() {
+    accepted(&format!("kind: topic\nname: news\nconsent: double_opt_in\nconfirm: ask\n{ASK}"));
+    // The settings may say so for every topic.
+    accepted(&format!("kind: topic\nname: news\nconfirm: ask\n{ASK}"));
+}
+
+#[test]
+fn a_question_that_cannot_be_answered_is_refused() {
+    refused(&format!("kind: topic\nname: news\nconsent: opt_in\nconfirm: ask\n{ASK}"), &expect![[r#""#]]);
+    refused("kind: topic\nname: news\nconsent: double_opt_in\nconfirm: ask\n", &expect![[r#""#]]);
+    refused(
+        "kind: topic\nname: news\nconsent: double_opt_in\nconfirm: ask\n---\nkind: template\nname: ask\nsubject: Really?\n\
+         text: Please say yes.\n",
+        &expect![[r#""#]],
+    );
+}

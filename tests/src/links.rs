@@ -1,0 +1,82 @@
+//! What holds of what recipients did by links, whatever fails: wishes that were acknowledged stand, with one proof each;
+//! a visit is counted once, and one that was answered is counted.
+
+use crate::wire::{document, text};
+use crate::world::Visits;
+use serde_json::Value;
+use sluice_domain::gate::{Gate, Proof, Said, Wish};
+use sluice_domain::message::{CauseKind, Message};
+use std::collections::BTreeMap;
+
+/// Everything that does not hold once all is at rest. Of a scenario without links there is nothing to hold.
+pub fn check(name: &str, items: &[Value], visits: Visits) -> Vec<String> {
+    let mut broken = Vec::new();
+    let messages: Vec<Message> = items
+        .iter()
+        .filter(|item| text(item, "pk").starts_with("cu_") && text(item, "sk").starts_with("m#"))
+        .filter_map(|item| document(item, "d"))
+        .collect();
+    match name {
+        "engage-open" | "engage-click" => counted(&messages, visits, &mut broken),
+        "engage-unsubscribe" => {
+            wishes(items, &[("product", Wish::No)], &mut broken);
+            let first = messages.iter().min_by_key(|message| message.order.at);
+            if first.is_none_or(|message| message.trail.unsubscribed.is_none()) {
+                broken.push("I12: the message does not say that its recipient wants no more".to_owned());
+            }
+        }
+        "engage-page" => {
+            wishes(items, &[("product", Wish::No), ("news", Wish::Confirmed)], &mut broken);
+        }
+        "engage-confirm" => wishes(items, &[("news", Wish::Confirmed)], &mut broken),
+        "route-question" => {
+            wishes(items, &[("news", Wish::Yes)], &mut broken);
+            let questions = messages.iter().filter(|one| one.order.cause.kind == CauseKind::Confirmation);
+            let questions: Vec<_> = questions.map(|one| one.order.topic.as_str()).collect();
+            if questions != ["news"] {
+                broken.push(format!("I12: {questions:?} was asked of a person who said yes to news"));
+            }
+        }
+        _ => {}
+    }
+    broken
+}
+
+/// I12: each visit that was answered is counted, and none twice.
+fn counted(messages: &[Message], visits: Visits, broken: &mut Vec<String>) {
+    let trails = messages.iter().map(|message| &message.trail);
+    let seen = trails.flat_map(|trail| [trail.opened, trail.clicked, trail.machine]).flatten();
+    let counted: u32 = seen.map(|seen| seen.times).sum();
+    if !(visits.answered..=visits.made).contains(&counted) {
+        let Visits { made, answered } = visits;
+        broken.push(format!("I12: {counted} visits are counted of {made} made and {answered} answered"));
+    }
+}
+
+/// The gate says this and nothing else, and each of it has one proof.
+fn wishes(items: &[Value], wanted: &[(&str, Wish)], broken: &mut Vec<String>) {
+    let gates = items.iter().filter(|item| text(item, "pk").starts_with("gate#email#"));
+    let gates: Vec<Gate> = gates.filter_map(|item| document(item, "d")).collect();
+    let gate = gates.into_iter().reduce(|all, one| all.together(&one)).unwrap_or_default();
+    let proofs = items.iter().filter(|item| text(item, "pk").starts_with("consent#"));
+    let mut proved: BTreeMap<(String, &str), usize> = BTreeMap::new();
+    for proof in proofs.filter_map(|item| document::<Proof>(item, "d")) {
+        if let Said::Wish { topic, wish } = proof.said {
+            *proved.entry((topic, wish.name())).or_default() += 1;
+        }
+    }
+    for (topic, wish) in wanted {
+        let held = gate.wish(topic).map(|(wish, _)| wish);
+        if held != Some(*wish) {
+            broken
+                .push(format!("I4: {} to {topic} was acknowledged, and the gate says {held:?}", wish.name()));
+        }
+        let times = proved.remove(&((*topic).to_owned(), wish.name())).unwrap_or(0);
+        if times != 1 {
+            broken.push(format!("I12: {} to {topic} has {times} proofs", wish.name()));
+        }
+    }
+    if !proved.is_empty() {
+        broken.push(format!("I12: proofs of what nobody said: {proved:?}"));
+    }
+}

@@ -1,0 +1,152 @@
+//! A person is erased: asked for, worked off, and at the moment at which something about them is on its way.
+
+use super::console::{act, call};
+use super::{Event, MEANWHILE, POISON, Post, Prepare, accept, enrich_body, form_post, lead_body, play};
+use crate::events::queue_event;
+use crate::world::{ADMIN_TOKEN, Name, World};
+use serde_json::json;
+use sluice_domain::id::{CustomerId, LeadId};
+use sluice_wire::queue::{EraseMessage, encode};
+
+const MAIL: (&str, &str) = ("email", "kanari@example.org");
+const PHONE: (&str, &str) = ("phone", "+4930901899");
+const NAME: (&str, &str) = ("name", "Kanari");
+
+/// Joined from two records, in touch with somebody, with a lead that waits for room and one that is on its way.
+pub(super) fn ask(world: &mut World) -> Prepare<'_> {
+    Box::pin(async {
+        let (customer, _) = person(world).await;
+        let next = accept(world, "web", "9", &[MAIL, ("note", "kanari again")], 600).await;
+        (delete(&customer), vec![("lead", lead_body(&next))])
+    })
+}
+
+/// The same, named by the record that gave way.
+pub(super) fn work(world: &mut World) -> Prepare<'_> {
+    Box::pin(async {
+        let (customer, _) = person(world).await;
+        let next = accept(world, "web", "9", &[PHONE, NAME], 600).await;
+        let body = begin(world, &customer).await;
+        let bodies = vec![body, POISON.to_owned()];
+        (Event::Queue { queue: "erase", bodies }, vec![("lead", lead_body(&next))])
+    })
+}
+
+/// A lead that was on its way is found to be too late, while it is brought again.
+pub(super) fn late(world: &mut World) -> Prepare<'_> {
+    Box::pin(async {
+        let (customer, _) = person(world).await;
+        let next = accept(world, "web", "9", &[MAIL, ("phone", "+4930901898"), NAME], 600).await;
+        let body = begin(world, &customer).await;
+        world.send("erase", &body);
+        deliver(world, "erase", Name::Erase).await;
+        let late = encode(&EraseMessage::Lead(next.clone()));
+        (
+            Event::Queue { queue: "erase", bodies: vec![late, POISON.to_owned()] },
+            vec![("lead", lead_body(&next))],
+        )
+    })
+}
+
+/// A lead of a new address joins the person, who is erased in the midst of it.
+pub(super) fn route(world: &mut World) -> Prepare<'_> {
+    Box::pin(async {
+        let (customer, _) = person(world).await;
+        world.clock.advance(86_400_000);
+        let next = accept(world, "web", "9", &[("email", "kanari.two@example.org"), PHONE, NAME], 600).await;
+        let bodies = vec![lead_body(&next)];
+        (Event::Queue { queue: "lead", bodies }, vec![meanwhile(&customer)])
+    })
+}
+
+/// A lead by which the person comes to be, and who is erased as soon as that is known.
+pub(super) fn route_new(world: &mut World) -> Prepare<'_> {
+    Box::pin(async {
+        let next = accept(world, "web", "9", &[MAIL, PHONE, NAME], 600).await;
+        let customer = CustomerId::derived(&[next.as_str()]);
+        let bodies = vec![lead_body(&next)];
+        (Event::Queue { queue: "lead", bodies }, vec![meanwhile(&customer)])
+    })
+}
+
+/// A form's post under a key comes again, large, while the person whom the first one brought is erased.
+pub(super) fn capture(world: &mut World) -> Prepare<'_> {
+    Box::pin(async {
+        let note = format!("kanari {}", "n".repeat(600));
+        let post = form_post(Some("one"), &[MAIL, ("note", &note)]);
+        world.invoke(Name::Capture, post.payload.clone()).await.unwrap().unwrap();
+        world.settle(600_000).await.unwrap();
+        world.deliveries = 0;
+        let lead = LeadId::derived(&["form", "web", "one"]);
+        let customer = CustomerId::derived(&[lead.as_str()]);
+        let again = Some(Box::new(post.clone()));
+        (Event::Http(Post { again, ..post }), vec![meanwhile(&customer)])
+    })
+}
+
+/// What was announced is fetched, large, and its person is erased as soon as there is one.
+pub(super) fn enrich(world: &mut World) -> Prepare<'_> {
+    Box::pin(async {
+        let lead = accept(world, "ads", "77701", &[], 600).await;
+        let customer = CustomerId::derived(&[lead.as_str()]);
+        (Event::Queue { queue: "enrich", bodies: vec![enrich_body(&lead)] }, vec![meanwhile(&customer)])
+    })
+}
+
+/// Somebody writes down a further contact.
+pub(super) fn contact(world: &mut World) -> Prepare<'_> {
+    Box::pin(async {
+        let (customer, lead) = person(world).await;
+        let body = json!({ "channel": "phone", "key": "two", "note": "kanari called back" });
+        (act(ADMIN_TOKEN, &format!("/api/leads/{lead}/contacts"), &body), vec![meanwhile(&customer)])
+    })
+}
+
+/// The live record of a person, and a lead that has its owner.
+pub(super) async fn person(world: &mut World) -> (CustomerId, LeadId) {
+    let mail = accept(world, "tight", "1", &[MAIL, NAME], 600).await;
+    let phone = accept(world, "web", "2", &[PHONE], 0).await;
+    let other = accept(world, "tight", "3", &[("email", "grace@example.org")], 0).await;
+    let full = accept(world, "tight", "4", &[("email", "joan@example.org")], 0).await;
+    play(world, &[&mail, &phone, &other, &full]).await;
+    let joins = accept(world, "web", "5", &[MAIL, PHONE, ("note", "kanari")], 0).await;
+    play(world, &[&joins]).await;
+    let Event::Http(post) = act(
+        ADMIN_TOKEN,
+        &format!("/api/leads/{joins}/contacts"),
+        &json!({ "channel": "phone", "key": "one", "note": "kanari wants a demo" }),
+    ) else {
+        unreachable!("a call is HTTP");
+    };
+    world.invoke(Name::Console, post.payload).await.unwrap().unwrap();
+    let lead = world.store().lead(&mail).await.unwrap().unwrap();
+    let home = lead.progress.customer.unwrap();
+    let known = world.store().people([home.clone()].into()).await.unwrap();
+    let root = known.root(&home);
+    assert!(known.customers.len() == 2, "joined: {known:?}");
+    (root, joins)
+}
+
+fn delete(customer: &CustomerId) -> Event {
+    call("DELETE", ADMIN_TOKEN, &format!("/api/customers/{customer}"), &json!({}))
+}
+
+pub(super) fn meanwhile(customer: &CustomerId) -> (&'static str, String) {
+    (MEANWHILE, format!("/api/customers/{customer}"))
+}
+
+/// Asks for the erasure; the body of the message that goes on with it.
+async fn begin(world: &mut World, customer: &CustomerId) -> String {
+    let Event::Http(post) = delete(customer) else { unreachable!("a call is HTTP") };
+    world.invoke(Name::Console, post.payload).await.unwrap().unwrap();
+    let messages = world.receive("erase", 10);
+    let handles: Vec<&str> = messages.iter().map(|message| message.receipt_handle.as_str()).collect();
+    world.queues.delete_batch("erase", &handles).unwrap();
+    messages[0].body.clone()
+}
+
+async fn deliver(world: &mut World, queue: &'static str, name: Name) {
+    let messages = world.receive(queue, 10);
+    let answer = world.invoke(name, queue_event(&messages)).await.unwrap();
+    world.acknowledge(queue, &messages, &answer);
+}

@@ -1,0 +1,89 @@
+//! What holds of messages to customers, whatever fails: I3, I4, and that gates count what was claimed (I12).
+
+use crate::observe::Observed;
+use crate::wire::{document, text};
+use serde_json::Value;
+use sluice_domain::gate::{Gate, Wish};
+use sluice_domain::message::{CauseKind, Message, MessageState, OnUnknown};
+use sluice_domain::policy::Topic;
+use std::collections::BTreeMap;
+
+/// The message in an item, if it is one.
+fn message(item: &Value) -> Option<Message> {
+    (text(item, "pk").starts_with("cu_") && text(item, "sk").starts_with("m#"))
+        .then(|| document(item, "d"))?
+}
+
+/// A commit as it happens. A claim is one with the gate of the address, and the gate lets the message pass (I4).
+pub fn see(actions: &[Value], broken: &mut Vec<String>) {
+    let puts: Vec<&Value> = actions.iter().map(|action| &action["Put"]["Item"]).collect();
+    let claims = puts.iter().filter_map(|item| message(item)).filter(|m| m.state == MessageState::Claimed);
+    let gates: Vec<(&str, Gate)> =
+        puts.iter().filter_map(|item| Some((text(item, "pk"), document(item, "d")?))).collect();
+    for claim in claims {
+        let id = claim.id();
+        let address = claim.address.as_ref().map(|hash| hash.as_str().to_owned()).unwrap_or_default();
+        let pk = format!("gate#{}#{address}", claim.order.channel.name());
+        let Some((_, gate)) = gates.iter().find(|(name, _)| *name == pk) else {
+            broken.push(format!("I4: {id} was claimed without the gate of its address"));
+            continue;
+        };
+        let is_service = claim.order.topic == Topic::SERVICE;
+        let said_no = gate.wish(&claim.order.topic).is_some_and(|(wish, _)| wish == Wish::No);
+        if gate.suppression().is_some() || gate.erased.is_some() || (said_no && !is_service) {
+            broken.push(format!("I4: {id} was claimed though its address wants nothing"));
+        }
+    }
+}
+
+/// Everything that does not hold once all is at rest.
+pub fn check(items: &[Value], observed: &Observed, broken: &mut Vec<String>) {
+    let messages: Vec<Message> = items.iter().filter_map(message).collect();
+    let mut claimed: BTreeMap<String, (usize, usize)> = BTreeMap::new();
+    for message in &messages {
+        let id = message.id().to_string();
+        let handed =
+            observed.handed.iter().filter(|((_, name), _)| *name == id).map(|(_, n)| *n).sum::<u32>();
+        let resends = message.order.unknown == Some(OnUnknown::Resend);
+        let held = message.state == MessageState::Unknown && message.until.is_none();
+        if !message.state.is_final() && !held {
+            broken.push(format!("I11: {id} stays {:?}", message.state));
+        }
+        let most = if resends { 1 + message.unknown } else { 1 };
+        if handed > most {
+            broken.push(format!(
+                "I3: {id} was handed over {handed} times, {} of them unknown",
+                message.unknown
+            ));
+        }
+        if message.state == MessageState::Sent && handed == 0 {
+            broken.push(format!("I3: {id} is called sent and was not handed over"));
+        }
+        if matches!(message.state, MessageState::Skipped | MessageState::Ready) && handed > 0 {
+            broken.push(format!("I3: {id} is called {:?} and was handed over", message.state));
+        }
+        if message.state == MessageState::Failed && handed > message.unknown {
+            broken.push(format!("I3: {id} is called failed and was handed over {handed} times"));
+        }
+        if let Some(hash) = message.address.as_ref().filter(|_| message.order.cause.kind != CauseKind::Test) {
+            let counts = matches!(message.state, MessageState::Sent | MessageState::Unknown);
+            let pk = format!("gate#{}#{}", message.order.channel.name(), hash.as_str());
+            let (least, most) = claimed.entry(pk).or_default();
+            *least += usize::from(counts);
+            *most += if resends { message.attempts as usize } else { usize::from(counts) };
+        }
+    }
+    for item in items.iter().filter(|item| text(item, "pk").starts_with("gate#")) {
+        let (pk, gate) = (text(item, "pk"), document::<Gate>(item, "d").unwrap_or_default());
+        let (least, most) = claimed.get(pk).copied().unwrap_or_default();
+        if gate.erased.is_none() && !(least..=most).contains(&gate.recent.len()) {
+            let counted = gate.recent.len();
+            broken.push(format!("I12: {pk} counts {counted} claims, its messages had {least} to {most}"));
+        }
+    }
+    for ((channel, id), _) in observed.handed.iter().filter(|((_, id), _)| id.starts_with("ms_")) {
+        if !messages.iter().any(|message| message.id().as_str() == id) {
+            broken.push(format!("I3: {id} was handed over by {channel} and there is no such message"));
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! Mail as it leaves, and as it is kept to be looked at.
+
+use crate::command::{Command, Sluice};
+use mail_parser::MessageParser;
+use serde_json::{Value, json};
+use sluice_tests::python;
+use sluice_tests::stack::{POLICIES, Setup};
+use std::process::Stdio;
+use std::time::Duration;
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdout};
+
+/// A mail server of others; ends with this value.
+struct Server {
+    port: u64,
+    lines: Lines<BufReader<ChildStdout>>,
+    _process: Child,
+}
+
+impl Server {
+    /// None where it cannot be installed.
+    async fn start() -> Option<Self> {
+        let python = match python::environment("smtp").await {
+            Ok(python) => python,
+            Err(why) => {
+                println!("skipped: no aiosmtpd here: {why}");
+                return None;
+            }
+        };
+        let mut process = tokio::process::Command::new(python)
+            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/smtp/server.py"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        let ready: Value = serde_json::from_str(&lines.next_line().await.unwrap().unwrap()).unwrap();
+        Some(Self { port: ready["port"].as_u64().unwrap(), lines, _process: process })
+    }
+
+    /// The next mail it takes.
+    async fn mail(&mut self) -> Value {
+        let line = tokio::time::timeout(Duration::from_secs(60), self.lines.next_line()).await;
+        serde_json::from_str(&line.expect("a mail").unwrap().unwrap()).unwrap()
+    }
+}
+
+fn text(mail: &Value) -> String {
+    let content = mail["content"].as_str().unwrap();
+    let parsed = MessageParser::default().parse(content.as_bytes()).unwrap();
+    format!("{}\n{}", parsed.subject().unwrap(), parsed.body_text(0).unwrap())
+}
+
+#[tokio::test]
+async fn the_channels_document_sends_mail_by_a_server_of_ones_own() {
+    let Some(mut server) = Server::start().await else { return };
+    let channel = format!(
+        "---\nkind: channel\nname: email\nvia: smtp\nsmtp: {{ host: 127.0.0.1, port: {}, tls: none, user: env:POST_USER, \
+         password: env:POST_PASSWORD }}\n",
+        server.port
+    );
+    let setup = Setup::policies(format!("{POLICIES}{channel}"))
+        .var("POST_USER", "ann")
+        .var("POST_PASSWORD", "secret");
+    let run = setup.start().await;
+    let lead = run.lead(&[("email", "ada@person.example"), ("first_name", "Zoë")]).await;
+    let owner = run.show(&lead).await["owner"].as_str().unwrap().to_owned();
+    let mail = server.mail().await;
+    assert_eq!(mail["to"], json!([format!("{owner}@reps.example")]));
+    assert!(text(&mail).starts_with("New lead: Zoë (contact)\n"), "{mail:#}");
+    let message = run.messages(&owner).await[0].clone();
+    assert_eq!((&message["state"], &message["channel"]), (&json!("sent"), &json!("email")), "{message:#}");
+    let id = message["note"].as_str().unwrap();
+    assert!(mail["content"].as_str().unwrap().contains(&format!("Message-ID: <{id}>\r\n")), "{mail:#}");
+    assert!(run.mails().is_empty(), "SES was not asked");
+    run.finish().await;
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_know_us_is_asked_again_later() {
+    let Some(server) = Server::start().await else { return };
+    let channel = format!(
+        "---\nkind: channel\nname: email\nvia: smtp\nsmtp: {{ host: 127.0.0.1, port: {}, tls: none, user: env:POST_USER, \
+         password: env:POST_PASSWORD }}\n",
+        server.port
+    );
+    let policies = format!("{POLICIES}{channel}");
+    let run = Setup::policies(policies).var("POST_USER", "ann").var("POST_PASSWORD", "wrong").start().await;
+    let lead = run.post("contact", &[("email", "ada@person.example")]).await.lead_id();
+    let message = loop {
+        let owner = run.show(&lead).await["owner"].as_str().unwrap_or("nobody").to_owned();
+        match run.messages(&owner).await.into_iter().next() {
+            Some(message) if message["state"] == "ready" => break message,
+            _ => tokio::time::sleep(Duration::from_millis(10)).await,
+        }
+    };
+    assert_eq!(message["note"], "the mail server does not know the user: 535 5.7.8", "{message:#}");
+    run.apply("kind: channel\nname: email\nvia: ses\n").await;
+    run.pass(Duration::from_secs(6)).await;
+    assert_eq!(run.mails().len(), 1);
+    run.finish().await;
+}
+
+#[tokio::test]
+async fn what_is_kept_of_a_person_goes_with_them() {
+    let run = Setup::default().start().await;
+    let lead = run.lead(&[("email", "ada@person.example"), ("first_name", "Ada")]).await;
+    let customer = run.show(&lead).await["customer"].as_str().unwrap().to_owned();
+    run.lead(&[("email", "grace@person.example")]).await;
+    assert_eq!(run.mails().len(), 2);
+    let (status, answer) = run.api("DELETE", &format!("/api/customers/{customer}"), None).await;
+    assert_eq!(status, 202, "{answer:#}");
+    let mails = run.mails();
+    assert!(mails.len() == 1 && mails[0].1.contains("grace@person.example"), "{mails:#?}");
+    run.finish().await;
+}
+
+#[tokio::test]
+async fn the_command_sends_mail_for_real_if_it_is_told_to_and_keeps_it_otherwise() {
+    let Some(mut server) = Server::start().await else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let command = Command::new(folder.path()).smtp(&format!("127.0.0.1:{}", server.port), "ann", "secret");
+    let sluice = Sluice::start(&command).await;
+    let lead = sluice.post("email=ada%40person.example&first_name=Ada").await.unwrap().lead_id();
+    assert!(text(&server.mail().await).contains(&lead));
+    assert_eq!(sluice.api("GET", "/_local/mail?format=json", None).await["total"], 0);
+    sluice.kill();
+
+    let sluice = Sluice::start(&Command::new(folder.path())).await;
+    let lead = sluice.post("email=grace%40person.example&first_name=Grace").await.unwrap().lead_id();
+    sluice.ended(&lead).await;
+    let list = loop {
+        let list = sluice.api("GET", "/_local/mail?format=json", None).await;
+        if list["total"] != 0 {
+            break list;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    let mail = format!("/_local/mail/{}?format=json", list["mails"][0]["id"].as_str().unwrap());
+    let mail = sluice.api("GET", &mail, None).await;
+    assert_eq!(mail["subject"], "New lead: Grace (contact)", "{mail:#}");
+    assert!(mail["tags"]["message"].as_str().is_some_and(|id| id.starts_with(&lead)), "{mail:#}");
+    let link = format!("{}/api/leads/{lead}", sluice.url);
+    assert_eq!(mail["links"][0]["url"], link, "{mail:#}");
+    let gone = sluice.api("DELETE", &format!("/_local/mail?about={lead}"), None).await;
+    assert_eq!(gone, json!({ "deleted": 1 }));
+    sluice.kill();
+}

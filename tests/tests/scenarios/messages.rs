@@ -1,0 +1,394 @@
+//! Messages to customers: through the gate, once, and what becomes of those that do not go out.
+
+use serde_json::{Value, json};
+use sluice_domain::customer::{HashKey, HashKeys, Identity, IdentityKind};
+use sluice_domain::gate::{Gate, SuppressedBy, Wish};
+use sluice_domain::message::Channel;
+use sluice_domain::time::Timestamp;
+use sluice_store::{GateRecord, Store, Written};
+use sluice_tests::stack::fake::Fake;
+use sluice_tests::stack::{POLICIES, Running, Setup};
+use std::time::Duration;
+
+const SES: &str = "/v2/email/outbound-emails";
+const EMAIL: &str = "ada@person.example";
+
+const TEMPLATES: &str = "
+kind: template
+name: hello
+subject: Hello {{ customer.first_name }}
+html: <p>Your code is {{ data.code }}. <a href=\"https://shop.example/a\">More</a></p>
+defaults: { customer.first_name: there, data.code: none }
+---
+kind: template
+name: hello-sms
+channel: sms
+text: \"Hello {{ customer.first_name }}: {{ data.code }}\"
+defaults: { customer.first_name: there, data.code: none }
+";
+
+/// The usual documents and these.
+fn with(more: &str) -> Setup {
+    Setup::policies(format!("{POLICIES}---\n{}\n---\n{}", TEMPLATES.trim(), more.trim()))
+}
+
+/// A stack with one customer who has an e-mail address and a phone; the customer's id.
+async fn with_ada(setup: Setup) -> (Running, String) {
+    let run = setup.start().await;
+    let fields = [("email", EMAIL), ("phone", "+1 212 555 0199"), ("first_name", "Ada")];
+    let lead = run.lead(&fields).await;
+    let customer = run.show(&lead).await["customer"].as_str().unwrap().to_owned();
+    (run, customer)
+}
+
+async fn ask(run: &Running, customer: &str, more: Value) -> String {
+    let mut body = json!({"customer": customer, "template": "hello", "topic": "product"});
+    body.as_object_mut().unwrap().extend(more.as_object().cloned().unwrap());
+    let (status, answer) = run.api("POST", "/api/messages", Some(body)).await;
+    assert_eq!(status, 202, "{answer:#}");
+    answer["message_id"].as_str().unwrap().to_owned()
+}
+
+async fn sent(run: &Running, customer: &str, more: Value) -> Value {
+    let id = ask(run, customer, more).await;
+    run.settle().await;
+    show(run, &id).await
+}
+
+/// A message once its first attempt is over: before what waits for a later one is tried.
+async fn tried(run: &Running, id: &str) -> Value {
+    loop {
+        let message = show(run, id).await;
+        if message["attempts"] == 1 && message["state"] != "claimed" {
+            return message;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// A time without the seconds: the stack's clock goes on while a scenario runs.
+fn minute(time: &Value) -> &str {
+    &time.as_str().unwrap()[..16]
+}
+
+async fn show(run: &Running, id: &str) -> Value {
+    let (status, message) = run.api("GET", &format!("/api/messages/{id}"), None).await;
+    assert_eq!(status, 200, "{message:#}");
+    message
+}
+
+/// Mails to this address, newest last.
+fn mails_to(run: &Running, to: &str) -> Vec<String> {
+    run.mails().into_iter().filter(|(all, _)| all.iter().any(|one| one == to)).map(|(_, text)| text).collect()
+}
+
+fn store(run: &Running) -> Store {
+    let mut env = run.sdk();
+    env.vars.insert("SLUICE_TABLE".to_owned(), sluice::host::spec::named("Table"));
+    sluice_host::aws::store(&env).unwrap()
+}
+
+/// The gate of an address, as the stack's own key names it.
+async fn gate(run: &Running, channel: Channel, kind: IdentityKind, value: &str) -> GateRecord {
+    let secret: Value =
+        serde_json::from_str(&run.stack.secrets.value(&sluice::host::spec::named("HashKeySecret")).unwrap())
+            .unwrap();
+    let key =
+        HashKey::new(secret["version"].as_str().unwrap(), secret["current"].as_str().unwrap().as_bytes());
+    let keys = HashKeys { current: key, previous: None };
+    let hashes = keys.hashes(&Identity::new(kind, value.to_owned()));
+    store(run).gates(&[(channel, hashes)]).await.unwrap().remove(0)
+}
+
+async fn change(run: &Running, channel: Channel, kind: IdentityKind, value: &str, how: impl Fn(&mut Gate)) {
+    let read = gate(run, channel, kind, value).await;
+    let mut changed = read.gate.clone();
+    how(&mut changed);
+    assert_eq!(store(run).update_gate(&read, &changed).await.unwrap(), Written::Done);
+}
+
+async fn email_gate(run: &Running, how: impl Fn(&mut Gate)) {
+    change(run, Channel::Email, IdentityKind::Email, EMAIL, how).await;
+}
+
+fn now(run: &Running) -> Timestamp {
+    use sluice_host::environment::Clock;
+    run.stack.clock.now()
+}
+
+#[tokio::test]
+async fn a_message_goes_out_once_however_often_it_is_asked_for_and_delivered() {
+    let (run, ada) = with_ada(with("kind: topic\nname: product\n")).await;
+    let body =
+        json!({"customer": ada, "template": "hello", "topic": "product", "data": {"code": "<geheim>"}});
+    let bearer = format!("Bearer {}", run.token);
+    let headers = [
+        ("content-type", "application/json"),
+        ("authorization", bearer.as_str()),
+        ("idempotency-key", "order-1"),
+    ];
+    let text = body.to_string();
+    let calls = (0..20).map(|_| run.send("POST", "/api/messages", &headers, text.as_bytes()));
+    let answers = futures::future::join_all(calls).await;
+    run.settle().await;
+    let taken: Vec<_> = answers.iter().filter(|answer| answer.status == 202).collect();
+    assert!(!taken.is_empty() && answers.iter().all(|answer| matches!(answer.status, 202 | 409)));
+    let id = taken[0].json()["message_id"].as_str().unwrap().to_owned();
+    assert!(taken.iter().all(|answer| answer.json()["message_id"] == id.as_str()));
+    let other = body.to_string().replace("geheim", "other");
+    assert_eq!(run.send("POST", "/api/messages", &headers, other.as_bytes()).await.status, 409);
+    run.settle().await;
+
+    let message = show(&run, &id).await;
+    assert_eq!((&message["state"], &message["attempts"]), (&json!("sent"), &json!(1)), "{message:#}");
+    let mails = mails_to(&run, EMAIL);
+    assert_eq!(mails.len(), 1);
+    assert!(mails[0].contains("Hello Ada") && mails[0].contains("&lt;geheim&gt;"), "{}", mails[0]);
+    // What only the template needed is not kept.
+    let stored = run.table().into_iter().find(|((pk, sk), _)| *pk == ada && sk.starts_with("m#")).unwrap().1;
+    assert!(!stored.to_string().contains("geheim"), "{stored:#}");
+    let gate = gate(&run, Channel::Email, IdentityKind::Email, EMAIL).await.gate;
+    assert_eq!(gate.recent.len(), 1);
+    let (_, list) = run.api("GET", &format!("/api/messages?customer={ada}"), None).await;
+    assert_eq!(list["messages"].as_array().unwrap().len(), 1);
+    run.finish().await;
+}
+
+#[tokio::test]
+async fn what_a_person_wants_and_a_suppressed_address_are_outcomes_with_reasons() {
+    let topics = "kind: topic\nname: product\n---\nkind: topic\nname: offers\nconsent: opt_in\n---\n\
+                  kind: topic\nname: club\nconsent: double_opt_in\n";
+    let (run, ada) = with_ada(with(topics)).await;
+    let topic = |name: &str| json!({ "topic": name });
+    let outcome = async |name: &str| {
+        let message = sent(&run, &ada, topic(name)).await;
+        (message["state"].as_str().unwrap().to_owned(), message["reason"].as_str().map(str::to_owned))
+    };
+    let skipped = |reason: &str| ("skipped".to_owned(), Some(reason.to_owned()));
+    let went = ("sent".to_owned(), None);
+    assert_eq!(outcome("product").await, went);
+    assert_eq!(outcome("offers").await, skipped("no_consent"));
+    let at = now(&run);
+    email_gate(&run, |gate| {
+        gate.say("offers", Wish::Yes, at);
+        gate.say("club", Wish::Yes, at);
+    })
+    .await;
+    assert_eq!(outcome("offers").await, went);
+    assert_eq!(outcome("club").await, skipped("not_confirmed"));
+    email_gate(&run, |gate| gate.say("*", Wish::No, at.plus_millis(1))).await;
+    for name in ["product", "offers", "club", "never-heard-of"] {
+        assert_eq!(outcome(name).await, skipped("opted_out"), "{name}");
+    }
+    assert_eq!(outcome("service").await, went);
+    email_gate(&run, |gate| gate.suppress(SuppressedBy::HardBounce, at)).await;
+    assert_eq!(outcome("service").await, skipped("suppressed"));
+    email_gate(&run, |gate| gate.lift(at.plus_millis(2))).await;
+    email_gate(&run, |gate| gate.erase(at.plus_millis(3))).await;
+    assert_eq!(outcome("service").await, skipped("erased"));
+    assert_eq!(mails_to(&run, EMAIL).len(), 3);
+    run.finish().await;
+}
+
+#[tokio::test]
+async fn at_a_cap_and_at_night_the_author_chooses() {
+    let (clock, provider) = (Timestamp::parse("2026-11-26T15:00:00Z").unwrap(), provider(202).await);
+    let documents = format!(
+        "kind: channel\nname: email\nvia: ses\ncaps: [{{ at_most: 1, within: 24h }}]\nquiet_hours: \"21:00-08:00\"\n---\n{}",
+        sms(&provider.url)
+    );
+    let (run, ada) = with_ada(with(&documents).var("SMS_TOKEN", "AC1:geheim").at(clock)).await;
+    let hour = Duration::from_secs(3_600);
+    assert_eq!(sent(&run, &ada, json!({})).await["state"], "sent");
+
+    let deferred = ask(&run, &ada, json!({"at_cap": "defer"})).await;
+    let skipped = sent(&run, &ada, json!({"at_cap": "skip"})).await;
+    assert_eq!((&skipped["state"], &skipped["reason"]), (&json!("skipped"), &json!("cap")));
+    let exit = sent(&run, &ada, json!({"at_cap": "exit"})).await;
+    assert_eq!((&exit["state"], &exit["reason"]), (&json!("skipped"), &json!("cap")));
+    let late = sent(&run, &ada, json!({"not_after": "2026-11-26T16:00:00Z"})).await;
+    assert_eq!((&late["state"], &late["reason"]), (&json!("skipped"), &json!("too_late")));
+    let other = json!({"at_cap": "replace", "replace_by": {"channel": "sms", "template": "hello-sms"}, "data": {"code": "9"}});
+    let replaced = sent(&run, &ada, other).await;
+    assert_eq!((&replaced["state"], &replaced["reason"]), (&json!("skipped"), &json!("cap")));
+    let calls = provider.seen();
+    assert_eq!(calls.len(), 1);
+    assert!(String::from_utf8_lossy(calls[0].body()).contains("Hello+Ada"));
+
+    let waiting = show(&run, &deferred).await;
+    assert_eq!((&waiting["state"], minute(&waiting["not_before"])), (&json!("ready"), "2026-11-27T15:00"));
+    assert_eq!(mails_to(&run, EMAIL).len(), 1);
+    run.pass(hour * 24).await;
+    run.fire_timers().await;
+    assert_eq!(show(&run, &deferred).await["state"], "sent");
+
+    // A day later, at three in the night where Ada lives (her phone says New York).
+    run.pass(hour * 17).await;
+    let night = ask(&run, &ada, json!({})).await;
+    run.settle().await;
+    let waiting = show(&run, &night).await;
+    assert_eq!(minute(&waiting["not_before"]), "2026-11-28T15:00", "{waiting:#}");
+    run.pass(hour * 7).await;
+    run.fire_timers().await;
+    assert_eq!(show(&run, &night).await["state"], "sent");
+    let quiet = sent(&run, &ada, json!({"at_cap": "skip"})).await;
+    assert_eq!(quiet["reason"], "cap");
+    run.pass(hour * 38).await;
+    let quiet = sent(&run, &ada, json!({"in_quiet_hours": "skip"})).await;
+    assert_eq!((&quiet["state"], &quiet["reason"]), (&json!("skipped"), &json!("quiet_hours")), "{quiet:#}");
+    run.finish().await;
+}
+
+#[tokio::test]
+async fn a_refusal_gives_the_claim_back_and_a_lost_answer_is_a_state_of_its_own() {
+    let channel = "kind: channel\nname: email\nvia: ses\ncaps: [{ at_most: 1, within: 7d }]\n";
+    let (run, ada) = with_ada(with(channel)).await;
+    run.refusals.refuse("send-message", SES, 1, (429, "TooManyRequestsException"));
+    let id = ask(&run, &ada, json!({})).await;
+    let waiting = tried(&run, &id).await;
+    assert_eq!((&waiting["state"], &waiting["note"]), (&json!("ready"), &json!("TooManyRequestsException")));
+    assert!(gate(&run, Channel::Email, IdentityKind::Email, EMAIL).await.gate.recent.is_empty());
+    run.pass(Duration::from_secs(6)).await;
+    assert_eq!(show(&run, waiting["id"].as_str().unwrap()).await["state"], "sent");
+
+    // The service topic is not capped.
+    run.refusals.refuse("send-message", SES, 1, (500, "InternalFailure"));
+    let held = sent(&run, &ada, json!({"topic": "service"})).await;
+    assert_eq!((&held["state"], &held["unknown"]), (&json!("unknown"), &json!(1)));
+    let (_, list) = run.api("GET", "/api/messages?state=unknown", None).await;
+    assert_eq!(list["messages"][0]["id"], held["id"]);
+    run.pass(Duration::from_secs(86_400)).await;
+    run.fire_timers().await;
+    assert_eq!(show(&run, held["id"].as_str().unwrap()).await["state"], "unknown");
+    let settle = format!("/api/messages/{}/settle", held["id"].as_str().unwrap());
+    let (status, settled) = run.api("POST", &settle, Some(json!({"went_out": true}))).await;
+    assert_eq!((status, &settled["state"]), (200, &json!("sent")), "{settled:#}");
+    assert_eq!(run.api("POST", &settle, Some(json!({"went_out": false}))).await.0, 409);
+    let (_, list) = run.api("GET", "/api/messages?state=unknown", None).await;
+    assert_eq!(list["messages"], json!([]));
+
+    run.refusals.refuse("send-message", SES, 1, (500, "InternalFailure"));
+    let again = sent(&run, &ada, json!({"topic": "service", "unknown": "resend"})).await;
+    assert_eq!(again["state"], "unknown");
+    run.pass(Duration::from_secs(901)).await;
+    run.fire_timers().await;
+    let again = show(&run, again["id"].as_str().unwrap()).await;
+    assert_eq!(
+        (&again["state"], &again["attempts"], &again["unknown"]),
+        (&json!("sent"), &json!(2), &json!(1))
+    );
+
+    run.refusals.refuse("send-message", SES, 1, (400, "MessageRejected"));
+    let failed = sent(&run, &ada, json!({"topic": "service"})).await;
+    assert_eq!((&failed["state"], &failed["note"]), (&json!("failed"), &json!("MessageRejected")));
+    assert_eq!(mails_to(&run, EMAIL).len(), 2);
+    run.finish().await;
+}
+
+async fn provider(status: u16) -> Fake {
+    Fake::start(move |_| (status, json!({"sid": "SM17"}))).await
+}
+
+fn sms(url: &str) -> String {
+    format!(
+        "kind: channel\nname: sms\nvia: webhook\nfrom: \"+15005550006\"\nwebhook:\n  url: {url}/Messages.json\n  encoding: form\n  \
+         basic: env:SMS_TOKEN\n  body: {{ To: \"{{{{ to }}}}\", From: \"{{{{ from }}}}\", Body: \"{{{{ text }}}}\" }}\n  answer_id: sid\n"
+    )
+}
+
+#[tokio::test]
+async fn an_sms_is_one_call_of_the_provider_and_an_error_of_its_server_is_unknown() {
+    let provider = provider(201).await;
+    let (run, ada) = with_ada(with(&sms(&provider.url)).var("SMS_TOKEN", "AC1:geheim")).await;
+    let over_sms = json!({"channel": "sms", "template": "hello-sms", "data": {"code": "4711 & more"}});
+    let message = sent(&run, &ada, over_sms.clone()).await;
+    assert_eq!((&message["state"], &message["note"]), (&json!("sent"), &json!("SM17")), "{message:#}");
+    let calls = provider.seen();
+    assert_eq!(calls.len(), 1);
+    let body = String::from_utf8_lossy(calls[0].body()).into_owned();
+    assert_eq!(body, "Body=Hello+Ada%3A+4711+%26+more&From=%2B15005550006&To=%2B12125550199");
+    assert_eq!(calls[0].headers()["authorization"], "Basic QUMxOmdlaGVpbQ==");
+    drop(provider);
+    let broken = Fake::start(|_| (502, json!({}))).await;
+    run.apply(&sms(&broken.url)).await;
+    let message = sent(&run, &ada, over_sms).await;
+    assert_eq!(message["state"], "unknown", "{message:#}");
+    assert_eq!(broken.seen().len(), 1);
+    run.finish().await;
+}
+
+#[tokio::test]
+async fn a_trial_goes_to_whoever_tests_and_leaves_the_customers_gate_alone() {
+    let (run, ada) = with_ada(with("kind: topic\nname: product\n")).await;
+    let trial = |to: &str| json!({"customer": ada, "to": to, "data": {"code": "1"}});
+    let path = "/api/templates/hello/test-send";
+    let (status, answer) = run.api("POST", path, Some(trial("me@shop.example"))).await;
+    assert_eq!(status, 202, "{answer:#}");
+    run.settle().await;
+    assert_eq!(mails_to(&run, "me@shop.example").len(), 1);
+    assert!(mails_to(&run, EMAIL).is_empty());
+    assert!(!gate(&run, Channel::Email, IdentityKind::Email, EMAIL).await.is_stored());
+    assert_eq!(run.api("POST", path, Some(trial("nobody"))).await.0, 422);
+    assert_eq!(run.api("POST", "/api/templates/none/test-send", Some(trial("me@shop.example"))).await.0, 422);
+    run.finish().await;
+}
+
+#[tokio::test]
+async fn what_can_never_be_sent_is_refused_at_once() {
+    let (run, ada) = with_ada(with("kind: topic\nname: product\n")).await;
+    let nobody = "cu_00000000000000000000000000";
+    for (body, status, kind) in [
+        (json!({"customer": nobody, "template": "hello"}), 404, "no-such-customer"),
+        (json!({"customer": ada, "template": "none"}), 422, "no-such-template"),
+        (json!({"customer": ada, "template": "hello", "channel": "sms"}), 422, "no-such-channel"),
+        (json!({"customer": ada, "template": "hello", "at_cap": "replace"}), 422, "replacement-missing"),
+        (json!({"customer": ada, "template": "hello", "not_after": "soon"}), 422, "time-unreadable"),
+        (json!({"customer": ada, "template": "hello", "channel": "fax"}), 422, "body-unfit"),
+        (json!({"customer": ada, "template": "hello", "colour": "red"}), 422, "body-unfit"),
+        (
+            json!({"customer": ada, "template": "hello", "data": {"x": "y".repeat(5_000)}}),
+            413,
+            "data-too-large",
+        ),
+        (json!([]), 422, "body-unfit"),
+    ] {
+        let (got, problem) = run.api("POST", "/api/messages", Some(body.clone())).await;
+        assert_eq!(got, status, "{body} {problem:#}");
+        assert!(problem["type"].as_str().unwrap().ends_with(kind), "{body} {problem:#}");
+    }
+    assert_eq!(run.api("GET", "/api/messages/ms_1", None).await.0, 404);
+    let rep = run.new_token("rep", Some("ann")).await;
+    let body = json!({"customer": ada, "template": "hello"});
+    assert_eq!(run.api_as(Some(&rep), "POST", "/api/messages", Some(body)).await.0, 403);
+    let lost = sent(&run, &ada, json!({"template": "hello", "topic": "product"})).await;
+    assert_eq!(lost["state"], "sent");
+    run.finish().await;
+}
+
+#[tokio::test]
+async fn a_provider_gets_no_more_than_it_takes_and_a_broadcast_never_delays_a_welcome() {
+    let channel = "kind: channel\nname: email\nvia: ses\nrate: 1\n";
+    let (run, ada) = with_ada(with(channel)).await;
+    for _ in 0..12 {
+        ask(&run, &ada, json!({"topic": "service", "bulk": true})).await;
+    }
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let early = mails_to(&run, EMAIL).len();
+    assert!(early <= 4, "{early} mails within two seconds at one a second");
+    let welcome = ask(&run, &ada, json!({"topic": "service"})).await;
+    for _ in 0..6 {
+        run.stack.advance(Duration::from_secs(1));
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(show(&run, &welcome).await["state"], "sent");
+    assert!(mails_to(&run, EMAIL).len() < 13);
+    for _ in 0..40 {
+        run.stack.advance(Duration::from_secs(1));
+        tokio::time::sleep(Duration::from_millis(30)).await;
+    }
+    run.settle().await;
+    let (_, list) = run.api("GET", &format!("/api/messages?customer={ada}"), None).await;
+    let states: Vec<&Value> = list["messages"].as_array().unwrap().iter().map(|m| &m["state"]).collect();
+    assert_eq!(mails_to(&run, EMAIL).len(), 13, "{states:?} {}", run.depths());
+    run.finish().await;
+}
