@@ -331,7 +331,9 @@ impl HttpConnector for Wire {
         HttpConnectorFuture::new(async move {
             let request = call.fingerprint();
             let answer = wire.answer(call).await;
-            if let Some(invocation) = Invocation::current() {
+            // Only of the invocation under test it is ever asked what it heard.
+            let under_test = |invocation: &Arc<Invocation>| invocation.role == Role::UnderTest;
+            if let Some(invocation) = Invocation::current().filter(under_test) {
                 invocation.process.hear_answer(request, answer.as_ref());
             }
             match answer {

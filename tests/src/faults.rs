@@ -166,20 +166,29 @@ pub struct Made {
 }
 
 impl Made {
+    /// Whether the client makes it again if it fails.
+    const fn is_repeated(&self) -> bool {
+        matches!(self.host, Host::Table | Host::Queues | Host::Secrets)
+    }
+
     /// The kinds of fault that may strike it.
     pub fn kinds(&self) -> impl Iterator<Item = Kind> + '_ {
         Kind::ALL.into_iter().filter(|kind| kind.can_strike(self))
     }
 }
 
-/// Shots that stand for every shot at calls that were made and looked around at. What is left of an invocation that dies
-/// is how everything stood, so of those that die alike one is enough.
+/// Shots that stand for every shot at calls that were made and looked around at:
+///
+/// - What is left of an invocation that dies is how everything stood, so of those that die alike one is enough.
+/// - A service that is only read is as it was, and a client repeats what got no answer as it repeats what got 5xx: of a
+///   lost reply and an error after the work was done one is enough.
 pub fn distinct(made: &[Made], from: u32) -> Vec<Shot> {
     let mut died: HashSet<(u32, bool, Print)> = HashSet::new();
     let mut is_new = |call: &Made, kind| match (kind, call.around) {
         (Kind::CrashBefore, Some((before, _))) => died.insert((call.of, false, before)),
         (Kind::CrashAfter, Some((_, after))) => died.insert((call.of, false, after)),
         (Kind::Outage, Some((before, _))) => died.insert((call.of, true, before)),
+        (Kind::ErrorAfter, Some((before, after))) => before != after || !call.is_repeated(),
         _ => true,
     };
     let mut distinct = Vec::new();

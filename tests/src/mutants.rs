@@ -49,6 +49,12 @@ pub enum Mutant {
     MovesLeadsBlindly,
     /// Takes a batch back and leaves its addresses claimed.
     LeavesAddresses,
+    /// Claims messages without the gates of their addresses.
+    PassesGates,
+    /// Says that it deleted what it did not delete.
+    KeepsWhatItErases,
+    /// Takes down on the gate what a provider said, and not on the message.
+    ForgetsTrails,
     /// Writes a message's trail without looking at its version.
     CountsBlindly,
 }
@@ -72,7 +78,7 @@ pub enum Rewritten {
 
 impl Mutant {
     /// Every one.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 21] = [
         Self::AcceptsTwice,
         Self::ClaimsOver,
         Self::CommitsBlindly,
@@ -90,6 +96,9 @@ impl Mutant {
         Self::MiscountsContacts,
         Self::MovesLeadsBlindly,
         Self::LeavesAddresses,
+        Self::PassesGates,
+        Self::KeepsWhatItErases,
+        Self::ForgetsTrails,
         Self::CountsBlindly,
     ];
 
@@ -130,6 +139,9 @@ impl Mutant {
                 }
             }
             (Self::KeepsDueEntries, Host::Table, "BatchWriteItem") if call.mentions("due#") => {
+                Rewritten::Answer(Call::answer(200, r#"{"UnprocessedItems":{}}"#))
+            }
+            (Self::KeepsWhatItErases, Host::Table, "BatchWriteItem") if call.mentions("DeleteRequest") => {
                 Rewritten::Answer(Call::answer(200, r#"{"UnprocessedItems":{}}"#))
             }
             (Self::FavoursOne, Host::Table, "PutItem") => {
@@ -189,7 +201,10 @@ impl Mutant {
 
     /// Whether it leaves an action of a transaction out.
     fn leaves_out(self, action: &Value) -> bool {
+        let put = |name: &str| text(&action["Put"]["Item"], name);
         match self {
+            Self::PassesGates => put("pk").starts_with("gate#"),
+            Self::ForgetsTrails => put("sk").starts_with("m#"),
             Self::UnwatchesTeams => action.get("ConditionCheck").is_some(),
             Self::MiscountsContacts => text(&action["Update"]["Key"], "pk").starts_with("speed#"),
             Self::LeavesAddresses => text(&action["Delete"]["Key"], "pk").starts_with("ad#"),

@@ -12,23 +12,24 @@ use std::collections::BTreeSet;
 /// Long enough for a record to come as often as it may, in milliseconds, and not for the timers to run.
 const OFTEN_ENOUGH: i64 = 50_000;
 
-/// The leads that the records of a scenario's event are about.
-pub fn leads(prepared: &Prepared) -> BTreeSet<String> {
+/// The leads, messages and customers that the records of a scenario's event are about.
+pub fn subjects(prepared: &Prepared) -> BTreeSet<String> {
     let Event::Queue { bodies, .. } = &prepared.event else { return BTreeSet::new() };
-    let ids = bodies.iter().flat_map(|body| body.split('"')).filter(|part| part.starts_with("ld_"));
-    ids.map(str::to_owned).collect()
+    let words = bodies.iter().flat_map(|body| body.split(|c: char| !c.is_ascii_alphanumeric() && c != '_'));
+    let is_id = |word: &&str| ["ld_", "ms_", "cu_"].iter().any(|prefix| word.starts_with(prefix));
+    words.filter(is_id).map(str::to_owned).collect()
 }
 
-/// What is broken if every function panics that is about to write anything of this lead, until it is mended.
-pub async fn panics_at(prepared: &Prepared, lead: &str, world: &mut World, begin: &Standing) -> Vec<String> {
+/// What is broken if every function panics that is about to write anything of this, until it is mended.
+pub async fn panics_at(prepared: &Prepared, id: &str, world: &mut World, begin: &Standing) -> Vec<String> {
     let plan = Plan::default();
     let mut play = Play::begin(prepared, &plan, world, begin);
-    play.world.wire.poison(Some(lead.to_owned()));
+    play.world.wire.poison(Some(id.to_owned()));
     if let Err(stuck) = play.event().await {
         return vec![stuck];
     }
     let Event::Queue { bodies, .. } = &prepared.event else { return Vec::new() };
-    let is_bad = |body: &str| body == POISON || body.contains(lead);
+    let is_bad = |body: &str| body == POISON || body.contains(id);
     let bad = bodies.iter().enumerate().filter(|(_, body)| is_bad(body)).map(|(at, _)| record_id(at));
     let bad = BTreeSet::from_iter(bad);
     let mut broken = Vec::new();
@@ -42,8 +43,8 @@ pub async fn panics_at(prepared: &Prepared, lead: &str, world: &mut World, begin
         broken.push(format!("I10: {body} went to the dead letters with its neighbour"));
     }
     let waiting = Books::read(&play.world.items()).waiting();
-    if waiting.iter().any(|id| id != lead) {
-        broken.push(format!("I10: {waiting:?} wait though only {lead} cannot be done"));
+    if waiting.iter().any(|waits| waits != id) {
+        broken.push(format!("I10: {waiting:?} wait though only {id} cannot be done"));
     }
     play.world.wire.poison(None);
     play.world.redrive(|body| body != POISON);

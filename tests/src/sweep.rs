@@ -77,10 +77,10 @@ pub fn play(ways: &Ways<'_>, prepared: &Prepared, plan: &Plan) -> Ended {
     runtime.block_on(ways.run(plan, &mut world, &begin))
 }
 
-/// What is broken if the code panics at a lead until it is mended.
-pub fn poisoned(prepared: &Prepared, lead: &str) -> Vec<String> {
+/// What is broken if the code panics at a record's subject until it is mended.
+pub fn poisoned(prepared: &Prepared, id: &str) -> Vec<String> {
     let Player { runtime, mut world, begin } = Player::new(prepared, None);
-    runtime.block_on(panics_at(prepared, lead, &mut world, &begin))
+    runtime.block_on(panics_at(prepared, id, &mut world, &begin))
 }
 
 /// Every single fault at every call: alone, and with a duplicate stopped at every call, that goes on at once or late.

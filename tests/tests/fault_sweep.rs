@@ -8,7 +8,7 @@
 use sluice_tests::faults::{Kind, Shot};
 use sluice_tests::mutants::Mutant;
 use sluice_tests::plans::{Duplicate, Plan};
-use sluice_tests::poison::leads;
+use sluice_tests::poison::subjects;
 use sluice_tests::scenarios::{ALL, Prepared};
 use sluice_tests::sweep::{
     Failure, catch, one, pairs, play, poisoned, prepared, sample, singles, sweep, sweep_pairs,
@@ -155,6 +155,9 @@ fn caught_by(mutant: Mutant) -> (&'static str, &'static str) {
         Mutant::MiscountsContacts => ("clock-contact", "I12"),
         Mutant::MovesLeadsBlindly => ("clock-contact", "I15"),
         Mutant::LeavesAddresses => ("import-revert", "I1"),
+        Mutant::PassesGates => ("message-email", "I4"),
+        Mutant::KeepsWhatItErases => ("erase-work", "I8"),
+        Mutant::ForgetsTrails => ("feedback-bounce", "I13"),
     }
 }
 
@@ -222,9 +225,9 @@ fn a_record_that_panics_fails_alone_and_is_done_once_it_is_mended() {
     let mut records = 0;
     for name in scenarios() {
         let prepared = prepared(name);
-        for lead in leads(&prepared) {
-            let broken = poisoned(&prepared, &lead);
-            assert!(broken.is_empty(), "{name} with {lead}:\n{}", broken.join("\n"));
+        for id in subjects(&prepared) {
+            let broken = poisoned(&prepared, &id);
+            assert!(broken.is_empty(), "{name} with {id}:\n{}", broken.join("\n"));
             records += 1;
         }
     }
