@@ -22,7 +22,7 @@ pub fn check<'a>(items: &[Value], bodies: impl Iterator<Item = &'a str>) -> Vec<
         }
         let is_empty =
             erasure.addresses.is_empty() && erasure.records.is_empty() && erasure.beside.is_empty();
-        if !is_empty || !erasure.linked.is_empty() {
+        if !is_empty || !erasure.linked.is_empty() || !erasure.quoted.is_empty() {
             broken.push(format!("I8: the erasure of {id} keeps what it worked with"));
         }
     }

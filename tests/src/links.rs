@@ -42,13 +42,14 @@ pub fn check(name: &str, items: &[Value], visits: Visits) -> Vec<String> {
     broken
 }
 
-/// I12: each visit that was answered is counted, and none twice.
+/// I12: no visit is counted twice. One that could not be counted is answered all the same: the picture comes, the person is
+/// led on.
 fn counted(messages: &[Message], visits: Visits, broken: &mut Vec<String>) {
     let trails = messages.iter().map(|message| &message.trail);
     let seen = trails.flat_map(|trail| [trail.opened, trail.clicked, trail.machine]).flatten();
     let counted: u32 = seen.map(|seen| seen.times).sum();
-    if !(visits.answered..=visits.made).contains(&counted) {
-        let Visits { made, answered } = visits;
+    let Visits { made, answered } = visits;
+    if counted > made {
         broken.push(format!("I12: {counted} visits are counted of {made} made and {answered} answered"));
     }
 }

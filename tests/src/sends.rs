@@ -4,6 +4,7 @@ use crate::observe::Observed;
 use crate::wire::{document, text};
 use serde_json::Value;
 use sluice_domain::gate::{Gate, Wish};
+use sluice_domain::id::MessageId;
 use sluice_domain::message::{CauseKind, Message, MessageState, OnUnknown};
 use sluice_domain::policy::Topic;
 use std::collections::BTreeMap;
@@ -82,7 +83,13 @@ pub fn check(items: &[Value], observed: &Observed, broken: &mut Vec<String>) {
         }
     }
     for ((channel, id), _) in observed.handed.iter().filter(|((_, id), _)| id.starts_with("ms_")) {
-        if !messages.iter().any(|message| message.id().as_str() == id) {
+        // Of somebody who was erased nothing is kept, messages neither.
+        let customer = MessageId::parse(id).map(|id| id.customer());
+        let is_erased = items.iter().any(|item| {
+            let is_theirs = customer.as_ref().is_some_and(|customer| text(item, "pk") == customer.as_str());
+            is_theirs && text(item, "sk") == "c" && item.get("x").is_some()
+        });
+        if !is_erased && !messages.iter().any(|message| message.id().as_str() == id) {
             broken.push(format!("I3: {id} was handed over by {channel} and there is no such message"));
         }
     }

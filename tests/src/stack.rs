@@ -342,6 +342,14 @@ impl Running {
         mails.into_iter().map(|mail| (mail.to, read(&mail.id))).collect()
     }
 
+    /// Every mail that was sent as it went over the wire, oldest first, and to whom.
+    pub fn raw_mails(&self) -> Vec<(Vec<String>, String)> {
+        let mut mails = self.stack.ses.list();
+        mails.reverse();
+        let read = |id: &str| self.stack.ses.read(id).map(|text| String::from_utf8_lossy(&text).into_owned());
+        mails.into_iter().map(|mail| (mail.to, read(&mail.id).unwrap_or_default())).collect()
+    }
+
     /// The surroundings of an SDK client that talks to the stack's services over HTTP.
     pub fn sdk(&self) -> Environment {
         let addresses = &self.stack.addresses;

@@ -63,6 +63,8 @@ mod routing_depth;
 mod senders;
 #[path = "scenarios/senders_proof.rs"]
 mod senders_proof;
+#[path = "scenarios/templates.rs"]
+mod templates;
 #[path = "scenarios/told.rs"]
 mod told;
 #[path = "scenarios/webhooks.rs"]

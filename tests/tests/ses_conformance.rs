@@ -197,7 +197,8 @@ async fn our_own_calls_are_what_the_sdk_would_send_for_the_same_mails() {
     let setup = Setup::policies(format!("{POLICIES}{TEMPLATE}")).var("AWS_ENDPOINT_URL_SESV2", &it.url);
     let run = setup.start().await;
     let lead = run.lead(&[("email", "ada@person.example"), ("first_name", "Zoë")]).await;
-    let customer = run.show(&lead).await["customer"].clone();
+    let shown = run.show(&lead).await;
+    let (customer, owner) = (&shown["customer"], shown["owner"].as_str().unwrap());
     let order = json!({ "customer": customer, "template": "hello", "topic": "product" });
     let (status, answer) = run.api("POST", "/api/messages", Some(order)).await;
     assert_eq!(status, 202, "{answer:#}");
@@ -222,7 +223,10 @@ async fn our_own_calls_are_what_the_sdk_would_send_for_the_same_mails() {
             assert!(signed.contains("/us-east-1/ses/aws4_request,"), "{signed}");
         }
     }
-    assert_eq!(notice["EmailTags"][1], json!({ "Name": "customer", "Value": customer }));
+    assert_eq!(
+        notice["EmailTags"],
+        json!([{ "Name": "message", "Value": format!("{lead}_assigned_1_{owner}") }])
+    );
     assert_eq!(message["EmailTags"], json!([{ "Name": "message", "Value": answer["message_id"] }]));
     assert_eq!(message["Destination"], json!({ "ToAddresses": ["ada@person.example"] }));
     assert!(notice["ConfigurationSetName"].is_null() && message["ConfigurationSetName"].is_string());

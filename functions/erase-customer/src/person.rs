@@ -2,7 +2,7 @@
 //! stands in place of the live record: a crash anywhere repeats a step and skips none.
 
 use crate::{ATTEMPTS, Eraser, PAGES, text};
-use sluice_domain::erasure::{Address, Erasure, books_of, leave, traces};
+use sluice_domain::erasure::{Address, Erasure, books_of, leave, traces, unquoted};
 use sluice_domain::id::{CustomerId, LeadId};
 use sluice_domain::lead::Lead;
 use sluice_domain::team::TeamState;
@@ -83,6 +83,7 @@ impl Eraser {
             }
         }
         for other in &erasure.linked {
+            self.unquote(other, erasure).await?;
             self.unlink(other, &holders).await?;
         }
         let now = self.env.clock.now();
@@ -180,6 +181,38 @@ impl Eraser {
             leads.push(lead);
         }
         Ok((leads, next))
+    }
+
+    /// Decisions about another customer no longer quote what this person said while the two were taken for one.
+    async fn unquote(&self, other: &CustomerId, erasure: &Erasure) -> Result<(), String> {
+        if erasure.quoted.is_empty() {
+            return Ok(());
+        }
+        let keys = self.hash_keys().await?;
+        let known = self.store.people(BTreeSet::from([other.clone()])).await.map_err(text)?;
+        let Some(root) = known.customers.get(&known.root(other)) else { return Ok(()) };
+        let whole = known.whole(root);
+        for part in whole.parts() {
+            let mut next = part.last_lead.clone();
+            let mut attempts = 0;
+            while let Some(id) = next.take() {
+                let Some(lead) = self.store.lead(&id).await.map_err(text)? else { break };
+                if let Some(after) = unquoted(&lead, &whole, &erasure.quoted, &keys)
+                    && self.store.commit(Commit::default().lead(&lead, after)).await.map_err(text)?
+                        == Written::Conflict
+                {
+                    attempts += 1;
+                    if attempts > ATTEMPTS {
+                        return Err("too much contention".to_owned());
+                    }
+                    self.pause(attempts).await;
+                    next = Some(id);
+                    continue;
+                }
+                next = lead.progress.previous;
+            }
+        }
+        Ok(())
     }
 
     /// Another customer no longer names this person as somebody it was told apart from, or may be.

@@ -21,8 +21,8 @@ impl Engagement {
         let topic = policies.topic(&who.subject.topic);
         let page = page(words, &policies);
         let page = match stands(&gate, &who) {
-            Stands::Confirmed => page.paragraph(&filled(words.confirmed, &topic.title(Some(words.code)))),
-            Stands::Refused => page.paragraph(&filled(words.refused_since, &topic.title(Some(words.code)))),
+            Stands::Confirmed => page.paragraph(&filled(words.confirmed, topic.title(Some(words.code)))),
+            Stands::Refused => page.paragraph(&filled(words.refused_since, topic.title(Some(words.code)))),
             Stands::Open => {
                 page.paragraph(&question(words, &policies, &who)).button("confirm", words.confirm_button)
             }

@@ -35,7 +35,7 @@ pub const VARIABLES: [&str; 2] = ["SLUICE_TABLE", "SLUICE_HASH_KEY_SECRET"];
 /// Events worked on at the same time.
 const AT_ONCE: usize = 10;
 /// How often an event is decided again because somebody was faster, before the queue brings it again.
-const ATTEMPTS: u32 = 5;
+const ATTEMPTS: u32 = 12;
 
 /// Builds the function.
 pub fn build(env: Environment) -> BoxFuture<'static, Result<Arc<dyn Function>, StartError>> {
@@ -75,7 +75,7 @@ impl Recorder {
         let now = self.env.clock.now();
         let policies = self.policies.current(now).await.map_err(|error| error.to_string())?;
         // A clock that is ahead at the provider's must not reach into what is still to come.
-        let at = event.at.map(|at| at.min(now));
+        let at = event.at.filter(|at| *at <= now);
         let told = Told { event, at, now, limit: policies.settings.messaging.soft_bounces };
         let mut changed = false;
         if event.recipients.is_empty() {
@@ -158,7 +158,7 @@ fn changes(read: &Books, after: &Books, record: Option<GateRecord>) -> Option<Co
 /// An event and what it is judged by.
 struct Told<'a> {
     event: &'a Feedback,
-    /// When it happened, if the provider says; never later than now.
+    /// When it happened, if the provider says so and it is not still to come.
     at: Option<Timestamp>,
     now: Timestamp,
     /// Soft bounces that are too many.

@@ -48,10 +48,8 @@ impl Ses {
             Err(unfit) => return Handover::Refused(unfit.to_string()),
         };
         let raw = RawMessage::builder().data(Blob::new(bytes)).build();
-        let named = [Some(("message", mail.id)), mail.customer.map(|customer| ("customer", customer))];
-        let tags = named.into_iter().flatten();
-        let tags = tags.map(|(name, id)| MessageTag::builder().name(name).value(tag_value(id)).build());
-        let (Ok(raw), Ok(tags)) = (raw, tags.collect::<Result<Vec<_>, _>>()) else {
+        let tag = MessageTag::builder().name("message").value(tag_value(mail.id)).build();
+        let (Ok(raw), Ok(tag)) = (raw, tag) else {
             return Handover::Refused("the request cannot be built".to_owned());
         };
         let set = MessageId::parse(mail.id).map(|_| self.set.clone());
@@ -62,7 +60,7 @@ impl Ses {
             .from_email_address(mail.from.email.as_sent())
             .destination(Destination::builder().to_addresses(mail.to.email.as_sent()).build())
             .content(EmailContent::builder().raw(raw).build())
-            .set_email_tags(Some(tags))
+            .email_tags(tag)
             .send()
             .await;
         match answer {

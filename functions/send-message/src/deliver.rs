@@ -305,8 +305,8 @@ impl Person {
             for part in whole.parts() {
                 for (_, fact) in part.facts.iter().filter(|(name, _)| is_of(name, kind)) {
                     let other = (channel, Destination { kind, value: fact.value.clone() });
-                    let is_own = channel == policy.name && channel == message.order.channel;
-                    if !(is_own && own.as_ref() == Some(&other.1)) && !others.contains(&other) {
+                    let is_own = channel == message.order.channel && own.as_ref() == Some(&other.1);
+                    if !is_own && !others.contains(&other) {
                         others.push(other);
                     }
                 }

@@ -21,8 +21,6 @@ const LONGEST_LINE: usize = 998;
 pub struct Mail<'a> {
     /// The message's id, the same for every attempt: `Message-ID` is made of it.
     pub id: &'a str,
-    /// Id of the customer whom it is about, where that is not told by its own id; goes along as a tag, not in the mail.
-    pub customer: Option<&'a str>,
     /// Who it is from.
     pub from: Mailbox<'a>,
     /// Whom it is for.

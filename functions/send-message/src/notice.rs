@@ -15,8 +15,6 @@ pub(crate) struct Notice {
     pub(crate) at: Timestamp,
     /// The lead.
     pub(crate) lead: String,
-    /// The customer, once there is one.
-    pub(crate) customer: Option<String>,
     /// Form or source.
     pub(crate) source: String,
     /// Where to look at the lead.
@@ -83,7 +81,6 @@ impl Notice {
             },
             at,
             lead: lead.id.to_string(),
-            customer: lead.progress.customer.as_ref().map(ToString::to_string),
             source: lead.origin.name.clone(),
             link: format!("{public_url}/api/leads/{}", lead.id),
             name: facts.display_name(),

@@ -18,12 +18,13 @@ const AHEAD_BULK_MS: i64 = 2_000;
 const WAIT_MS: i64 = 1_000;
 
 type Of<'a> = (&'a Record, Task);
+type Waiting<'a> = (&'a Record, Box<OrderMessage>);
 
 impl Sender {
     /// The tasks that may be done now, once it is time; the others went back to their queues, except those that failed to.
     pub(crate) async fn paced<'a>(&self, tasks: Vec<Of<'a>>) -> (Vec<Of<'a>>, Vec<(&'a Record, String)>) {
         let now = self.env.clock.now();
-        let mut groups: BTreeMap<(Channel, bool), Vec<(&Record, Box<OrderMessage>)>> = BTreeMap::new();
+        let mut groups: BTreeMap<(Channel, bool), Vec<Waiting<'_>>> = BTreeMap::new();
         let (mut ready, mut failed) = (Vec::new(), Vec::new());
         for (record, task) in tasks {
             match task {

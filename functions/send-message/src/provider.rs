@@ -41,7 +41,6 @@ impl Sender {
             content.reply_to.clone().or_else(|| mailbox(policy.reply_to.as_deref()?).map(|(_, to)| to));
         let mail = Mail {
             id: id.as_str(),
-            customer: None,
             from: Mailbox { name: content.from_name.as_deref().or(name.as_deref()), email: &from },
             to: Mailbox { name: None, email: &to },
             reply_to: reply_to.as_ref().map(|email| Mailbox { name: None, email }),

@@ -122,7 +122,6 @@ impl Sender {
         let (subject, text) = (notice.subject(), notice.text());
         let mail = Mail {
             id: &notice.id,
-            customer: notice.customer.as_deref(),
             from: Mailbox { name: None, email: &self.from },
             to: Mailbox { name: rep.full_name.as_deref(), email: &to },
             reply_to: None,

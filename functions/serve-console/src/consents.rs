@@ -121,7 +121,7 @@ impl Console {
         }
         let text = |name: &str| body[name].as_str().map(|text| text.chars().take(NOTE).collect::<String>());
         let now = self.env.clock.now();
-        let key = call.request.header("idempotency-key").map(|key| auth::hash(key));
+        let key = call.request.header("idempotency-key").map(auth::hash);
         for place in &meant {
             let fresh = || {
                 let mut random = [0; 16];

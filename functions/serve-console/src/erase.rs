@@ -76,7 +76,7 @@ impl Console {
 }
 
 fn accepted(erasure: &Erasure) -> HttpResponse {
-    HttpResponse::json(202, &view(erasure)).with_header("location", &place(erasure))
+    HttpResponse::json(202, &view(erasure)).with_header("location", place(erasure))
 }
 
 fn place(erasure: &Erasure) -> String {
@@ -86,7 +86,6 @@ fn place(erasure: &Erasure) -> String {
 fn view(erasure: &Erasure) -> Value {
     json!({
         "customer": erasure.id,
-        "records": erasure.records.keys().collect::<Vec<_>>(),
         "state": if erasure.done.is_some() { "erased" } else { "erasing" },
         "asked": erasure.at.rfc3339(),
         "by": erasure.by,

@@ -176,8 +176,13 @@ impl Console {
         for version in clock::manifests(&lead.progress) {
             decided_by.insert(version, self.policies.at(version).await.map_err(unavailable)?);
         }
+        let forgotten = lead.progress.receipt.as_ref().is_some_and(|receipt| receipt.saw.forgotten);
+        if forgotten {
+            why.push("Part of what was seen then was erased together with somebody else.".to_owned());
+        }
         let reproduced = explanation
             .as_ref()
+            .filter(|_| !forgotten)
             .map(|explanation| explanation.reproduced && clock::reproduced(&lead.progress, &decided_by));
         let marks = match lead.origin.kind.as_str() {
             "form" => Vec::new(),

@@ -39,7 +39,10 @@ pub(super) fn late(world: &mut World) -> Prepare<'_> {
         let next = accept(world, "web", "9", &[MAIL, ("phone", "+4930901898"), NAME], 600).await;
         let body = begin(world, &customer).await;
         world.send("erase", &body);
-        deliver(world, "erase", Name::Erase).await;
+        // Room has come free, and somebody else has it now.
+        for (queue, name) in [("erase", Name::Erase), ("lead", Name::Route), ("notice", Name::Send)] {
+            deliver(world, queue, name).await;
+        }
         let late = encode(&EraseMessage::Lead(next.clone()));
         (
             Event::Queue { queue: "erase", bodies: vec![late, POISON.to_owned()] },

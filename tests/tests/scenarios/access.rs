@@ -27,6 +27,12 @@ const MAY: &[(&str, &[&str])] = &[
     ("POST /api/customers/{id}/merge", &["admin", "manager"]),
     ("POST /api/customers/{id}/keep-apart", &["admin", "manager"]),
     ("POST /api/customers/{id}/unmerge", &["admin", "manager"]),
+    ("GET /api/customers/{id}/export", &["admin", "manager"]),
+    ("GET /api/customers/{id}/erasure", &["admin", "manager"]),
+    ("GET /api/customers/{id}/consents", &["admin", "manager"]),
+    ("POST /api/customers/{id}/consents", &["admin", "manager"]),
+    ("POST /api/customers/{id}/suppress", &["admin", "manager"]),
+    ("POST /api/customers/{id}/unsuppress", &["admin", "manager"]),
     ("GET /api/policies", &["admin", "manager", "marketer"]),
     ("POST /api/policies/validate", &["admin", "manager", "marketer"]),
     ("POST /api/policies/apply", &["admin", "marketer"]),
@@ -40,9 +46,16 @@ const MAY: &[(&str, &[&str])] = &[
     ("POST /api/imports/{batch}/revert", &["admin", "marketer"]),
     ("GET /api/insight/speed-to-lead", &["admin", "manager"]),
     ("GET /api/messages", &["admin", "manager", "rep"]),
+    ("POST /api/messages", &["admin", "manager", "marketer"]),
+    ("GET /api/messages/{id}", &["admin", "manager"]),
+    ("POST /api/messages/{id}/settle", &["admin", "manager", "marketer"]),
+    ("POST /api/templates/{name}/preview", &["admin", "manager", "marketer"]),
+    ("POST /api/templates/{name}/test-send", &["admin", "manager", "marketer"]),
     ("GET /api/webhooks", &["admin", "manager"]),
     ("POST /api/webhooks/{id}/enable", &["admin", "manager"]),
     ("POST /api/tokens", &["admin"]),
+    // The last: nothing is left of the customer after it.
+    ("DELETE /api/customers/{id}", &["admin", "manager"]),
 ];
 
 /// Longer than what a published policy wakes waits for.
@@ -55,12 +68,22 @@ fn call(route: &str, lead: &str, [customer, other]: [&str; 2]) -> (String, Strin
     let rep = if route.starts_with("PUT /api/policies") { "newcomer" } else { "ann" };
     let path =
         path.replace("{id}", id).replace("{kind}", "rep").replace("{name}", rep).replace("{batch}", "spring");
-    let path = if path == "/api/messages" { "/api/messages?rep=ann".to_owned() } else { path };
+    let path = if (method, path.as_str()) == ("GET", "/api/messages") {
+        "/api/messages?rep=ann".to_owned()
+    } else {
+        path
+    };
     let body = match route {
         "POST /api/leads/try" => json!({"form": "contact", "body": "{\"email\":\"try@person.example\"}"}),
         "POST /api/customers/lookup" => json!({"email": "ann0@person.example"}),
         "POST /api/customers/{id}/merge" => json!({"with": other}),
         "POST /api/customers/{id}/keep-apart" => json!({"from": other}),
+        "POST /api/customers/{id}/consents" => json!({"channel": "email", "topic": "news", "wish": "no"}),
+        "POST /api/customers/{id}/suppress" => json!({"channel": "email", "reason": "asked"}),
+        "POST /api/customers/{id}/unsuppress" => json!({"channel": "email", "reason": "asked"}),
+        "POST /api/messages" => json!({"customer": customer, "template": "none"}),
+        "POST /api/messages/{id}/settle" => json!({"went_out": true}),
+        "POST /api/templates/{name}/test-send" => json!({"customer": customer, "to": "me@shop.example"}),
         "POST /api/leads/{id}/contacts" => json!({"channel": "phone"}),
         "POST /api/leads/{id}/reassign" => json!({"rep": "bo"}),
         "POST /api/leads/{id}/claim" => json!({"rep": "boss"}),
@@ -135,12 +158,21 @@ async fn every_route_lets_in_whom_it_should_and_a_refused_call_changes_nothing()
             let (status, answer) = run.api_as(Some(&tokens[role]), &method, &path, body.clone()).await;
             run.pass(WHILE).await;
             // Some acts have been done by the role before: that is a conflict, and no question of rights.
-            assert!(matches!(status, 200 | 201 | 404 | 409), "{role} {route}: {status} {answer:#}");
+            // What is asked of messages and templates names none that is there: that is no question of rights either.
+            let names_nothing = route.contains("/api/messages") || route.contains("/api/templates");
+            let names_nothing = names_nothing || route.contains("/webhooks/") || route.contains("erasure");
+            let is_known = matches!(status, 200 | 201 | 202 | 404 | 409) || (status == 422 && names_nothing);
+            assert!(is_known, "{role} {route}: {status} {answer:#}");
             assert!(
-                status != 404 || (role == &"rep" && route.contains("{id}")),
+                status != 404 || names_nothing || (role == &"rep" && route.contains("{id}")),
                 "{role} {route}: {answer:#}"
             );
         }
+    }
+    // What comes late of somebody who was erased is looked for a while later.
+    for _ in 0..2 {
+        run.pass(Duration::from_secs(400)).await;
+        run.fire_timers().await;
     }
     run.finish().await;
 }

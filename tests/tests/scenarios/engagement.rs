@@ -86,8 +86,8 @@ pub(crate) async fn message(run: &Running, id: &str) -> Value {
 
 /// The newest mail to this address.
 pub(crate) fn mail_to(run: &Running, email: &str) -> Mail {
-    let mails = run.mails().into_iter().rev();
-    let (to, raw) = mails.filter(|(to, _)| to.iter().any(|to| to == email)).next().expect("a mail");
+    let mut mails = run.raw_mails().into_iter().rev();
+    let (to, raw) = mails.find(|(to, _)| to.iter().any(|to| to == email)).expect("a mail");
     Mail::read(&to, &raw)
 }
 

@@ -221,6 +221,7 @@ async fn every_lambda_envelope_of_the_fixtures_is_ours_or_is_refused_without_a_t
                         "route-lead",
                         "enrich-lead",
                         "send-message",
+                        "record-feedback",
                         "erase-customer",
                     ] {
                         let error = run.invoke(function, &payload).await.expect_err("no such event");
@@ -230,7 +231,9 @@ async fn every_lambda_envelope_of_the_fixtures_is_ours_or_is_refused_without_a_t
                 }
                 Envelope::OwnSchedule => run.invoke("fire-timers", &payload).await.map(drop).expect("fires"),
                 Envelope::ForeignRecords => {
-                    for function in ["route-lead", "enrich-lead", "send-message", "erase-customer"] {
+                    let readers =
+                        ["route-lead", "enrich-lead", "send-message", "record-feedback", "erase-customer"];
+                    for function in readers {
                         let answer = run.invoke(function, &payload).await.expect("an answer");
                         let records = payload["Records"].as_array().unwrap();
                         assert_eq!(failures(&answer), ids(records), "{id} to {function}");

@@ -103,20 +103,6 @@ async fn a_server_that_does_not_know_us_is_asked_again_later() {
 }
 
 #[tokio::test]
-async fn what_is_kept_of_a_person_goes_with_them() {
-    let run = Setup::default().start().await;
-    let lead = run.lead(&[("email", "ada@person.example"), ("first_name", "Ada")]).await;
-    let customer = run.show(&lead).await["customer"].as_str().unwrap().to_owned();
-    run.lead(&[("email", "grace@person.example")]).await;
-    assert_eq!(run.mails().len(), 2);
-    let (status, answer) = run.api("DELETE", &format!("/api/customers/{customer}"), None).await;
-    assert_eq!(status, 202, "{answer:#}");
-    let mails = run.mails();
-    assert!(mails.len() == 1 && mails[0].1.contains("grace@person.example"), "{mails:#?}");
-    run.finish().await;
-}
-
-#[tokio::test]
 async fn the_command_sends_mail_for_real_if_it_is_told_to_and_keeps_it_otherwise() {
     let Some(mut server) = Server::start().await else { return };
     let folder = tempfile::tempdir().unwrap();

@@ -380,7 +380,7 @@ async fn joins(run: &Running, email: &str, more: &[(&str, &str)]) -> String {
 }
 
 fn questions_to(run: &Running, email: &str) -> usize {
-    let mails = run.mails().into_iter();
+    let mails = run.raw_mails().into_iter();
     mails
         .filter(|(to, raw)| to.iter().any(|to| to == email) && raw.contains("Subject: Please confirm"))
         .count()
@@ -421,7 +421,7 @@ async fn whoever_ticks_the_box_is_asked_once_and_gets_nothing_until_they_press_t
     let before = run.table();
     post(&run, &path, &[("confirm", "yes")]).await;
     let again = run.send("POST", &path, &[], b"").await;
-    assert!(again.status == 200 && again.text().contains("you get messages about"), "{}", again.text());
+    assert!(again.status == 200 && again.text().contains("class=\"done\""), "{}", again.text());
     assert_eq!(run.table(), before);
     // The person is there again: there is nothing to ask any more.
     run.pass(Duration::from_secs(3_600)).await;
@@ -466,14 +466,5 @@ async fn nobody_is_asked_who_ticked_nothing_nor_again_and_again_nor_at_another_a
         run.pass(Duration::from_secs(3_600)).await;
     }
     assert_eq!(questions_to(&run, "victim@person.example"), 3);
-    // A person with two addresses is asked at the one that was typed in.
-    let phone = ("phone", "+1 212 555 0144");
-    let first = joins(&run, "first@person.example", &[phone]).await;
-    let second = joins(&run, "second@person.example", &[phone, ("ok", "on")]).await;
-    assert_eq!(first, second, "one person");
-    assert_eq!(
-        (questions_to(&run, "first@person.example"), questions_to(&run, "second@person.example")),
-        (0, 1)
-    );
     run.finish().await;
 }

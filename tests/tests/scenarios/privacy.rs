@@ -79,6 +79,11 @@ async fn no_line_of_any_log_holds_anything_about_a_person() {
     run.api("POST", &format!("/api/leads/{lead}/close"), Some(json!({"reason": "fluit fluit mijn lied"})))
         .await;
     run.api("POST", "/api/policies/validate", Some(json!({"files": [{"file": "a", "text": EMAIL}]}))).await;
+    run.apply("kind: template\nname: greeting\nsubject: s\nhtml: '{{ data.name.first }}'\n").await;
+    for template in ["greeting", EMAIL] {
+        let asked = json!({"data": {"name": EMAIL}, "language": "de"});
+        run.api("POST", &format!("/api/templates/{template}/preview"), Some(asked)).await;
+    }
     run.api("GET", &format!("/api/leads?since={EMAIL}&cursor={EMAIL}"), None).await;
     run.api_as(Some("geheim-in-de-url"), "GET", "/api/health", None).await;
 

@@ -1,3 +1,5 @@
+//! A mail as mail programs read it.
+
 use super::*;
 use mail_parser::{MessageParser, MimeHeaders};
 use proptest::prelude::*;
@@ -19,7 +21,6 @@ impl Letter {
     fn mail<'a>(&'a self, subject: &'a str, text: &'a str, html: Option<&'a str>) -> Mail<'a> {
         Mail {
             id: "ld_1_assigned_1_li.wei",
-            customer: None,
             from: Mailbox { name: Some("Shop – News"), email: &self.from },
             to: Mailbox { name: None, email: &self.to },
             reply_to: None,

@@ -86,14 +86,9 @@ fn show(shown: &Value) {
             say(&format!("{title}: {}", text(name)));
         }
     }
-    if let Some(sms) = shown["sms"].as_object() {
-        let part = |name: &str| sms.get(name).cloned().unwrap_or_default();
-        say(&format!(
-            "Sent as {} messages ({} units of {})",
-            part("segments"),
-            part("units"),
-            part("encoding")
-        ));
+    let sms = &shown["sms"];
+    if let (Some(segments), Some(encoding)) = (sms["segments"].as_u64(), sms["encoding"].as_str()) {
+        say(&format!("Sent as {segments} text messages: {} units of {encoding}", sms["units"]));
     }
     say(&format!("\n{}\n", text("text")));
     for row in shown["used"].as_array().into_iter().flatten() {

@@ -180,11 +180,7 @@ impl FrontDoor {
             request_id: &request_id,
         };
         match route.function.invoke(event(&head, &body, &arrival)).await {
-            Ok(answer) => {
-                let answer = response(&answer);
-                self.pages.answered(&route.key, path, &answer);
-                answer
-            }
+            Ok(answer) => response(&answer),
             Err(_) => refusal(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error"),
         }
     }

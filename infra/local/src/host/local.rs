@@ -8,9 +8,6 @@ use std::borrow::Cow;
 pub trait Local: Send + Sync + 'static {
     /// Answers a request for a page.
     fn page(&self, request: &PageRequest<'_>) -> LocalAnswer;
-
-    /// A function has answered a request on `route`.
-    fn answered(&self, route: &str, path: &str, answer: &Response<Bytes>);
 }
 
 /// What a page answers.

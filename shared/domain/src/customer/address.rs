@@ -148,6 +148,17 @@ impl HashKeys {
     }
 }
 
+impl HashKeys {
+    /// The hashes that anything said about a person is found again by, without keeping it.
+    pub fn fact_hashes(&self, value: &str) -> Vec<AddressHash> {
+        let input = format!("fact\u{0}{value}");
+        std::iter::once(&self.current)
+            .chain(&self.previous)
+            .map(|key| AddressHash::sign(key, &input, ""))
+            .collect()
+    }
+}
+
 /// The keyed hash of an identity: key version, then HMAC-SHA256 cut to 144 bits, URL-safe base 64. Behind `~` stands
 /// the namespace, where there is one: it names a system, not a person, and says which values contradict each other.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -8,13 +8,14 @@
 #[cfg(test)]
 mod tests;
 
-use crate::customer::{AddressHash, Customer, HashKeys, Identity, IdentityKind, Known, blocking_keys};
+use crate::customer::{AddressHash, Customer, HashKeys, Identity, IdentityKind, Known, Whole, blocking_keys};
 use crate::id::{CustomerId, LeadId};
 use crate::lead::{Facts, Lead, LeadState, Progress, Work};
 use crate::routing::Outcome;
 use crate::team::{self, TeamState};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// One identity as the store knows it.
@@ -53,6 +54,9 @@ pub struct Erasure {
     /// Customers whose records name one of these: they were told apart from this person, or may be the same.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub linked: BTreeSet<CustomerId>,
+    /// Keyed hashes of what the records said, to find it where decisions about those customers quote it.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub quoted: BTreeSet<AddressHash>,
     /// Leads that are erased, beside which something may still lie.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub beside: Vec<LeadId>,
@@ -89,13 +93,18 @@ impl Erasure {
             addresses: Vec::new(),
             records: BTreeMap::new(),
             linked: BTreeSet::new(),
+            quoted: BTreeSet::new(),
             beside: Vec::new(),
             leads: 0,
             done: None,
         };
         let named = whole.parts().flat_map(|part| part.apart.keys().chain(part.maybe.keys()));
         let linked = named.filter(|id| !parts.contains(id));
+        // Only whoever was one with this person can have been decided on by what it said.
+        let was_joined = whole.parts().any(|part| !part.apart.is_empty());
+        let facts = whole.parts().flat_map(|part| part.facts.values()).filter(|_| was_joined);
         let whole_person = Self {
+            quoted: facts.flat_map(|fact| keys.fact_hashes(fact.value.reveal())).collect(),
             addresses: addresses(&whole.parts().collect::<Vec<_>>(), keys),
             records: whole.parts().map(|part| (part.id.clone(), part.last_lead.clone())).collect(),
             linked: linked.cloned().collect(),
@@ -118,6 +127,7 @@ impl Erasure {
             addresses: Vec::new(),
             records: BTreeMap::new(),
             linked: BTreeSet::new(),
+            quoted: BTreeSet::new(),
             beside: Vec::new(),
             ..self.clone()
         }
@@ -203,6 +213,31 @@ pub fn leave(lead: &Lead, books: &mut BTreeMap<String, TeamState>) {
             team::close(state, &assignment.rep);
         }
     }
+}
+
+/// A lead of somebody else without what its decision saw of this person, while they were taken for one; nothing if it
+/// saw nothing of them. What is known of that customer as well stays.
+pub fn unquoted(
+    lead: &Lead,
+    of: &Whole<'_>,
+    quoted: &BTreeSet<AddressHash>,
+    keys: &HashKeys,
+) -> Option<Progress> {
+    let own: BTreeSet<&str> =
+        of.parts().flat_map(|part| part.facts.values()).map(|fact| fact.value.reveal().as_str()).collect();
+    let is_theirs = |value: &Value| {
+        let text = value.as_str().filter(|text| !own.contains(text));
+        text.is_some_and(|text| keys.fact_hashes(text).iter().any(|hash| quoted.contains(hash)))
+    };
+    let mut progress = lead.progress.clone();
+    let saw = &mut progress.receipt.as_mut()?.saw;
+    let before = saw.customer.len();
+    saw.customer.retain(|_, value| !is_theirs(value));
+    if saw.customer.len() == before {
+        return None;
+    }
+    saw.forgotten = true;
+    Some(progress)
 }
 
 /// Whether a lead that waits is from a person who was erased after it was accepted: it would have been theirs, so it goes with

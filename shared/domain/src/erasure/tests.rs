@@ -1,3 +1,5 @@
+//! What an erasure finds, and what is left of it.
+
 use super::*;
 use crate::customer::{HashKey, KnownAddress};
 use crate::lead::{Assignment, Envelope, Origin};
@@ -60,8 +62,10 @@ fn an_erasure_names_every_record_address_and_lead_of_the_whole_person() {
     half.apart.insert(other.id.clone(), None);
     half.version = 3;
     other.apart.insert(half.id.clone(), None);
-    let mut known = Known::default();
-    known.customers = [&root, &half, &other].map(|one| (one.id.clone(), one.clone())).into();
+    let known = Known {
+        customers: [&root, &half, &other].map(|one| (one.id.clone(), one.clone())).into(),
+        ..Known::default()
+    };
 
     let erasures = Erasure::begin(&root, &known, &keys(), "admin", NOW);
     let [whole, of_half] = erasures.as_slice() else { panic!("{erasures:?}") };
@@ -143,4 +147,41 @@ fn of_a_lead_only_what_the_company_did_is_left() {
     let left = remains(&gone.progress);
     assert_eq!(left, Progress { state: LeadState::Erased, work: Work::Closed, ..Progress::default() });
     assert!(left.state.is_end() && !left.work.is_open() && !left.state.has_a_person());
+}
+
+#[test]
+fn what_a_decision_about_somebody_else_quotes_of_them_is_found_by_its_hash_and_goes() {
+    let fact = |value: &str| crate::customer::Fact { value: value.to_owned().into(), at: NOW, said: None };
+    let (mut ada, mut bea) = (Customer::new(id("ada"), NOW), Customer::new(id("bea"), NOW));
+    ada.facts = [("company", fact("Analytical Engines")), ("country", fact("GB"))]
+        .map(|(name, fact)| (name.to_owned(), fact))
+        .into();
+    bea.facts.insert("country".to_owned(), fact("GB"));
+    ada.apart.insert(bea.id.clone(), None);
+    let known =
+        Known { customers: [&ada, &bea].map(|one| (one.id.clone(), one.clone())).into(), ..Known::default() };
+    let erasure = Erasure::begin(&ada, &known, &keys(), "admin", NOW).remove(0);
+    assert!(!serde_json::to_string(&erasure).unwrap().contains("Analytical"));
+    let mut of_bea = lead("b");
+    assert_eq!(unquoted(&of_bea, &known.whole(&bea), &erasure.quoted, &keys()), None);
+    let mut receipt = crate::routing::Receipt {
+        at: NOW,
+        manifest: 1,
+        new_customer: false,
+        found: Vec::new(),
+        merges: Vec::new(),
+        suggestions: Vec::new(),
+        saw: Default::default(),
+        tried: Vec::new(),
+        outcome: Outcome::Escalated,
+    };
+    let saw = [("company", "Analytical Engines"), ("country", "GB"), ("owner", "ann")];
+    receipt.saw.customer = saw.map(|(name, value)| (name.to_owned(), value.into())).into_iter().collect();
+    of_bea.progress.receipt = Some(receipt);
+    let after = unquoted(&of_bea, &known.whole(&bea), &erasure.quoted, &keys()).unwrap();
+    let saw = after.receipt.as_ref().map(|receipt| &receipt.saw).unwrap();
+    let left: Vec<&str> = saw.customer.keys().map(String::as_str).collect();
+    assert_eq!((left, saw.forgotten), (vec!["country", "owner"], true));
+    of_bea.progress = after;
+    assert_eq!(unquoted(&of_bea, &known.whole(&bea), &erasure.quoted, &keys()), None, "done once");
 }

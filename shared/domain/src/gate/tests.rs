@@ -1,3 +1,5 @@
+//! What a gate lets pass, whatever it was told in whatever order.
+
 use super::*;
 use crate::calendar::{Spans, Zone};
 use crate::message::Otherwise;

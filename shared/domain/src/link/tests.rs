@@ -1,3 +1,5 @@
+//! Tokens: what they say, and what does not verify.
+
 use super::*;
 use crate::id::CustomerId;
 use crate::time::Timestamp;

@@ -127,6 +127,9 @@ pub struct Saw {
     /// The teams as they stood when asked; asked again (by another rule, which may ask for more) as `team#1` and so on.
     #[serde(rename = "t", default, skip_serializing_if = "BTreeMap::is_empty")]
     pub teams: BTreeMap<String, Snapshot>,
+    /// Part of it was erased together with somebody this customer was joined with: the decision cannot be made again.
+    #[serde(rename = "x", default, skip_serializing_if = "std::ops::Not::not")]
+    pub forgotten: bool,
     /// Whether an owner had room, where that was asked, by `team/rep`.
     #[serde(rename = "k", default, skip_serializing_if = "BTreeMap::is_empty")]
     pub owner_has_room: BTreeMap<String, bool>,

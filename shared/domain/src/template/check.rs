@@ -6,7 +6,6 @@ use super::library::{Compiled, Part, Parts, environment, parts, parts_of_piece, 
 use super::scan::{self, Tag};
 use super::{fields, shape, trial};
 use crate::condition::line_and_column;
-use crate::message::Channel;
 use crate::policy::{Company, Defaults, Document, Finding, Other, Piece, Template, Templates};
 use minijinja::{Environment, Error};
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,7 +29,7 @@ pub(crate) fn check(documents: &[Document]) -> Vec<Finding> {
             _ => {}
         }
     }
-    let mut checker = Checker { templates, company, at: 0, findings: Vec::new(), env: environment() };
+    let mut checker = Checker { templates, company, at: 0, findings: Vec::new() };
     for (at, document) in documents.iter().enumerate() {
         checker.at = at;
         match document {
@@ -68,7 +67,6 @@ pub(super) struct Checker {
     company: Company,
     at: usize,
     findings: Vec<Finding>,
-    env: Environment<'static>,
 }
 
 impl Checker {
@@ -148,14 +146,14 @@ impl Checker {
         if !stars.is_empty() {
             return;
         }
-        let env = std::mem::take(&mut self.env);
+        let env = environment();
         match env.template_from_named_str("part", source) {
             Err(error) => self.syntax(path, source, &error),
             Ok(template) => {
                 let mut said = Said { checker: self, env: &env, path, source };
                 tags.iter().for_each(|tag| said.tag(tag, part));
                 let reads = reads(&template);
-                reads.iter().for_each(|field| said.field(field, &tags, is_layout));
+                reads.iter().for_each(|field| said.field(field, &tags, part, is_layout));
                 if part == Part::Html {
                     shape::misplaced(source, &tags).into_iter().for_each(|(at, why)| said.at(at, why));
                 }
@@ -164,7 +162,6 @@ impl Checker {
                 }
             }
         }
-        self.env = env;
     }
 
     fn syntax(&mut self, path: &[&str], source: &str, error: &Error) {
@@ -309,8 +306,12 @@ impl Said<'_> {
         }
     }
 
-    fn field(&mut self, field: &str, tags: &[Tag<'_>], is_layout: bool) {
-        if let Err(message) = fields::find(field, is_layout) {
+    fn field(&mut self, field: &str, tags: &[Tag<'_>], part: Part, is_layout: bool) {
+        let found = match field {
+            "subject" | "preheader" if part.is_line() => Err(format!("`{field}` is for `html` and `text`")),
+            _ => fields::find(field, is_layout),
+        };
+        if let Err(message) = found {
             let read = tags.iter().flat_map(Tag::paths).filter(|path| !path.is_called);
             let below = |path: &scan::Path| {
                 path.text.strip_prefix(field).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
@@ -340,9 +341,4 @@ fn refusal(word: &str) -> String {
         _ => "there are if, for and include",
     };
     format!("`{word}` is not for templates: {instead}")
-}
-
-/// A mail has a subject and something to read.
-pub(super) const fn is_mail(template: &Template) -> bool {
-    matches!(template.channel, Channel::Email)
 }

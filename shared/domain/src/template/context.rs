@@ -62,8 +62,6 @@ pub enum Origin {
     Settings,
     /// Whoever sends the message.
     Given,
-    /// The message itself: its subject, its language.
-    Message,
     /// The template's defaults.
     Default,
     /// Made up, for a preview.

@@ -296,14 +296,8 @@ pub(super) fn reads(template: &minijinja::Template<'_, '_>) -> BTreeSet<String> 
                 .filter(|path| path.split_once('.').is_some_and(|(root, _)| fields::ROOTS.contains(&root))),
         );
     }
-    // Functions, and what only stands for everything below it.
-    let is_part = |path: &String| {
-        all.iter().any(|other| other.strip_prefix(path.as_str()).is_some_and(|rest| rest.starts_with('.')))
-    };
-    all.iter()
-        .filter(|path| *path != "range" && !(fields::ROOTS.contains(&path.as_str()) && is_part(path)))
-        .cloned()
-        .collect()
+    all.remove("range");
+    all
 }
 
 /// The partials that a source includes.

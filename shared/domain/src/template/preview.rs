@@ -95,6 +95,9 @@ pub fn preview(
             );
         }
     }
+    if compiled.has(&key(Part::Preheader, "template", template)) && !reads.contains("preheader") {
+        problems.push("nothing shows the preheader: put `{{ preheader }}` into the layout".to_owned());
+    }
     if has_html.is_some_and(|html| html.len() > CLIPPED) {
         problems.push("Gmail cuts off HTML of more than 102 KB".to_owned());
     }
@@ -115,16 +118,12 @@ pub fn preview(
     if answers_go && message.reply_to.is_none() {
         problems.push("`reply_to` comes out as no e-mail address, so answers go to the sender".to_owned());
     }
-    let used = reads
-        .iter()
-        .map(|field| match fields::OWN.contains(&field.as_str()) || field == fields::CONTENT {
-            true => Used { field: field.clone(), value: None, from: Origin::Message },
-            false => {
-                let (from, value) = context.origin(field, &defaults);
-                Used { field: field.clone(), value, from }
-            }
-        })
-        .collect();
+    let is_field = |path: &&String| !fields::OWN.contains(&path.as_str()) && *path != fields::CONTENT;
+    let used = reads.iter().filter(is_field).map(|field| {
+        let (from, value) = context.origin(field, &defaults);
+        Used { field: field.clone(), value, from }
+    });
+    let used = used.collect();
     Ok(Preview {
         template: template.to_owned(),
         channel: message.channel,

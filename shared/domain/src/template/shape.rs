@@ -1,9 +1,10 @@
 //! Which parts templates, layouts and partials have in each language, and where in HTML a field may stand.
 
-use super::check::{Checker, is_mail};
+use super::check::Checker;
 use super::html::{Tag as HtmlTag, Token, tokens};
 use super::library::{Part, Parts, parts, parts_of_piece};
 use super::scan::{Sort, Tag};
+use crate::message::Channel;
 use crate::policy::{Piece, Template};
 
 fn has(parts: &Parts<'_>, part: Part) -> bool {
@@ -14,7 +15,7 @@ fn has(parts: &Parts<'_>, part: Part) -> bool {
 pub(super) fn template(checker: &mut Checker, template: &Template) {
     let own = parts(template, None);
     let channel = template.channel.name();
-    if is_mail(template) {
+    if template.channel == Channel::Email {
         if !has(&own, Part::Subject) {
             checker.add(&[], "a mail needs a `subject`");
         }

@@ -15,7 +15,7 @@ use axum::http::{Method, Response};
 use bytes::Bytes;
 use layout::{Page, gone, json, problem, static_file};
 use letter::Letter;
-use serde_json::{Value, json};
+use serde_json::json;
 use sluice_domain::id::CustomerId;
 use sluice_services::ses::{Mail, Ses};
 use std::borrow::Cow;
@@ -64,18 +64,6 @@ impl Local for Pages {
             ("DELETE", ["mail", id]) => self.delete(Some(id)).into(),
             ("POST", ["mail", id, "delete"]) => self.deleted(Some(id)).into(),
             _ => gone("There is no such page.").into(),
-        }
-    }
-
-    /// Who is erased is erased here too: mails about the person and to the person.
-    fn answered(&self, route: &str, path: &str, answer: &Response<Bytes>) {
-        if route != "DELETE /api/customers/{id}" || !answer.status().is_success() {
-            return;
-        }
-        let mut ids: Vec<String> = path.rsplit('/').take(1).map(str::to_owned).collect();
-        collect(&serde_json::from_slice(answer.body()).unwrap_or(Value::Null), &mut ids);
-        if let Err(error) = self.ses.forget(|mail| ids.iter().any(|id| is_about(mail, id))) {
-            tracing::error!(%error, "mails of an erased customer cannot be removed");
         }
     }
 }
@@ -140,18 +128,6 @@ fn is_about(mail: &Mail, id: &str) -> bool {
         let named = value.strip_prefix(id).is_some_and(|rest| rest.is_empty() || rest.starts_with('_'));
         named || of_customer.as_ref().is_some_and(|start| value.starts_with(start.as_str()))
     })
-}
-
-/// Every text of an answer that may be an id.
-fn collect(answer: &Value, ids: &mut Vec<String>) {
-    match answer {
-        Value::String(text) if text.len() > 3 && text.as_bytes().get(2) == Some(&b'_') => {
-            ids.push(text.clone())
-        }
-        Value::Array(items) => items.iter().for_each(|item| collect(item, ids)),
-        Value::Object(fields) => fields.values().for_each(|field| collect(field, ids)),
-        _ => {}
-    }
 }
 
 /// A moment as the pages show it.

@@ -197,10 +197,12 @@ fn headers(letter: &Letter) -> String {
 
 fn source(letter: &Letter) -> String {
     format!(
-        "<div class=\"bar\"><a href=\"/_local/mail/{}/raw\" download>Save as .eml</a><span>{} bytes</span></div>\
+        "<div class=\"bar\"><a href=\"/_local/mail/{}/raw\" download>Save as .eml</a><span>{} bytes</span>\
+         <form method=\"post\" action=\"/_local/mail/{}/delete\"><button class=\"quiet\">Delete</button></form></div>\
          <pre>{}</pre>",
         escape(&letter.mail.id),
         letter.content.len(),
+        escape(&letter.mail.id),
         escape(&String::from_utf8_lossy(&letter.content)),
     )
 }

@@ -42,6 +42,7 @@ fn a_mistake_is_told_at_its_place() {
             "{{ customer['email'] }}",
             "1:4: `customer` is no text; name one of its fields, such as `customer.email`",
         ),
+        ("{{ customer.email }}{% for fact in customer %}x{% endfor %}", "1:4: `customer` is no text"),
         ("{{ content }}", "1:4: only a layout has `content`"),
         ("{{ customer.password[0:3] }}", "1:4: there is no `customer.password`; customer has"),
         ("{{ 'a' | uper }}", "1:10: there is no filter `uper`; usual ones are default, upper"),
@@ -73,6 +74,14 @@ fn a_mistake_is_told_at_its_place() {
         let found = html(source);
         assert!(found.first().is_some_and(|first| first.starts_with(expected)), "{source}: {found:#?}");
     }
+}
+
+#[test]
+fn a_subject_cannot_hold_itself() {
+    let found = said(
+        json!([{"kind": "template", "name": "a", "subject": "{{ subject }} {{ data.x }}", "text": "{{ subject }}"}]),
+    );
+    assert_eq!(found, ["template/a subject 1:4: `subject` is for `html` and `text`"]);
 }
 
 #[test]

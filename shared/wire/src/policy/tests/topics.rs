@@ -14,11 +14,29 @@ fn a_topic_with_double_opt_in_names_the_message_that_asks() {
 
 #[test]
 fn a_question_that_cannot_be_answered_is_refused() {
-    refused(&format!("kind: topic\nname: news\nconsent: opt_in\nconfirm: ask\n{ASK}"), &expect![[r#""#]]);
-    refused("kind: topic\nname: news\nconsent: double_opt_in\nconfirm: ask\n", &expect![[r#""#]]);
+    refused(
+        &format!("kind: topic\nname: news\nconsent: opt_in\nconfirm: ask\n{ASK}"),
+        &expect![[r#"
+        p.yaml:4:10: only a topic with `consent: double_opt_in` asks whether somebody really wants it
+            4 | confirm: ask
+              |          ^
+    "#]],
+    );
+    refused(
+        "kind: topic\nname: news\nconsent: double_opt_in\nconfirm: ask\n",
+        &expect![[r#"
+        p.yaml:4:10: there is no template `ask`; known: none
+            4 | confirm: ask
+              |          ^
+    "#]],
+    );
     refused(
         "kind: topic\nname: news\nconsent: double_opt_in\nconfirm: ask\n---\nkind: template\nname: ask\nsubject: Really?\n\
          text: Please say yes.\n",
-        &expect![[r#""#]],
+        &expect![[r#"
+            p.yaml:4:10: nothing in the template `ask` leads to `{{ link.confirm }}`
+                4 | confirm: ask
+                  |          ^
+        "#]],
     );
 }
