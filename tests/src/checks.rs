@@ -1,11 +1,11 @@
 //! What is looked at once a plan has been played: the books, the answers, the dead letters, and everything once more.
 
+use crate::events::queue_event;
 use crate::invariants::Books;
 use crate::play::{LIMIT, Play, accept, is_done, is_raced, status};
 use crate::scenarios::{Event, POISON, probe};
 use crate::table::Items;
 use crate::wire::document;
-use crate::events::queue_event;
 use crate::world::{Name, QUEUES, World};
 use crate::{erased, heard, links};
 use bytes::Bytes;

@@ -3,7 +3,7 @@
 mod clocks;
 
 use crate::observe::Observed;
-use crate::scenarios::{GONE, TEAMS, channels};
+use crate::scenarios::company::{GONE, TEAMS, channels};
 use crate::sends;
 use crate::table::Items;
 use crate::wire::{document, text};

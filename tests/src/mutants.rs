@@ -51,6 +51,8 @@ pub enum Mutant {
     LeavesAddresses,
     /// Claims messages without the gates of their addresses.
     PassesGates,
+    /// Writes gates without looking at their versions.
+    OverwritesGates,
     /// Says that it deleted what it did not delete.
     KeepsWhatItErases,
     /// Takes down on the gate what a provider said, and not on the message.
@@ -78,7 +80,7 @@ pub enum Rewritten {
 
 impl Mutant {
     /// Every one.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::AcceptsTwice,
         Self::ClaimsOver,
         Self::CommitsBlindly,
@@ -97,6 +99,7 @@ impl Mutant {
         Self::MovesLeadsBlindly,
         Self::LeavesAddresses,
         Self::PassesGates,
+        Self::OverwritesGates,
         Self::KeepsWhatItErases,
         Self::ForgetsTrails,
         Self::CountsBlindly,
@@ -190,6 +193,7 @@ impl Mutant {
             Self::MovesLeadsBlindly if text(&action["Update"]["Key"], "sk") == "l" => {
                 drop_condition(&mut action["Update"]);
             }
+            Self::OverwritesGates if is_put("gate#") => drop_condition(&mut action["Put"]),
             Self::UnwatchesTeams if is_put("team#") => drop_condition(&mut action["Put"]),
             Self::FavoursOne if is_put("team#") => forget_passes(&mut action["Put"]["Item"]),
             Self::LosesOwners if is_put("cu_") => {

@@ -7,8 +7,8 @@ use sluice_domain::time::Timestamp;
 use sluice_host::environment::{Clock, MetricSink, Random};
 use sluice_services::ses::Ses;
 use sluice_services::{Now, Service};
-use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 /// A clock that stands still until it is moved.
 #[derive(Debug)]

@@ -1,4 +1,4 @@
-//! A plan: the faults that strike one scenario, and a duplicate that gets in between.
+//! A plan: the faults that strike one scenario, a duplicate that gets in between, and what people do meanwhile.
 
 use crate::faults::{Kind, Shot};
 use std::fmt;
@@ -13,6 +13,16 @@ pub struct Duplicate {
     pub late: bool,
 }
 
+/// What people of the scenario ask for in the midst of the invocation under test. In other plans they ask once it has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Meanwhile {
+    /// It stops after this many calls, and they are answered.
+    pub after: u32,
+    /// It goes on when everything that follows from that has settled as far as it can while a function may run;
+    /// otherwise as soon as they are answered.
+    pub late: bool,
+}
+
 /// What happens.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Plan {
@@ -22,6 +32,8 @@ pub struct Plan {
     pub second: Option<Shot>,
     /// Beside it.
     pub duplicate: Option<Duplicate>,
+    /// In the midst of it.
+    pub meanwhile: Option<Meanwhile>,
 }
 
 impl fmt::Display for Plan {
@@ -30,9 +42,9 @@ impl fmt::Display for Plan {
         for shot in [self.first, self.second].into_iter().flatten() {
             parts.push(format!("{}@{}", shot.kind.name(), shot.at));
         }
-        if let Some(Duplicate { after, late }) = self.duplicate {
-            parts.push(format!("duplicate@{after}{}", if late { "-late" } else { "" }));
-        }
+        let late = |late: bool| if late { "-late" } else { "" };
+        parts.extend(self.duplicate.map(|one| format!("duplicate@{}{}", one.after, late(one.late))));
+        parts.extend(self.meanwhile.map(|one| format!("meanwhile@{}{}", one.after, late(one.late))));
         write!(f, "{}", parts.join("+"))
     }
 }
@@ -48,6 +60,11 @@ impl Plan {
         Self { second: Some(second), ..self.clone() }
     }
 
+    /// Whether nothing gets in between.
+    pub const fn is_alone(&self) -> bool {
+        self.duplicate.is_none() && self.meanwhile.is_none()
+    }
+
     /// Whether the event comes late.
     pub fn is_late(&self) -> bool {
         self.first.is_some_and(|shot| shot.kind == Kind::Late)
@@ -58,15 +75,16 @@ impl Plan {
         let mut plan = Self::default();
         for part in text.split('+').filter(|part| !part.is_empty()) {
             let (word, at) = part.split_once('@')?;
-            if word == "duplicate" {
-                let (after, late) = at.strip_suffix("-late").map_or((at, false), |after| (after, true));
-                plan.duplicate = Some(Duplicate { after: after.parse().ok()?, late });
-                continue;
-            }
-            let shot = Shot { kind: Kind::parse(word)?, at: at.parse().ok()? };
-            match plan.first {
-                None => plan.first = Some(shot),
-                Some(_) => plan.second = Some(shot),
+            let (number, late) = at.strip_suffix("-late").map_or((at, false), |number| (number, true));
+            let number = number.parse().ok()?;
+            match word {
+                "duplicate" => plan.duplicate = Some(Duplicate { after: number, late }),
+                "meanwhile" => plan.meanwhile = Some(Meanwhile { after: number, late }),
+                _ => {
+                    let shot = Some(Shot { kind: Kind::parse(word)?, at: number });
+                    let place = if plan.first.is_none() { &mut plan.first } else { &mut plan.second };
+                    *place = shot;
+                }
             }
         }
         Some(plan)

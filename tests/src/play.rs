@@ -1,16 +1,15 @@
-//! Plays a plan: the event, the duplicate that gets in between, and what follows until the world has come to rest.
+//! Plays a plan: the event, what gets in between, and what follows until the world has come to rest.
 
 use crate::checks::check;
 use crate::connector::Struck;
-use crate::events::{failed, http_event, queue_event};
+use crate::events::{failed, queue_event};
 use crate::faults::OUTAGE;
 use crate::ground::{Print, print};
 use crate::invocation::{Ran, Role};
 use crate::plans::Plan;
 use crate::scenarios::{Event, MEANWHILE, Post, Prepared};
 use crate::settle::Settling;
-use crate::wire::Headers;
-use crate::world::{ADMIN_TOKEN, Lives, Name, Still, World};
+use crate::world::{Lives, Name, Still, World};
 use bytes::Bytes;
 use serde_json::Value;
 use sluice_host::function::InvokeError;
@@ -49,6 +48,8 @@ pub struct Play<'a> {
     pub(crate) broken: Vec<String>,
     /// Records of the event that its first invocation handed back.
     pub(crate) handed_back: BTreeSet<String>,
+    /// What people asked for meanwhile and were told is done: places in the list.
+    granted: BTreeSet<usize>,
     asking: Option<Asking>,
     settling: Option<Settling>,
 }
@@ -59,6 +60,7 @@ pub struct Standing {
     world: Still,
     accepted: Vec<Accepted>,
     broken: Vec<String>,
+    granted: BTreeSet<usize>,
     asking: Option<Asking>,
     settling: Option<Settling>,
     made: usize,
@@ -71,6 +73,7 @@ impl Standing {
             world: world.still(),
             accepted: Vec::new(),
             broken: Vec::new(),
+            granted: BTreeSet::new(),
             asking: None,
             settling: None,
             made: 0,
@@ -103,25 +106,16 @@ pub async fn run(prepared: &Prepared, plan: &Plan, world: &mut World, begin: &St
 
 impl<'a> Play<'a> {
     /// From where the scenario begins, or another play of it stood. Instances live for one event only.
-    pub fn begin(
-        prepared: &'a Prepared,
-        plan: &'a Plan,
-        world: &'a mut World,
-        standing: &Standing,
-    ) -> Self {
-        let Standing { accepted, broken, asking, settling, .. } = standing.clone();
+    pub fn begin(prepared: &'a Prepared, plan: &'a Plan, world: &'a mut World, standing: &Standing) -> Self {
+        let Standing { accepted, broken, granted, asking, settling, .. } = standing.clone();
         world.go_to(&standing.world);
         world.live(Lives::Once);
-        Self { prepared, plan, world, accepted, broken, handed_back: BTreeSet::new(), asking, settling }
+        let handed_back = BTreeSet::new();
+        Self { prepared, plan, world, accepted, broken, handed_back, granted, asking, settling }
     }
 
     /// From where another play stood once the same first fault had struck.
-    pub fn resume(
-        prepared: &'a Prepared,
-        plan: &'a Plan,
-        world: &'a mut World,
-        standing: &Standing,
-    ) -> Self {
+    pub fn resume(prepared: &'a Prepared, plan: &'a Plan, world: &'a mut World, standing: &Standing) -> Self {
         let play = Self::begin(prepared, plan, world, standing);
         play.world.wire.aim_second(plan.second, standing.made);
         play
@@ -133,6 +127,7 @@ impl<'a> Play<'a> {
             world: self.world.still(),
             accepted: self.accepted.clone(),
             broken: self.broken.clone(),
+            granted: self.granted.clone(),
             asking: self.asking,
             settling: self.settling,
             made: self.world.wire.so_far().0,
@@ -171,10 +166,20 @@ impl<'a> Play<'a> {
             }
         }
 
-        let invocation = self.world.begin(&first, &payload, Role::UnderTest, u32::MAX);
+        let stop_after = plan.meanwhile.map_or(u32::MAX, |meanwhile| meanwhile.after);
+        let invocation = self.world.begin(&first, &payload, Role::UnderTest, stop_after);
         let mut work = first.function.invoke(payload);
         self.world.visits.made += 1;
-        let answered = match invocation.run(&mut work).await {
+        let mut ran = invocation.run(&mut work).await;
+        if let (Ran::Paused, Some(meanwhile)) = (&ran, plan.meanwhile) {
+            self.meanwhile().await;
+            if meanwhile.late {
+                self.world.settle(LATEST).await?;
+            }
+            invocation.resume();
+            ran = invocation.run(&mut work).await;
+        }
+        let answered = match ran {
             Ran::Done(answer) => {
                 self.ended(&messages, &answer);
                 Some(answer)
@@ -192,7 +197,7 @@ impl<'a> Play<'a> {
             while self.ask_again().await {}
             self.world.settle(LATEST).await?;
         }
-        self.erase().await;
+        self.meanwhile().await;
         if late && is_raced(self.prepared) {
             self.world.settle(LATEST).await?;
         }
@@ -234,15 +239,23 @@ impl<'a> Play<'a> {
         }
     }
 
-    /// Somebody asks to erase whom the scenario names, until that is answered; not whom nobody knows yet.
-    async fn erase(&mut self) {
-        for (_, path) in self.prepared.beside.iter().filter(|(queue, _)| *queue == MEANWHILE) {
-            let authorization = format!("Bearer {ADMIN_TOKEN}");
-            let headers = Headers::from([("authorization".to_owned(), authorization)]);
+    /// People ask for what the scenario has them ask for, each until that is granted. Not if it is about somebody whom
+    /// nobody knows yet.
+    async fn meanwhile(&mut self) {
+        let acts = self.prepared.beside.iter().filter(|(queue, _)| *queue == MEANWHILE);
+        for (at, (_, act)) in
+            acts.enumerate().filter(|(at, _)| !self.granted.contains(at)).collect::<Vec<_>>()
+        {
             for _ in 0..TRIES {
-                let answer = self.world.invoke(Name::Console, http_event("DELETE", path, &headers, "")).await;
-                if matches!(status(answer.as_ref()), 202 | 404) {
-                    break;
+                let payload = Bytes::copy_from_slice(act.as_bytes());
+                match status(self.world.invoke(Name::asked(act), payload).await.as_ref()) {
+                    200 | 202 => {
+                        self.granted.insert(at);
+                        self.world.ground.observed().refused = true;
+                        break;
+                    }
+                    404 => break,
+                    _ => {}
                 }
             }
         }
@@ -308,8 +321,8 @@ impl<'a> Play<'a> {
         self.world.live(Lives::On);
         let mut settled = self.world.settle(LIMIT).await;
         if is_raced(self.prepared) && settled.is_ok() {
-            // Whoever was not there yet is erased now.
-            self.erase().await;
+            // Whoever was not there yet is now.
+            self.meanwhile().await;
             settled = self.world.settle(LIMIT).await;
         }
         match settled {
@@ -324,7 +337,7 @@ impl<'a> Play<'a> {
         print(|mut state| {
             let state = &mut state;
             self.world.hash(state);
-            (&self.accepted, &self.broken, self.asking, self.settling).hash(state);
+            (&self.accepted, &self.broken, &self.granted, self.asking, self.settling).hash(state);
             self.plan.first.is_some().hash(state);
         })
     }
@@ -363,7 +376,7 @@ pub(crate) fn is_done(answer: Option<&Answer>) -> bool {
     matches!(status(answer), 200 | 202) || is_refused_as(answer, "not-merged")
 }
 
-/// Whether somebody is erased beside the event.
+/// Whether people ask for something beside the event.
 pub(crate) fn is_raced(prepared: &Prepared) -> bool {
     prepared.beside.iter().any(|(queue, _)| *queue == MEANWHILE)
 }

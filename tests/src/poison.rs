@@ -1,12 +1,12 @@
 //! A record at which the code panics, however often it comes: it fails alone, goes to the dead letters, and is put back
 //! once the code is mended.
 
+use crate::events::record_id;
 use crate::invariants::Books;
 use crate::plans::Plan;
 use crate::play::{Play, Standing};
 use crate::scenarios::{Event, POISON, Prepared};
 use crate::world::World;
-use crate::events::record_id;
 use std::collections::BTreeSet;
 
 /// Long enough for a record to come as often as it may, in milliseconds, and not for the timers to run.

@@ -3,8 +3,8 @@
 use crate::faults::{Kind, Shot, shots};
 use crate::mutants::Mutant;
 use crate::outside::SeededRandom;
-use crate::plans::{Duplicate, Plan};
-use crate::play::{Report, Standing, run};
+use crate::plans::{Duplicate, Meanwhile, Plan};
+use crate::play::{Report, Standing, is_raced, run};
 use crate::poison::panics_at;
 use crate::scenarios::{ALL, Prepared};
 use crate::ways::{Ended, Followed, Job, Ways};
@@ -83,14 +83,14 @@ pub fn poisoned(prepared: &Prepared, id: &str) -> Vec<String> {
     runtime.block_on(panics_at(prepared, id, &mut world, &begin))
 }
 
-/// Every single fault at every call: alone, and with a duplicate stopped at every call, that goes on at once or late.
-/// What there is to strike beside each duplicate is seen by letting it run without a fault. Of more than `most`
-/// duplicates only a sample is looked at.
+/// Every single fault at every call: alone, with a duplicate stopped at every call, that goes on at once or late, and with
+/// what people ask for meanwhile done at every call. What there is to strike beside each of these is seen by letting it
+/// run without a fault. Of more than `most` of them only a sample is looked at.
 pub fn singles(prepared: &Prepared, mutant: Option<Mutant>, most: usize) -> Vec<Plan> {
     let stops = u32::try_from(one(prepared, &Plan::default(), mutant).struck.own.len()).unwrap();
     let beside = (0..stops).flat_map(|after| [false, true].map(|late| Duplicate { after, late }));
     let beside = beside.map(|duplicate| Plan { duplicate: Some(duplicate), ..Plan::default() });
-    let mut quiet = sample(beside.collect(), most, 5);
+    let mut quiet = sample(beside.chain(meanwhiles(prepared, stops)).collect(), most, 5);
     quiet.push(Plan::default());
     let plans = Mutex::new(vec![Plan::with(Shot { kind: Kind::Late, at: 0 })]);
     each(prepared, mutant, &quiet, |player, quiet| {
@@ -104,6 +104,19 @@ pub fn singles(prepared: &Prepared, mutant: Option<Mutant>, most: usize) -> Vec<
     let mut plans = plans.into_inner().unwrap();
     plans.sort();
     plans
+}
+
+/// What people ask for meanwhile, done whole at each of so many calls of the event.
+fn meanwhiles(prepared: &Prepared, calls: u32) -> impl Iterator<Item = Plan> {
+    let all = (0..calls).flat_map(|after| [false, true].map(|late| Meanwhile { after, late }));
+    let all = all.map(|meanwhile| Plan { meanwhile: Some(meanwhile), ..Plan::default() });
+    all.filter(|_| is_raced(prepared))
+}
+
+/// Plans without a fault in which what people ask for meanwhile is done at every call of the event.
+pub fn races(prepared: &Prepared, mutant: Option<Mutant>) -> Vec<Plan> {
+    let calls = one(prepared, &Plan::default(), mutant).struck.own.len();
+    meanwhiles(prepared, u32::try_from(calls).unwrap()).collect()
 }
 
 /// What stands for every pair of faults: the first at the handler's own calls, the second at each call of whatever
@@ -125,11 +138,11 @@ pub fn sample<T>(all: Vec<T>, most: usize, seed: u64) -> Vec<T> {
     ranked.into_iter().map(|(_, one)| one).collect()
 }
 
-/// Plays plans with at most one fault, on all threads: to their ends, or where there is a duplicate until they meet a way
-/// that is known.
+/// Plays plans with at most one fault, on all threads: to their ends, or where something gets in between until they meet
+/// a way that is known.
 pub fn sweep(ways: &Ways<'_>, prepared: &Prepared, plans: &[Plan]) -> Swept {
     tried(prepared, plans, |player, plan| {
-        if plan.duplicate.is_none() {
+        if plan.is_alone() {
             return Ended { broken: player.run(prepared, plan).broken, is_known: false };
         }
         let Player { runtime, world, begin } = player;
@@ -165,8 +178,7 @@ fn tried<T: Sync + AsRef<Plan>>(
 
 /// Plays plans with a handler known to be bad until one breaks an invariant whose name begins so.
 pub fn catch(prepared: &Prepared, plans: &[Plan], mutant: Mutant, invariant: &str) -> Swept {
-    let is_about =
-        |failure: &Failure| failure.broken.iter().any(|why| why.starts_with(invariant));
+    let is_about = |failure: &Failure| failure.broken.iter().any(|why| why.starts_with(invariant));
     let swept = Mutex::new((Swept::default(), false));
     each(prepared, Some(mutant), plans, |player, plan| {
         if swept.lock().unwrap().1 {

@@ -18,7 +18,7 @@
 //!
 //! Ways that meet differ in nothing that is looked at later but their numbers of deliveries: these are counted, and the
 //! bound on them is checked against the sum. What all this rests on is tested: pairs are played from the beginning to
-//! their ends and come out the same (`tests/fault_sweep.rs`). Plans with one fault and no duplicate are played whole,
+//! their ends and come out the same (`tests/fault_sweep.rs`). Plans with one fault and nothing in between are played whole,
 //! by instances that live on and remember.
 
 use crate::faults::{Shot, distinct, shots};

@@ -14,7 +14,6 @@ use crate::table::{Changes, Items, TABLE, Table};
 use crate::wire::{Host, text};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sluice_domain::customer::{HashKey, HashKeys};
 use sluice_domain::link::LinkKeys;
@@ -65,7 +64,7 @@ pub struct Visits {
 }
 
 /// The functions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Name {
     /// capture-lead.
     Capture,
@@ -88,6 +87,11 @@ pub enum Name {
 }
 
 impl Name {
+    /// Who answers what people ask for: the API, or the links in messages.
+    pub fn asked(event: &str) -> Self {
+        if event.contains(r#""rawPath":"/api/"#) { Self::Console } else { Self::Engage }
+    }
+
     fn build(self) -> Build {
         match self {
             Self::Capture => capture_lead::build,

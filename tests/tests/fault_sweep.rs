@@ -7,11 +7,11 @@
 
 use sluice_tests::faults::{Kind, Shot};
 use sluice_tests::mutants::Mutant;
-use sluice_tests::plans::{Duplicate, Plan};
+use sluice_tests::plans::{Duplicate, Meanwhile, Plan};
 use sluice_tests::poison::subjects;
 use sluice_tests::scenarios::{ALL, Prepared};
 use sluice_tests::sweep::{
-    Failure, catch, one, pairs, play, poisoned, prepared, sample, singles, sweep, sweep_pairs,
+    Failure, catch, one, pairs, play, poisoned, prepared, races, sample, singles, sweep, sweep_pairs,
 };
 use sluice_tests::ways::{Followed, Ways};
 use std::collections::BTreeSet;
@@ -117,6 +117,20 @@ fn two_faults_anywhere_break_nothing() {
     assert!(failures.is_empty(), "{} plans; the shortest:\n{}", failures.len(), listed(&failures));
 }
 
+/// The whole of an opt-out or an erasure, answered at each call of a send, with all that follows from it or before that.
+#[test]
+fn what_people_ask_for_at_any_call_holds_from_then_on() {
+    let mut total = 0;
+    for name in scenarios() {
+        let prepared = prepared(name);
+        let plans = races(&prepared, None);
+        let swept = sweep(&Ways::of(&prepared), &prepared, &plans);
+        assert!(swept.failures.is_empty(), "{}", listed(&swept.failures));
+        total += swept.run;
+    }
+    say(&format!("{total} plans in which people ask for something meanwhile"));
+}
+
 /// What is said of states that are alike, held against the same plans played from the beginning to their ends.
 #[test]
 fn a_pair_that_met_a_known_way_ends_so_by_itself() {
@@ -135,16 +149,17 @@ fn a_pair_that_met_a_known_way_ends_so_by_itself() {
     }
 }
 
-/// What catches a handler known to be bad: the scenario, and the invariant that it breaks.
-fn caught_by(mutant: Mutant) -> (&'static str, &'static str) {
-    match mutant {
+/// What catches a handler known to be bad: scenarios, and the invariant that it breaks in each.
+fn caught_by(mutant: Mutant) -> Vec<(&'static str, &'static str)> {
+    let by = match mutant {
+        Mutant::OverwritesGates => return vec![("refuse-one-click", "I4"), ("refuse-erased", "I8")],
+        Mutant::CountsBlindly => return vec![("engage-click", "I12"), ("refuse-erased", "I8")],
         Mutant::AcceptsTwice => ("capture-form-key", "I9"),
         Mutant::ClaimsOver => ("route-repeat", "I1"),
         Mutant::CommitsBlindly => ("route-new", "I3"),
         Mutant::GrantsBlindly => ("route-new", "I6"),
         Mutant::LosesMessages => ("capture-form", "I1"),
         Mutant::DeletesBeforeSending => ("fire-timers", "I3"),
-        Mutant::CountsBlindly => ("engage-click", "I12"),
         Mutant::SendsUnclaimed => ("send-email", "I14"),
         Mutant::RepeatsMail | Mutant::ChecksThenWrites => ("send-email", "I3"),
         Mutant::LosesOwners => ("route-new", "I2"),
@@ -158,7 +173,8 @@ fn caught_by(mutant: Mutant) -> (&'static str, &'static str) {
         Mutant::PassesGates => ("message-email", "I4"),
         Mutant::KeepsWhatItErases => ("erase-work", "I8"),
         Mutant::ForgetsTrails => ("feedback-bounce", "I13"),
-    }
+    };
+    vec![by]
 }
 
 #[test]
@@ -168,28 +184,30 @@ fn handlers_known_to_be_bad_are_caught() {
         if only.as_ref().is_some_and(|only| *only != format!("{mutant:?}")) {
             continue;
         }
-        let (name, invariant) = caught_by(mutant);
-        let prepared = prepared(name);
-        // These need no duplicate to be caught, and each of their plans takes long.
-        let is_slow = matches!(mutant, Mutant::DeletesBeforeSending | Mutant::LosesMessages);
-        let duplicates = if is_slow { 0 } else { usize::MAX };
-        let mut plans = vec![Plan::default()];
-        plans.extend(sample(singles(&prepared, Some(mutant), duplicates), MOST, 2));
-        // What is written in the wrong order shows in a crash.
-        plans[1..].sort_by_key(|plan| is_slow && !plan.to_string().starts_with("crash"));
-        let swept = catch(&prepared, &plans, mutant, invariant);
-        assert!(
-            !swept.failures.is_empty(),
-            "{mutant:?} breaks nothing of {invariant} in {} plans of {name}",
-            swept.run
-        );
-        println!(
-            "{mutant:?} is caught by plan {} of {}:\n{}",
-            swept.run,
-            plans.len(),
-            listed(&swept.failures)
-        );
+        for (name, invariant) in caught_by(mutant) {
+            is_caught(mutant, name, invariant);
+        }
     }
+}
+
+fn is_caught(mutant: Mutant, name: &str, invariant: &str) {
+    let prepared = prepared(name);
+    // These need no duplicate to be caught, and each of their plans takes long.
+    let is_slow = matches!(mutant, Mutant::DeletesBeforeSending | Mutant::LosesMessages);
+    let duplicates = if is_slow { 0 } else { usize::MAX };
+    let mut plans = vec![Plan::default()];
+    plans.extend(races(&prepared, Some(mutant)));
+    let mut others = sample(singles(&prepared, Some(mutant), duplicates), MOST, 2);
+    // What is written in the wrong order shows in a crash.
+    others.sort_by_key(|plan| is_slow && !plan.to_string().starts_with("crash"));
+    plans.extend(others);
+    let swept = catch(&prepared, &plans, mutant, invariant);
+    assert!(
+        !swept.failures.is_empty(),
+        "{mutant:?} breaks nothing of {invariant} in {} plans of {name}",
+        swept.run
+    );
+    println!("{mutant:?} is caught by plan {} of {}:\n{}", swept.run, plans.len(), listed(&swept.failures));
 }
 
 #[test]
@@ -209,7 +227,7 @@ fn every_invariant_that_is_checked_is_broken_by_somebody() {
     let said = sources.iter().flat_map(|source| source.split('"')).filter_map(|text| text.split_once(": "));
     let checked = said.map(|(name, _)| name).filter(|name| is_invariant(name));
     let checked = BTreeSet::from_iter(checked);
-    let broken = Mutant::ALL.into_iter().map(|mutant| caught_by(mutant).1);
+    let broken = Mutant::ALL.into_iter().flat_map(caught_by).map(|(_, invariant)| invariant);
     let broken = BTreeSet::from_iter(broken.map(|invariant| invariant.split(':').next().unwrap()));
     assert_eq!(checked, broken);
     assert!(checked.len() >= 11, "{checked:?}");
@@ -262,7 +280,7 @@ fn one_plan_by_its_name() {
     let (name, plan) = text.split_once('/').unwrap();
     let (prepared, plan) = (prepared(name), Plan::parse(plan).unwrap());
     // As the sweep plays it.
-    let broken = match plan.duplicate.is_none() && plan.second.is_none() {
+    let broken = match plan.is_alone() && plan.second.is_none() {
         true => one(&prepared, &plan, None).broken,
         false => play(&Ways::of(&prepared), &prepared, &plan).broken,
     };
@@ -278,4 +296,6 @@ fn a_plan_is_found_again_by_its_name() {
     }
     let late = Plan { duplicate: Some(Duplicate { after: 3, late: true }), ..Plan::default() };
     assert_eq!(late.to_string(), "duplicate@3-late");
+    let meanwhile = Plan { meanwhile: Some(Meanwhile { after: 0, late: false }), ..Plan::default() };
+    assert_eq!(Plan::parse(&meanwhile.to_string()), Some(meanwhile));
 }

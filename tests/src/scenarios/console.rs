@@ -1,8 +1,8 @@
 //! What people do with leads and customers. Who gets no answer, or is told to try again, asks again.
 
 use super::{Event, Post, Prepare, accept, lead_body, play};
-use crate::wire::{Headers, document};
 use crate::events::http_event;
+use crate::wire::{Headers, document};
 use crate::world::{ADMIN_TOKEN, World};
 use ring::digest;
 use serde_json::{Value, json};

@@ -134,8 +134,15 @@ fn delete(customer: &CustomerId) -> Event {
     call("DELETE", ADMIN_TOKEN, &format!("/api/customers/{customer}"), &json!({}))
 }
 
+/// Somebody asks to erase the customer.
 pub(super) fn meanwhile(customer: &CustomerId) -> (&'static str, String) {
-    (MEANWHILE, format!("/api/customers/{customer}"))
+    asked(delete(customer))
+}
+
+/// What a person asks for beside an event.
+pub(super) fn asked(act: Event) -> (&'static str, String) {
+    let Event::Http(post) = act else { unreachable!("people ask by HTTP") };
+    (MEANWHILE, String::from_utf8(post.payload.to_vec()).unwrap())
 }
 
 /// Asks for the erasure; the body of the message that goes on with it.

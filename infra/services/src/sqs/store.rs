@@ -284,7 +284,8 @@ impl Store {
 
     /// What the queue holds, in the order in which it becomes receivable.
     pub(super) fn contents(&self, queue: &Queue, now: i64) -> Result<Vec<Held>, SqsError> {
-        let select = "SELECT body, visible_at, receive_count, sent_at, first_received_at, dead_from FROM messages
+        let select =
+            "SELECT body, visible_at, receive_count, sent_at, first_received_at, dead_from FROM messages
                       WHERE queue = ?1 AND retained_from > ?2 ORDER BY visible_at, id";
         let mut select = self.db.prepare_cached(select)?;
         let rows = select.query_map([queue.id, queue.cutoff(now)], |row| {

@@ -418,7 +418,10 @@ fn looking_at_a_queue_receives_nothing_and_what_was_seen_can_be_put_back() {
     world.queue(QueueSpec::new("q").with("VisibilityTimeout", "60").with_redrive("dead", 2));
     world.send("q", "held");
     world.receive("q", 1);
-    world.sqs.send("q", OutgoingMessage { delay_seconds: Some(30), ..OutgoingMessage::new("later") }).unwrap();
+    world
+        .sqs
+        .send("q", OutgoingMessage { delay_seconds: Some(30), ..OutgoingMessage::new("later") })
+        .unwrap();
     let held = |body: &str, seconds: i64, receives: i64| Held {
         body: body.to_owned(),
         visible_at: START + seconds * 1000,
