@@ -56,7 +56,7 @@ pub(super) fn route(world: &mut World) -> Prepare<'_> {
     Box::pin(async {
         let (customer, _) = person(world).await;
         world.clock.advance(86_400_000);
-        let next = accept(world, "web", "9", &[("email", "kanari.two@example.org"), PHONE, NAME], 600).await;
+        let next = accept(world, "web", "9", &[("external_id", "person77701"), PHONE, NAME], 600).await;
         let bodies = vec![lead_body(&next)];
         (Event::Queue { queue: "lead", bodies }, vec![meanwhile(&customer)])
     })

@@ -155,7 +155,7 @@ async fn what_cannot_be_shown_is_said_with_line_and_column() {
             json!({"data": {"items": [{"name": "secret"}, {}]}}),
             422,
             "template-fails",
-            "template/strict, html line 2 column 40: `item.name` is not known and has no default",
+            "template/strict, html line 2 column 38: `item.name` is not known and has no default",
         ),
     ] {
         let (found, problem) = shown(&run, template, body).await;
