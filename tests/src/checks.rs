@@ -21,7 +21,7 @@ pub(crate) async fn check(play: &mut Play<'_>) {
     play.broken.extend(books.check(world));
     let rows = world.rows();
     play.broken.extend(erased::check(&rows, world.delivered.iter().map(|(_, body)| body.as_str())));
-    heard::check(world, &play.prepared.event, &mut play.broken);
+    heard::check(world, &play.prepared.event, play.plan, &mut play.broken);
     play.broken.extend(links::check(&play.prepared.name, &rows, world.visits));
     if matches!(play.prepared.function, Name::Console | Name::Erase) {
         room(play, &mut books).await;

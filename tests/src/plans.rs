@@ -65,6 +65,11 @@ impl Plan {
         self.duplicate.is_none() && self.meanwhile.is_none()
     }
 
+    /// Whether the clock of a machine is off.
+    pub fn puts_clocks_off(&self) -> bool {
+        [self.first, self.second].into_iter().flatten().any(|shot| shot.kind.off() != 0)
+    }
+
     /// Whether the event comes late.
     pub fn is_late(&self) -> bool {
         self.first.is_some_and(|shot| shot.kind == Kind::Late)

@@ -7,6 +7,8 @@ use crate::plans::Plan;
 use crate::play::{Play, Standing};
 use crate::scenarios::{Event, POISON, Prepared};
 use crate::world::World;
+use sluice_domain::id::MessageId;
+use sluice_store::keys;
 use std::collections::BTreeSet;
 
 /// Long enough for a record to come as often as it may, in milliseconds, and not for the timers to run.
@@ -20,11 +22,16 @@ pub fn subjects(prepared: &Prepared) -> BTreeSet<String> {
     words.filter(is_id).map(str::to_owned).collect()
 }
 
+/// How keys of items name it: a message to a customer lies with its customer, under the rest of its id.
+fn in_keys(id: &str) -> String {
+    MessageId::parse(id).map_or_else(|| id.to_owned(), |message| keys::message(&message))
+}
+
 /// What is broken if every function panics that is about to write anything of this, until it is mended.
 pub async fn panics_at(prepared: &Prepared, id: &str, world: &mut World, begin: &Standing) -> Vec<String> {
     let plan = Plan::default();
     let mut play = Play::begin(prepared, &plan, world, begin);
-    play.world.wire.poison(Some(id.to_owned()));
+    play.world.wire.poison(Some(in_keys(id)));
     if let Err(stuck) = play.event().await {
         return vec![stuck];
     }

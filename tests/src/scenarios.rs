@@ -90,8 +90,7 @@ pub struct Prepared {
 impl Scenario {
     /// Prepares the world once for all plans.
     pub async fn prepared(&self) -> Prepared {
-        let mut world = World::new();
-        company::publish(&world).await;
+        let mut world = company::world().await;
         let (event, beside) = (self.prepare)(&mut world).await;
         let snapshot = world.snapshot(company::capacities());
         Prepared { name: self.name.to_owned(), function: self.function, snapshot, event, beside }

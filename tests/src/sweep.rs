@@ -9,6 +9,7 @@ use crate::poison::panics_at;
 use crate::scenarios::{ALL, Prepared};
 use crate::ways::{Ended, Followed, Job, Ways};
 use crate::world::World;
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -60,10 +61,16 @@ pub fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap()
 }
 
-/// A scenario by its name, prepared.
+/// A scenario by its name, prepared once for all.
 pub fn prepared(name: &str) -> Prepared {
+    static ALREADY: Mutex<BTreeMap<&str, Prepared>> = Mutex::new(BTreeMap::new());
+    if let Some(prepared) = ALREADY.lock().unwrap().get(name) {
+        return prepared.clone();
+    }
     let scenario = ALL.iter().find(|scenario| scenario.name == name).unwrap();
-    runtime().block_on(scenario.prepared())
+    let prepared = runtime().block_on(scenario.prepared());
+    ALREADY.lock().unwrap().insert(scenario.name, prepared.clone());
+    prepared
 }
 
 /// Plays one plan by itself.

@@ -1,12 +1,13 @@
 //! The company that leads come to: its reps, teams, forms and rules, as they are published in every scenario.
 
 use super::{depth, engage, feedback, hex, messages};
-use crate::world::World;
+use crate::world::{Snapshot, World};
 use ring::digest;
 use serde_json::{Value, json};
 use sluice_domain::policy::Document;
 use sluice_store::{Manifest, ManifestEntry, Written};
 use std::collections::BTreeMap;
+use std::sync::Mutex;
 
 /// A rep whose webhook's receiver says that it is gone.
 pub const GONE: &str = "moe";
@@ -45,8 +46,20 @@ pub fn channels(rep: &str) -> &'static [&'static str] {
     }
 }
 
-/// Publishes all of it.
-pub(super) async fn publish(world: &World) {
+/// A world in which all of it is published.
+pub(super) async fn world() -> World {
+    static PUBLISHED: Mutex<Option<Snapshot>> = Mutex::new(None);
+    let published = PUBLISHED.lock().unwrap().clone();
+    if let Some(published) = published {
+        return World::restore(&published, None);
+    }
+    let world = World::new();
+    publish(&world).await;
+    *PUBLISHED.lock().unwrap() = Some(world.snapshot(BTreeMap::new()));
+    world
+}
+
+async fn publish(world: &World) {
     let mut documents = vec![
         json!({
             "kind": "source", "name": "ads", "type": "meta", "auth": "signature",
