@@ -25,9 +25,20 @@ FORM = "application/x-www-form-urlencoded"
 # The policy that a role gets on top of the template's.
 ON_TOP = "for-the-emulator"
 PROFILE = "bench-fast"
+BROWSER = "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0"
 SAM = Path(sys.executable).with_name("sam")
 
 Answer = namedtuple("Answer", "status body")
+
+
+class NotLedOn(urllib.request.HTTPRedirectHandler):
+    """Leaves a redirect to whoever asked."""
+
+    def redirect_request(self, *_):
+        return None
+
+
+WITHOUT_REDIRECTS = urllib.request.build_opener(NotLedOn)
 
 
 def functions():
@@ -37,7 +48,7 @@ def functions():
 
 def build():
     """Release code without the long link, for this machine. One build for all: Cargo then gives each function the features
-    of all six, which the zips that are shipped do not have (`sluice package` builds one by one)."""
+    of all of them, which the zips that are shipped do not have (`sluice package` builds one by one)."""
     packages = [word for function in functions() for word in ("--package", function)]
     subprocess.run(["cargo", "build", "--locked", "--profile", PROFILE, "--bins", *packages], cwd=ROOT, check=True)
     return {function: target() / PROFILE / function for function in functions()}
@@ -174,6 +185,17 @@ class Deployed:
         except urllib.error.HTTPError as refused:
             with refused:
                 return Answer(refused.code, refused.read().decode())
+
+    def visit(self, method, path, body=None, content_type=FORM):
+        """One request of a recipient's browser, which is not led on: the answer with its headers and its bytes."""
+        request = urllib.request.Request(self.url + path, data=body, method=method)
+        request.add_header("user-agent", BROWSER)
+        if body is not None:
+            request.add_header("content-type", content_type)
+        try:
+            return WITHOUT_REDIRECTS.open(request, timeout=40)
+        except urllib.error.HTTPError as other:
+            return other
 
     def post_form(self, **fields):
         """What a web form sends; the lead's id."""

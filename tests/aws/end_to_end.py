@@ -5,26 +5,31 @@
     tests/aws/end_to_end.py --zips FOLDER   with the zips that `sluice package` made for x86-64
 
 One lead goes from HTTP to its owner and the owner's mailbox; one poison record goes to the dead letters while its neighbours
-pass; every call of a function is checked against the policies of its role. What the emulator cannot do is in limits.py,
+pass; a customer gets a message, refuses the next by its link, and is erased; every call of a function is checked against the policies of its role. What the emulator cannot do is in limits.py,
 printed, and held: when it changes, this fails. Needs Rust and the packages of .ci/requirements.txt; ministack is installed
 on the first run. Ends everything it started.
 """
 
 import argparse
 import json
+import re
 import signal
 import sys
 import time
 from pathlib import Path
 
 from deployed import FORM, MAIL_FROM, Deployed, build, build_sluice, lay_out, rewrite
-from emulator import Emulator, say, within
-from limits import LIMITS, found, gates
+from emulator import REGION, Emulator, say, within
+from limits import LIMITS, found, gates, items
 
 # Deliveries until a record is given up: the template's maxReceiveCount.
 DELIVERIES = 5
 # Well formed, and of no lead.
 POISON = "not a lead's message"
+# The samples' own channel names a sender that is not the stack's and keeps quiet at night; this runs at any hour.
+CHANNEL = b"kind: channel\nname: email\nvia: ses\n"
+# The person whom messages are about.
+VERA = "vera@customer.example"
 
 
 def assigned(stack, lead):
@@ -52,7 +57,10 @@ def policies_are_published(stack):
     """As a person does after deploying: `sluice apply` with the token of the secret that the stack's output names."""
     refused = stack.call("GET", "/api/policies", token="of-nobody")
     assert refused.status == 401, f"a token of nobody: {refused}"
-    return stack.sluice("apply", "samples/policies").splitlines()[0].rstrip(":")
+    published = stack.sluice("apply", "samples/policies").splitlines()[0].rstrip(":")
+    put = stack.call("PUT", "/api/policies/channel/email", CHANNEL, stack.token, content_type="application/yaml")
+    assert put.status == 200, f"PUT /api/policies/channel/email: {put}"
+    return published
 
 
 def a_lead_finds_its_owner(stack):
@@ -109,11 +117,65 @@ def a_bounce_stops_an_address(stack):
         "mail": {"messageId": "mail-1", "destination": ["gone@customer.example"]},
     }
     event = {"detail-type": "Email Bounced", "source": "aws.ses", "detail": detail}
+    assert [heard(stack, event, name) for name in (stack.physical("MailSet"), "another")] == [True, False]
     before = gates(stack)
     for _ in range(2):
         stack.client("sqs").send_message(QueueUrl=stack.queue("FeedbackQueue"), MessageBody=json.dumps(event))
     within(60, "the bounce is on the gate of the address", lambda: gates(stack) == before + 1)
     return "an address that bounced is suppressed"
+
+
+def heard(stack, event, configuration_set):
+    """Whether the rule takes what SES says of a mail that went out under this configuration set."""
+    account, events = stack.client("sts").get_caller_identity()["Account"], stack.client("events")
+    of = f"arn:aws:ses:{REGION}:{account}:configuration-set/{configuration_set}"
+    envelope = {"id": "1", "account": account, "region": REGION, "time": "2026-11-28T09:00:01Z", "resources": [of]}
+    pattern = events.describe_rule(Name=stack.physical("FeedbackRule"))["EventPattern"]
+    return events.test_event_pattern(EventPattern=pattern, Event=json.dumps({**event, **envelope}))["Result"]
+
+
+def ask(stack, customer):
+    """A message about the product to a customer, once it is sent or left out."""
+    order = {"customer": customer, "template": "welcome", "topic": "product"}
+    asked = stack.call("POST", "/api/messages", json.dumps(order).encode(), stack.token)
+    assert asked.status == 202, f"POST /api/messages: {asked}"
+    path = f"/api/messages/{asked.body['message_id']}"
+
+    def ended():
+        message = stack.call("GET", path, token=stack.token).body
+        return message if message["state"] not in ("ready", "claimed") else None
+
+    return within(60, f"{path} is sent or left out", ended)
+
+
+def a_customer_is_written_to_and_refuses(stack):
+    """A message by its template to somebody who ticked the form's box; its links lead on and end its topic."""
+    lead = stack.post_form(first_name="Vera", email=VERA, country="DE", newsletter="on")
+    customer = within(60, f"{lead} has an owner", lambda: assigned(stack, lead))["customer"]
+    message = ask(stack, customer)
+    assert message["state"] == "sent", message
+    [mail] = [mail for mail in mails(stack) if mail["To"] == [VERA]]
+    assert MAIL_FROM in mail["Source"] and "Vera" in mail["Subject"], mail
+    links = dict(re.findall(rf"{stack.outputs['Url']}(/(.)/[^\s\"]+)", mail["BodyHtml"]))
+    first = {kind: next(link for link, of in links.items() if of == kind) for kind in "ocu"}
+    seen = stack.visit("GET", first["o"])
+    assert (seen.status, seen.headers["content-type"]) == (200, "image/gif"), seen.headers
+    led = stack.visit("GET", first["c"])
+    assert led.status == 302 and led.headers["location"].startswith("https://shop.example"), led.headers
+    refused = stack.visit("POST", first["u"], b"List-Unsubscribe=One-Click")
+    assert refused.status == 200, refused.read()
+    left_out = ask(stack, customer)
+    assert (left_out["state"], left_out["reason"]) == ("skipped", "opted_out"), left_out
+    return "sent, opened, clicked, refused; the next is left out"
+
+
+def a_person_is_erased(stack):
+    """`sluice erase` of the same person: nothing in the table names them any more."""
+    [customer] = [item["pk"]["S"] for item in items(stack) if item["pk"]["S"].startswith("cu_") and VERA in str(item)]
+    stack.sluice("erase", customer)
+    left = [(item["pk"], item["sk"]) for item in items(stack) if VERA in str(item) or "Vera" in str(item)]
+    assert not left, f"of somebody who was erased: {left}"
+    return "nothing names them any more"
 
 
 def the_timers_run(stack):
@@ -128,8 +190,9 @@ def the_timers_run(stack):
 def the_books_balance(stack):
     """Everything accepted reached an end."""
     ledger = json.loads(stack.sluice("ledger", "--json"))
-    assert ledger["adds_up"] and ledger["accepted"] == ledger["ended"]["assigned"] == 3, ledger
-    return "3 accepted, 3 assigned"
+    ended = {state: count for state, count in ledger["ended"].items() if count}
+    assert ledger["adds_up"] and ledger["accepted"] == 4 and ended == {"assigned": 3, "erased": 1}, ledger
+    return "4 accepted, 3 assigned, 1 erased"
 
 
 def a_right_that_is_missing_is_missed(stack):
@@ -157,6 +220,8 @@ STORY = (
     a_lead_finds_its_owner,
     a_poison_record_fails_alone,
     a_bounce_stops_an_address,
+    a_customer_is_written_to_and_refuses,
+    a_person_is_erased,
     the_timers_run,
     the_books_balance,
     a_right_that_is_missing_is_missed,

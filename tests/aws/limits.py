@@ -113,12 +113,13 @@ def rights(stack):
 
 def gates(stack):
     """How many addresses something is known of."""
-    pages = stack.client("dynamodb").get_paginator("scan").paginate(
-        TableName=stack.outputs["TableName"],
-        FilterExpression="begins_with(pk, :gate)",
-        ExpressionAttributeValues={":gate": {"S": "gate#email#"}},
-    )
-    return sum(page["Count"] for page in pages)
+    return sum(item["pk"]["S"].startswith("gate#email#") for item in items(stack))
+
+
+def items(stack):
+    """Everything in the table."""
+    pages = stack.client("dynamodb").get_paginator("scan").paginate(TableName=stack.outputs["TableName"])
+    return [item for page in pages for item in page["Items"]]
 
 
 def soon(look):

@@ -23,7 +23,7 @@ const RULES: [usize; 3] = [10, 100, 1_000];
 const SHARE_OF_STORE: f64 = 0.7;
 
 /// Rows brought in, and how long that took in seconds.
-struct Imported {
+pub(crate) struct Imported {
     rows: f64,
     seconds: f64,
 }
@@ -31,14 +31,14 @@ struct Imported {
 /// An import at full speed, against what the store could do.
 pub(crate) async fn import(rig: &Rig, seconds: u64) -> Result<Section, String> {
     progress("an import");
-    bring_in(rig, "warm", 1, 50).await?;
+    bring_in(rig, "warm", 50, until(1)).await?;
     let _ = rig.stack.dynamodb.take_meter();
     let busy = Busy::read();
-    let done = bring_in(rig, "measured", seconds, 51).await?;
+    let done = bring_in(rig, "measured", 51, until(seconds)).await?;
     let others = busy.others(Duration::ZERO);
     let meter = rig.stack.dynamodb.take_meter();
     rig.probe.record();
-    let recorded = bring_in(rig, "recorded", 2, 52).await?;
+    let recorded = bring_in(rig, "recorded", 52, until(2)).await?;
     let calls = rig.probe.recorded();
     let calls_per_row = calls.iter().filter(|call| raw::is_known(call)).count() as f64 / recorded.rows;
     let bound = raw::replay(rig, calls, seconds.min(15)).await?;
@@ -71,15 +71,26 @@ pub(crate) async fn import(rig: &Rig, seconds: u64) -> Result<Section, String> {
     Ok(section)
 }
 
-async fn bring_in(rig: &Rig, batch: &str, seconds: u64, run: u64) -> Result<Imported, String> {
+/// Whether there is time for more rows.
+fn until(seconds: u64) -> impl Fn(u64) -> bool {
+    let end = machine::now() + Duration::from_secs(seconds);
+    move |_| machine::now() < end
+}
+
+/// Brings in rows as long as `more` says so of the rows that were begun.
+pub(crate) async fn bring_in(
+    rig: &Rig,
+    batch: &str,
+    run: u64,
+    more: impl Fn(u64) -> bool,
+) -> Result<Imported, String> {
     let asked = json!({"batch": batch, "form": "bench"});
     call(rig, "/api/imports", &asked).await?;
     let (next, path) = (Arc::new(AtomicU64::new(0)), format!("/api/imports/{batch}/rows"));
     let started = machine::now();
-    let until = started + Duration::from_secs(seconds);
     let workers = (0..IN_FLIGHT).map(|_| async {
         let mut rows = 0;
-        while machine::now() < until {
+        while more(next.load(Ordering::Relaxed)) {
             let first = next.fetch_add(ROWS, Ordering::Relaxed);
             let body: Vec<Value> = (first..first + ROWS).map(|n| row(run, n)).collect();
             call(rig, &path, &json!({"rows": body})).await?;

@@ -1,4 +1,4 @@
-//! Dollars per million leads at list prices of us-east-1. They are on aws.amazon.com/<service>/pricing and change: look
+//! Dollars per million leads or messages at list prices of us-east-1. They are on aws.amazon.com/<service>/pricing and change: look
 //! before quoting.
 
 /// DynamoDB on demand, standard class: dollars per million write units.
@@ -23,7 +23,7 @@ const TRIP: f64 = 5.0;
 /// Share of a processor that 256 MB get. (Lambda: 1,769 MB are one.)
 const SHARE: f64 = 256.0 / 1769.0;
 
-/// What one lead uses, nothing shared with others.
+/// What one lead or message uses, nothing shared with others.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Usage {
     /// Write units.
@@ -38,9 +38,11 @@ pub(crate) struct Usage {
     pub(crate) trips: f64,
     /// Processor time in milliseconds, services not counted.
     pub(crate) cpu: f64,
+    /// Requests to the HTTP API.
+    pub(crate) http: f64,
 }
 
-/// The bill of a million leads, by service, without mails.
+/// The bill of a million, by service, without mails.
 pub(crate) fn bill(usage: Usage) -> Vec<(&'static str, f64)> {
     let seconds = (usage.trips * TRIP + usage.cpu / SHARE) / 1e3;
     vec![
@@ -49,11 +51,11 @@ pub(crate) fn bill(usage: Usage) -> Vec<(&'static str, f64)> {
         ("SQS", usage.queue * QUEUE),
         ("Lambda time", seconds * MEMORY * COMPUTE * 1e6),
         ("Lambda calls", usage.calls * CALL),
-        ("HTTP API", API),
+        ("HTTP API", usage.http * API),
     ]
 }
 
-/// What the mails of a million leads would add.
+/// What a million mails would add.
 pub(crate) const fn mails() -> f64 {
     MAIL * 1e3
 }
@@ -61,6 +63,6 @@ pub(crate) const fn mails() -> f64 {
 /// What the bill assumes, in words.
 pub(crate) fn assumptions() -> String {
     format!(
-        "assumes {TRIP} ms a call to a service, 256 MB, and processor time as measured here; one lead at a time"
+        "assumes {TRIP} ms a call to a service, 256 MB, and processor time as measured here; one at a time"
     )
 }

@@ -9,7 +9,7 @@ use crate::profile::{self, Profile};
 use crate::raw::{self, Bound};
 use crate::report::{Section, progress, quantile, spread, timed_verdict, verdict};
 use crate::rig::{Owned, Rig, sdk_variables};
-use crate::{bulk, clock, startup, units};
+use crate::{bulk, clock, messages, startup, units};
 use sluice::cli::embedded_functions;
 use sluice::host::spec::StackSpec;
 use sluice_services::dynamodb::Meter;
@@ -86,12 +86,19 @@ pub(crate) async fn all(seconds: u64, parts: &[&str]) -> Result<Vec<Section>, St
     if has("clocks") {
         sections.push(clock::clocks(&rig, seconds.min(10)).await?);
     }
+    if has("messages") {
+        sections.extend(messages::messages(&rig, folder.path(), seconds).await?);
+    }
     if let Some(loaded) = &loaded {
         sections.push(latency(&loaded.open, &loaded.most));
         sections.push(processor(&loaded.most, loaded.profile.as_ref(), &loaded.bound, loaded.calls_per_lead));
     }
-    sections.push(table_units(&costs, loaded.as_ref().map(|loaded| &loaded.most)));
-    sections.push(calls_of(&costs));
+    if !costs.is_empty() || loaded.is_some() {
+        sections.push(table_units(&costs, loaded.as_ref().map(|loaded| &loaded.most)));
+    }
+    if !costs.is_empty() {
+        sections.push(calls_of(&costs));
+    }
     if let Some(loaded) = &loaded {
         sections.push(dollars(&costs, &loaded.most, loaded.profile.as_ref()));
         sections.push(store_mix(&loaded.mix, loaded.recorded_leads));
@@ -103,7 +110,9 @@ pub(crate) async fn all(seconds: u64, parts: &[&str]) -> Result<Vec<Section>, St
     if let Some(Loaded { profile: Ok(profile), .. }) = &loaded {
         sections.push(top(profile));
     }
-    sections.push(peers());
+    if loaded.is_some() {
+        sections.push(peers());
+    }
     rig.stack.stop().await;
     Ok(sections)
 }
@@ -274,29 +283,7 @@ fn processor(most: &Phase, profile: Result<&Profile, &String>, bound: &Bound, ca
     let mut section = Section::new("PROCESSOR TIME PER LEAD  (maximum load, notice and mail included)");
     let each = most.cpu.as_secs_f64() * 1e3 / most.leads();
     section.row("this process", format!("{each:.2} ms"), "user and system, load generator not in it");
-    match profile {
-        Ok(profile) => {
-            for (group, what) in [
-                ("ours", "functions/* and shared/*"),
-                ("SDK", "AWS SDK clients: building, signing, retry layers, reading answers"),
-                ("store", "embedded table, queues and mail, with SQLite and its syncs"),
-                ("host", "front door, pollers, event payloads (AWS does these)"),
-                ("runtime", "tokio, allocation and kernel outside of the above"),
-            ] {
-                let share = profile.groups.get(group).copied().unwrap_or(0.0);
-                section.row(
-                    format!("  {group}"),
-                    format!("{:.2} ms", share * each),
-                    format!("{:.0} %: {what}", share * 100.0),
-                );
-            }
-            section.note(format!(
-                "split by {} samples of perf: a sample belongs to the innermost frame of a known crate",
-                profile.samples
-            ));
-        }
-        Err(why) => section.note(format!("not split: {why}")),
-    }
+    profile::split(&mut section, profile, each);
     section.row(
         "SDK and store by calibration",
         format!("{:.2} ms", bound.cpu_micros * calls / 1e3),
@@ -349,14 +336,7 @@ fn calls_of(costs: &[(&units::Kind, units::Cost)]) -> Section {
     for (kind, cost) in costs {
         section.row(kind.name, "", "");
         for call in &cost.calls {
-            let spent = format!("{:.1} W {:.1} R", call.write, call.read);
-            let spent = if call.write + call.read > 0.0 { spent } else { String::new() };
-            let items = units::items(call).join(" + ");
-            section.row(
-                format!("  {}", call.function),
-                spent,
-                format!("{} {items}", call.operation).trim_end().to_owned(),
-            );
+            units::row(&mut section, &call.function, call);
         }
     }
     section
@@ -370,10 +350,8 @@ fn dollars(
     let mut section = Section::new(
         "DOLLARS PER MILLION LEADS  (on demand, us-east-1, list prices; notices included, mails not)",
     );
-    let share = profile.map(|profile| {
-        ["ours", "SDK", "runtime"].iter().filter_map(|group| profile.groups.get(*group)).sum::<f64>()
-    });
-    let cpu = most.cpu.as_secs_f64() * 1e3 / most.leads() * share.unwrap_or(1.0);
+    let share = profile.map_or(1.0, profile::functions);
+    let cpu = most.cpu.as_secs_f64() * 1e3 / most.leads() * share;
     for (kind, cost) in costs {
         let functions: std::collections::BTreeSet<&str> =
             cost.calls.iter().map(|call| call.function.as_str()).collect();
@@ -386,6 +364,7 @@ fn dollars(
             calls: functions.len() as f64,
             trips: cost.calls.len() as f64,
             cpu,
+            http: 1.0,
         };
         let bill = money::bill(usage);
         let parts: Vec<String> =

@@ -1,5 +1,6 @@
 //! Where the processor time goes: a sampling profile by `perf`, where it is installed.
 
+use crate::report::Section;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -69,6 +70,37 @@ pub(crate) async fn read(data: &Path) -> Result<Profile, String> {
     let output = output.map_err(|error| format!("perf: {error}"))?;
     let _ = std::fs::remove_file(data);
     Ok(sum_up(&String::from_utf8_lossy(&output.stdout)))
+}
+
+/// The share of what AWS would bill as the functions' own.
+pub(crate) fn functions(profile: &Profile) -> f64 {
+    ["ours", "SDK", "runtime"].iter().filter_map(|group| profile.groups.get(*group)).sum()
+}
+
+/// Splits so many milliseconds of processor time by whose they are.
+pub(crate) fn split(section: &mut Section, profile: Result<&Profile, &String>, millis: f64) {
+    let profile = match profile {
+        Ok(profile) => profile,
+        Err(why) => return section.note(format!("not split: {why}")),
+    };
+    for (group, what) in [
+        ("ours", "functions/* and shared/*"),
+        ("SDK", "AWS SDK clients: building, signing, retry layers, reading answers"),
+        ("store", "embedded table, queues and mail, with SQLite and its syncs"),
+        ("host", "front door, pollers, event payloads (AWS does these)"),
+        ("runtime", "tokio, allocation and kernel outside of the above"),
+    ] {
+        let share = profile.groups.get(group).copied().unwrap_or(0.0);
+        section.row(
+            format!("  {group}"),
+            format!("{:.2} ms", share * millis),
+            format!("{:.0} %: {what}", share * 100.0),
+        );
+    }
+    section.note(format!(
+        "split by {} samples of perf: a sample belongs to the innermost frame of a known crate",
+        profile.samples
+    ));
 }
 
 fn sum_up(text: &str) -> Profile {

@@ -8,8 +8,9 @@ use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::{
     AttributeValue, KeysAndAttributes, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
 };
-use aws_sdk_sesv2::types::{Body, Content, Destination, EmailContent, Message};
+use aws_sdk_sesv2::types::{Body, Content, Destination, EmailContent, Message, RawMessage};
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
+use aws_smithy_types::base64;
 use serde_json::Value;
 use sluice::host::spec::{StackSpec, named};
 use sluice_host::environment::Environment;
@@ -265,14 +266,24 @@ impl Clients {
         let simple = &body["Content"]["Simple"];
         let text =
             |value: &Value| Content::builder().data(value["Data"].as_str().unwrap_or_default()).build().ok();
-        let content = Body::builder().set_text(text(&simple["Body"]["Text"])).build();
-        let message = Message::builder().set_subject(text(&simple["Subject"])).body(content).build();
+        let content = match body["Content"]["Raw"]["Data"].as_str() {
+            // As long as it was, encoded as it was: what it says is not looked at.
+            Some(raw) => {
+                let raw = RawMessage::builder().data(Blob::new(base64::decode(raw).ok()?)).build().ok()?;
+                EmailContent::builder().raw(raw).build()
+            }
+            None => {
+                let content = Body::builder().set_text(text(&simple["Body"]["Text"])).build();
+                let message = Message::builder().set_subject(text(&simple["Subject"])).body(content).build();
+                EmailContent::builder().simple(message).build()
+            }
+        };
         let to = body["Destination"]["ToAddresses"][0].as_str()?;
         self.mail
             .send_email()
             .from_email_address(body["FromEmailAddress"].as_str()?)
             .destination(Destination::builder().to_addresses(to).build())
-            .content(EmailContent::builder().simple(message).build())
+            .content(content)
             .send()
             .await
             .ok()

@@ -134,6 +134,15 @@ impl Rig {
             None => policies,
             Some(clock) => policies.replace("\nmembers:", &format!("\nresponse: {clock}\nmembers:")),
         };
+        self.apply(&policies).await
+    }
+
+    /// Publishes the policies and more documents.
+    pub(crate) async fn publish_more(&self, more: &str) -> Result<(), String> {
+        self.apply(&format!("{POLICIES}{more}")).await
+    }
+
+    async fn apply(&self, policies: &str) -> Result<(), String> {
         let rep = |n| format!("---\nkind: rep\nname: r{n}\nemail: r{n}@example.com\n");
         let text = format!("{policies}{}", (0..10).map(rep).collect::<String>());
         let token = self.token();
@@ -193,6 +202,12 @@ impl Rig {
         }
         late.sort_by(f64::total_cmp);
         late
+    }
+
+    /// How many messages and notices were sent since the last call, and when the last was, in milliseconds since the epoch.
+    pub(crate) fn sent(&self) -> (usize, i64) {
+        let lines = self.take_lines().into_iter().filter(|(_, line)| line.contains("\"Sent\""));
+        lines.fold((0, 0), |(count, _), (at, _)| (count + 1, at))
     }
 
     fn take_lines(&self) -> Vec<(i64, String)> {

@@ -2,6 +2,7 @@
 
 use crate::people;
 use crate::probe::Call;
+use crate::report::Section;
 use crate::rig::Rig;
 use serde_json::{Value, json};
 
@@ -76,18 +77,8 @@ pub(crate) async fn count(rig: &Rig, kind: &Kind, n: u64) -> Result<Cost, String
     rig.probe.record();
     rig.post(&(kind.lead)(n)).await?;
     let mut cost = Cost::default();
-    for mut call in rig.probe.recorded() {
-        let items = items(&call);
-        if items.is_empty() {
-            // A notice is read while the call that sent it has not returned: the units are not this call's.
-            (call.write, call.read) = (0.0, 0.0);
-        }
-        if call.operation == "GetSecretValue"
-            || items.iter().any(|item| matches!(item.as_str(), "manifest" | "policy"))
-        {
-            continue;
-        }
-        let in_table = !items.is_empty();
+    for call in without_policies(rig.probe.recorded()) {
+        let in_table = !items(&call).is_empty();
         if call.function == "send-message" {
             cost.notice_write += call.write;
             cost.notice_read += call.read;
@@ -100,6 +91,31 @@ pub(crate) async fn count(rig: &Rig, kind: &Kind, n: u64) -> Result<Cost, String
         cost.calls.push(call);
     }
     Ok(cost)
+}
+
+/// Calls without those for policies and secrets, which functions make every few seconds and not for one lead.
+pub(crate) fn without_policies(calls: Vec<Call>) -> Vec<Call> {
+    let mut kept = Vec::new();
+    for mut call in calls {
+        let items = items(&call);
+        if items.is_empty() {
+            // What was put on a queue is read while the call that sent it has not returned: the units are not this call's.
+            (call.write, call.read) = (0.0, 0.0);
+        }
+        let of_policies = items.iter().any(|item| matches!(item.as_str(), "manifest" | "policy"));
+        if call.operation != "GetSecretValue" && !of_policies {
+            kept.push(call);
+        }
+    }
+    kept
+}
+
+/// One call as a row.
+pub(crate) fn row(section: &mut Section, who: &str, call: &Call) {
+    let spent = format!("{:.1} W {:.1} R", call.write, call.read);
+    let spent = if call.write + call.read > 0.0 { spent } else { String::new() };
+    let items = items(call).join(" + ");
+    section.row(format!("  {who}"), spent, format!("{} {items}", call.operation).trim_end().to_owned());
 }
 
 /// The kinds of item that a call to the table touches.

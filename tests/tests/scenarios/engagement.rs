@@ -141,7 +141,8 @@ async fn an_opening_is_a_persons_or_a_programs_and_the_picture_comes_anyway() {
     assert_eq!(signs, ["head", "prefetch", "proxy"]);
 
     let before = run.table();
-    let forged = format!("{}A", &pixel[..pixel.len() - 1]);
+    let other = if pixel.ends_with('A') { 'Q' } else { 'A' };
+    let forged = format!("{}{other}", &pixel[..pixel.len() - 1]);
     for path in [forged.as_str(), "/o/nothing", &pixel.replace("/o/o", "/o/c")] {
         assert_eq!(get(&run, path).await.body, answer.body, "{path}");
     }

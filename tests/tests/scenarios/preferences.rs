@@ -2,6 +2,7 @@
 
 use crate::engagement::{BROWSER, Sent, ask, customer, delete, mail_to, message, send, start};
 use crate::folder::{Folder, folders, text};
+use crate::rights::consents;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
@@ -466,5 +467,51 @@ async fn nobody_is_asked_who_ticked_nothing_nor_again_and_again_nor_at_another_a
         run.pass(Duration::from_secs(3_600)).await;
     }
     assert_eq!(questions_to(&run, "victim@person.example"), 3);
+    run.finish().await;
+}
+
+#[tokio::test]
+async fn who_has_two_addresses_is_asked_at_the_one_they_gave_and_confirms_no_other() {
+    let run = start().await;
+    run.apply(CLUB).await;
+    let (work, home) = ("kim@work.example", "kim@home.example");
+    let who = joins(&run, work, &[]).await;
+    run.pass(Duration::from_secs(60)).await;
+    let other = joins(&run, home, &[]).await;
+    let path = format!("/api/customers/{who}/merge");
+    let (status, merged) = run.api("POST", &path, Some(json!({ "with": other }))).await;
+    assert_eq!(status, 200, "{merged:#}");
+    run.settle().await;
+    let wish = |said: &Value, email: &str| {
+        let all = said["addresses"].as_array().unwrap();
+        let address = all.iter().find(|one| one["address"] == email).expect("both addresses");
+        address["topics"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|one| one["topic"] == "offers")
+            .map(|one| text(&one["wish"]))
+    };
+
+    // The same person ticks the box twice, with each address once.
+    assert_eq!(joins(&run, home, &[("ok", "on")]).await, who);
+    assert_eq!((questions_to(&run, work), questions_to(&run, home)), (0, 1));
+    assert_eq!(joins(&run, work, &[("ok", "on")]).await, who);
+    assert_eq!((questions_to(&run, work), questions_to(&run, home)), (1, 1));
+    run.pass(Duration::from_secs(60)).await;
+
+    // The button in the mail to one says nothing about the other, which is where messages go.
+    let button = mail_to(&run, home).paths('k').remove(0);
+    assert!(post(&run, &button, &[("confirm", "yes")]).await.text().contains("Thank you"));
+    let said = consents(&run, &json!(who)).await;
+    assert_eq!(wish(&said, home).as_deref(), Some("confirmed"), "{said:#}");
+    assert_eq!(wish(&said, work).as_deref(), Some("yes"), "{said:#}");
+    assert_eq!(ask(&run, &who, "news", "offers").await["reason"], "not_confirmed");
+
+    let button = mail_to(&run, work).paths('k').remove(0);
+    assert!(post(&run, &button, &[("confirm", "yes")]).await.text().contains("Thank you"));
+    assert_eq!(ask(&run, &who, "news", "offers").await["state"], "sent");
+    assert!(mail_to(&run, work).html.contains("Hello."), "it went to where it was confirmed");
+    assert_eq!(questions_to(&run, home) + questions_to(&run, work), 2, "nobody is asked again");
     run.finish().await;
 }
