@@ -19,13 +19,13 @@ use std::io::Write;
 use std::time::Instant;
 
 /// Plans with one fault, of each scenario, in a sample.
-const SINGLES: usize = 40;
+const SINGLES: usize = 16;
 /// Plans with two faults, of each scenario, in a sample.
-const PAIRS: usize = 20;
+const PAIRS: usize = 8;
 /// First faults of each scenario that a sample of pairs begins with.
-const FIRSTS: usize = 4;
+const FIRSTS: usize = 2;
 /// Duplicates of each scenario that a sample looks at.
-const DUPLICATES: usize = 8;
+const DUPLICATES: usize = 3;
 /// Plans of one scenario, at most, when all are asked for: the timers read sixteen shards alike.
 const MOST: usize = 6_000;
 
