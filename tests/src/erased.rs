@@ -32,6 +32,14 @@ pub fn check<'a>(items: &[Value], bodies: impl Iterator<Item = &'a str>) -> Vec<
             let (pk, sk) = (text(item, "pk"), text(item, "sk"));
             broken.push(format!("I8: {canary} is left in {pk} {sk}"));
         }
+        let is_theirs = erasures.iter().any(|(id, _)| text(item, "pk") == *id);
+        if is_theirs && item.get("x").is_none() {
+            broken.push(format!(
+                "I8: {} {} is left of somebody who was erased",
+                text(item, "pk"),
+                text(item, "sk")
+            ));
+        }
         let names = |id: &&str| all.contains(*id) && text(item, "pk") != *id;
         // A record that had given way says whose erasure took it along.
         if text(item, "pk").starts_with("ad#")

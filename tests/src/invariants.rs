@@ -3,8 +3,9 @@
 mod clocks;
 
 use crate::observe::Observed;
-use crate::scenarios::{GONE, TEAMS, channels};
+use crate::scenarios::company::{GONE, TEAMS, channels};
 use crate::sends;
+use crate::table::Items;
 use crate::wire::{document, text};
 use crate::world::World;
 use serde_json::Value;
@@ -51,14 +52,14 @@ pub struct Books {
 
 impl Books {
     /// Reads all items of a table.
-    pub fn read(items: &[Value]) -> Self {
+    pub fn read(items: &Items) -> Self {
         let mut books = Self::default();
         let mut apart: BTreeMap<&str, Vec<&Value>> = BTreeMap::new();
-        for item in items.iter().filter(|item| text(item, "sk").starts_with('e')) {
-            apart.entry(text(item, "pk")).or_default().push(item);
+        for ((pk, _), item) in items.iter().filter(|((_, sk), _)| sk.starts_with('e')) {
+            apart.entry(pk).or_default().push(item);
         }
-        for item in items {
-            let (pk, sk) = (text(item, "pk"), text(item, "sk"));
+        for ((pk, sk), item) in items {
+            let (pk, sk) = (pk.as_str(), sk.as_str());
             match (pk.split_once('#').map_or(pk, |(prefix, _)| prefix), sk) {
                 ("ad", _) if item.get("c").is_some() => {
                     books.addresses.insert(pk.to_owned(), text(item, "c").to_owned());
@@ -153,6 +154,12 @@ impl Books {
             .collect()
     }
 
+    /// Leads that have not come to any end or state of rest.
+    pub fn waiting(&self) -> Vec<String> {
+        let waits = |lead: &LeadItem| lead.progress.state == LeadState::Waiting;
+        self.leads.iter().filter(|(_, lead)| waits(lead)).map(|(id, _)| id.clone()).collect()
+    }
+
     /// Leads that wait for room in a team that has some.
     pub fn kept_waiting(&self) -> Vec<&str> {
         let has_room = |team: &str| {
@@ -172,7 +179,7 @@ impl Books {
 
     /// Everything that does not hold.
     pub fn check(&self, world: &World) -> Vec<String> {
-        let observed = world.wire.observed();
+        let observed = world.ground.observed();
         let mut broken = self.broken.clone();
         broken.extend(observed.broken.iter().cloned());
         if self.due > 0 {
@@ -184,7 +191,7 @@ impl Books {
         self.shares(&mut broken);
         self.told(&observed, &mut broken);
         self.clocks(&observed, &mut broken);
-        sends::check(&world.items(), &observed, &mut broken);
+        sends::check(&world.rows(), &observed, &mut broken);
         broken
     }
 

@@ -11,21 +11,32 @@
     reason = "a test library: what cannot be set up stops the test"
 )]
 
+mod checks;
+pub mod connector;
 pub mod erased;
+pub mod events;
 pub mod faults;
+pub mod ground;
 pub mod heard;
 pub mod invariants;
+pub mod invocation;
 pub mod links;
 pub mod mutants;
 pub mod node;
 pub mod observe;
 pub mod outside;
 pub mod plans;
+pub mod play;
+pub mod poison;
 pub mod python;
+pub mod records;
 pub mod scenarios;
 pub mod sends;
+pub mod settle;
 pub mod sns;
 pub mod stack;
 pub mod sweep;
+pub mod table;
+pub mod ways;
 pub mod wire;
 pub mod world;

@@ -1,5 +1,5 @@
-//! What holds of what recipients did by links, whatever fails: wishes that were acknowledged stand, with one proof each;
-//! a visit is counted once, and one that was answered is counted.
+//! What holds of what people said, whatever fails: wishes that were acknowledged stand, with one proof each; a visit is
+//! counted once.
 
 use crate::wire::{document, text};
 use crate::world::Visits;
@@ -8,7 +8,7 @@ use sluice_domain::gate::{Gate, Proof, Said, Wish};
 use sluice_domain::message::{CauseKind, Message};
 use std::collections::BTreeMap;
 
-/// Everything that does not hold once all is at rest. Of a scenario without links there is nothing to hold.
+/// Everything that does not hold once all is at rest. Where nobody said anything there is nothing to hold.
 pub fn check(name: &str, items: &[Value], visits: Visits) -> Vec<String> {
     let mut broken = Vec::new();
     let messages: Vec<Message> = items
@@ -25,7 +25,15 @@ pub fn check(name: &str, items: &[Value], visits: Visits) -> Vec<String> {
                 broken.push("I12: the message does not say that its recipient wants no more".to_owned());
             }
         }
-        "engage-page" => {
+        "refuse-one-click" | "refuse-by-staff" => wishes(items, &[("product", Wish::No)], &mut broken),
+        "refuse-suppressed" => {
+            let gates = items.iter().filter(|item| text(item, "pk").starts_with("gate#sms#"));
+            let mut gates = gates.filter_map(|item| document::<Gate>(item, "d"));
+            if !gates.any(|gate| gate.suppression().is_some()) {
+                broken.push("I4: the suppression was acknowledged, and no gate says so".to_owned());
+            }
+        }
+        "engage-page" | "refuse-page" => {
             wishes(items, &[("product", Wish::No), ("news", Wish::Confirmed)], &mut broken);
         }
         "engage-confirm" => wishes(items, &[("news", Wish::Confirmed)], &mut broken),

@@ -1,9 +1,16 @@
 //! Handlers that behave badly, made from the good ones by changing what they send: each leaves out one of the things
 //! the invariants rest on, so the sweep must catch each of them.
 
-use crate::wire::{Call, Host, text};
+use crate::wire::{Call, Host, document, text};
 use bytes::Bytes;
+use futures::future::BoxFuture;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use sluice_domain::customer::Customer;
+use sluice_domain::team::TeamState;
+use sluice_host::function::{Function, InvokeError};
+use std::sync::Arc;
 
 /// One way to behave badly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +33,30 @@ pub enum Mutant {
     RepeatsMail,
     /// Looks whether a message is claimed, and then claims it.
     ChecksThenWrites,
+    /// Stores customers without their owners.
+    LosesOwners,
+    /// Forgets who of a team got how much.
+    FavoursOne,
+    /// Gives leads to a rep without holding the rep's other teams to what it read.
+    UnwatchesTeams,
+    /// Hands a whole batch back if one of its records failed.
+    FailsTogether,
+    /// Leaves due entries where they are.
+    KeepsDueEntries,
+    /// Does not count first contacts.
+    MiscountsContacts,
+    /// Changes leads without looking at their versions.
+    MovesLeadsBlindly,
+    /// Takes a batch back and leaves its addresses claimed.
+    LeavesAddresses,
+    /// Claims messages without the gates of their addresses.
+    PassesGates,
+    /// Writes gates without looking at their versions.
+    OverwritesGates,
+    /// Says that it deleted what it did not delete.
+    KeepsWhatItErases,
+    /// Takes down on the gate what a provider said, and not on the message.
+    ForgetsTrails,
     /// Writes a message's trail without looking at its version.
     CountsBlindly,
 }
@@ -49,7 +80,7 @@ pub enum Rewritten {
 
 impl Mutant {
     /// Every one.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 22] = [
         Self::AcceptsTwice,
         Self::ClaimsOver,
         Self::CommitsBlindly,
@@ -59,6 +90,18 @@ impl Mutant {
         Self::DeletesBeforeSending,
         Self::RepeatsMail,
         Self::ChecksThenWrites,
+        Self::LosesOwners,
+        Self::FavoursOne,
+        Self::UnwatchesTeams,
+        Self::FailsTogether,
+        Self::KeepsDueEntries,
+        Self::MiscountsContacts,
+        Self::MovesLeadsBlindly,
+        Self::LeavesAddresses,
+        Self::PassesGates,
+        Self::OverwritesGates,
+        Self::KeepsWhatItErases,
+        Self::ForgetsTrails,
         Self::CountsBlindly,
     ];
 
@@ -98,15 +141,24 @@ impl Mutant {
                     held: refuse_if_found,
                 }
             }
-            (Self::CommitsBlindly, Host::Table, "TransactWriteItems") => {
-                let mut body = call.json();
+            (Self::KeepsDueEntries, Host::Table, "BatchWriteItem") if call.mentions("due#") => {
+                Rewritten::Answer(Call::answer(200, r#"{"UnprocessedItems":{}}"#))
+            }
+            (Self::KeepsWhatItErases, Host::Table, "BatchWriteItem") if call.mentions("DeleteRequest") => {
+                Rewritten::Answer(Call::answer(200, r#"{"UnprocessedItems":{}}"#))
+            }
+            (Self::FavoursOne, Host::Table, "PutItem") => {
+                let mut body = call.json().clone();
+                forget_passes(&mut body["Item"]);
+                Rewritten::Call(Box::new(call.with_body(&body)))
+            }
+            (_, Host::Table, "TransactWriteItems") => {
+                let mut body = call.json().clone();
                 for action in body["TransactItems"].as_array_mut().into_iter().flatten() {
-                    for part in ["Put", "Update"] {
-                        if action.get(part).is_some() && !text(&action[part]["Key"], "pk").starts_with("ad#")
-                        {
-                            drop_condition(&mut action[part]);
-                        }
-                    }
+                    self.rewrite_action(action);
+                }
+                if let Some(actions) = body["TransactItems"].as_array_mut() {
+                    actions.retain(|action| !self.leaves_out(action));
                 }
                 Rewritten::Call(Box::new(call.with_body(&body)))
             }
@@ -124,6 +176,51 @@ impl Mutant {
                 ))
             }
             _ => same(),
+        }
+    }
+
+    fn rewrite_action(self, action: &mut Value) {
+        let is_put = |prefix: &str| text(&action["Put"]["Item"], "pk").starts_with(prefix);
+        match self {
+            Self::CommitsBlindly if !text(&action["Update"]["Key"], "pk").starts_with("ad#") => {
+                action
+                    .as_object_mut()
+                    .into_iter()
+                    .flatten()
+                    .filter(|(part, _)| *part != "ConditionCheck")
+                    .for_each(|(_, part)| drop_condition(part));
+            }
+            Self::MovesLeadsBlindly if text(&action["Update"]["Key"], "sk") == "l" => {
+                drop_condition(&mut action["Update"]);
+            }
+            Self::OverwritesGates if is_put("gate#") => drop_condition(&mut action["Put"]),
+            Self::UnwatchesTeams if is_put("team#") => drop_condition(&mut action["Put"]),
+            Self::FavoursOne if is_put("team#") => forget_passes(&mut action["Put"]["Item"]),
+            Self::LosesOwners if is_put("cu_") => {
+                edit(&mut action["Put"]["Item"], |customer: &mut Customer| customer.owner = None);
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether it leaves an action of a transaction out.
+    fn leaves_out(self, action: &Value) -> bool {
+        let put = |name: &str| text(&action["Put"]["Item"], name);
+        match self {
+            Self::PassesGates => put("pk").starts_with("gate#"),
+            Self::ForgetsTrails => put("sk").starts_with("m#"),
+            Self::UnwatchesTeams => action.get("ConditionCheck").is_some(),
+            Self::MiscountsContacts => text(&action["Update"]["Key"], "pk").starts_with("speed#"),
+            Self::LeavesAddresses => text(&action["Delete"]["Key"], "pk").starts_with("ad#"),
+            _ => false,
+        }
+    }
+
+    /// The function as it is with this mutant.
+    pub fn around(self, function: Arc<dyn Function>) -> Arc<dyn Function> {
+        match self {
+            Self::FailsTogether => Arc::new(FailsTogether(function)),
+            _ => function,
         }
     }
 
@@ -148,12 +245,46 @@ impl Mutant {
     }
 }
 
+struct FailsTogether(Arc<dyn Function>);
+
+impl Function for FailsTogether {
+    fn invoke(&self, payload: Bytes) -> BoxFuture<'_, Result<Bytes, InvokeError>> {
+        Box::pin(async move {
+            let answer = self.0.invoke(payload.clone()).await?;
+            let failed: Value = serde_json::from_slice(&answer).unwrap_or_default();
+            if failed["batchItemFailures"].as_array().is_none_or(Vec::is_empty) {
+                return Ok(answer);
+            }
+            let event: Value = serde_json::from_slice(&payload).unwrap_or_default();
+            let records = event["Records"].as_array().into_iter().flatten();
+            let all: Vec<Value> =
+                records.map(|record| json!({ "itemIdentifier": record["messageId"] })).collect();
+            Ok(Bytes::from(json!({ "batchItemFailures": all }).to_string()))
+        })
+    }
+}
+
+/// Changes an item's document.
+fn edit<T: DeserializeOwned + Serialize>(item: &mut Value, change: impl FnOnce(&mut T)) {
+    let Some(mut document) = document::<T>(item, "d") else { return };
+    change(&mut document);
+    item["d"]["S"] = serde_json::to_string(&document).unwrap_or_default().into();
+}
+
+fn forget_passes(team: &mut Value) {
+    if text(team, "pk").starts_with("team#") {
+        edit(team, |state: &mut TeamState| {
+            state.members.values_mut().for_each(|member| (member.pass, member.turn) = (0, 0));
+        });
+    }
+}
+
 fn is_new(call: &Call) -> bool {
     call.json()["ConditionExpression"] == "attribute_not_exists(pk)"
 }
 
 fn unconditional(call: &Call, is_meant: fn(&Value) -> bool) -> Rewritten {
-    let mut body = call.json();
+    let mut body = call.json().clone();
     if !is_meant(&body["Item"]) {
         return Rewritten::Call(Box::new(call.clone()));
     }

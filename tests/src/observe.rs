@@ -1,6 +1,6 @@
 //! What is seen on the wire while a plan runs: each commit as it happens, each hand-over to a rep.
 
-use crate::scenarios::CAPPED;
+use crate::scenarios::company::CAPPED;
 use crate::sends;
 use crate::wire::{Call, Host, document, text};
 use bytes::Bytes;
@@ -11,7 +11,7 @@ use sluice_domain::team::TeamState;
 use std::collections::BTreeMap;
 
 /// Everything seen, and what was wrong with it at the moment it was seen.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Observed {
     /// Open leads a member may hold, by team and rep. Only teams whose returning customers may not exceed it.
     pub capacity: BTreeMap<(String, String), u32>,
@@ -27,6 +27,8 @@ pub struct Observed {
     pub contacted: BTreeMap<String, usize>,
     /// Open leads by rep and team, as the latest commit of each team has them.
     pub open: BTreeMap<String, BTreeMap<String, u32>>,
+    /// Whether people were told that nothing is sent to them any more.
+    pub refused: bool,
     /// Broken invariants.
     pub broken: Vec<String>,
 }
@@ -50,7 +52,7 @@ impl Observed {
                 // Seen as a whole: within it a lead may leave one team for another.
                 let body = call.json();
                 let actions = body["TransactItems"].as_array().map(Vec::as_slice).unwrap_or_default();
-                sends::see(actions, &mut self.broken);
+                sends::see(actions, self.refused, &mut self.broken);
                 for action in actions {
                     if action.get("Put").is_some() {
                         self.put(&action["Put"]["Item"]);

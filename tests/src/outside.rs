@@ -5,8 +5,10 @@ use futures::future::{BoxFuture, FutureExt};
 use serde_json::json;
 use sluice_domain::time::Timestamp;
 use sluice_host::environment::{Clock, MetricSink, Random};
-use sluice_services::Service;
+use sluice_services::ses::Ses;
+use sluice_services::{Now, Service};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 /// A clock that stands still until it is moved.
 #[derive(Debug)]
@@ -23,6 +25,11 @@ impl VirtualClock {
         self.0.load(Ordering::SeqCst)
     }
 
+    /// Puts it to `millis` since the epoch.
+    pub fn set(&self, millis: i64) {
+        self.0.store(millis, Ordering::SeqCst);
+    }
+
     /// Moves it on.
     pub fn advance(&self, millis: i64) {
         self.0.fetch_add(millis, Ordering::SeqCst);
@@ -35,6 +42,41 @@ impl Clock for VirtualClock {
     }
 }
 
+/// The clock of one machine: the world's, unless it is off.
+#[derive(Debug)]
+pub struct ShownClock {
+    world: Arc<VirtualClock>,
+    off: AtomicI64,
+}
+
+impl ShownClock {
+    /// A clock that is right.
+    pub const fn new(world: Arc<VirtualClock>) -> Self {
+        Self { world, off: AtomicI64::new(0) }
+    }
+
+    /// How far it is off, in milliseconds.
+    pub fn off(&self) -> i64 {
+        self.off.load(Ordering::SeqCst)
+    }
+
+    /// From now on it is off by this much, in milliseconds.
+    pub fn put_off(&self, millis: i64) {
+        self.off.store(millis, Ordering::SeqCst);
+    }
+
+    /// It is right again.
+    pub fn put_right(&self) {
+        self.put_off(0);
+    }
+}
+
+impl Clock for ShownClock {
+    fn now(&self) -> Timestamp {
+        Timestamp(self.world.millis() + self.off())
+    }
+}
+
 /// Bytes that the same seed always gives (SplitMix64).
 #[derive(Debug)]
 pub struct SeededRandom(AtomicU64);
@@ -43,6 +85,16 @@ impl SeededRandom {
     /// A sequence of its own for each seed.
     pub const fn new(seed: u64) -> Self {
         Self(AtomicU64::new(seed))
+    }
+
+    /// How far the sequence is.
+    pub fn state(&self) -> u64 {
+        self.0.load(Ordering::SeqCst)
+    }
+
+    /// Puts it to where [`SeededRandom::state`] showed it.
+    pub fn set(&self, state: u64) {
+        self.0.store(state, Ordering::SeqCst);
     }
 
     /// The next number.
@@ -105,5 +157,29 @@ impl Service for Receiver {
             *answer.status_mut() = http::StatusCode::GONE;
         }
         std::future::ready(answer).boxed()
+    }
+}
+
+/// A mailbox that can be emptied: what it got was seen on the wire.
+pub struct Mailbox {
+    now: Now,
+    ses: Mutex<Ses>,
+}
+
+impl Mailbox {
+    /// An empty one.
+    pub fn new(now: Now) -> Self {
+        Self { ses: Mutex::new(Ses::memory(now.clone())), now }
+    }
+
+    /// Empties it.
+    pub fn empty(&self) {
+        *self.ses.lock().unwrap() = Ses::memory(self.now.clone());
+    }
+}
+
+impl Service for Mailbox {
+    fn call(&self, request: http::Request<Bytes>) -> BoxFuture<'static, http::Response<Bytes>> {
+        self.ses.lock().unwrap().call(request)
     }
 }

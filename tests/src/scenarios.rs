@@ -2,6 +2,7 @@
 
 mod advance;
 mod clock;
+pub mod company;
 mod console;
 mod depth;
 mod engage;
@@ -10,26 +11,27 @@ mod feedback;
 mod import;
 mod lookalike;
 mod messages;
+mod refusals;
 mod senders;
 mod track;
 
+use crate::events::{http_event, queue_event};
 use crate::wire::Headers;
-use crate::world::{APP_SECRET, Name, Snapshot, World, http_event};
+use crate::world::{APP_SECRET, Name, Snapshot, World};
 use bytes::Bytes;
+use company::GONE;
 use futures::future::BoxFuture;
-use ring::{digest, hmac};
+use ring::hmac;
 use serde_json::{Value, json};
 use sluice_domain::id::LeadId;
 use sluice_domain::lead::{ConsentProof, Envelope, Lead, Origin, Progress};
-use sluice_domain::policy::Document;
 use sluice_domain::time::Timestamp;
-use sluice_store::{DueEntry, Manifest, ManifestEntry, Written};
+use sluice_store::DueEntry;
 use sluice_wire::queue::{EnrichMessage, LeadMessage, NoticeKind, NoticeMessage, encode};
-use std::collections::BTreeMap;
 
 /// A body that no handler can read.
 pub const POISON: &str = "not ours";
-/// Instead of a queue, beside an event: somebody asks to erase the customer at this path once the event was dealt with.
+/// Instead of a queue, beside an event: what a person asks for meanwhile, as API Gateway hands it over.
 pub const MEANWHILE: &str = "meanwhile";
 
 /// The event that a handler gets.
@@ -76,7 +78,7 @@ pub struct Scenario {
 #[derive(Clone, Debug)]
 pub struct Prepared {
     /// Its name.
-    pub name: &'static str,
+    pub name: String,
     /// The handler.
     pub function: Name,
     /// Where each plan begins.
@@ -90,11 +92,10 @@ pub struct Prepared {
 impl Scenario {
     /// Prepares the world once for all plans.
     pub async fn prepared(&self) -> Prepared {
-        let mut world = World::new(None);
-        publish(&world).await;
+        let mut world = company::world().await;
         let (event, beside) = (self.prepare)(&mut world).await;
-        let snapshot = world.snapshot(capacities());
-        Prepared { name: self.name, function: self.function, snapshot, event, beside }
+        let snapshot = world.snapshot(company::capacities());
+        Prepared { name: self.name.to_owned(), function: self.function, snapshot, event, beside }
     }
 }
 
@@ -119,6 +120,7 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "route-rotated", function: Name::Route, prepare: route_rotated },
     Scenario { name: "route-full", function: Name::Route, prepare: route_full },
     Scenario { name: "route-repeat", function: Name::Route, prepare: route_repeat },
+    Scenario { name: "route-share", function: Name::Route, prepare: route_share },
     Scenario { name: "route-lookalike", function: Name::Route, prepare: lookalike::route },
     Scenario { name: "route-capped", function: Name::Route, prepare: depth::route_capped },
     Scenario { name: "route-company", function: Name::Route, prepare: depth::route_company },
@@ -132,6 +134,11 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "message-capped", function: Name::Send, prepare: messages::capped },
     Scenario { name: "message-resent", function: Name::Send, prepare: messages::resent },
     Scenario { name: "message-replaced", function: Name::Send, prepare: messages::replaced },
+    Scenario { name: "refuse-one-click", function: Name::Send, prepare: refusals::one_click },
+    Scenario { name: "refuse-page", function: Name::Send, prepare: refusals::page },
+    Scenario { name: "refuse-by-staff", function: Name::Send, prepare: refusals::by_staff },
+    Scenario { name: "refuse-suppressed", function: Name::Send, prepare: refusals::suppressed },
+    Scenario { name: "refuse-erased", function: Name::Send, prepare: refusals::erased },
     Scenario { name: "feedback-bounce", function: Name::Record, prepare: feedback::bounced },
     Scenario { name: "feedback-soft-bounces", function: Name::Record, prepare: feedback::bounced_softly },
     Scenario { name: "feedback-complaint", function: Name::Record, prepare: feedback::complained },
@@ -333,6 +340,19 @@ fn route_repeat(world: &mut World) -> Prepare<'_> {
     })
 }
 
+/// Five people for two members.
+fn route_share(world: &mut World) -> Prepare<'_> {
+    Box::pin(async {
+        let mut bodies = Vec::new();
+        for key in ["1", "2", "3", "4", "5"] {
+            let email = format!("p{key}@example.org");
+            bodies.push(lead_body(&accept(world, "web", key, &[("email", &email)], 0).await));
+        }
+        let beside = bodies.split_off(3).into_iter().map(|body| ("lead", body)).collect();
+        (Event::Queue { queue: "lead", bodies }, beside)
+    })
+}
+
 fn send_email(world: &mut World) -> Prepare<'_> {
     Box::pin(async { send(world, "mail", "ann").await })
 }
@@ -354,7 +374,7 @@ async fn send(world: &mut World, form: &str, rep: &str) -> (Event, Vec<(&'static
     let lead = accept(world, form, "1", &[("email", "ada@example.org"), ("name", "Ada")], 0).await;
     world.send("lead", &lead_body(&lead));
     let messages = world.receive("lead", 10);
-    let answer = world.invoke(Name::Route, crate::world::queue_event(&messages)).await.unwrap();
+    let answer = world.invoke(Name::Route, queue_event(&messages)).await.unwrap();
     world.acknowledge("lead", &messages, &answer);
     // What route-lead sent is what is under test.
     let notices = world.receive("notice", 10);
@@ -379,7 +399,7 @@ fn fire_timers(world: &mut World) -> Prepare<'_> {
             world.send("lead", &lead_body(lead));
         }
         let messages = world.receive("lead", 10);
-        let answer = world.invoke(Name::Route, crate::world::queue_event(&messages)).await.unwrap();
+        let answer = world.invoke(Name::Route, queue_event(&messages)).await.unwrap();
         world.acknowledge("lead", &messages, &answer);
         let notices = world.receive("notice", 10);
         world.acknowledge("notice", &notices, &answer);
@@ -482,117 +502,6 @@ fn form_post(key: Option<&str>, fields: &[(&str, &str)]) -> Post {
         fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     fields.sort();
     Post { payload, fields, again: None, clash: None }
-}
-
-/// A rep whose webhook's receiver says that it is gone.
-pub const GONE: &str = "moe";
-
-/// Teams and how many open leads each member may hold.
-pub const TEAMS: [(&str, &[&str], Option<u32>); 10] = [
-    ("sales", &["ann", "bob"], Some(4)),
-    ("tight", &["cal", "dan"], Some(1)),
-    ("mail", &["ann"], None),
-    ("hook", &["bob"], None),
-    ("both", &["eve"], None),
-    ("lost", &[GONE], None),
-    ("capa", &["gus"], None),
-    ("capb", &["gus"], None),
-    ("timed", &["gil", "ida"], Some(4)),
-    ("brisk", &["gil"], Some(4)),
-];
-
-/// Reps with a capacity over all teams.
-pub const CAPPED: [(&str, u32); 1] = [("gus", 2)];
-
-fn capacities() -> BTreeMap<(String, String), u32> {
-    let members = TEAMS.iter().flat_map(|(team, reps, capacity)| {
-        reps.iter().filter_map(move |rep| Some((((*team).to_owned(), (*rep).to_owned()), (*capacity)?)))
-    });
-    members.collect()
-}
-
-/// The channels of each rep.
-pub fn channels(rep: &str) -> &'static [&'static str] {
-    match rep {
-        "bob" | GONE => &["webhook"],
-        "eve" => &["email", "webhook"],
-        _ => &["email"],
-    }
-}
-
-async fn publish(world: &World) {
-    let mut documents = vec![
-        json!({
-            "kind": "source", "name": "ads", "type": "meta", "auth": "signature",
-            "secrets": { "app_secret": ["env:META_APP_SECRET"], "page_token": ["secret:page-token"] },
-        }),
-        json!({
-            "kind": "source", "name": "li", "type": "linkedin", "auth": "signature",
-            "secrets": { "client_secret": ["env:META_APP_SECRET"], "access_token": ["secret:page-token"] },
-        }),
-    ];
-    for rep in ["ann", "bob", "cal", "dan", "eve", "fay", "gil", "gus", "ida", GONE, "boss"] {
-        let mut document = json!({ "kind": "rep", "name": rep });
-        if let Some((_, capacity)) = CAPPED.iter().find(|(name, _)| *name == rep) {
-            document["capacity"] = (*capacity).into();
-        }
-        if channels(rep).contains(&"email") {
-            document["email"] = format!("{rep}@example.com").into();
-        }
-        if channels(rep).contains(&"webhook") {
-            let path = if rep == GONE { "gone" } else { "in" };
-            let url = format!("http://hook.test/{path}");
-            document["webhook"] = json!({ "url": url, "secrets": ["secret:hook"] });
-        }
-        documents.push(document);
-    }
-    let mut rules = vec![json!({ "name": "owner", "assign": { "owner": "customer" } })];
-    let (more, deeper) = depth::documents();
-    documents.extend(more);
-    documents.extend(messages::documents());
-    documents.extend(engage::documents());
-    documents.extend(track::documents());
-    documents.extend(advance::documents());
-    rules.extend(deeper);
-    for (team, reps, capacity) in TEAMS {
-        let members: Vec<Value> =
-            reps.iter().map(|rep| json!({ "rep": rep, "capacity": capacity })).collect();
-        let mut document =
-            json!({ "kind": "team", "name": team, "members": members, "sticky_may_exceed": false });
-        // One is given away once and then caught, the other is left to a person.
-        match team {
-            "timed" => {
-                document["response"] =
-                    json!({ "within": "3m", "remind": ["50%"], "limit": 1, "catch_all": { "rep": "boss" } });
-            }
-            "brisk" => document["response"] = json!({ "within": "2m", "remind": ["50%"], "limit": 1 }),
-            _ => {}
-        }
-        documents.push(document);
-        if team != "sales" {
-            documents.push(json!({ "kind": "form", "name": team }));
-            let when = format!("lead.source == '{team}'");
-            rules.push(json!({ "name": team, "when": when, "assign": { "team": team } }));
-        }
-    }
-    documents.push(json!({ "kind": "form", "name": "web" }));
-    rules.push(
-        json!({ "name": "rest", "when": "lead.source in ['web', 'ads', 'li']", "assign": { "team": "sales" } }),
-    );
-    documents.push(json!({ "kind": "routing", "name": "default", "rules": rules }));
-    documents.extend(feedback::documents());
-    let store = world.store();
-    let mut manifest = Manifest::default();
-    for document in documents {
-        let document = Document::from_json(document).unwrap();
-        let body = document.to_json().to_string();
-        let sha = hex(digest::digest(&digest::SHA256, body.as_bytes()).as_ref());
-        store.put_policy_text(&sha, &body).await.unwrap();
-        let (kind, name) = (document.kind().to_owned(), document.name().to_owned());
-        manifest.documents.push(ManifestEntry { kind, name, sha, since: 1 });
-    }
-    manifest.documents.sort();
-    assert_eq!(store.publish(&manifest).await.unwrap(), Written::Done);
 }
 
 fn hex(bytes: &[u8]) -> String {

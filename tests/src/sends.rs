@@ -15,8 +15,9 @@ fn message(item: &Value) -> Option<Message> {
         .then(|| document(item, "d"))?
 }
 
-/// A commit as it happens. A claim is one with the gate of the address, and the gate lets the message pass (I4).
-pub fn see(actions: &[Value], broken: &mut Vec<String>) {
+/// A commit as it happens. A claim is one with the gate of the address, the gate lets the message pass, and its person was
+/// not told before that nothing would be sent any more (I4).
+pub fn see(actions: &[Value], refused: bool, broken: &mut Vec<String>) {
     let puts: Vec<&Value> = actions.iter().map(|action| &action["Put"]["Item"]).collect();
     let claims = puts.iter().filter_map(|item| message(item)).filter(|m| m.state == MessageState::Claimed);
     let gates: Vec<(&str, Gate)> =
@@ -33,6 +34,11 @@ pub fn see(actions: &[Value], broken: &mut Vec<String>) {
         let said_no = gate.wish(&claim.order.topic).is_some_and(|(wish, _)| wish == Wish::No);
         if gate.suppression().is_some() || gate.erased.is_some() || (said_no && !is_service) {
             broken.push(format!("I4: {id} was claimed though its address wants nothing"));
+        }
+        if refused {
+            broken.push(format!(
+                "I4: {id} was claimed after its person was told that nothing is sent any more"
+            ));
         }
     }
 }
@@ -82,13 +88,17 @@ pub fn check(items: &[Value], observed: &Observed, broken: &mut Vec<String>) {
             broken.push(format!("I12: {pk} counts {counted} claims, its messages had {least} to {most}"));
         }
     }
-    for ((channel, id), _) in observed.handed.iter().filter(|((_, id), _)| id.starts_with("ms_")) {
+    for ((channel, id), n) in observed.handed.iter().filter(|((_, id), _)| id.starts_with("ms_")) {
         // Of somebody who was erased nothing is kept, messages neither.
         let customer = MessageId::parse(id).map(|id| id.customer());
         let is_erased = items.iter().any(|item| {
             let is_theirs = customer.as_ref().is_some_and(|customer| text(item, "pk") == customer.as_str());
             is_theirs && text(item, "sk") == "c" && item.get("x").is_some()
         });
+        if is_erased && *n > 1 {
+            broken
+                .push(format!("I3: {id} was handed over {n} times by {channel} to somebody who was erased"));
+        }
         if !is_erased && !messages.iter().any(|message| message.id().as_str() == id) {
             broken.push(format!("I3: {id} was handed over by {channel} and there is no such message"));
         }

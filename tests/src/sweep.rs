@@ -1,14 +1,19 @@
-//! Sweeps: which plans are run, on two threads, and what is said about them.
+//! Sweeps: which plans are played, on two threads, and what is said about them.
 
-use crate::faults::Shot;
+use crate::faults::{Kind, Shot, shots};
 use crate::mutants::Mutant;
 use crate::outside::SeededRandom;
-use crate::plans::{Duplicate, Plan, Report, run};
+use crate::plans::{Duplicate, Meanwhile, Plan};
+use crate::play::{Report, Standing, is_raced, run};
+use crate::poison::panics_at;
 use crate::scenarios::{ALL, Prepared};
+use crate::ways::{Ended, Followed, Job, Ways};
+use crate::world::World;
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Threads that run plans.
+/// Threads that play plans.
 const THREADS: usize = 2;
 
 /// A plan that broke something.
@@ -23,10 +28,32 @@ pub struct Failure {
 /// What a sweep of one scenario came to.
 #[derive(Clone, Debug, Default)]
 pub struct Swept {
-    /// Plans run.
+    /// Plans played.
     pub run: usize,
+    /// Of these, those that met a way that was known.
+    pub known: usize,
     /// Those that broke something.
     pub failures: Vec<Failure>,
+}
+
+/// A thread that plays plans of one scenario, always in the same world.
+struct Player {
+    runtime: tokio::runtime::Runtime,
+    world: World,
+    begin: Standing,
+}
+
+impl Player {
+    fn new(prepared: &Prepared, mutant: Option<Mutant>) -> Self {
+        let world = World::restore(&prepared.snapshot, mutant);
+        let begin = Standing::of(&world);
+        Self { runtime: runtime(), world, begin }
+    }
+
+    fn run(&mut self, prepared: &Prepared, plan: &Plan) -> Report {
+        let Self { runtime, world, begin } = self;
+        runtime.block_on(run(prepared, plan, world, begin))
+    }
 }
 
 /// A runtime whose sleeps take no time.
@@ -34,35 +61,50 @@ pub fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap()
 }
 
-/// A scenario by its name, prepared.
+/// A scenario by its name, prepared once for all.
 pub fn prepared(name: &str) -> Prepared {
+    static ALREADY: Mutex<BTreeMap<&str, Prepared>> = Mutex::new(BTreeMap::new());
+    if let Some(prepared) = ALREADY.lock().unwrap().get(name) {
+        return prepared.clone();
+    }
     let scenario = ALL.iter().find(|scenario| scenario.name == name).unwrap();
-    runtime().block_on(scenario.prepared())
+    let prepared = runtime().block_on(scenario.prepared());
+    ALREADY.lock().unwrap().insert(scenario.name, prepared.clone());
+    prepared
 }
 
-/// Runs one plan by itself.
+/// Plays one plan by itself.
 pub fn one(prepared: &Prepared, plan: &Plan, mutant: Option<Mutant>) -> Report {
-    runtime().block_on(run(prepared, plan, mutant))
+    Player::new(prepared, mutant).run(prepared, plan)
 }
 
-/// Every single fault at every call: alone, and with a duplicate stopped at every call, that goes on at once or late.
-/// What there is to strike beside each duplicate is seen by letting it run without a fault. Of more than `most`
-/// duplicates only a sample is looked at.
+/// Plays one plan from the beginning until it meets a way that is known.
+pub fn play(ways: &Ways<'_>, prepared: &Prepared, plan: &Plan) -> Ended {
+    let Player { runtime, mut world, begin } = Player::new(prepared, None);
+    runtime.block_on(ways.run(plan, &mut world, &begin))
+}
+
+/// What is broken if the code panics at a record's subject until it is mended.
+pub fn poisoned(prepared: &Prepared, id: &str) -> Vec<String> {
+    let Player { runtime, mut world, begin } = Player::new(prepared, None);
+    runtime.block_on(panics_at(prepared, id, &mut world, &begin))
+}
+
+/// Every single fault at every call: alone, with a duplicate stopped at every call, that goes on at once or late, and with
+/// what people ask for meanwhile done at every call. What there is to strike beside each of these is seen by letting it
+/// run without a fault. Of more than `most` of them only a sample is looked at.
 pub fn singles(prepared: &Prepared, mutant: Option<Mutant>, most: usize) -> Vec<Plan> {
     let stops = u32::try_from(one(prepared, &Plan::default(), mutant).struck.own.len()).unwrap();
     let beside = (0..stops).flat_map(|after| [false, true].map(|late| Duplicate { after, late }));
     let beside = beside.map(|duplicate| Plan { duplicate: Some(duplicate), ..Plan::default() });
-    let mut quiet = sample(beside.collect(), most, 5);
+    let mut quiet = sample(beside.chain(meanwhiles(prepared, stops)).collect(), most, 5);
     quiet.push(Plan::default());
-    let plans = Mutex::new(Vec::new());
-    each(&quiet, |runtime, quiet| {
-        let report = runtime.block_on(run(prepared, quiet, mutant));
-        let shots = report
-            .struck
-            .own
-            .iter()
-            .zip(1..)
-            .flat_map(|(call, at)| call.kinds().map(move |kind| Shot { kind, at }));
+    let plans = Mutex::new(vec![Plan::with(Shot { kind: Kind::Late, at: 0 })]);
+    each(prepared, mutant, &quiet, |player, quiet| {
+        let report = player.run(prepared, quiet);
+        // Who stands so long is dead.
+        let can_be = |shot: &Shot| shot.kind != Kind::Outage || quiet.duplicate.is_none();
+        let shots = shots(&report.struck.own, 1).filter(can_be);
         let with_fault = shots.map(|first| Plan { first: Some(first), ..quiet.clone() });
         plans.lock().unwrap().extend(std::iter::once(quiet.clone()).chain(with_fault));
     });
@@ -71,85 +113,114 @@ pub fn singles(prepared: &Prepared, mutant: Option<Mutant>, most: usize) -> Vec<
     plans
 }
 
-/// Every pair of single faults: the first at the handler's own calls, the second at each call of whatever follows. Of
-/// more than `most` first faults only a sample is followed.
-pub fn pairs(prepared: &Prepared, most: usize) -> Vec<Plan> {
+/// What people ask for meanwhile, done whole at each of so many calls of the event.
+fn meanwhiles(prepared: &Prepared, calls: u32) -> impl Iterator<Item = Plan> {
+    let all = (0..calls).flat_map(|after| [false, true].map(|late| Meanwhile { after, late }));
+    let all = all.map(|meanwhile| Plan { meanwhile: Some(meanwhile), ..Plan::default() });
+    all.filter(|_| is_raced(prepared))
+}
+
+/// Plans without a fault in which what people ask for meanwhile is done at every call of the event.
+pub fn races(prepared: &Prepared, mutant: Option<Mutant>) -> Vec<Plan> {
+    let calls = one(prepared, &Plan::default(), mutant).struck.own.len();
+    meanwhiles(prepared, u32::try_from(calls).unwrap()).collect()
+}
+
+/// What stands for every pair of faults: the first at the handler's own calls, the second at each call of whatever
+/// follows. Of more than `most` first faults only a sample is followed.
+pub fn pairs(ways: &Ways<'_>, prepared: &Prepared, most: usize) -> Followed {
     let firsts = singles(prepared, None, 0).into_iter().filter(|plan| plan.first.is_some()).collect();
-    let firsts = sample(firsts, most, 3);
-    let plans = Mutex::new(Vec::new());
-    each(&firsts, |runtime, alone| {
-        let report = runtime.block_on(run(prepared, alone, None));
-        let seconds = report
-            .struck
-            .made
-            .iter()
-            .zip(1..)
-            .flat_map(|(call, at)| call.kinds().map(move |kind| Shot { kind, at }));
-        plans.lock().unwrap().extend(seconds.map(|second| Plan { second: Some(second), ..alone.clone() }));
-    });
-    let mut plans = plans.into_inner().unwrap();
-    plans.sort();
-    plans
+    let mut firsts = sample(firsts, most, 3);
+    firsts.sort();
+    let Player { runtime, mut world, begin } = Player::new(prepared, None);
+    runtime.block_on(ways.follow(&firsts, &mut world, &begin))
 }
 
-/// At most `most` of the plans in an order drawn from the seed.
-pub fn sample(plans: Vec<Plan>, most: usize, seed: u64) -> Vec<Plan> {
+/// At most `most` of them in an order drawn from the seed.
+pub fn sample<T>(all: Vec<T>, most: usize, seed: u64) -> Vec<T> {
     let random = SeededRandom::new(seed);
-    let mut ranked: Vec<(u64, Plan)> = plans.into_iter().map(|plan| (random.next(), plan)).collect();
-    ranked.sort();
+    let mut ranked: Vec<(u64, T)> = all.into_iter().map(|one| (random.next(), one)).collect();
+    ranked.sort_by_key(|(rank, _)| *rank);
     ranked.truncate(most);
-    ranked.into_iter().map(|(_, plan)| plan).collect()
+    ranked.into_iter().map(|(_, one)| one).collect()
 }
 
-/// Runs plans on all threads.
-pub fn sweep(prepared: &Prepared, plans: &[Plan]) -> Swept {
-    until(prepared, plans, None, |_| false)
+/// Plays plans with at most one fault, on all threads: to their ends, or where something gets in between until they meet
+/// a way that is known.
+pub fn sweep(ways: &Ways<'_>, prepared: &Prepared, plans: &[Plan]) -> Swept {
+    tried(prepared, plans, |player, plan| {
+        if plan.is_alone() {
+            return Ended { broken: player.run(prepared, plan).broken, is_known: false };
+        }
+        let Player { runtime, world, begin } = player;
+        runtime.block_on(ways.run(plan, world, begin))
+    })
 }
 
-/// Runs plans with a handler known to be bad until one breaks an invariant whose name begins so.
-pub fn catch(prepared: &Prepared, plans: &[Plan], mutant: Mutant, invariant: &str) -> Swept {
-    let mut swept = until(prepared, plans, Some(mutant), |failure| is_about(failure, invariant));
-    swept.failures.retain(|failure| is_about(failure, invariant));
-    swept
+/// Tries second faults until each meets a way that is known, on all threads.
+pub fn sweep_pairs(ways: &Ways<'_>, prepared: &Prepared, jobs: &[Job]) -> Swept {
+    tried(prepared, jobs, |player, job| {
+        let Player { runtime, world, begin } = player;
+        runtime.block_on(ways.strike(job, world, begin))
+    })
 }
 
-fn is_about(failure: &Failure, invariant: &str) -> bool {
-    failure.broken.iter().any(|why| why.starts_with(invariant))
-}
-
-fn until(
+fn tried<T: Sync + AsRef<Plan>>(
     prepared: &Prepared,
-    plans: &[Plan],
-    mutant: Option<Mutant>,
-    is_enough: impl Fn(&Failure) -> bool + Sync,
+    all: &[T],
+    play: impl Fn(&mut Player, &T) -> Ended + Sync,
 ) -> Swept {
+    let swept = Mutex::new(Swept::default());
+    each(prepared, None, all, |player, one| {
+        let Ended { broken, is_known } = play(player, one);
+        let mut swept = swept.lock().unwrap();
+        swept.run += 1;
+        swept.known += usize::from(is_known);
+        if !broken.is_empty() {
+            swept.failures.push(Failure { plan: format!("{}/{}", prepared.name, one.as_ref()), broken });
+        }
+    });
+    sorted(swept.into_inner().unwrap())
+}
+
+/// Plays plans with a handler known to be bad until one breaks an invariant whose name begins so.
+pub fn catch(prepared: &Prepared, plans: &[Plan], mutant: Mutant, invariant: &str) -> Swept {
+    let is_about = |failure: &Failure| failure.broken.iter().any(|why| why.starts_with(invariant));
     let swept = Mutex::new((Swept::default(), false));
-    each(plans, |runtime, plan| {
+    each(prepared, Some(mutant), plans, |player, plan| {
         if swept.lock().unwrap().1 {
             return;
         }
-        let report = runtime.block_on(run(prepared, plan, mutant));
+        let broken = player.run(prepared, plan).broken;
         let (swept, enough) = &mut *swept.lock().unwrap();
         swept.run += 1;
-        if !report.broken.is_empty() {
-            let failure = Failure { plan: format!("{}/{plan}", prepared.name), broken: report.broken };
-            *enough |= is_enough(&failure);
+        let failure = Failure { plan: format!("{}/{plan}", prepared.name), broken };
+        if is_about(&failure) {
+            *enough = true;
             swept.failures.push(failure);
         }
     });
-    let (mut swept, _) = swept.into_inner().unwrap();
+    sorted(swept.into_inner().unwrap().0)
+}
+
+fn sorted(mut swept: Swept) -> Swept {
     swept.failures.sort_by(|a, b| (a.plan.len(), &a.plan).cmp(&(b.plan.len(), &b.plan)));
     swept
 }
 
-fn each<T: Sync>(all: &[T], work: impl Fn(&tokio::runtime::Runtime, &T) + Sync) {
+fn each<T: Sync>(
+    prepared: &Prepared,
+    mutant: Option<Mutant>,
+    all: &[T],
+    work: impl Fn(&mut Player, &T) + Sync,
+) {
     let next = AtomicUsize::new(0);
     std::thread::scope(|scope| {
-        for _ in 0..THREADS {
+        for _ in 0..THREADS.min(all.len()) {
             scope.spawn(|| {
-                let runtime = runtime();
+                let mut player = Player::new(prepared, mutant);
                 while let Some(one) = all.get(next.fetch_add(1, Ordering::SeqCst)) {
-                    work(&runtime, one);
+                    work(&mut player, one);
                 }
             });
         }

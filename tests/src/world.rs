@@ -1,11 +1,17 @@
 //! A whole stack in one process for one plan: the embedded services, the functions, and the player of the queues.
 
-use crate::faults::{Invocation, Ran, Wire};
+use crate::connector::Wire;
+use crate::events::{failed, record_id};
+use crate::ground::Ground;
+use crate::invocation::{Invocation, Process, Ran, Role};
 use crate::mutants::Mutant;
 use crate::observe::Observed;
-use crate::outside::{Graph, NoMetrics, Receiver, SeededRandom, VirtualClock};
+use crate::outside::{Graph, Mailbox, NoMetrics, Receiver, SeededRandom, ShownClock, VirtualClock};
+use crate::records::newer_item;
+use crate::settle::Settling;
 use crate::sns::Sns;
-use crate::wire::{Headers, Host, text};
+use crate::table::{Changes, Items, TABLE, Table};
+use crate::wire::{Host, text};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -13,17 +19,14 @@ use sluice_domain::customer::{HashKey, HashKeys};
 use sluice_domain::link::LinkKeys;
 use sluice_host::environment::Environment;
 use sluice_host::function::{Build, Function, InvokeError};
-use sluice_services::dynamodb::DynamoDb;
 use sluice_services::secrets::Secrets;
-use sluice_services::ses::Ses;
-use sluice_services::sqs::{OutgoingMessage, QueueSpec, ReceivedMessage, Sqs};
+use sluice_services::sqs::{Held, OutgoingMessage, QueueSpec, ReceivedMessage, Sqs};
 use sluice_services::{Now, Service};
 use sluice_store::Store;
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-/// The table's name.
-pub const TABLE: &str = "sluice";
 /// When every world begins, in milliseconds since the epoch.
 pub const START: i64 = 1_795_260_000_000;
 /// The webhook secret of the Meta app.
@@ -35,11 +38,11 @@ const HASH_KEY: &str = "k";
 /// What the key of links is made of, 64 times.
 const LINK_KEY: &str = "l";
 /// How long a message that failed stays hidden, in seconds: short, so that redelivery comes at a bad time.
-const VISIBILITY: i64 = 2;
+pub const VISIBILITY: i64 = 2;
 /// Receives after which a message goes to the dead letters, as in the template.
 const MAX_RECEIVES: u32 = 5;
 /// Deliveries within which everything must settle once faults have stopped.
-const MAX_DELIVERIES: u32 = 120;
+pub const MAX_DELIVERIES: u32 = 120;
 
 /// The keys that addresses are hashed with, before any rotation.
 pub fn hash_keys() -> HashKeys {
@@ -52,7 +55,7 @@ pub fn link_keys() -> LinkKeys {
 }
 
 /// Requests of the event under test: how many were made, and how many of them were answered as asked.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Hash)]
 pub struct Visits {
     /// Made, whatever came of them.
     pub made: u32,
@@ -61,7 +64,7 @@ pub struct Visits {
 }
 
 /// The functions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Name {
     /// capture-lead.
     Capture,
@@ -88,6 +91,11 @@ pub enum Name {
 }
 
 impl Name {
+    /// Who answers what people ask for: the API, or the links in messages.
+    pub fn asked(event: &str) -> Self {
+        if event.contains(r#""rawPath":"/api/"#) { Self::Console } else { Self::Engage }
+    }
+
     fn build(self) -> Build {
         match self {
             Self::Capture => capture_lead::build,
@@ -120,20 +128,68 @@ pub const QUEUES: [(&str, Name, usize); 8] = [
 /// A world as it was left, to begin plans from.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
-    items: Vec<Value>,
-    capacity: BTreeMap<(String, String), u32>,
-    is_rotated: bool,
+    /// The table.
+    pub items: Arc<Items>,
+    /// Open leads that members may hold, see [`Observed`].
+    pub capacity: BTreeMap<(String, String), u32>,
+    /// Whether the hash key was rotated.
+    pub is_rotated: bool,
+    /// When, in milliseconds since the epoch.
+    pub millis: i64,
+    /// What was seen so far.
+    pub observed: Observed,
+    /// What was delivered so far.
+    pub delivered: BTreeSet<(&'static str, String)>,
+    /// Whether other functions are newer, see `records`.
+    pub is_newer: bool,
+}
+
+impl Snapshot {
+    /// The same as newer code would have left it, among functions of which others are newer.
+    #[must_use]
+    pub fn by_newer(&self) -> Self {
+        let items = self.items.iter().map(|(key, item)| (key.clone(), Arc::new(newer_item(item))));
+        Self { items: Arc::new(items.collect()), is_newer: true, ..self.clone() }
+    }
+}
+
+/// A running instance of a function.
+#[derive(Clone)]
+pub struct Instance {
+    /// The function.
+    pub function: Arc<dyn Function>,
+    /// Its process.
+    pub process: Arc<Process>,
+}
+
+/// How long instances live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lives {
+    /// Until they die.
+    On,
+    /// For one event: each meets one that has just begun.
+    Once,
+}
+
+/// How a world stands while no function runs and none remembers anything.
+#[derive(Clone)]
+pub struct Still {
     millis: i64,
+    random: u64,
+    changes: Changes,
+    queues: Vec<Vec<Held>>,
     observed: Observed,
     delivered: BTreeSet<(&'static str, String)>,
+    deliveries: u32,
+    visits: Visits,
 }
 
 /// A stack in one process.
 pub struct World {
+    /// What the functions stand on.
+    pub ground: Arc<Ground>,
     /// The clock of everything in it.
     pub clock: Arc<VirtualClock>,
-    /// The table's store.
-    pub table: DynamoDb,
     /// The queues.
     pub queues: Sqs,
     /// What every call goes over.
@@ -142,27 +198,34 @@ pub struct World {
     pub delivered: BTreeSet<(&'static str, String)>,
     /// Deliveries while settling.
     pub deliveries: u32,
+    lives: Lives,
     /// Requests of the event under test.
     pub visits: Visits,
+    mailbox: Arc<Mailbox>,
     secrets: Secrets,
     is_rotated: bool,
     env: Environment,
-    functions: BTreeMap<(Name, usize), Arc<dyn Function>>,
+    mutant: Option<Mutant>,
+    instances: BTreeMap<(Name, usize), Instance>,
 }
 
 impl World {
     /// An empty stack: table, queues and secrets are there, policies are not.
-    pub fn new(mutant: Option<Mutant>) -> Self {
-        let clock = Arc::new(VirtualClock::at(START));
+    pub fn new() -> Self {
+        Self::on(Arc::new(Table::new()), START, false, None)
+    }
+
+    fn on(table: Arc<Table>, millis: i64, is_newer: bool, mutant: Option<Mutant>) -> Self {
+        let clock = Arc::new(VirtualClock::at(millis));
         let shown = clock.clone();
         let now: Now = Arc::new(move || shown.millis());
-        let table = DynamoDb::memory().unwrap();
-        table.run("CreateTable", create_table().to_string().as_bytes()).unwrap();
         let queues = Sqs::open(None, now.clone(), format!("http://{}", Host::Queues.name())).unwrap();
+        let mut names = Vec::new();
         for (queue, _, _) in QUEUES {
             queues.create_queue(&QueueSpec::new(format!("{queue}-dead"))).unwrap();
             let spec = QueueSpec::new(queue).with_redrive(&format!("{queue}-dead"), MAX_RECEIVES);
             queues.create_queue(&spec).unwrap();
+            names.extend([queue.to_owned(), format!("{queue}-dead")]);
         }
         let secrets = Secrets::memory(now.clone());
         secrets
@@ -174,101 +237,123 @@ impl World {
         secrets.put("sluice/admin-token", ADMIN_TOKEN.to_owned()).unwrap();
         secrets.put("sluice/sources/page-token", "token".to_owned()).unwrap();
         secrets.put("sluice/sources/hook", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".to_owned()).unwrap();
+        let mailbox = Arc::new(Mailbox::new(now));
         let services: BTreeMap<Host, Arc<dyn Service>> = BTreeMap::from([
-            (Host::Table, Arc::new(table.clone()) as Arc<dyn Service>),
+            (Host::Table, Arc::new(table.store().clone()) as Arc<dyn Service>),
             (Host::Queues, Arc::new(queues.clone())),
-            (Host::Ses, Arc::new(Ses::memory(now))),
+            (Host::Ses, mailbox.clone()),
             (Host::Secrets, Arc::new(secrets.clone())),
             (Host::Graph, Arc::new(Graph)),
             (Host::Hook, Arc::new(Receiver)),
             (Host::Sns, Arc::new(Sns::default())),
         ]);
-        let wire = Wire::new(services, Observed::default(), mutant);
-        let url = |host: Host| format!("http://{}", host.name());
-        let mut vars = BTreeMap::from(
-            [
-                ("AWS_ACCESS_KEY_ID", "local".to_owned()),
-                ("AWS_SECRET_ACCESS_KEY", "local".to_owned()),
-                ("AWS_REGION", "us-east-1".to_owned()),
-                ("AWS_ENDPOINT_URL_DYNAMODB", url(Host::Table)),
-                ("AWS_ENDPOINT_URL_SQS", url(Host::Queues)),
-                ("AWS_ENDPOINT_URL_SESV2", url(Host::Ses)),
-                ("AWS_ENDPOINT_URL_SECRETS_MANAGER", url(Host::Secrets)),
-                ("SLUICE_TABLE", TABLE.to_owned()),
-                ("SLUICE_GRAPH_URL", url(Host::Graph)),
-                ("SLUICE_LINKEDIN_URL", url(Host::Graph)),
-                ("SLUICE_LINKEDIN_VERSION", "202606".to_owned()),
-                ("SLUICE_HASH_KEY_SECRET", "sluice/hash-key".to_owned()),
-                ("SLUICE_LINK_KEY_SECRET", "sluice/link-key".to_owned()),
-                ("SLUICE_ADMIN_TOKEN_SECRET", "sluice/admin-token".to_owned()),
-                ("SLUICE_SECRET_PREFIX", "sluice/sources".to_owned()),
-                ("SLUICE_MAIL_SET", "mail".to_owned()),
-                ("SLUICE_MAIL_FROM", "sales@example.org".to_owned()),
-                ("SLUICE_PUBLIC_URL", "https://sluice.example.org".to_owned()),
-                ("META_APP_SECRET", APP_SECRET.to_owned()),
-            ]
-            .map(|(name, value)| (name.to_owned(), value)),
-        );
-        for (queue, _, _) in QUEUES {
-            vars.insert(format!("SLUICE_{}_QUEUE_URL", queue.to_uppercase()), queues.queue_url(queue));
-        }
+        let ground = Ground::new(clock.clone(), SeededRandom::new(7), table, queues.clone(), names);
+        let wire = Wire::new(ground.clone(), services, is_newer, mutant);
         let env = Environment {
-            vars,
+            vars: variables(&queues),
             clock: clock.clone(),
-            random: Arc::new(SeededRandom::new(7)),
+            random: ground.random.clone(),
             http: SharedHttpClient::new(wire.clone()),
             web: SharedHttpClient::new(wire.clone()),
             metrics: Arc::new(NoMetrics),
         };
         Self {
+            ground,
             clock,
-            table,
             queues,
             wire,
             delivered: BTreeSet::new(),
             deliveries: 0,
+            lives: Lives::On,
             visits: Visits::default(),
+            mailbox,
             secrets,
             is_rotated: false,
             env,
-            functions: BTreeMap::new(),
+            mutant,
+            instances: BTreeMap::new(),
         }
     }
 
     /// A stack that stands where `snapshot` was taken.
     pub fn restore(snapshot: &Snapshot, mutant: Option<Mutant>) -> Self {
-        let mut world = Self::new(mutant);
-        world.clock.advance(snapshot.millis - START);
-        for items in snapshot.items.chunks(25) {
-            let puts: Vec<Value> =
-                items.iter().map(|item| json!({ "PutRequest": { "Item": item } })).collect();
-            world.run("BatchWriteItem", &json!({ "RequestItems": { TABLE: puts } }));
-        }
+        let table = Arc::new(Table::of(&snapshot.items));
+        let mut world = Self::on(table, snapshot.millis, snapshot.is_newer, mutant);
         if snapshot.is_rotated {
             world.rotate();
         }
         world.delivered.clone_from(&snapshot.delivered);
-        *world.wire.observed() =
+        *world.ground.observed() =
             Observed { capacity: snapshot.capacity.clone(), ..snapshot.observed.clone() };
         world
+    }
+
+    /// How it stands.
+    pub fn still(&self) -> Still {
+        let ground = &self.ground;
+        Still {
+            millis: ground.clock.millis(),
+            random: ground.random.state(),
+            changes: ground.table.changes(),
+            queues: ground.names.iter().map(|name| self.queues.contents(name).unwrap()).collect(),
+            observed: ground.observed().clone(),
+            delivered: self.delivered.clone(),
+            deliveries: self.deliveries,
+            visits: self.visits,
+        }
+    }
+
+    /// Puts it to where it stood once; no fault is aimed.
+    pub fn go_to(&mut self, still: &Still) {
+        let ground = &self.ground;
+        ground.clock.set(still.millis);
+        ground.random.set(still.random);
+        ground.table.go_to(&still.changes);
+        for (name, messages) in ground.names.iter().zip(&still.queues) {
+            self.queues.put_back(name, messages).unwrap();
+        }
+        ground.observed().clone_from(&still.observed);
+        self.delivered.clone_from(&still.delivered);
+        self.deliveries = still.deliveries;
+        self.visits = still.visits;
+        self.mailbox.empty();
+        self.instances.clear();
+        self.lives = Lives::On;
+        self.wire.cease();
+        self.wire.poison(None);
     }
 
     /// Where it stands. Queues are not part of it: they must be empty.
     pub fn snapshot(&self, capacity: BTreeMap<(String, String), u32>) -> Snapshot {
         assert!(self.queues_are_empty(), "a snapshot holds no queues");
         Snapshot {
-            items: self.items(),
+            items: Arc::new(self.items()),
             capacity,
             is_rotated: self.is_rotated,
             millis: self.clock.millis(),
-            observed: self.wire.observed().clone(),
+            observed: self.ground.observed().clone(),
             delivered: self.delivered.clone(),
+            is_newer: false,
         }
+    }
+
+    /// Hashes how it stands; what instances remember is no part of it.
+    pub fn hash(&self, mut state: &mut dyn Hasher) {
+        let state = &mut state;
+        self.ground.hash(state);
+        self.delivered.hash(state);
+        self.visits.hash(state);
     }
 
     /// Whether addresses are hashed with another key than at first.
     pub const fn is_rotated(&self) -> bool {
         self.is_rotated
+    }
+
+    /// From now on instances live that long; those that live are gone.
+    pub fn live(&mut self, lives: Lives) {
+        self.lives = lives;
+        self.instances.clear();
     }
 
     /// Addresses are hashed with another key from now on; the one before is still known.
@@ -285,30 +370,14 @@ impl World {
         sluice_host::aws::store(&self.env).unwrap()
     }
 
-    /// Runs an operation on the table, past the wire.
-    pub fn run(&self, operation: &str, body: &Value) -> Value {
-        let answer = self.table.run(operation, body.to_string().as_bytes()).unwrap();
-        serde_json::from_slice(&answer).unwrap()
+    /// All items, by key.
+    pub fn items(&self) -> Items {
+        self.ground.table.items()
     }
 
-    /// All items, by key.
-    pub fn items(&self) -> Vec<Value> {
-        let mut items = Vec::new();
-        let mut from = Value::Null;
-        loop {
-            let mut request = json!({ "TableName": TABLE, "ConsistentRead": true });
-            if !from.is_null() {
-                request["ExclusiveStartKey"] = from;
-            }
-            let mut answer = self.run("Scan", &request);
-            items.extend(answer["Items"].as_array_mut().map(std::mem::take).unwrap_or_default());
-            from = answer["LastEvaluatedKey"].take();
-            if from.is_null() {
-                break;
-            }
-        }
-        items.sort_by_key(|item| (text(item, "pk").to_owned(), text(item, "sk").to_owned()));
-        items
+    /// All items, in the order of their keys.
+    pub fn rows(&self) -> Vec<Value> {
+        self.items().values().map(|item| Value::clone(item)).collect()
     }
 
     /// Puts a message on a queue.
@@ -333,19 +402,42 @@ impl World {
         dead
     }
 
-    /// One instance of a function; instances share nothing in memory.
-    pub async fn instance(&mut self, name: Name, number: usize) -> Arc<dyn Function> {
-        if let Some(function) = self.functions.get(&(name, number)) {
-            return function.clone();
+    /// Puts dead letters that are meant back on their queues.
+    pub fn redrive(&self, is_meant: impl Fn(&str) -> bool) {
+        for (queue, _, _) in QUEUES {
+            let dead = format!("{queue}-dead");
+            for message in self.queues.receive(&dead, 10, Some(0)).unwrap() {
+                if is_meant(&message.body) {
+                    self.queues.delete_batch(&dead, &[&message.receipt_handle]).unwrap();
+                    self.send(queue, &message.body);
+                }
+            }
         }
-        let function = name.build()(self.env.clone()).await.unwrap();
-        self.functions.insert((name, number), function.clone());
-        function
+    }
+
+    /// One instance of a function; instances share nothing in memory. Where they live only once, a new one.
+    pub async fn instance(&mut self, name: Name, number: usize) -> Instance {
+        if let Some(instance) = self.instances.get(&(name, number)) {
+            return instance.clone();
+        }
+        let clock = Arc::new(ShownClock::new(self.clock.clone()));
+        let process = Process::new(clock.clone());
+        let starting = Invocation::new(process.clone(), Role::Start, u32::MAX);
+        let mut build = name.build()(Environment { clock, ..self.env.clone() });
+        let Ran::Done(Ok(function)) = starting.run(&mut build).await else {
+            panic!("{name:?} does not start")
+        };
+        let function = self.mutant.map_or_else(|| function.clone(), |mutant| mutant.around(function.clone()));
+        let instance = Instance { function, process };
+        if self.lives == Lives::On {
+            self.instances.insert((name, number), instance.clone());
+        }
+        instance
     }
 
     /// The instance's process is gone; the next use of its number starts another.
     pub fn forget(&mut self, name: Name, number: usize) {
-        self.functions.remove(&(name, number));
+        self.instances.remove(&(name, number));
     }
 
     /// Acknowledges what an invocation did not report as failed.
@@ -355,14 +447,9 @@ impl World {
         messages: &[ReceivedMessage],
         answer: &Result<Bytes, InvokeError>,
     ) {
-        let Ok(answer) = answer else { return };
-        let answer: Value = serde_json::from_slice(answer).unwrap();
-        let failures = answer["batchItemFailures"].as_array().cloned().unwrap_or_default();
-        let failed = |message: &ReceivedMessage| {
-            failures.iter().any(|failure| failure["itemIdentifier"] == message.message_id.as_str())
-        };
-        let handles: Vec<&str> =
-            messages.iter().filter(|message| !failed(message)).map(|m| m.receipt_handle.as_str()).collect();
+        let Some(failed) = failed(answer) else { return };
+        let done = messages.iter().enumerate().filter(|(at, _)| !failed.contains(&record_id(*at)));
+        let handles: Vec<&str> = done.map(|(_, message)| message.receipt_handle.as_str()).collect();
         if !handles.is_empty() {
             self.queues.delete_batch(queue, &handles).unwrap();
         }
@@ -370,10 +457,11 @@ impl World {
 
     /// Invokes a function once, by itself; a second fault of the plan may strike it.
     pub async fn invoke(&mut self, name: Name, payload: Bytes) -> Option<Result<Bytes, InvokeError>> {
-        let function = self.instance(name, 0).await;
-        let invocation = Invocation::new(false, u32::MAX);
-        let mut work = function.invoke(payload);
-        match invocation.run(&mut work).await {
+        let instance = self.instance(name, 0).await;
+        let invocation = self.begin(&instance, &payload, Role::Other, u32::MAX);
+        let mut work = instance.function.invoke(payload);
+        let ran = invocation.run(&mut work).await;
+        match ran {
             Ran::Done(answer) => Some(answer),
             Ran::Crashed | Ran::Paused => {
                 self.forget(name, 0);
@@ -382,49 +470,30 @@ impl World {
         }
     }
 
+    /// An instance is about to be given an event.
+    pub fn begin(
+        &self,
+        instance: &Instance,
+        payload: &Bytes,
+        role: Role,
+        stop_after: u32,
+    ) -> Arc<Invocation> {
+        instance.process.hear((self.ground.random.state(), payload));
+        let invocation = Invocation::new(instance.process.clone(), role, stop_after);
+        self.wire.begin(&invocation);
+        invocation
+    }
+
     /// Plays the queues and timers until nothing is left to do or `limit` milliseconds have passed. An error says what
     /// does not come to rest.
     pub async fn settle(&mut self, limit: i64) -> Result<(), String> {
-        let end = self.clock.millis() + limit;
-        let mut fired = self.clock.millis();
-        loop {
-            let mut idle = true;
-            for (queue, name, most) in QUEUES {
-                let messages = self.receive(queue, most);
-                if messages.is_empty() {
-                    continue;
-                }
-                idle = false;
-                self.deliveries += 1;
-                if self.deliveries > MAX_DELIVERIES {
-                    let example = &messages[0].body;
-                    return Err(format!(
-                        "I11: {MAX_DELIVERIES} deliveries and no rest; {queue} brings {example}"
-                    ));
-                }
-                if let Some(answer) = self.invoke(name, queue_event(&messages)).await {
-                    self.acknowledge(queue, &messages, &answer);
-                }
-            }
-            if !idle {
-                continue;
-            }
-            if self.is_quiet() {
-                return Ok(());
-            }
-            if self.clock.millis() >= end {
-                return Ok(());
-            }
-            let step = if self.hidden() > 0 { VISIBILITY * 1000 } else { 30_000 };
-            self.clock.advance(step.min(end - self.clock.millis()).max(1));
-            if self.clock.millis() - fired >= 60_000 {
-                fired = self.clock.millis();
-                self.invoke(Name::Fire, Bytes::from_static(b"{}")).await;
-            }
-        }
+        let mut settling = Settling::new(self, limit);
+        while settling.step(self).await? {}
+        Ok(())
     }
 
-    fn hidden(&self) -> u64 {
+    /// Messages that were received and not deleted.
+    pub fn hidden(&self) -> u64 {
         QUEUES.iter().map(|(queue, _, _)| self.queues.depth(queue).unwrap().in_flight).sum()
     }
 
@@ -437,60 +506,40 @@ impl World {
 
     /// Whether nothing is on a queue, due, or waiting in the ledger.
     pub fn is_quiet(&self) -> bool {
+        let table = &self.ground.table;
         self.queues_are_empty()
-            && self
-                .items()
-                .iter()
-                .all(|item| !text(item, "pk").starts_with("due#") && text(item, "st") != "waiting")
+            && !table.has("due#", |_| true)
+            && !table.has("ld_", |item| text(item, "st") == "waiting")
     }
 }
 
-/// Messages as Lambda hands them to a function.
-pub fn queue_event(messages: &[ReceivedMessage]) -> Bytes {
-    let records: Vec<Value> = messages
-        .iter()
-        .map(|message| {
-            json!({
-                "messageId": message.message_id,
-                "receiptHandle": message.receipt_handle,
-                "body": message.body,
-                "attributes": message.attributes,
-            })
-        })
-        .collect();
-    Bytes::from(json!({ "Records": records }).to_string())
-}
-
-/// A request as API Gateway hands it to a function (payload 2.0).
-pub fn http_event(method: &str, path: &str, headers: &Headers, body: &str) -> Bytes {
-    let event = json!({
-        "version": "2.0",
-        "rawPath": path,
-        "rawQueryString": "",
-        "headers": headers,
-        "body": body,
-        "isBase64Encoded": false,
-        "requestContext": { "http": { "method": method, "sourceIp": "192.0.2.1" }, "stage": "$default" },
-    });
-    Bytes::from(event.to_string())
-}
-
-fn create_table() -> Value {
-    let attribute = |name: &str| json!({ "AttributeName": name, "AttributeType": "S" });
-    let attributes = ["pk", "sk", "ix", "ia"].map(attribute);
-    let keys = |hash: &str, range: &str| {
-        json!([
-            { "AttributeName": hash, "KeyType": "HASH" },
-            { "AttributeName": range, "KeyType": "RANGE" },
-        ])
-    };
-    json!({
-        "TableName": TABLE,
-        "BillingMode": "PAY_PER_REQUEST",
-        "AttributeDefinitions": attributes,
-        "KeySchema": keys("pk", "sk"),
-        "GlobalSecondaryIndexes": [{
-            "IndexName": "open", "Projection": { "ProjectionType": "KEYS_ONLY" }, "KeySchema": keys("ix", "ia"),
-        }],
-    })
+/// The variables of every function.
+fn variables(queues: &Sqs) -> BTreeMap<String, String> {
+    let url = |host: Host| format!("http://{}", host.name());
+    let vars = [
+        ("AWS_ACCESS_KEY_ID", "local".to_owned()),
+        ("AWS_SECRET_ACCESS_KEY", "local".to_owned()),
+        ("AWS_REGION", "us-east-1".to_owned()),
+        ("AWS_ENDPOINT_URL_DYNAMODB", url(Host::Table)),
+        ("AWS_ENDPOINT_URL_SQS", url(Host::Queues)),
+        ("AWS_ENDPOINT_URL_SESV2", url(Host::Ses)),
+        ("AWS_ENDPOINT_URL_SECRETS_MANAGER", url(Host::Secrets)),
+        ("SLUICE_TABLE", TABLE.to_owned()),
+        ("SLUICE_GRAPH_URL", url(Host::Graph)),
+        ("SLUICE_LINKEDIN_URL", url(Host::Graph)),
+        ("SLUICE_LINKEDIN_VERSION", "202606".to_owned()),
+        ("SLUICE_HASH_KEY_SECRET", "sluice/hash-key".to_owned()),
+        ("SLUICE_LINK_KEY_SECRET", "sluice/link-key".to_owned()),
+        ("SLUICE_MAIL_SET", "mail".to_owned()),
+        ("SLUICE_ADMIN_TOKEN_SECRET", "sluice/admin-token".to_owned()),
+        ("SLUICE_SECRET_PREFIX", "sluice/sources".to_owned()),
+        ("SLUICE_MAIL_FROM", "sales@example.org".to_owned()),
+        ("SLUICE_PUBLIC_URL", "https://sluice.example.org".to_owned()),
+        ("META_APP_SECRET", APP_SECRET.to_owned()),
+    ];
+    let mut vars = BTreeMap::from(vars.map(|(name, value)| (name.to_owned(), value)));
+    for (queue, _, _) in QUEUES {
+        vars.insert(format!("SLUICE_{}_QUEUE_URL", queue.to_uppercase()), queues.queue_url(queue));
+    }
+    vars
 }

@@ -124,10 +124,8 @@ impl Advancer {
             return Ok(Went::Nowhere);
         }
         self.store.remove_entries(&taken.stray).await.map_err(text)?;
-        for (address, customer) in &taken.claims {
-            if self.store.claim_address(address, customer).await.map_err(text)? != *customer {
-                return Ok(Went::Nowhere);
-            }
+        if !self.store.claim(&taken.claims).await.map_err(text)? {
+            return Ok(Went::Nowhere);
         }
         let written =
             if taken.is_idle() { self.put_entries(&taken).await } else { self.commit(&taken).await };

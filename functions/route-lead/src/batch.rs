@@ -157,7 +157,7 @@ impl Router {
                 }
                 let mut who = recognise(&work.lead.id, &work.facts.identities, &work.known, shared_after);
                 let won = match self.resemble(&work, &mut who, policies).await {
-                    Ok(()) => self.store.claim_all(&who).await,
+                    Ok(()) => self.store.claim_all(&who, &work.known).await,
                     Err(error) => Err(error),
                 };
                 work.who = Some(who);

@@ -184,13 +184,29 @@ impl Store {
     }
 
     /// Forgets addresses of a person: closes their gates, takes what is personal out of what was said about them, and lets go of
-    /// them. Of one that is somebody else's only the link to this person goes.
+    /// them, those too that nobody has claimed yet: whoever is about to is too late. Of one that is somebody else's only the
+    /// link to this person goes.
     pub async fn forget_addresses(
         &self,
         addresses: &[Address],
         holders: &BTreeSet<CustomerId>,
         at: Timestamp,
     ) -> Result<(), StoreError> {
+        for _ in 0..ATTEMPTS {
+            if self.forget_once(addresses, holders, at).await? {
+                return Ok(());
+            }
+        }
+        Err(StoreError::Unavailable("too much contention on an address".to_owned()))
+    }
+
+    /// The same, unless an address was claimed meanwhile.
+    async fn forget_once(
+        &self,
+        addresses: &[Address],
+        holders: &BTreeSet<CustomerId>,
+        at: Timestamp,
+    ) -> Result<bool, StoreError> {
         let own = self.not_of_others(addresses, holders).await?;
         self.close_gates(&own, at).await?;
         for hash in own.iter().filter(|address| address.is_reachable()).flat_map(|address| &address.hashes) {
@@ -200,11 +216,12 @@ impl Store {
         }
         let is_own = |hash: &AddressHash| own.iter().any(|address| address.hashes.contains(hash));
         let hashes: Vec<AddressHash> = addresses.iter().flat_map(|one| one.hashes.clone()).collect();
-        for (hash, item) in self.address_items(&hashes).await? {
+        let items = self.address_items(&hashes).await?;
+        for (hash, item) in &items {
             let ours: Vec<String> =
                 item.others.iter().filter(|id| holders.contains(*id)).map(ToString::to_string).collect();
             match &item.customer {
-                Some(holder) if is_own(&hash) => self.let_go(&hash, holder, at).await?,
+                Some(holder) if is_own(hash) => self.let_go(hash, holder, at).await?,
                 _ => {}
             }
             if let Some(to) = item.to.as_ref().filter(|to| holders.contains(&to.customer)) {
@@ -212,7 +229,7 @@ impl Store {
             }
             if !ours.is_empty() {
                 self.update_if(
-                    key(keys::address(&hash), keys::ADDRESS),
+                    key(keys::address(hash), keys::ADDRESS),
                     "DELETE w :w",
                     "attribute_exists(pk)",
                     [(":w", AttributeValue::Ss(ours))],
@@ -220,7 +237,15 @@ impl Store {
                 .await?;
             }
         }
-        Ok(())
+        let unclaimed = own.iter().filter(|one| !one.hashes.iter().any(|hash| items.contains_key(hash)));
+        for hash in unclaimed.filter_map(|address| address.hashes.first()) {
+            let mut item = key(keys::address(hash), keys::ADDRESS);
+            item.insert("x".to_owned(), number(at.millis()));
+            if self.put_once(item).await?.is_some() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Nobody holds the address any more; what was accepted until `at` finds that out.

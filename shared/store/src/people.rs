@@ -2,9 +2,9 @@
 
 use crate::item::{Item, get_document, get_number, get_text, key, number, optional_text, text};
 use crate::lead::{read_cursor, write_cursor};
-use crate::{Page, Store, StoreError, Written, keys};
+use crate::{Page, Store, StoreError, keys};
 use sluice_domain::customer::{
-    AddressHash, Customer, HashKeys, Identity, Known, KnownAddress, MAX_RECORDS, Pointer, Recognition,
+    AddressHash, Claim, Customer, HashKeys, Identity, Known, KnownAddress, MAX_RECORDS, Pointer, Recognition,
 };
 use sluice_domain::erasure::Erasure;
 use sluice_domain::id::CustomerId;
@@ -56,30 +56,30 @@ impl Store {
         self.get_many(wanted).await?.iter().map(read_address).collect()
     }
 
-    /// Claims an address for a customer, once and for ever. Answers whose it is: ours, or whoever was first. An address whose
-    /// person was erased is free again; when that was stays with it.
-    pub async fn claim_address(
+    /// Claims an address for a customer, once and for ever. Answers whether it is theirs. An address whose person was erased is
+    /// free again, and when that was stays with it: only who knows of the last time, `seen`, may claim it. Who loaded before may
+    /// be about to do so for the one who was erased.
+    async fn claim_address(
         &self,
         hash: &AddressHash,
         customer: &CustomerId,
-    ) -> Result<CustomerId, StoreError> {
+        seen: Option<Timestamp>,
+    ) -> Result<bool, StoreError> {
         let mut item = key(keys::address(hash), keys::ADDRESS);
         item.insert("c".to_owned(), text(customer.as_str()));
-        let Some(old) = self.put_once(item).await? else { return Ok(customer.clone()) };
+        let Some(old) = self.put_once(item).await? else { return Ok(true) };
         let (_, held) = read_address(&old)?;
-        let taken = match &held.customer {
-            None => self.take_address(hash, customer, None).await?,
-            Some(holder) if holder == customer => return Ok(customer.clone()),
+        match &held.customer {
+            Some(holder) if holder == customer => Ok(true),
             Some(holder) => match self.records(&BTreeSet::from([holder.clone()])).await?.erased.get(holder) {
-                Some(erased) => self.take_address(hash, customer, Some((holder, *erased))).await?,
-                None => return Ok(holder.clone()),
+                Some(erased) if Some(*erased) <= seen => {
+                    self.take_address(hash, customer, Some(holder), Some(*erased)).await
+                }
+                _ => Ok(false),
             },
-        };
-        if taken == Written::Done {
-            return Ok(customer.clone());
+            None if held.erased <= seen => self.take_address(hash, customer, None, held.erased).await,
+            None => Ok(false),
         }
-        let now = self.address_items(std::slice::from_ref(hash)).await?.remove(hash).unwrap_or_default();
-        now.customer.ok_or_else(|| StoreError::Unavailable("an address came free just now".to_owned()))
     }
 
     /// Claims an address that is there and that nobody holds any more: nobody at all, or one who was erased.
@@ -87,40 +87,56 @@ impl Store {
         &self,
         hash: &AddressHash,
         customer: &CustomerId,
-        held: Option<(&CustomerId, Timestamp)>,
-    ) -> Result<Written, StoreError> {
-        let update = self
+        holder: Option<&CustomerId>,
+        erased: Option<Timestamp>,
+    ) -> Result<bool, StoreError> {
+        let mut update = self
             .client
             .update_item()
             .table_name(&self.table)
             .set_key(Some(key(keys::address(hash), keys::ADDRESS)))
             .expression_attribute_values(":c", text(customer.as_str()));
-        let update = match held {
-            None => update
-                .update_expression("SET c = :c")
-                .condition_expression("attribute_not_exists(c) OR c = :c"),
-            Some((holder, erased)) => update
+        if let Some(erased) = erased {
+            update = update.expression_attribute_values(":x", number(erased.millis()));
+        }
+        let update = match (holder, erased) {
+            (Some(holder), _) => update
                 .update_expression("SET c = :c, x = :x")
                 .condition_expression("c = :holder OR c = :c")
-                .expression_attribute_values(":holder", text(holder.as_str()))
-                .expression_attribute_values(":x", number(erased.millis())),
+                .expression_attribute_values(":holder", text(holder.as_str())),
+            (None, Some(_)) => update
+                .update_expression("SET c = :c")
+                .condition_expression("(attribute_not_exists(c) AND x = :x) OR c = :c"),
+            (None, None) => update
+                .update_expression("SET c = :c")
+                .condition_expression("(attribute_not_exists(c) AND attribute_not_exists(x)) OR c = :c"),
         };
         match update.send().await {
-            Ok(_) => Ok(Written::Done),
+            Ok(_) => Ok(true),
             Err(error)
                 if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) =>
             {
-                Ok(Written::Conflict)
+                Ok(false)
             }
             Err(error) => Err(error.into()),
         }
     }
 
-    /// Claims what a recognition says, best evidence first. Whether all is the customer's now; if not, somebody else was
-    /// faster and the person is to be recognised again.
-    pub async fn claim_all(&self, who: &Recognition) -> Result<bool, StoreError> {
+    /// Claims what a recognition says of what was `known`, best evidence first. Whether all is the customer's now; if not,
+    /// somebody else was faster and the person is to be recognised again.
+    pub async fn claim_all(&self, who: &Recognition, known: &Known) -> Result<bool, StoreError> {
         for (_, address) in &who.claims {
-            if self.claim_address(address, &who.claimant).await? != who.claimant {
+            if !self.claim_address(address, &who.claimant, known.erased_at(address)).await? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Claims addresses, in order. Whether all are theirs now.
+    pub async fn claim(&self, claims: &[Claim]) -> Result<bool, StoreError> {
+        for Claim { address, customer, erased } in claims {
+            if !self.claim_address(address, customer, *erased).await? {
                 return Ok(false);
             }
         }

@@ -1,7 +1,7 @@
 //! Events on their queue: who did it, and a journey that they begin, move, and end.
 
-use super::erase::deliver;
-use super::{Event, MEANWHILE, POISON, Prepare};
+use super::erase::{deliver, meanwhile};
+use super::{Event, POISON, Prepare};
 use crate::wire::text;
 use crate::world::{Name, World};
 use serde_json::{Map, Value, json};
@@ -107,28 +107,28 @@ pub(super) fn moved(world: &mut World) -> Prepare<'_> {
 pub(super) fn erased(world: &mut World) -> Prepare<'_> {
     Box::pin(async {
         ada(world).await;
-        let customer = record(world);
+        let customer = sluice_domain::id::CustomerId::parse(&record(world)).unwrap();
         let bodies = vec![events(vec![
             call(world, "Signed Up", "1", Some("ada"), Some("b-1")),
             call(world, "Order Completed", "2", Some("ada"), Some("b-1")),
         ])];
-        (Event::Queue { queue: "event", bodies }, vec![(MEANWHILE, format!("/api/customers/{customer}"))])
+        (Event::Queue { queue: "event", bodies }, vec![meanwhile(&customer)])
     })
 }
 
 fn record(world: &World) -> String {
     let items = world.items();
-    let record = items.iter().find(|item| text(item, "sk") == "c" && text(item, "pk").starts_with("cu_"));
-    text(record.unwrap(), "pk").to_owned()
+    let (pk, _) = items.keys().find(|(pk, sk)| sk == "c" && pk.starts_with("cu_")).unwrap();
+    pk.clone()
 }
 
 /// What the run waits for.
 fn waits(world: &World) -> Wake {
     let items = world.items();
-    let item = items.iter().find(|item| text(item, "sk") == "r#welcome").unwrap();
+    let ((customer, _), item) = items.iter().find(|((_, sk), _)| sk == "r#welcome").unwrap();
     let run: Value = serde_json::from_str(text(item, "d")).unwrap();
     Wake {
-        customer: sluice_domain::id::CustomerId::parse(text(item, "pk")).unwrap(),
+        customer: sluice_domain::id::CustomerId::parse(customer).unwrap(),
         journey: Some("welcome".to_owned()),
         token: run["w"]["k"].as_str().unwrap().to_owned(),
         at: Timestamp(run["w"]["at"].as_i64().unwrap()),

@@ -2,7 +2,8 @@
 
 use super::console::act;
 use super::{Event, Prepare, accept, lead_body};
-use crate::world::{ADMIN_TOKEN, Name, World, queue_event};
+use crate::events::queue_event;
+use crate::world::{ADMIN_TOKEN, Name, World};
 use serde_json::json;
 use sluice_domain::clock::Tick;
 use sluice_domain::id::LeadId;

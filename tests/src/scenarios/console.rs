@@ -1,8 +1,9 @@
 //! What people do with leads and customers. Who gets no answer, or is told to try again, asks again.
 
 use super::{Event, Post, Prepare, accept, lead_body, play};
-use crate::wire::{Headers, document, text};
-use crate::world::{ADMIN_TOKEN, World, http_event};
+use crate::events::http_event;
+use crate::wire::{Headers, document};
+use crate::world::{ADMIN_TOKEN, World};
 use ring::digest;
 use serde_json::{Value, json};
 use sluice_domain::customer::Customer;
@@ -101,10 +102,10 @@ async fn take_apart(world: &mut World, names_half: bool) -> (Event, Vec<(&'stati
     let joins = accept(world, "web", "3", &both, 0).await;
     play(world, &[&joins]).await;
     let items = world.items();
-    let mut customers = items.iter().filter(|item| text(item, "pk").starts_with("cu_"));
+    let mut customers = items.iter().filter(|((pk, _), _)| pk.starts_with("cu_"));
     let half =
-        customers.find_map(|item| Some((text(item, "pk"), document::<Customer>(item, "d")?.into?))).unwrap();
-    let named = if names_half { half.0.to_owned() } else { half.1.to_string() };
+        customers.find_map(|((pk, _), item)| Some((pk, document::<Customer>(item, "d")?.into?))).unwrap();
+    let named = if names_half { half.0.clone() } else { half.1.to_string() };
     world.clock.advance(86_400_000);
     let next = accept(world, "web", "4", &both, 0).await;
     (

@@ -3,8 +3,9 @@
 use super::erase::{meanwhile, person};
 use super::messages::{ada, body, order};
 use super::{Event, POISON, Post, Prepare, accept_with, lead_body};
+use crate::events::http_event;
 use crate::wire::Headers;
-use crate::world::{World, hash_keys, http_event, link_keys};
+use crate::world::{World, hash_keys, link_keys};
 use serde_json::{Value, json};
 use sluice_domain::customer::{Identity, IdentityKind};
 use sluice_domain::gate::Wish;
@@ -30,7 +31,7 @@ pub(super) fn documents() -> Vec<Value> {
 const ADA: &str = "ada@example.org";
 
 /// A message that ada got eleven minutes ago, so that another may go out, and what its links are about.
-async fn got(world: &mut World) -> (CustomerId, Subject) {
+pub(super) async fn got(world: &mut World) -> (CustomerId, Subject) {
     let customer = ada(world).await;
     let order = Order { template: "linked".to_owned(), ..order(world, &customer, "1") };
     world.send("message", &body(&order));
@@ -47,7 +48,7 @@ fn about(email: &str, order: &Order) -> Subject {
 }
 
 /// A request by a link, made again until it is answered.
-fn request(method: &str, link: &Link, form: &str) -> Event {
+pub(super) fn request(method: &str, link: &Link, form: &str) -> Event {
     let headers = Headers::from([
         ("content-type".to_owned(), "application/x-www-form-urlencoded".to_owned()),
         (

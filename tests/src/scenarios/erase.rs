@@ -2,7 +2,8 @@
 
 use super::console::{act, call};
 use super::{Event, MEANWHILE, POISON, Post, Prepare, accept, enrich_body, form_post, lead_body, play};
-use crate::world::{ADMIN_TOKEN, Name, World, queue_event};
+use crate::events::queue_event;
+use crate::world::{ADMIN_TOKEN, Name, World};
 use serde_json::json;
 use sluice_domain::id::{CustomerId, LeadId};
 use sluice_wire::queue::{EraseMessage, encode};
@@ -133,8 +134,15 @@ fn delete(customer: &CustomerId) -> Event {
     call("DELETE", ADMIN_TOKEN, &format!("/api/customers/{customer}"), &json!({}))
 }
 
+/// Somebody asks to erase the customer.
 pub(super) fn meanwhile(customer: &CustomerId) -> (&'static str, String) {
-    (MEANWHILE, format!("/api/customers/{customer}"))
+    asked(delete(customer))
+}
+
+/// What a person asks for beside an event.
+pub(super) fn asked(act: Event) -> (&'static str, String) {
+    let Event::Http(post) = act else { unreachable!("people ask by HTTP") };
+    (MEANWHILE, String::from_utf8(post.payload.to_vec()).unwrap())
 }
 
 /// Asks for the erasure; the body of the message that goes on with it.

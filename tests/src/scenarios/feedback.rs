@@ -84,7 +84,7 @@ async fn handed_over(world: &mut World, handed: Handed) -> Message {
     message.version += 1;
     message.settle(handed, OnUnknown::Hold, now);
     assert_eq!(store.put_message(&message).await.unwrap(), Written::Done);
-    world.wire.observed().handed.insert(("email", message.id().to_string()), 1);
+    world.ground.observed().handed.insert(("email", message.id().to_string()), 1);
     world.clock.advance(5_000);
     message
 }

@@ -34,7 +34,7 @@ pub(super) fn route(world: &mut World) -> Prepare<'_> {
 }
 
 /// Publishes settings in which joining is on.
-async fn switch_on(world: &World) {
+async fn switch_on(world: &mut World) {
     let store = world.store();
     let settings = json!({
         "kind": "settings", "name": "default", "escalate_to": ["boss"], "matching": { "join": true },

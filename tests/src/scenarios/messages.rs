@@ -35,7 +35,7 @@ pub(super) async fn ada(world: &mut World) -> CustomerId {
     let fields = [("email", "ada@example.org"), ("phone", "+4930901820")];
     let lead = accept(world, "web", "1", &fields, 0).await;
     play(world, &[&lead]).await;
-    let items = world.items();
+    let items = world.rows();
     let customer = items.iter().find(|item| text(item, "sk") == "c").map(|item| text(item, "pk").to_owned());
     CustomerId::parse(&customer.unwrap()).unwrap()
 }

@@ -1,8 +1,9 @@
 //! Calls of tracking libraries, which repeat what is not answered with success.
 
 use super::{Event, Post, Prepare};
+use crate::events::http_event;
 use crate::wire::Headers;
-use crate::world::{World, http_event};
+use crate::world::World;
 use serde_json::{Value, json};
 use sluice_domain::id::EventId;
 

@@ -273,7 +273,7 @@ impl Console {
         let Common { policies, now, .. } = common;
         let Task { lead, facts, .. } = task;
         let who = recognise(&lead.id, &facts.identities, known, policies.settings.shared_after as usize);
-        if !self.store.claim_all(&who).await? {
+        if !self.store.claim_all(&who, known).await? {
             return Ok(None);
         }
         let case = Case { lead, facts, known, who: Some(&who) };

@@ -17,7 +17,7 @@ mod waiting;
 
 pub use error::{Code, SqsError};
 pub use message::{MAX_BYTES, MessageAttribute, OutgoingMessage, ReceivedMessage, Sent};
-pub use store::Depth;
+pub use store::{Depth, Held};
 
 use crate::{Now, Service};
 use bytes::Bytes;
@@ -130,6 +130,21 @@ impl Sqs {
         store.continue_moves(now)?;
         let queue = store.queue(queue)?;
         store.depth(&queue, now)
+    }
+
+    /// What the queue holds, in the order in which it becomes receivable; nothing is received by looking.
+    pub fn contents(&self, queue: &str) -> Result<Vec<Held>, SqsError> {
+        let (mut store, now) = (self.store(), self.now());
+        store.continue_moves(now)?;
+        let queue = store.queue(queue)?;
+        store.contents(&queue, now)
+    }
+
+    /// Puts a standard queue back to where [`Sqs::contents`] showed it. Messages get new ids, so receipts end.
+    pub fn put_back(&self, queue: &str, messages: &[Held]) -> Result<(), SqsError> {
+        let mut store = self.store();
+        let queue = store.queue(queue)?;
+        store.put_back(&queue, messages)
     }
 
     /// Makes everything received and not deleted visible, with its receive count as it is. For the start of a single

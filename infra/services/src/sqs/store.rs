@@ -92,6 +92,23 @@ pub struct Depth {
     pub delayed: u64,
 }
 
+/// A message where it lies: what a receive would find, without receiving it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Held {
+    /// The body.
+    pub body: String,
+    /// Can be received from then on, in milliseconds since the epoch.
+    pub visible_at: i64,
+    /// Receives so far.
+    pub receive_count: i64,
+    /// Sent when, in milliseconds since the epoch.
+    pub sent_at: i64,
+    /// First received when, in milliseconds since the epoch.
+    pub first_received_at: Option<i64>,
+    /// The queue whose dead letter it is.
+    pub dead_from: Option<String>,
+}
+
 /// The database and what is kept of it in memory: the queues, which every request needs.
 pub(super) struct Store {
     pub(super) db: Connection,
@@ -263,6 +280,52 @@ impl Store {
         Ok(self.db.prepare_cached(count)?.query_row([queue.id, now, queue.cutoff(now)], |row| {
             Ok(Depth { visible: unsigned(row, 0)?, in_flight: unsigned(row, 1)?, delayed: unsigned(row, 2)? })
         })?)
+    }
+
+    /// What the queue holds, in the order in which it becomes receivable.
+    pub(super) fn contents(&self, queue: &Queue, now: i64) -> Result<Vec<Held>, SqsError> {
+        let select =
+            "SELECT body, visible_at, receive_count, sent_at, first_received_at, dead_from FROM messages
+                      WHERE queue = ?1 AND retained_from > ?2 ORDER BY visible_at, id";
+        let mut select = self.db.prepare_cached(select)?;
+        let rows = select.query_map([queue.id, queue.cutoff(now)], |row| {
+            Ok(Held {
+                body: row.get(0)?,
+                visible_at: row.get(1)?,
+                receive_count: row.get(2)?,
+                sent_at: row.get(3)?,
+                first_received_at: row.get(4)?,
+                dead_from: row.get(5)?,
+            })
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Makes a standard queue hold exactly these messages, in this order where they become receivable at once.
+    pub(super) fn put_back(&mut self, queue: &Queue, messages: &[Held]) -> Result<(), SqsError> {
+        let change = self.db.transaction()?;
+        change.prepare_cached("DELETE FROM messages WHERE queue = ?1")?.execute([queue.id])?;
+        for held in messages {
+            change
+                .prepare_cached(
+                    "INSERT INTO messages (queue, visible_at, receive_count, sent_at, retained_from, received_at,
+                        first_received_at, dead_from, message_id, body)
+                     VALUES (?1, ?2, ?3, ?4, ?4, ?5, ?5, ?6, ?7, ?8)",
+                )?
+                .execute(params![
+                    queue.id,
+                    held.visible_at,
+                    held.receive_count,
+                    held.sent_at,
+                    held.first_received_at,
+                    held.dead_from,
+                    receipt::message_id()?.as_bytes(),
+                    held.body,
+                ])?;
+        }
+        change.commit()?;
+        queue.changed.notify_waiters();
+        Ok(())
     }
 
     /// Makes every received and undeleted message visible. The receive counts stay.

@@ -410,3 +410,41 @@ async fn a_refusal_has_its_shape_in_the_body_and_its_older_code_in_the_header() 
         expected("com.amazon.coral.service#UnknownOperationException", "InvalidAction")
     );
 }
+
+#[test]
+fn looking_at_a_queue_receives_nothing_and_what_was_seen_can_be_put_back() {
+    let world = World::new(None);
+    world.queue(QueueSpec::new("dead"));
+    world.queue(QueueSpec::new("q").with("VisibilityTimeout", "60").with_redrive("dead", 2));
+    world.send("q", "held");
+    world.receive("q", 1);
+    world
+        .sqs
+        .send("q", OutgoingMessage { delay_seconds: Some(30), ..OutgoingMessage::new("later") })
+        .unwrap();
+    let held = |body: &str, seconds: i64, receives: i64| Held {
+        body: body.to_owned(),
+        visible_at: START + seconds * 1000,
+        receive_count: receives,
+        sent_at: START,
+        first_received_at: (receives > 0).then_some(START),
+        dead_from: None,
+    };
+    let seen = [held("later", 30, 0), held("held", 60, 1)];
+    for _ in 0..2 {
+        assert_eq!(world.sqs.contents("q").unwrap(), seen);
+    }
+    assert_eq!(world.depth("q"), (0, 1, 1));
+
+    world.pass(60);
+    assert_eq!(world.bodies("q"), ["later", "held"]);
+    world.sqs.put_back("q", &seen).unwrap();
+    assert_eq!(world.sqs.contents("q").unwrap(), seen);
+    let again = world.receive("q", 10);
+    assert_eq!(again.iter().map(count).collect::<Vec<_>>(), ["1", "2"]);
+    assert_eq!(world.delete("q", &again[0]), Ok(()));
+    world.pass(60);
+    assert_eq!(world.bodies("q"), Vec::<String>::new());
+    let dead = world.sqs.contents("dead").unwrap();
+    assert_eq!((dead[0].body.as_str(), dead[0].dead_from.as_deref()), ("held", Some("q")));
+}

@@ -14,7 +14,7 @@ pub use triggers::Triggers;
 pub use wake::Wake;
 
 use crate::customer::{
-    AddressHash, Customer, HashKeys, Identity, Named, Place, Pointed, Stitch, Tie, Traits,
+    AddressHash, Claim, Customer, HashKeys, Identity, Named, Place, Pointed, Stitch, Tie, Traits,
 };
 use crate::event::{Entry, Event, EventKind, Happened, Ids, Outgo, Who};
 use crate::id::{CustomerId, EventId};
@@ -117,7 +117,7 @@ pub struct Taken {
     /// What has to be read first; then nothing else counts.
     pub missing: Missing,
     /// Addresses to claim before, best evidence first. If somebody else was faster, all is decided again.
-    pub claims: Vec<(AddressHash, CustomerId)>,
+    pub claims: Vec<Claim>,
     /// Records as they shall be.
     pub customers: Vec<Customer>,
     /// Anonymous ids that point on.

@@ -88,7 +88,7 @@ impl Town {
 
     /// Whether all addresses are theirs now.
     fn claim(&mut self, taken: &Taken) -> bool {
-        taken.claims.iter().all(|(hash, customer)| {
+        taken.claims.iter().all(|Claim { address: hash, customer, .. }| {
             let tie = self.ties.entry(hash.clone()).or_insert_with(|| Tie {
                 hash: hash.clone(),
                 claim: None,

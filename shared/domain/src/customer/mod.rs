@@ -17,7 +17,7 @@ pub use likeness::{Likeness, blocking_keys, consider, profile_of};
 pub use recognise::{
     Found, Known, KnownAddress, Merge, Recognition, Suggestion, SuggestionReason, recognise,
 };
-pub use stitch::{Named, Place, Pointed, Pointer, Stitch, Tie};
+pub use stitch::{Claim, Named, Place, Pointed, Pointer, Stitch, Tie};
 pub use survivorship::{Candidate, Chosen, DEFAULT_RULE, Survivor, Survivorship};
 pub use traits::Traits;
 

@@ -41,6 +41,12 @@ impl Known {
         at
     }
 
+    /// When somebody was erased whose address that was, as far as was known on loading.
+    pub fn erased_at(&self, address: &AddressHash) -> Option<Timestamp> {
+        let mut all = self.addresses.iter().zip(&self.erased);
+        all.find_map(|((hash, _), erased)| erased.filter(|_| hash == address))
+    }
+
     /// A live customer and its halves, as far as loaded.
     pub fn whole<'a>(&'a self, root: &'a Customer) -> Whole<'a> {
         let mut halves = Vec::new();

@@ -43,6 +43,17 @@ pub struct Tie {
     pub erased: Option<Timestamp>,
 }
 
+/// An address to claim.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// The address.
+    pub address: AddressHash,
+    /// For this record.
+    pub customer: CustomerId,
+    /// When a person was last erased whose it was, as read: who does not know of it may not claim it.
+    pub erased: Option<Timestamp>,
+}
+
 /// An anonymous id that points on from now on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pointed {
@@ -109,7 +120,7 @@ pub struct Stitch<'a> {
     /// Records that have changed.
     pub changed: BTreeSet<CustomerId>,
     /// Addresses to claim, in order.
-    pub claims: Vec<(AddressHash, CustomerId)>,
+    pub claims: Vec<Claim>,
     /// Pointers that change, by address.
     pub pointed: BTreeMap<AddressHash, Pointed>,
     /// Addresses that came with a customer who does not hold them.
@@ -248,10 +259,10 @@ impl<'a> Stitch<'a> {
     }
 
     fn claim(&mut self, identity: &Identity, hash: &AddressHash, customer: &CustomerId) {
-        self.claims.push((hash.clone(), customer.clone()));
         let first = self.first_hash(identity);
-        let claim = KnownAddress { customer: customer.clone(), others: BTreeSet::new() };
         let erased = self.ties.get(&first).and_then(|tie| tie.erased);
+        self.claims.push(Claim { address: hash.clone(), customer: customer.clone(), erased });
+        let claim = KnownAddress { customer: customer.clone(), others: BTreeSet::new() };
         self.ties.insert(first, Tie { hash: hash.clone(), claim: Some(claim), to: None, erased });
     }
 
