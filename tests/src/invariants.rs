@@ -460,6 +460,17 @@ impl Books {
         }
     }
 
+    /// What a journey tells somebody is in their list, and was handed over as often as that says.
+    fn was_told_by_a_journey(&self, observed: &Observed, channel: &str, id: &str) -> bool {
+        let handed = observed.handed.iter().filter(|((by, name), _)| *by == channel && name == id);
+        let handed = handed.map(|(_, n)| *n).max().unwrap_or(0);
+        self.messages.iter().any(|record| {
+            let is_it = record.customer.as_ref().is_some_and(|customer| id.starts_with(customer.as_str()));
+            let is_it = is_it && id.ends_with(&record.rep) && record.channel == channel;
+            is_it && record.state == MessageState::Sent && handed <= 1 + record.unknown
+        })
+    }
+
     /// Whether a message tells of an assignment that stood until somebody gave the lead to another.
     fn was_given_away(&self, observed: &Observed, id: &str) -> bool {
         let given = |lead: &String| self.leads.get(lead).is_some_and(|lead| reassigned(lead) > 0);
@@ -550,6 +561,7 @@ impl Books {
             let of_past = id.contains("_escalated_")
                 || id.contains("_reminder")
                 || self.was_given_away(observed, id)
+                || self.was_told_by_a_journey(observed, channel, id)
                 || self.is_erased(id);
             if !of_past && !expected.iter().any(|(name, _, by)| name == id && by == channel) {
                 broken.push(format!("I3: {id} was told by {channel} and is not so"));

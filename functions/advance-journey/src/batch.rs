@@ -124,6 +124,9 @@ impl Advancer {
             return Ok(Went::Nowhere);
         }
         self.store.remove_entries(&taken.stray).await.map_err(text)?;
+        for ((address, customer), at) in &taken.freed {
+            self.store.free_address(address, customer, *at).await.map_err(text)?;
+        }
         if !self.store.claim(&taken.claims).await.map_err(text)? {
             return Ok(Went::Nowhere);
         }

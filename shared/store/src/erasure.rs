@@ -250,10 +250,9 @@ impl Store {
 
     /// Nobody holds the address any more; what was accepted until `at` finds that out.
     async fn let_go(&self, hash: &AddressHash, holder: &CustomerId, at: Timestamp) -> Result<(), StoreError> {
-        let gone = AttributeValue::Ss(vec![holder.to_string()]);
-        let values = [(":c", text(holder.as_str())), (":x", number(at.millis())), (":g", gone)];
+        let values = [(":c", text(holder.as_str())), (":x", number(at.millis()))];
         let key = key(keys::address(hash), keys::ADDRESS);
-        self.update_if(key, "SET x = :x REMOVE c, t, ta ADD g :g", "c = :c", values).await
+        self.update_if(key, "SET x = :x REMOVE c, t, ta", "c = :c", values).await
     }
 
     /// An anonymous id of somebody else no longer points on to this person; what happened until `at` finds that out.
@@ -263,10 +262,23 @@ impl Store {
         to: &CustomerId,
         at: Timestamp,
     ) -> Result<(), StoreError> {
-        let gone = AttributeValue::Ss(vec![to.to_string()]);
-        let values = [(":t", text(to.as_str())), (":x", number(at.millis())), (":g", gone)];
+        let values = [(":t", text(to.as_str())), (":x", number(at.millis()))];
         let key = key(keys::address(hash), keys::ADDRESS);
-        self.update_if(key, "SET x = :x REMOVE t, ta ADD g :g", "t = :t", values).await
+        self.update_if(key, "SET x = :x REMOVE t, ta", "t = :t", values).await
+    }
+
+    /// An address no longer names somebody who was erased: it was claimed for them at that very moment.
+    pub async fn free_address(
+        &self,
+        hash: &AddressHash,
+        erased: &CustomerId,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.let_go(hash, erased, at).await?;
+        self.point_nowhere(hash, erased, at).await?;
+        let ours = [(":w", AttributeValue::Ss(vec![erased.to_string()]))];
+        let key = key(keys::address(hash), keys::ADDRESS);
+        self.update_if(key, "DELETE w :w", "attribute_exists(pk)", ours).await
     }
 
     /// Changes an item if a condition holds. If it does not, there is nothing to change.

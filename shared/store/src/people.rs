@@ -22,8 +22,6 @@ pub(crate) struct AddressItem {
     pub(crate) erased: Option<Timestamp>,
     /// Of an anonymous id: who was known last, if that is not who has it.
     pub(crate) to: Option<Pointer>,
-    /// Customers whose it was and who were erased.
-    pub(crate) gone: BTreeSet<CustomerId>,
 }
 
 /// Records by id: those that are there, and when those were erased that are not any more.
@@ -317,18 +315,15 @@ impl AddressItem {
 fn read_address(item: &Item) -> Result<(AddressHash, AddressItem), StoreError> {
     let hash = keys::parse_address(get_text(item, "pk")?)
         .ok_or_else(|| StoreError::Corrupt("not an address".to_owned()))?;
-    let ids = |name: &str| {
-        let ids = item.get(name).and_then(|value| value.as_ss().ok());
-        ids.into_iter().flatten().map(|id| read_customer_id(id)).collect::<Result<_, _>>()
-    };
-    let (others, gone) = (ids("w")?, ids("g")?);
+    let others = item.get("w").and_then(|value| value.as_ss().ok());
+    let others = others.into_iter().flatten().map(|id| read_customer_id(id)).collect::<Result<_, _>>()?;
     let customer = optional_text(item, "c").map(read_customer_id).transpose()?;
     let erased = item.contains_key("x").then(|| get_number(item, "x").map(Timestamp)).transpose()?;
     let to = match optional_text(item, "t").map(read_customer_id).transpose()? {
         Some(customer) => Some(Pointer { customer, at: Timestamp(get_number(item, "ta")?) }),
         None => None,
     };
-    Ok((hash, AddressItem { customer, others, erased, to, gone }))
+    Ok((hash, AddressItem { customer, others, erased, to }))
 }
 
 /// What stands in place of a record whose person was erased.

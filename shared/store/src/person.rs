@@ -45,10 +45,6 @@ impl Store {
                     let item = items.get(hash)?;
                     (item.claim().is_some() || item.to.is_some()).then_some((hash, item))
                 });
-                // Where an entry may have been put just before its person was erased.
-                open.extend(
-                    candidates.iter().filter_map(|hash| items.get(hash)).flat_map(|item| item.gone.clone()),
-                );
                 let erased = candidates.iter().filter_map(|hash| items.get(hash)?.erased).max();
                 let (hash, claim, to) = match found {
                     Some((hash, item)) => (hash, item.claim(), item.to.clone()),
@@ -161,10 +157,13 @@ fn take(loaded: &mut Loaded, item: &Item) -> Result<(), StoreError> {
 /// Lets go of claims for people who were erased: the ids are anybody's again, and when that was is known of them.
 fn let_go(loaded: &mut Loaded) {
     for (first, tie) in &mut loaded.ties {
-        let gone = |id: &CustomerId| loaded.erased.get(id).copied();
+        let gone = |id: &CustomerId| Some((id.clone(), *loaded.erased.get(id)?));
         let holder = tie.claim.as_ref().and_then(|claim| gone(&claim.customer));
         let pointed = tie.to.as_ref().and_then(|to| gone(&to.customer));
-        tie.erased = tie.erased.max(holder).max(pointed);
+        for (customer, at) in holder.iter().chain(&pointed) {
+            tie.erased = tie.erased.max(Some(*at));
+            loaded.freed.insert((tie.hash.clone(), customer.clone()), *at);
+        }
         if holder.is_some() {
             tie.claim = None;
             tie.hash.clone_from(first);

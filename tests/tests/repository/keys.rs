@@ -1,7 +1,7 @@
 //! Keys: what a constructor writes its parser reads, and no two kinds of item can meet.
 
 use sluice_domain::customer::AddressHash;
-use sluice_domain::id::{CustomerId, EndpointId, LeadId, MessageId, ProofId};
+use sluice_domain::id::{CustomerId, EndpointId, EventId, LeadId, MessageId, ProofId};
 use sluice_domain::lead::{LeadState, MarkKind};
 use sluice_domain::message::Channel;
 use sluice_domain::speed::Group;
@@ -41,6 +41,11 @@ fn every_constructor_round_trips_with_its_parser() {
         assert_eq!(keys::parse_consent(&keys::consent(channel, &hash)), Some((channel, hash)));
         assert_eq!(keys::parse_pace(&keys::pace(channel)), Some(channel));
     }
+    let event = EventId::derived(&["site", "1"]);
+    assert_eq!(keys::parse_entry(&keys::entry(&event)), Some(event));
+    assert_eq!(keys::parse_run(&keys::run("welcome")), Some("welcome"));
+    let told = keys::told(Timestamp(1), &customer, "0123456789abcdef", "email");
+    assert_eq!(keys::parse_told(&told), Some(customer.clone()));
     assert_eq!(keys::parse_asked(&keys::asked("ab12")), Some("ab12"));
     for kind in MarkKind::ALL {
         assert_eq!(keys::parse_mark(&keys::mark(kind)), Some(kind));

@@ -27,7 +27,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 
 /// Allowed and not seen in the workload: who, what, on what, and why it is needed all the same.
-const UNSEEN: [(&str, &str, &str, &str); 6] = [
+const UNSEEN: [(&str, &str, &str, &str); 7] = [
     (
         "record-feedback",
         "dynamodb:ConditionCheckItem",
@@ -45,6 +45,12 @@ const UNSEEN: [(&str, &str, &str, &str); 6] = [
         "sqs:SendMessage",
         "EraseQueue",
         "a lead of a person who was erased while it was being routed",
+    ),
+    (
+        "advance-journey",
+        "dynamodb:DeleteItem",
+        "Table",
+        "an entry put beside a record just before that was erased",
     ),
     (
         "erase-customer",
@@ -188,6 +194,14 @@ async fn every_function_may_do_what_it_does_and_no_more() {
 }
 
 const POLICIES: &str = r#"
+kind: journey
+name: welcome
+trigger: { event: signed_up }
+steps:
+  - send: { template: hello, topic: service }
+  - notify: { text: Hello }
+  - wait: 1m
+---
 kind: settings
 name: default
 escalate_to: [ann]
@@ -377,18 +391,22 @@ async fn feedback(it: &Recorded) {
     it.rest().await;
 }
 
-/// Somebody does something, twice over, and says who they are.
+/// Somebody does something, twice over, says who they are, and begins a journey; then somebody else at the same machine.
 async fn track(it: &Recorded) {
-    let batch = json!([
+    let known = json!([
         { "type": "track", "event": "Pricing Viewed", "anonymousId": "b-1", "messageId": "1" },
         { "type": "identify", "userId": "u-1", "anonymousId": "b-1", "traits": { "email": "ivy@example.org" } },
     ]);
-    let body = json!({ "writeKey": "write-key", "batch": batch });
-    for _ in 0..2 {
-        let answer = it.send("POST", "/v1/batch", "", &[], body.to_string().into_bytes()).await;
+    let later = json!([
+        { "type": "track", "event": "Signed Up", "userId": "u-1", "messageId": "2" },
+        { "type": "track", "event": "Pricing Viewed", "userId": "u-2", "anonymousId": "b-1", "messageId": "3" },
+    ]);
+    for batch in [&known, &known, &later] {
+        let body = json!({ "writeKey": "write-key", "batch": batch }).to_string();
+        let answer = it.send("POST", "/v1/batch", "", &[], body.into_bytes()).await;
         assert_eq!(answer.status, 200, "{}", answer.body);
+        it.rest().await;
     }
-    it.rest().await;
 }
 
 /// Due entries of every queue, and leads whose messages were lost.

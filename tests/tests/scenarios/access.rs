@@ -31,6 +31,7 @@ const MAY: &[(&str, &[&str])] = &[
     ("GET /api/customers/{id}/erasure", &["admin", "manager"]),
     ("GET /api/customers/{id}/consents", &["admin", "manager"]),
     ("GET /api/customers/{id}/timeline", &["admin", "manager"]),
+    ("GET /api/customers/{id}/runs", &["admin", "manager"]),
     ("POST /api/customers/{id}/consents", &["admin", "manager"]),
     ("POST /api/customers/{id}/suppress", &["admin", "manager"]),
     ("POST /api/customers/{id}/unsuppress", &["admin", "manager"]),
@@ -52,6 +53,7 @@ const MAY: &[(&str, &[&str])] = &[
     ("POST /api/messages/{id}/settle", &["admin", "manager", "marketer"]),
     ("POST /api/templates/{name}/preview", &["admin", "manager", "marketer"]),
     ("POST /api/templates/{name}/test-send", &["admin", "manager", "marketer"]),
+    ("POST /api/segments/{name}/preview", &["admin", "manager", "marketer"]),
     ("GET /api/webhooks", &["admin", "manager"]),
     ("POST /api/webhooks/{id}/enable", &["admin", "manager"]),
     ("POST /api/tokens", &["admin"]),
@@ -93,6 +95,7 @@ fn call(route: &str, lead: &str, [customer, other]: [&str; 2]) -> (String, Strin
         "POST /api/policies/validate" | "POST /api/policies/apply" => {
             json!({"files": [{"file": "a.yaml", "text": "kind: rep\nname: intruder\n"}]})
         }
+        "POST /api/segments/{name}/preview" => json!({"when": "customer.leads > 0"}),
         "PUT /api/policies/{kind}/{name}" => json!({"kind": "rep", "name": "newcomer"}),
         "POST /api/imports" => json!({"batch": "spring", "form": "contact"}),
         "POST /api/imports/try" => {

@@ -37,7 +37,7 @@ pub(super) struct Mind<'a> {
 
 impl<'a> Mind<'a> {
     pub(super) fn new(loaded: Loaded, with: With<'a>) -> Self {
-        let Loaded { ties, customers, erased, asked, entries, states, runs, history } = loaded;
+        let Loaded { ties, customers, erased, asked, entries, states, runs, history, .. } = loaded;
         let before: BTreeSet<CustomerId> = customers.keys().cloned().collect();
         let shared_after = with.policies.settings.shared_after as usize;
         let mut mind = Self {

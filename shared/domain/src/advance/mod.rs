@@ -79,6 +79,8 @@ pub struct Loaded {
     pub customers: BTreeMap<CustomerId, Customer>,
     /// Records that were erased, and when.
     pub erased: BTreeMap<CustomerId, Timestamp>,
+    /// Addresses that still name somebody who was erased, and when that was.
+    pub freed: BTreeMap<(AddressHash, CustomerId), Timestamp>,
     /// Events that were asked for.
     pub asked: BTreeSet<EventId>,
     /// Of these, those that were decided on before, with the record that each is kept with.
@@ -116,6 +118,8 @@ impl Missing {
 pub struct Taken {
     /// What has to be read first; then nothing else counts.
     pub missing: Missing,
+    /// Addresses that still name somebody who was erased: that is mended first.
+    pub freed: BTreeMap<(AddressHash, CustomerId), Timestamp>,
     /// Addresses to claim before, best evidence first. If somebody else was faster, all is decided again.
     pub claims: Vec<Claim>,
     /// Records as they shall be.
@@ -185,7 +189,7 @@ pub fn identities(happened: &Happened, policies: &PolicySet) -> Vec<Identity> {
 
 /// Decides what came in, in the order of time.
 pub fn advance(incoming: &[Incoming], loaded: Loaded, with: With<'_>) -> Taken {
-    let mut taken = Taken::default();
+    let mut taken = Taken { freed: loaded.freed.clone(), ..Taken::default() };
     let mut fresh: Vec<&Incoming> = Vec::new();
     let mut seen = BTreeSet::new();
     for one in incoming {

@@ -63,6 +63,9 @@ pub struct Erasure {
     /// Leads erased so far.
     #[serde(default)]
     pub leads: u32,
+    /// Ids of the records that it took along. What an event put beside one at the moment of the erasure is found by them.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub took: BTreeSet<CustomerId>,
     /// When everything was gone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub done: Option<Timestamp>,
@@ -96,6 +99,7 @@ impl Erasure {
             quoted: BTreeSet::new(),
             beside: Vec::new(),
             leads: 0,
+            took: BTreeSet::new(),
             done: None,
         };
         let named = whole.parts().flat_map(|part| part.apart.keys().chain(part.maybe.keys()));
@@ -106,6 +110,7 @@ impl Erasure {
         let whole_person = Self {
             quoted: facts.flat_map(|fact| keys.fact_hashes(fact.value.reveal())).collect(),
             addresses: addresses(&whole.parts().collect::<Vec<_>>(), keys),
+            took: whole.parts().map(|part| part.id.clone()).collect(),
             records: whole.parts().map(|part| (part.id.clone(), part.last_lead.clone())).collect(),
             linked: linked.cloned().collect(),
             ..empty(root)
