@@ -1,5 +1,6 @@
 //! What is under test: for each handler the events it gets, and the world they come into.
 
+mod advance;
 mod clock;
 mod console;
 mod depth;
@@ -148,6 +149,10 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "engage-page", function: Name::Engage, prepare: engage::page },
     Scenario { name: "engage-confirm", function: Name::Engage, prepare: engage::confirm },
     Scenario { name: "engage-erased", function: Name::Engage, prepare: engage::erased },
+    Scenario { name: "advance-stitch", function: Name::Advance, prepare: advance::stitched },
+    Scenario { name: "advance-enter", function: Name::Advance, prepare: advance::entered },
+    Scenario { name: "advance-move", function: Name::Advance, prepare: advance::moved },
+    Scenario { name: "advance-erased", function: Name::Advance, prepare: advance::erased },
     Scenario { name: "track-batch", function: Name::Track, prepare: track::batch },
     Scenario { name: "clock-reminder", function: Name::Route, prepare: clock::reminder },
     Scenario { name: "clock-expiry", function: Name::Route, prepare: clock::expiry },
@@ -547,6 +552,7 @@ async fn publish(world: &World) {
     documents.extend(messages::documents());
     documents.extend(engage::documents());
     documents.extend(track::documents());
+    documents.extend(advance::documents());
     rules.extend(deeper);
     for (team, reps, capacity) in TEAMS {
         let members: Vec<Value> =
@@ -583,7 +589,7 @@ async fn publish(world: &World) {
         let sha = hex(digest::digest(&digest::SHA256, body.as_bytes()).as_ref());
         store.put_policy_text(&sha, &body).await.unwrap();
         let (kind, name) = (document.kind().to_owned(), document.name().to_owned());
-        manifest.documents.push(ManifestEntry { kind, name, sha });
+        manifest.documents.push(ManifestEntry { kind, name, sha, since: 1 });
     }
     manifest.documents.sort();
     assert_eq!(store.publish(&manifest).await.unwrap(), Written::Done);

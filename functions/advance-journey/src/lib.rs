@@ -2,6 +2,7 @@
 
 mod batch;
 mod group;
+mod pass;
 mod send;
 
 use futures::future::BoxFuture;
@@ -58,13 +59,14 @@ pub(crate) struct Advancer {
 impl QueueHandler for Advancer {
     async fn handle(&self, records: &[Record]) -> Vec<Failed> {
         let mut failed = Vec::new();
-        let mut work = Vec::new();
+        let (mut work, mut passes) = (Vec::new(), Vec::new());
         for (at, record) in records.iter().enumerate() {
             match serde_json::from_str::<EventMessage>(&record.body) {
                 Ok(EventMessage::Events(events)) => {
                     work.extend(events.into_iter().map(|event| (at, Incoming::Happened(event))));
                 }
                 Ok(EventMessage::Due(wake)) => work.push((at, Incoming::Due(wake))),
+                Ok(EventMessage::Pass(pass)) => passes.push((at, pass)),
                 Err(_) => {
                     failed.push(Failed { id: record.id.clone(), why: "not an event message".to_owned() })
                 }
@@ -72,6 +74,11 @@ impl QueueHandler for Advancer {
         }
         for (at, why) in self.take_all(work).await {
             failed.push(Failed { id: records[at].id.clone(), why });
+        }
+        for (at, pass) in passes {
+            if let Err(why) = self.pass(&pass).await {
+                failed.push(Failed { id: records[at].id.clone(), why });
+            }
         }
         failed
     }

@@ -9,11 +9,14 @@ use sluice_store::{Manifest, ManifestEntry, Written};
 use sluice_wire::http::HttpResponse;
 use sluice_wire::policy::{PolicyError, SourceText, load};
 use sluice_wire::problem::Problem;
-use sluice_wire::queue::{LeadMessage, encode};
+use sluice_wire::queue::{EventMessage, LeadMessage, Pass, encode};
 use std::collections::BTreeMap;
 
 /// By when every function decides with a new publication, in milliseconds: it is asked for every two seconds.
 const SEEN_MS: i64 = 3_000;
+
+/// Kinds of documents that say what behaviour makes of customers: if one changes, all customers are looked at.
+const BEHAVIOUR: [&str; 5] = ["lifecycle", "scoring", "segment", "journey", "settings"];
 
 impl Console {
     pub(crate) async fn list_policies(&self) -> Result<HttpResponse, Problem> {
@@ -107,11 +110,10 @@ impl Console {
                 if !known {
                     self.store.put_policy_text(&sha, &text).await.map_err(unavailable)?;
                 }
-                entries.push(ManifestEntry {
-                    kind: document.kind().to_owned(),
-                    name: document.name().to_owned(),
-                    sha,
-                });
+                let (kind, name) = (document.kind().to_owned(), document.name().to_owned());
+                let is_same = |old: &&ManifestEntry| old.kind == kind && old.name == name && old.sha == sha;
+                let since = before.documents.iter().find(is_same).map_or(before.version + 1, |old| old.since);
+                entries.push(ManifestEntry { kind, name, sha, since });
             }
             entries.sort();
             let now = self.env.clock.now();
@@ -131,9 +133,22 @@ impl Console {
             let body = encode(&LeadMessage::Wake("policies".to_owned()));
             let id = format!("wake-policies-{}", manifest.version + 1);
             let not_before = now.plus_millis(SEEN_MS);
-            let wake = Outgoing { queue: QueueName::Lead, id, body, not_before };
-            self.outbox.hand_over(vec![wake], now).await.map_err(unavailable)?;
             let version = manifest.version + 1;
+            let mut sent = vec![Outgoing { queue: QueueName::Lead, id, body, not_before }];
+            let is_gone = |old: &ManifestEntry| {
+                !manifest.documents.iter().any(|new| new.kind == old.kind && new.name == old.name)
+            };
+            let removed = before.documents.iter().filter(|old| is_gone(old)).map(|old| old.kind.as_str());
+            let mut kinds = changed.iter().filter_map(|path| path.split('/').next()).chain(removed);
+            if kinds.any(|kind| BEHAVIOUR.contains(&kind)) {
+                sent.extend(Pass::all(version).into_iter().map(|pass| Outgoing {
+                    queue: QueueName::Event,
+                    id: pass.id(),
+                    body: encode(&EventMessage::Pass(pass)),
+                    not_before,
+                }));
+            }
+            self.outbox.hand_over(sent, now).await.map_err(unavailable)?;
             return Ok(HttpResponse::json(200, &json!({"version": version, "changed": changed}))
                 .with_header("etag", format!("\"{version}\"")));
         }

@@ -151,6 +151,8 @@ impl Store {
     }
 }
 
+/// Items of one page of the scan over all customers.
+const PAGE: i32 = 500;
 /// Rounds of following links between customers: a person is of so many records at most.
 pub(crate) const ROUNDS: usize = MAX_RECORDS + 1;
 
@@ -240,6 +242,7 @@ impl Store {
             .table_name(&self.table)
             .segment(segment)
             .total_segments(segments)
+            .limit(PAGE)
             .filter_expression("sk = :sk AND begins_with(pk, :pk) AND attribute_not_exists(x)")
             .expression_attribute_values(":sk", text(keys::CUSTOMER))
             .expression_attribute_values(":pk", text(CustomerId::PREFIX))

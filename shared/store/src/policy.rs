@@ -23,6 +23,9 @@ pub struct ManifestEntry {
     pub name: String,
     /// SHA-256 (hex) of the stored text.
     pub sha: String,
+    /// The version since which it is as it is; 0 is not known.
+    #[serde(default)]
+    pub since: u64,
 }
 
 /// The documents of one version.
@@ -198,6 +201,11 @@ impl Policies {
     async fn load(&self, manifest: &Manifest) -> Result<Arc<PolicySet>, StoreError> {
         let documents = self.store.documents(manifest).await?;
         let set = PolicySet::build(manifest.version, documents);
-        Ok(Arc::new(set.map_err(|_| StoreError::Corrupt("a stored condition does not compile".to_owned()))?))
+        let mut set = set.map_err(|_| StoreError::Corrupt("a stored condition does not compile".to_owned()))?;
+        set.live.segments_since(|name| {
+            let entry = manifest.documents.iter().find(|entry| entry.kind == "segment" && entry.name == name);
+            entry.map_or(0, |entry| entry.since)
+        });
+        Ok(Arc::new(set))
     }
 }

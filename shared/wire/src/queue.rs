@@ -129,6 +129,38 @@ pub enum EventMessage {
     Events(Vec<Happened>),
     /// Something is due for this customer: a step of a journey, a look at what time alone changes.
     Due(Wake),
+    /// Policies were published that say what behaviour makes of customers: all are looked at, page by page.
+    Pass(Pass),
+}
+
+/// One page of a look at all customers, and those after it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pass {
+    /// The version of the policies that was published.
+    #[serde(rename = "v")]
+    pub version: u64,
+    /// Which part of the table, from 0.
+    #[serde(rename = "n")]
+    pub part: i32,
+    /// Behind this place; absent is from the start.
+    #[serde(rename = "c", default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+}
+
+impl Pass {
+    /// Parts of the table that are gone through at the same time.
+    pub const PARTS: i32 = 4;
+
+    /// The first pages of all parts.
+    pub fn all(version: u64) -> Vec<Self> {
+        (0..Self::PARTS).map(|part| Self { version, part, cursor: None }).collect()
+    }
+
+    /// The same for the same page.
+    pub fn id(&self) -> String {
+        let cursor = self.cursor.as_deref().unwrap_or_default();
+        format!("pass-{}-{}-{}", self.version, self.part, id_of(cursor))
+    }
 }
 
 /// An id that the same body always has (SHA-256, cut to 128 bits, in hexadecimal).

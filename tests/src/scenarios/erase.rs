@@ -147,7 +147,7 @@ async fn begin(world: &mut World, customer: &CustomerId) -> String {
     messages[0].body.clone()
 }
 
-async fn deliver(world: &mut World, queue: &'static str, name: Name) {
+pub(super) async fn deliver(world: &mut World, queue: &'static str, name: Name) {
     let messages = world.receive(queue, 10);
     let answer = world.invoke(name, queue_event(&messages)).await.unwrap();
     world.acknowledge(queue, &messages, &answer);

@@ -91,7 +91,7 @@ impl<'a> Mind<'a> {
                 let nothing = Vec::new();
                 let events = match self.history.get(id) {
                     Some(events) => events,
-                    None if !policy.counts() => &nothing,
+                    None if !policy.counts_anything() => &nothing,
                     None => {
                         self.missing.history.insert(id.clone());
                         return false;
@@ -152,7 +152,7 @@ impl<'a> Mind<'a> {
         let ids = self.ids(root);
         let mut can = true;
         for id in &ids {
-            let is_needed = id == root || self.state(id).is_some() || self.with.policies.live.counts();
+            let is_needed = id == root || self.state(id).is_some() || self.with.policies.live.counts_anything();
             can &= !is_needed || self.ensure(id);
         }
         if !can {

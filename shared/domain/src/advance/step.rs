@@ -120,6 +120,13 @@ impl Mind<'_> {
         let cause = wake.event(now);
         let mut work = Work::new(self.stitch.root(&wake.customer), cause.id.clone(), now);
         match &wake.journey {
+            None if wake.is_pass() => {
+                for (id, journey) in self.active(&work.root) {
+                    self.drive(&mut work, &id, &journey, Input::Publish);
+                }
+                self.days(&mut work);
+                self.look(&mut work, Changed::everything());
+            }
             None => {
                 if !self.ensure(&wake.customer) || !self.woke(wake) {
                     return None;

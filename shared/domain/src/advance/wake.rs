@@ -24,7 +24,20 @@ pub struct Wake {
     pub at: Timestamp,
 }
 
+/// What tokens of looks at everybody begin with.
+const PASS: &str = "pass.";
+
 impl Wake {
+    /// A look at a customer because policies of this version were published.
+    pub fn pass(customer: CustomerId, version: u64) -> Self {
+        Self { customer, journey: None, token: format!("{PASS}{version}"), at: Timestamp(0) }
+    }
+
+    /// Whether it is such a look.
+    pub(super) fn is_pass(&self) -> bool {
+        self.journey.is_none() && self.token.starts_with(PASS)
+    }
+
     /// The same for the same wake: for due entries.
     pub fn id(&self) -> String {
         let journey = self.journey.as_deref().unwrap_or("-");
@@ -37,7 +50,11 @@ impl Wake {
         if let Some(journey) = &self.journey {
             properties.insert("journey".to_owned(), Value::String(journey.clone()));
         }
-        let name = if self.journey.is_some() { "wait_over" } else { "time_passed" };
+        let name = match self.journey {
+            Some(_) => "wait_over",
+            None if self.is_pass() => "policies_published",
+            None => "time_passed",
+        };
         Event {
             id: self.event_id(),
             kind: EventKind::Own,

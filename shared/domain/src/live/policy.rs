@@ -255,7 +255,7 @@ impl LivePolicy {
     }
 
     /// Whether anything is counted that is not counted anyway.
-    pub fn counts(&self) -> bool {
+    pub fn counts_anything(&self) -> bool {
         !self.counted.is_empty()
             || !self.interest.is_empty()
             || !self.moves_on.is_empty()

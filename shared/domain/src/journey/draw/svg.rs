@@ -104,10 +104,9 @@ fn short(text: &str, width: i32) -> String {
 pub(super) fn wrapped(text: &str) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {
+        let is_full = lines.len() == LINES;
         match lines.last_mut() {
-            Some(line)
-                if measure(line) + advance(' ') + measure(word) <= WIDTH - 24 || lines.len() == LINES =>
-            {
+            Some(line) if is_full || measure(line) + advance(' ') + measure(word) <= WIDTH - 24 => {
                 line.push(' ');
                 line.push_str(word);
             }
