@@ -4,7 +4,7 @@ use super::output::{note, pretty, say};
 use super::policies::documents_in;
 use super::{JourneyDrawArgs, JourneyRunArgs, StackArgs};
 use serde_json::{Value, json};
-use sluice_domain::journey::{Line, Person, Script, draw, play};
+use sluice_domain::journey::{Line, Script, Somebody, draw, play};
 use sluice_domain::policy::{Document, Period, PolicySet};
 use sluice_domain::time::Timestamp;
 use sluice_host::environment::Clock;
@@ -50,7 +50,7 @@ pub(crate) async fn run(args: &JourneyRunArgs) -> Result<(), String> {
             None => customer["events"] = json!([told]),
         }
     }
-    let person: Person =
+    let person: Somebody =
         serde_json::from_value(customer).map_err(|error| format!("the customer: {error}"))?;
     let policies = documents(args.dir.as_deref(), &args.stack).await?;
     let script = Script { journey: &args.name, person: &person, from, until };

@@ -56,7 +56,7 @@ fn in_it(run: &Run, input: &Input<'_>, given: &Given<'_>, tale: &mut Tale) -> Ru
     };
     let mut walk = Walk { given, flow, run: run.clone(), told: tale, clock, asked, by };
     if same.is_none() {
-        published(&mut walk, current);
+        published(&mut walk, current, matches!(input, Input::Publish));
     }
     if walk.run.is_active() && walk.flow.version() != walk.run.flow {
         walk.end(Outcome::Failed(Failed::NoSuchStep));
@@ -77,15 +77,15 @@ fn removed(run: &Run, given: &Given<'_>, tale: &mut Tale) -> Run {
 }
 
 /// Another version is published than the one they entered by.
-fn published<'a>(walk: &mut Walk<'a>, current: &'a Flow) {
+fn published<'a>(walk: &mut Walk<'a>, current: &'a Flow, is_news: bool) {
     match &current.journey().on_publish {
-        OnPublish::Finish => walk.told.why.push(Reason::Stays),
+        OnPublish::Finish => walk.told.why.extend(is_news.then_some(Reason::Stays)),
         OnPublish::Exit => walk.end(Outcome::Exited(Exited::Published)),
         OnPublish::Migrate(steps) => {
             let Some(place) = walk.run.place.clone() else { return };
             let name = steps.get(&place.step).unwrap_or(&place.step).clone();
             let Some(to) = current.position(&name) else {
-                return walk.told.why.push(Reason::Stays);
+                return walk.told.why.extend(is_news.then_some(Reason::Stays));
             };
             walk.told.why.push(Reason::Migrated { from: place.step.clone(), to: name.clone() });
             let old = walk.flow.position(&place.step).and_then(|at| walk.flow.step(at));
@@ -249,15 +249,15 @@ fn waited_for(walk: &mut Walk<'_>, event: &Event) {
     }
 }
 
-/// Who is not in it any more may still reach the goal within its window.
+/// Who is not in it any more may still reach the goal within its window: the goal as it is published, so that no version of
+/// long ago has to be read for it.
 fn afterwards(run: &Run, input: &Input<'_>, given: &Given<'_>, tale: &mut Tale) -> Run {
-    let same = given.current.filter(|flow| flow.version() == run.flow);
-    let (Input::Event(event), Some(flow), None) = (input, same.or(given.pinned), run.goal) else {
+    let (Input::Event(event), Some(flow), None) = (input, given.current, run.goal) else {
         return run.clone();
     };
     let (clock, asked) = times(input, Some(run), given.now);
     let mut walk = Walk { given, flow, run: run.clone(), told: tale, clock, asked, by: None };
-    if flow.version() == run.flow && reaches(&mut walk, Some(*event)) {
+    if reaches(&mut walk, Some(*event)) {
         walk.run.goal = Some(clock);
         walk.told.why.push(Reason::Goal);
         walk.tell(Told::Goal);

@@ -29,7 +29,7 @@ pub use draw::draw;
 pub(crate) use flow::names;
 pub use flow::{Flow, FlowError};
 
-pub use play::{Line, Person, Script, play};
+pub use play::{Line, Script, Somebody, play};
 pub use reason::Reason;
 
 use crate::calendar::Zone;
@@ -454,7 +454,7 @@ impl Run {
 
 /// The manifest whose version of the journey has to be loaded for a run, if the current one is another.
 pub fn needs(run: Option<&Run>, current: Option<&Flow>) -> Option<u64> {
-    let run = run.filter(|run| run.is_active() || run.goal.is_none())?;
+    let run = run.filter(|run| run.is_active())?;
     match current {
         Some(flow) if flow.version() != run.flow => Some(run.manifest),
         _ => None,

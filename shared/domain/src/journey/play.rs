@@ -6,7 +6,7 @@ use super::{Change, Decision, Due, Flow, Given, Input, Reason, Run, Waits, What,
 use crate::customer::{Customer, Fact, Ownership, Whole};
 use crate::event::{Event, EventKind};
 use crate::id::{CustomerId, EventId};
-use crate::live::{Deed, Happening, Instant, Live, Person as Seen, View, look};
+use crate::live::{Deed, Happening, Instant, Live, Person, View, look};
 use crate::policy::journey::Change as SegmentChange;
 use crate::policy::{Period, PolicySet};
 use crate::segment::Changed;
@@ -21,7 +21,7 @@ const MOST: usize = 5_000;
 /// Somebody to play with: as a file says, or as the API shows a customer. What is not named here is not looked at.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
-pub struct Person {
+pub struct Somebody {
     /// `cu_…`; splits and hold-outs go by it. Absent is the same made-up one each time.
     pub id: Option<String>,
     /// What is known: values, or as the API shows them `{"value": …}`.
@@ -56,7 +56,7 @@ pub struct Script<'a> {
     /// The journey.
     pub journey: &'a str,
     /// With whom.
-    pub person: &'a Person,
+    pub person: &'a Somebody,
     /// From when.
     pub from: Timestamp,
     /// Until when.
@@ -96,7 +96,7 @@ pub fn play(policies: &PolicySet, script: Script<'_>) -> Result<Vec<Line>, Strin
 }
 
 /// Events in order, with their times.
-fn events(person: &Person, from: Timestamp) -> Result<Vec<Event>, String> {
+fn events(person: &Somebody, from: Timestamp) -> Result<Vec<Event>, String> {
     let mut events = Vec::new();
     for (n, told) in person.events.iter().enumerate() {
         let at = match told.at.as_deref() {
@@ -234,7 +234,7 @@ impl<'a> Player<'a> {
     }
 
     fn seen<T>(&self, ask: impl FnOnce(&View<'_>) -> T) -> T {
-        let person = Seen { whole: Whole { root: &self.customer, halves: Vec::new() }, halves: Vec::new() };
+        let person = Person { whole: Whole { root: &self.customer, halves: Vec::new() }, halves: Vec::new() };
         ask(&View::of(&person, &self.live, self.policies, self.now))
     }
 
@@ -248,7 +248,7 @@ impl<'a> Player<'a> {
 
     /// A look at what changed, which may change more.
     fn looks(&mut self, changed: Changed) -> Vec<Happening> {
-        let person = Seen { whole: Whole { root: &self.customer, halves: Vec::new() }, halves: Vec::new() };
+        let person = Person { whole: Whole { root: &self.customer, halves: Vec::new() }, halves: Vec::new() };
         let found = look(&person, &mut self.live, self.policies, changed, self.now);
         self.look = self.look.into_iter().chain(found.next).min();
         found.happenings
@@ -340,7 +340,10 @@ impl<'a> Player<'a> {
                 .as_object()
                 .into_iter()
                 .flatten()
-                .filter_map(|(name, value)| Some(format!("{name} {}", word(value, &[])?)))
+                .filter_map(|(name, value)| {
+                    let value = word(value, &[]).filter(|value| !value.is_empty())?;
+                    Some(format!("{name} {value}"))
+                })
                 .collect();
             self.say(None, format!("{} ({}).", happening.name(), said.join(", ")));
         }

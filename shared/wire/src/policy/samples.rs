@@ -9,7 +9,7 @@ use sluice_domain::customer::{Customer, Fact, Whole};
 use sluice_domain::event::{Event, EventKind};
 use sluice_domain::id::{CustomerId, EventId};
 use sluice_domain::identity::LanguageTag;
-use sluice_domain::journey::{Person, Script, play};
+use sluice_domain::journey::{Script, Somebody, play};
 use sluice_domain::lead::{self, Origin};
 use sluice_domain::live::{Live, Person, View, look};
 use sluice_domain::message::Channel;
@@ -221,7 +221,7 @@ fn every_sample_lead_ends_where_its_readme_says() {
 /// What becomes of a sample customer in a journey, from the first of December 2026 on.
 fn played(policies: &PolicySet, journey: &str, file: &str) -> String {
     let text = std::fs::read_to_string(folder("customers").join(file)).unwrap();
-    let person: Person = serde_json::from_str(&text).unwrap();
+    let person: Somebody = serde_json::from_str(&text).unwrap();
     let from = Timestamp::parse("2026-12-01T08:00:00Z").unwrap();
     let until = from.plus_millis(120 * 86_400_000);
     let lines = play(policies, Script { journey, person: &person, from, until }).unwrap();
@@ -236,9 +236,47 @@ fn played(policies: &PolicySet, journey: &str, file: &str) -> String {
 fn every_sample_customer_goes_through_every_sample_journey() {
     let policies = PolicySet::build(1, policies()).unwrap();
     expect![[r#"
+        2026-12-01T08:00:00.000Z lead_captured happens.
+        2026-12-01T08:00:00.000Z Entered.
+        2026-12-01T08:00:00.000Z send.welcome: Send welcome (about service, in quiet hours: defer)
+        2026-12-01T08:00:00.000Z wait_for.email_clicked: Wait for email_clicked (at most 3d)
+        2026-12-01T08:00:00.000Z wait_for.email_clicked waits until 2026-12-04T08:00:00.000Z.
+        2026-12-01T08:00:00.000Z score_changed (axis interest, to warm).
+        2026-12-01T08:00:00.000Z segment_entered (segment unsettled-leads).
+        2026-12-04T08:00:00.000Z What wait_for.email_clicked waited for did not happen in time.
+        2026-12-04T08:00:00.000Z nudge: Send nudge (about product, at a cap: skip, in quiet hours: defer)
+        2026-12-04T08:00:00.000Z wait_for.email_clicked.2: Wait for email_clicked (at most 5d)
+        2026-12-04T08:00:00.000Z wait_for.email_clicked.2 waits until 2026-12-09T08:00:00.000Z.
+        2026-12-05T08:00:00.000Z email_clicked happens.
+        2026-12-05T08:00:00.000Z What wait_for.email_clicked.2 waited for happened.
+        2026-12-05T08:00:00.000Z end.2: End
+        2026-12-05T08:00:00.000Z Completed: that was the last step.
+        2026-12-09T12:32:59.542Z score_changed (axis interest, from warm).
+        2026-12-31T08:00:00.000Z segment_left (segment unsettled-leads).
     "#]]
     .assert_eq(&played(&policies, "welcome", "ada.json"));
     expect![[r#"
+        2026-12-01T08:00:00.000Z order_completed happens.
+        2026-12-01T08:00:00.000Z stage_changed (from potential, to new).
+        2026-12-01T08:00:00.000Z score_changed (axis interest, to warm).
+        2026-12-01T08:00:00.000Z tier_changed (to occasional).
+        2026-12-01T08:00:00.000Z segment_entered (segment active-customers).
+        2026-12-01T08:00:08.901Z score_changed (axis interest, from warm).
+        2027-03-01T08:00:00.000Z segment_left (segment active-customers).
+        2027-03-01T08:00:00.000Z segment_entered (segment at-risk).
+        2027-03-01T08:00:00.000Z Entered.
+        2027-03-01T08:00:00.000Z until_hours: Wait for the hours (mon-fri 09:00-18:00, where the customer lives)
+        2027-03-01T08:00:00.000Z send.miss-you: Send miss-you (about product, at a cap: defer, in quiet hours: defer)
+        2027-03-01T08:00:00.000Z wait_for.page_viewed: Wait for page_viewed (at most 1w)
+        2027-03-01T08:00:00.000Z wait_for.page_viewed waits until 2027-03-08T08:00:00.000Z.
+        2027-03-04T08:00:00.000Z page_viewed happens.
+        2027-03-04T08:00:00.000Z What wait_for.page_viewed waited for happened.
+        2027-03-04T08:00:00.000Z tag.back: Tag back (for 30d)
+        2027-03-04T08:00:00.000Z notify.owner: Tell the owner (Was silent for long and looks around again.)
+        2027-03-04T08:00:00.000Z end: End
+        2027-03-04T08:00:00.000Z Completed: that was the last step.
+        2027-03-04T08:00:00.000Z tagged (tag back).
+        2027-03-04T08:00:00.000Z segment_left (segment at-risk).
     "#]]
     .assert_eq(&played(&policies, "win-back", "bo.json"));
     for journey in policies.journeys.keys() {

@@ -1,8 +1,8 @@
 //! Random journeys against a plain model: what a person would say happens, read off the document with a finger. It knows
 //! nothing of runs, tokens, receipts or due entries.
 
-use super::super::Input;
 use super::super::entry::{chance, is_held_out};
+use super::super::{Input, MAX_STEPS};
 use super::{World, at, customer};
 use crate::policy::journey::{Act, Again, Journey};
 use crate::policy::{Document, check};
@@ -128,6 +128,9 @@ impl Model {
     fn walk(&mut self, mut at: usize, now: i64) {
         loop {
             let Some(step) = self.journey.steps.get(at).cloned() else { return self.leave("completed") };
+            if self.visits >= MAX_STEPS {
+                return self.leave("failed");
+            }
             self.visits += 1;
             let part = format!("{}.{}.{}", self.n, self.visits, step.label.as_deref().unwrap());
             at = match &step.act {

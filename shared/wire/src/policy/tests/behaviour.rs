@@ -56,10 +56,10 @@ fn a_condition_over_a_person_sees_what_there_is() {
         (
             "event.name == \"x\"",
             expect![[r#"
-            p.yaml:3:7: a condition here sees `customer` and `tags` and `stage` and `score` and `rfm` and `churn` and `segments` and `qualification`, and no `event`
-                3 | when: 'event.name == "x"'
-                  |       ^
-        "#]],
+                p.yaml:3:7: a condition here sees `customer`, `tags`, `stage`, `score`, `rfm`, `churn`, `segments`, `qualification`, and no `event`
+                    3 | when: 'event.name == "x"'
+                      |       ^
+            "#]],
         ),
         (
             "score.intrest > 5",

@@ -169,7 +169,7 @@ steps:
             4:42: the template `reminder` is for sms
             5:57: there is no step called `nugde`; known: nudge
             7:34: not a condition: mismatched input '=' expecting <EOF>
-            8:17: a condition here sees `customer` and `tags` and `stage` and `score` and `rfm` and `churn` and `segments` and `qualification`, and no `lead`
+            8:17: a condition here sees `customer`, `tags`, `stage`, `score`, `rfm`, `churn`, `segments`, `qualification`, and no `lead`
             8:45: there is no step called `nowhere`; known: nudge
             9:15: there is no step called `elsewhere`; known: nudge
             10:21: a weight is a whole number from 1 to 1000
@@ -224,7 +224,7 @@ steps:
             10:39: a webhook needs a secret to sign with
             12:9: `else` is the last way: nothing after it is tried
             14:5: nothing leads to this step (branch)
-            15:17: a condition here sees `customer` and `tags` and `stage` and `score` and `rfm` and `churn` and `segments` and `qualification`, and no `event`
+            15:17: a condition here sees `customer`, `tags`, `stage`, `score`, `rfm`, `churn`, `segments`, `qualification`, and no `event`
             16:5: nothing leads to this step (task)
             16:11: a text has 1 to 500 characters
             17:5: nothing leads to this step (tag)
