@@ -4,8 +4,8 @@ use crate::messages::view;
 use crate::{Call, Console, unavailable};
 use serde_json::{Value, json};
 use sluice_domain::customer::{Customer, Known};
-use sluice_domain::event::Entry;
-use sluice_domain::id::{CustomerId, MessageId};
+use sluice_domain::event::{Entry, Event};
+use sluice_domain::id::{CustomerId, EventId, MessageId};
 use sluice_domain::lead::Lead;
 use sluice_domain::message::Message;
 use sluice_domain::time::Timestamp;
@@ -57,8 +57,15 @@ impl Console {
         things: &mut Vec<(Place, Value)>,
     ) -> Result<(), Problem> {
         let is_before = |place: &Place| before.is_none_or(|before| place < before);
-        let entries = self.store.newest_entries(&part.id, before, limit).await.map_err(unavailable)?;
-        things.extend(entries.into_iter().map(|entry| (place_of_entry(&entry), entry_view(&entry))));
+        let entries = self.store.newest_entries(&part.id, before.map(|(at, _)| *at), limit);
+        let entries = entries.await.map_err(unavailable)?;
+        for entry in &entries {
+            let shown = entry.events().enumerate().map(|(n, event)| {
+                let of = (n > 0).then_some(&entry.event.id);
+                ((event.at, event.id.to_string()), event_view(entry, &event, of))
+            });
+            things.extend(shown.filter(|(place, _)| is_before(place)));
+        }
 
         let end = before.map(|(at, _)| MessageId::of(&part.id, at.plus_millis(1), &[]));
         let end = end.as_ref().map(MessageId::own_part);
@@ -94,18 +101,24 @@ fn read_cursor(cursor: &str) -> Option<Place> {
     Some((Timestamp(at.parse().ok()?), id.to_owned()))
 }
 
-fn place_of_entry(entry: &Entry) -> Place {
-    (entry.event.at, entry.event.id.to_string())
-}
-
 fn place_of_message(message: &Message) -> Place {
     (message.order.at, message.id().to_string())
 }
 
-/// An event as people see it: the name that policies use, and what was said.
+/// An event as people see it: the name that policies use, what was said, and what journeys made of it.
 pub(crate) fn entry_view(entry: &Entry) -> Value {
-    let event = &entry.event;
+    event_view(entry, &entry.event, None)
+}
+
+/// The same for one that another led to.
+fn event_view(entry: &Entry, event: &Event, of: Option<&EventId>) -> Value {
+    let moved = entry.led.moved.iter().filter(|_| of.is_none()).map(|moved| {
+        let why: Vec<String> = moved.why.iter().map(|reason| reason.words()).collect();
+        json!({ "journey": moved.journey, "record": moved.customer, "run": moved.run, "why": why })
+    });
     json!({
+        "because_of": of,
+        "journeys": moved.collect::<Vec<_>>(),
         "what": "event",
         "id": event.id,
         "at": event.at.rfc3339(),

@@ -9,10 +9,8 @@ use sluice_domain::customer::Pointed;
 use sluice_domain::event::Entry;
 use sluice_domain::id::{CustomerId, EventId};
 use sluice_domain::time::Timestamp;
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
-
-/// Where a timeline goes on: behind what happened at this time, and of what happened then behind this id.
-pub type Before = (Timestamp, String);
 
 impl Commit {
     /// An entry that is not there yet, of a record that is there and not erased.
@@ -54,27 +52,31 @@ impl Store {
         Ok(())
     }
 
-    /// The newest entries of a record that happened before `before`, newest first, at most `limit`. Reads all entries of the
-    /// record: their keys name no time.
+    /// The newest entries of a record that happened before `before`, newest first, at most `limit`; besides them all of that very
+    /// instant, since what they led to may come before it. Reads all entries of the record: their keys name no time.
     pub async fn newest_entries(
         &self,
         customer: &CustomerId,
-        before: Option<&Before>,
+        before: Option<Timestamp>,
         limit: usize,
     ) -> Result<Vec<Entry>, StoreError> {
-        let mut newest: Vec<Entry> = Vec::new();
+        let (mut newest, mut same): (Vec<Entry>, Vec<Entry>) = (Vec::new(), Vec::new());
         let mut cursor: Option<String> = None;
         loop {
             let page = self.entries(customer, cursor.as_deref()).await?;
-            let is_before = |entry: &Entry| {
-                before.is_none_or(|(at, id)| (entry.event.at, entry.event.id.as_str()) < (*at, id.as_str()))
-            };
-            newest.extend(page.items.into_iter().filter(is_before));
+            for entry in page.items {
+                match before.map(|at| entry.event.at.cmp(&at)) {
+                    Some(Ordering::Greater) => {}
+                    Some(Ordering::Equal) => same.push(entry),
+                    _ => newest.push(entry),
+                }
+            }
             newest.sort_by(|a, b| b.event.order().cmp(&a.event.order()));
             newest.truncate(limit);
             cursor = page.next;
             if cursor.is_none() {
-                return Ok(newest);
+                same.append(&mut newest);
+                return Ok(same);
             }
         }
     }

@@ -35,7 +35,6 @@ pub use contact::Contact;
 pub use desk::{CompanyRecord, Desk, LeaveRecord, Wanted};
 pub use due::DueEntry;
 pub use endpoint::Endpoint;
-pub use entry::Before;
 pub use error::StoreError;
 pub use gate::GateRecord;
 pub use import::{Batch, BatchState, Chunk};

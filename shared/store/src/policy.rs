@@ -201,7 +201,8 @@ impl Policies {
     async fn load(&self, manifest: &Manifest) -> Result<Arc<PolicySet>, StoreError> {
         let documents = self.store.documents(manifest).await?;
         let set = PolicySet::build(manifest.version, documents);
-        let mut set = set.map_err(|_| StoreError::Corrupt("a stored condition does not compile".to_owned()))?;
+        let mut set =
+            set.map_err(|_| StoreError::Corrupt("a stored condition does not compile".to_owned()))?;
         set.live.segments_since(|name| {
             let entry = manifest.documents.iter().find(|entry| entry.kind == "segment" && entry.name == name);
             entry.map_or(0, |entry| entry.since)

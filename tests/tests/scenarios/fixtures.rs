@@ -2,8 +2,10 @@
 //! own are beside the tests; a larger collection is used where it is there.
 
 use crate::folder::{Folder, folders, strings, text};
+use crate::tracking::{SOURCES, entries};
 use base64::Engine;
 use serde_json::{Value, json};
+use sluice_domain::id::EventId;
 use sluice_tests::stack::fake::Fake;
 use sluice_tests::stack::{Running, Setup};
 use std::collections::BTreeSet;
@@ -164,6 +166,7 @@ async fn every_meta_webhook_of_the_fixtures_is_answered_as_meta_needs_and_its_le
 /// What a fixture of this name has to do with us.
 enum Envelope {
     Wrapped,
+    Tracked,
     OtherRoute,
     NotHttp,
     OwnSchedule,
@@ -177,7 +180,8 @@ fn kind_of(id: &str) -> Envelope {
         _ if id.contains("--") && (id.contains("-meta_lead_ads--") || id.contains("-html_form--")) => {
             Envelope::Wrapped
         }
-        // Calls to what is not built yet, or to routes of others.
+        _ if id.contains("-segment_sdk--") => Envelope::Tracked,
+        // Calls to routes of others.
         _ if id.starts_with("wrapped-") => Envelope::OtherRoute,
         _ if id.starts_with("lh-apigw_v2") || id.starts_with("fx-example-apigw-v2") => Envelope::OtherRoute,
         _ if id.starts_with("lh-") && id.contains("url") => Envelope::OtherRoute,
@@ -204,9 +208,10 @@ async fn every_lambda_envelope_of_the_fixtures_is_ours_or_is_refused_without_a_t
             let before = run.table();
             match kind_of(&id) {
                 Envelope::Wrapped => wrapped(&run, &folder, case, &payload).await,
+                Envelope::Tracked => tracked(&run, &folder, case, &payload).await,
                 Envelope::OtherRoute => {
                     println!("{id}: not ours");
-                    for function in ["capture-lead", "record-engagement", "serve-console"] {
+                    for function in ["capture-lead", "record-engagement", "serve-console", "track-event"] {
                         let answer = run.invoke(function, &payload).await.expect("an HTTP answer");
                         assert_eq!(answer["statusCode"], 404, "{id}: {answer:#}");
                     }
@@ -218,6 +223,7 @@ async fn every_lambda_envelope_of_the_fixtures_is_ours_or_is_refused_without_a_t
                         "capture-lead",
                         "record-engagement",
                         "serve-console",
+                        "track-event",
                         "route-lead",
                         "enrich-lead",
                         "send-message",
@@ -289,6 +295,23 @@ async fn wrapped(run: &Running, folder: &Folder, case: &Value, payload: &Value) 
         assert_eq!(&lead["attribution"]["ip"], ip, "{wraps}");
         run.pass(std::time::Duration::from_secs(660)).await;
     }
+}
+
+/// A call of a tracking library: its events are on timelines.
+async fn tracked(run: &Running, folder: &Folder, case: &Value, payload: &Value) {
+    let wraps = text(&case["facts"]["wraps"]);
+    let (source, wrapped_id) = wraps.split_once('/').expect("what it wraps");
+    let source = Folder::read(folder.path.with_file_name(source));
+    let inner = source.find(wrapped_id).expect("the wrapped case");
+    run.stack.secrets.put("sluice/sources/write", "wk_public_demo_1".to_owned()).unwrap();
+    run.apply(SOURCES).await;
+    let answer = run.invoke("track-event", payload).await.expect("an HTTP answer");
+    assert_eq!(answer["statusCode"], 200, "{wraps}: {answer:#}");
+    run.settle().await;
+    let there = entries(run);
+    let ids = strings(&inner["facts"]["message_ids"]);
+    assert!(!ids.is_empty(), "{wraps}");
+    assert!(ids.iter().all(|id| there.contains_key(&EventId::derived(&["page", id]))), "{wraps}");
 }
 
 /// Good records around a bad one: the bad one alone is reported, its neighbours are done.

@@ -12,7 +12,7 @@ use sluice_tests::stack::{POLICIES, Running, Setup};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A source for each family of libraries.
-const SOURCES: &str = "
+pub(crate) const SOURCES: &str = "
 ---
 kind: source
 name: page

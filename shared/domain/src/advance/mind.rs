@@ -152,7 +152,8 @@ impl<'a> Mind<'a> {
         let ids = self.ids(root);
         let mut can = true;
         for id in &ids {
-            let is_needed = id == root || self.state(id).is_some() || self.with.policies.live.counts_anything();
+            let is_needed =
+                id == root || self.state(id).is_some() || self.with.policies.live.counts_anything();
             can &= !is_needed || self.ensure(id);
         }
         if !can {

@@ -213,7 +213,10 @@ pub fn advance(incoming: &[Incoming], loaded: Loaded, with: With<'_>) -> Taken {
         let Happened { who, event } = match one {
             Incoming::Happened(happened) => happened,
             Incoming::Due(wake) => {
-                taken.entries.extend(mind.due(wake));
+                if let Some((home, entry)) = mind.due(wake) {
+                    taken.sends.extend(entry.led.sent.iter().cloned());
+                    taken.entries.push((home, entry));
+                }
                 continue;
             }
         };
