@@ -146,18 +146,10 @@ fn shown(view: &View<'_>) -> BTreeMap<&'static str, Value> {
         .holding(now)
         .map(|(tag, until)| json!({ "tag": tag, "until": until.map(Timestamp::rfc3339) }));
     let fit = view.fit_lines().into_iter().map(|(why, points)| json!({ "why": why, "points": points }));
-<<<<<<< HEAD
     let points = live.interest(now);
     let at = |seconds: i64| Timestamp::from_seconds(seconds).rfc3339();
     let interest =
         points.lines().iter().map(|(s, why, points)| json!({ "why": why, "points": points, "at": at(*s) }));
-=======
-    let interest = live
-        .interest()
-        .lines()
-        .iter()
-        .map(|(at, why, points)| json!({ "why": why, "points": points, "at": Timestamp::from_seconds(*at).rfc3339() }));
->>>>>>> advance
     let history =
         live.stage().history().iter().map(|(at, stage)| json!({ "stage": stage, "at": at.rfc3339() }));
     let segments = live.segments().map(|(name, since)| json!({ "segment": name, "since": since.rfc3339() }));
