@@ -189,7 +189,7 @@ impl Live {
                 applied.changed.silence = Some(before.map_or(i64::MAX, |before| event.at.since(before)));
             }
             self.last = self.last.max(Some(event.at.seconds()));
-            if policy.churn.events.is_empty() || policy.churn.events.iter().any(|name| *name == key) {
+            if policy.churn.events.is_empty() || policy.churn.events.contains(&key) {
                 self.rhythm.add(event.at);
                 applied.changed.inputs.insert(Input::Churn);
             }
