@@ -37,6 +37,8 @@ pub const VARIABLES: [&str; 3] = ["SLUICE_TABLE", "SLUICE_HASH_KEY_SECRET", "SLU
 
 /// Events worked on at the same time.
 const AT_ONCE: usize = 10;
+/// How far two clocks may be apart, in milliseconds.
+const APART_MS: i64 = 900_000;
 /// How often an event is decided again because somebody was faster, before the queue brings it again.
 const ATTEMPTS: u32 = 12;
 
@@ -83,8 +85,9 @@ impl Recorder {
     async fn record(&self, event: &Feedback) -> Result<(), String> {
         let now = self.env.clock.now();
         let policies = self.policies.current(now).await.map_err(|error| error.to_string())?;
-        // A clock that is ahead at the provider's must not reach into what is still to come.
-        let at = event.at.filter(|at| *at <= now);
+        // A clock that is far ahead at the provider's must not reach into what is still to come. Ours may be behind by a
+        // little, and the same event is of the same time whoever hears it.
+        let at = event.at.filter(|at| at.since(now) <= APART_MS);
         let told = Told { event, at, now, limit: policies.settings.messaging.soft_bounces };
         let mut changed = false;
         if event.recipients.is_empty() {
@@ -178,7 +181,7 @@ fn changes(read: &Books, after: &Books, record: Option<GateRecord>) -> Option<Co
 /// An event and what it is judged by.
 struct Told<'a> {
     event: &'a Feedback,
-    /// When it happened, if the provider says so and it is not still to come.
+    /// When it happened, if the provider says so and it is not still to come by more than clocks are apart.
     at: Option<Timestamp>,
     now: Timestamp,
     /// Soft bounces that are too many.

@@ -367,8 +367,10 @@ impl Gate {
         self.lifted = self.lifted.max(other.lifted);
         self.erased = self.erased.max(other.erased);
         for (ours, theirs) in [(&mut self.recent, &other.recent), (&mut self.asked, &other.asked)] {
+            // Two messages may have been claimed in one instant; one that is in both records is one.
+            let times = |of: &[Timestamp], at: Timestamp| of.iter().filter(|held| **held == at).count();
             for at in theirs {
-                if !ours.contains(at) {
+                if times(ours, *at) < times(theirs, *at) {
                     insert(ours, *at);
                 }
             }

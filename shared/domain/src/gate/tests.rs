@@ -203,6 +203,20 @@ fn two_records_of_one_address_count_a_failure_once() {
 }
 
 #[test]
+fn two_messages_claimed_in_one_instant_count_twice_and_under_two_keys_no_more() {
+    let mut gate = Gate::default();
+    gate.claimed(NOW);
+    gate.claimed(NOW);
+    for both in [
+        Gate::default().together(&gate),
+        gate.clone().together(&Gate::default()),
+        gate.clone().together(&gate),
+    ] {
+        assert_eq!(both.recent, [NOW, NOW]);
+    }
+}
+
+#[test]
 fn after_an_erasure_only_a_person_who_comes_back_and_confirms_it_is_written_to() {
     let mut gate = said(&[("product", Wish::Confirmed, 30), ("news", Wish::No, 20)]);
     gate.claimed(ago(20 * DAY));

@@ -73,13 +73,15 @@ impl Message {
         self.state == MessageState::Skipped && choice == Some(Otherwise::Replace)
     }
 
-    /// Takes down a verdict other than to send.
+    /// Takes down a verdict other than to send. What may have gone out before is not called left out: it is not sent again,
+    /// and its outcome stays unknown.
     pub fn refuse(&mut self, verdict: Verdict) {
         (self.state, self.until, self.reason) = match verdict {
             Verdict::Send => (self.state, self.until, None),
             Verdict::Defer(until, why) => (MessageState::Ready, Some(until), Some(why)),
             Verdict::Skip(why) | Verdict::Replace(why) | Verdict::Exit(why) => {
-                (MessageState::Skipped, None, Some(why))
+                let state = if self.unknown > 0 { MessageState::Unknown } else { MessageState::Skipped };
+                (state, None, Some(why))
             }
         };
         if self.state.is_final() {
@@ -249,6 +251,7 @@ mod tests {
         }
         let mut stopped = unknown.clone();
         stopped.refuse(Verdict::Skip(Reason::NoConsent));
+        assert_eq!((stopped.state, stopped.next(NOW)), (MessageState::Unknown, Next::Done));
         assert!(stopped.went_out("mail-1"));
         assert_eq!((stopped.state, stopped.reason.clone()), (MessageState::Sent, None));
         // What nobody ever handed over was not.
