@@ -127,9 +127,6 @@ impl Advancer {
         for ((address, customer), at) in &taken.freed {
             self.store.free_address(address, customer, *at).await.map_err(text)?;
         }
-        if !self.store.claim(&taken.claims).await.map_err(text)? {
-            return Ok(Went::Nowhere);
-        }
         let written =
             if taken.is_idle() { self.put_entries(&taken).await } else { self.commit(&taken).await };
         if written.map_err(text)? == Written::Conflict {
@@ -158,6 +155,9 @@ impl Advancer {
         let mut commit = Commit::default();
         for customer in &taken.customers {
             commit = commit.customer(customer.clone());
+        }
+        for claim in &taken.claims {
+            commit = commit.claim(claim.clone());
         }
         for pointed in &taken.pointed {
             commit = commit.pointed(pointed.clone());

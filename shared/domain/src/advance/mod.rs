@@ -120,7 +120,8 @@ pub struct Taken {
     pub missing: Missing,
     /// Addresses that still name somebody who was erased: that is mended first.
     pub freed: BTreeMap<(AddressHash, CustomerId), Timestamp>,
-    /// Addresses to claim before, best evidence first. If somebody else was faster, all is decided again.
+    /// Addresses that are claimed with it: if they were claimed before, two who have an address in common would meet at a record
+    /// that names neither yet.
     pub claims: Vec<Claim>,
     /// Records as they shall be.
     pub customers: Vec<Customer>,
