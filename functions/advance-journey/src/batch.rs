@@ -9,7 +9,7 @@ use sluice_domain::customer::HashKeys;
 use sluice_domain::policy::PolicySet;
 use sluice_host::metrics::Metrics;
 use sluice_store::{Commit, StoreError, Written};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// People decided at the same time, and entries of one person put at the same time.
 const AT_ONCE: usize = 10;
@@ -127,6 +127,9 @@ impl Advancer {
         for ((address, customer), at) in &taken.freed {
             self.store.free_address(address, customer, *at).await.map_err(text)?;
         }
+        if !self.store.claim(&taken.claims).await.map_err(text)? {
+            return Ok(Went::Nowhere);
+        }
         let written =
             if taken.is_idle() { self.put_entries(&taken).await } else { self.commit(&taken).await };
         if written.map_err(text)? == Written::Conflict {
@@ -156,14 +159,15 @@ impl Advancer {
         for customer in &taken.customers {
             commit = commit.customer(customer.clone());
         }
-        for claim in &taken.claims {
-            commit = commit.claim(claim.clone());
-        }
         for pointed in &taken.pointed {
             commit = commit.pointed(pointed.clone());
         }
+        // A transaction changes an item once; who else came with an address is noted when they come again.
+        let mut noted = BTreeSet::new();
         for (address, customer) in &taken.seen_with {
-            commit = commit.seen_with(address.clone(), customer.clone());
+            if noted.insert(address) {
+                commit = commit.seen_with(address.clone(), customer.clone());
+            }
         }
         for (home, entry) in &taken.entries {
             commit = commit.entry(home, entry.clone());

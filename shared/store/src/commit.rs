@@ -14,7 +14,7 @@ use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Delete, Put, TransactWriteItem, Update};
 use sluice_domain::advance::State;
-use sluice_domain::customer::{AddressHash, Claim, Customer, Pointed};
+use sluice_domain::customer::{AddressHash, Customer, Pointed};
 use sluice_domain::erasure::Erasure;
 use sluice_domain::event::Entry;
 use sluice_domain::gate::{Gate, Proof};
@@ -53,7 +53,6 @@ pub struct Commit {
     pub(crate) gone_companies: Vec<(String, u64)>,
     pub(crate) due: Vec<DueEntry>,
     pub(crate) entries: Vec<(CustomerId, Entry)>,
-    pub(crate) claims: Vec<Claim>,
     pub(crate) pointed: Vec<Pointed>,
     pub(crate) states: Vec<(CustomerId, State)>,
     pub(crate) runs: Vec<(CustomerId, String, Run)>,

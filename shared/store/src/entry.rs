@@ -1,11 +1,11 @@
 //! Entries of timelines: events, each the receipt of its own decision, in the partition of the record it came by.
 
 use crate::commit::unbuilt;
-use crate::item::{Item, document, get_document, key, number, text};
+use crate::item::{Item, document, get_document, key, text};
 use crate::lead::{read_cursor, write_cursor};
 use crate::{Commit, Page, Store, StoreError, Written, keys};
 use aws_sdk_dynamodb::types::{Put, TransactWriteItem, Update};
-use sluice_domain::customer::{Claim, Pointed};
+use sluice_domain::customer::Pointed;
 use sluice_domain::event::Entry;
 use sluice_domain::id::{CustomerId, EventId};
 use sluice_domain::time::Timestamp;
@@ -16,12 +16,6 @@ impl Commit {
     /// An entry that is not there yet, of a record that is there and not erased.
     pub fn entry(mut self, home: &CustomerId, entry: Entry) -> Self {
         self.entries.push((home.clone(), entry));
-        self
-    }
-
-    /// An address that nobody holds, for a record of this commit.
-    pub fn claim(mut self, claim: Claim) -> Self {
-        self.claims.push(claim);
         self
     }
 
@@ -116,28 +110,13 @@ impl Store {
             let put = put.condition_expression("attribute_not_exists(pk)").build().map_err(unbuilt)?;
             items.push(TransactWriteItem::builder().put(put).build());
         }
-        for Claim { address, customer, erased } in &commit.claims {
-            let update = Update::builder()
-                .table_name(&self.table)
-                .set_key(Some(key(keys::address(address), keys::ADDRESS)))
-                .update_expression("SET c = :c")
-                .expression_attribute_values(":c", text(customer.as_str()));
-            // Who does not know of an erasure may be about to claim it for the one who was erased.
-            let update = match erased {
-                None => update.condition_expression("attribute_not_exists(c) AND attribute_not_exists(x)"),
-                Some(at) => update
-                    .condition_expression("attribute_not_exists(c) AND x = :x")
-                    .expression_attribute_values(":x", number(at.millis())),
-            };
-            items.push(TransactWriteItem::builder().update(update.build().map_err(unbuilt)?).build());
-        }
         for Pointed { address, to, was } in &commit.pointed {
             let update = Update::builder()
                 .table_name(&self.table)
                 .set_key(Some(key(keys::address(address), keys::ADDRESS)))
                 .update_expression("SET t = :t, ta = :ta ADD w :w")
                 .expression_attribute_values(":t", text(to.customer.as_str()))
-                .expression_attribute_values(":ta", number(to.at.millis()))
+                .expression_attribute_values(":ta", crate::item::number(to.at.millis()))
                 .expression_attribute_values(
                     ":w",
                     aws_sdk_dynamodb::types::AttributeValue::Ss(vec![to.customer.to_string()]),
@@ -147,7 +126,7 @@ impl Store {
                 Some(was) => update
                     .condition_expression("t = :was AND ta = :wasa")
                     .expression_attribute_values(":was", text(was.customer.as_str()))
-                    .expression_attribute_values(":wasa", number(was.at.millis())),
+                    .expression_attribute_values(":wasa", crate::item::number(was.at.millis())),
             };
             items.push(TransactWriteItem::builder().update(update.build().map_err(unbuilt)?).build());
         }

@@ -4,7 +4,7 @@ use crate::item::{Item, get_document, get_number, get_text, key, number, optiona
 use crate::lead::{read_cursor, write_cursor};
 use crate::{Page, Store, StoreError, keys};
 use sluice_domain::customer::{
-    AddressHash, Customer, HashKeys, Identity, Known, KnownAddress, MAX_RECORDS, Pointer, Recognition,
+    AddressHash, Claim, Customer, HashKeys, Identity, Known, KnownAddress, MAX_RECORDS, Pointer, Recognition,
 };
 use sluice_domain::erasure::Erasure;
 use sluice_domain::id::CustomerId;
@@ -125,6 +125,16 @@ impl Store {
     pub async fn claim_all(&self, who: &Recognition, known: &Known) -> Result<bool, StoreError> {
         for (_, address) in &who.claims {
             if !self.claim_address(address, &who.claimant, known.erased_at(address)).await? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Claims addresses, in order. Whether all are theirs now.
+    pub async fn claim(&self, claims: &[Claim]) -> Result<bool, StoreError> {
+        for Claim { address, customer, erased } in claims {
+            if !self.claim_address(address, customer, *erased).await? {
                 return Ok(false);
             }
         }

@@ -120,8 +120,7 @@ pub struct Taken {
     pub missing: Missing,
     /// Addresses that still name somebody who was erased: that is mended first.
     pub freed: BTreeMap<(AddressHash, CustomerId), Timestamp>,
-    /// Addresses that are claimed with it: if they were claimed before, two who have an address in common would meet at a record
-    /// that names neither yet.
+    /// Addresses to claim before, best evidence first. If somebody else was faster, all is decided again.
     pub claims: Vec<Claim>,
     /// Records as they shall be.
     pub customers: Vec<Customer>,
