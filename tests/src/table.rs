@@ -75,7 +75,7 @@ impl Table {
     }
 
     /// Hashes what is not as it was at the beginning.
-    pub fn hash(&self, mut state: &mut dyn Hasher) {
+    pub fn print_into(&self, mut state: &mut dyn Hasher) {
         let state = &mut state;
         self.fresh().differs.hash(state);
     }

@@ -331,9 +331,9 @@ impl World {
     }
 
     /// Hashes how it stands; what instances remember is no part of it.
-    pub fn hash(&self, mut state: &mut dyn Hasher) {
+    pub fn print_into(&self, mut state: &mut dyn Hasher) {
         let state = &mut state;
-        self.ground.hash(state);
+        self.ground.print_into(state);
         self.delivered.hash(state);
         self.visits.hash(state);
     }
