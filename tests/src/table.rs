@@ -254,7 +254,7 @@ mod tests {
 
     fn print(table: &Table) -> u64 {
         let mut hasher = DefaultHasher::new();
-        table.hash(&mut hasher);
+        table.print_into(&mut hasher);
         hasher.finish()
     }
 

@@ -204,7 +204,7 @@ pub struct World {
 
 impl World {
     /// An empty stack: table, queues and secrets are there, policies are not.
-    pub fn new() -> Self {
+    pub fn empty() -> Self {
         Self::on(Arc::new(Table::new()), START, false, None)
     }
 
