@@ -200,8 +200,8 @@ impl Wire {
     fn standing(&self, aim: &Aim, invocation: &Invocation) -> Print {
         print(|mut state| {
             let state = &mut state;
-            self.ground.hash(state);
-            invocation.process.hash(state);
+            self.ground.print_into(state);
+            invocation.process.print_into(state);
             for (_, kind, left) in &aim.repeating {
                 (kind, left).hash(state);
             }
@@ -249,11 +249,11 @@ impl Wire {
             let aim = self.lock();
             aim.looks_around && aim.struck.faults > 0
         };
-        let before = looks_around.then(|| print(|state| self.ground.hash(state)));
+        let before = looks_around.then(|| print(|state| self.ground.print_into(state)));
         let Some(kind) = self.strike(&invocation, number, &call) else {
             let answer = self.undisturbed(&call).await;
             if let Some(before) = before {
-                let after = print(|state| self.ground.hash(state));
+                let after = print(|state| self.ground.print_into(state));
                 if let Some(made) = self.lock().struck.made.last_mut() {
                     made.around = Some((before, after));
                 }

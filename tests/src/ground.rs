@@ -41,10 +41,10 @@ impl Ground {
     }
 
     /// Hashes how it stands. Whatever a function asks is answered by this alone.
-    pub fn hash(&self, mut state: &mut dyn Hasher) {
+    pub fn print_into(&self, mut state: &mut dyn Hasher) {
         let state = &mut state;
         (self.clock.millis(), self.random.state()).hash(state);
-        self.table.hash(state);
+        self.table.print_into(state);
         self.observed().hash(state);
         for name in &self.names {
             self.queues.contents(name).unwrap().hash(state);

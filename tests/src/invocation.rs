@@ -53,7 +53,7 @@ impl Process {
     }
 
     /// Hashes what it may remember. It knows nothing but what came in, so two that heard the same do the same.
-    pub fn hash(&self, mut state: &mut dyn Hasher) {
+    pub fn print_into(&self, mut state: &mut dyn Hasher) {
         let state = &mut state;
         let all = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
         // Requests carry tokens that are drawn anew, so which one it was does not count.

@@ -336,7 +336,7 @@ impl<'a> Play<'a> {
     pub fn print(&self) -> Print {
         print(|mut state| {
             let state = &mut state;
-            self.world.hash(state);
+            self.world.print_into(state);
             (&self.accepted, &self.broken, &self.granted, self.asking, self.settling).hash(state);
             self.plan.first.is_some().hash(state);
         })

@@ -75,7 +75,7 @@ impl Table {
     }
 
     /// Hashes what is not as it was at the beginning.
-    pub fn hash(&self, mut state: &mut dyn Hasher) {
+    pub fn print_into(&self, mut state: &mut dyn Hasher) {
         let state = &mut state;
         self.fresh().differs.hash(state);
     }
@@ -254,7 +254,7 @@ mod tests {
 
     fn print(table: &Table) -> u64 {
         let mut hasher = DefaultHasher::new();
-        table.hash(&mut hasher);
+        table.print_into(&mut hasher);
         hasher.finish()
     }
 

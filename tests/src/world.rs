@@ -211,7 +211,7 @@ pub struct World {
 
 impl World {
     /// An empty stack: table, queues and secrets are there, policies are not.
-    pub fn new() -> Self {
+    pub fn empty() -> Self {
         Self::on(Arc::new(Table::new()), START, false, None)
     }
 
@@ -338,9 +338,9 @@ impl World {
     }
 
     /// Hashes how it stands; what instances remember is no part of it.
-    pub fn hash(&self, mut state: &mut dyn Hasher) {
+    pub fn print_into(&self, mut state: &mut dyn Hasher) {
         let state = &mut state;
-        self.ground.hash(state);
+        self.ground.print_into(state);
         self.delivered.hash(state);
         self.visits.hash(state);
     }

@@ -53,7 +53,7 @@ pub(super) async fn world() -> World {
     if let Some(published) = published {
         return World::restore(&published, None);
     }
-    let world = World::new();
+    let world = World::empty();
     publish(&world).await;
     *PUBLISHED.lock().unwrap() = Some(world.snapshot(BTreeMap::new()));
     world

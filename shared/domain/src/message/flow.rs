@@ -139,6 +139,9 @@ impl Message {
             return false;
         }
         self.state = if went_out { MessageState::Sent } else { MessageState::Failed };
+        if went_out {
+            self.reason = None;
+        }
         self.note = Some(note.to_owned());
         (self.until, self.nonce) = (None, None);
         self.data.clear();
@@ -154,7 +157,6 @@ impl Message {
         }
         if self.unknown > 0 && !matches!(self.state, MessageState::Unknown | MessageState::Claimed) {
             self.state = MessageState::Unknown;
-            self.reason = None;
         }
         self.settle_unknown(true, mail)
     }
