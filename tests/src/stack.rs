@@ -230,7 +230,12 @@ impl Running {
 
     /// A new token.
     pub async fn new_token(&self, role: &str, rep: Option<&str>) -> String {
-        let (status, answer) = self.api("POST", "/api/tokens", Some(json!({"role": role, "rep": rep}))).await;
+        self.new_token_of(json!({"role": role, "rep": rep})).await
+    }
+
+    /// A new token as it is asked for.
+    pub async fn new_token_of(&self, asked: Value) -> String {
+        let (status, answer) = self.api("POST", "/api/tokens", Some(asked)).await;
         assert_eq!(status, 201, "{answer:#}");
         answer["token"].as_str().expect("a token").to_owned()
     }

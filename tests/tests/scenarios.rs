@@ -11,6 +11,12 @@
 
 #[path = "scenarios/access.rs"]
 mod access;
+#[path = "scenarios/access_masks.rs"]
+mod access_masks;
+#[path = "scenarios/access_people.rs"]
+mod access_people;
+#[path = "scenarios/audit.rs"]
+mod audit;
 #[path = "scenarios/capture.rs"]
 mod capture;
 #[path = "scenarios/capture_meta.rs"]

@@ -45,7 +45,7 @@ impl Console {
 
     /// `GET /api/customers/{id}/runs`: every run of a person, with where it stands.
     pub(crate) async fn show_runs(&self, call: &Call) -> Result<HttpResponse, Problem> {
-        let (root, known) = self.find_person(call.part(0)).await?;
+        let (root, known) = self.find_person(call, call.part(0)).await?;
         let Some(record) = known.customers.get(&root) else { return Err(no_such_customer()) };
         let mut runs = Vec::new();
         for part in known.whole(record).parts() {
@@ -72,8 +72,14 @@ impl Console {
                 }
             },
         };
+        // An answer to what is hidden would tell it.
+        if call.sight.mask.hides_condition(&condition) {
+            let said = "The condition reads facts that this token's role does not see.";
+            return Err(Problem::new(403, "masked-fact", said).about("when"));
+        }
         let began = self.env.clock.now();
-        let parts = (0..SEGMENTS).map(|segment| self.preview_part(segment, &condition, &policies, began));
+        let parts =
+            (0..SEGMENTS).map(|segment| self.preview_part(call, segment, &condition, &policies, began));
         let mut all = Preview::default();
         let mut is_complete = true;
         for (part, complete) in try_join_all(parts).await? {
@@ -96,6 +102,7 @@ impl Console {
 
     async fn preview_part(
         &self,
+        call: &Call,
         segment: i32,
         condition: &Condition,
         policies: &PolicySet,
@@ -111,6 +118,9 @@ impl Console {
             let ids: BTreeSet<CustomerId> = people.customers.keys().cloned().collect();
             let states = self.store.states(&ids).await.map_err(unavailable)?;
             for root in people.customers.values().filter(|record| record.into.is_none()) {
+                if !call.sight.has_person(&people, root) {
+                    continue;
+                }
                 see(&people.whole(root), &states, policies, now, |view| preview.take(condition, view));
             }
             cursor = page.next;

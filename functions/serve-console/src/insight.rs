@@ -57,7 +57,8 @@ impl Console {
             .map_err(unavailable)?;
         let mut all = Tally::default();
         let mut groups: BTreeMap<String, Tally> = BTreeMap::new();
-        for (group, tally) in read.into_iter().flatten() {
+        let within = |(group, _): &(Group, Tally)| call.sight.reach.has_rep(&group.rep);
+        for (group, tally) in read.into_iter().flatten().filter(within) {
             all.add(&tally);
             groups.entry(name_of(group)).or_default().add(&tally);
         }

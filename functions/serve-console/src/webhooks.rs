@@ -22,9 +22,10 @@ struct Named {
     reps: Vec<String>,
 }
 
-fn named(policies: &PolicySet) -> BTreeMap<EndpointId, Named> {
+/// The receivers of the reps within reach.
+fn named(call: &Call, policies: &PolicySet) -> BTreeMap<EndpointId, Named> {
     let mut all: BTreeMap<EndpointId, Named> = BTreeMap::new();
-    for (name, rep) in &policies.reps {
+    for (name, rep) in policies.reps.iter().filter(|(name, _)| call.sight.reach.has_rep(name)) {
         if let Some(webhook) = &rep.webhook {
             let receiver = all.entry(webhook.endpoint());
             let receiver = receiver.or_insert_with(|| Named { url: webhook.url.clone(), reps: Vec::new() });
@@ -36,9 +37,9 @@ fn named(policies: &PolicySet) -> BTreeMap<EndpointId, Named> {
 
 impl Console {
     /// Every receiver, with its state and what came of the last webhook.
-    pub(crate) async fn list_webhooks(&self) -> Result<HttpResponse, Problem> {
+    pub(crate) async fn list_webhooks(&self, call: &Call) -> Result<HttpResponse, Problem> {
         let policies = self.current().await?;
-        let named = named(&policies);
+        let named = named(call, &policies);
         let ids: Vec<EndpointId> = named.keys().cloned().collect();
         let known = self.store.endpoints(&ids).await.map_err(unavailable)?;
         let known: BTreeMap<EndpointId, Endpoint> =
@@ -56,7 +57,7 @@ impl Console {
         let none = || Problem::new(404, "no-such-webhook", "No document names a receiver with this id.");
         let id = EndpointId::parse(call.part(0)).ok_or_else(none)?;
         let policies = self.current().await?;
-        let named = named(&policies).remove(&id).ok_or_else(none)?;
+        let named = named(call, &policies).remove(&id).ok_or_else(none)?;
         for _ in 0..ATTEMPTS {
             let mut endpoint = self.store.endpoint(&id).await.map_err(unavailable)?;
             if endpoint.gone.is_some() {

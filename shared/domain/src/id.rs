@@ -58,6 +58,7 @@ id!(LeadId, "ld_", "A lead: one submission.");
 id!(CustomerId, "cu_", "A customer: one person.");
 id!(EventId, "ev_", "An event.");
 id!(EndpointId, "ep_", "A receiver of webhooks, by its URL.");
+id!(AuditId, "au_", "An entry of the audit.");
 id!(ProofId, "pr_", "A proof of what was said about an address.");
 
 /// A message to a customer: one thing to tell one person over one channel. The id says where the message is stored

@@ -1,5 +1,6 @@
 //! The commit: what belongs together, in one transaction.
 
+use crate::audit::audit_put;
 use crate::contact::contact_item;
 use crate::erasure::StandingItem;
 use crate::item::{Item, document, key, number, text};
@@ -13,6 +14,7 @@ use crate::{
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Delete, Put, TransactWriteItem, Update};
+use sluice_domain::access::Note;
 use sluice_domain::advance::State;
 use sluice_domain::customer::{AddressHash, Customer, Pointed};
 use sluice_domain::erasure::Erasure;
@@ -56,9 +58,16 @@ pub struct Commit {
     pub(crate) pointed: Vec<Pointed>,
     pub(crate) states: Vec<(CustomerId, State)>,
     pub(crate) runs: Vec<(CustomerId, String, Run)>,
+    notes: Vec<Note>,
 }
 
 impl Commit {
+    /// What the audit says of this commit.
+    pub fn notes(mut self, notes: impl IntoIterator<Item = Note>) -> Self {
+        self.notes.extend(notes);
+        self
+    }
+
     /// A lead that is not in the ledger and has ended with this decision.
     pub fn ended(mut self, lead: &Lead, after: Progress) -> Self {
         self.new_leads.push((lead.clone(), after));
@@ -276,6 +285,9 @@ impl Store {
         for (channel, address, proof) in &commit.proofs {
             let put = versioned_put(&self.table, proof_item(*channel, address, proof)?, 0)?;
             items.push(TransactWriteItem::builder().put(put).build());
+        }
+        for note in &commit.notes {
+            items.push(audit_put(&self.table, note)?);
         }
         items.extend(self.behaviour(&commit)?);
         items.extend(self.standings_of(&commit)?);

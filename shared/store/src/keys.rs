@@ -29,7 +29,8 @@
 //! | first contacts of a day | `speed#<year>-<month>` | `<day>#<source>#<team>#<rep>` | speed to lead, month by month |
 //! | policy document | `policy#<sha>` | `<chunk>` | functions, once per version |
 //! | manifest | `manifest` | `<version>` | functions, every few seconds, newest first |
-//! | token | `token#<sha>` | `t` | serve-console, each request |
+//! | token | `token` | `<sha>` | serve-console, each request; the list of tokens |
+//! | entry of the audit | `audit` | `<ms>#<id>` | the audit, newest first |
 //! | import batch | `import` | `<batch>` | serve-console; the list of batches |
 //! | rows of a batch that came in together | `import#<batch>` | `<first row>-<last row>` | taking the batch back, in the file's order |
 //!
@@ -37,7 +38,7 @@
 //! `queued#<shard>`, oldest first; and messages whose outcome is unknown: `unknown#<shard>`.
 
 use sluice_domain::customer::AddressHash;
-use sluice_domain::id::{CustomerId, EventId, LeadId, MessageId, ProofId};
+use sluice_domain::id::{AuditId, CustomerId, EventId, LeadId, MessageId, ProofId};
 use sluice_domain::lead::{LeadState, MarkKind};
 use sluice_domain::message::Channel;
 use sluice_domain::speed::Group;
@@ -70,8 +71,10 @@ pub const COUNT: &str = "n";
 pub const COMPANY: &str = "o";
 /// Sort key of a receiver of webhooks.
 pub const ENDPOINT: &str = "h";
-/// Sort key of a token.
-pub const TOKEN: &str = "t";
+/// Partition of the tokens; the sort key is the hash of each.
+pub const TOKENS: &str = "token";
+/// Partition of the audit.
+pub const AUDIT: &str = "audit";
 /// Partition of the manifests.
 pub const MANIFEST: &str = "manifest";
 
@@ -345,9 +348,15 @@ pub fn parse_manifest(sk: &str) -> Option<u64> {
     sk.parse().ok()
 }
 
-/// Partition of a token, by the hash of it.
-pub fn token(sha: &str) -> String {
-    format!("token#{sha}")
+/// Sort key of an entry of the audit.
+pub fn audit(at: Timestamp, id: &AuditId) -> String {
+    format!("{}#{id}", millis(at))
+}
+
+/// The time and the id in an entry's sort key.
+pub fn parse_audit(sk: &str) -> Option<(Timestamp, AuditId)> {
+    let (at, id) = sk.split_once('#')?;
+    Some((Timestamp(at.parse().ok()?), AuditId::parse(id)?))
 }
 
 /// Partition of the import batches.

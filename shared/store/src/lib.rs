@@ -3,6 +3,7 @@
 //! Every write carries its condition. A condition that does not hold is an answer ([`Written::Conflict`]), not an
 //! error; errors are only "try again" and "a record cannot be read".
 
+mod audit;
 mod commit;
 mod contact;
 mod desk;
@@ -48,7 +49,7 @@ pub use person::WantedPerson;
 pub use policy::{Manifest, ManifestEntry, Policies};
 pub use proof::Recorded;
 pub use team::TeamRecord;
-pub use token::{Role, Token};
+pub use token::Token;
 
 use aws_sdk_dynamodb::Client;
 use desk::Absences;

@@ -4,6 +4,7 @@ use super::{advance, depth, engage, feedback, hex, messages, track};
 use crate::world::{Snapshot, World};
 use ring::digest;
 use serde_json::{Value, json};
+use sluice_domain::access::{Change, Doer, Note};
 use sluice_domain::policy::Document;
 use sluice_store::{Manifest, ManifestEntry, Written};
 use std::collections::BTreeMap;
@@ -131,5 +132,11 @@ async fn publish(world: &World) {
         manifest.documents.push(ManifestEntry { kind, name, sha, since: 1 });
     }
     manifest.documents.sort();
-    assert_eq!(store.publish(&manifest).await.unwrap(), Written::Done);
+    assert_eq!(store.publish(&manifest, &published(&manifest)).await.unwrap(), Written::Done);
+}
+
+/// What the audit says of a publication.
+pub(super) fn published(manifest: &Manifest) -> Note {
+    let change = Change::Policy { version: manifest.version + 1, documents: Vec::new() };
+    Note { at: manifest.at, who: Doer::function("test"), change }
 }

@@ -1,7 +1,7 @@
 //! Keys: what a constructor writes its parser reads, and no two kinds of item can meet.
 
 use sluice_domain::customer::AddressHash;
-use sluice_domain::id::{CustomerId, EndpointId, EventId, LeadId, MessageId, ProofId};
+use sluice_domain::id::{AuditId, CustomerId, EndpointId, EventId, LeadId, MessageId, ProofId};
 use sluice_domain::lead::{LeadState, MarkKind};
 use sluice_domain::message::Channel;
 use sluice_domain::speed::Group;
@@ -28,6 +28,8 @@ fn every_constructor_round_trips_with_its_parser() {
         assert_eq!(keys::parse_notice_lead(&message), Some(lead.clone()));
         let proof = ProofId::derived(&["form", lead.as_str()]);
         assert_eq!(keys::parse_proof(&keys::proof(at, &proof)), Some((at, proof)));
+        let audited = AuditId::derived(&["x"]);
+        assert_eq!(keys::parse_audit(&keys::audit(at, &audited)), Some((at, audited)));
         assert_eq!(keys::parse_due_at(&keys::due_at(at, "id#with#signs")), Some((at, "id#with#signs")));
     }
     let customer = CustomerId::derived(&["x"]);
@@ -87,7 +89,8 @@ fn a_key_of_one_kind_is_not_read_as_another() {
         keys::speed("2026-11"),
         keys::policy("x"),
         keys::MANIFEST.to_owned(),
-        keys::token("x"),
+        keys::TOKENS.to_owned(),
+        keys::AUDIT.to_owned(),
         keys::gate(Channel::Email, &hash),
         keys::consent(Channel::Email, &hash),
         keys::pace(Channel::Email),

@@ -583,6 +583,9 @@ async fn console(it: &Recorded, leads: &[String]) {
         ("POST", "/api/imports/fair/rows".to_owned(), json!({ "rows": [row] })),
         ("POST", "/api/imports/fair/revert".to_owned(), json!({})),
         ("PUT", "/api/policies/form/more".to_owned(), json!({ "kind": "form", "name": "more" })),
+        ("GET", "/api/tokens".to_owned(), nothing.clone()),
+        ("DELETE", format!("/api/tokens/{}", made.body["id"].as_str().unwrap()), nothing.clone()),
+        ("GET", "/api/audit?kind=owner&since=2020-01-01T00:00:00Z".to_owned(), nothing.clone()),
     ];
     let mut wrong = Vec::new();
     for (method, path, body) in calls {

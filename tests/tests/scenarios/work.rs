@@ -68,7 +68,7 @@ async fn a_disqualified_lead_makes_room() {
 #[tokio::test]
 async fn a_manager_gives_a_lead_to_another_rep_or_to_the_next_of_a_team() {
     let run = Setup::policies(team()).start().await;
-    let manager = run.new_token("manager", None).await;
+    let manager = run.new_token_of(json!({"role": "manager", "rep": "three", "teams": ["sdr"]})).await;
     let lead = run.lead(&[("email", "moved@person.example")]).await;
     let first = owner(&run, &lead).await;
     let (status, view) =

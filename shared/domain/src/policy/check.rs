@@ -1,5 +1,6 @@
 //! What is wrong with a set of documents: each finding names the document and the place inside it.
 
+mod access;
 mod behaviour;
 mod journey;
 mod messaging;
@@ -85,6 +86,9 @@ pub fn check(documents: &[Document]) -> Vec<Finding> {
             }
             Document::Rep(rep) => {
                 checker.calendar(rep.hours.as_ref(), &calendars);
+                if let Some(manager) = &rep.reports_to {
+                    checker.known(&["reports_to"], "rep", manager, &reps);
+                }
                 if rep.email.as_deref().is_some_and(|email| Email::parse(email).is_err()) {
                     checker.add(&["email"], "this is not an e-mail address");
                 }
@@ -100,6 +104,9 @@ pub fn check(documents: &[Document]) -> Vec<Finding> {
             }
             Document::Team(team) => {
                 checker.calendar(team.hours.as_ref(), &calendars);
+                if let Some(manager) = &team.manager {
+                    checker.known(&["manager"], "rep", manager, &reps);
+                }
                 if let Some(response) = &team.response {
                     checker.response(team, response, &reps, &teams);
                 }
@@ -147,6 +154,7 @@ pub fn check(documents: &[Document]) -> Vec<Finding> {
             | Document::Layout(_)
             | Document::Partial(_)
             | Document::Journey(_) => {}
+            Document::Access(access) => checker.access(access),
             Document::Settings(settings) => {
                 for (i, rep) in settings.escalate_to.iter().enumerate() {
                     checker.known(&["escalate_to", &i.to_string()], "rep", rep, &reps);
@@ -162,6 +170,7 @@ pub fn check(documents: &[Document]) -> Vec<Finding> {
     }
     checker.territories(documents);
     checker.circles(documents);
+    checker.reporting(documents);
     checker.journeys(documents, &behaviour);
     checker.findings.extend(template::check(documents));
     checker.findings

@@ -1,5 +1,6 @@
 //! Policies: what people decide, as documents. Types and the checks that need more than one document.
 
+mod access;
 mod assign;
 mod behaviour;
 mod check;
@@ -13,6 +14,7 @@ mod source;
 mod template;
 mod territory;
 
+pub use access::{Access, Masks};
 pub use assign::{Assign, By, LanguageNeed, Need, Target};
 pub use behaviour::{
     Churn, Fit, FitRule, Grade, HalfLife, Interest, InterestRule, Lifecycle, Move, Rfm, Scoring, Segment,
@@ -81,10 +83,12 @@ pub enum Document {
     Segment(Segment),
     /// What happens to whom, step by step.
     Journey(Journey),
+    /// Who sees what of people.
+    Access(Access),
 }
 
 /// The kinds of document, as `kind:` names them.
-pub const KINDS: [&str; 17] = [
+pub const KINDS: [&str; 18] = [
     "form",
     "source",
     "rep",
@@ -102,6 +106,7 @@ pub const KINDS: [&str; 17] = [
     "scoring",
     "segment",
     "journey",
+    "access",
 ];
 
 impl Document {
@@ -125,6 +130,7 @@ impl Document {
             Self::Scoring(_) => "scoring",
             Self::Segment(_) => "segment",
             Self::Journey(_) => "journey",
+            Self::Access(_) => "access",
         }
     }
 
@@ -147,6 +153,7 @@ impl Document {
             Self::Scoring(document) => &document.name,
             Self::Segment(document) => &document.name,
             Self::Journey(document) => &document.name,
+            Self::Access(document) => &document.name,
         }
     }
 
@@ -187,6 +194,7 @@ impl Document {
             "scoring" => Self::Scoring(serde_json::from_value(value)?),
             "segment" => Self::Segment(serde_json::from_value(value)?),
             "journey" => Self::Journey(serde_json::from_value(value)?),
+            "access" => Self::Access(serde_json::from_value(value)?),
             other => {
                 return Err(serde_json::Error::custom(format!(
                     "unknown kind `{other}`, expected one of {}",
@@ -376,6 +384,9 @@ pub struct Rep {
     /// Open leads at most over all teams; absent is unlimited.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub capacity: Option<u32>,
+    /// The rep who is their manager, besides those who lead a team of theirs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reports_to: Option<String>,
 }
 
 /// A receiver of signed webhooks (Standard Webhooks 1.0.0).
@@ -414,6 +425,9 @@ pub struct Team {
     pub name: String,
     /// Who is in it; the order breaks ties.
     pub members: Vec<Membership>,
+    /// The rep who leads it, and sees its leads and those of everybody below.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manager: Option<String>,
     /// Whether a returning customer's lead may exceed its owner's capacity.
     #[serde(default)]
     pub sticky_may_exceed: Availability,

@@ -2,8 +2,8 @@
 
 use super::territory::Map;
 use super::{
-    AddressKind, ChannelPolicy, Document, Form, Reading, Rep, Routing, Rule, Settings, Source, Target, Team,
-    Templates, Topic,
+    Access, AddressKind, ChannelPolicy, Document, Form, Reading, Rep, Routing, Rule, Settings, Source,
+    Target, Team, Templates, Topic,
 };
 use crate::advance::Triggers;
 use crate::calendar::{Hours, Leave, Schedule};
@@ -81,6 +81,8 @@ pub struct PolicySet {
     pub routing: Rules,
     /// The `default` settings document, or the defaults.
     pub settings: Settings,
+    /// The `default` access document, or what holds without one.
+    pub access: Access,
     /// Ways to reach customers, of those that have a document.
     pub channels: BTreeMap<Channel, ChannelPolicy>,
     /// By name, of those that have a document.
@@ -126,6 +128,7 @@ impl PolicySet {
                     set.routing = Rules::compile(&routing).map_err(|(_, error)| error)?;
                 }
                 Document::Settings(settings) => set.settings = settings,
+                Document::Access(access) => set.access = access,
                 Document::Channel(channel) => drop(set.channels.insert(channel.name, channel)),
                 Document::Topic(topic) => drop(set.topics.insert(topic.name.clone(), topic)),
                 Document::Calendar(calendar) => drop(calendars.insert(calendar.name.clone(), calendar)),

@@ -171,6 +171,7 @@ fn typed(kind: &str, tree: &Node) -> Result<Document, Mismatch> {
     match kind {
         "form" => Deserialize::deserialize(tree).map(Document::Form),
         "source" => Deserialize::deserialize(tree).map(Document::Source),
+        "access" => Deserialize::deserialize(tree).map(Document::Access),
         "rep" => Deserialize::deserialize(tree).map(Document::Rep),
         "team" => Deserialize::deserialize(tree).map(Document::Team),
         "routing" => Deserialize::deserialize(tree).map(Document::Routing),
