@@ -112,7 +112,7 @@ impl Console {
             if part.bytes > FULL || self.env.clock.now().since(began) > LONG_ENOUGH {
                 break;
             }
-            next = self.export_more(call, at, &root, &known, &whole, &places, &mut part).await?;
+            next = self.export_more(call, at, &known, &whole, &places, &mut part).await?;
         }
         for (name, rows) in part.lists {
             document.insert(name.to_owned(), rows.into());
@@ -127,12 +127,12 @@ impl Console {
         &self,
         call: &Call,
         at: Next,
-        root: &CustomerId,
         known: &Known,
         whole: &Whole<'_>,
         places: &[Place],
         part: &mut Part,
     ) -> Result<Option<Next>, Problem> {
+        let root = &whole.root.id;
         // Of records in their order the one after; the whole person may have changed since the part before.
         let after = |id: &CustomerId| {
             let mut ids = whole.parts().map(|record| &record.id).skip_while(|record| *record != id).skip(1);

@@ -365,8 +365,8 @@ fn may_be_seen(
     }
     let template = policies.templates.templates.get(&order.template);
     // Which of its wordings is sent is the sender's to decide: none may show it.
-    let wordings = template.into_iter().flat_map(|template| template.translations.keys().cloned().map(Some));
-    for language in wordings.chain([template.and_then(|template| template.language.clone())]) {
+    let wordings = template.into_iter().flat_map(|template| template.translations.keys().copied().map(Some));
+    for language in wordings.chain([template.and_then(|template| template.language)]) {
         let whole = known.customers.get(&order.customer).map(|record| known.whole(record));
         let given = Given { data: Value::Object(data.clone()), ..Given::default() };
         let shown = preview(policies, &order.template, language, context(whole.as_ref(), policies, given));

@@ -83,9 +83,9 @@ fn without(text: &str, value: &str) -> String {
     let mut done = 0;
     for (at, _) in text.match_indices(value) {
         let after = at + value.len();
-        let is_word = !(begins && is_part(text[..at].chars().next_back()))
-            && !(ends && is_part(text[after..].chars().next()));
-        if is_word {
+        let is_part_of_word = begins && is_part(text[..at].chars().next_back())
+            || ends && is_part(text[after..].chars().next());
+        if !is_part_of_word {
             clean.push_str(&text[done..at]);
             clean.push_str(Hidden::SHOWN);
             done = after;

@@ -176,7 +176,7 @@ fn who_joins_or_leaves_somebody_may_get_another_owner() {
         customers: [&one, &two].map(|record| (record.id.clone(), record.clone())).into(),
         ..Known::default()
     };
-    assert_eq!(owner_changes(&known, &[one.clone()]), []);
+    assert_eq!(owner_changes(&known, std::slice::from_ref(&one)), []);
     let (mut live, mut half) = (one.clone(), two.clone());
     live.halves.insert(half.id.clone());
     half.into = Some(live.id.clone());
