@@ -12,10 +12,14 @@
 mod dependencies;
 #[path = "repository/keys.rs"]
 mod keys;
+#[path = "repository/openapi.rs"]
+mod openapi;
 #[path = "repository/permissions.rs"]
 mod permissions;
 #[path = "repository/samples.rs"]
 mod samples;
+#[path = "repository/shop.rs"]
+mod shop;
 #[path = "repository/sources.rs"]
 mod sources;
 #[path = "repository/stack.rs"]

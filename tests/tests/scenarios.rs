@@ -77,6 +77,8 @@ mod sdks;
 mod senders;
 #[path = "scenarios/senders_proof.rs"]
 mod senders_proof;
+#[path = "scenarios/shops.rs"]
+mod shops;
 #[path = "scenarios/templates.rs"]
 mod templates;
 #[path = "scenarios/timeline.rs"]
@@ -87,5 +89,7 @@ mod told;
 mod tracking;
 #[path = "scenarios/webhooks.rs"]
 mod webhooks;
+#[path = "scenarios/webhooks_out.rs"]
+mod webhooks_out;
 #[path = "scenarios/work.rs"]
 mod work;

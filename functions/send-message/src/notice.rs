@@ -5,6 +5,7 @@ use sluice_domain::lead::{self, Lead, Progress};
 use sluice_domain::policy::{PolicySet, length};
 use sluice_domain::time::Timestamp;
 use sluice_wire::queue::{NoticeKind, NoticeMessage};
+use std::borrow::Cow;
 
 /// What a journey tells of a customer.
 pub(crate) struct Told {
@@ -24,13 +25,15 @@ pub(crate) struct Notice {
     /// Id of the message, the same for every attempt.
     pub(crate) id: String,
     /// Event name in webhooks.
-    pub(crate) event: &'static str,
+    pub(crate) event: Cow<'static, str>,
     /// When what it tells happened; part of its key, so the same for every attempt.
     pub(crate) at: Timestamp,
     /// The lead, if it is about one.
     pub(crate) lead: Option<String>,
     /// What a journey tells, if one does.
     pub(crate) told: Option<Told>,
+    /// What another system is told of an event, if it is told of one.
+    pub(crate) heard: Option<Value>,
     /// Form or source.
     pub(crate) source: String,
     /// Where to look at the lead.
@@ -94,10 +97,12 @@ impl Notice {
                 NoticeKind::Assigned => "lead.assigned",
                 NoticeKind::Escalated => "lead.escalated",
                 NoticeKind::Reminder(_) => "lead.reminder",
-            },
+            }
+            .into(),
             at,
             lead: Some(lead.id.to_string()),
             told: None,
+            heard: None,
             source: lead.origin.name.clone(),
             link: format!("{public_url}/api/leads/{}", lead.id),
             name: facts.display_name(),
@@ -120,7 +125,7 @@ impl Notice {
             let line = format!("{}{what}: {who}", if told.is_task { "To do: " } else { "" });
             return line.chars().filter(|c| !c.is_control()).take(120).collect();
         }
-        let what = match (self.event, self.came_back) {
+        let what = match (self.event.as_ref(), self.came_back) {
             ("lead.escalated", _) => "Nobody can take this lead",
             ("lead.reminder", _) => "Still to be contacted",
             (_, true) => "Came back",
@@ -135,7 +140,7 @@ impl Notice {
         if let Some(told) = &self.told {
             return self.told_text(told);
         }
-        let mut lines = vec![match self.event {
+        let mut lines = vec![match self.event.as_ref() {
             "lead.escalated" => "A lead came that nobody can take just now.".to_owned(),
             "lead.reminder" => "A lead of yours waits for its first contact.".to_owned(),
             _ if self.came_back => "A customer of yours came back.".to_owned(),

@@ -1,11 +1,12 @@
-//! What journeys tell of customers: reps by the ways of every notice, other systems by signed webhook.
+//! What journeys tell of customers: reps by the ways of every notice, other systems by signed webhook. And what other systems are
+//! told of events.
 
 use crate::notice::{Notice, Told};
 use crate::tell::{Recipient, channels, claimed};
 use crate::{Sender, text};
-use serde_json::{Map, Value};
-use sluice_domain::customer::Whole;
-use sluice_domain::event::{Call, Tell};
+use serde_json::{Map, Value, json};
+use sluice_domain::customer::{Customer, Whole};
+use sluice_domain::event::{Call, Event, Heard, Tell};
 use sluice_domain::id::{CustomerId, EventId};
 use sluice_domain::policy::PolicySet;
 use sluice_domain::time::Timestamp;
@@ -21,6 +22,7 @@ impl Sender {
         let (customer, id, at) = match message {
             TellMessage::Tell(tell) => (&tell.customer, tell.id(), tell.at),
             TellMessage::Call(call) => (&call.customer, call.id(), call.at),
+            TellMessage::Heard(heard) => (&heard.customer, heard.id(), heard.at),
         };
         let known = self.store.people(BTreeSet::from([customer.clone()])).await.map_err(text)?;
         // Of somebody who was erased nothing is told.
@@ -48,6 +50,21 @@ impl Sender {
                 let whose = format!("journey/{}", call.journey);
                 let fresh = record(&whose, "webhook", customer, &id, at, "webhook", now);
                 let to = Recipient { rep: None, webhook: Some(&call.to) };
+                wait = self.over("webhook", fresh, to, &notice, &policies, now).await?;
+            }
+            TellMessage::Heard(heard) => {
+                // The document was removed since, or the event with whom it was about.
+                let Some(webhook) = policies.webhooks.get(&heard.webhook) else { return Ok(()) };
+                let entry = self.store.entry(customer, &heard.entry).await.map_err(text)?;
+                let event = entry.as_ref().and_then(|entry| entry.events().nth(heard.n));
+                let Some(event) = event else { return Ok(()) };
+                let notice = self.of_event(&event, heard, root);
+                let whose = format!("webhook/{}", heard.webhook);
+                let fresh = NoticeRecord {
+                    heard: Some(heard.clone()),
+                    ..record(&whose, &event.key(), customer, &id, at, "webhook", now)
+                };
+                let to = Recipient { rep: None, webhook: Some(&webhook.webhook()) };
                 wait = self.over("webhook", fresh, to, &notice, &policies, now).await?;
             }
         }
@@ -88,6 +105,36 @@ impl Sender {
         self.of_customer("customer.journey", &call.id(), call.at, told, whole, policies)
     }
 
+    /// The event as it is kept, and whose it is.
+    fn of_event(&self, event: &Event, heard: &Heard, root: &Customer) -> Notice {
+        let owner = root.owner.as_ref().map(|owner| owner.rep.as_str());
+        let data = json!({
+            "event": event.id, "customer": root.id, "record": heard.customer, "owner": owner,
+            "kind": event.kind.name(), "name": event.name, "source": event.source,
+            "received": event.received.rfc3339(), "properties": event.properties.reveal(),
+            "traits": event.traits.reveal(), "context": event.context.reveal(),
+        });
+        Notice {
+            id: heard.id(),
+            event: event.key().into(),
+            at: event.at,
+            lead: None,
+            told: None,
+            heard: Some(data),
+            source: event.source.clone(),
+            link: format!("{}/api/customers/{}", self.public_url, root.id),
+            name: None,
+            email: None,
+            phone: None,
+            company: None,
+            flags: Vec::new(),
+            came_back: false,
+            is_quiet: false,
+            window: None,
+            reason_not_to_send: None,
+        }
+    }
+
     fn of_customer(
         &self,
         event: &'static str,
@@ -103,12 +150,13 @@ impl Sender {
         let name = fact("full_name").or_else(|| (!names.is_empty()).then(|| names.join(" ")));
         Notice {
             id: id.to_owned(),
-            event,
+            event: event.into(),
             at,
             lead: None,
             source: String::new(),
             link: format!("{}/api/customers/{}", self.public_url, told.customer),
             told: Some(told),
+            heard: None,
             name,
             email: fact("email"),
             phone: fact("phone"),

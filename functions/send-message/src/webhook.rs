@@ -1,4 +1,4 @@
-//! Signed webhooks to reps (Standard Webhooks 1.0.0): at least once, always under the same `webhook-id`, until the
+//! Signed webhooks to reps and other systems (Standard Webhooks 1.0.0): at least once, always under the same `webhook-id`, until the
 //! receiver says that it is gone.
 
 use crate::Sender;
@@ -25,8 +25,9 @@ impl Sender {
         endpoint: &Endpoint,
         now: Timestamp,
     ) -> Handover {
-        let data = match &notice.told {
-            None => json!({
+        let data = match (&notice.heard, &notice.told) {
+            (Some(heard), _) => heard.clone(),
+            (None, None) => json!({
                 "lead": notice.lead,
                 "rep": rep,
                 "source": notice.source,
@@ -39,7 +40,7 @@ impl Sender {
                 "came_back": notice.came_back,
                 "window": notice.window,
             }),
-            Some(told) => json!({
+            (None, Some(told)) => json!({
                 "customer": told.customer,
                 "journey": told.journey,
                 "step": told.step,

@@ -46,6 +46,9 @@ use sluice_wire::http::{HttpRequest, HttpResponse};
 use sluice_wire::problem::Problem;
 use std::sync::Arc;
 
+/// The description of the whole API.
+const CONTRACT: &str = include_str!("../../../infra/openapi.yaml");
+
 /// Variables read besides those every function has.
 pub const VARIABLES: [&str; 9] = [
     "SLUICE_TABLE",
@@ -214,6 +217,9 @@ impl Console {
             "POST /api/templates/{name}/preview" => self.preview_template(call).await,
             "POST /api/templates/{name}/test-send" => self.test_send(call).await,
             "GET /api/webhooks" => self.list_webhooks(call).await,
+            "GET /api/webhooks/{id}/deliveries" => self.list_deliveries(call).await,
+            "POST /api/webhooks/{id}/redeliver" => self.redeliver(call).await,
+            "GET /api/openapi.yaml" => Ok(HttpResponse::empty(200).with_body("application/yaml", CONTRACT)),
             "POST /api/webhooks/{id}/enable" => self.enable_webhook(call).await,
             "GET /api/tokens" => self.list_tokens(call).await,
             "POST /api/tokens" => self.create_token(call).await,
@@ -241,12 +247,9 @@ impl Console {
     }
 }
 
-/// What it is called where it says that it did something.
-pub(crate) const FUNCTION: &str = "serve-console";
-
 /// As whom it tells of what happened to customers.
 pub(crate) const fn teller(now: Timestamp) -> Teller {
-    Teller { function: FUNCTION, now }
+    Teller { function: "serve-console", now }
 }
 
 /// What a caller is told when the store does not answer.

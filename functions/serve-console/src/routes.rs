@@ -19,6 +19,7 @@ const fn route(name: &'static str, right: Right) -> Route {
 /// Every route, fixed paths before those with placeholders.
 pub const ROUTES: &[Route] = &[
     route("GET /api/health", Right::Any),
+    route("GET /api/openapi.yaml", Right::Any),
     route("GET /api/ledger", Right::Manage),
     route("GET /api/leads", Right::ReadPeople),
     route("POST /api/leads/try", Right::ReadPolicies),
@@ -67,7 +68,9 @@ pub const ROUTES: &[Route] = &[
     route("POST /api/templates/{name}/test-send", Right::Send),
     route("POST /api/segments/{name}/preview", Right::ReadPolicies),
     route("GET /api/webhooks", Right::Manage),
+    route("GET /api/webhooks/{id}/deliveries", Right::Manage),
     route("POST /api/webhooks/{id}/enable", Right::Manage),
+    route("POST /api/webhooks/{id}/redeliver", Right::Manage),
     route("GET /api/tokens", Right::Admin),
     route("POST /api/tokens", Right::Admin),
     route("DELETE /api/tokens/{id}", Right::Admin),

@@ -52,6 +52,12 @@ impl Store {
         Ok(())
     }
 
+    /// One entry of a record.
+    pub async fn entry(&self, home: &CustomerId, id: &EventId) -> Result<Option<Entry>, StoreError> {
+        let item = self.get(keys::customer(home), &keys::entry(id)).await?;
+        item.as_ref().map(read_entry).transpose()
+    }
+
     /// The newest entries of a record that happened before `before`, newest first, at most `limit`; besides them all of that very
     /// instant, since what they led to may come before it. Reads all entries of the record: their keys name no time.
     pub async fn newest_entries(

@@ -20,7 +20,7 @@
 //! | team | `team#<name>` | `t` | route-lead, and acts that free capacity |
 //! | turns between teams | `team#round#<names>` | `t` | route-lead, where a rule asks |
 //! | notice: a message to a rep | `rep#<name>` | `m#<ms>#<lead>#<kind><n>#<channel>` | send-message; a rep's list, newest first |
-//! | notice of a journey: to a rep, or to another system | `rep#<name>`, `rep#journey/<name>` | `m#<ms>#<customer>#<hash of journey, step and rep>#<channel>` | as above |
+//! | notice of a journey: to a rep, or to another system; of an event, to another system | `rep#<name>`, `rep#journey/<name>`, `rep#webhook/<name>` | `m#<ms>#<customer>#<hash of journey, step and rep>#<channel>` | as above |
 //! | a rep's absences | `leave#<rep>` | `a` | route-lead, when they are not those it has; the rep |
 //! | count of changes of absences | `leave` | `n` | route-lead with the teams |
 //! | owner of a company | `co#<domain>` | `o` | route-lead with the teams, where a rule asks |
@@ -158,6 +158,9 @@ pub fn parse_company(pk: &str) -> Option<&str> {
 pub fn notice(at: Timestamp, lead: &LeadId, kind: &str, n: u32, channel: &str) -> String {
     format!("m#{}#{lead}#{kind}{n}#{channel}", millis(at))
 }
+
+/// Behind every notice of a rep.
+pub const AFTER_NOTICES: &str = "m$";
 
 /// Sort key of a notice that a journey gives of a customer; `what` is a hash that tells its steps apart.
 pub fn told(at: Timestamp, customer: &CustomerId, what: &str, channel: &str) -> String {

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 pub use sluice_domain::advance::Wake;
 use sluice_domain::clock::{Mark, Tick};
-use sluice_domain::event::{Call, Happened, Tell};
+use sluice_domain::event::{Call, Happened, Heard, Tell};
 use sluice_domain::feedback::Feedback;
 use sluice_domain::id::{CustomerId, LeadId};
 use sluice_domain::message::Order;
@@ -91,8 +91,10 @@ pub struct NoticeMessage {
 pub enum TellMessage {
     /// A rep is told, or has something to do.
     Tell(Tell),
-    /// Another system is told.
+    /// Another system is told by a journey.
     Call(Box<Call>),
+    /// Another system is told of an event.
+    Heard(Heard),
 }
 
 /// On the message and bulk queues: a message to a customer that is to go out.

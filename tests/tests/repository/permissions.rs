@@ -2,6 +2,7 @@
 //! written down, and what was called is compared with what the template allows.
 
 use crate::none;
+use crate::shop;
 use crate::stack::{Call, Recorded};
 use ring::hmac;
 use serde_json::{Value, json};
@@ -237,13 +238,11 @@ name: ann
 email: ann@example.com
 capacity: 100
 ---
-kind: rep
-name: bob
-webhook: { url: 'HOOK', secrets: ['secret:hook'] }
+{ kind: rep, name: bob, webhook: { url: 'HOOK', secrets: ['secret:hook'] } }
 ---
-kind: rep
-name: eve
-webhook: { url: 'HOOK', secrets: ['secret:missing'] }
+{ kind: rep, name: eve, webhook: { url: 'HOOK', secrets: ['secret:missing'] } }
+---
+{ kind: webhook, name: everything, url: 'HOOK', secrets: ['secret:hook'], events: ["*"] }
 ---
 kind: team
 name: mail
@@ -259,8 +258,9 @@ name: tight
 members: [{ rep: ann, weight: 1, capacity: 1 }]
 sticky_may_exceed: false
 ---
-kind: form
-name: web
+{ kind: form, name: web }
+---
+{ kind: source, name: shop, type: woocommerce, secrets: { secret: ['secret:app'] } }
 ---
 kind: source
 name: ads
@@ -360,6 +360,7 @@ async fn capture(it: &Recorded) -> Vec<String> {
         let answer = it.send("POST", &path, "", &signed, body.into_bytes()).await;
         assert_eq!(answer.status, 200, "{}", answer.body);
     }
+    shop::order(it).await;
     it.rest().await;
     // What is to be tried again waits in a queue.
     for seconds in [10, 60, 300] {
@@ -570,11 +571,7 @@ async fn console(it: &Recorded, leads: &[String]) {
         ("GET", format!("/api/customers/{customer}"), nothing.clone()),
         ("POST", format!("/api/customers/{customer}/unmerge"), json!({})),
         ("GET", "/api/policies".to_owned(), nothing.clone()),
-        (
-            "POST",
-            "/api/policies/validate".to_owned(),
-            json!({ "files": [{ "file": "a", "text": "kind: form\nname: a" }] }),
-        ),
+        ("POST", "/api/policies/validate".to_owned(), json!({ "kind": "form", "name": "a" })),
         ("GET", "/api/policies/form/web".to_owned(), nothing.clone()),
         ("GET", "/api/imports".to_owned(), nothing.clone()),
         ("POST", "/api/imports".to_owned(), json!({ "batch": "fair", "form": "web" })),

@@ -8,6 +8,7 @@ use std::time::Duration;
 /// Who gets past the door of each route: admin, manager, marketer, rep. Everybody else is told 403, strangers 401.
 const MAY: &[(&str, &[&str])] = &[
     ("GET /api/health", &["admin", "manager", "marketer", "rep"]),
+    ("GET /api/openapi.yaml", &["admin", "manager", "marketer", "rep"]),
     ("GET /api/ledger", &["admin", "manager"]),
     ("GET /api/leads", &["admin", "manager", "marketer", "rep"]),
     ("POST /api/leads/try", &["admin", "manager", "marketer"]),
@@ -55,7 +56,9 @@ const MAY: &[(&str, &[&str])] = &[
     ("POST /api/templates/{name}/test-send", &["admin", "manager", "marketer"]),
     ("POST /api/segments/{name}/preview", &["admin", "manager", "marketer"]),
     ("GET /api/webhooks", &["admin", "manager"]),
+    ("GET /api/webhooks/{id}/deliveries", &["admin", "manager"]),
     ("POST /api/webhooks/{id}/enable", &["admin", "manager"]),
+    ("POST /api/webhooks/{id}/redeliver", &["admin", "manager"]),
     ("GET /api/tokens", &["admin"]),
     ("POST /api/tokens", &["admin"]),
     ("DELETE /api/tokens/{id}", &["admin"]),

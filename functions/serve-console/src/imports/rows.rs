@@ -1,10 +1,9 @@
 //! `POST /api/imports/{batch}/rows`: rows become leads, each once, however often and by however many they are sent.
 
 use super::{answer, body, find_form, not_open};
-use crate::{Call, Console, FUNCTION, unavailable};
+use crate::{Call, Console, unavailable};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use ring::digest;
-use sluice_domain::access::taken_from;
 use sluice_domain::customer::{AddressHash, HashKeys, Known, recognise};
 use sluice_domain::id::LeadId;
 use sluice_domain::import::{Imported, lead_id};
@@ -282,8 +281,7 @@ impl Console {
         let new_customer = receipt.new_customer;
         let (after, customers) = change(case, receipt, policies);
         let state = after.state;
-        let moved = taken_from(known, &customers, FUNCTION, now, "import", &lead.id);
-        let mut commit = Commit::default().ended(lead, after).notes(moved);
+        let mut commit = Commit::default().ended(lead, after);
         for customer in customers {
             commit = commit.customer(customer);
         }

@@ -135,7 +135,7 @@ impl Changed {
 }
 
 /// What the audit says of owners that a function took from somebody. That somebody new has an owner is in the receipt of
-/// the lead.
+/// the lead, and that two turned out to be one on their records.
 pub fn taken_from(
     known: &Known,
     changed: &[Customer],
@@ -144,7 +144,9 @@ pub fn taken_from(
     by: &str,
     lead: &LeadId,
 ) -> Vec<Note> {
-    let moved = owner_changes(known, changed).into_iter().filter(|moved| moved.from.is_some());
+    let is_live = |record: &&Customer| record.into.is_none() && known.root(&record.id) == record.id;
+    let live: Vec<Customer> = changed.iter().filter(is_live).cloned().collect();
+    let moved = owner_changes(known, &live).into_iter().filter(|moved| moved.from.is_some());
     moved.map(|moved| moved.note(&Doer::function(function), at, by, Some(lead))).collect()
 }
 

@@ -1,3 +1,5 @@
+//! Who reaches whom, what is hidden, and when an owner is another one.
+
 use super::*;
 use crate::customer::{Customer, Fact, Known, Ownership};
 use crate::id::CustomerId;

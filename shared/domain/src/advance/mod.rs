@@ -217,7 +217,9 @@ pub fn advance(incoming: &[Incoming], loaded: Loaded, with: With<'_>) -> Taken {
         let Happened { who, event } = match one {
             Incoming::Happened(happened) => happened,
             Incoming::Due(wake) => {
-                if let Some((home, entry)) = mind.due(wake) {
+                if let Some((home, mut entry)) = mind.due(wake) {
+                    // That something was due is no event that anybody else hears of.
+                    entry.tell_others(&home, with.policies, 1);
                     taken.sends.extend(entry.led.sent.iter().cloned());
                     taken.entries.push((home, entry));
                 }
@@ -244,8 +246,10 @@ pub fn advance(incoming: &[Incoming], loaded: Loaded, with: With<'_>) -> Taken {
             continue;
         };
         let led = mind.happen(&place, event, changed);
-        taken.sends.extend(led.sent.iter().cloned());
-        taken.entries.push((place.home.clone(), Entry::of(who, event, with.policies.version, led)));
+        let mut entry = Entry::of(who, event, with.policies.version, led);
+        entry.tell_others(&place.home, with.policies, 0);
+        taken.sends.extend(entry.led.sent.iter().cloned());
+        taken.entries.push((place.home.clone(), entry));
         last = match who {
             Who::Ids(ids) => Some((ids, place)),
             Who::Customer(_) => None,

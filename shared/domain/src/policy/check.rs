@@ -93,13 +93,7 @@ pub fn check(documents: &[Document]) -> Vec<Finding> {
                     checker.add(&["email"], "this is not an e-mail address");
                 }
                 if let Some(webhook) = &rep.webhook {
-                    if !is_http(&webhook.url) {
-                        checker.add(&["webhook", "url"], "a webhook URL starts with https://");
-                    }
-                    checker.secrets(&["webhook", "secrets"], &webhook.secrets);
-                    if webhook.secrets.is_empty() {
-                        checker.add(&["webhook", "secrets"], "a webhook needs a secret to sign with");
-                    }
+                    checker.receiver(&["webhook"], webhook);
                 }
             }
             Document::Team(team) => {
@@ -155,6 +149,7 @@ pub fn check(documents: &[Document]) -> Vec<Finding> {
             | Document::Partial(_)
             | Document::Journey(_) => {}
             Document::Access(access) => checker.access(access),
+            Document::Webhook(webhook) => checker.subscription(webhook),
             Document::Settings(settings) => {
                 for (i, rep) in settings.escalate_to.iter().enumerate() {
                     checker.known(&["escalate_to", &i.to_string()], "rep", rep, &reps);

@@ -13,6 +13,7 @@ mod settings;
 mod source;
 mod template;
 mod territory;
+mod webhook;
 
 pub use access::{Access, Masks};
 pub use assign::{Assign, By, LanguageNeed, Need, Target};
@@ -34,6 +35,7 @@ pub use settings::{Junk, Matching, Settings};
 pub use source::{Encoding, SignatureScheme};
 pub use template::{Body, Defaults, Piece, Template, Templates, Translation};
 pub use territory::{Area, CodeRange, Codes, Territory};
+pub use webhook::Subscription;
 
 use crate::calendar::{Calendar, Hours, Leave};
 use crate::id::EndpointId;
@@ -85,10 +87,12 @@ pub enum Document {
     Journey(Journey),
     /// Who sees what of people.
     Access(Access),
+    /// Another system that is told of events.
+    Webhook(Subscription),
 }
 
 /// The kinds of document, as `kind:` names them.
-pub const KINDS: [&str; 18] = [
+pub const KINDS: [&str; 19] = [
     "form",
     "source",
     "rep",
@@ -107,6 +111,7 @@ pub const KINDS: [&str; 18] = [
     "segment",
     "journey",
     "access",
+    "webhook",
 ];
 
 impl Document {
@@ -131,6 +136,7 @@ impl Document {
             Self::Segment(_) => "segment",
             Self::Journey(_) => "journey",
             Self::Access(_) => "access",
+            Self::Webhook(_) => "webhook",
         }
     }
 
@@ -154,6 +160,7 @@ impl Document {
             Self::Segment(document) => &document.name,
             Self::Journey(document) => &document.name,
             Self::Access(document) => &document.name,
+            Self::Webhook(document) => &document.name,
         }
     }
 
@@ -195,6 +202,7 @@ impl Document {
             "segment" => Self::Segment(serde_json::from_value(value)?),
             "journey" => Self::Journey(serde_json::from_value(value)?),
             "access" => Self::Access(serde_json::from_value(value)?),
+            "webhook" => Self::Webhook(serde_json::from_value(value)?),
             other => {
                 return Err(serde_json::Error::custom(format!(
                     "unknown kind `{other}`, expected one of {}",

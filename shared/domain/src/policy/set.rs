@@ -3,7 +3,7 @@
 use super::territory::Map;
 use super::{
     Access, AddressKind, ChannelPolicy, Document, Form, Reading, Rep, Routing, Rule, Settings, Source,
-    Target, Team, Templates, Topic,
+    Subscription, Target, Team, Templates, Topic,
 };
 use crate::advance::Triggers;
 use crate::calendar::{Hours, Leave, Schedule};
@@ -89,6 +89,8 @@ pub struct PolicySet {
     pub topics: BTreeMap<String, Topic>,
     /// Where leads are.
     pub territories: Map,
+    /// Other systems that are told of events, by name.
+    pub webhooks: BTreeMap<String, Subscription>,
     /// What messages to customers are made of.
     pub templates: Templates,
     /// What behaviour makes of customers.
@@ -129,6 +131,7 @@ impl PolicySet {
                 }
                 Document::Settings(settings) => set.settings = settings,
                 Document::Access(access) => set.access = access,
+                Document::Webhook(webhook) => drop(set.webhooks.insert(webhook.name.clone(), webhook)),
                 Document::Channel(channel) => drop(set.channels.insert(channel.name, channel)),
                 Document::Topic(topic) => drop(set.topics.insert(topic.name.clone(), topic)),
                 Document::Calendar(calendar) => drop(calendars.insert(calendar.name.clone(), calendar)),

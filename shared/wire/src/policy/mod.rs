@@ -172,6 +172,7 @@ fn typed(kind: &str, tree: &Node) -> Result<Document, Mismatch> {
         "form" => Deserialize::deserialize(tree).map(Document::Form),
         "source" => Deserialize::deserialize(tree).map(Document::Source),
         "access" => Deserialize::deserialize(tree).map(Document::Access),
+        "webhook" => Deserialize::deserialize(tree).map(Document::Webhook),
         "rep" => Deserialize::deserialize(tree).map(Document::Rep),
         "team" => Deserialize::deserialize(tree).map(Document::Team),
         "routing" => Deserialize::deserialize(tree).map(Document::Routing),

@@ -495,7 +495,7 @@ fn a_source_brings_what_its_type_needs() {
     refused(
         "kind: source\nname: a\ntype: carrier-pigeon\n",
         &expect![[r#"
-            p.yaml:3:7: there is no source of type `carrier-pigeon`; known: calendly, contact_form_7, douyin, elementor, feiyu, google, gravity_forms, hubspot, jotform, json, linkedin, meta, netlify, posthog, rudderstack, segment, sns, tally, tiktok, typeform, webflow
+            p.yaml:3:7: there is no source of type `carrier-pigeon`; known: calendly, contact_form_7, douyin, elementor, feiyu, google, gravity_forms, hubspot, jotform, json, linkedin, meta, netlify, posthog, rudderstack, segment, shopify, sns, tally, tiktok, typeform, webflow, woocommerce
                 3 | type: carrier-pigeon
                   |       ^
         "#]],

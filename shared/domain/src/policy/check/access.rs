@@ -1,8 +1,8 @@
-//! Who sees what: names of facts, and who reports to whom.
+//! Who sees what, and who is told: names of facts and events, who reports to whom, receivers of webhooks.
 
-use super::Checker;
+use super::{Checker, is_http};
 use crate::event::key_of;
-use crate::policy::{Access, Document};
+use crate::policy::{Access, Document, Subscription, Webhook};
 use std::collections::{BTreeMap, BTreeSet};
 
 impl Checker {
@@ -19,6 +19,31 @@ impl Checker {
                         format!("a fact is named as conditions name it, such as `{}`", key_of(fact));
                     self.add(&["masks", role, &i.to_string()], message);
                 }
+            }
+        }
+    }
+
+    /// A receiver and what calls to it are signed with, at this place of the document.
+    pub(super) fn receiver(&mut self, at: &[&str], webhook: &Webhook) {
+        let place = |last: &'static str| [at, &[last]].concat();
+        if !is_http(&webhook.url) {
+            self.add(&place("url"), "a webhook URL starts with https://");
+        }
+        self.secrets(&place("secrets"), &webhook.secrets);
+        if webhook.secrets.is_empty() {
+            self.add(&place("secrets"), "a webhook needs a secret to sign with");
+        }
+    }
+
+    pub(super) fn subscription(&mut self, subscription: &Subscription) {
+        self.receiver(&[], &subscription.webhook());
+        if subscription.events.is_empty() {
+            self.add(&["events"], "name the events it is told of, or `*` for all of them");
+        }
+        for (i, event) in subscription.events.iter().enumerate() {
+            if event != Subscription::ALL && (event.is_empty() || key_of(event) != *event) {
+                let message = format!("an event is named as policies name it, such as `{}`", key_of(event));
+                self.add(&["events", &i.to_string()], message);
             }
         }
     }
