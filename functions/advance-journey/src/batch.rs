@@ -130,6 +130,9 @@ impl Advancer {
         if !self.store.claim(&taken.claims).await.map_err(text)? {
             return Ok(Went::Nowhere);
         }
+        for (address, holder) in &taken.released {
+            self.store.release(address, holder).await.map_err(text)?;
+        }
         let written =
             if taken.is_idle() { self.put_entries(&taken).await } else { self.commit(&taken).await };
         if written.map_err(text)? == Written::Conflict {

@@ -122,6 +122,8 @@ pub struct Taken {
     pub freed: BTreeMap<(AddressHash, CustomerId), Timestamp>,
     /// Addresses to claim before, best evidence first. If somebody else was faster, all is decided again.
     pub claims: Vec<Claim>,
+    /// Addresses that were claimed in vain, with whom for: they are let go of.
+    pub released: BTreeMap<AddressHash, CustomerId>,
     /// Records as they shall be.
     pub customers: Vec<Customer>,
     /// Anonymous ids that point on.
