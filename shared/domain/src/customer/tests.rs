@@ -1,7 +1,7 @@
 //! Recognition: who joins whom, and who does not.
 
 use super::*;
-use crate::id::{CustomerId, LeadId};
+use crate::id::{CustomerId, EventId, LeadId};
 use crate::lead::{Envelope, Origin, read};
 use crate::policy::{Reading, Settings};
 use proptest::prelude::*;
@@ -325,6 +325,27 @@ fn a_weak_identity_leads_to_its_customer_and_joins_nobody() {
 }
 
 proptest! {
+    /// What a source says that is believed stands, and of several such the newest, in whatever order they come and however often;
+    /// what anybody says only fills blanks. (I13)
+    #[test]
+    fn what_is_believed_and_newest_stands(said in prop::collection::vec((any::<bool>(), 0i64..4, 0u8..8), 1..10), order in any::<u64>()) {
+        let ids: Vec<EventId> = (0u8..8).map(|n| EventId::derived(&[&n.to_string()])).collect();
+        let mut record = Customer::new(CustomerId::derived(&["c"]), Timestamp(0));
+        let mut came = said.clone();
+        came.rotate_left(usize::try_from(order).unwrap_or_default() % said.len());
+        if order % 2 == 0 {
+            came.reverse();
+        }
+        let value = |at: i64, n: u8| format!("{at} {n}");
+        for (believed, at, n) in came.iter().chain(&said) {
+            let tie = believed.then(|| ids[usize::from(*n)].tie());
+            record.note("plan", value(*at, *n), By { source: "s", at: Timestamp(*at), tie });
+        }
+        let newest = said.iter().filter(|(believed, ..)| *believed).max_by_key(|(_, at, n)| (*at, &ids[usize::from(*n)]));
+        let (_, at, n) = newest.unwrap_or(&came[0]);
+        prop_assert_eq!(record.facts["plan"].value.reveal(), &value(*at, *n));
+    }
+
     /// Whatever is posted in whatever order, two of them at one instant: an address leads to one live customer, nobody points in
     /// a circle, no live customer holds two values of one kind, and merging never loses a record.
     #[test]

@@ -3,7 +3,7 @@
 //! A customer is what its leads have made of it, so it is made again from those that stay. An address goes when no lead
 //! that stays came by it; a customer without any lead goes, unless somebody has joined it or kept it apart since.
 
-use crate::customer::{AddressHash, Customer, HashKeys, Known, KnownAddress, Ownership};
+use crate::customer::{AddressHash, By, Customer, HashKeys, Known, KnownAddress, Ownership};
 use crate::id::{CustomerId, LeadId};
 use crate::lead::{Facts, Lead, LeadState, Progress, Work};
 use crate::policy::PolicySet;
@@ -177,7 +177,8 @@ fn make_again(record: &mut Customer, stay: &[&(Lead, Facts)], policies: &PolicyS
         absorb(record, lead, facts, policies);
     }
     for (name, fact, source) in of_events {
-        record.note(&name, fact.value.into_inner(), fact.at, &source, false);
+        let by = By { source: &source, at: fact.at, tie: fact.tie.as_deref() };
+        record.note(&name, fact.value.into_inner(), by);
     }
 }
 
