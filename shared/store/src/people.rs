@@ -182,8 +182,8 @@ impl Store {
     }
 }
 
-/// Items of one page of the scan over all customers.
-const PAGE: i32 = 500;
+/// Items that one page of a scan goes through.
+pub(crate) const PAGE: i32 = 500;
 /// Rounds of following links between customers: a person is of so many records at most.
 pub(crate) const ROUNDS: usize = MAX_RECORDS + 1;
 
