@@ -36,6 +36,8 @@ rules:
   - { name: everyone else, assign: { team: sdr } }
 "#;
 
+/// Documents of one file.
+const A_FILE: usize = 200;
 /// Longest wait for the queues to run empty after a phase.
 const DRAIN: Duration = Duration::from_secs(180);
 
@@ -161,7 +163,12 @@ impl Rig {
         let rep = |n| format!("---\nkind: rep\nname: r{n}\nemail: r{n}@example.com\n");
         let text = format!("{policies}{}", (0..10).map(rep).collect::<String>());
         let token = self.token();
-        let body = json!({ "files": [{ "file": "bench.yaml", "text": text }] }).to_string();
+        // A file holds so much, a folder more.
+        let documents: Vec<&str> = text.split("\n---\n").collect();
+        let files = documents.chunks(A_FILE).enumerate();
+        let files =
+            files.map(|(n, part)| json!({ "file": format!("{n}.yaml"), "text": part.join("\n---\n") }));
+        let body = json!({ "files": files.collect::<Vec<_>>() }).to_string();
         let mut connection = Connection::open(&self.address).await.map_err(|error| error.to_string())?;
         let answer = connection.call("POST", "/api/policies/apply", &token, &body).await;
         match answer.map_err(|error| error.to_string())? {
