@@ -8,8 +8,8 @@ use bytes::Bytes;
 use serde_json::json as value;
 use sluice_domain::time::Timestamp;
 
-/// The furthest that one request moves it, in milliseconds: a day.
-const FURTHEST: i64 = 86_400_000;
+/// The furthest that one request moves it, in milliseconds: a week.
+const FURTHEST: i64 = 7 * 86_400_000;
 
 /// What it shows, and whether it may be moved.
 pub(super) fn show(mover: Option<&Mover>) -> Response<Bytes> {
@@ -29,7 +29,7 @@ pub(super) fn put(mover: Option<&Mover>, request: &PageRequest<'_>) -> LocalAnsw
         return problem(422, "Say where to: ?to=2027-03-01T09:00:00Z.").into();
     };
     if to.since(mover.now()) > FURTHEST {
-        return problem(422, "That is more than a day ahead: go there day by day.").into();
+        return problem(422, "That is more than a week ahead: go there in steps.").into();
     }
     let mover = mover.clone();
     LocalAnswer::Later(Box::pin(async move {
