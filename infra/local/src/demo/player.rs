@@ -232,18 +232,16 @@ impl Player {
     /// Whoever has the person's newest lead does something with it, with a token of their own.
     async fn act_as_rep(&mut self, person: &str, does: &str, body: &Value, key: &str) -> Result<Done, String> {
         let name = self.name(person).await;
-        let lead = self.newest_lead(person).await?;
-        let shown = self.door.api("GET", &format!("/api/leads/{lead}"), None).await?;
-        let Some(owner) = shown["owner"].as_str() else {
+        let Some((lead, owner)) = self.lead_in_hand(person).await? else {
             return Err(format!("{name}: nobody has the lead, so nobody can say {does}"));
         };
-        let token = match self.tokens.get(owner) {
+        let token = match self.tokens.get(&owner) {
             Some(token) => token.clone(),
             None => {
                 let asked = json!({ "role": "rep", "rep": owner });
                 let made = self.door.api("POST", "/api/tokens", Some(&asked)).await?;
                 let token = words::text(&made, "/token");
-                self.tokens.insert(owner.to_owned(), token.clone());
+                self.tokens.insert(owner.clone(), token.clone());
                 token
             }
         };
@@ -283,6 +281,19 @@ impl Player {
         Ok(document)
     }
 
+    /// The newest lead of a person that somebody has, and who that is.
+    async fn lead_in_hand(&self, person: &str) -> Result<Option<(String, String)>, String> {
+        let customer = self.door.find(person).await?;
+        for lead in customer["leads"].as_array().into_iter().flatten() {
+            let lead = words::text(lead, "/id");
+            let shown = self.door.api("GET", &format!("/api/leads/{lead}"), None).await?;
+            if let Some(owner) = shown["owner"].as_str() {
+                return Ok(Some((lead, owner.to_owned())));
+            }
+        }
+        Ok(None)
+    }
+
     async fn newest_lead(&self, person: &str) -> Result<String, String> {
         let customer = self.door.find(person).await?;
         let lead = words::text(&customer, "/leads/0/id");
@@ -292,7 +303,10 @@ impl Player {
     /// Where a lead stands, once it stands somewhere.
     async fn end_of(&self, lead: &str) -> Result<String, String> {
         let path = format!("/api/leads/{lead}");
-        let mut shown = self.door.api("GET", &path, None).await?;
+        // A robot is told that all is well, and nothing of it is kept.
+        let Ok(mut shown) = self.door.api("GET", &path, None).await else {
+            return Ok("-> nothing is kept".to_owned());
+        };
         for _ in 0..PAUSES {
             if self.is_movable || shown["reproduced"].is_boolean() {
                 break;

@@ -16,7 +16,7 @@ pub struct Story {
 }
 
 /// One thing.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Step {
     /// When, RFC 3339.
     pub at: String,
@@ -27,12 +27,31 @@ pub struct Step {
 impl Story {
     /// What a timeline (newest first) tells since `start`; none if that is nothing.
     pub(super) fn of(customer: &Value, timeline: &[Value], start: &str) -> Option<Self> {
-        let things = timeline.iter().rev().filter(|thing| thing["at"].as_str().is_some_and(|at| at >= start));
-        let steps: Vec<Step> = things
-            .filter_map(|thing| Some(Step { at: words::text(thing, "/at"), what: said(thing)? }))
-            .collect();
+        let mut things: Vec<&Value> =
+            timeline.iter().rev().filter(|thing| thing["at"].as_str().is_some_and(|at| at >= start)).collect();
+        // Of one instant the cause comes first.
+        things.sort_by_key(|thing| (words::text(thing, "/at"), place(thing)));
+        let mut steps: Vec<Step> = Vec::new();
+        for thing in things {
+            let Some(what) = said(thing) else { continue };
+            let step = Step { at: words::text(thing, "/at"), what };
+            if !steps.contains(&step) {
+                steps.push(step);
+            }
+        }
         let story = Self { who: words::name(customer), customer: words::text(customer, "/id"), steps };
         (!story.steps.is_empty()).then_some(story)
+    }
+}
+
+/// What came first of things of one instant.
+fn place(thing: &Value) -> u8 {
+    match (thing["what"].as_str(), thing["event"].as_str()) {
+        _ if !thing["because_of"].is_null() => 3,
+        (Some("message"), _) => 4,
+        (_, Some("lead_assigned")) => 2,
+        (Some("lead"), _) => 1,
+        _ => 0,
     }
 }
 
@@ -56,9 +75,9 @@ fn said(thing: &Value) -> Option<String> {
                 format!("looks at {}{from}", property("path"))
             }
             "lead_assigned" => format!("belongs to {} now", property("rep")),
-            "lead_accepted" => format!("{} takes it on", property("by")),
+            "lead_accepted" => format!("{} takes it on", property("rep")),
             "contact_made" => format!("{} is in touch ({})", property("by"), property("channel")),
-            "lead_closed" => format!("{} closes the lead: {}", property("by"), property("reason")),
+            "lead_closed" => format!("{} closes the lead", property("rep")),
             "message_opened" => format!("opens {}", property("template")),
             "message_clicked" => format!("follows {}", property("url")),
             "order_completed" => {

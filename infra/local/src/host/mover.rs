@@ -1,15 +1,18 @@
-//! Time of a stack that is moved by hand, minute by minute, so that everything comes at its time and in its order.
+//! Time of a stack that is moved by hand, from one thing that is due to the next, so that everything comes at its time.
 
 use super::clock::StackClock;
 use super::hosted::Hosted;
 use super::schedule::Due;
+use serde_json::{Value, json};
 use sluice_domain::time::Timestamp;
 use sluice_host::environment::Clock;
+use sluice_services::dynamodb::DynamoDb;
 use sluice_services::sqs::Sqs;
+use sluice_store::keys;
 use std::time::Duration;
 
-/// The longest step, in milliseconds: what a schedule does each minute happens in each.
-const STEP: i64 = 60_000;
+/// How often the timers look for what is due, in milliseconds. They look two of these ahead.
+const MINUTE: i64 = 60_000;
 /// How long work may take that a step woke, in the machine's time. What needs longer, such as a message that comes again
 /// after it failed, waits for the clock.
 const REST: Duration = Duration::from_secs(20);
@@ -19,6 +22,9 @@ const REST: Duration = Duration::from_secs(20);
 pub struct Mover {
     pub(super) clock: StackClock,
     pub(super) sqs: Sqs,
+    pub(super) dynamodb: DynamoDb,
+    /// The table that holds what is due.
+    pub(super) table: Option<String>,
     /// The queues that call functions.
     pub(super) queues: Vec<String>,
     pub(super) functions: Vec<Hosted>,
@@ -36,7 +42,7 @@ impl Mover {
         self.clock.is_shifted()
     }
 
-    /// Moves the clock to `to`, in steps of a minute at most, each of which ends at rest; never back. Whether
+    /// Moves the clock to `to`, never back. On the way it stops wherever something is due, until all of it is done; whether
     /// everything came to rest.
     pub async fn move_to(&self, to: Timestamp) -> bool {
         let mut is_calm = self.rest().await;
@@ -45,19 +51,43 @@ impl Mover {
             if now >= to {
                 return is_calm;
             }
-            let minute = Timestamp((now.millis().div_euclid(STEP) + 1) * STEP);
-            let by = u64::try_from(minute.min(to).since(now)).unwrap_or(0);
-            self.clock.advance(Duration::from_millis(by));
+            let by = u64::try_from(self.stop_after(now).min(to).since(now)).unwrap_or(0);
+            self.clock.advance(Duration::from_millis(by.max(1)));
             self.sqs.poke();
             is_calm &= self.rest().await;
         }
+    }
+
+    /// The next time at which there is something to do: a message becomes visible, or the timers have to run to find what
+    /// is due soon.
+    fn stop_after(&self, now: Timestamp) -> Timestamp {
+        let minute = |at: i64| at.div_euclid(MINUTE) * MINUTE;
+        let queued = self.queues.iter().filter_map(|queue| self.sqs.next_change(queue).ok().flatten());
+        let looks = self.earliest_due().map(|due| minute(due.millis() - MINUTE).max(minute(now.millis()) + MINUTE));
+        Timestamp(queued.chain(looks).min().unwrap_or(i64::MAX))
+    }
+
+    /// When the first of all due entries is due.
+    fn earliest_due(&self) -> Option<Timestamp> {
+        let table = self.table.as_ref()?;
+        let first = |shard: u8| {
+            let request = json!({
+                "TableName": table, "Limit": 1, "ConsistentRead": true,
+                "KeyConditionExpression": "pk = :pk",
+                "ExpressionAttributeValues": { ":pk": { "S": keys::due(shard) } },
+            });
+            let answer = self.dynamodb.run("Query", request.to_string().as_bytes()).ok()?;
+            let answer: Value = serde_json::from_slice(&answer).ok()?;
+            keys::parse_due_at(answer["Items"][0]["sk"]["S"].as_str()?).map(|(at, _)| at)
+        };
+        (0..keys::DUE_SHARDS).filter_map(first).min()
     }
 
     /// Waits until nothing is left to do at this time of the clock, but not for ever; whether that is so.
     pub async fn rest(&self) -> bool {
         let quiet = async {
             while !self.is_at_rest() {
-                tokio::time::sleep(Duration::from_millis(1)).await;
+                tokio::time::sleep(Duration::from_millis(2)).await;
             }
         };
         tokio::time::timeout(REST, quiet).await.is_ok()
@@ -66,10 +96,11 @@ impl Mover {
     /// Whether no call runs or is about to; what waits for a later time is left.
     fn is_at_rest(&self) -> bool {
         let now = self.now();
-        let empty = |queue: &String| self.sqs.depth(queue).is_ok_and(|depth| depth.visible + depth.in_flight == 0);
-        // Schedules first: one that was done has put on the queues what it found.
-        self.schedules.iter().all(|due| due.is_after(now))
-            && self.queues.iter().all(empty)
-            && self.functions.iter().all(|function| function.running() == 0)
+        let empty = |queue: &String| {
+            self.sqs.depth(queue).is_ok_and(|depth| depth.visible + depth.in_flight == 0)
+        };
+        let idle = || self.functions.iter().all(|function| function.running() == 0);
+        // A schedule that was done has put on the queues what it found, a call that ended what it had to hand on.
+        self.schedules.iter().all(|due| due.is_after(now)) && idle() && self.queues.iter().all(empty) && idle()
     }
 }

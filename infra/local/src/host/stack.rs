@@ -203,6 +203,8 @@ impl Stack {
         let mover = Mover {
             clock: clock.clone(),
             sqs: services.sqs.clone(),
+            dynamodb: services.dynamodb.clone(),
+            table: spec.tables.first().map(|table| table.name.clone()),
             queues: spec.event_sources.iter().map(|source| source.queue.clone()).collect(),
             functions: functions.values().cloned().collect(),
             schedules,
@@ -231,7 +233,7 @@ impl Stack {
         self.sqs.poke();
     }
 
-    /// Moves the stack's clock by hand, step by step.
+    /// Moves the stack's clock by hand, from one thing that is due to the next.
     pub const fn mover(&self) -> &Mover {
         &self.mover
     }
