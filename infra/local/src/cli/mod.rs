@@ -14,6 +14,7 @@ mod templates;
 mod tools;
 
 pub use dev::{TEMPLATE, embedded_functions, local_template};
+pub use policies::read_folder;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;

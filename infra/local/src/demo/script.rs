@@ -128,6 +128,9 @@ struct Written {
 }
 
 impl Script {
+    /// The last second of a day, in milliseconds since its midnight.
+    pub const END: i64 = DAY - 1_000;
+
     /// The `*.ndjson` files of a folder. The error says file, line and what is wrong.
     pub fn read(folder: &Path) -> Result<Self, String> {
         let failed = |error: std::io::Error| format!("{}: {error}", folder.display());

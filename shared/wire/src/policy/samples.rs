@@ -239,16 +239,16 @@ fn every_sample_customer_goes_through_every_sample_journey() {
         2026-12-01T08:00:00.000Z lead_captured happens.
         2026-12-01T08:00:00.000Z Entered.
         2026-12-01T08:00:00.000Z send.welcome: Send welcome (about service, in quiet hours: defer)
-        2026-12-01T08:00:00.000Z wait_for.message_clicked: Wait for message_clicked (at most 3d)
-        2026-12-01T08:00:00.000Z wait_for.message_clicked waits until 2026-12-04T08:00:00.000Z.
+        2026-12-01T08:00:00.000Z wait_for.page_viewed: Wait for page_viewed (at most 3d)
+        2026-12-01T08:00:00.000Z wait_for.page_viewed waits until 2026-12-04T08:00:00.000Z.
         2026-12-01T08:00:00.000Z score_changed (axis interest, to warm).
         2026-12-01T08:00:00.000Z segment_entered (segment unsettled-leads).
-        2026-12-04T08:00:00.000Z What wait_for.message_clicked waited for did not happen in time.
+        2026-12-04T08:00:00.000Z What wait_for.page_viewed waited for did not happen in time.
         2026-12-04T08:00:00.000Z nudge: Send nudge (about product, at a cap: skip, in quiet hours: defer)
-        2026-12-04T08:00:00.000Z wait_for.message_clicked.2: Wait for message_clicked (at most 5d)
-        2026-12-04T08:00:00.000Z wait_for.message_clicked.2 waits until 2026-12-09T08:00:00.000Z.
+        2026-12-04T08:00:00.000Z wait_for.message_clicked: Wait for message_clicked (at most 5d)
+        2026-12-04T08:00:00.000Z wait_for.message_clicked waits until 2026-12-09T08:00:00.000Z.
         2026-12-05T08:00:00.000Z message_clicked happens.
-        2026-12-05T08:00:00.000Z What wait_for.message_clicked.2 waited for happened.
+        2026-12-05T08:00:00.000Z What wait_for.message_clicked waited for happened.
         2026-12-05T08:00:00.000Z end.2: End
         2026-12-05T08:00:00.000Z Completed: that was the last step.
         2026-12-19T01:39:19.844Z score_changed (axis interest, from warm).
@@ -294,6 +294,7 @@ fn every_sample_customer_goes_through_every_sample_journey() {
 fn no_folder_of_samples_is_unused() {
     let known = BTreeSet::from([
         "customers".to_owned(),
+        "day".to_owned(),
         "imports".to_owned(),
         "leads".to_owned(),
         "policies".to_owned(),

@@ -15,10 +15,8 @@ use std::time::Duration;
 
 /// A Wednesday, two minutes before it begins: the time for the documents to be known everywhere.
 const EVE: &str = "2026-12-01T23:58:00Z";
-/// The last instant of a day, in milliseconds.
-const END: i64 = 86_400_000 - 1_000;
-/// The longest part of a day that is moved through at once, in milliseconds.
-const STEP: i64 = 5 * 60_000;
+/// How often the clock that is shown moves, in seconds of the person who looks on.
+const TICK: f64 = 0.2;
 
 pub(crate) async fn run(args: DemoArgs) -> Result<(), String> {
     let script = Script::read(&args.samples.join("day"))?;
@@ -87,38 +85,43 @@ async fn own(args: &DemoArgs) -> Result<Stage, String> {
 async fn play(player: &mut Player, script: &Script, args: &DemoArgs) -> Result<Summary, String> {
     let mut progress = Progress::new(args.json);
     let mut at = 0;
-    let began = player.began();
     for line in &script.lines {
-        while at < line.at {
-            let next = (at + STEP).min(line.at);
-            pass(player, at, next, args).await?;
-            at = next;
-            progress.at(at);
-        }
+        pass(player, &mut at, line.at, args, &progress).await?;
         let told = player.play(line).await?;
         progress.told(&told);
     }
-    // Nothing is left to be done where time does not go on.
-    while player.is_movable() && at < END {
-        let next = (at + STEP).min(END);
-        pass(player, at, next, args).await?;
-        at = next;
-        progress.at(at);
+    // Where time does not go on, nothing more comes.
+    if player.is_movable() {
+        pass(player, &mut at, Script::END, args, &progress).await?;
     }
     progress.end();
-    Summary::gather(player.door(), script, began).await
+    Summary::gather(player.door(), script, player.began()).await
 }
 
 /// Lets a part of the day pass, on the stack and here.
-async fn pass(player: &Player, from: i64, to: i64, args: &DemoArgs) -> Result<(), String> {
-    let wait = async {
-        if !args.fast {
-            let seconds = (to - from) as f64 / 1_000.0 / args.speed;
-            tokio::time::sleep(Duration::from_secs_f64(seconds)).await;
-        }
-    };
-    let (moved, ()) = tokio::join!(player.until(to), wait);
-    moved
+async fn pass(
+    player: &Player,
+    at: &mut i64,
+    to: i64,
+    args: &DemoArgs,
+    progress: &Progress,
+) -> Result<(), String> {
+    // Rounding down is what is meant.
+    let step = if args.fast { i64::MAX } else { ((args.speed * TICK * 1_000.0) as i64).max(1) };
+    while *at < to {
+        let next = to.min(at.saturating_add(step));
+        let wait = async {
+            if !args.fast {
+                let seconds = (next - *at) as f64 / 1_000.0 / args.speed;
+                tokio::time::sleep(Duration::from_secs_f64(seconds)).await;
+            }
+        };
+        let (moved, ()) = tokio::join!(player.until(next), wait);
+        moved?;
+        *at = next;
+        progress.at(next);
+    }
+    Ok(())
 }
 
 /// What to look at, and until when.
