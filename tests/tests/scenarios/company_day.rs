@@ -3,14 +3,17 @@
 use crate::command::binaries;
 use expect_test::expect_file;
 use serde_json::{Value, json};
-use sluice::cli::read_folder;
-use sluice::demo::{Player, Script, Stage, Summary};
+use sluice::cli::{embedded_functions, local_template, read_folder};
+use sluice::demo::{Door, Player, Script, Secrets, Stage, Summary};
+use sluice::host::spec::{StackSpec, named};
+use sluice::host::stack::{Options, Stack};
 use sluice_domain::time::Timestamp;
-use sluice_tests::stack::Setup;
 use sluice_tests::stack::mail::Mail;
+use sluice_tests::stack::{POLICIES, Setup, http};
 use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 fn samples() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../samples")
@@ -214,4 +217,37 @@ async fn a_day_is_played_on_a_running_stack_and_moves_its_clock_if_that_can_be_m
     let (good, _, said) = tokio::task::block_in_place(|| demo(&url, &token, &unknown));
     assert!(!good && said.contains("no form nowhere") && said.contains("sluice apply"), "{said}");
     run.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_a_stack_that_goes_by_the_machines_clock_things_happen_when_they_are_played() {
+    let template = local_template().unwrap();
+    let options = Options::in_memory(embedded_functions());
+    let stack = Stack::start(options, |addresses| StackSpec::from_template(&template, addresses)).await.unwrap();
+    let token = stack.secrets.value(&named("AdminTokenSecret")).unwrap();
+    let door = Door::new(&stack.addresses.url, token);
+    let files = json!({"files": [{"file": "scenario.yaml", "text": POLICIES}]});
+    door.api("POST", "/api/policies/apply", Some(&files)).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let line = json!({"at": "23:59", "form": "contact", "fields": {"email": "ada@person.example"}});
+    std::fs::write(folder.path().join("website.ndjson"), line.to_string()).unwrap();
+    let script = Script::read(folder.path()).unwrap();
+
+    let mut player = Player::new(door, Secrets::default(), None).await.unwrap();
+    assert!(!player.is_movable());
+    let told = loop {
+        // The form is known within two seconds.
+        let told = player.play(&script.lines[0]).await.unwrap();
+        if !told.is_left_out {
+            break told;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    };
+    assert!(told.words.contains("-> "), "{told:?}");
+    let summary = Summary::gather(player.door(), &script, player.began()).await.unwrap();
+    assert_eq!(summary.leads.get("assigned"), Some(&1), "{summary:?}");
+    let moved = format!("/_local/clock?to={}", player.day().plus_millis(2 * 86_400_000).rfc3339());
+    let refused = http::request(&stack.addresses.url, "POST", &moved, &[], b"").await.unwrap();
+    assert_eq!(refused.status, 409);
+    stack.stop().await;
 }

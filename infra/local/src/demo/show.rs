@@ -66,6 +66,9 @@ impl Summary {
                 put(page, &format!("  {:<12}  {n} x {why}", ""));
             }
         }
+        for (journey, n) in &self.held_out {
+            put(page, &format!("  {journey:<12}gives {n} of those who would enter nothing, to compare with"));
+        }
     }
 
     fn orders(&self, page: &mut String) {

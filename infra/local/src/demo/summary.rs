@@ -38,6 +38,8 @@ pub struct Summary {
     pub goals: BTreeMap<String, usize>,
     /// One customer's way from the first click to the order.
     pub story: Option<Story>,
+    /// Who would have entered a journey and is held out to compare with, by journey.
+    pub held_out: BTreeMap<String, usize>,
     /// What the ledger says.
     pub ledger: Value,
     /// Every lead with its owner, as the API shows it.
@@ -148,6 +150,7 @@ impl Summary {
         let mut unsubscribed = Vec::new();
         let mut mails: BTreeMap<(String, String), JourneyMail> = BTreeMap::new();
         let mut goals: BTreeMap<String, usize> = BTreeMap::new();
+        let mut held_out: BTreeMap<String, usize> = BTreeMap::new();
         let mut stories = Vec::new();
         for (id, person) in &people {
             let name = words::name(&person.shown);
@@ -184,6 +187,9 @@ impl Summary {
                 if run["goal"].as_str().is_some_and(|goal| goal >= start.as_str()) {
                     *goals.entry(words::text(run, "/journey")).or_default() += 1;
                 }
+                if run["outcome"] == "held_out" && words::text(run, "/entered") >= start {
+                    *held_out.entry(words::text(run, "/journey")).or_default() += 1;
+                }
             }
             if ordered && first.is_some() {
                 stories.extend(Story::of(&person.shown, &person.timeline, &start));
@@ -219,6 +225,7 @@ impl Summary {
             conversions,
             revenue,
             goals,
+            held_out,
             story: stories.into_iter().max_by_key(|story| story.steps.len()),
             ledger: door.api("GET", "/api/ledger", None).await?,
             shown: leads,
@@ -347,7 +354,7 @@ fn waited_for(lead: &Value, who: String) -> Option<Waited> {
     };
     let state = words::text(lead, "/state");
     if matches!(state.as_str(), "waiting" | "escalated" | "queued") {
-        return waited(None, format!("{state}: {}", last_reason(lead)));
+        return waited(None, last_reason(lead));
     }
     let past = lead["past"].as_array().into_iter().flatten();
     let silent: Vec<String> =

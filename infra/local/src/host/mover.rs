@@ -13,9 +13,12 @@ use std::time::Duration;
 
 /// How often the timers look for what is due, in milliseconds. They look two of these ahead.
 const MINUTE: i64 = 60_000;
-/// How long work may take that a step woke, in the machine's time. What needs longer, such as a message that comes again
-/// after it failed, waits for the clock.
-const REST: Duration = Duration::from_secs(20);
+/// How long work may take that a step woke, in the machine's time.
+const REST: Duration = Duration::from_secs(60);
+/// How often it is looked whether all work is done.
+const PAUSE: Duration = Duration::from_millis(2);
+/// After so many looks a message that was received and that no call works on has failed: it waits for the clock.
+const HELD: u32 = 100;
 
 /// The clock of a stack together with what shows whether everything has come to rest. Clones move the same clock.
 #[derive(Clone)]
@@ -86,21 +89,45 @@ impl Mover {
     /// Waits until nothing is left to do at this time of the clock, but not for ever; whether that is so.
     pub async fn rest(&self) -> bool {
         let quiet = async {
-            while !self.is_at_rest() {
-                tokio::time::sleep(Duration::from_millis(2)).await;
+            let mut held = 0;
+            while held < HELD {
+                held = match self.work() {
+                    Work::None => return,
+                    Work::Held => held + 1,
+                    Work::Some => 0,
+                };
+                tokio::time::sleep(PAUSE).await;
             }
         };
         tokio::time::timeout(REST, quiet).await.is_ok()
     }
 
-    /// Whether no call runs or is about to; what waits for a later time is left.
-    fn is_at_rest(&self) -> bool {
+    /// What is left to do now; what waits for a later time does not count.
+    fn work(&self) -> Work {
         let now = self.now();
-        let empty = |queue: &String| {
-            self.sqs.depth(queue).is_ok_and(|depth| depth.visible + depth.in_flight == 0)
-        };
         let idle = || self.functions.iter().all(|function| function.running() == 0);
         // A schedule that was done has put on the queues what it found, a call that ended what it had to hand on.
-        self.schedules.iter().all(|due| due.is_after(now)) && idle() && self.queues.iter().all(empty) && idle()
+        if !self.schedules.iter().all(|due| due.is_after(now)) || !idle() {
+            return Work::Some;
+        }
+        let mut held = 0;
+        for queue in &self.queues {
+            match self.sqs.depth(queue) {
+                Ok(depth) if depth.visible == 0 => held += depth.in_flight,
+                _ => return Work::Some,
+            }
+        }
+        match (idle(), held) {
+            (true, 0) => Work::None,
+            (true, _) => Work::Held,
+            (false, _) => Work::Some,
+        }
     }
+}
+
+enum Work {
+    None,
+    /// Messages that nobody works on: about to be, or they failed and come again.
+    Held,
+    Some,
 }

@@ -2,14 +2,14 @@
 
 use super::{SourceText, load};
 use crate::{body, capture, http::HttpRequest, sources};
-use expect_test::expect;
+use expect_test::{expect, expect_file};
 use futures::FutureExt;
 use serde_json::json;
 use sluice_domain::customer::{Customer, Fact, Whole};
 use sluice_domain::event::{Event, EventKind};
 use sluice_domain::id::{CustomerId, EventId};
 use sluice_domain::identity::LanguageTag;
-use sluice_domain::journey::{Script, Somebody, play};
+use sluice_domain::journey::{Script, Somebody, draw, play};
 use sluice_domain::lead::{self, Origin};
 use sluice_domain::live::{Live, Person, View, look};
 use sluice_domain::message::Channel;
@@ -238,7 +238,7 @@ fn every_sample_customer_goes_through_every_sample_journey() {
     expect![[r#"
         2026-12-01T08:00:00.000Z lead_captured happens.
         2026-12-01T08:00:00.000Z Entered.
-        2026-12-01T08:00:00.000Z send.welcome: Send welcome (about service, in quiet hours: defer)
+        2026-12-01T08:00:00.000Z send.welcome: Send welcome (about service)
         2026-12-01T08:00:00.000Z wait_for.page_viewed: Wait for page_viewed (at most 3d)
         2026-12-01T08:00:00.000Z wait_for.page_viewed waits until 2026-12-04T08:00:00.000Z.
         2026-12-01T08:00:00.000Z score_changed (axis interest, to warm).
@@ -287,6 +287,20 @@ fn every_sample_customer_goes_through_every_sample_journey() {
                 "{journey} {file}: {story}"
             );
         }
+    }
+}
+
+#[test]
+fn the_picture_in_the_readme_is_of_the_welcome_as_it_is() {
+    let policies = PolicySet::build(1, policies()).unwrap();
+    expect_file!["../../../../docs/welcome.svg"].assert_eq(&draw(&policies.journeys["welcome"]));
+}
+
+#[test]
+fn the_five_journeys_of_a_customers_life_are_there() {
+    let policies = PolicySet::build(1, policies()).unwrap();
+    for name in ["welcome", "activation", "loyalty", "win-back", "survey"] {
+        assert!(policies.journeys.contains_key(name), "{name}");
     }
 }
 

@@ -277,3 +277,14 @@ async fn mails_are_deleted_one_by_one_and_by_what_they_are_about() {
     assert_eq!(delete("/_local/mail?about=ld_1"), json!({ "deleted": 1 }));
     assert_eq!(delete("/_local/mail?about=ld_12"), json!({ "deleted": 1 }));
 }
+
+#[test]
+fn a_clock_that_nobody_moves_is_not_moved() {
+    let pages = pages();
+    let status = |method: Method, target: &str| match ask(&pages, method, target, &[]) {
+        LocalAnswer::Page(page) => page.status().as_u16(),
+        LocalAnswer::Ask { .. } | LocalAnswer::Later(_) => 0,
+    };
+    assert_eq!(status(Method::GET, "/_local/clock"), 404);
+    assert_eq!(status(Method::POST, "/_local/clock?to=2027-03-01T09:00:00Z"), 409);
+}
