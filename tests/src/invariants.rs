@@ -4,13 +4,13 @@ mod clocks;
 
 use crate::observe::Observed;
 use crate::scenarios::company::{GONE, TEAMS, channels};
-use crate::sends;
 use crate::table::Items;
 use crate::wire::{document, text};
 use crate::world::World;
+use crate::{runs, sends};
 use serde_json::Value;
 use sluice_domain::clock::{Past, PastEnd};
-use sluice_domain::customer::{Customer, Joined};
+use sluice_domain::customer::{Customer, IdentityKind, Joined};
 use sluice_domain::lead::{Assignment, Envelope, LeadState, Progress};
 use sluice_domain::message::MessageState;
 use sluice_domain::routing::{Outcome, is_round};
@@ -191,7 +191,9 @@ impl Books {
         self.shares(&mut broken);
         self.told(&observed, &mut broken);
         self.clocks(&observed, &mut broken);
-        sends::check(&world.rows(), &observed, &mut broken);
+        let rows = world.rows();
+        sends::check(&rows, &observed, &mut broken);
+        runs::check(&rows, Timestamp(world.clock.millis()), &mut broken);
         broken
     }
 
@@ -270,6 +272,11 @@ impl Books {
                 broken.push(format!("I1: {customer} does not hold {address}"));
             }
         }
+        for (id, _) in self.customers.iter().filter(|(_, customer)| customer.into.is_none()) {
+            if let Some(kind) = self.holds_two(id).filter(|_| self.joined_by_hand(id).is_none()) {
+                broken.push(format!("I1: {id} holds two values of {}", kind.name()));
+            }
+        }
         for (id, customer) in &self.customers {
             if let Some(into) = &customer.into
                 && !self
@@ -334,6 +341,18 @@ impl Books {
             _ => None,
         });
         by_hand.max()
+    }
+
+    /// A strong kind of which a person holds two values that contradict each other.
+    fn holds_two(&self, root: &str) -> Option<IdentityKind> {
+        let parts = self.customers.iter().filter(|(id, _)| self.root(id) == root);
+        let keys: BTreeSet<_> = parts.flat_map(|(_, part)| &part.keys).collect();
+        let kinds = keys.iter().filter(|(kind, _)| kind.is_strong());
+        let mut seen = BTreeSet::new();
+        kinds
+            .map(|(kind, hash)| (*kind, hash.namespace()))
+            .find(|value| !seen.insert(*value))
+            .map(|(kind, _)| kind)
     }
 
     fn held(&self, root: &str) -> BTreeSet<String> {

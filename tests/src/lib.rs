@@ -30,6 +30,7 @@ pub mod play;
 pub mod poison;
 pub mod python;
 pub mod records;
+pub mod runs;
 pub mod scenarios;
 pub mod sends;
 pub mod settle;

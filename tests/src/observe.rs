@@ -1,8 +1,8 @@
 //! What is seen on the wire while a plan runs: each commit as it happens, each hand-over to a rep.
 
 use crate::scenarios::company::CAPPED;
-use crate::sends;
 use crate::wire::{Call, Host, document, text};
+use crate::{runs, sends};
 use bytes::Bytes;
 use serde_json::Value;
 use sluice_domain::customer::Customer;
@@ -27,6 +27,8 @@ pub struct Observed {
     pub contacted: BTreeMap<String, usize>,
     /// Open leads by rep and team, as the latest commit of each team has them.
     pub open: BTreeMap<String, BTreeMap<String, u32>>,
+    /// The version of each run, as it was written last, by record and journey.
+    pub runs: BTreeMap<(String, String), u64>,
     /// Whether people were told that nothing is sent to them any more.
     pub refused: bool,
     /// Broken invariants.
@@ -86,6 +88,7 @@ impl Observed {
                 }
             }
         }
+        runs::see(item, &mut self.runs, &mut self.broken);
         if pk.starts_with("cu_")
             && let Some(customer) = document::<Customer>(item, "d")
             && let Some(owner) = customer.owner

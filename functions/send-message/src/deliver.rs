@@ -289,7 +289,10 @@ impl Sender {
         match message.state {
             MessageState::Unknown => metrics.count("UnknownSends", 1).emit(&self.env, now),
             MessageState::Failed => metrics.count("FailedSends", 1).emit(&self.env, now),
-            MessageState::Sent => metrics.count("Sent", 1).emit(&self.env, now),
+            MessageState::Sent => {
+                let waited = now.since(message.order.at);
+                metrics.count("Sent", 1).millis("OrderToSent", waited).emit(&self.env, now);
+            }
             _ => {}
         }
     }

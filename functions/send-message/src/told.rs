@@ -6,7 +6,7 @@ use crate::{Sender, text};
 use serde_json::{Map, Value};
 use sluice_domain::customer::Whole;
 use sluice_domain::event::{Call, Tell};
-use sluice_domain::id::{CustomerId, EventId};
+use sluice_domain::id::CustomerId;
 use sluice_domain::policy::PolicySet;
 use sluice_domain::time::Timestamp;
 use sluice_host::outbox::{Outgoing, QueueName};
@@ -131,11 +131,8 @@ fn record(
     channel: &str,
     now: Timestamp,
 ) -> NoticeRecord {
-    // The id of what is told, cut: it only tells the notices of one customer and instant apart.
-    let what = EventId::derived(&["told", id]);
-    let what = what.as_str().get(3..19).unwrap_or_default();
     NoticeRecord {
-        sort_key: keys::told(at, customer, what, channel),
+        sort_key: keys::told(at, customer, id, channel),
         customer: Some(customer.clone()),
         ..claimed(rep, kind, channel, now)
     }

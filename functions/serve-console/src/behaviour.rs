@@ -18,8 +18,8 @@ use sluice_wire::http::HttpResponse;
 use sluice_wire::problem::Problem;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Parts of the table that a preview goes through at the same time.
-const SEGMENTS: i32 = 4;
+/// Parts of the table that are gone through at the same time.
+pub(crate) const SEGMENTS: i32 = 4;
 /// After this many milliseconds a preview says what it has found so far.
 const LONG_ENOUGH: i64 = 8_000;
 
@@ -183,7 +183,7 @@ fn shown(view: &View<'_>) -> BTreeMap<&'static str, Value> {
 }
 
 /// A run as people see it.
-fn run_view(customer: &CustomerId, journey: &str, run: &Run) -> Value {
+pub(crate) fn run_view(customer: &CustomerId, journey: &str, run: &Run) -> Value {
     let place = run.place.as_ref();
     json!({
         "journey": journey,

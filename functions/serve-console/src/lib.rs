@@ -11,6 +11,7 @@ mod erase;
 mod export;
 mod imports;
 mod insight;
+mod journeys;
 mod leads;
 mod leave;
 mod ledger;
@@ -156,6 +157,7 @@ impl Console {
             "GET /api/customers/{id}/erasure" => self.show_erasure(&call).await,
             "GET /api/customers/{id}/export" => self.export_customer(&call).await,
             "GET /api/customers/{id}/runs" => self.show_runs(&call).await,
+            "GET /api/journeys/{name}" => self.show_journey(&call).await,
             "POST /api/segments/{name}/preview" => self.preview_segment(&call).await,
             "GET /api/customers/{id}/timeline" => self.show_timeline(&call).await,
             "GET /api/customers/{id}/consents" => self.show_consents(&call).await,

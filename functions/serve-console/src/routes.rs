@@ -88,6 +88,7 @@ pub const ROUTES: &[Route] = &[
     route("POST /api/templates/{name}/preview", Right::Send),
     route("POST /api/templates/{name}/test-send", Right::Send),
     route("POST /api/segments/{name}/preview", Right::ReadPolicies),
+    route("GET /api/journeys/{name}", Right::Customers),
     route("GET /api/webhooks", Right::Manage),
     route("POST /api/webhooks/{id}/enable", Right::Manage),
     route("POST /api/tokens", Right::Admin),

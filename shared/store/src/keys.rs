@@ -156,9 +156,15 @@ pub fn notice(at: Timestamp, lead: &LeadId, kind: &str, n: u32, channel: &str) -
     format!("m#{}#{lead}#{kind}{n}#{channel}", millis(at))
 }
 
-/// Sort key of a notice that a journey gives of a customer; `what` is a hash that tells its steps apart.
-pub fn told(at: Timestamp, customer: &CustomerId, what: &str, channel: &str) -> String {
-    format!("m#{}#{customer}#{what}#{channel}", millis(at))
+/// Sort key of a notice that a journey gives of a customer; `id` is that of what is told.
+pub fn told(at: Timestamp, customer: &CustomerId, id: &str, channel: &str) -> String {
+    format!("m#{}#{customer}#{}#{channel}", millis(at), told_as(id))
+}
+
+/// The part of such a key that tells the notices of one customer and instant apart: a hash of the id, cut.
+pub fn told_as(id: &str) -> String {
+    let hash = EventId::derived(&["told", id]);
+    hash.as_str().get(3..19).unwrap_or_default().to_owned()
 }
 
 /// The customer in the sort key of such a notice.

@@ -54,6 +54,7 @@ const MAY: &[(&str, &[&str])] = &[
     ("POST /api/templates/{name}/preview", &["admin", "manager", "marketer"]),
     ("POST /api/templates/{name}/test-send", &["admin", "manager", "marketer"]),
     ("POST /api/segments/{name}/preview", &["admin", "manager", "marketer"]),
+    ("GET /api/journeys/{name}", &["admin", "manager"]),
     ("GET /api/webhooks", &["admin", "manager"]),
     ("POST /api/webhooks/{id}/enable", &["admin", "manager"]),
     ("POST /api/tokens", &["admin"]),
