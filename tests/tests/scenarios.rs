@@ -11,6 +11,8 @@
 
 #[path = "scenarios/access.rs"]
 mod access;
+#[path = "scenarios/campaigns.rs"]
+mod campaigns;
 #[path = "scenarios/capture.rs"]
 mod capture;
 #[path = "scenarios/capture_meta.rs"]

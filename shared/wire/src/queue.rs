@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 pub use sluice_domain::advance::Wake;
+use sluice_domain::campaign::Share;
 use sluice_domain::clock::{Mark, Tick};
 use sluice_domain::event::{Call, Happened, Tell};
 use sluice_domain::feedback::Feedback;
@@ -131,6 +132,67 @@ pub enum EventMessage {
     Due(Wake),
     /// Policies were published that say what behaviour makes of customers: all are looked at, page by page.
     Pass(Pass),
+}
+
+/// On the campaign queue.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CampaignMessage {
+    /// Of this campaign.
+    #[serde(rename = "c")]
+    pub campaign: String,
+    /// Which broadcast of it.
+    #[serde(rename = "b")]
+    pub broadcast: u32,
+    /// What is to be done.
+    #[serde(rename = "do")]
+    pub task: CampaignTask,
+}
+
+/// What is to be done of a broadcast.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CampaignTask {
+    /// Its time comes.
+    Begin,
+    /// Go through pages of one part of the table, from this one on.
+    Pages {
+        /// Which part, from 0.
+        part: u8,
+        /// Which page, from 0.
+        page: u32,
+    },
+    /// It is these people's time.
+    Bundle(Bundle),
+    /// It goes on after it waited.
+    GoOn,
+    /// Look at what was counted by then.
+    Watch(Timestamp),
+}
+
+/// People whose messages go out within one minute.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bundle {
+    /// When the minute begins.
+    #[serde(rename = "t")]
+    pub at: Timestamp,
+    /// Who, what, and how many milliseconds later.
+    #[serde(rename = "p")]
+    pub people: Vec<(CustomerId, Share, i64)>,
+}
+
+impl CampaignMessage {
+    /// The same for the same task.
+    pub fn id(&self) -> String {
+        let Self { campaign, broadcast, task } = self;
+        let task = match task {
+            CampaignTask::Begin => "begin".to_owned(),
+            CampaignTask::Pages { part, page } => format!("pages-{part}-{page}"),
+            CampaignTask::Bundle(bundle) => format!("bundle-{}", id_of(&encode(bundle))),
+            CampaignTask::GoOn => "go-on".to_owned(),
+            CampaignTask::Watch(at) => format!("watch-{}", at.millis()),
+        };
+        format!("{campaign}-{broadcast}-{task}")
+    }
 }
 
 /// One page of a look at all customers, and those after it.

@@ -467,6 +467,7 @@ fn order(at: Timestamp, bulk: bool) -> Order {
         replacement: None,
         unknown: None,
         not_after: None,
+        campaign: None,
     }
 }
 
