@@ -2,6 +2,7 @@
 
 mod clocks;
 
+use crate::broadcasts;
 use crate::observe::Observed;
 use crate::scenarios::company::{GONE, TEAMS, channels};
 use crate::sends;
@@ -192,6 +193,7 @@ impl Books {
         self.told(&observed, &mut broken);
         self.clocks(&observed, &mut broken);
         sends::check(&world.rows(), &observed, &mut broken);
+        broadcasts::check(&world.rows(), &mut broken);
         broken
     }
 
@@ -306,6 +308,12 @@ impl Books {
                 broken.push(format!("I1: the timeline of {id} has {chain} of {} leads", customer.leads));
             }
         }
+    }
+
+    /// Whether it tells that a campaign was stopped, and is written down.
+    fn is_halt(&self, id: &str) -> bool {
+        let is_sent = |notice: &NoticeRecord| notice.kind == "halt" && notice.state == MessageState::Sent;
+        id.starts_with("halt-") && self.messages.iter().any(is_sent)
     }
 
     fn joined_by_likeness(&self) -> impl Iterator<Item = &str> {
@@ -562,6 +570,7 @@ impl Books {
                 || id.contains("_reminder")
                 || self.was_given_away(observed, id)
                 || self.was_told_by_a_journey(observed, channel, id)
+                || self.is_halt(id)
                 || self.is_erased(id);
             if !of_past && !expected.iter().any(|(name, _, by)| name == id && by == channel) {
                 broken.push(format!("I3: {id} was told by {channel} and is not so"));

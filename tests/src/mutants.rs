@@ -59,6 +59,12 @@ pub enum Mutant {
     ForgetsTrails,
     /// Writes a message's trail without looking at its version.
     CountsBlindly,
+    /// Claims messages of campaigns whatever their tally says.
+    ClaimsWhatIsPaused,
+    /// Does not count messages of campaigns.
+    MiscountsMessages,
+    /// Says that a part of an audience is done before its messages are on their way.
+    MovesCursorsFirst,
 }
 
 /// What becomes of a call.
@@ -80,7 +86,7 @@ pub enum Rewritten {
 
 impl Mutant {
     /// Every one.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 25] = [
         Self::AcceptsTwice,
         Self::ClaimsOver,
         Self::CommitsBlindly,
@@ -103,6 +109,9 @@ impl Mutant {
         Self::KeepsWhatItErases,
         Self::ForgetsTrails,
         Self::CountsBlindly,
+        Self::ClaimsWhatIsPaused,
+        Self::MiscountsMessages,
+        Self::MovesCursorsFirst,
     ];
 
     /// What it sends instead of a call.
@@ -193,6 +202,9 @@ impl Mutant {
             Self::MovesLeadsBlindly if text(&action["Update"]["Key"], "sk") == "l" => {
                 drop_condition(&mut action["Update"]);
             }
+            Self::ClaimsWhatIsPaused if text(&action["Update"]["Key"], "pk").starts_with("tally#") => {
+                drop_condition(&mut action["Update"]);
+            }
             Self::OverwritesGates if is_put("gate#") => drop_condition(&mut action["Put"]),
             Self::UnwatchesTeams if is_put("team#") => drop_condition(&mut action["Put"]),
             Self::FavoursOne if is_put("team#") => forget_passes(&mut action["Put"]["Item"]),
@@ -210,6 +222,7 @@ impl Mutant {
             Self::PassesGates => put("pk").starts_with("gate#"),
             Self::ForgetsTrails => put("sk").starts_with("m#"),
             Self::UnwatchesTeams => action.get("ConditionCheck").is_some(),
+            Self::MiscountsMessages => text(&action["Update"]["Key"], "pk").starts_with("tally#"),
             Self::MiscountsContacts => text(&action["Update"]["Key"], "pk").starts_with("speed#"),
             Self::LeavesAddresses => text(&action["Delete"]["Key"], "pk").starts_with("ad#"),
             _ => false,
@@ -226,6 +239,9 @@ impl Mutant {
 
     /// A call it makes right after another.
     pub fn afterwards(self, call: &Call, answer: &http::Response<Bytes>) -> Option<Call> {
+        if self == Self::MovesCursorsFirst && call.operation == "Scan" {
+            return Some(call.with_operation("PutItem", &done(call)));
+        }
         if self != Self::DeletesBeforeSending || call.operation != "Query" {
             return None;
         }
@@ -243,6 +259,19 @@ impl Mutant {
     pub fn repeats(self, call: &Call) -> bool {
         self == Self::RepeatsMail && call.host == Host::Ses
     }
+}
+
+/// The part of the audience that a scan is of, as if it were done.
+fn done(scan: &Call) -> Value {
+    let scan = scan.json();
+    let sk = format!("s#{:010}#{:02}", 1, scan["Segment"].as_u64().unwrap_or_default());
+    let section = json!({ "p": 1, "d": true, "n": 0 }).to_string();
+    json!({
+        "TableName": scan["TableName"],
+        "Item": {
+            "pk": { "S": "campaign#spring" }, "sk": { "S": sk }, "v": { "N": "1" }, "d": { "S": section },
+        },
+    })
 }
 
 struct FailsTogether(Arc<dyn Function>);
@@ -302,6 +331,7 @@ fn drop_condition(action: &mut Value) {
         action.remove("ExpressionAttributeValues");
     } else if let Some(values) = action.get_mut("ExpressionAttributeValues").and_then(Value::as_object_mut) {
         values.remove(":v");
+        values.remove(":open");
     }
 }
 

@@ -1,5 +1,6 @@
 //! What is seen on the wire while a plan runs: each commit as it happens, each hand-over to a rep.
 
+use crate::broadcasts;
 use crate::scenarios::company::CAPPED;
 use crate::sends;
 use crate::wire::{Call, Host, document, text};
@@ -27,6 +28,8 @@ pub struct Observed {
     pub contacted: BTreeMap<String, usize>,
     /// Open leads by rep and team, as the latest commit of each team has them.
     pub open: BTreeMap<String, BTreeMap<String, u32>>,
+    /// Parts of broadcasts, and whether they let messages be claimed, as they were last told.
+    pub tallies: BTreeMap<String, bool>,
     /// Whether people were told that nothing is sent to them any more.
     pub refused: bool,
     /// Broken invariants.
@@ -48,11 +51,13 @@ impl Observed {
         }
         match call.operation.as_str() {
             "PutItem" => self.put(&call.json()["Item"]),
+            "UpdateItem" => broadcasts::hear(call.json(), &mut self.tallies),
             "TransactWriteItems" => {
                 // Seen as a whole: within it a lead may leave one team for another.
                 let body = call.json();
                 let actions = body["TransactItems"].as_array().map(Vec::as_slice).unwrap_or_default();
                 sends::see(actions, self.refused, &mut self.broken);
+                broadcasts::see(actions, &self.tallies, &mut self.broken);
                 for action in actions {
                     if action.get("Put").is_some() {
                         self.put(&action["Put"]["Item"]);

@@ -173,6 +173,9 @@ fn caught_by(mutant: Mutant) -> Option<(&'static str, &'static str)> {
         Mutant::MiscountsContacts => ("clock-contact", "I12"),
         Mutant::LeavesAddresses => ("import-revert", "I1"),
         Mutant::PassesGates => ("message-email", "I4"),
+        Mutant::ClaimsWhatIsPaused => ("campaign-paused", "I4"),
+        Mutant::MiscountsMessages => ("campaign-paged", "I12"),
+        Mutant::MovesCursorsFirst => ("campaign-paged", "I11"),
         Mutant::ForgetsTrails => ("feedback-bounce", "I13"),
     };
     Some(by)
@@ -222,6 +225,7 @@ fn is_caught(mutant: Mutant, name: &str, invariant: &str) {
 #[test]
 fn every_invariant_that_is_checked_is_broken_by_somebody() {
     let sources = [
+        include_str!("../src/broadcasts.rs"),
         include_str!("../src/checks.rs"),
         include_str!("../src/erased.rs"),
         include_str!("../src/heard.rs"),

@@ -13,6 +13,8 @@
 mod access;
 #[path = "scenarios/campaigns.rs"]
 mod campaigns;
+#[path = "scenarios/campaigns_timing.rs"]
+mod campaigns_timing;
 #[path = "scenarios/capture.rs"]
 mod capture;
 #[path = "scenarios/capture_meta.rs"]

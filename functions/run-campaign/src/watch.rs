@@ -4,8 +4,9 @@ use crate::begin::due;
 use crate::{ATTEMPTS, Runner, outgoing, text};
 use sluice_domain::campaign::{Broadcast, BroadcastState, Counts, Section, tripped};
 use sluice_domain::time::Timestamp;
+use sluice_host::outbox::{Outgoing, QueueName};
 use sluice_store::Written;
-use sluice_wire::queue::{CampaignMessage, CampaignTask};
+use sluice_wire::queue::{CampaignMessage, CampaignTask, Halt, TellMessage, encode};
 
 /// How often it is looked, in milliseconds: at first, and at last.
 const OFTEN_MS: i64 = 60_000;
@@ -50,7 +51,25 @@ impl Runner {
 
     /// Nothing of it is claimed any more, and people are told why.
     async fn stopped(&self, broadcast: &Broadcast) -> Result<(), String> {
-        self.store.tell_tallies(broadcast).await.map_err(text)
+        self.store.tell_tallies(broadcast).await.map_err(text)?;
+        let policies = self.current().await?;
+        let own = broadcast.document.as_ref().map(|document| &document.tell).filter(|tell| !tell.is_empty());
+        let Some(stopped) = &broadcast.stopped else { return Ok(()) };
+        let halt = |rep: &String| Halt {
+            rep: rep.clone(),
+            campaign: broadcast.campaign.clone(),
+            broadcast: broadcast.n,
+            at: stopped.at,
+            why: stopped.rail.sentence(),
+        };
+        let halts = own.unwrap_or(&policies.settings.escalate_to).iter().map(halt);
+        let messages = halts.map(|halt| Outgoing {
+            queue: QueueName::Notice,
+            id: halt.id(),
+            not_before: halt.at,
+            body: encode(&TellMessage::Halt(halt)),
+        });
+        self.hand_over(messages.collect()).await
     }
 
     /// It is looked at again, soon.

@@ -21,6 +21,7 @@
 //! | turns between teams | `team#round#<names>` | `t` | route-lead, where a rule asks |
 //! | notice: a message to a rep | `rep#<name>` | `m#<ms>#<lead>#<kind><n>#<channel>` | send-message; a rep's list, newest first |
 //! | notice of a journey: to a rep, or to another system | `rep#<name>`, `rep#journey/<name>` | `m#<ms>#<customer>#<hash of journey, step and rep>#<channel>` | as above |
+//! | notice that a campaign was stopped | `rep#<name>` | `m#<ms>#<campaign>#<broadcast>#<channel>` | as above |
 //! | a rep's absences | `leave#<rep>` | `a` | route-lead, when they are not those it has; the rep |
 //! | count of changes of absences | `leave` | `n` | route-lead with the teams |
 //! | owner of a company | `co#<domain>` | `o` | route-lead with the teams, where a rule asks |
@@ -163,6 +164,11 @@ pub fn notice(at: Timestamp, lead: &LeadId, kind: &str, n: u32, channel: &str) -
 /// Sort key of a notice that a journey gives of a customer; `what` is a hash that tells its steps apart.
 pub fn told(at: Timestamp, customer: &CustomerId, what: &str, channel: &str) -> String {
     format!("m#{}#{customer}#{what}#{channel}", millis(at))
+}
+
+/// Sort key of a notice that a campaign was stopped.
+pub fn halted(at: Timestamp, campaign: &str, broadcast: u32, channel: &str) -> String {
+    format!("m#{}#{campaign}#{broadcast}#{channel}", millis(at))
 }
 
 /// The customer in the sort key of such a notice.

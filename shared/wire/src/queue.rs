@@ -86,7 +86,8 @@ pub struct NoticeMessage {
     pub n: u32,
 }
 
-/// On the notice queue, beside what is told of leads: what a journey tells of a customer.
+/// On the notice queue, beside what is told of leads: what a journey tells of a customer, and what became of a
+/// campaign.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TellMessage {
@@ -94,6 +95,36 @@ pub enum TellMessage {
     Tell(Tell),
     /// Another system is told.
     Call(Box<Call>),
+    /// A rep is told that a campaign was stopped.
+    Halt(Halt),
+}
+
+/// A rep is told that a guard rail stopped a campaign.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Halt {
+    /// To this rep.
+    #[serde(rename = "to")]
+    pub rep: String,
+    /// Which campaign.
+    #[serde(rename = "c")]
+    pub campaign: String,
+    /// Which broadcast of it.
+    #[serde(rename = "b")]
+    pub broadcast: u32,
+    /// When it was stopped; with the others the id of it.
+    #[serde(rename = "at")]
+    pub at: Timestamp,
+    /// By what, in a sentence.
+    #[serde(rename = "w")]
+    pub why: String,
+}
+
+impl Halt {
+    /// The same for the same stop and rep.
+    pub fn id(&self) -> String {
+        let Self { rep, campaign, broadcast, at, .. } = self;
+        format!("halt-{campaign}-{broadcast}-{}-{rep}", at.millis())
+    }
 }
 
 /// On the message and bulk queues: a message to a customer that is to go out.

@@ -230,10 +230,10 @@ impl Broadcast {
     /// It goes on. Whether that is new. After a guard rail stopped it, what was `counted` until now counts no more.
     ///
     /// # Errors
-    /// It is over.
+    /// It was cancelled.
     pub fn resume(&mut self, counted: &Counts) -> Result<bool, Refused> {
         match self.state {
-            BroadcastState::Scheduled | BroadcastState::Running => Ok(false),
+            BroadcastState::Scheduled | BroadcastState::Running | BroadcastState::Done => Ok(false),
             BroadcastState::Paused | BroadcastState::Stopped => {
                 if self.state == BroadcastState::Stopped {
                     self.since = counted.clone();
