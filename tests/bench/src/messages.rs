@@ -22,9 +22,9 @@ use std::path::Path;
 use std::time::Duration;
 
 /// A message of HTML and text with a layout, six links that are counted, an opening that is, and two to refuse by.
-const TEMPLATES: &str = include_str!("../../../samples/policies/templates.yaml");
+pub(crate) const TEMPLATES: &str = include_str!("../../../samples/policies/templates.yaml");
 /// What it needs, and a topic that may be refused.
-const AROUND: &str = r#"
+pub(crate) const AROUND: &str = r#"
 ---
 kind: settings
 name: default
