@@ -260,6 +260,8 @@ impl Sender {
             // What came back of it was faster, or somebody else goes on with it.
             match self.store.message(&message.id()).await.map_err(text)? {
                 Some(held) if held.state == MessageState::Claimed && held.nonce == nonce => message = held,
+                // It was written down and the answer was lost, or the provider told of it first: policies hear of it either way.
+                Some(held) if held.state == MessageState::Sent => return Ok(Attempt::Sent(Box::new(held))),
                 _ => return Ok(Attempt::Done),
             }
         }
