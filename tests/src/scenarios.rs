@@ -95,6 +95,7 @@ impl Scenario {
     pub async fn prepared(&self) -> Prepared {
         let mut world = company::world().await;
         let (event, beside) = (self.prepare)(&mut world).await;
+        world.take_events().await;
         let snapshot = world.snapshot(company::capacities());
         Prepared { name: self.name.to_owned(), function: self.function, snapshot, event, beside }
     }

@@ -1,7 +1,7 @@
 //! A whole stack in one process for one plan: the embedded services, the functions, and the player of the queues.
 
 use crate::connector::Wire;
-use crate::events::{failed, record_id};
+use crate::events::{failed, queue_event, record_id};
 use crate::ground::Ground;
 use crate::invocation::{Invocation, Process, Ran, Role};
 use crate::mutants::Mutant;
@@ -325,6 +325,19 @@ impl World {
         self.lives = Lives::On;
         self.wire.cease();
         self.wire.poison(None);
+    }
+
+    /// What was told of what the functions did is taken, as it is within a second in a stack that runs.
+    pub async fn take_events(&mut self) {
+        loop {
+            let messages = self.receive("event", 10);
+            if messages.is_empty() {
+                break;
+            }
+            if let Some(answer) = self.invoke(Name::Advance, queue_event(&messages)).await {
+                self.acknowledge("event", &messages, &answer);
+            }
+        }
     }
 
     /// Where it stands. Queues are not part of it: they must be empty.

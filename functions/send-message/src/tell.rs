@@ -90,7 +90,7 @@ impl Sender {
         match self.store.put_new_notice(&record).await.map_err(text)? {
             Claim::Ours => record.version = 1,
             Claim::Held(held) => match self.take_over(held, now).await? {
-                TakeOver::Ours(taken) => record = taken,
+                TakeOver::Ours(taken) => record = *taken,
                 TakeOver::Done => return Ok(None),
                 TakeOver::At(at) => return Ok(Some(at)),
             },
@@ -137,7 +137,7 @@ impl Sender {
     }
 
     /// A message that is there already: done, somebody's, or ours to go on with.
-    async fn take_over(&self, mut held: NoticeRecord, now: Timestamp) -> Result<TakeOver, String> {
+    async fn take_over(&self, mut held: Box<NoticeRecord>, now: Timestamp) -> Result<TakeOver, String> {
         match held.state {
             state if state.is_final() => return Ok(TakeOver::Done),
             MessageState::Claimed if held.claimed_until > now => return Ok(TakeOver::At(held.claimed_until)),
@@ -220,7 +220,7 @@ fn pause(record: &NoticeRecord) -> Option<i64> {
 }
 
 enum TakeOver {
-    Ours(NoticeRecord),
+    Ours(Box<NoticeRecord>),
     Done,
     At(Timestamp),
 }

@@ -225,7 +225,7 @@ impl Store {
                 _ => {}
             }
             if let Some(to) = item.to.as_ref().filter(|to| holders.contains(&to.customer)) {
-                self.point_nowhere(&hash, &to.customer, at).await?;
+                self.point_nowhere(hash, &to.customer, at).await?;
             }
             if !ours.is_empty() {
                 self.update_if(

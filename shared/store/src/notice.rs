@@ -66,7 +66,7 @@ pub enum Claim {
     /// Ours: send it.
     Ours,
     /// As it stands: somebody else was first.
-    Held(NoticeRecord),
+    Held(Box<NoticeRecord>),
 }
 
 impl Store {
@@ -74,7 +74,7 @@ impl Store {
     pub async fn put_new_notice(&self, message: &NoticeRecord) -> Result<Claim, StoreError> {
         match self.put_once(notice_item(message, 1)?).await? {
             None => Ok(Claim::Ours),
-            Some(old) => Ok(Claim::Held(read_notice(&old)?)),
+            Some(old) => Ok(Claim::Held(Box::new(read_notice(&old)?))),
         }
     }
 

@@ -31,9 +31,9 @@ pub struct Flow {
 #[derive(Debug)]
 enum Open {
     /// The same for everybody.
-    Fixed(Schedule),
+    Fixed(Box<Schedule>),
     /// In everybody's own zone.
-    Local(LocalHours, Option<Calendar>),
+    Local(Box<LocalHours>, Option<Calendar>),
 }
 
 /// Why a journey cannot be used: a condition, by the path of its place in the document.
@@ -79,11 +79,11 @@ impl Flow {
             match &step.act {
                 Act::UntilHours(Until::Team(name)) => {
                     let schedule = policies.team_schedule(name).unwrap_or_else(Schedule::always);
-                    hours.insert(at, Open::Fixed(schedule));
+                    hours.insert(at, Open::Fixed(Box::new(schedule)));
                 }
                 Act::UntilHours(Until::Hours(local)) => {
                     let calendar = local.calendar.as_ref().and_then(|name| calendars.get(name));
-                    hours.insert(at, Open::Local(local.clone(), calendar.cloned()));
+                    hours.insert(at, Open::Local(Box::new(local.clone()), calendar.cloned()));
                 }
                 Act::Send(send) => {
                     let template = policies.templates.templates.get(&send.template);
@@ -201,7 +201,7 @@ impl Flow {
     /// The hours of an `until_hours`, for somebody who lives in `zone`.
     pub(super) fn hours(&self, at: usize, zone: impl FnOnce() -> Zone) -> Option<Schedule> {
         Some(match self.hours.get(&at)? {
-            Open::Fixed(schedule) => schedule.clone(),
+            Open::Fixed(schedule) => (**schedule).clone(),
             Open::Local(hours, calendar) => Schedule::new(&hours.of(zone()), calendar.as_ref()),
         })
     }

@@ -67,7 +67,7 @@ pub fn read(route: Route, request: &HttpRequest) -> Result<Call, Problem> {
         key: key.map(Pii::new),
         items,
         context: match route {
-            Route::Batch => value(members.get("context")).unwrap_or_default(),
+            Route::Batch => value(&members, "context").unwrap_or_default(),
             _ => Map::new(),
         },
         sent_at: sent_at.and_then(|at| Timestamp::parse(&at)),
@@ -112,11 +112,11 @@ fn items(route: Route, body: Box<RawValue>, members: &mut Members) -> Result<Vec
 }
 
 fn member(members: &Members, name: &str) -> Option<String> {
-    text_of(value::<Value>(members.get(name)).as_ref())
+    text_of(value::<Value>(members, name).as_ref())
 }
 
-fn value<T: serde::de::DeserializeOwned>(raw: Option<&Box<RawValue>>) -> Option<T> {
-    serde_json::from_str(raw?.get()).ok()
+fn value<T: serde::de::DeserializeOwned>(members: &Members, name: &str) -> Option<T> {
+    serde_json::from_str(members.get(name)?.get()).ok()
 }
 
 /// The key as the user of Basic authentication. (RFC 7617.)
