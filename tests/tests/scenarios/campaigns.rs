@@ -64,11 +64,11 @@ pub(crate) async fn rest(run: &Running) {
         "FeedbackQueue",
         "LeadQueue",
     ];
-    let busy = |queue: &&str| {
+    let busy = |queue: &str| {
         let depth = run.stack.sqs.depth(&named(queue)).unwrap();
         depth.visible + depth.in_flight > 0
     };
-    while queues.iter().any(|queue| busy(&queue)) {
+    while queues.iter().any(|queue| busy(queue)) {
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
 }
