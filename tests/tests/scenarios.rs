@@ -11,6 +11,10 @@
 
 #[path = "scenarios/access.rs"]
 mod access;
+#[path = "scenarios/campaigns.rs"]
+mod campaigns;
+#[path = "scenarios/campaigns_timing.rs"]
+mod campaigns_timing;
 #[path = "scenarios/capture.rs"]
 mod capture;
 #[path = "scenarios/capture_meta.rs"]

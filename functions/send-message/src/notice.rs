@@ -5,7 +5,7 @@ use sluice_domain::id::CustomerId;
 use sluice_domain::lead::{self, Lead, Progress};
 use sluice_domain::policy::{PolicySet, length};
 use sluice_domain::time::Timestamp;
-use sluice_wire::queue::{NoticeKind, NoticeMessage};
+use sluice_wire::queue::{Halt, NoticeKind, NoticeMessage};
 
 /// What a journey tells of a customer.
 pub(crate) struct Told {
@@ -32,6 +32,8 @@ pub(crate) struct Notice {
     pub(crate) lead: Option<String>,
     /// What a journey tells, if one does.
     pub(crate) told: Option<Told>,
+    /// The campaign that was stopped, if it is about one, and by what.
+    pub(crate) halt: Option<(String, String)>,
     /// Form or source.
     pub(crate) source: String,
     /// Where to look at the lead.
@@ -107,6 +109,7 @@ impl Notice {
             at,
             lead: Some(lead.id.to_string()),
             told: None,
+            halt: None,
             source: lead.origin.name.clone(),
             link: format!("{public_url}/api/leads/{}", lead.id),
             name: facts.display_name(),
@@ -121,8 +124,34 @@ impl Notice {
         }
     }
 
+    /// That a campaign was stopped.
+    pub(crate) fn of_halt(halt: &Halt, public_url: &str) -> Self {
+        Self {
+            id: halt.id(),
+            event: "campaign.stopped",
+            at: halt.at,
+            lead: None,
+            told: None,
+            halt: Some((halt.campaign.clone(), halt.why.clone())),
+            source: String::new(),
+            link: format!("{public_url}/api/campaigns/{}", halt.campaign),
+            name: None,
+            email: None,
+            phone: None,
+            company: None,
+            flags: Vec::new(),
+            came_back: false,
+            is_quiet: false,
+            window: None,
+            reason_not_to_send: None,
+        }
+    }
+
     /// One line for a mail's subject. Control characters are gone, so that nothing a person typed becomes a header.
     pub(crate) fn subject(&self) -> String {
+        if let Some((campaign, why)) = &self.halt {
+            return format!("The campaign {campaign} was stopped: {why}");
+        }
         let who = self.name.as_deref().or(self.company.as_deref()).unwrap_or("somebody");
         if let Some(told) = &self.told {
             let what = told.text.as_deref().unwrap_or(&told.journey);
@@ -143,6 +172,13 @@ impl Notice {
     pub(crate) fn text(&self) -> String {
         if let Some(told) = &self.told {
             return self.told_text(told);
+        }
+        if let Some((campaign, why)) = &self.halt {
+            let what = "Nothing more of it goes out until somebody resumes or cancels it.";
+            return format!(
+                "The campaign {campaign} was stopped: {why}.\n{what}\n\nThe campaign: {}\n",
+                self.link
+            );
         }
         let mut lines = vec![match self.event {
             "lead.escalated" => "A lead came that nobody can take just now.".to_owned(),
