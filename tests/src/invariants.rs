@@ -2,6 +2,7 @@
 
 mod clocks;
 
+use crate::broadcasts;
 use crate::observe::Observed;
 use crate::scenarios::company::{GONE, TEAMS, channels};
 use crate::table::Items;
@@ -194,6 +195,7 @@ impl Books {
         let rows = world.rows();
         sends::check(&rows, &observed, &mut broken);
         runs::check(&rows, Timestamp(world.clock.millis()), &mut broken);
+        broadcasts::check(&rows, &mut broken);
         broken
     }
 
@@ -313,6 +315,12 @@ impl Books {
                 broken.push(format!("I1: the timeline of {id} has {chain} of {} leads", customer.leads));
             }
         }
+    }
+
+    /// Whether it tells that a campaign was stopped, and is written down.
+    fn is_halt(&self, id: &str) -> bool {
+        let is_sent = |notice: &NoticeRecord| notice.kind == "halt" && notice.state == MessageState::Sent;
+        id.starts_with("halt-") && self.messages.iter().any(is_sent)
     }
 
     fn joined_by_likeness(&self) -> impl Iterator<Item = &str> {
@@ -581,6 +589,7 @@ impl Books {
                 || id.contains("_reminder")
                 || self.was_given_away(observed, id)
                 || self.was_told_by_a_journey(observed, channel, id)
+                || self.is_halt(id)
                 || self.is_erased(id);
             if !of_past && !expected.iter().any(|(name, _, by)| name == id && by == channel) {
                 broken.push(format!("I3: {id} was told by {channel} and is not so"));

@@ -11,6 +11,7 @@
     reason = "a test library: what cannot be set up stops the test"
 )]
 
+mod broadcasts;
 mod checks;
 pub mod connector;
 pub mod erased;

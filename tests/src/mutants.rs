@@ -69,6 +69,12 @@ pub enum Mutant {
     ForgetsTokens,
     /// Does not keep when a fact was said.
     ForgetsTimes,
+    /// Claims messages of campaigns whatever their tally says.
+    ClaimsWhatIsPaused,
+    /// Does not count messages of campaigns.
+    MiscountsMessages,
+    /// Says that a part of an audience is done before its messages are on their way.
+    MovesCursorsFirst,
 }
 
 /// What becomes of a call.
@@ -90,7 +96,7 @@ pub enum Rewritten {
 
 impl Mutant {
     /// Every one.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 29] = [
         Self::AcceptsTwice,
         Self::ClaimsOver,
         Self::CommitsBlindly,
@@ -117,6 +123,9 @@ impl Mutant {
         Self::ForgetsEntries,
         Self::ForgetsTokens,
         Self::ForgetsTimes,
+        Self::ClaimsWhatIsPaused,
+        Self::MiscountsMessages,
+        Self::MovesCursorsFirst,
     ];
 
     /// What it sends instead of a call.
@@ -224,6 +233,9 @@ impl Mutant {
                     customer.facts.values_mut().for_each(|fact| fact.at = Timestamp(0));
                 });
             }
+            Self::ClaimsWhatIsPaused if text(&action["Update"]["Key"], "pk").starts_with("tally#") => {
+                drop_condition(&mut action["Update"]);
+            }
             Self::OverwritesGates if is_put("gate#") => drop_condition(&mut action["Put"]),
             Self::UnwatchesTeams if is_put("team#") => drop_condition(&mut action["Put"]),
             Self::FavoursOne if is_put("team#") => forget_passes(&mut action["Put"]["Item"]),
@@ -242,6 +254,7 @@ impl Mutant {
             Self::PassesGates => put("pk").starts_with("gate#"),
             Self::ForgetsTrails => put("sk").starts_with("m#"),
             Self::UnwatchesTeams => action.get("ConditionCheck").is_some(),
+            Self::MiscountsMessages => text(&action["Update"]["Key"], "pk").starts_with("tally#"),
             Self::MiscountsContacts => text(&action["Update"]["Key"], "pk").starts_with("speed#"),
             Self::LeavesAddresses => text(&action["Delete"]["Key"], "pk").starts_with("ad#"),
             _ => false,
@@ -258,6 +271,9 @@ impl Mutant {
 
     /// A call it makes right after another.
     pub fn afterwards(self, call: &Call, answer: &http::Response<Bytes>) -> Option<Call> {
+        if self == Self::MovesCursorsFirst && call.operation == "Scan" {
+            return Some(call.with_operation("PutItem", &done(call)));
+        }
         if self != Self::DeletesBeforeSending || call.operation != "Query" {
             return None;
         }
@@ -275,6 +291,19 @@ impl Mutant {
     pub fn repeats(self, call: &Call) -> bool {
         self == Self::RepeatsMail && call.host == Host::Ses
     }
+}
+
+/// The part of the audience that a scan is of, as if it were done.
+fn done(scan: &Call) -> Value {
+    let scan = scan.json();
+    let sk = format!("s#{:010}#{:02}", 1, scan["Segment"].as_u64().unwrap_or_default());
+    let section = json!({ "p": 1, "d": true, "n": 0 }).to_string();
+    json!({
+        "TableName": scan["TableName"],
+        "Item": {
+            "pk": { "S": "campaign#spring" }, "sk": { "S": sk }, "v": { "N": "1" }, "d": { "S": section },
+        },
+    })
 }
 
 struct FailsTogether(Arc<dyn Function>);
@@ -351,6 +380,7 @@ fn drop_condition(action: &mut Value) {
         action.remove("ExpressionAttributeValues");
     } else if let Some(values) = action.get_mut("ExpressionAttributeValues").and_then(Value::as_object_mut) {
         values.remove(":v");
+        values.remove(":open");
     }
 }
 

@@ -1,5 +1,6 @@
 //! What is seen on the wire while a plan runs: each commit as it happens, each hand-over to a rep.
 
+use crate::broadcasts;
 use crate::scenarios::company::CAPPED;
 use crate::wire::{Call, Host, document, text};
 use crate::{runs, sends};
@@ -29,6 +30,8 @@ pub struct Observed {
     pub open: BTreeMap<String, BTreeMap<String, u32>>,
     /// The version of each run, as it was written last, by record and journey.
     pub runs: BTreeMap<(String, String), u64>,
+    /// Parts of broadcasts, and whether they let messages be claimed, as they were last told.
+    pub tallies: BTreeMap<String, bool>,
     /// Whether people were told that nothing is sent to them any more.
     pub refused: bool,
     /// Broken invariants.
@@ -50,11 +53,13 @@ impl Observed {
         }
         match call.operation.as_str() {
             "PutItem" => self.put(&call.json()["Item"]),
+            "UpdateItem" => broadcasts::hear(call.json(), &mut self.tallies),
             "TransactWriteItems" => {
                 // Seen as a whole: within it a lead may leave one team for another.
                 let body = call.json();
                 let actions = body["TransactItems"].as_array().map(Vec::as_slice).unwrap_or_default();
                 sends::see(actions, self.refused, &mut self.broken);
+                broadcasts::see(actions, &self.tallies, &mut self.broken);
                 for action in actions {
                     if action.get("Put").is_some() {
                         self.put(&action["Put"]["Item"]);

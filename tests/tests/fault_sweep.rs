@@ -179,6 +179,9 @@ fn caught_by(mutant: Mutant) -> Option<(&'static str, &'static str)> {
         Mutant::ForgetsEntries => ("advance-enter", "I7"),
         Mutant::ForgetsTokens => ("advance-timeout", "I11"),
         Mutant::ForgetsTimes => ("advance-facts", "I13: cu_"),
+        Mutant::ClaimsWhatIsPaused => ("campaign-paused", "I4"),
+        Mutant::MiscountsMessages => ("campaign-paged", "I12"),
+        Mutant::MovesCursorsFirst => ("campaign-paged", "I11"),
     };
     Some(by)
 }
@@ -228,6 +231,7 @@ fn is_caught(mutant: Mutant, name: &str, invariant: &str) {
 #[test]
 fn every_invariant_that_is_checked_is_broken_by_somebody() {
     let sources = [
+        include_str!("../src/broadcasts.rs"),
         include_str!("../src/checks.rs"),
         include_str!("../src/erased.rs"),
         include_str!("../src/heard.rs"),

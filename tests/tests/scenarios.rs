@@ -11,6 +11,10 @@
 
 #[path = "scenarios/access.rs"]
 mod access;
+#[path = "scenarios/campaigns.rs"]
+mod campaigns;
+#[path = "scenarios/campaigns_timing.rs"]
+mod campaigns_timing;
 #[path = "scenarios/capture.rs"]
 mod capture;
 #[path = "scenarios/capture_meta.rs"]
@@ -19,6 +23,8 @@ mod capture_meta;
 mod clock;
 #[path = "scenarios/command.rs"]
 mod command;
+#[path = "scenarios/company_day.rs"]
+mod company_day;
 #[path = "scenarios/costs.rs"]
 mod costs;
 #[path = "scenarios/engagement.rs"]

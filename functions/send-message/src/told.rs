@@ -11,7 +11,7 @@ use sluice_domain::policy::PolicySet;
 use sluice_domain::time::Timestamp;
 use sluice_host::outbox::{Outgoing, QueueName};
 use sluice_store::{NoticeRecord, keys};
-use sluice_wire::queue::{TellMessage, encode};
+use sluice_wire::queue::{Halt, TellMessage, encode};
 use std::collections::BTreeSet;
 
 impl Sender {
@@ -21,6 +21,10 @@ impl Sender {
         let (customer, id, at) = match message {
             TellMessage::Tell(tell) => (&tell.customer, tell.id(), tell.at),
             TellMessage::Call(call) => (&call.customer, call.id(), call.at),
+            TellMessage::Halt(halt) => {
+                let wait = self.halted(halt, &policies, now).await?;
+                return self.tell_again(message, halt.id(), wait, now).await;
+            }
         };
         let known = self.store.people(BTreeSet::from([customer.clone()])).await.map_err(text)?;
         // Of somebody who was erased nothing is told.
@@ -50,10 +54,44 @@ impl Sender {
                 let to = Recipient { rep: None, webhook: Some(&call.to) };
                 wait = self.over("webhook", fresh, to, &notice, &policies, now).await?;
             }
+            TellMessage::Halt(_) => {}
         }
+        self.tell_again(message, id, wait, now).await
+    }
+
+    async fn tell_again(
+        &self,
+        message: &TellMessage,
+        id: String,
+        wait: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<(), String> {
         let Some(not_before) = wait else { return Ok(()) };
         let again = Outgoing { queue: QueueName::Notice, id, body: encode(message), not_before };
         self.outbox.hand_over(vec![again], now).await.map_err(text)
+    }
+
+    /// A rep hears that a campaign was stopped. When to come again, if that is needed.
+    async fn halted(
+        &self,
+        halt: &Halt,
+        policies: &PolicySet,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, String> {
+        let rep = policies.reps.get(&halt.rep);
+        let to = Recipient { rep, webhook: rep.and_then(|rep| rep.webhook.as_ref()) };
+        let notice = Notice::of_halt(halt, &self.public_url);
+        let mut wait: Option<Timestamp> = None;
+        for channel in channels(rep) {
+            let fresh = NoticeRecord {
+                sort_key: keys::halted(halt.at, &halt.campaign, halt.broadcast, channel),
+                text: Some(notice.subject()),
+                ..claimed(&halt.rep, "halt", channel, now)
+            };
+            let again = self.over(channel, fresh, to, &notice, policies, now).await?;
+            wait = [wait, again].into_iter().flatten().min();
+        }
+        Ok(wait)
     }
 
     fn of_tell(&self, tell: &Tell, whole: &Whole<'_>, policies: &PolicySet) -> Notice {
@@ -109,6 +147,7 @@ impl Sender {
             source: String::new(),
             link: format!("{}/api/customers/{}", self.public_url, told.customer),
             told: Some(told),
+            halt: None,
             name,
             email: fact("email"),
             phone: fact("phone"),

@@ -25,8 +25,11 @@ impl Sender {
         endpoint: &Endpoint,
         now: Timestamp,
     ) -> Handover {
-        let data = match &notice.told {
-            None => json!({
+        let data = match (&notice.halt, &notice.told) {
+            (Some((campaign, why)), _) => {
+                json!({ "campaign": campaign, "why": why, "rep": rep, "link": notice.link })
+            }
+            (None, None) => json!({
                 "lead": notice.lead,
                 "rep": rep,
                 "source": notice.source,
@@ -39,7 +42,7 @@ impl Sender {
                 "came_back": notice.came_back,
                 "window": notice.window,
             }),
-            Some(told) => json!({
+            (None, Some(told)) => json!({
                 "customer": told.customer,
                 "journey": told.journey,
                 "step": told.step,

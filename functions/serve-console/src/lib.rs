@@ -3,6 +3,8 @@
 mod acts;
 mod auth;
 mod behaviour;
+mod campaign_view;
+mod campaigns;
 mod choose;
 mod consents;
 mod contacts;
@@ -45,7 +47,7 @@ use sluice_wire::problem::Problem;
 use std::sync::Arc;
 
 /// Variables read besides those every function has.
-pub const VARIABLES: [&str; 9] = [
+pub const VARIABLES: [&str; 10] = [
     "SLUICE_TABLE",
     "SLUICE_LEAD_QUEUE_URL",
     "SLUICE_NOTICE_QUEUE_URL",
@@ -53,6 +55,7 @@ pub const VARIABLES: [&str; 9] = [
     "SLUICE_BULK_QUEUE_URL",
     "SLUICE_ERASE_QUEUE_URL",
     "SLUICE_EVENT_QUEUE_URL",
+    "SLUICE_CAMPAIGN_QUEUE_URL",
     "SLUICE_HASH_KEY_SECRET",
     "SLUICE_ADMIN_TOKEN_SECRET",
 ];
@@ -74,6 +77,7 @@ pub fn build(env: Environment) -> BoxFuture<'static, Result<Arc<dyn Function>, S
                     QueueName::Bulk,
                     QueueName::Erase,
                     QueueName::Event,
+                    QueueName::Campaign,
                 ],
             )?,
             admin_token_secret: env.required("SLUICE_ADMIN_TOKEN_SECRET")?.to_owned(),
@@ -184,6 +188,13 @@ impl Console {
             "POST /api/messages/{id}/settle" => self.settle_message(&call).await,
             "POST /api/templates/{name}/preview" => self.preview_template(&call).await,
             "POST /api/templates/{name}/test-send" => self.test_send(&call).await,
+            "GET /api/campaigns" => self.list_campaigns().await,
+            "GET /api/campaigns/{name}" => self.show_campaign(&call).await,
+            "POST /api/campaigns/{name}/schedule" => self.schedule_campaign(&call).await,
+            "POST /api/campaigns/{name}/pause" => self.pause_campaign(&call).await,
+            "POST /api/campaigns/{name}/resume" => self.resume_campaign(&call).await,
+            "POST /api/campaigns/{name}/cancel" => self.cancel_campaign(&call).await,
+            "POST /api/campaigns/{name}/test-send" => self.test_campaign(&call).await,
             "GET /api/webhooks" => self.list_webhooks().await,
             "POST /api/webhooks/{id}/enable" => self.enable_webhook(&call).await,
             "POST /api/tokens" => self.create_token(&call).await,

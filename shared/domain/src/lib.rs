@@ -5,6 +5,7 @@
 
 pub mod advance;
 pub mod calendar;
+pub mod campaign;
 pub mod clock;
 pub mod condition;
 pub mod customer;

@@ -3,6 +3,7 @@
 //! Every write carries its condition. A condition that does not hold is an answer ([`Written::Conflict`]), not an
 //! error; errors are only "try again" and "a record cannot be read".
 
+mod campaign;
 mod commit;
 mod contact;
 mod desk;
@@ -30,6 +31,7 @@ mod state;
 mod team;
 mod token;
 
+pub use campaign::Parked;
 pub use commit::Commit;
 pub use contact::Contact;
 pub use desk::{CompanyRecord, Desk, LeaveRecord, Wanted};

@@ -223,6 +223,7 @@ async fn burst(rig: &Rig, people: Vec<CustomerId>) -> Result<Burst, String> {
             replacement: None,
             unknown: None,
             not_after: None,
+            campaign: None,
         };
         let delay_seconds = i64::try_from(WAIT.as_secs()).ok();
         let message =

@@ -1,5 +1,6 @@
 //! What is measured, in order, and how it is said.
 
+use crate::campaigns;
 use crate::load::{Pace, Plan, Sent};
 use crate::machine::{self, Busy};
 use crate::money::{self, Usage};
@@ -91,6 +92,9 @@ pub(crate) async fn all(seconds: u64, parts: &[&str]) -> Result<Vec<Section>, St
     }
     if has("events") {
         sections.extend(events::events(&rig, folder.path(), seconds).await?);
+    }
+    if has("campaigns") {
+        sections.push(campaigns::campaigns(&rig, seconds).await?);
     }
     if let Some(loaded) = &loaded {
         sections.push(latency(&loaded.open, &loaded.most));

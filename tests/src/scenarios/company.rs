@@ -1,6 +1,6 @@
 //! The company that leads come to: its reps, teams, forms and rules, as they are published in every scenario.
 
-use super::{advance, depth, engage, feedback, hex, messages, track};
+use super::{advance, campaign, depth, engage, feedback, hex, messages, track};
 use crate::world::{Snapshot, World};
 use ring::digest;
 use serde_json::{Value, json};
@@ -95,6 +95,7 @@ async fn publish(world: &World) {
     documents.extend(engage::documents());
     documents.extend(track::documents());
     documents.extend(advance::documents());
+    documents.extend(campaign::documents());
     rules.extend(deeper);
     for (team, reps, capacity) in TEAMS {
         let members: Vec<Value> =

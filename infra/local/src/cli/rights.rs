@@ -80,7 +80,7 @@ async fn put_together(
 }
 
 /// The lists that go on from part to part, in the order in which parts fill them.
-const LISTS: [&str; 3] = ["consents", "leads", "messages"];
+const LISTS: [&str; 4] = ["consents", "leads", "messages", "events"];
 
 /// A document that is written as its parts arrive.
 struct Writer<W: Write> {
@@ -157,12 +157,14 @@ mod tests {
     fn parts_become_one_document() {
         let head = json!({"version": 1, "profile": {"email": {"value": "a\"b"}}, "consents": [1], "leads": [2], "messages": [], "next": "x"});
         let more = json!({"version": 1, "consents": [], "leads": [3, 4], "messages": [5], "next": "y"});
-        let last = json!({"version": 1, "consents": [], "leads": [], "messages": [6], "next": null});
-        let whole = json!({"version": 1, "profile": {"email": {"value": "a\"b"}}, "consents": [1], "leads": [2, 3, 4], "messages": [5, 6]});
-        assert_eq!(written(&[head, more, last]), whole);
+        let last =
+            json!({"version": 1, "consents": [], "leads": [], "messages": [6], "events": [8], "next": "z"});
+        let end = json!({"events": [9], "next": null});
+        let whole = json!({"version": 1, "profile": {"email": {"value": "a\"b"}}, "consents": [1], "leads": [2, 3, 4], "messages": [5, 6], "events": [8, 9]});
+        assert_eq!(written(&[head, more, last, end]), whole);
         let empty = json!({"consents": [], "leads": [], "messages": [], "next": null});
-        assert_eq!(written(&[empty]), json!({"consents": [], "leads": [], "messages": []}));
+        assert_eq!(written(&[empty]), json!({"consents": [], "leads": [], "messages": [], "events": []}));
         let late = json!({"consents": [], "leads": [], "messages": [7], "next": null});
-        assert_eq!(written(&[late]), json!({"consents": [], "leads": [], "messages": [7]}));
+        assert_eq!(written(&[late]), json!({"consents": [], "leads": [], "messages": [7], "events": []}));
     }
 }

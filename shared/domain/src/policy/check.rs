@@ -1,6 +1,7 @@
 //! What is wrong with a set of documents: each finding names the document and the place inside it.
 
 mod behaviour;
+mod campaign;
 mod journey;
 mod messaging;
 
@@ -146,7 +147,8 @@ pub fn check(documents: &[Document]) -> Vec<Finding> {
             | Document::Template(_)
             | Document::Layout(_)
             | Document::Partial(_)
-            | Document::Journey(_) => {}
+            | Document::Journey(_)
+            | Document::Campaign(_) => {}
             Document::Settings(settings) => {
                 for (i, rep) in settings.escalate_to.iter().enumerate() {
                     checker.known(&["escalate_to", &i.to_string()], "rep", rep, &reps);
@@ -163,6 +165,7 @@ pub fn check(documents: &[Document]) -> Vec<Finding> {
     checker.territories(documents);
     checker.circles(documents);
     checker.journeys(documents, &behaviour);
+    checker.campaigns(documents, &behaviour);
     checker.findings.extend(template::check(documents));
     checker.findings
 }

@@ -2,6 +2,7 @@
 
 mod assign;
 mod behaviour;
+pub mod campaign;
 mod check;
 mod company;
 pub mod journey;
@@ -18,6 +19,7 @@ pub use behaviour::{
     Churn, Fit, FitRule, Grade, HalfLife, Interest, InterestRule, Lifecycle, Move, Rfm, Scoring, Segment,
     Tier,
 };
+pub use campaign::Campaign;
 pub(crate) use check::{FACTS, LEAD};
 pub use check::{Finding, Other, check};
 pub use company::Company;
@@ -81,10 +83,12 @@ pub enum Document {
     Segment(Segment),
     /// What happens to whom, step by step.
     Journey(Journey),
+    /// One message to many people at a time.
+    Campaign(Box<Campaign>),
 }
 
 /// The kinds of document, as `kind:` names them.
-pub const KINDS: [&str; 17] = [
+pub const KINDS: [&str; 18] = [
     "form",
     "source",
     "rep",
@@ -102,6 +106,7 @@ pub const KINDS: [&str; 17] = [
     "scoring",
     "segment",
     "journey",
+    "campaign",
 ];
 
 impl Document {
@@ -125,6 +130,7 @@ impl Document {
             Self::Scoring(_) => "scoring",
             Self::Segment(_) => "segment",
             Self::Journey(_) => "journey",
+            Self::Campaign(_) => "campaign",
         }
     }
 
@@ -147,6 +153,7 @@ impl Document {
             Self::Scoring(document) => &document.name,
             Self::Segment(document) => &document.name,
             Self::Journey(document) => &document.name,
+            Self::Campaign(document) => &document.name,
         }
     }
 
@@ -187,6 +194,7 @@ impl Document {
             "scoring" => Self::Scoring(serde_json::from_value(value)?),
             "segment" => Self::Segment(serde_json::from_value(value)?),
             "journey" => Self::Journey(serde_json::from_value(value)?),
+            "campaign" => Self::Campaign(serde_json::from_value(value)?),
             other => {
                 return Err(serde_json::Error::custom(format!(
                     "unknown kind `{other}`, expected one of {}",
