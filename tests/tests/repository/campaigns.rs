@@ -10,6 +10,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 const DOCUMENT: &str = r#"
+kind: topic
+name: news
+---
 kind: campaign
 name: spring
 audience: { query: "has(customer.email)" }

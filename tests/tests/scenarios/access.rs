@@ -54,6 +54,13 @@ const MAY: &[(&str, &[&str])] = &[
     ("POST /api/templates/{name}/preview", &["admin", "manager", "marketer"]),
     ("POST /api/templates/{name}/test-send", &["admin", "manager", "marketer"]),
     ("POST /api/segments/{name}/preview", &["admin", "manager", "marketer"]),
+    ("GET /api/campaigns", &["admin", "manager", "marketer"]),
+    ("GET /api/campaigns/{name}", &["admin", "manager", "marketer"]),
+    ("POST /api/campaigns/{name}/schedule", &["admin", "manager", "marketer"]),
+    ("POST /api/campaigns/{name}/pause", &["admin", "manager", "marketer"]),
+    ("POST /api/campaigns/{name}/resume", &["admin", "manager", "marketer"]),
+    ("POST /api/campaigns/{name}/cancel", &["admin", "manager", "marketer"]),
+    ("POST /api/campaigns/{name}/test-send", &["admin", "manager", "marketer"]),
     ("GET /api/webhooks", &["admin", "manager"]),
     ("POST /api/webhooks/{id}/enable", &["admin", "manager"]),
     ("POST /api/tokens", &["admin"]),
@@ -86,7 +93,9 @@ fn call(route: &str, lead: &str, [customer, other]: [&str; 2]) -> (String, Strin
         "POST /api/customers/{id}/unsuppress" => json!({"channel": "email", "reason": "asked"}),
         "POST /api/messages" => json!({"customer": customer, "template": "none"}),
         "POST /api/messages/{id}/settle" => json!({"went_out": true}),
-        "POST /api/templates/{name}/test-send" => json!({"customer": customer, "to": "me@shop.example"}),
+        "POST /api/templates/{name}/test-send" | "POST /api/campaigns/{name}/test-send" => {
+            json!({"customer": customer, "to": "me@shop.example"})
+        }
         "POST /api/leads/{id}/contacts" => json!({"channel": "phone"}),
         "POST /api/leads/{id}/reassign" => json!({"rep": "bo"}),
         "POST /api/leads/{id}/claim" => json!({"rep": "boss"}),
