@@ -10,6 +10,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 const DOCUMENT: &str = r#"
+kind: topic
+name: news
+---
 kind: campaign
 name: spring
 audience: { query: "has(customer.email)" }
@@ -43,7 +46,7 @@ pub(crate) async fn campaigns(it: &Recorded, leads: &[String]) {
     ask(it, "pause").await;
     minutes(it, 12).await;
     ask(it, "resume").await;
-    minutes(it, 16).await;
+    minutes(it, 3).await;
     let mails = it.stack.ses.list();
     let texts = mails.iter().filter_map(|mail| it.stack.ses.read(&mail.id));
     let link = texts.map(|text| String::from_utf8_lossy(&text).into_owned()).find_map(|text| {
