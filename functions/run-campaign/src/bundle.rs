@@ -19,9 +19,8 @@ impl Runner {
                     continue;
                 }
                 Sends::Yes if wants_winner && broadcast.winner.is_none() => {
-                    if self.choose(broadcast).await? == Written::Conflict {
-                        continue;
-                    }
+                    // Read again, whoever's choice it is.
+                    let _: Written = self.choose(broadcast).await?;
                     continue;
                 }
                 // All are left out, whichever they would have got.
