@@ -98,7 +98,9 @@ impl Played {
         let mut lines: Vec<String> = self
             .letters()
             .into_iter()
-            .map(|(at, mail)| format!("{} {}: {}", time(&Timestamp(at).rfc3339().into()), mail.to, mail.subject))
+            .map(|(at, mail)| {
+                format!("{} {}: {}", time(&Timestamp(at).rfc3339().into()), mail.to, mail.subject)
+            })
             .collect();
         // Which of two of one instant went first is nobody's business.
         lines.sort();
@@ -112,7 +114,8 @@ impl Played {
         letters.sort_by(|(a, one), (b, other)| (a, &one.to).cmp(&(b, &other.to)));
         let customers = letters.into_iter().filter(|(_, mail)| !mail.to.ends_with("@example.com"));
         let kept = customers.filter(|(_, mail)| seen.insert(first_link(&mail.text)));
-        kept.map(|(_, mail)| format!("### {} to {}\n\n{}", mail.subject, mail.to, masked(&mail.text))).collect()
+        kept.map(|(_, mail)| format!("### {} to {}\n\n{}", mail.subject, mail.to, masked(&mail.text)))
+            .collect()
     }
 
     fn letters(&self) -> Vec<(i64, Mail)> {
@@ -160,7 +163,11 @@ async fn every_assignment_and_every_message_of_the_day_is_as_it_was_and_is_so_ag
     assert_eq!(day.left_out, Vec::<String>::new(), "what the day says cannot be done");
     let record = day.record();
     expect_file!["company_day.txt"].assert_eq(&record);
-    assert!(record == again.record(), "the same day comes out otherwise: {}", first_difference(&record, &again.record()));
+    assert!(
+        record == again.record(),
+        "the same day comes out otherwise: {}",
+        first_difference(&record, &again.record())
+    );
 
     assert_eq!(day.summary.ledger["adds_up"], true);
     for lead in day.summary.leads() {
@@ -209,7 +216,11 @@ async fn a_day_is_played_on_a_running_stack_and_moves_its_clock_if_that_can_be_m
     let (url, token) = (run.stack.addresses.url.clone(), run.token.clone());
     let (good, summary, said) = tokio::task::block_in_place(|| demo(&url, &token, &lines));
     assert!(good, "{said}");
-    assert_eq!((&summary["day"], &summary["leads"]), (&json!("2026-03-09"), &json!({"assigned": 2})), "{summary:#}");
+    assert_eq!(
+        (&summary["day"], &summary["leads"]),
+        (&json!("2026-03-09"), &json!({"assigned": 2})),
+        "{summary:#}"
+    );
     assert_eq!(run.stack.mover().now().rfc3339(), "2026-03-09T23:59:59.000Z");
     assert!(summary["links"]["mail"].as_str().unwrap().starts_with(&url));
 
@@ -223,7 +234,8 @@ async fn a_day_is_played_on_a_running_stack_and_moves_its_clock_if_that_can_be_m
 async fn on_a_stack_that_goes_by_the_machines_clock_things_happen_when_they_are_played() {
     let template = local_template().unwrap();
     let options = Options::in_memory(embedded_functions());
-    let stack = Stack::start(options, |addresses| StackSpec::from_template(&template, addresses)).await.unwrap();
+    let stack =
+        Stack::start(options, |addresses| StackSpec::from_template(&template, addresses)).await.unwrap();
     let token = stack.secrets.value(&named("AdminTokenSecret")).unwrap();
     let door = Door::new(&stack.addresses.url, token);
     let files = json!({"files": [{"file": "scenario.yaml", "text": POLICIES}]});

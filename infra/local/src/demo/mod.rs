@@ -15,9 +15,10 @@ mod summary;
 mod words;
 
 pub use door::Door;
+pub use outside::Outside;
 pub use player::{Player, Told};
 pub use script::{Deed, Line, Script};
 pub use senders::Secrets;
 pub use stage::Stage;
-pub use story::Story;
+pub use story::{Step, Story};
 pub use summary::{Conversion, JourneyMail, Left, SourceRow, Summary, Waited};

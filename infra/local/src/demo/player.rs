@@ -70,7 +70,16 @@ impl Player {
             None => Timestamp(SystemClock.now().millis().div_euclid(DAY) * DAY),
         };
         let began = if is_movable { day } else { SystemClock.now() };
-        Ok(Self { door, secrets, outside, day, is_movable, began, sources: BTreeMap::new(), tokens: BTreeMap::new() })
+        Ok(Self {
+            door,
+            secrets,
+            outside,
+            day,
+            is_movable,
+            began,
+            sources: BTreeMap::new(),
+            tokens: BTreeMap::new(),
+        })
     }
 
     /// Midnight of the day, in UTC.
@@ -219,7 +228,12 @@ impl Player {
                 let id = words::text(&self.door.find(person).await?, "/id");
                 let path = format!("/api/customers/{id}/consents");
                 self.door.api_as(&self.admin(), "POST", &path, Some(body), Some(&key)).await?;
-                Ok(Done::Said(format!("{}: {} to {}", self.name(person).await, words::text(body, "/wish"), words::text(body, "/topic"))))
+                Ok(Done::Said(format!(
+                    "{}: {} to {}",
+                    self.name(person).await,
+                    words::text(body, "/wish"),
+                    words::text(body, "/topic")
+                )))
             }
             Deed::Erase { person } => {
                 let id = words::text(&self.door.find(person).await?, "/id");
@@ -230,7 +244,13 @@ impl Player {
     }
 
     /// Whoever has the person's newest lead does something with it, with a token of their own.
-    async fn act_as_rep(&mut self, person: &str, does: &str, body: &Value, key: &str) -> Result<Done, String> {
+    async fn act_as_rep(
+        &mut self,
+        person: &str,
+        does: &str,
+        body: &Value,
+        key: &str,
+    ) -> Result<Done, String> {
         let name = self.name(person).await;
         let Some((lead, owner)) = self.lead_in_hand(person).await? else {
             return Err(format!("{name}: nobody has the lead, so nobody can say {does}"));
@@ -336,7 +356,10 @@ impl Player {
         let message = message.ok_or_else(|| format!("{reader} got no {template}"))?;
         let state = words::text(message, "/state");
         if state != "sent" {
-            return Err(format!("{reader} got no {template}: it is {state} {}", words::text(message, "/why")));
+            return Err(format!(
+                "{reader} got no {template}: it is {state} {}",
+                words::text(message, "/why")
+            ));
         }
         let id = words::text(message, "/id");
         let found = self.door.local("GET", &format!("/_local/mail?format=json&q={id}")).await?;

@@ -177,7 +177,14 @@ fn deed(line: Written) -> Option<Deed> {
     let Written { form, fields, language, page, hook, answers, call, batch, reader, mail, link, .. } = line;
     let Written { lead_of, does, office, person, body, .. } = line;
     let body = || body.unwrap_or_else(|| Value::Object(Map::new()));
-    let found = [form.is_some(), hook.is_some(), call.is_some(), reader.is_some(), lead_of.is_some(), office.is_some()];
+    let found = [
+        form.is_some(),
+        hook.is_some(),
+        call.is_some(),
+        reader.is_some(),
+        lead_of.is_some(),
+        office.is_some(),
+    ];
     if found.iter().filter(|found| **found).count() != 1 {
         return None;
     }
@@ -226,9 +233,11 @@ pub(super) fn dated(value: &Value, day: Timestamp) -> Value {
             None => value.clone(),
         },
         Value::Array(items) => items.iter().map(|item| dated(item, day)).collect(),
-        Value::Object(members) => {
-            members.iter().map(|(name, member)| (name.clone(), dated(member, day))).collect::<Map<_, _>>().into()
-        }
+        Value::Object(members) => members
+            .iter()
+            .map(|(name, member)| (name.clone(), dated(member, day)))
+            .collect::<Map<_, _>>()
+            .into(),
         _ => value.clone(),
     }
 }

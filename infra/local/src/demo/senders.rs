@@ -9,8 +9,7 @@ use sluice_domain::time::Timestamp;
 use std::collections::BTreeMap;
 
 /// A browser that a person sits at.
-pub(super) const BROWSER: &str =
-    "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.1 Safari/605.1.15";
+pub(super) const BROWSER: &str = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.1 Safari/605.1.15";
 
 /// A request to the stack.
 pub(super) struct Post {
@@ -76,8 +75,9 @@ pub(super) fn hook(
         body["google_key"] = secrets.of(source, "google_key")?.into();
     }
     if source["auth"] == "url_key" {
-        let key: String =
-            form_urlencoded::Serializer::new(String::new()).append_pair("key", secrets.of(source, "url_key")?).finish();
+        let key: String = form_urlencoded::Serializer::new(String::new())
+            .append_pair("key", secrets.of(source, "url_key")?)
+            .finish();
         path = format!("{path}?{key}");
     }
     let bytes = body.to_string().into_bytes();

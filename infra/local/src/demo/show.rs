@@ -122,7 +122,10 @@ fn table(page: &mut String, title: &str, rows: &[SourceRow]) {
     put(page, &format!("\n{title:<26}{:>9}{:>11}{:>13}{:>9}", "leads", "answered", "after", "ordered"));
     for row in rows {
         let median = row.median_ms.map(words::length).unwrap_or_default();
-        put(page, &format!("  {:<24}{:>9}{:>11}{median:>13}{:>9}", row.name, row.leads, row.contacted, row.ordered));
+        put(
+            page,
+            &format!("  {:<24}{:>9}{:>11}{median:>13}{:>9}", row.name, row.leads, row.contacted, row.ordered),
+        );
     }
 }
 

@@ -43,8 +43,10 @@ impl Stage {
     ) -> Result<Self, String> {
         let secrets = Secrets(secrets(policies));
         let outside = Outside::default();
-        let routes: Vec<(String, Arc<dyn Service>)> =
-            HOSTS.iter().map(|host| ((*host).to_owned(), Arc::new(outside.clone()) as Arc<dyn Service>)).collect();
+        let routes: Vec<(String, Arc<dyn Service>)> = HOSTS
+            .iter()
+            .map(|host| ((*host).to_owned(), Arc::new(outside.clone()) as Arc<dyn Service>))
+            .collect();
         let mut vars = secrets.0.clone();
         vars.insert(MAIL_VIA.to_owned(), "ses".to_owned());
         let options = Options {
@@ -70,7 +72,9 @@ impl Stage {
 fn secrets(policies: &[SourceText]) -> BTreeMap<String, String> {
     let value = format!("whsec_{}", STANDARD.encode(SECRET));
     let mut found = BTreeMap::new();
-    for (_, rest) in policies.iter().flat_map(|file| file.text.match_indices("env:").map(|(at, _)| file.text.split_at(at))) {
+    for (_, rest) in
+        policies.iter().flat_map(|file| file.text.match_indices("env:").map(|(at, _)| file.text.split_at(at)))
+    {
         let name: String = rest
             .chars()
             .skip("env:".len())

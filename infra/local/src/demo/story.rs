@@ -27,8 +27,11 @@ pub struct Step {
 impl Story {
     /// What a timeline (newest first) tells since `start`; none if that is nothing.
     pub(super) fn of(customer: &Value, timeline: &[Value], start: &str) -> Option<Self> {
-        let mut things: Vec<&Value> =
-            timeline.iter().rev().filter(|thing| thing["at"].as_str().is_some_and(|at| at >= start)).collect();
+        let mut things: Vec<&Value> = timeline
+            .iter()
+            .rev()
+            .filter(|thing| thing["at"].as_str().is_some_and(|at| at >= start))
+            .collect();
         // Of one instant the cause comes first.
         things.sort_by_key(|thing| (words::text(thing, "/at"), place(thing)));
         let mut steps: Vec<Step> = Vec::new();
@@ -66,7 +69,11 @@ fn said(thing: &Value) -> Option<String> {
         "lead" => format!("asks us ({})", words::text(thing, "/source")),
         "message" => match thing["state"].as_str()? {
             "sent" => format!("gets the mail {}", words::text(thing, "/template")),
-            state => format!("the mail {} is {state}: {}", words::text(thing, "/template"), words::text(thing, "/why")),
+            state => format!(
+                "the mail {} is {state}: {}",
+                words::text(thing, "/template"),
+                words::text(thing, "/why")
+            ),
         },
         _ => match thing["event"].as_str()? {
             "page_viewed" => {
@@ -84,7 +91,9 @@ fn said(thing: &Value) -> Option<String> {
                 format!("orders {} for {} {}", property("order_id"), property("total"), property("currency"))
             }
             "stage_changed" => format!("is {} now, was {}", property("to"), property("from")),
-            "score_changed" => format!("{} is {} now", property("axis"), blank(&property("to"), "without a grade")),
+            "score_changed" => {
+                format!("{} is {} now", property("axis"), blank(&property("to"), "without a grade"))
+            }
             "segment_entered" => format!("comes into the segment {}", property("segment")),
             "segment_left" => format!("leaves the segment {}", property("segment")),
             "journey_entered" => format!("enters the journey {}", property("journey")),

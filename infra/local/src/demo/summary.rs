@@ -155,7 +155,10 @@ impl Summary {
         for (id, person) in &people {
             let name = words::name(&person.shown);
             let owner = person.shown["owner"]["rep"].as_str().map(str::to_owned);
-            let first = leads.iter().filter(|lead| lead["customer"] == **id).min_by_key(|lead| words::text(lead, "/received"));
+            let first = leads
+                .iter()
+                .filter(|lead| lead["customer"] == **id)
+                .min_by_key(|lead| words::text(lead, "/received"));
             let mut ordered = false;
             for event in person.timeline.iter().filter(of_day) {
                 match event["event"].as_str() {
@@ -207,10 +210,9 @@ impl Summary {
         }
         let buyers: BTreeSet<&str> = conversions.iter().map(|order| order.customer.as_str()).collect();
         let named = |lead: &Value| {
-            people.get(lead["customer"].as_str().unwrap_or_default()).map_or_else(
-                || "somebody".to_owned(),
-                |person| words::name(&person.shown),
-            )
+            people
+                .get(lead["customer"].as_str().unwrap_or_default())
+                .map_or_else(|| "somebody".to_owned(), |person| words::name(&person.shown))
         };
         let mut waited: Vec<Waited> = leads.iter().filter_map(|lead| waited_for(lead, named(lead))).collect();
         waited.sort_by(|a, b| a.since.cmp(&b.since));
@@ -324,7 +326,9 @@ fn rows(leads: &[Value], buyers: &BTreeSet<&str>, by: &str) -> Vec<SourceRow> {
     let mut counted: BTreeSet<(String, String)> = BTreeSet::new();
     for lead in leads.iter().filter(|lead| !words::text(lead, by).is_empty()) {
         let name = words::text(lead, by);
-        let row = rows.entry(name.clone()).or_insert_with(|| SourceRow { name: name.clone(), ..SourceRow::default() });
+        let row = rows
+            .entry(name.clone())
+            .or_insert_with(|| SourceRow { name: name.clone(), ..SourceRow::default() });
         row.leads += 1;
         if let Some(millis) = lead["contact"]["working_ms"].as_i64() {
             row.contacted += 1;

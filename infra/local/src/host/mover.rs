@@ -66,7 +66,8 @@ impl Mover {
     fn stop_after(&self, now: Timestamp) -> Timestamp {
         let minute = |at: i64| at.div_euclid(MINUTE) * MINUTE;
         let queued = self.queues.iter().filter_map(|queue| self.sqs.next_change(queue).ok().flatten());
-        let looks = self.earliest_due().map(|due| minute(due.millis() - MINUTE).max(minute(now.millis()) + MINUTE));
+        let looks =
+            self.earliest_due().map(|due| minute(due.millis() - MINUTE).max(minute(now.millis()) + MINUTE));
         Timestamp(queued.chain(looks).min().unwrap_or(i64::MAX))
     }
 

@@ -212,14 +212,28 @@ impl Stack {
         let routes = spec.routes.iter().map(|route| Ok((route.clone(), find(&route.function)?)));
         let routes = routes.collect::<Result<Vec<_>, StartError>>()?;
         let smtp = options.vars.get(MAIL_VIA).filter(|via| !matches!(via.as_str(), "" | "ses"));
-        let pages = Pages::new(services.ses.clone(), addresses.url.clone(), smtp.cloned(), Some(mover.clone()));
+        let pages =
+            Pages::new(services.ses.clone(), addresses.url.clone(), smtp.cloned(), Some(mover.clone()));
         let front = FrontDoor::new(routes, Arc::new(pages), clock.clone());
         let mut closing = stopped;
         callers.spawn(front.serve(door, async move {
             let _ = closing.wait_for(|stop| *stop).await;
         }));
         let Services { dynamodb, sqs, ses, secrets } = services;
-        Ok(Self { addresses, dynamodb, sqs, ses, secrets, clock, spec, functions, mover, stop, callers, background })
+        Ok(Self {
+            addresses,
+            dynamodb,
+            sqs,
+            ses,
+            secrets,
+            clock,
+            spec,
+            functions,
+            mover,
+            stop,
+            callers,
+            background,
+        })
     }
 
     /// A function, to call it directly.

@@ -41,7 +41,8 @@ impl Country {
 
     /// What nearly all of its people read, where that is one language; none for countries of several.
     pub fn language(&self) -> Option<Language> {
-        let spoken = SPOKEN.iter().find(|(_, countries)| countries.split(' ').any(|code| code == self.code()));
+        let spoken =
+            SPOKEN.iter().find(|(_, countries)| countries.split(' ').any(|code| code == self.code()));
         spoken.and_then(|(language, _)| Language::parse(language))
     }
 
@@ -172,7 +173,9 @@ mod tests {
     #[test]
     fn a_country_of_one_language_has_it_and_no_country_has_two() {
         let language = |code: &str| Country::parse(code).unwrap().language().map(|found| found.to_string());
-        for (code, expected) in [("CN", Some("zh")), ("TW", Some("zh")), ("AT", Some("de")), ("CH", None), ("IN", None)] {
+        for (code, expected) in
+            [("CN", Some("zh")), ("TW", Some("zh")), ("AT", Some("de")), ("CH", None), ("IN", None)]
+        {
             assert_eq!(language(code).as_deref(), expected, "{code}");
         }
         let codes: Vec<&str> = SPOKEN.iter().flat_map(|(_, countries)| countries.split(' ')).collect();

@@ -27,7 +27,8 @@ pub(crate) async fn run(args: DemoArgs) -> Result<(), String> {
     let (door, secrets, outside) = match (&stage, &args.url) {
         (Some(stage), _) => (stage.door.clone(), stage.secrets.clone(), Some(stage.outside.clone())),
         (None, url) => {
-            let token = args.token.clone().or_else(local_token).ok_or("no token: give --token or SLUICE_TOKEN")?;
+            let token =
+                args.token.clone().or_else(local_token).ok_or("no token: give --token or SLUICE_TOKEN")?;
             let secrets = Secrets(Environment::of_process().vars);
             (Door::new(url.as_deref().unwrap_or_default(), token), secrets, None)
         }
@@ -35,7 +36,8 @@ pub(crate) async fn run(args: DemoArgs) -> Result<(), String> {
     let mut player = Player::new(door, secrets, outside).await?;
     let missing = player.missing(&script).await?;
     if !missing.is_empty() {
-        let publish = format!("sluice apply {} --url {}", args.samples.join("policies").display(), player.door().url());
+        let publish =
+            format!("sluice apply {} --url {}", args.samples.join("policies").display(), player.door().url());
         return Err(format!("the stack has no {}; `{publish}` publishes them", missing.join(", no ")));
     }
     if !player.is_movable() && !args.json {
@@ -135,7 +137,9 @@ async fn look_on(args: &DemoArgs, stage: &Stage, links: &std::collections::BTree
     }
     match &args.data {
         Some(data) => say(&format!("Look on: sluice dev --data {}", data.display())),
-        None => say("Look on: sluice demo --fast --stay keeps the stack running, with all mails and explanations."),
+        None => say(
+            "Look on: sluice demo --fast --stay keeps the stack running, with all mails and explanations.",
+        ),
     }
 }
 

@@ -11,8 +11,8 @@ mod list;
 mod show;
 mod unsubscribe;
 
-use super::mover::Mover;
 use super::local::{Local, LocalAnswer, PageRequest};
+use super::mover::Mover;
 use axum::http::{Method, Response};
 use bytes::Bytes;
 use layout::{Page, gone, json, problem, static_file};
