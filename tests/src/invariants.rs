@@ -2,15 +2,16 @@
 
 mod clocks;
 
+use crate::broadcasts;
 use crate::observe::Observed;
 use crate::scenarios::company::{GONE, TEAMS, channels};
-use crate::sends;
 use crate::table::Items;
 use crate::wire::{document, text};
 use crate::world::World;
+use crate::{runs, sends};
 use serde_json::Value;
 use sluice_domain::clock::{Past, PastEnd};
-use sluice_domain::customer::{Customer, Joined};
+use sluice_domain::customer::{Customer, IdentityKind, Joined};
 use sluice_domain::lead::{Assignment, Envelope, LeadState, Progress};
 use sluice_domain::message::MessageState;
 use sluice_domain::routing::{Outcome, is_round};
@@ -191,7 +192,10 @@ impl Books {
         self.shares(&mut broken);
         self.told(&observed, &mut broken);
         self.clocks(&observed, &mut broken);
-        sends::check(&world.rows(), &observed, &mut broken);
+        let rows = world.rows();
+        sends::check(&rows, &observed, &mut broken);
+        runs::check(&rows, Timestamp(world.clock.millis()), &mut broken);
+        broadcasts::check(&rows, &mut broken);
         broken
     }
 
@@ -270,6 +274,11 @@ impl Books {
                 broken.push(format!("I1: {customer} does not hold {address}"));
             }
         }
+        for (id, _) in self.customers.iter().filter(|(_, customer)| customer.into.is_none()) {
+            if let Some(kind) = self.holds_two(id).filter(|_| self.joined_by_hand(id).is_none()) {
+                broken.push(format!("I1: {id} holds two values of {}", kind.name()));
+            }
+        }
         for (id, customer) in &self.customers {
             if let Some(into) = &customer.into
                 && !self
@@ -308,6 +317,12 @@ impl Books {
         }
     }
 
+    /// Whether it tells that a campaign was stopped, and is written down.
+    fn is_halt(&self, id: &str) -> bool {
+        let is_sent = |notice: &NoticeRecord| notice.kind == "halt" && notice.state == MessageState::Sent;
+        id.starts_with("halt-") && self.messages.iter().any(is_sent)
+    }
+
     fn joined_by_likeness(&self) -> impl Iterator<Item = &str> {
         let receipts = self.leads.values().filter_map(|lead| lead.progress.receipt.as_ref());
         let merges = receipts.flat_map(|receipt| &receipt.merges).filter(|merge| merge.likeness.is_some());
@@ -334,6 +349,18 @@ impl Books {
             _ => None,
         });
         by_hand.max()
+    }
+
+    /// A strong kind of which a person holds two values that contradict each other.
+    fn holds_two(&self, root: &str) -> Option<IdentityKind> {
+        let parts = self.customers.iter().filter(|(id, _)| self.root(id) == root);
+        let keys: BTreeSet<_> = parts.flat_map(|(_, part)| &part.keys).collect();
+        let kinds = keys.iter().filter(|(kind, _)| kind.is_strong());
+        let mut seen = BTreeSet::new();
+        kinds
+            .map(|(kind, hash)| (*kind, hash.namespace()))
+            .find(|value| !seen.insert(*value))
+            .map(|(kind, _)| kind)
     }
 
     fn held(&self, root: &str) -> BTreeSet<String> {
@@ -562,6 +589,7 @@ impl Books {
                 || id.contains("_reminder")
                 || self.was_given_away(observed, id)
                 || self.was_told_by_a_journey(observed, channel, id)
+                || self.is_halt(id)
                 || self.is_erased(id);
             if !of_past && !expected.iter().any(|(name, _, by)| name == id && by == channel) {
                 broken.push(format!("I3: {id} was told by {channel} and is not so"));

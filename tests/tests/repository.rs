@@ -8,6 +8,8 @@
     reason = "tests: what is not there stops the test, what is skipped is said"
 )]
 
+#[path = "repository/campaigns.rs"]
+mod campaigns;
 #[path = "repository/dependencies.rs"]
 mod dependencies;
 #[path = "repository/keys.rs"]

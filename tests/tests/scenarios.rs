@@ -17,6 +17,10 @@ mod access_masks;
 mod access_people;
 #[path = "scenarios/audit.rs"]
 mod audit;
+#[path = "scenarios/campaigns.rs"]
+mod campaigns;
+#[path = "scenarios/campaigns_timing.rs"]
+mod campaigns_timing;
 #[path = "scenarios/capture.rs"]
 mod capture;
 #[path = "scenarios/capture_meta.rs"]
@@ -25,6 +29,8 @@ mod capture_meta;
 mod clock;
 #[path = "scenarios/command.rs"]
 mod command;
+#[path = "scenarios/company_day.rs"]
+mod company_day;
 #[path = "scenarios/costs.rs"]
 mod costs;
 #[path = "scenarios/engagement.rs"]

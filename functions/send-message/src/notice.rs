@@ -1,10 +1,11 @@
 //! What a notice says.
 
 use serde_json::{Map, Value};
+use sluice_domain::id::CustomerId;
 use sluice_domain::lead::{self, Lead, Progress};
 use sluice_domain::policy::{PolicySet, length};
 use sluice_domain::time::Timestamp;
-use sluice_wire::queue::{NoticeKind, NoticeMessage};
+use sluice_wire::queue::{Halt, NoticeKind, NoticeMessage};
 use std::borrow::Cow;
 
 /// What a journey tells of a customer.
@@ -34,6 +35,8 @@ pub(crate) struct Notice {
     pub(crate) told: Option<Told>,
     /// What another system is told of an event, if it is told of one.
     pub(crate) heard: Option<Value>,
+    /// The campaign that was stopped, if it is about one, and by what.
+    pub(crate) halt: Option<(String, String)>,
     /// Form or source.
     pub(crate) source: String,
     /// Where to look at the lead.
@@ -56,6 +59,14 @@ pub(crate) struct Notice {
     pub(crate) window: Option<String>,
     /// Why it is overtaken, if it is.
     pub(crate) reason_not_to_send: Option<&'static str>,
+}
+
+/// Whether somebody who was known before sent the lead. Of one that waited the last decision finds the customer that the first
+/// one made, whose id is derived from the lead's.
+fn came_back(lead: &Lead) -> bool {
+    let made = CustomerId::derived(&[lead.id.as_str()]);
+    let found = lead.progress.receipt.as_ref().is_some_and(|receipt| !receipt.new_customer);
+    found && lead.progress.customer.as_ref() != Some(&made)
 }
 
 impl Notice {
@@ -103,6 +114,7 @@ impl Notice {
             lead: Some(lead.id.to_string()),
             told: None,
             heard: None,
+            halt: None,
             source: lead.origin.name.clone(),
             link: format!("{public_url}/api/leads/{}", lead.id),
             name: facts.display_name(),
@@ -110,15 +122,42 @@ impl Notice {
             phone: facts.phone.as_ref().map(|phone| phone.e164().to_owned()),
             company: facts.standard.get("company").map(|company| company.reveal().clone()),
             flags: facts.flags.iter().map(|flag| flag.name()).collect(),
-            came_back: lead.progress.receipt.as_ref().is_some_and(|receipt| !receipt.new_customer),
+            came_back: came_back(lead),
             is_quiet: message.n <= 1 && lead.progress.import.as_ref().is_some_and(|import| import.quiet),
             window,
             reason_not_to_send: (!stands).then_some("overtaken: the lead has moved on"),
         }
     }
 
+    /// That a campaign was stopped.
+    pub(crate) fn of_halt(halt: &Halt, public_url: &str) -> Self {
+        Self {
+            id: halt.id(),
+            event: "campaign.stopped".into(),
+            at: halt.at,
+            lead: None,
+            heard: None,
+            told: None,
+            halt: Some((halt.campaign.clone(), halt.why.clone())),
+            source: String::new(),
+            link: format!("{public_url}/api/campaigns/{}", halt.campaign),
+            name: None,
+            email: None,
+            phone: None,
+            company: None,
+            flags: Vec::new(),
+            came_back: false,
+            is_quiet: false,
+            window: None,
+            reason_not_to_send: None,
+        }
+    }
+
     /// One line for a mail's subject. Control characters are gone, so that nothing a person typed becomes a header.
     pub(crate) fn subject(&self) -> String {
+        if let Some((campaign, why)) = &self.halt {
+            return format!("The campaign {campaign} was stopped: {why}");
+        }
         let who = self.name.as_deref().or(self.company.as_deref()).unwrap_or("somebody");
         if let Some(told) = &self.told {
             let what = told.text.as_deref().unwrap_or(&told.journey);
@@ -139,6 +178,13 @@ impl Notice {
     pub(crate) fn text(&self) -> String {
         if let Some(told) = &self.told {
             return self.told_text(told);
+        }
+        if let Some((campaign, why)) = &self.halt {
+            let what = "Nothing more of it goes out until somebody resumes or cancels it.";
+            return format!(
+                "The campaign {campaign} was stopped: {why}.\n{what}\n\nThe campaign: {}\n",
+                self.link
+            );
         }
         let mut lines = vec![match self.event.as_ref() {
             "lead.escalated" => "A lead came that nobody can take just now.".to_owned(),

@@ -7,12 +7,12 @@ use crate::{Sender, text};
 use serde_json::{Map, Value, json};
 use sluice_domain::customer::{Customer, Whole};
 use sluice_domain::event::{Call, Event, Heard, Tell};
-use sluice_domain::id::{CustomerId, EventId};
+use sluice_domain::id::CustomerId;
 use sluice_domain::policy::PolicySet;
 use sluice_domain::time::Timestamp;
 use sluice_host::outbox::{Outgoing, QueueName};
 use sluice_store::{NoticeRecord, keys};
-use sluice_wire::queue::{TellMessage, encode};
+use sluice_wire::queue::{Halt, TellMessage, encode};
 use std::collections::BTreeSet;
 
 impl Sender {
@@ -23,6 +23,10 @@ impl Sender {
             TellMessage::Tell(tell) => (&tell.customer, tell.id(), tell.at),
             TellMessage::Call(call) => (&call.customer, call.id(), call.at),
             TellMessage::Heard(heard) => (&heard.customer, heard.id(), heard.at),
+            TellMessage::Halt(halt) => {
+                let wait = self.halted(halt, &policies, now).await?;
+                return self.tell_again(message, halt.id(), wait, now).await;
+            }
         };
         let known = self.store.people(BTreeSet::from([customer.clone()])).await.map_err(text)?;
         // Of somebody who was erased nothing is told.
@@ -67,10 +71,44 @@ impl Sender {
                 let to = Recipient { rep: None, webhook: Some(&webhook.webhook()) };
                 wait = self.over("webhook", fresh, to, &notice, &policies, now).await?;
             }
+            TellMessage::Halt(_) => {}
         }
+        self.tell_again(message, id, wait, now).await
+    }
+
+    async fn tell_again(
+        &self,
+        message: &TellMessage,
+        id: String,
+        wait: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<(), String> {
         let Some(not_before) = wait else { return Ok(()) };
         let again = Outgoing { queue: QueueName::Notice, id, body: encode(message), not_before };
         self.outbox.hand_over(vec![again], now).await.map_err(text)
+    }
+
+    /// A rep hears that a campaign was stopped. When to come again, if that is needed.
+    async fn halted(
+        &self,
+        halt: &Halt,
+        policies: &PolicySet,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, String> {
+        let rep = policies.reps.get(&halt.rep);
+        let to = Recipient { rep, webhook: rep.and_then(|rep| rep.webhook.as_ref()) };
+        let notice = Notice::of_halt(halt, &self.public_url);
+        let mut wait: Option<Timestamp> = None;
+        for channel in channels(rep) {
+            let fresh = NoticeRecord {
+                sort_key: keys::halted(halt.at, &halt.campaign, halt.broadcast, channel),
+                text: Some(notice.subject()),
+                ..claimed(&halt.rep, "halt", channel, now)
+            };
+            let again = self.over(channel, fresh, to, &notice, policies, now).await?;
+            wait = [wait, again].into_iter().flatten().min();
+        }
+        Ok(wait)
     }
 
     fn of_tell(&self, tell: &Tell, whole: &Whole<'_>, policies: &PolicySet) -> Notice {
@@ -121,6 +159,7 @@ impl Sender {
             lead: None,
             told: None,
             heard: Some(data),
+            halt: None,
             source: event.source.clone(),
             link: format!("{}/api/customers/{}", self.public_url, root.id),
             name: None,
@@ -157,6 +196,7 @@ impl Sender {
             link: format!("{}/api/customers/{}", self.public_url, told.customer),
             told: Some(told),
             heard: None,
+            halt: None,
             name,
             email: fact("email"),
             phone: fact("phone"),
@@ -179,11 +219,8 @@ fn record(
     channel: &str,
     now: Timestamp,
 ) -> NoticeRecord {
-    // The id of what is told, cut: it only tells the notices of one customer and instant apart.
-    let what = EventId::derived(&["told", id]);
-    let what = what.as_str().get(3..19).unwrap_or_default();
     NoticeRecord {
-        sort_key: keys::told(at, customer, what, channel),
+        sort_key: keys::told(at, customer, id, channel),
         customer: Some(customer.clone()),
         ..claimed(rep, kind, channel, now)
     }

@@ -25,9 +25,12 @@ impl Sender {
         endpoint: &Endpoint,
         now: Timestamp,
     ) -> Handover {
-        let data = match (&notice.heard, &notice.told) {
-            (Some(heard), _) => heard.clone(),
-            (None, None) => json!({
+        let data = match (&notice.heard, &notice.halt, &notice.told) {
+            (Some(heard), ..) => heard.clone(),
+            (None, Some((campaign, why)), _) => {
+                json!({ "campaign": campaign, "why": why, "rep": rep, "link": notice.link })
+            }
+            (None, None, None) => json!({
                 "lead": notice.lead,
                 "rep": rep,
                 "source": notice.source,
@@ -40,7 +43,7 @@ impl Sender {
                 "came_back": notice.came_back,
                 "window": notice.window,
             }),
-            (None, Some(told)) => json!({
+            (None, None, Some(told)) => json!({
                 "customer": told.customer,
                 "journey": told.journey,
                 "step": told.step,

@@ -4,6 +4,8 @@ mod acts;
 mod audit;
 mod auth;
 mod behaviour;
+mod campaign_view;
+mod campaigns;
 mod choose;
 mod consents;
 mod contacts;
@@ -12,6 +14,7 @@ mod erase;
 mod export;
 mod imports;
 mod insight;
+mod journeys;
 mod leads;
 mod leave;
 mod ledger;
@@ -50,7 +53,7 @@ use std::sync::Arc;
 const CONTRACT: &str = include_str!("../../../infra/openapi.yaml");
 
 /// Variables read besides those every function has.
-pub const VARIABLES: [&str; 9] = [
+pub const VARIABLES: [&str; 10] = [
     "SLUICE_TABLE",
     "SLUICE_LEAD_QUEUE_URL",
     "SLUICE_NOTICE_QUEUE_URL",
@@ -58,6 +61,7 @@ pub const VARIABLES: [&str; 9] = [
     "SLUICE_BULK_QUEUE_URL",
     "SLUICE_ERASE_QUEUE_URL",
     "SLUICE_EVENT_QUEUE_URL",
+    "SLUICE_CAMPAIGN_QUEUE_URL",
     "SLUICE_HASH_KEY_SECRET",
     "SLUICE_ADMIN_TOKEN_SECRET",
 ];
@@ -79,6 +83,7 @@ pub fn build(env: Environment) -> BoxFuture<'static, Result<Arc<dyn Function>, S
                     QueueName::Bulk,
                     QueueName::Erase,
                     QueueName::Event,
+                    QueueName::Campaign,
                 ],
             )?,
             admin_token_secret: env.required("SLUICE_ADMIN_TOKEN_SECRET")?.to_owned(),
@@ -225,6 +230,14 @@ impl Console {
             "POST /api/tokens" => self.create_token(call).await,
             "DELETE /api/tokens/{id}" => self.revoke_token(call).await,
             "GET /api/audit" => self.show_audit(call).await,
+            "GET /api/journeys/{name}" => self.show_journey(call).await,
+            "GET /api/campaigns" => self.list_campaigns().await,
+            "GET /api/campaigns/{name}" => self.show_campaign(call).await,
+            "POST /api/campaigns/{name}/schedule" => self.schedule_campaign(call).await,
+            "POST /api/campaigns/{name}/pause" => self.pause_campaign(call).await,
+            "POST /api/campaigns/{name}/resume" => self.resume_campaign(call).await,
+            "POST /api/campaigns/{name}/cancel" => self.cancel_campaign(call).await,
+            "POST /api/campaigns/{name}/test-send" => self.test_campaign(call).await,
             other => Err(Problem::new(501, "not-built", format!("{other} is declared and not built."))),
         }
     }

@@ -1,6 +1,7 @@
 //! Messages: asking for one to a customer, listing them, saying what became of one whose outcome is unknown.
 
 use crate::acts::ATTEMPTS;
+use crate::campaigns::no_such_campaign;
 use crate::{Call, Console, auth, teller, unavailable};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -69,6 +70,9 @@ struct Trial {
     language: Option<Language>,
     #[serde(default)]
     data: Map<String, Value>,
+    /// Of a campaign: which of its variants.
+    #[serde(default)]
+    variant: Option<String>,
 }
 
 /// What became of a message, by whoever looked.
@@ -114,6 +118,7 @@ impl Console {
             replacement: wanted.replace_by,
             unknown: wanted.unknown,
             not_after,
+            campaign: None,
         };
         may_be_sent(&order, &wanted.data, &policies)?;
         let message = Message::new(order, wanted.data);
@@ -178,6 +183,41 @@ impl Console {
     /// `{"customer": …, "to": "me@shop.example"}`: the template as this customer would get it, sent to somebody who tests.
     pub(crate) async fn test_send(&self, call: &Call) -> Result<HttpResponse, Problem> {
         let trial: Trial = read(call)?;
+        if trial.variant.is_some() {
+            return Err(Problem::new(422, "no-variants", "A template has no variants.").about("variant"));
+        }
+        self.try_template(call, call.part(0).to_owned(), trial).await
+    }
+
+    /// The same of a campaign: what it sends, or one of its variants, the first unless `variant` says.
+    pub(crate) async fn test_campaign(&self, call: &Call) -> Result<HttpResponse, Problem> {
+        let trial: Trial = read(call)?;
+        let policies = self.current().await?;
+        let campaign = policies.campaigns.get(call.part(0)).map(|(document, _)| document);
+        let campaign = campaign.ok_or_else(no_such_campaign)?;
+        let place = match &trial.variant {
+            None => Some(0),
+            Some(name) => {
+                let at = campaign.variants.iter().position(|variant| variant.name == *name);
+                let at = at.and_then(|at| u8::try_from(at).ok());
+                Some(at.ok_or_else(|| {
+                    let said = format!("The campaign has no variant `{name}`.");
+                    Problem::new(422, "no-such-variant", said).about("variant")
+                })?)
+            }
+        };
+        let template = campaign.template(place).to_owned();
+        let of_template = policies.templates.templates.get(&template).map(|template| template.channel);
+        let channel = trial.channel.or(campaign.send.channel).or(of_template);
+        self.try_template(call, template, Trial { channel, ..trial }).await
+    }
+
+    async fn try_template(
+        &self,
+        call: &Call,
+        template: String,
+        trial: Trial,
+    ) -> Result<HttpResponse, Problem> {
         let (root, known) = self.find_person(call, trial.customer.as_str()).await?;
         let policies = self.current().await?;
         let channel = trial.channel.unwrap_or(Channel::Email);
@@ -192,7 +232,6 @@ impl Console {
             let said = "`to` is no address that this channel writes to: an e-mail address, or a number with + and country.";
             return Err(Problem::new(422, "not-an-address", said).about("to"));
         }
-        let template = call.part(0).to_owned();
         let order = Order {
             customer: root,
             at: self.env.clock.now(),
@@ -207,6 +246,7 @@ impl Console {
             replacement: None,
             unknown: None,
             not_after: None,
+            campaign: None,
         };
         may_be_sent(&order, &trial.data, &policies)?;
         may_be_seen(call, &known, &order, &trial.data, &policies)?;

@@ -148,7 +148,10 @@ impl Console {
             };
             let removed = before.documents.iter().filter(|old| is_gone(old)).map(|old| old.kind.as_str());
             let mut kinds = changed.iter().filter_map(|path| path.split('/').next()).chain(removed);
-            if kinds.any(|kind| BEHAVIOUR.contains(&kind)) {
+            // What a campaign asks of people's behaviour has to be counted; what it names is.
+            let asks = |document: &Document| matches!(document, Document::Campaign(campaign) if campaign.audience.query.is_some());
+            let asks_anew = all.iter().any(|document| asks(document) && changed.contains(&document.path()));
+            if asks_anew || kinds.any(|kind| BEHAVIOUR.contains(&kind)) {
                 sent.extend(Pass::all(version).into_iter().map(|pass| Outgoing {
                     queue: QueueName::Event,
                     id: pass.id(),

@@ -6,6 +6,7 @@
 pub mod access;
 pub mod advance;
 pub mod calendar;
+pub mod campaign;
 pub mod clock;
 pub mod condition;
 pub mod customer;

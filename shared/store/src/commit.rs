@@ -5,7 +5,7 @@ use crate::contact::contact_item;
 use crate::erasure::StandingItem;
 use crate::item::{Item, document, key, number, text};
 use crate::lead::{ended_lead, progress_values};
-use crate::message::{asked_write, message_write};
+use crate::message::{asked_write, message_writes};
 use crate::proof::proof_item;
 use crate::{
     Asked, CompanyRecord, Contact, DueEntry, GateRecord, LeaveRecord, Store, StoreError, TeamRecord, Written,
@@ -16,6 +16,7 @@ use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Delete, Put, TransactWriteItem, Update};
 use sluice_domain::access::Note;
 use sluice_domain::advance::State;
+use sluice_domain::campaign::Broadcast;
 use sluice_domain::customer::{AddressHash, Customer, Pointed};
 use sluice_domain::erasure::Erasure;
 use sluice_domain::event::Entry;
@@ -59,6 +60,7 @@ pub struct Commit {
     pub(crate) states: Vec<(CustomerId, State)>,
     pub(crate) runs: Vec<(CustomerId, String, Run)>,
     notes: Vec<Note>,
+    pub(crate) broadcasts: Vec<Broadcast>,
 }
 
 impl Commit {
@@ -271,7 +273,7 @@ impl Store {
         }
         items.extend(self.deletes(&commit)?);
         for message in &commit.messages {
-            items.push(message_write(message, &self.table)?);
+            items.extend(message_writes(message, &self.table)?);
         }
         for (customer, hash, asked) in &commit.asked {
             items.push(asked_write(customer, hash, asked, &self.table)?);
@@ -292,6 +294,7 @@ impl Store {
         items.extend(self.behaviour(&commit)?);
         items.extend(self.standings_of(&commit)?);
         items.extend(self.erasures(&commit)?);
+        items.extend(self.broadcast_writes(&commit)?);
         self.transact(items).await
     }
 

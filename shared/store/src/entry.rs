@@ -6,7 +6,7 @@ use crate::lead::{read_cursor, write_cursor};
 use crate::{Commit, Page, Store, StoreError, Written, keys};
 use aws_sdk_dynamodb::types::{Put, TransactWriteItem, Update};
 use sluice_domain::customer::Pointed;
-use sluice_domain::event::Entry;
+use sluice_domain::event::{Entry, EventKind};
 use sluice_domain::id::{CustomerId, EventId};
 use sluice_domain::time::Timestamp;
 use std::cmp::Ordering;
@@ -83,6 +83,21 @@ impl Store {
             if cursor.is_none() {
                 same.append(&mut newest);
                 return Ok(same);
+            }
+        }
+    }
+
+    /// Whether somebody did anything themselves under a record: an entry that is not only of what we did.
+    pub async fn has_lived(&self, customer: &CustomerId) -> Result<bool, StoreError> {
+        let mut cursor: Option<String> = None;
+        loop {
+            let page = self.entries(customer, cursor.as_deref()).await?;
+            if page.items.iter().any(|entry| entry.event.kind != EventKind::Own) {
+                return Ok(true);
+            }
+            cursor = page.next;
+            if cursor.is_none() {
+                return Ok(false);
             }
         }
     }

@@ -21,6 +21,7 @@
 //! | turns between teams | `team#round#<names>` | `t` | route-lead, where a rule asks |
 //! | notice: a message to a rep | `rep#<name>` | `m#<ms>#<lead>#<kind><n>#<channel>` | send-message; a rep's list, newest first |
 //! | notice of a journey: to a rep, or to another system; of an event, to another system | `rep#<name>`, `rep#journey/<name>`, `rep#webhook/<name>` | `m#<ms>#<customer>#<hash of journey, step and rep>#<channel>` | as above |
+//! | notice that a campaign was stopped | `rep#<name>` | `m#<ms>#<campaign>#<broadcast>#<channel>` | as above |
 //! | a rep's absences | `leave#<rep>` | `a` | route-lead, when they are not those it has; the rep |
 //! | count of changes of absences | `leave` | `n` | route-lead with the teams |
 //! | owner of a company | `co#<domain>` | `o` | route-lead with the teams, where a rule asks |
@@ -29,6 +30,10 @@
 //! | first contacts of a day | `speed#<year>-<month>` | `<day>#<source>#<team>#<rep>` | speed to lead, month by month |
 //! | policy document | `policy#<sha>` | `<chunk>` | functions, once per version |
 //! | manifest | `manifest` | `<version>` | functions, every few seconds, newest first |
+//! | broadcast: one time that a campaign goes out | `campaign#<name>` | `b#<number>` | run-campaign; send-message, where its messages may not go out; the campaign's page, newest first |
+//! | how far a part of its audience is gone through | `campaign#<name>` | `s#<number>#<part>` | run-campaign, once a page |
+//! | tally: what a part of it counted, and whether its messages may be claimed | `tally#<name>#<number>#<shard>` | `t` | send-message before each claim; the campaign's page |
+//! | what waits while it is paused | `parked#<name>#<number>#<shard>` | `<id>` | run-campaign, when it goes on |
 //! | token | `token` | `<sha>` | serve-console, each request; the list of tokens |
 //! | entry of the audit | `audit` | `<ms>#<id>` | the audit, newest first |
 //! | import batch | `import` | `<batch>` | serve-console; the list of batches |
@@ -162,9 +167,20 @@ pub fn notice(at: Timestamp, lead: &LeadId, kind: &str, n: u32, channel: &str) -
 /// Behind every notice of a rep.
 pub const AFTER_NOTICES: &str = "m$";
 
-/// Sort key of a notice that a journey gives of a customer; `what` is a hash that tells its steps apart.
-pub fn told(at: Timestamp, customer: &CustomerId, what: &str, channel: &str) -> String {
-    format!("m#{}#{customer}#{what}#{channel}", millis(at))
+/// Sort key of a notice that a journey gives of a customer; `id` is that of what is told.
+pub fn told(at: Timestamp, customer: &CustomerId, id: &str, channel: &str) -> String {
+    format!("m#{}#{customer}#{}#{channel}", millis(at), told_as(id))
+}
+
+/// The part of such a key that tells the notices of one customer and instant apart: a hash of the id, cut.
+pub fn told_as(id: &str) -> String {
+    let hash = EventId::derived(&["told", id]);
+    hash.as_str().get(3..19).unwrap_or_default().to_owned()
+}
+
+/// Sort key of a notice that a campaign was stopped.
+pub fn halted(at: Timestamp, campaign: &str, broadcast: u32, channel: &str) -> String {
+    format!("m#{}#{campaign}#{broadcast}#{channel}", millis(at))
 }
 
 /// The customer in the sort key of such a notice.
@@ -334,6 +350,68 @@ pub fn parse_speed(pk: &str, sk: &str) -> Option<Group> {
     let mut parts = sk.split('#').map(str::to_owned);
     let day = format!("{month}-{}", parts.next()?).parse().ok()?;
     Some(Group { day, source: parts.next()?, team: parts.next()?, rep: parts.next()? })
+}
+
+/// Partition of a campaign.
+pub fn campaign(name: &str) -> String {
+    format!("campaign#{name}")
+}
+
+/// The name in a campaign's partition.
+pub fn parse_campaign(pk: &str) -> Option<&str> {
+    pk.strip_prefix("campaign#")
+}
+
+/// Prefix of the sort keys of a campaign's broadcasts.
+pub const BROADCASTS: &str = "b#";
+
+/// Sort key of a broadcast.
+pub fn broadcast(n: u32) -> String {
+    format!("{BROADCASTS}{n:010}")
+}
+
+/// The number in a broadcast's sort key.
+pub fn parse_broadcast(sk: &str) -> Option<u32> {
+    sk.strip_prefix(BROADCASTS)?.parse().ok()
+}
+
+/// Sort key of how far a part of a broadcast's audience is gone through.
+pub fn section(broadcast: u32, part: u8) -> String {
+    format!("s#{broadcast:010}#{part:02}")
+}
+
+/// The broadcast and the part in such a sort key.
+pub fn parse_section(sk: &str) -> Option<(u32, u8)> {
+    let (broadcast, part) = sk.strip_prefix("s#")?.split_once('#')?;
+    Some((broadcast.parse().ok()?, part.parse().ok()?))
+}
+
+/// Sort key of a tally.
+pub const TALLY: &str = "t";
+
+/// Partition of what a part of a broadcast counted. Names hold no `#`.
+pub fn tally(campaign: &str, broadcast: u32, shard: u8) -> String {
+    format!("tally#{campaign}#{broadcast}#{shard}")
+}
+
+/// The campaign, broadcast and part in a tally's partition.
+pub fn parse_tally(pk: &str) -> Option<(&str, u32, u8)> {
+    parse_shard(pk.strip_prefix("tally#")?)
+}
+
+/// Partition of what waits while a broadcast is paused.
+pub fn parked(campaign: &str, broadcast: u32, shard: u8) -> String {
+    format!("parked#{campaign}#{broadcast}#{shard}")
+}
+
+/// The campaign, broadcast and part in the partition of what waits.
+pub fn parse_parked(pk: &str) -> Option<(&str, u32, u8)> {
+    parse_shard(pk.strip_prefix("parked#")?)
+}
+
+fn parse_shard(text: &str) -> Option<(&str, u32, u8)> {
+    let mut parts = text.split('#');
+    Some((parts.next()?, parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
 }
 
 /// Partition of a policy document.

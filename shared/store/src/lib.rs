@@ -4,6 +4,7 @@
 //! error; errors are only "try again" and "a record cannot be read".
 
 mod audit;
+mod campaign;
 mod commit;
 mod contact;
 mod desk;
@@ -31,6 +32,7 @@ mod state;
 mod team;
 mod token;
 
+pub use campaign::Parked;
 pub use commit::Commit;
 pub use contact::Contact;
 pub use desk::{CompanyRecord, Desk, LeaveRecord, Wanted};

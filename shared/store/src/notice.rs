@@ -36,7 +36,7 @@ pub struct NoticeRecord {
     /// The event that another system is told of: what is needed to tell it again.
     #[serde(rename = "h", default, skip_serializing_if = "Option::is_none")]
     pub heard: Option<Heard>,
-    /// What it says: `assigned`, `escalated`, `reminder`, `notify`, `task`, `webhook`; the event's name where another system is
+    /// What it says: `assigned`, `escalated`, `reminder`, `notify`, `task`, `webhook`, `halt`; the event's name where another system is
     /// told of one.
     #[serde(rename = "k")]
     pub kind: String,

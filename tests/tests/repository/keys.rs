@@ -64,6 +64,13 @@ fn every_constructor_round_trips_with_its_parser() {
         let (pk, sk) = keys::speed_of(&group);
         assert_eq!(keys::parse_speed(&pk, &sk), Some(group));
     }
+    assert_eq!(keys::parse_campaign(&keys::campaign("spring-1")), Some("spring-1"));
+    for n in [1, 1_234_567_890] {
+        assert_eq!(keys::parse_broadcast(&keys::broadcast(n)), Some(n));
+        assert_eq!(keys::parse_section(&keys::section(n, 7)), Some((n, 7)));
+        assert_eq!(keys::parse_tally(&keys::tally("spring-1", n, 63)), Some(("spring-1", n, 63)));
+        assert_eq!(keys::parse_parked(&keys::parked("spring-1", n, 0)), Some(("spring-1", n, 0)));
+    }
     for version in [0, 1, 1_234_567_890] {
         assert_eq!(keys::parse_manifest(&keys::manifest(version)), Some(version));
     }
@@ -95,6 +102,9 @@ fn a_key_of_one_kind_is_not_read_as_another() {
         keys::consent(Channel::Email, &hash),
         keys::pace(Channel::Email),
         EndpointId::derived(&["x"]).to_string(),
+        keys::campaign("x"),
+        keys::tally("x", 1, 0),
+        keys::parked("x", 1, 0),
     ];
     let prefix = |pk: &String| pk.split(['#', '_']).next().unwrap_or_default().to_owned();
     let prefixes: BTreeSet<String> = partitions.iter().map(prefix).collect();

@@ -1,6 +1,7 @@
 //! Each function may do what it does and no more: a workload that reaches every kind of call is run with all calls
 //! written down, and what was called is compared with what the template allows.
 
+use crate::campaigns::{campaigns, store};
 use crate::none;
 use crate::shop;
 use crate::stack::{Call, Recorded};
@@ -13,14 +14,14 @@ use sluice_domain::id::{CustomerId, LeadId, MessageId};
 use sluice_domain::lead::{Envelope, Lead, Origin, Progress};
 use sluice_domain::message::{Cause, CauseKind, Channel, Order};
 use sluice_domain::time::Timestamp;
-use sluice_host::environment::{Clock, Environment};
+use sluice_host::environment::Clock;
 use sluice_services::{Service, listen, secrets};
-use sluice_store::{DueEntry, Store};
+use sluice_store::DueEntry;
 use sluice_tests::outside::{Graph, Receiver};
 use sluice_tests::sns;
 use sluice_wire::queue::{
-    EnrichMessage, EraseMessage, EventMessage, LeadMessage, NoticeKind, NoticeMessage, OrderMessage, Wake,
-    encode,
+    CampaignMessage, CampaignTask, EnrichMessage, EraseMessage, EventMessage, LeadMessage, NoticeKind,
+    NoticeMessage, OrderMessage, Wake, encode,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -321,6 +322,7 @@ async fn workload() -> Vec<Call> {
     timers(&it).await;
     console(&it, &leads).await;
     it.rest().await;
+    campaigns(&it, &leads).await;
     messages(&it).await;
     let calls = it.calls.lock().unwrap().clone();
     it.stack.kill().await;
@@ -433,6 +435,7 @@ async fn timers(it: &Recorded) {
         NoticeMessage { lead: one.id.clone(), rep: "ann".to_owned(), kind: NoticeKind::Assigned, n: 1 };
     let wake =
         Wake { customer: CustomerId::derived(&["nobody"]), journey: None, token: "0".to_owned(), at: now };
+    let begin = CampaignMessage { campaign: "none".to_owned(), broadcast: 1, task: CampaignTask::Begin };
     for (queue, body) in [
         ("lead", encode(&LeadMessage::Lead(one.id.clone()))),
         ("enrich", encode(&EnrichMessage::Lead(two.id.clone()))),
@@ -443,6 +446,7 @@ async fn timers(it: &Recorded) {
         ("erase", encode(&EraseMessage::Customer(CustomerId::derived(&["nobody"])))),
         ("feedback", "{}".to_owned()),
         ("event", encode(&EventMessage::Due(wake))),
+        ("campaign", encode(&begin)),
     ] {
         let entry = DueEntry { at: now, id: format!("due-{queue}"), queue: queue.to_owned(), body };
         store.put_due(&entry).await.unwrap();
@@ -468,6 +472,7 @@ fn order(at: Timestamp, bulk: bool) -> Order {
         replacement: None,
         unknown: None,
         not_after: None,
+        campaign: None,
     }
 }
 
@@ -516,22 +521,6 @@ async fn messages(it: &Recorded) {
     let erased = it.call("DELETE", &format!("/api/customers/{customer}"), &Value::Null).await;
     assert_eq!(erased.status, 202, "{}", erased.body);
     it.rest().await;
-}
-
-/// The store beside the functions.
-fn store(it: &Recorded) -> Store {
-    let mut env = Environment::of_process();
-    env.clock = Arc::new(it.stack.clock.clone());
-    for (name, value) in [
-        ("AWS_REGION", "us-east-1"),
-        ("AWS_ACCESS_KEY_ID", "local"),
-        ("AWS_SECRET_ACCESS_KEY", "local"),
-        ("AWS_ENDPOINT_URL_DYNAMODB", it.stack.addresses.dynamodb.as_str()),
-        ("SLUICE_TABLE", named("Table").as_str()),
-    ] {
-        env.vars.insert(name.to_owned(), value.to_owned());
-    }
-    sluice_host::aws::store(&env).unwrap()
 }
 
 /// Every route of the API once, and the acts in an order in which each is possible.

@@ -55,6 +55,14 @@ const MAY: &[(&str, &[&str])] = &[
     ("POST /api/templates/{name}/preview", &["admin", "manager", "marketer"]),
     ("POST /api/templates/{name}/test-send", &["admin", "manager", "marketer"]),
     ("POST /api/segments/{name}/preview", &["admin", "manager", "marketer"]),
+    ("GET /api/journeys/{name}", &["admin", "manager"]),
+    ("GET /api/campaigns", &["admin", "manager", "marketer"]),
+    ("GET /api/campaigns/{name}", &["admin", "manager", "marketer"]),
+    ("POST /api/campaigns/{name}/schedule", &["admin", "manager", "marketer"]),
+    ("POST /api/campaigns/{name}/pause", &["admin", "manager", "marketer"]),
+    ("POST /api/campaigns/{name}/resume", &["admin", "manager", "marketer"]),
+    ("POST /api/campaigns/{name}/cancel", &["admin", "manager", "marketer"]),
+    ("POST /api/campaigns/{name}/test-send", &["admin", "manager", "marketer"]),
     ("GET /api/webhooks", &["admin", "manager"]),
     ("GET /api/webhooks/{id}/deliveries", &["admin", "manager"]),
     ("POST /api/webhooks/{id}/enable", &["admin", "manager"]),
@@ -96,7 +104,9 @@ pub(super) fn call(route: &str, lead: &str, [customer, other]: [&str; 2]) -> (St
         "POST /api/customers/{id}/unsuppress" => json!({"channel": "email", "reason": "asked"}),
         "POST /api/messages" => json!({"customer": customer, "template": "none"}),
         "POST /api/messages/{id}/settle" => json!({"went_out": true}),
-        "POST /api/templates/{name}/test-send" => json!({"customer": customer, "to": "me@shop.example"}),
+        "POST /api/templates/{name}/test-send" | "POST /api/campaigns/{name}/test-send" => {
+            json!({"customer": customer, "to": "me@shop.example"})
+        }
         "POST /api/leads/{id}/contacts" => json!({"channel": "phone"}),
         "POST /api/leads/{id}/reassign" => json!({"rep": "bo"}),
         "POST /api/leads/{id}/claim" => json!({"rep": "boss"}),
@@ -175,10 +185,17 @@ async fn every_route_lets_in_whom_it_should_and_a_refused_call_changes_nothing()
             let (status, answer) = run.api_as(Some(&tokens[role]), &method, &path, body.clone()).await;
             run.pass(WHILE).await;
             // Some acts have been done by the role before: that is a conflict, and no question of rights.
-            // What is asked of messages and templates names none that is there: that is no question of rights either.
-            let names_nothing = route.contains("/api/messages") || route.contains("/api/templates");
-            let names_nothing = names_nothing || route.contains("/webhooks/") || route.contains("erasure");
-            let names_nothing = names_nothing || route.contains("/tokens/");
+            // What is asked of these names none that is there: that is no question of rights either.
+            let nameless = [
+                "/api/messages",
+                "/api/templates",
+                "/webhooks/",
+                "erasure",
+                "/api/journeys/",
+                "/campaigns/",
+                "/tokens/",
+            ];
+            let names_nothing = nameless.iter().any(|part| route.contains(part));
             // Whose a person was who is erased, nobody knows: the manager after the admin is told that there is nobody.
             let names_nothing = names_nothing || route.starts_with("DELETE /api/customers");
             let is_known = matches!(status, 200 | 201 | 202 | 404 | 409) || (status == 422 && names_nothing);

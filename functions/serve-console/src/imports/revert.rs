@@ -207,8 +207,21 @@ impl Console {
         let addresses = self.store.addresses(&hashes).await.map_err(unavailable)?;
         let maybe = known.customers.values().flat_map(|record| record.maybe.keys().cloned()).collect();
         let others = self.store.people(maybe).await.map_err(unavailable)?;
-        let around =
-            Around { lead, known: &known, chains: &chains, addresses: &addresses, others: &others, keys };
+        let mut lived = BTreeSet::new();
+        for id in known.customers.keys() {
+            if self.store.has_lived(id).await.map_err(unavailable)? {
+                lived.insert(id.clone());
+            }
+        }
+        let around = Around {
+            lead,
+            known: &known,
+            chains: &chains,
+            addresses: &addresses,
+            others: &others,
+            lived: &lived,
+            keys,
+        };
         let plan = take_back(around, policies);
         if plan.leads.is_empty() {
             // Its customer's timeline lacks it: read between two commits.

@@ -162,7 +162,7 @@ fn customer(name: &str, owner: Option<&str>) -> Customer {
 #[test]
 fn a_record_is_shown_without_what_is_hidden() {
     let mut record = customer("x", None);
-    let fact = Fact { value: Pii::new("Byron".to_owned()), at: Timestamp(0), said: None };
+    let fact = Fact { value: Pii::new("Byron".to_owned()), at: Timestamp(0), said: None, tie: None };
     record.facts = BTreeMap::from([("last_name".to_owned(), fact.clone()), ("city".to_owned(), fact)]);
     let mut hidden = Hidden::default();
     let shown = Mask::new(["last_name".to_owned()]).record(&record, &mut hidden);

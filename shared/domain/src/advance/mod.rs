@@ -14,7 +14,7 @@ pub use triggers::Triggers;
 pub use wake::Wake;
 
 use crate::customer::{
-    AddressHash, Claim, Customer, HashKeys, Identity, Named, Place, Pointed, Stitch, Tie, Traits,
+    AddressHash, By, Claim, Customer, HashKeys, Identity, Named, Place, Pointed, Stitch, Tie, Traits,
 };
 use crate::event::{Entry, Event, EventKind, Happened, Ids, Outgo, Who};
 use crate::id::{CustomerId, EventId};
@@ -57,13 +57,15 @@ impl Incoming {
         }
     }
 
-    /// When it happened or was due; ties by id.
-    pub fn order(&self) -> (Timestamp, EventId) {
-        let at = match self {
-            Self::Happened(happened) => happened.event.at,
-            Self::Due(wake) => wake.at,
-        };
-        (at, self.id())
+    /// When it happened or was due; of one instant who somebody is first ([`Event::turn`]), then by id.
+    pub fn order(&self) -> (Timestamp, bool, EventId) {
+        match self {
+            Self::Happened(happened) => {
+                let (at, later, id) = happened.event.turn();
+                (at, later, id.clone())
+            }
+            Self::Due(wake) => (wake.at, true, self.id()),
+        }
     }
 }
 
@@ -122,6 +124,8 @@ pub struct Taken {
     pub freed: BTreeMap<(AddressHash, CustomerId), Timestamp>,
     /// Addresses to claim before, best evidence first. If somebody else was faster, all is decided again.
     pub claims: Vec<Claim>,
+    /// Addresses that were claimed in vain, with whom for: they are let go of.
+    pub released: BTreeMap<AddressHash, CustomerId>,
     /// Records as they shall be.
     pub customers: Vec<Customer>,
     /// Anonymous ids that point on.
@@ -276,7 +280,8 @@ fn place_of(
         && stitch.customers.get(&holder).is_some_and(|record| !record.facts.contains_key("external_id"))
     {
         let user = user.reveal().clone();
-        stitch.change(&holder, event.at).note("external_id", user, event.at, &event.source, false);
+        let by = By { source: &event.source, at: event.at, tie: None };
+        stitch.change(&holder, event.at).note("external_id", user, by);
         changed.and(Changed::facts(["external_id"]));
     }
     if stitch.customers.get(&place.home).is_some_and(|record| traits.change(record)) {

@@ -2,6 +2,7 @@
 
 mod access;
 mod behaviour;
+mod campaign;
 mod journey;
 mod messaging;
 
@@ -147,7 +148,8 @@ pub fn check(documents: &[Document]) -> Vec<Finding> {
             | Document::Template(_)
             | Document::Layout(_)
             | Document::Partial(_)
-            | Document::Journey(_) => {}
+            | Document::Journey(_)
+            | Document::Campaign(_) => {}
             Document::Access(access) => checker.access(access),
             Document::Webhook(webhook) => checker.subscription(webhook),
             Document::Settings(settings) => {
@@ -167,6 +169,7 @@ pub fn check(documents: &[Document]) -> Vec<Finding> {
     checker.circles(documents);
     checker.reporting(documents);
     checker.journeys(documents, &behaviour);
+    checker.campaigns(documents, &behaviour);
     checker.findings.extend(template::check(documents));
     checker.findings
 }

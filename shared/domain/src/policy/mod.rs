@@ -3,6 +3,7 @@
 mod access;
 mod assign;
 mod behaviour;
+pub mod campaign;
 mod check;
 mod company;
 pub mod journey;
@@ -21,6 +22,7 @@ pub use behaviour::{
     Churn, Fit, FitRule, Grade, HalfLife, Interest, InterestRule, Lifecycle, Move, Rfm, Scoring, Segment,
     Tier,
 };
+pub use campaign::Campaign;
 pub(crate) use check::{FACTS, LEAD};
 pub use check::{Finding, Other, check};
 pub use company::Company;
@@ -89,10 +91,12 @@ pub enum Document {
     Access(Access),
     /// Another system that is told of events.
     Webhook(Subscription),
+    /// One message to many people at a time.
+    Campaign(Box<Campaign>),
 }
 
 /// The kinds of document, as `kind:` names them.
-pub const KINDS: [&str; 19] = [
+pub const KINDS: [&str; 20] = [
     "form",
     "source",
     "rep",
@@ -112,6 +116,7 @@ pub const KINDS: [&str; 19] = [
     "journey",
     "access",
     "webhook",
+    "campaign",
 ];
 
 impl Document {
@@ -137,6 +142,7 @@ impl Document {
             Self::Journey(_) => "journey",
             Self::Access(_) => "access",
             Self::Webhook(_) => "webhook",
+            Self::Campaign(_) => "campaign",
         }
     }
 
@@ -161,6 +167,7 @@ impl Document {
             Self::Journey(document) => &document.name,
             Self::Access(document) => &document.name,
             Self::Webhook(document) => &document.name,
+            Self::Campaign(document) => &document.name,
         }
     }
 
@@ -203,6 +210,7 @@ impl Document {
             "journey" => Self::Journey(serde_json::from_value(value)?),
             "access" => Self::Access(serde_json::from_value(value)?),
             "webhook" => Self::Webhook(serde_json::from_value(value)?),
+            "campaign" => Self::Campaign(serde_json::from_value(value)?),
             other => {
                 return Err(serde_json::Error::custom(format!(
                     "unknown kind `{other}`, expected one of {}",

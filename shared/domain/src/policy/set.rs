@@ -2,8 +2,8 @@
 
 use super::territory::Map;
 use super::{
-    Access, AddressKind, ChannelPolicy, Document, Form, Reading, Rep, Routing, Rule, Settings, Source,
-    Subscription, Target, Team, Templates, Topic,
+    Access, AddressKind, Campaign, ChannelPolicy, Document, Form, Reading, Rep, Routing, Rule, Settings,
+    Source, Subscription, Target, Team, Templates, Topic,
 };
 use crate::advance::Triggers;
 use crate::calendar::{Hours, Leave, Schedule};
@@ -97,6 +97,8 @@ pub struct PolicySet {
     pub live: LivePolicy,
     /// By name.
     pub journeys: BTreeMap<String, Flow>,
+    /// By name, each with the condition of its audience unless that is a segment's.
+    pub campaigns: BTreeMap<String, (Campaign, Option<Condition>)>,
     /// Which journeys something that happens may concern.
     pub triggers: Triggers,
     /// Working time by rep and by team, of those that have hours.
@@ -145,6 +147,11 @@ impl PolicySet {
                 Document::Scoring(scoring) => behaviour.scoring = scoring,
                 Document::Segment(segment) => behaviour.segments.push(segment),
                 Document::Journey(journey) => journeys.push(journey),
+                Document::Campaign(campaign) => {
+                    let condition = campaign.audience.condition();
+                    let condition = condition.as_deref().map(Condition::compile).transpose()?;
+                    set.campaigns.insert(campaign.name.clone(), (*campaign, condition));
+                }
             }
         }
         (behaviour.rfm, behaviour.churn) = (set.settings.rfm.clone(), set.settings.churn.clone());
@@ -161,7 +168,8 @@ impl PolicySet {
             let flow = Flow::compile(&journey, &set, &calendars).map_err(|error| error.error)?;
             set.journeys.insert(journey.name, flow);
         }
-        let conditions = set.journeys.values().flat_map(Flow::every_condition);
+        let of_campaigns = set.campaigns.values().filter_map(|(_, condition)| condition.as_ref());
+        let conditions = set.journeys.values().flat_map(Flow::every_condition).chain(of_campaigns);
         set.live = LivePolicy::compile(version, behaviour, conditions)?;
         set.triggers = Triggers::of(set.journeys.values());
         Ok(set)
@@ -211,6 +219,17 @@ impl PolicySet {
     /// A topic: as its document says, or without one.
     pub fn topic(&self, name: &str) -> Cow<'_, Topic> {
         self.topics.get(name).map_or_else(|| Cow::Owned(Topic::plain(name)), Cow::Borrowed)
+    }
+
+    /// The condition that makes somebody be in a campaign's audience; none if its document, or its segment's, is gone.
+    pub fn audience(&self, campaign: &str) -> Option<&Condition> {
+        let (document, condition) = self.campaigns.get(campaign)?;
+        condition.as_ref().or_else(|| self.segment(document.audience.segment.as_deref()?))
+    }
+
+    /// The condition of a segment.
+    pub fn segment(&self, name: &str) -> Option<&Condition> {
+        Some(&self.live.segments.get(name)?.condition)
     }
 
     /// The teams a rep is a member of.

@@ -188,6 +188,7 @@ fn typed(kind: &str, tree: &Node) -> Result<Document, Mismatch> {
         "scoring" => Deserialize::deserialize(tree).map(Document::Scoring),
         "segment" => Deserialize::deserialize(tree).map(Document::Segment),
         "journey" => Deserialize::deserialize(tree).map(Document::Journey),
+        "campaign" => Deserialize::deserialize(tree).map(Document::Campaign),
         other => {
             Err(serde::de::Error::custom(format!("documents of kind `{other}` cannot be read from YAML")))
         }
