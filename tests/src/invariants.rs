@@ -18,6 +18,7 @@ use sluice_domain::team::TeamState;
 use sluice_domain::time::Timestamp;
 use sluice_store::NoticeRecord;
 use std::collections::{BTreeMap, BTreeSet};
+use told::reassigned;
 
 /// A lead as the table has it.
 #[derive(Clone, Debug)]

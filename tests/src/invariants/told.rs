@@ -128,7 +128,7 @@ impl Books {
 }
 
 /// How often people or a clock gave a lead to somebody else.
-fn reassigned(lead: &LeadItem) -> usize {
+pub(super) fn reassigned(lead: &LeadItem) -> usize {
     let taken = |past: &&Past| matches!(past.end, PastEnd::Silent { .. });
     let by_hand =
         lead.progress.acts.iter().filter(|act| matches!(act.what.as_str(), "reassign" | "rebalance"));
