@@ -240,6 +240,7 @@ impl World {
             .unwrap();
         secrets.put("sluice/admin-token", ADMIN_TOKEN.to_owned()).unwrap();
         secrets.put("sluice/sources/page-token", "token".to_owned()).unwrap();
+        secrets.put("sluice/sources/app-key", "key of the app".to_owned()).unwrap();
         secrets.put("sluice/sources/hook", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".to_owned()).unwrap();
         let mailbox = Arc::new(Mailbox::new(now));
         let services: BTreeMap<Host, Arc<dyn Service>> = BTreeMap::from([

@@ -19,7 +19,7 @@ pub(super) fn documents() -> Vec<Value> {
         json!({ "kind": "segment", "name": "welcomed", "when": "\"welcomed\" in tags" }),
         json!({
             "kind": "source", "name": TRUSTED, "type": "segment", "trusted": true,
-            "secrets": { "write_key": ["secret:page-token"] },
+            "secrets": { "write_key": ["secret:app-key"] },
         }),
         json!({
             "kind": "journey", "name": "care", "trigger": [{ "event": "trial_started" }],

@@ -127,16 +127,16 @@ fn kind_is_needed_and_known() {
     refused(
         "name: a\n",
         &expect![[r#"
-            p.yaml:1:1: this document has no `kind` (known: form, source, rep, team, routing, settings, calendar, territory, channel, topic, template, layout, partial, lifecycle, scoring, segment, journey)
+            p.yaml:1:1: this document has no `kind` (known: form, source, rep, team, routing, settings, calendar, territory, channel, topic, template, layout, partial, lifecycle, scoring, segment, journey, campaign)
                 1 | name: a
                   | ^
         "#]],
     );
     refused(
-        "kind: campaign\nname: a\n",
+        "kind: widget\nname: a\n",
         &expect![[r#"
-            p.yaml:1:7: unknown kind `campaign` (known: form, source, rep, team, routing, settings, calendar, territory, channel, topic, template, layout, partial, lifecycle, scoring, segment, journey)
-                1 | kind: campaign
+            p.yaml:1:7: unknown kind `widget` (known: form, source, rep, team, routing, settings, calendar, territory, channel, topic, template, layout, partial, lifecycle, scoring, segment, journey, campaign)
+                1 | kind: widget
                   |       ^
         "#]],
     );
@@ -151,7 +151,7 @@ fn kind_is_needed_and_known() {
     refused(
         "kind: [rep]\nname: a\n",
         &expect![[r#"
-            p.yaml:1:7: `kind` is one word (known: form, source, rep, team, routing, settings, calendar, territory, channel, topic, template, layout, partial, lifecycle, scoring, segment, journey)
+            p.yaml:1:7: `kind` is one word (known: form, source, rep, team, routing, settings, calendar, territory, channel, topic, template, layout, partial, lifecycle, scoring, segment, journey, campaign)
                 1 | kind: [rep]
                   |       ^
         "#]],
