@@ -95,6 +95,8 @@ mod told;
 mod tracking;
 #[path = "scenarios/webhooks.rs"]
 mod webhooks;
+#[path = "scenarios/webhooks_journeys.rs"]
+mod webhooks_journeys;
 #[path = "scenarios/webhooks_out.rs"]
 mod webhooks_out;
 #[path = "scenarios/work.rs"]

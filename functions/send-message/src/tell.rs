@@ -245,6 +245,7 @@ pub(crate) fn claimed(rep: &str, kind: &str, channel: &str, now: Timestamp) -> N
         text: None,
         due: None,
         heard: None,
+        call: None,
         kind: kind.to_owned(),
         channel: channel.to_owned(),
         state: MessageState::Claimed,

@@ -52,7 +52,10 @@ impl Sender {
             TellMessage::Call(call) => {
                 let notice = self.of_call(call, &whole, &policies);
                 let whose = format!("journey/{}", call.journey);
-                let fresh = record(&whose, "webhook", customer, &id, at, "webhook", now);
+                let fresh = NoticeRecord {
+                    call: Some(call.clone()),
+                    ..record(&whose, "webhook", customer, &id, at, "webhook", now)
+                };
                 let to = Recipient { rep: None, webhook: Some(&call.to) };
                 wait = self.over("webhook", fresh, to, &notice, &policies, now).await?;
             }

@@ -5,7 +5,7 @@ use crate::{Call, Console, person, unavailable};
 use serde_json::{Value, json};
 use sluice_domain::access::owner_changes;
 use sluice_domain::customer::{
-    Change, Customer, Decided, HashKeys, Identity, IdentityKind, Joined, Known, MAX_RECORDS, Refused,
+    Change, Customer, Decided, HashKeys, Identity, IdentityKind, Joined, Known, MAX_RECORDS, Raised, Refused,
     Suggestion, Whole, join, keep_apart, open_suggestions, take_apart,
 };
 use sluice_domain::id::{CustomerId, LeadId};
@@ -178,7 +178,7 @@ impl Console {
         Decided { by: call.who.name(), at: self.env.clock.now() }
     }
 
-    /// Customers who may be the same person, each with the lead that raised it and what that lead says about it.
+    /// Customers who may be the same person, each with the lead or event that raised it and what that says.
     async fn suggestions_for(
         &self,
         call: &Call,
@@ -192,13 +192,21 @@ impl Console {
         open.retain(|other, _| {
             all.customers.get(other).is_some_and(|record| call.sight.has_person(&all, record))
         });
-        let ids: Vec<LeadId> = open.values().cloned().collect::<BTreeSet<_>>().into_iter().collect();
+        let by_lead: BTreeSet<&LeadId> = open.values().filter_map(Raised::lead).collect();
+        let ids: Vec<LeadId> = by_lead.into_iter().cloned().collect();
         let leads = self.store.leads(&ids).await.map_err(unavailable)?;
-        let shown = open.into_iter().filter_map(|(other, id)| {
-            let receipt = leads.get(&id)?.progress.receipt.as_ref()?;
-            let is_pair = |named: &CustomerId| [root, &other].contains(&&all.root(named));
-            let raised = receipt.suggestions.iter().find(|one| is_pair(&one.customer))?;
-            Some(person::raised(&Suggestion { customer: other, ..raised.clone() }, &id, receipt.at))
+        let shown = open.into_iter().filter_map(|(other, raised)| match raised {
+            Raised::Lead(id) => {
+                let receipt = leads.get(&id)?.progress.receipt.as_ref()?;
+                let is_pair = |named: &CustomerId| [root, &other].contains(&&all.root(named));
+                let said = receipt.suggestions.iter().find(|one| is_pair(&one.customer))?;
+                let one = Suggestion { customer: other, ..said.clone() };
+                Some(person::raised(&one, "lead", json!(id), receipt.at))
+            }
+            Raised::Event { id, at, kind, reason } => {
+                let one = Suggestion { customer: other, kind: Some(kind), reason, likeness: None };
+                Some(person::raised(&one, "event", json!(id), at))
+            }
         });
         Ok(shown.collect())
     }

@@ -232,22 +232,10 @@ impl Console {
             let said = "`to` is no address that this channel writes to: an e-mail address, or a number with + and country.";
             return Err(Problem::new(422, "not-an-address", said).about("to"));
         }
-        let order = Order {
-            customer: root,
-            at: self.env.clock.now(),
-            cause: Cause { kind: CauseKind::Test, name: template.clone(), part: self.fresh() },
-            channel,
-            template,
-            topic: Topic::SERVICE.to_owned(),
-            language: trial.language,
-            bulk: false,
-            at_cap: None,
-            in_quiet_hours: None,
-            replacement: None,
-            unknown: None,
-            not_after: None,
-            campaign: None,
-        };
+        let cause = Cause { kind: CauseKind::Test, name: template.clone(), part: self.fresh() };
+        let now = self.env.clock.now();
+        let order = Order::new(root, now, cause, channel, &template, Topic::SERVICE);
+        let order = Order { language: trial.language, ..order };
         may_be_sent(&order, &trial.data, &policies)?;
         may_be_seen(call, &known, &order, &trial.data, &policies)?;
         let mut message = Message::new(order, trial.data);

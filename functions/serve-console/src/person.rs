@@ -5,7 +5,6 @@ use serde_json::{Map, Value, json};
 use sluice_domain::customer::{
     AddressHash, Candidate, HashKeys, Identity, Suggestion, Survivor, Survivorship, Whole,
 };
-use sluice_domain::id::LeadId;
 use sluice_domain::matching::Evidence;
 use sluice_domain::time::Timestamp;
 use std::collections::BTreeMap;
@@ -76,11 +75,11 @@ pub(crate) fn carried(identities: &[Identity], sight: &Sight) -> Vec<Value> {
         .collect()
 }
 
-/// A suggestion that is open, with the lead that raised it and when.
-pub(crate) fn raised(one: &Suggestion, lead: &LeadId, at: Timestamp) -> Value {
+/// A suggestion that is open, with what raised it, a `lead` or an `event`, and when.
+pub(crate) fn raised(one: &Suggestion, what: &str, id: Value, at: Timestamp) -> Value {
     let mut shown = suggestion(one);
     if let Some(shown) = shown.as_object_mut() {
-        shown.insert("lead".to_owned(), json!(lead));
+        shown.insert(what.to_owned(), id);
         shown.insert("at".to_owned(), at.rfc3339().into());
     }
     shown

@@ -8,7 +8,7 @@ use sluice_domain::policy::Document;
 use sluice_host::outbox::{Outgoing, QueueName};
 use sluice_store::{Manifest, ManifestEntry, Written};
 use sluice_wire::http::HttpResponse;
-use sluice_wire::policy::{PolicyError, SourceText, load};
+use sluice_wire::policy::{Examined, PolicyError, SourceText, examine};
 use sluice_wire::problem::Problem;
 use sluice_wire::queue::{EventMessage, LeadMessage, Pass, encode};
 use std::collections::{BTreeMap, BTreeSet};
@@ -53,9 +53,10 @@ impl Console {
 
     /// `{"files": [{"file": …, "text": …}]}`, or one document or stream of documents as the body itself.
     pub(crate) fn validate(&self, call: &Call) -> Result<HttpResponse, Problem> {
-        let documents = read(call)?;
+        let Examined { documents, warnings } = examine(&sources(call)?).map_err(|errors| refused(&errors))?;
         let paths: Vec<String> = documents.iter().map(Document::path).collect();
-        Ok(HttpResponse::json(200, &json!({"valid": true, "documents": paths})))
+        let warnings: Vec<String> = warnings.iter().map(ToString::to_string).collect();
+        Ok(HttpResponse::json(200, &json!({"valid": true, "documents": paths, "warnings": warnings})))
     }
 
     /// As `validate`, then published as one version. Documents that are not named stay; with `?prune=true` they go.
@@ -205,17 +206,13 @@ fn sources(call: &Call) -> Result<Vec<SourceText>, Problem> {
     Ok(vec![SourceText { file: "document".to_owned(), text: text.to_owned() }])
 }
 
-fn read(call: &Call) -> Result<Vec<Document>, Problem> {
-    load(&sources(call)?).map_err(|errors| refused(&errors))
-}
-
 /// Documents whose references may be to documents that are published already.
 fn read_unchecked(call: &Call) -> Result<Vec<Document>, Problem> {
     sluice_wire::policy::parse(&sources(call)?).map_err(|errors| refused(&errors))
 }
 
 fn check_together(documents: &[Document]) -> Result<(), Problem> {
-    let findings = sluice_domain::policy::check(documents);
+    let findings = sluice_wire::policy::check(documents);
     if findings.is_empty() {
         return Ok(());
     }

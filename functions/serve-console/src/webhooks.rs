@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use sluice_domain::id::EndpointId;
 use sluice_domain::message::MessageState;
 use sluice_domain::policy::PolicySet;
+use sluice_domain::time::Timestamp;
 use sluice_host::outbox::{Outgoing, QueueName};
 use sluice_store::{Endpoint, NoticeRecord, Written};
 use sluice_wire::http::HttpResponse;
@@ -28,23 +29,27 @@ const PAGE: usize = 50;
 const MOST: usize = 200;
 
 /// A receiver as the documents have it.
+#[derive(Default)]
 struct Named {
     url: String,
     reps: Vec<String>,
     webhooks: Vec<String>,
+    journeys: Vec<String>,
 }
 
 impl Named {
     /// Under which names its deliveries are kept.
     fn logs(&self) -> impl Iterator<Item = String> {
-        self.reps.iter().cloned().chain(self.webhooks.iter().map(|name| format!("webhook/{name}")))
+        let of = |kind: &'static str| move |name: &String| format!("{kind}/{name}");
+        let told = self.webhooks.iter().map(of("webhook")).chain(self.journeys.iter().map(of("journey")));
+        self.reps.iter().cloned().chain(told)
     }
 }
 
-/// The receivers within reach: those of reps, and for whoever sees everybody those of `kind: webhook`.
+/// The receivers within reach: those of reps, and for whoever sees everybody those of `kind: webhook` and of journeys.
 fn named(call: &Call, policies: &PolicySet) -> BTreeMap<EndpointId, Named> {
     let mut all: BTreeMap<EndpointId, Named> = BTreeMap::new();
-    let fresh = |url: &str| Named { url: url.to_owned(), reps: Vec::new(), webhooks: Vec::new() };
+    let fresh = |url: &str| Named { url: url.to_owned(), ..Named::default() };
     for (name, rep) in policies.reps.iter().filter(|(name, _)| call.sight.reach.has_rep(name)) {
         if let Some(webhook) = &rep.webhook {
             let receiver = all.entry(webhook.endpoint()).or_insert_with(|| fresh(&webhook.url));
@@ -54,6 +59,15 @@ fn named(call: &Call, policies: &PolicySet) -> BTreeMap<EndpointId, Named> {
     for (name, webhook) in policies.webhooks.iter().filter(|_| call.sight.reach.is_everybody()) {
         let receiver = all.entry(webhook.webhook().endpoint()).or_insert_with(|| fresh(&webhook.url));
         receiver.webhooks.push(name.clone());
+    }
+    for (name, flow) in policies.journeys.iter().filter(|_| call.sight.reach.is_everybody()) {
+        let steps = flow.journey().steps.iter();
+        for webhook in steps.filter_map(|step| step.act.webhook()) {
+            let receiver = all.entry(webhook.endpoint()).or_insert_with(|| fresh(&webhook.url));
+            if receiver.journeys.last() != Some(name) {
+                receiver.journeys.push(name.clone());
+            }
+        }
     }
     all
 }
@@ -101,7 +115,7 @@ impl Console {
 
     /// What was delivered to a receiver, newest first. `state` narrows it; a page may then be shorter than asked for.
     pub(crate) async fn list_deliveries(&self, call: &Call) -> Result<HttpResponse, Problem> {
-        let (_, named) = self.find_webhook(call).await?;
+        let (id, named) = self.find_webhook(call).await?;
         let state = match call.query("state").as_deref().map(MessageState::parse) {
             Some(None) => {
                 return Err(Problem::new(422, "state-unknown", "There is no such state.").about("state"));
@@ -131,7 +145,7 @@ impl Console {
             down_to = found.last().map(|last| last.sort_key.clone());
         }
         let is_meant =
-            |one: &&NoticeRecord| one.channel == "webhook" && state.is_none_or(|state| one.state == state);
+            |one: &&NoticeRecord| is_to(one, &id) && state.is_none_or(|state| one.state == state);
         let shown: Vec<Value> = found.iter().filter(is_meant).map(delivery).collect();
         let cursor = down_to.map(|sort_key| place_of("", &sort_key));
         Ok(HttpResponse::json(200, &json!({ "deliveries": shown, "cursor": cursor })))
@@ -139,7 +153,7 @@ impl Console {
 
     /// `{"delivery": …}`: the same event once more, under the same `webhook-id`, whatever came of it before.
     pub(crate) async fn redeliver(&self, call: &Call) -> Result<HttpResponse, Problem> {
-        let (_, named) = self.find_webhook(call).await?;
+        let (id, named) = self.find_webhook(call).await?;
         let again: Again = messages::read(call)?;
         let missing = || {
             Problem::new(404, "no-such-delivery", "This receiver was sent nothing of this id.")
@@ -151,10 +165,14 @@ impl Console {
         }
         for _ in 0..ATTEMPTS {
             let found = self.store.notice(&log, &sort_key).await.map_err(unavailable)?;
-            let mut record = found.filter(|one| one.channel == "webhook").ok_or_else(missing)?;
-            let Some(heard) = record.heard.clone() else {
-                let said = "Only events are delivered again; a rep is told of a lead once.";
-                return Err(Problem::new(409, "not-an-event", said).about("delivery"));
+            let mut record = found.filter(|one| is_to(one, &id)).ok_or_else(missing)?;
+            let (what, message) = match (record.heard.clone(), record.call.clone()) {
+                (Some(heard), _) => (heard.id(), TellMessage::Heard(heard)),
+                (None, Some(call)) => (call.id(), TellMessage::Call(call)),
+                (None, None) => {
+                    let said = "Only events and what journeys tell are delivered again; a rep is told of a lead once.";
+                    return Err(Problem::new(409, "not-an-event", said).about("delivery"));
+                }
             };
             let now = self.env.clock.now();
             if record.state.is_final() {
@@ -170,8 +188,8 @@ impl Console {
             // Also if it is on its way: whoever asked for it before may have died before it was put on the queue.
             let message = Outgoing {
                 queue: QueueName::Notice,
-                id: format!("{}-again-{}", heard.id(), record.version),
-                body: encode(&TellMessage::Heard(heard)),
+                id: format!("{what}-again-{}", record.version),
+                body: encode(&message),
                 not_before: now,
             };
             self.outbox.hand_over(vec![message], now).await.map_err(unavailable)?;
@@ -197,7 +215,7 @@ impl Console {
         let mut last: Option<NoticeRecord> = None;
         for log in named.logs() {
             let page = self.store.notices_to(&log, None, LOOKED_AT).await.map_err(unavailable)?;
-            let newest = page.items.into_iter().find(|notice| notice.channel == "webhook");
+            let newest = page.items.into_iter().find(|notice| is_to(notice, id));
             // Sort keys begin with the time.
             if newest.as_ref().map(|notice| &notice.sort_key) > last.as_ref().map(|last| &last.sort_key) {
                 last = newest;
@@ -209,6 +227,7 @@ impl Console {
             "url": named.url,
             "reps": named.reps,
             "webhooks": named.webhooks,
+            "journeys": named.journeys,
             "state": if gone.is_some() { "gone" } else { "enabled" },
             "gone": gone.map(|at| at.rfc3339()),
             "last": last.as_ref().map(delivery),
@@ -216,14 +235,20 @@ impl Console {
     }
 }
 
+/// Whether it went to this receiver: of one log all did, unless it is a journey's, which may tell several.
+fn is_to(record: &NoticeRecord, id: &EndpointId) -> bool {
+    record.channel == "webhook" && record.call.as_ref().is_none_or(|call| call.to.endpoint() == *id)
+}
+
 /// A delivery as people see it.
 fn delivery(record: &NoticeRecord) -> Value {
-    let heard = record.heard.as_ref();
-    let rep = heard.is_none().then_some(&record.rep);
+    let (heard, call) = (record.heard.as_ref(), record.call.as_ref());
+    let rep = (heard.is_none() && call.is_none()).then_some(&record.rep);
+    let at = heard.map(|heard| heard.at).or(call.map(|call| call.at));
     json!({
         "id": place_of(&record.rep, &record.sort_key),
-        "webhook": heard.map(|heard| &heard.webhook), "rep": rep, "lead": record.lead, "customer": record.customer,
-        "kind": record.kind, "at": heard.map(|heard| heard.at.rfc3339()), "state": record.state,
+        "webhook": heard.map(|heard| &heard.webhook), "journey": call.map(|call| &call.journey), "rep": rep, "lead": record.lead, "customer": record.customer,
+        "kind": record.kind, "at": at.map(Timestamp::rfc3339), "state": record.state,
         "attempts": record.attempts, "unknown": record.unknown, "note": record.note,
     })
 }

@@ -17,7 +17,7 @@ use sluice_host::secrets::SecretStore;
 use sluice_store::Policies;
 use sluice_wire::http::{HttpRequest, HttpResponse};
 use sluice_wire::problem::Problem;
-use sluice_wire::sources::Secrets;
+use sluice_wire::sources::{Secrets, key_of_tracker};
 use sluice_wire::track::{self, Route};
 use std::sync::Arc;
 
@@ -100,7 +100,7 @@ impl HttpHandler for Track {
             }
         };
         let callers =
-            || policies.sources.values().filter(|source| route.sources().0.contains(&source.sender.as_str()));
+            || policies.sources.values().filter(|source| route.sources().contains(&source.sender.as_str()));
         // Who asks beforehand does not say for which source.
         let origins = || callers().flat_map(|source| &source.origins);
         if request.method == "OPTIONS" {
@@ -145,14 +145,14 @@ impl Track {
         Ok((source, answer))
     }
 
-    /// The document that the key names.
+    /// The source that the key names. Documents that name one reference twice are refused; two references may still hold one
+    /// value, and then the key is everybody's if it is that of one source that is not trusted: it makes nobody trusted.
     async fn source<'a>(
         &self,
         policies: &'a PolicySet,
         route: Route,
         key: Option<&Pii<String>>,
     ) -> Result<&'a Source, Problem> {
-        let (kinds, secret) = route.sources();
         let key = key.ok_or_else(|| {
             Problem::new(
                 401,
@@ -160,26 +160,41 @@ impl Track {
                 "The call gives no key. Libraries take it as write key or API key.",
             )
         })?;
-        for source in policies.sources.values().filter(|source| kinds.contains(&source.sender.as_str())) {
-            let mut secrets = Secrets::default();
-            for reference in source.secrets.get(secret).into_iter().flatten() {
-                let value = self.secrets.resolve(reference).await.map_err(|error| {
-                    tracing::error!(%error, "secret not read");
-                    unavailable()
-                })?;
-                if let Some(value) = value {
-                    secrets = secrets.with(secret, value.reveal().as_str());
-                }
-            }
-            if secrets.accept(secret, key.reveal()) {
-                return Ok(source);
+        let mut holders = Vec::new();
+        for source in policies.sources.values() {
+            if let Some(secret) = key_of_tracker(&source.sender)
+                && self.holds(source, secret, key).await?
+            {
+                holders.push(source);
             }
         }
-        Err(Problem::new(
-            401,
-            "key-wrong",
-            "The key is that of no source of this type. `sluice sources` lists them.",
-        ))
+        let is_open = holders.iter().any(|source| !source.trusted);
+        if let Some(source) = holders.iter().find(|source| is_open && source.trusted) {
+            tracing::error!(source = source.name, "a trusted source's key is also that of one that is not");
+        }
+        let mut named = holders.into_iter().filter(|source| route.sources().contains(&source.sender.as_str()));
+        named.find(|source| !is_open || !source.trusted).ok_or_else(|| {
+            Problem::new(
+                401,
+                "key-wrong",
+                "The key is that of no source of this type. `sluice sources` lists them.",
+            )
+        })
+    }
+
+    /// Whether a key is one of a source's.
+    async fn holds(&self, source: &Source, secret: &str, key: &Pii<String>) -> Result<bool, Problem> {
+        let mut secrets = Secrets::default();
+        for reference in source.secrets.get(secret).into_iter().flatten() {
+            let value = self.secrets.resolve(reference).await.map_err(|error| {
+                tracing::error!(%error, "secret not read");
+                unavailable()
+            })?;
+            if let Some(value) = value {
+                secrets = secrets.with(secret, value.reveal().as_str());
+            }
+        }
+        Ok(secrets.accept(secret, key.reveal()))
     }
 
     /// Puts all events on their queue. If it does not take some of them, the library is to repeat the whole call: 429,

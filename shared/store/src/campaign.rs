@@ -10,7 +10,7 @@ use crate::item::{
 };
 use crate::{Commit, Store, StoreError, Written, keys};
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::types::{DeleteRequest, Put, TransactWriteItem, Update, WriteRequest};
+use aws_sdk_dynamodb::types::{Put, TransactWriteItem, Update};
 use futures::stream::{self, StreamExt};
 use serde::{Deserialize, Serialize};
 use sluice_domain::campaign::{Broadcast, Counts, SECTIONS, Section, Sends, names};
@@ -196,18 +196,7 @@ impl Store {
         parked: &[Parked],
     ) -> Result<(), StoreError> {
         let pk = keys::parked(&broadcast.campaign, broadcast.n, shard);
-        for chunk in parked.chunks(25) {
-            let requests = chunk
-                .iter()
-                .map(|parked| {
-                    let delete = DeleteRequest::builder().set_key(Some(key(&pk, &parked.id)));
-                    let delete = delete.build().map_err(unbuilt)?;
-                    Ok(WriteRequest::builder().delete_request(delete).build())
-                })
-                .collect::<Result<Vec<_>, StoreError>>()?;
-            self.client.batch_write_item().request_items(&self.table, requests).send().await?;
-        }
-        Ok(())
+        self.delete_many(parked.iter().map(|parked| key(&pk, &parked.id)).collect()).await
     }
 
     /// Stores a broadcast by itself.

@@ -42,7 +42,7 @@ pub struct Commit {
     seen_with: Vec<(AddressHash, CustomerId)>,
     contacts: Vec<Contact>,
     gone_leads: Vec<(Lead, Vec<String>)>,
-    gone_customers: Vec<Customer>,
+    gone_customers: Vec<(Customer, Vec<String>)>,
     freed: Vec<(AddressHash, CustomerId)>,
     unseen_with: Vec<(AddressHash, CustomerId)>,
     messages: Vec<Message>,
@@ -131,9 +131,9 @@ impl Commit {
         self
     }
 
-    /// A customer as read that goes.
-    pub fn gone_customer(mut self, read: Customer) -> Self {
-        self.gone_customers.push(read);
+    /// A customer as read that goes, with the sort keys of what is kept beside it.
+    pub fn gone_customer(mut self, read: Customer, beside: Vec<String>) -> Self {
+        self.gone_customers.push((read, beside));
         self
     }
 
@@ -319,7 +319,8 @@ impl Store {
             let apart = sort_keys.iter().filter(|sk| *sk != keys::LEAD);
             deletes.extend(apart.map(|sk| delete(lead.id.as_str(), sk)));
         }
-        for customer in &commit.gone_customers {
+        for (customer, beside) in &commit.gone_customers {
+            deletes.extend(beside.iter().map(|sk| delete(keys::customer(&customer.id), sk)));
             let of_customer =
                 delete(keys::customer(&customer.id), keys::CUSTOMER).condition_expression("v = :v");
             deletes.push(of_customer.expression_attribute_values(":v", at(customer.version)));

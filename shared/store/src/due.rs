@@ -3,7 +3,6 @@
 
 use crate::item::{Item, document, get_document, get_text, key};
 use crate::{Store, StoreError, keys};
-use aws_sdk_dynamodb::types::{DeleteRequest, WriteRequest};
 use serde::{Deserialize, Serialize};
 use sluice_domain::time::Timestamp;
 
@@ -62,19 +61,7 @@ impl Store {
 
     /// Deletes entries whose messages were sent. One left over fires again, which is harmless.
     pub async fn delete_due(&self, entries: &[DueEntry]) -> Result<(), StoreError> {
-        for chunk in entries.chunks(25) {
-            let requests = chunk
-                .iter()
-                .map(|entry| {
-                    let delete = DeleteRequest::builder().set_key(Some(due_key(entry))).build();
-                    let delete =
-                        delete.map_err(|_| StoreError::Unavailable("request cannot be built".to_owned()))?;
-                    Ok(WriteRequest::builder().delete_request(delete).build())
-                })
-                .collect::<Result<Vec<_>, StoreError>>()?;
-            self.client.batch_write_item().request_items(&self.table, requests).send().await?;
-        }
-        Ok(())
+        self.delete_many(entries.iter().map(due_key).collect()).await
     }
 }
 

@@ -1,7 +1,7 @@
 //! Entries of timelines: events, each the receipt of its own decision, in the partition of the record it came by.
 
 use crate::commit::unbuilt;
-use crate::item::{Item, document, get_document, key, text};
+use crate::item::{Item, document, get_document, get_text, key, text};
 use crate::lead::{read_cursor, write_cursor};
 use crate::{Commit, Page, Store, StoreError, Written, keys};
 use aws_sdk_dynamodb::types::{Put, TransactWriteItem, Update};
@@ -11,6 +11,15 @@ use sluice_domain::id::{CustomerId, EventId};
 use sluice_domain::time::Timestamp;
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
+
+/// What is kept beside a record.
+#[derive(Clone, Debug, Default)]
+pub struct History {
+    /// Somebody did something themselves, or was written to: there is more than what follows from leads.
+    pub has_lived: bool,
+    /// All of it.
+    pub sort_keys: Vec<String>,
+}
 
 impl Commit {
     /// An entry that is not there yet, of a record that is there and not erased.
@@ -33,17 +42,16 @@ impl Store {
         Ok(if there.is_none() { Written::Done } else { Written::Conflict })
     }
 
-    /// After entries were put by themselves: those of records that were erased meanwhile go again. An erasure that began before
+    /// After entries were put by themselves: those of records that were erased or taken back meanwhile go again. What began before
     /// they were put has seen them or is seen here.
     pub async fn keep_standing(&self, put: &[(CustomerId, EventId)]) -> Result<(), StoreError> {
         let homes: BTreeSet<CustomerId> = put.iter().map(|(home, _)| home.clone()).collect();
         let records = self.records(&homes).await?;
-        let stray: Vec<_> =
-            put.iter().filter(|(home, _)| records.erased.contains_key(home)).cloned().collect();
+        let stray: Vec<_> = put.iter().filter(|(home, _)| !records.live.contains_key(home)).cloned().collect();
         self.remove_entries(&stray).await
     }
 
-    /// Removes entries of records that were erased.
+    /// Removes entries of records that are not there any more.
     pub async fn remove_entries(&self, entries: &[(CustomerId, EventId)]) -> Result<(), StoreError> {
         for (home, event) in entries {
             let key = key(keys::customer(home), keys::entry(event));
@@ -87,19 +95,49 @@ impl Store {
         }
     }
 
-    /// Whether somebody did anything themselves under a record: an entry that is not only of what we did.
-    pub async fn has_lived(&self, customer: &CustomerId) -> Result<bool, StoreError> {
-        let mut cursor: Option<String> = None;
+    /// What is kept of a record beside it.
+    pub async fn history(&self, customer: &CustomerId) -> Result<History, StoreError> {
+        let mut history = History::default();
+        let mut from = None;
         loop {
-            let page = self.entries(customer, cursor.as_deref()).await?;
-            if page.items.iter().any(|entry| entry.event.kind != EventKind::Own) {
-                return Ok(true);
+            let answer = self
+                .client
+                .query()
+                .table_name(&self.table)
+                .key_condition_expression("pk = :pk")
+                .expression_attribute_values(":pk", text(keys::customer(customer)))
+                .consistent_read(true)
+                .set_exclusive_start_key(from)
+                .send()
+                .await?;
+            for item in answer.items.unwrap_or_default() {
+                let sort_key = get_text(&item, "sk")?;
+                if sort_key == keys::CUSTOMER {
+                    continue;
+                }
+                let is_of_us = keys::is_of_behaviour(sort_key)
+                    && (!sort_key.starts_with(keys::ENTRIES) || read_entry(&item)?.event.kind == EventKind::Own);
+                history.has_lived |= !is_of_us;
+                history.sort_keys.push(sort_key.to_owned());
             }
-            cursor = page.next;
-            if cursor.is_none() {
-                return Ok(false);
+            from = answer.last_evaluated_key;
+            if from.is_none() {
+                return Ok(history);
             }
         }
+    }
+
+    /// Once a record was taken back: what was put beside it while it went. Nothing if somebody has brought it in again.
+    pub async fn forget_history(&self, customer: &CustomerId) -> Result<(), StoreError> {
+        let left = self.history(customer).await?.sort_keys;
+        if left.is_empty() || !self.records(&BTreeSet::from([customer.clone()])).await?.live.is_empty() {
+            return Ok(());
+        }
+        for sort_key in left {
+            let key = key(keys::customer(customer), sort_key);
+            self.client.delete_item().table_name(&self.table).set_key(Some(key)).send().await?;
+        }
+        Ok(())
     }
 
     /// Entries of a record, a page at a time, in no order of time.

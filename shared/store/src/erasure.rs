@@ -6,9 +6,7 @@ use crate::lead::progress_values;
 use crate::people::read_erasure;
 use crate::proof::proof_item;
 use crate::{Commit, DueEntry, Store, StoreError, Written, keys};
-use aws_sdk_dynamodb::types::{
-    AttributeValue, ConditionCheck, Delete, DeleteRequest, TransactWriteItem, Update, WriteRequest,
-};
+use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Delete, TransactWriteItem, Update};
 use sluice_domain::customer::AddressHash;
 use sluice_domain::erasure::{Address, Erasure, remains};
 use sluice_domain::id::{CustomerId, LeadId};
@@ -389,17 +387,8 @@ impl Store {
             if beside.is_empty() {
                 return Ok(true);
             }
-            for chunk in beside.chunks(25) {
-                let requests = chunk
-                    .iter()
-                    .map(|sk| {
-                        let delete = DeleteRequest::builder().set_key(Some(key(pk, sk))).build();
-                        Ok(WriteRequest::builder().delete_request(delete.map_err(unbuilt)?).build())
-                    })
-                    .collect::<Result<Vec<_>, StoreError>>()?;
-                // What the store did not get to is found again by the next query.
-                self.client.batch_write_item().request_items(&self.table, requests).send().await?;
-            }
+            // What the store did not get to is found again by the next query.
+            self.delete_many(beside.iter().map(|sk| key(pk, sk)).collect()).await?;
         }
         Ok(self.beside(pk, keep).await?.is_empty())
     }

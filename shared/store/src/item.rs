@@ -1,9 +1,12 @@
 //! Items as the SDK wants them, and the calls that every kind of record shares.
 
+use crate::commit::unbuilt;
 use crate::{Store, StoreError, Written};
 use aws_sdk_dynamodb::error::ProvideErrorMetadata;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
-use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnValuesOnConditionCheckFailure};
+use aws_sdk_dynamodb::types::{
+    AttributeValue, DeleteRequest, KeysAndAttributes, ReturnValuesOnConditionCheckFailure, WriteRequest,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::HashMap;
@@ -127,7 +130,7 @@ impl Store {
                 .set_keys(Some(std::mem::replace(&mut keys, rest)))
                 .consistent_read(true)
                 .build()
-                .map_err(|_| StoreError::Unavailable("request cannot be built".to_owned()))?;
+                .map_err(unbuilt)?;
             let answer = self.client.batch_get_item().request_items(&self.table, request).send().await?;
             items.extend(answer.responses.unwrap_or_default().remove(&self.table).unwrap_or_default());
             let left = answer.unprocessed_keys.unwrap_or_default().remove(&self.table);
@@ -138,5 +141,18 @@ impl Store {
         } else {
             Err(StoreError::Unavailable("keys left unprocessed".to_owned()))
         }
+    }
+
+    /// Deletes many items, 25 a call. What a busy store did not get to is still there: whoever calls finds it again.
+    pub(crate) async fn delete_many(&self, keys: Vec<Item>) -> Result<(), StoreError> {
+        for chunk in keys.chunks(25) {
+            let delete = |key: &Item| {
+                let delete = DeleteRequest::builder().set_key(Some(key.clone())).build().map_err(unbuilt)?;
+                Ok(WriteRequest::builder().delete_request(delete).build())
+            };
+            let requests = chunk.iter().map(delete).collect::<Result<Vec<_>, StoreError>>()?;
+            self.client.batch_write_item().request_items(&self.table, requests).send().await?;
+        }
+        Ok(())
     }
 }

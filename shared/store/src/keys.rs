@@ -222,6 +222,11 @@ pub fn parse_entry(sk: &str) -> Option<EventId> {
     sk.strip_prefix(ENTRIES).and_then(EventId::parse)
 }
 
+/// Whether a sort key of a customer's partition is of what behaviour made: an entry, the state or a run.
+pub fn is_of_behaviour(sort_key: &str) -> bool {
+    sort_key == STATE || sort_key.starts_with(RUNS) || sort_key.starts_with(ENTRIES)
+}
+
 /// Prefix of the sort keys of a customer's messages.
 pub const MESSAGES: &str = "m#";
 

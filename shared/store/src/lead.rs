@@ -4,6 +4,7 @@ use crate::commit::{unbuilt, versioned_put};
 use crate::item::{
     CONFLICTS, Item, document, get_document, get_number, get_text, key, number, optional_text, text,
 };
+use crate::scan::page;
 use crate::{Store, StoreError, Written, keys};
 use aws_sdk_dynamodb::types::{AttributeValue, Put, Select, TransactWriteItem, Update};
 use futures::stream::{self, StreamExt, TryStreamExt};
@@ -295,28 +296,15 @@ impl Store {
         Ok(total)
     }
 
-    /// Lines of the whole ledger, by parallel scan: one segment of `segments`, from `cursor` on.
+    /// Lines of one segment of `segments` of the ledger, from `cursor` on.
     pub async fn scan_ledger(
         &self,
         segment: i32,
         segments: i32,
         cursor: Option<&str>,
     ) -> Result<Page<LeadLine>, StoreError> {
-        let answer = self
-            .client
-            .scan()
-            .table_name(&self.table)
-            .segment(segment)
-            .total_segments(segments)
-            .filter_expression("sk = :sk AND begins_with(pk, :pk)")
-            .expression_attribute_values(":sk", text(keys::LEAD))
-            .expression_attribute_values(":pk", text(LeadId::PREFIX))
-            .projection_expression("pk, st, o, r, b")
-            .set_exclusive_start_key(cursor.map(read_cursor).transpose()?)
-            .send()
-            .await?;
-        let items = answer.items.unwrap_or_default().iter().map(read_line).collect::<Result<_, _>>()?;
-        Ok(Page { items, next: answer.last_evaluated_key.as_ref().map(write_cursor).transpose()? })
+        let scan = self.scan(LeadId::PREFIX, keys::LEAD, (segment, segments), cursor)?;
+        page(scan.projection_expression("pk, st, o, r, b"), read_line).await
     }
 }
 

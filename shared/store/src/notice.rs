@@ -4,7 +4,7 @@ use crate::item::{Item, document, get_document, get_number, get_text, key, numbe
 use crate::lead::{read_cursor, write_cursor};
 use crate::{Page, Store, StoreError, Written, keys};
 use serde::{Deserialize, Serialize};
-use sluice_domain::event::Heard;
+use sluice_domain::event::{Call, Heard};
 use sluice_domain::id::{CustomerId, LeadId};
 use sluice_domain::message::MessageState;
 use sluice_domain::time::Timestamp;
@@ -36,6 +36,9 @@ pub struct NoticeRecord {
     /// The event that another system is told of: what is needed to tell it again.
     #[serde(rename = "h", default, skip_serializing_if = "Option::is_none")]
     pub heard: Option<Heard>,
+    /// What a journey tells another system: what is needed to tell it again.
+    #[serde(rename = "j", default, skip_serializing_if = "Option::is_none")]
+    pub call: Option<Box<Call>>,
     /// What it says: `assigned`, `escalated`, `reminder`, `notify`, `task`, `webhook`, `halt`; the event's name where another system is
     /// told of one.
     #[serde(rename = "k")]

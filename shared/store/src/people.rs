@@ -1,7 +1,7 @@
 //! Addresses and customers.
 
 use crate::item::{Item, get_document, get_number, get_text, key, number, optional_text, text};
-use crate::lead::{read_cursor, write_cursor};
+use crate::scan::page;
 use crate::{Page, Store, StoreError, keys};
 use sluice_domain::customer::{
     AddressHash, Claim, Customer, HashKeys, Identity, Known, KnownAddress, MAX_RECORDS, Pointer, Recognition,
@@ -259,29 +259,16 @@ impl Store {
 }
 
 impl Store {
-    /// Customer records of the whole table, by parallel scan: one segment of `segments`, from `cursor` on. Erased ones are left
-    /// out.
+    /// Customer records of one segment of `segments` of the table, from `cursor` on. Erased ones are left out.
     pub async fn scan_customers(
         &self,
         segment: i32,
         segments: i32,
         cursor: Option<&str>,
     ) -> Result<Page<Customer>, StoreError> {
-        let answer = self
-            .client
-            .scan()
-            .table_name(&self.table)
-            .segment(segment)
-            .total_segments(segments)
-            .limit(PAGE)
-            .filter_expression("sk = :sk AND begins_with(pk, :pk) AND attribute_not_exists(x)")
-            .expression_attribute_values(":sk", text(keys::CUSTOMER))
-            .expression_attribute_values(":pk", text(CustomerId::PREFIX))
-            .set_exclusive_start_key(cursor.map(read_cursor).transpose()?)
-            .send()
-            .await?;
-        let items = answer.items.unwrap_or_default().iter().map(read_customer).collect::<Result<_, _>>()?;
-        Ok(Page { items, next: answer.last_evaluated_key.as_ref().map(write_cursor).transpose()? })
+        let scan = self.scan(CustomerId::PREFIX, keys::CUSTOMER, (segment, segments), cursor)?.limit(PAGE);
+        let is_there = "sk = :sk AND begins_with(pk, :pk) AND attribute_not_exists(x)";
+        page(scan.filter_expression(is_there), read_customer).await
     }
 
     /// The people whose live records these are, with the records that gave way to them; of others nothing.

@@ -209,22 +209,8 @@ async fn burst(rig: &Rig, people: Vec<CustomerId>) -> Result<Burst, String> {
     let at = rig.stack.clock.now();
     let wanted = people.len();
     for customer in people {
-        let order = Order {
-            customer,
-            at,
-            cause: Cause { kind: CauseKind::Api, name: TEMPLATE.to_owned(), part: "bench".to_owned() },
-            channel: Channel::Email,
-            template: TEMPLATE.to_owned(),
-            topic: TOPIC.to_owned(),
-            language: None,
-            bulk: false,
-            at_cap: None,
-            in_quiet_hours: None,
-            replacement: None,
-            unknown: None,
-            not_after: None,
-            campaign: None,
-        };
+        let cause = Cause { kind: CauseKind::Api, name: TEMPLATE.to_owned(), part: "bench".to_owned() };
+        let order = Order::new(customer, at, cause, Channel::Email, TEMPLATE, TOPIC);
         let delay_seconds = i64::try_from(WAIT.as_secs()).ok();
         let message =
             OutgoingMessage { delay_seconds, ..OutgoingMessage::new(encode(&OrderMessage::new(order))) };

@@ -42,22 +42,8 @@ pub(super) async fn ada(world: &mut World) -> CustomerId {
 
 pub(super) fn order(world: &World, customer: &CustomerId, part: &str) -> Order {
     let cause = Cause { kind: CauseKind::Api, name: "hello".to_owned(), part: part.to_owned() };
-    Order {
-        customer: customer.clone(),
-        at: Timestamp(world.clock.millis()),
-        cause,
-        channel: Channel::Email,
-        template: "hello".to_owned(),
-        topic: "product".to_owned(),
-        language: None,
-        bulk: false,
-        at_cap: None,
-        in_quiet_hours: None,
-        replacement: None,
-        unknown: None,
-        not_after: None,
-        campaign: None,
-    }
+    let now = Timestamp(world.clock.millis());
+    Order::new(customer.clone(), now, cause, Channel::Email, "hello", "product")
 }
 
 pub(super) fn body(order: &Order) -> String {

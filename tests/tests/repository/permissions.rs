@@ -458,22 +458,8 @@ async fn timers(it: &Recorded) {
 /// A message to nobody.
 fn order(at: Timestamp, bulk: bool) -> Order {
     let cause = Cause { kind: CauseKind::Api, name: "hello".to_owned(), part: bulk.to_string() };
-    Order {
-        customer: CustomerId::derived(&["nobody"]),
-        at,
-        cause,
-        channel: Channel::Email,
-        template: "hello".to_owned(),
-        topic: "news".to_owned(),
-        language: None,
-        bulk,
-        at_cap: None,
-        in_quiet_hours: None,
-        replacement: None,
-        unknown: None,
-        not_after: None,
-        campaign: None,
-    }
+    let nobody = CustomerId::derived(&["nobody"]);
+    Order { bulk, ..Order::new(nobody, at, cause, Channel::Email, "hello", "news") }
 }
 
 /// A person who is asked whether they meant it, written to more often than may be at once, says no by a link, and is erased.

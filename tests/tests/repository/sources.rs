@@ -1,6 +1,7 @@
 //! What a source file may hold.
 
 use crate::{files, none, relative, root};
+use sluice_domain::event::OWN_EVENTS;
 
 /// Lines of the longest file.
 const LONGEST: usize = 600;
@@ -73,6 +74,13 @@ fn is_test(file: &str) -> bool {
 fn every_module_says_what_it_is() {
     let silent = sources().into_iter().filter(|(_, text)| !text.starts_with("//! "));
     none("files that do not begin with //!", silent.map(|(file, _)| file).collect());
+}
+
+#[test]
+fn the_readme_names_every_event_that_is_told_by_us() {
+    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
+    let unnamed = OWN_EVENTS.into_iter().filter(|name| !readme.contains(&format!("`{name}`")));
+    none("told and not in README.md", unnamed.map(str::to_owned).collect());
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use crate::command::{Command, Sluice, binaries};
 use serde_json::{Value, json};
-use sluice_tests::stack::{Running, Setup};
+use sluice_tests::stack::{POLICIES, Running, Setup};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -266,6 +266,39 @@ async fn routed_leads_get_an_owner_and_a_notice_only_if_asked_and_stay_if_worked
     }
     let (most, least) = (dealt.values().max().unwrap(), dealt.values().min().unwrap());
     assert!(dealt.len() == 2 && most - least <= 1, "{dealt:?}");
+    run.finish().await;
+}
+
+/// Keys of customers' partitions, of those that have a record or of those that have none.
+fn kept(run: &Running, with_record: bool) -> Vec<(String, String)> {
+    let table = run.table();
+    let has_record = |pk: &str| table.contains_key(&(pk.to_owned(), "c".to_owned()));
+    let keys = table.keys().filter(|(pk, _)| pk.starts_with("cu_") && has_record(pk) == with_record);
+    keys.cloned().collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_followed_from_a_lead_goes_with_the_record_that_it_brought() {
+    let journey = "---\nkind: journey\nname: greet\ntrigger: { event: lead_captured }\nsteps:\n  - tag: fresh\n  - wait: 1h\n";
+    let run = Setup::policies(format!("{POLICIES}{journey}")).start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let leads = file(folder.path(), "fair.csv", people(3));
+    let arguments = ["import", text(&leads), "--form", "contact", "--route", "--notify", "--batch", "fair"];
+    // The second time it is as if they had never been: they are greeted again.
+    for _ in 0..2 {
+        answer(&run, &arguments).await;
+        run.settle().await;
+        let all = kept(&run, true);
+        let count = |kind: &str| all.iter().filter(|(_, sk)| sk.starts_with(kind)).count();
+        assert_eq!((count("r#"), count("s"), count("e#") >= 6), (3, 3, true), "{all:#?}");
+        let back = answer(&run, &["import", "revert", "fair"]).await;
+        assert_eq!((&back["leads"], &back["customers"]), (&json!(3), &json!(3)), "{back:#}");
+        run.settle().await;
+        assert_eq!((kept(&run, true), kept(&run, false)), (Vec::new(), Vec::new()));
+    }
+    run.pass(Duration::from_secs(3_700)).await;
+    run.fire_timers().await;
+    assert_eq!(kept(&run, false), Vec::new());
     run.finish().await;
 }
 

@@ -45,6 +45,14 @@ impl Call {
         call
     }
 
+    /// Another id that is the same person's.
+    fn alias(id: &str, at: i64, previous: &str) -> Self {
+        let mut call = Self::track("", id, at);
+        call.event.kind = EventKind::Alias;
+        call.who.previous = Some(Pii::new(previous.to_owned()));
+        call
+    }
+
     pub(crate) fn user(mut self, id: &str) -> Self {
         self.who.user = Some(Pii::new(id.to_owned()));
         self
@@ -275,5 +283,55 @@ async fn nothing_is_left_of_what_an_erased_person_did_and_what_was_on_its_way_is
     let again = user(&run, "merula").await;
     assert_ne!(again["id"], merula["id"]);
     assert_eq!(names(&timeline(&run, &again).await), ["nest_seen"]);
+    run.finish().await;
+}
+
+/// Who is suggested on a customer's page, and why.
+async fn suggestions(run: &Running, user_id: &str) -> Vec<Value> {
+    let page = user(run, user_id).await;
+    let mut shown = page["suggestions"].as_array().cloned().unwrap();
+    shown.sort_by_key(|one| one["at"].as_str().map(str::to_owned));
+    shown
+}
+
+#[tokio::test]
+async fn whom_an_event_does_not_join_it_suggests_on_both_pages() {
+    let run = Setup::default().start().await;
+    let known = json!({"email": "ada@person.example"});
+    take(&run, vec![Call::identify("1", 1, known.clone()).user("ada").browser("b-1")]).await;
+    take(&run, vec![Call::identify("2", 2, json!({})).user("old")]).await;
+    // One browser, and two who are known; somebody else's address; two user ids that are said to be one person's.
+    let calls = [
+        ("ben", Call::identify("3", 3, json!({})).user("ben").browser("b-1"), "anonymous_id", "weak"),
+        ("eve", Call::identify("4", 4, known).user("eve"), "email", "holds_another"),
+        ("old", Call::alias("5", 5, "old").user("ada"), "external_id", "holds_another"),
+    ];
+    let mut raised = Vec::new();
+    for (other, call, kind, reason) in calls {
+        raised.push((other, call.event.id.clone(), kind, reason));
+        take(&run, vec![call]).await;
+    }
+    let ada = user(&run, "ada").await;
+    let shown = suggestions(&run, "ada").await;
+    assert_eq!(shown.len(), 3, "{shown:#?}");
+    for ((other, event, kind, reason), shown) in raised.into_iter().zip(shown) {
+        let theirs = user(&run, other).await;
+        assert_ne!(theirs["id"], ada["id"], "{other} was joined");
+        assert_eq!((&shown["customer"], &shown["event"]), (&theirs["id"], &json!(event)), "{other}");
+        assert_eq!((&shown["kind"], &shown["reason"]), (&json!(kind), &json!(reason)), "{other}");
+        let mirrored = &suggestions(&run, other).await[0];
+        assert_eq!((&mirrored["customer"], &mirrored["event"]), (&ada["id"], &json!(event)), "{other}");
+    }
+
+    // What a person has decided is not brought up again, and a browser of three is nobody's.
+    let (id, ben) = (ada["id"].as_str().unwrap(), user(&run, "ben").await["id"].clone());
+    let (status, _) =
+        run.api("POST", &format!("/api/customers/{id}/keep-apart"), Some(json!({"from": ben}))).await;
+    assert_eq!(status, 200);
+    take(&run, vec![Call::identify("6", 6, json!({})).user("ben").browser("b-1")]).await;
+    take(&run, vec![Call::identify("7", 7, json!({})).user("cy").browser("b-1")]).await;
+    assert_eq!(suggestions(&run, "ben").await, Vec::<Value>::new());
+    assert_eq!(suggestions(&run, "cy").await, Vec::<Value>::new());
+    assert_eq!(suggestions(&run, "ada").await.len(), 2);
     run.finish().await;
 }

@@ -264,6 +264,41 @@ async fn a_key_being_changed_has_two_values_and_is_its_own_librarys() {
 }
 
 #[tokio::test]
+async fn a_key_of_two_sources_makes_nobody_trusted() {
+    let run = start("write", "api").await;
+    let server = |key: &str| {
+        json!({"kind": "source", "name": "a-server", "type": "segment", "trusted": true, "secrets": {"write_key": [key]}})
+    };
+    // The same reference is refused, also where the other document is published already.
+    for reference in ["secret:write", "secret:api"] {
+        let (status, problem) =
+            run.api("PUT", "/api/policies/source/a-server", Some(server(reference))).await;
+        assert_eq!((status, problem["type"].as_str().unwrap()), (422, "urn:sluice:problem:policy-invalid"));
+        assert!(problem["detail"].as_str().unwrap().contains(reference), "{problem}");
+    }
+    // Two references may come to hold one value all the same: one that pages have.
+    for (name, value) in [("hers", "write"), ("his", "api")] {
+        run.stack.secrets.put(&format!("sluice/sources/{name}"), value.to_owned()).unwrap();
+    }
+    let mut policy = server("secret:hers");
+    policy["secrets"]["write_key"] = json!(["secret:hers", "secret:his"]);
+    let (status, _) = run.api("PUT", "/api/policies/source/a-server", Some(policy)).await;
+    assert_eq!(status, 200);
+    run.stack.advance(std::time::Duration::from_secs(3));
+    for (key, status) in [("write", 200), ("api", 401)] {
+        let authorization = basic(key);
+        let headers = [("authorization", authorization.as_str()), ("content-type", "application/json")];
+        let body = json!({"event": "Seen", "userId": "u-1", "messageId": key}).to_string();
+        let answer = run.send("POST", "/v1/track", &headers, body.as_bytes()).await;
+        assert_eq!(answer.status, status, "{key}: {}", answer.text());
+    }
+    run.settle().await;
+    let sources: Vec<String> = entries(&run).into_values().map(|entry| entry.event.source).collect();
+    assert_eq!(sources, ["page"]);
+    run.finish().await;
+}
+
+#[tokio::test]
 async fn a_page_may_call_if_its_origin_is_the_sources() {
     let run = start("write", "api").await;
     let body = json!({"event": "Seen", "anonymousId": "b-1", "writeKey": "write"}).to_string();

@@ -11,10 +11,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
-const SECRET: &str = "whsec_MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0";
+pub(crate) const SECRET: &str = "whsec_MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0";
 
 /// A receiver whose answer can be changed.
-async fn receiver() -> (Fake, Arc<AtomicU16>) {
+pub(crate) async fn receiver() -> (Fake, Arc<AtomicU16>) {
     let status = Arc::new(AtomicU16::new(204));
     let answered = status.clone();
     let fake = Fake::serve(move |_| {
@@ -66,6 +66,16 @@ async fn post(run: &Running, event: &str, id: &str) {
     assert_eq!(answer.status, 200, "{}", answer.text());
 }
 
+/// A request is signed with the receiver's secret, under its id and time.
+pub(crate) fn is_signed(request: &http::Request<Bytes>) {
+    let header = |name: &str| request.headers()[name].to_str().unwrap().to_owned();
+    let at = Timestamp::from_seconds(header("webhook-timestamp").parse().unwrap());
+    let key = [SigningKey::read(SECRET).unwrap()];
+    for (name, value) in headers(&key, &header("webhook-id"), at, request.body()) {
+        assert_eq!(header(&name), value, "{name}");
+    }
+}
+
 /// What a receiver was told, by the name of the event.
 fn told(fake: &Fake) -> BTreeMap<String, Vec<Value>> {
     let mut told: BTreeMap<String, Vec<Value>> = BTreeMap::new();
@@ -82,7 +92,7 @@ async fn endpoint(run: &Running, name: &str) -> Value {
     all.find(|one| one["webhooks"] == json!([name])).unwrap_or_else(|| panic!("{list:#}")).clone()
 }
 
-async fn deliveries(run: &Running, endpoint: &Value, query: &str) -> Vec<Value> {
+pub(crate) async fn deliveries(run: &Running, endpoint: &Value, query: &str) -> Vec<Value> {
     let path = format!("/api/webhooks/{}/deliveries{query}", endpoint["id"].as_str().unwrap());
     let (status, page) = run.api("GET", &path, None).await;
     assert_eq!(status, 200, "{page:#}");
@@ -114,14 +124,7 @@ async fn each_event_goes_once_to_whoever_asked_for_it_signed_and_as_it_is_kept()
     for event in ["lead_captured", "lead_assigned", "order_completed", "segment_entered"] {
         assert_eq!(warehouse.get(event).map(Vec::len), Some(1), "{event}: {:?}", warehouse.keys());
     }
-    for request in some.seen() {
-        let header = |name: &str| request.headers()[name].to_str().unwrap().to_owned();
-        let at = Timestamp::from_seconds(header("webhook-timestamp").parse().unwrap());
-        let key = [SigningKey::read(SECRET).unwrap()];
-        for (name, value) in headers(&key, &header("webhook-id"), at, request.body()) {
-            assert_eq!(header(&name), value, "{name}");
-        }
-    }
+    some.seen().iter().for_each(is_signed);
     let receiver = endpoint(&run, "crm").await;
     let log = deliveries(&run, &receiver, "").await;
     let rows: Vec<(&str, &str)> =

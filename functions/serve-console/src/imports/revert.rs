@@ -28,6 +28,8 @@ const LONG_ENOUGH: i64 = 10_000;
 const MOST: u64 = 1_000;
 /// Leads on their way out at the same time.
 const AT_ONCE: usize = 8;
+/// What is kept beside the records of one person, entries and runs, and goes with them in one transaction: who has more stays.
+const MOST_HISTORY: usize = 40;
 /// Leads of one person that are looked at; more is a job for a person.
 const MOST_LEADS: usize = 300;
 
@@ -207,12 +209,13 @@ impl Console {
         let addresses = self.store.addresses(&hashes).await.map_err(unavailable)?;
         let maybe = known.customers.values().flat_map(|record| record.maybe.keys().cloned()).collect();
         let others = self.store.people(maybe).await.map_err(unavailable)?;
-        let mut lived = BTreeSet::new();
+        let mut histories = BTreeMap::new();
         for id in known.customers.keys() {
-            if self.store.has_lived(id).await.map_err(unavailable)? {
-                lived.insert(id.clone());
-            }
+            histories.insert(id.clone(), self.store.history(id).await.map_err(unavailable)?);
         }
+        let is_much = histories.values().map(|history| history.sort_keys.len()).sum::<usize>() > MOST_HISTORY;
+        let lived = histories.iter().filter(|(_, history)| is_much || history.has_lived);
+        let lived: BTreeSet<CustomerId> = lived.map(|(id, _)| id.clone()).collect();
         let around = Around {
             lead,
             known: &known,
@@ -267,8 +270,10 @@ impl Console {
         for customer in plan.customers {
             commit = commit.customer(customer);
         }
+        let gone: Vec<CustomerId> = plan.gone.iter().map(|customer| customer.id.clone()).collect();
         for customer in plan.gone {
-            commit = commit.gone_customer(customer);
+            let beside = histories.remove(&customer.id).unwrap_or_default().sort_keys;
+            commit = commit.gone_customer(customer, beside);
         }
         let freed: BTreeSet<AddressHash> = plan.freed.iter().map(|(address, _)| address.clone()).collect();
         for (address, holder) in plan.freed {
@@ -279,6 +284,9 @@ impl Console {
         }
         if self.store.commit(commit).await.map_err(unavailable)? == Written::Conflict {
             return Ok(None);
+        }
+        for customer in &gone {
+            self.store.forget_history(customer).await.map_err(unavailable)?;
         }
         if !names.is_empty() {
             self.wake(lead).await.map_err(unavailable)?;

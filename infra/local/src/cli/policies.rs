@@ -4,7 +4,7 @@ use super::StackArgs;
 use super::output::{note, pretty, say};
 use serde_json::{Value, json};
 use sluice_domain::policy::Document;
-use sluice_wire::policy::{SourceText, load};
+use sluice_wire::policy::{Examined, PolicyError, SourceText, examine};
 use std::path::Path;
 
 /// Reads every .yaml, .yml and .json file below a folder, in the order of their paths.
@@ -33,27 +33,34 @@ pub fn read_folder(dir: &Path) -> Result<Vec<SourceText>, String> {
 
 /// The documents of a folder; the error has all findings.
 pub(crate) fn documents_in(dir: &Path) -> Result<Vec<Document>, String> {
-    loaded(&read_folder(dir)?)
-}
-
-fn loaded(files: &[SourceText]) -> Result<Vec<Document>, String> {
-    load(files).map_err(|errors| {
-        let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
-        format!("{} to mend\n{}", errors.len(), lines.join("\n"))
-    })
+    Ok(check(&read_folder(dir)?)?.documents)
 }
 
 /// Checks files; the error has all findings.
-fn check(files: &[SourceText]) -> Result<Vec<String>, String> {
-    Ok(loaded(files)?.iter().map(Document::path).collect())
+fn check(files: &[SourceText]) -> Result<Examined, String> {
+    examine(files)
+        .map_err(|errors| format!("{} to mend\n{}", errors.len(), lines(&errors)))
+}
+
+fn lines(errors: &[PolicyError]) -> String {
+    errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+/// Says what is probably not meant.
+fn warn(warnings: &[PolicyError]) {
+    if !warnings.is_empty() {
+        note(&format!("{} to look at\n{}", warnings.len(), lines(warnings)));
+    }
 }
 
 pub(crate) fn validate(dir: &Path, json: bool) -> Result<(), String> {
     let files = read_folder(dir)?;
-    let documents = check(&files)?;
+    let Examined { documents, warnings } = check(&files)?;
     if json {
-        say(&json!({"valid": true, "documents": documents}).to_string());
+        let documents: Vec<String> = documents.iter().map(Document::path).collect();
+        say(&json!({"valid": true, "documents": documents, "warnings": warnings}).to_string());
     } else {
+        warn(&warnings);
         say(&format!("{} documents in {} files are fine.", documents.len(), files.len()));
     }
     Ok(())
@@ -61,7 +68,7 @@ pub(crate) fn validate(dir: &Path, json: bool) -> Result<(), String> {
 
 pub(crate) async fn apply(dir: &Path, prune: bool, stack: &StackArgs) -> Result<(), String> {
     let files = read_folder(dir)?;
-    check(&files)?;
+    warn(&check(&files)?.warnings);
     let answer = publish(&files, prune, stack).await?;
     if stack.json {
         say(&pretty(&answer));

@@ -1,7 +1,7 @@
 //! A whole stack in this process: services, functions, and what calls them.
 
 use super::clock::StackClock;
-use super::erased::{self, Erasing};
+use super::erased::Kept;
 use super::front_door::FrontDoor;
 use super::hosted::Hosted;
 use super::mover::Mover;
@@ -387,6 +387,9 @@ async fn build(
         (host(&addresses.secrets_manager), Arc::new(services.secrets.clone())),
     ];
     let client = connector(routes, Some(https_client()));
+    let table = spec.tables.first();
+    let kept = table.map(|table| Kept::new(&table.name, &services.dynamodb, &services.ses));
+    let kept = kept.as_ref();
     let starts = spec.functions.iter().map(|function| {
         let vars = vars(function, addresses, &options.vars);
         let client = client.clone();
@@ -428,13 +431,8 @@ async fn build(
                     .await?,
                 ),
             };
-            let built = match spec.tables.first().filter(|_| function.name == erased::FUNCTION) {
-                Some(table) => Arc::new(Erasing {
-                    function: built,
-                    table: table.name.clone(),
-                    dynamodb: services.dynamodb.clone(),
-                    ses: services.ses.clone(),
-                }),
+            let built = match kept {
+                Some(kept) => kept.watch(&function.name, built),
                 None => built,
             };
             let hosted = Hosted::new(&function.name, function.timeout, function.reserved, built);

@@ -233,6 +233,10 @@ proptest! {
                 prop_assert_eq!(Some(town.root(home)), town.user(user), "an event of somebody known is theirs");
             }
         }
+        for (id, record) in &town.customers {
+            let is_known = |other: &CustomerId| town.customers[other].maybe.contains_key(id);
+            prop_assert!(record.maybe.keys().all(is_known), "a suggestion stands on both records");
+        }
         let (customers, ties) = (town.customers.clone(), town.ties.clone());
         for call in calls.iter().rev() {
             town.take(&[call.happened()]);

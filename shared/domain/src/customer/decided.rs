@@ -1,8 +1,8 @@
 //! Whether two customers are one, decided by a person: joined by hand, or kept apart. And what is open for a decision.
 
 use super::recognise::{apart, stays};
-use super::{Customer, Joined, Known};
-use crate::id::{CustomerId, LeadId};
+use super::{Customer, Joined, Known, Raised};
+use crate::id::CustomerId;
 use crate::time::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -116,21 +116,21 @@ pub(super) fn read_apart<'de, D: Deserializer<'de>>(
     })
 }
 
-/// The customers that somebody may decide about, each with the lead that raised it: those a record of `root` is
+/// The customers that somebody may decide about, each with what raised it: those a record of `root` is
 /// suggested to be one with, neither joined since nor told apart. `known` holds them.
-pub fn open_suggestions(known: &Known, root: &CustomerId) -> BTreeMap<CustomerId, LeadId> {
+pub fn open_suggestions(known: &Known, root: &CustomerId) -> BTreeMap<CustomerId, Raised> {
     let mut open = BTreeMap::new();
-    for (other, lead) in records(known, root).into_iter().flat_map(|record| &record.maybe) {
+    for (other, raised) in records(known, root).into_iter().flat_map(|record| &record.maybe) {
         let other = known.root(other);
         if other != *root && known.customers.contains_key(&other) && !are_apart(known, root, &other) {
-            open.entry(other).or_insert_with(|| lead.clone());
+            open.entry(other).or_insert_with(|| raised.clone());
         }
     }
     open
 }
 
-/// What a lead suggests is written on both records, so that whoever opens either sees it: `home` is the lead's, `raised`
-/// whom it may be one with. Nothing that is written already, so that the same lead again costs nothing.
+/// What a lead or an event suggests is written on both records, so that whoever opens either sees it: `home` is its own,
+/// `raised` whom it may be one with. Nothing that is written already, so that the same again costs nothing.
 pub(crate) fn note_suggestions<'a>(
     known: &'a Known,
     home: &'a CustomerId,

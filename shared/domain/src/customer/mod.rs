@@ -138,9 +138,42 @@ pub struct Customer {
     /// Customers a person has said are somebody else, with who said so where that is known.
     #[serde(default, deserialize_with = "decided::read_apart", skip_serializing_if = "BTreeMap::is_empty")]
     pub apart: BTreeMap<CustomerId, Option<Decided>>,
-    /// Customers who may be the same person, with the lead that raised it. It stands on both records.
+    /// Customers who may be the same person, with what raised it. It stands on both records.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub maybe: BTreeMap<CustomerId, LeadId>,
+    pub maybe: BTreeMap<CustomerId, Raised>,
+}
+
+/// What says that two customers may be one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Raised {
+    /// A lead; its receipt says why.
+    Lead(LeadId),
+    /// An event that names them by what is not enough to join them.
+    Event {
+        /// The event.
+        #[serde(rename = "e")]
+        id: EventId,
+        /// When it happened.
+        #[serde(rename = "t")]
+        at: Timestamp,
+        /// The identity that speaks for it.
+        #[serde(rename = "k")]
+        kind: IdentityKind,
+        /// What speaks against it.
+        #[serde(rename = "r")]
+        reason: SuggestionReason,
+    },
+}
+
+impl Raised {
+    /// The lead, if it was one.
+    pub const fn lead(&self) -> Option<&LeadId> {
+        match self {
+            Self::Lead(lead) => Some(lead),
+            Self::Event { .. } => None,
+        }
+    }
 }
 
 /// Why two records are one.

@@ -5,10 +5,11 @@
 //! it never joins two people who are known: whoever is known first takes its earlier events along, later people are merely
 //! pointed on to.
 
+use super::decided::note_suggestions;
 use super::recognise::{apart, recognise_or};
 use super::{
-    AddressHash, Customer, HashKeys, Identity, IdentityKind, Joined, Known, KnownAddress, MAX_HALVES,
-    Recognition, Whole,
+    AddressHash, Customer, HashKeys, Identity, IdentityKind, Joined, Known, KnownAddress, MAX_HALVES, Raised,
+    Recognition, SuggestionReason, Whole,
 };
 use crate::erasure::is_too_late;
 use crate::event::{Event, EventKind, Ids};
@@ -101,6 +102,9 @@ impl Named {
     }
 }
 
+/// Somebody who may be the same person, what speaks for it, and what against.
+type Suggested = (CustomerId, IdentityKind, SuggestionReason);
+
 /// Where events belong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
@@ -129,8 +133,6 @@ pub struct Stitch<'a> {
     pub pointed: BTreeMap<AddressHash, Pointed>,
     /// Addresses that came with a customer who does not hold them.
     pub seen_with: BTreeSet<(AddressHash, CustomerId)>,
-    /// Customers who may be one, though ids speak against it.
-    pub suggested: Vec<(CustomerId, CustomerId)>,
     /// An id is claimed for a record that is not there yet: whose it is will be known in a moment.
     pub unsettled: bool,
 }
@@ -153,7 +155,6 @@ impl<'a> Stitch<'a> {
             lost: BTreeMap::new(),
             pointed: BTreeMap::new(),
             seen_with: BTreeSet::new(),
-            suggested: Vec::new(),
             unsettled: false,
         }
     }
@@ -163,9 +164,9 @@ impl<'a> Stitch<'a> {
         if self.is_too_late(named, event.at) {
             return None;
         }
-        let place = match named.strong.is_empty() {
+        let (place, mut suggestions) = match named.strong.is_empty() {
             false => self.known_person(named, event),
-            true => self.browser(named.anonymous.first()?, event),
+            true => (self.browser(named.anonymous.first()?, event), Vec::new()),
         };
         for identity in &named.anonymous {
             self.tie(identity, &place, event);
@@ -174,10 +175,13 @@ impl<'a> Stitch<'a> {
             && let Some(claim) = self.tie_of(other).claim
         {
             let theirs = self.root(&claim.customer);
-            if theirs != place.root && self.customers.contains_key(&theirs) {
-                self.suggested.push((place.home.clone(), theirs));
-            }
+            suggestions.push((theirs, other.kind, SuggestionReason::HoldsAnother));
         }
+        if event.says_who() {
+            let shared = named.anonymous.iter().filter_map(|browser| self.known_other(browser, &place));
+            suggestions.extend(shared.map(|other| (other, IdentityKind::Anonymous, SuggestionReason::Weak)));
+        }
+        self.suggest(&place, suggestions, event);
         Some(place)
     }
 
@@ -273,7 +277,7 @@ impl<'a> Stitch<'a> {
     }
 
     /// Events that name their person.
-    fn known_person(&mut self, named: &Named, event: &Event) -> Place {
+    fn known_person(&mut self, named: &Named, event: &Event) -> (Place, Vec<Suggested>) {
         let strong = self.settled(&named.strong);
         let known = self.known(&strong);
         let fresh = CustomerId::derived(&[event.id.as_str()]);
@@ -295,9 +299,34 @@ impl<'a> Stitch<'a> {
         for address in &who.seen_with {
             self.see_with(address, &who.customer);
         }
-        let suggested = who.suggestions.iter().map(|one| (who.home.clone(), one.customer.clone()));
-        self.suggested.extend(suggested);
-        Place { home: who.home, root: self.root(&who.customer) }
+        let suggested =
+            who.suggestions.into_iter().filter_map(|one| Some((one.customer, one.kind?, one.reason)));
+        (Place { root: self.root(&who.customer), home: who.home }, suggested.collect())
+    }
+
+    /// Whoever else is known by a browser, if they are two: one that more people use says of nobody who they are.
+    fn known_other(&self, browser: &Identity, place: &Place) -> Option<CustomerId> {
+        let claim = self.tie_of(browser).claim?;
+        let holder = self.root(&claim.customer);
+        let is_known = self.parts(&holder).into_iter().any(|record| !is_nobody(record));
+        let is_theirs = claim.others.iter().all(|other| [&holder, &place.root].contains(&&self.root(other)));
+        (is_known && is_theirs).then_some(holder)
+    }
+
+    /// Those who may be the same person are noted on both records, for a person to decide.
+    fn suggest(&mut self, place: &Place, suggestions: Vec<Suggested>, event: &Event) {
+        let root = self.root(&place.root);
+        for (other, kind, reason) in suggestions {
+            let theirs = self.root(&other);
+            if theirs == root || !self.customers.contains_key(&theirs) || self.are_apart(&root, &theirs) {
+                continue;
+            }
+            let raised = Raised::Event { id: event.id.clone(), at: event.at, kind, reason };
+            let known = Known { customers: self.customers.clone(), ..Known::default() };
+            for (on, other) in note_suggestions(&known, &place.home, std::iter::once(&theirs)) {
+                self.change(&on, event.at).maybe.insert(other, raised.clone());
+            }
+        }
     }
 
     /// The evidence that counts. What is claimed for a record that is not there yet may be of somebody who is known by something
@@ -413,16 +442,17 @@ impl<'a> Stitch<'a> {
     /// may be somebody's who is being written down at this moment, unless it is the browser's own.
     fn gives_way(&self, from: &CustomerId, into: &CustomerId, tie: &Tie) -> bool {
         let (ours, theirs) = (self.parts(from), self.parts(into));
-        let is_nobody = |record: &&Customer| {
-            record.leads == 0
-                && record.owner.is_none()
-                && !record.keys.iter().any(|(kind, _)| kind.is_strong())
-        };
         let is_sure = !ours.is_empty() || *from == record_of("anonymous", tie);
         is_sure
-            && ours.iter().all(is_nobody)
+            && ours.iter().all(|record| is_nobody(record))
             && ours.len() + theirs.len() <= MAX_HALVES
-            && !ours.iter().any(|one| theirs.iter().any(|other| apart(one, other)))
+            && !self.are_apart(from, into)
+    }
+
+    /// Whether a person has said that two are two.
+    fn are_apart(&self, one: &CustomerId, other: &CustomerId) -> bool {
+        let theirs = self.parts(other);
+        self.parts(one).into_iter().any(|record| theirs.iter().any(|other| apart(record, other)))
     }
 
     fn point(&mut self, identity: &Identity, tie: Tie, to: &CustomerId, at: Timestamp) {
@@ -442,6 +472,11 @@ impl<'a> Stitch<'a> {
         let first = self.first_hash(identity);
         self.ties.insert(first, Tie { claim, to: Some(pointer), ..tie });
     }
+}
+
+/// Whether nothing says of a record who it is.
+fn is_nobody(record: &Customer) -> bool {
+    record.leads == 0 && record.owner.is_none() && !record.keys.iter().any(|(kind, _)| kind.is_strong())
 }
 
 /// The record of whoever uses a browser, while nobody knows who that is or because too many do: the same for everybody who

@@ -1,6 +1,6 @@
 //! What is kept of an event: the entry of a customer's timeline, which is its receipt as well.
 
-use super::{Event, EventKind, Who};
+use super::{Event, EventKind, OWN_EVENTS, Who};
 use crate::id::{CustomerId, EventId};
 use crate::journey;
 use crate::message::Order;
@@ -162,7 +162,7 @@ pub struct Task {
 }
 
 /// Another system is told of a customer.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Call {
     /// Where.
     #[serde(rename = "to")]
@@ -260,6 +260,7 @@ impl Own {
 
     /// As an event: the nth that `cause` led to.
     pub fn event(&self, cause: &EventId, n: usize) -> Event {
+        debug_assert!(OWN_EVENTS.contains(&self.name.as_str()), "{} is told and not listed", self.name);
         Event {
             id: EventId::derived(&[Self::SOURCE, cause.as_str(), &n.to_string()]),
             kind: EventKind::Own,

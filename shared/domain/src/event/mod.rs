@@ -5,7 +5,7 @@ mod entry;
 mod own;
 
 pub use entry::{Call, Entry, Heard, Led, Moved, Outgo, Own, Task, Tell};
-pub use own::Teller;
+pub use own::{OWN_EVENTS, Teller};
 
 use crate::id::{CustomerId, EventId};
 use crate::pii::Pii;
@@ -135,8 +135,12 @@ impl Event {
     /// Before which events it is decided: as [`Event::order`] says, but of one instant those first that say who somebody is.
     /// Libraries give a whole burst of calls one time, and what was done is then theirs who did it.
     pub fn turn(&self) -> (Timestamp, bool, &EventId) {
-        let says_who = matches!(self.kind, EventKind::Identify | EventKind::Alias);
-        (self.at, !says_who, &self.id)
+        (self.at, !self.says_who(), &self.id)
+    }
+
+    /// Whether it says who somebody is, rather than what they did.
+    pub const fn says_who(&self) -> bool {
+        matches!(self.kind, EventKind::Identify | EventKind::Alias)
     }
 }
 

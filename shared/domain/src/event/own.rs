@@ -7,6 +7,38 @@ use crate::message::{CauseKind, Message};
 use crate::time::Timestamp;
 use serde_json::{Map, Value, json};
 
+/// Every event that is told by us, whoever tells of it: what our functions do, what it makes of a customer, and where journeys
+/// have them.
+pub const OWN_EVENTS: [&str; 27] = [
+    "churn_changed",
+    "contact_made",
+    "journey_ended",
+    "journey_entered",
+    "journey_goal_reached",
+    "journey_held_out",
+    "lead_accepted",
+    "lead_assigned",
+    "lead_captured",
+    "lead_closed",
+    "lead_disqualified",
+    "message_bounced",
+    "message_clicked",
+    "message_complained",
+    "message_delivered",
+    "message_opened",
+    "message_sent",
+    "qualification_changed",
+    "score_changed",
+    "segment_entered",
+    "segment_left",
+    "stage_changed",
+    "tag_expired",
+    "tagged",
+    "tier_changed",
+    "unsubscribed",
+    "untagged",
+];
+
 /// Who tells, and when.
 #[derive(Clone, Copy, Debug)]
 pub struct Teller {
@@ -26,6 +58,7 @@ impl Teller {
         at: Timestamp,
         properties: Value,
     ) -> Happened {
+        debug_assert!(OWN_EVENTS.contains(&name), "{name} is told and not listed");
         let parts: Vec<&str> = std::iter::once(name).chain(of.iter().copied()).collect();
         let properties = match properties {
             Value::Object(properties) => properties,

@@ -4,7 +4,7 @@
 //! that stays came by it; a customer without any lead goes, unless somebody has joined it or kept it apart since, or it did
 //! something itself.
 
-use crate::customer::{AddressHash, By, Customer, HashKeys, Known, KnownAddress, Ownership};
+use crate::customer::{AddressHash, By, Customer, HashKeys, Known, KnownAddress, Ownership, Raised};
 use crate::id::{CustomerId, LeadId};
 use crate::lead::{Facts, Lead, LeadState, Progress, Work};
 use crate::policy::PolicySet;
@@ -215,20 +215,21 @@ fn unsuggest(
         let mut named = receipt.into_iter().flat_map(|receipt| &receipt.suggestions);
         named.any(|suggestion| suggestion.customer == *one || suggestion.customer == *other)
     };
+    let is_gone = |raised: &Raised| raised.lead().is_some_and(|lead| goes.contains(lead));
     let mend = |record: &mut Customer| {
         let id = record.id.clone();
         record.maybe = std::mem::take(&mut record.maybe)
             .into_iter()
-            .filter_map(|(other, lead)| {
-                if !goes.contains(&lead) {
-                    return Some((other, lead));
+            .filter_map(|(other, raised)| {
+                if !is_gone(&raised) {
+                    return Some((other, raised));
                 }
                 let (staying, _) = rest.iter().find(|(lead, _)| suggests(lead, &id, &other))?;
-                Some((other, staying.id.clone()))
+                Some((other, Raised::Lead(staying.id.clone())))
             })
             .collect();
     };
-    let is_touched = |record: &&Customer| record.maybe.values().any(|lead| goes.contains(lead));
+    let is_touched = |record: &&Customer| record.maybe.values().any(is_gone);
     let ours: Vec<CustomerId> =
         people.known.customers.values().filter(is_touched).map(|record| record.id.clone()).collect();
     ours.iter().for_each(|id| mend(people.get(id)));

@@ -100,26 +100,10 @@ pub fn question(
         IdentityKind::Email => facts.email.as_ref()?.as_sent().to_owned(),
         _ => wish.address.value().to_owned(),
     };
-    let order = Order {
-        customer: customer.clone(),
-        at: wish.proof.at,
-        cause: Cause {
-            kind: CauseKind::Confirmation,
-            name: topic.name.clone(),
-            part: wish.proof.lead.as_ref()?.to_string(),
-        },
-        channel: wish.channel,
-        template: template.name.clone(),
-        topic: topic.name.clone(),
-        language: None,
-        bulk: false,
-        at_cap: None,
-        in_quiet_hours: None,
-        replacement: None,
-        unknown: None,
-        not_after: None,
-        campaign: None,
-    };
+    let part = wish.proof.lead.as_ref()?.to_string();
+    let cause = Cause { kind: CauseKind::Confirmation, name: topic.name.clone(), part };
+    let order =
+        Order::new(customer.clone(), wish.proof.at, cause, wish.channel, &template.name, &topic.name);
     let message = Message { to: Some(Pii::new(to)), ..Message::new(order, Map::new()) };
     (template.channel == wish.channel).then_some(message)
 }

@@ -183,23 +183,9 @@ mod tests {
 
     fn message() -> Message {
         let cause = Cause { kind: CauseKind::Api, name: "welcome".to_owned(), part: "1".to_owned() };
-        let order = Order {
-            customer: CustomerId::derived(&["ada"]),
-            at: NOW,
-            cause,
-            channel: Channel::Email,
-            template: "welcome".to_owned(),
-            topic: "product".to_owned(),
-            language: None,
-            bulk: false,
-            at_cap: Some(Otherwise::Replace),
-            in_quiet_hours: None,
-            replacement: None,
-            unknown: None,
-            not_after: None,
-            campaign: None,
-        };
-        Message::new(order, Map::new())
+        let ada = CustomerId::derived(&["ada"]);
+        let order = Order::new(ada, NOW, cause, Channel::Email, "welcome", "product");
+        Message::new(Order { at_cap: Some(Otherwise::Replace), ..order }, Map::new())
     }
 
     fn claimed() -> Message {

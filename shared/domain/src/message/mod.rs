@@ -190,6 +190,33 @@ const fn is_zero(n: &u32) -> bool {
 }
 
 impl Order {
+    /// One to this customer that says no more than it has to: the rest is left to the documents.
+    pub fn new(
+        customer: CustomerId,
+        at: Timestamp,
+        cause: Cause,
+        channel: Channel,
+        template: &str,
+        topic: &str,
+    ) -> Self {
+        Self {
+            customer,
+            at,
+            cause,
+            channel,
+            template: template.to_owned(),
+            topic: topic.to_owned(),
+            language: None,
+            bulk: false,
+            at_cap: None,
+            in_quiet_hours: None,
+            replacement: None,
+            unknown: None,
+            not_after: None,
+            campaign: None,
+        }
+    }
+
     /// The message's id.
     pub fn id(&self) -> MessageId {
         let Cause { kind, name, part } = &self.cause;

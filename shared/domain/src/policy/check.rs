@@ -3,10 +3,12 @@
 mod access;
 mod behaviour;
 mod campaign;
+mod doubts;
 mod journey;
 mod messaging;
 
 pub(crate) use behaviour::Names;
+pub use doubts::doubts;
 
 use super::{
     CatchAll, Document, FieldMap, KINDS, Response, SecretRef, Target, Team, Territory, Then, territory,

@@ -24,7 +24,7 @@ pub use behaviour::{
 };
 pub use campaign::Campaign;
 pub(crate) use check::{FACTS, LEAD};
-pub use check::{Finding, Other, check};
+pub use check::{Finding, Other, check, doubts};
 pub use company::Company;
 pub use journey::Journey;
 pub use messaging::{

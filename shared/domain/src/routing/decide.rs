@@ -3,7 +3,8 @@
 use super::live::{Live, LiveTeams};
 use super::{Asks, CustomerView, Receipt, Saw, route};
 use crate::customer::{
-    Customer, Joined, Known, KnownAddress, Ownership, Recognition, SuggestionReason, Whole, note_suggestions,
+    Customer, Joined, Known, KnownAddress, Ownership, Raised, Recognition, SuggestionReason, Whole,
+    note_suggestions,
 };
 use crate::id::{CustomerId, LeadId};
 use crate::lead::{Assignment, Facts, Lead, Progress};
@@ -100,7 +101,7 @@ pub fn change(case: Case<'_>, receipt: Receipt, policies: &PolicySet) -> (Progre
         }
         let open = who.suggestions.iter().filter(|one| one.reason != SuggestionReason::KeptApart);
         for (on, other) in note_suggestions(known, &who.home, open.map(|one| &one.customer)) {
-            people.get(&on).maybe.insert(other, lead.id.clone());
+            people.get(&on).maybe.insert(other, Raised::Lead(lead.id.clone()));
         }
         if let (Outcome::Assigned { .. }, Some(assignment)) = (&receipt.outcome, &after.assignment) {
             own(people.get(&who.customer), assignment);

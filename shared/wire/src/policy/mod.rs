@@ -17,9 +17,9 @@ pub use flaw::PolicyError;
 
 use flaw::{Flaw, Place, is_like, one_of};
 use saphyr_parser::ScalarStyle;
-use senders::check_sources;
+use senders::{check_keys, check_sources};
 use serde::Deserialize;
-use sluice_domain::policy::{Document, Finding, KINDS, Other, check};
+use sluice_domain::policy::{self, Document, Finding, KINDS, Other};
 use std::collections::{BTreeSet, HashSet};
 use tree::{Node, Value};
 use typed::{Mismatch, Part};
@@ -42,6 +42,23 @@ const MAX_MISTAKES: usize = 50;
 /// Everything that is wrong, in the order of the files and of their lines. What only follows from another mistake
 /// (a rep that cannot be read is not missing as well) is left out.
 pub fn load(sources: &[SourceText]) -> Result<Vec<Document>, Vec<PolicyError>> {
+    Ok(examine(sources)?.documents)
+}
+
+/// Documents that may be published.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Examined {
+    /// The documents.
+    pub documents: Vec<Document>,
+    /// What is probably not meant, though nothing stands against it.
+    pub warnings: Vec<PolicyError>,
+}
+
+/// As [`load`], with what is to be warned of.
+///
+/// # Errors
+/// As [`load`].
+pub fn examine(sources: &[SourceText]) -> Result<Examined, Vec<PolicyError>> {
     read_all(sources, true)
 }
 
@@ -51,10 +68,18 @@ pub fn load(sources: &[SourceText]) -> Result<Vec<Document>, Vec<PolicyError>> {
 /// # Errors
 /// Everything that cannot be read, in the order of the files and of their lines.
 pub fn parse(sources: &[SourceText]) -> Result<Vec<Document>, Vec<PolicyError>> {
-    read_all(sources, false)
+    Ok(read_all(sources, false)?.documents)
 }
 
-fn read_all(sources: &[SourceText], together: bool) -> Result<Vec<Document>, Vec<PolicyError>> {
+/// Checks documents, each by itself and all of them against each other. Empty means they may be published.
+pub fn check(documents: &[Document]) -> Vec<Finding> {
+    let mut findings = policy::check(documents);
+    findings.extend(check_sources(documents));
+    findings.extend(check_keys(documents));
+    findings
+}
+
+fn read_all(sources: &[SourceText], together: bool) -> Result<Examined, Vec<PolicyError>> {
     let mut flaws: Vec<(usize, Flaw)> = Vec::new();
     let mut secret_lines: BTreeSet<(usize, usize)> = BTreeSet::new();
     let mut documents = Vec::new();
@@ -77,23 +102,31 @@ fn read_all(sources: &[SourceText], together: bool) -> Result<Vec<Document>, Vec
             }
         }
     }
-    let mut findings = if together { check(&documents) } else { Vec::new() };
-    findings.extend(check_sources(&documents));
+    let findings = if together { check(&documents) } else { check_sources(&documents) };
     for finding in findings {
         let follows = matches!(finding.other, Some(Other::Absent)) && !is_whole;
         if let Some(origin) = origins.get(finding.document).filter(|_| !follows) {
             flaws.extend(place(&finding, origin, &origins, sources).map(|flaw| (origin.file, flaw)));
         }
     }
-    if flaws.is_empty() {
-        return Ok(documents);
+    let in_files = |mut flaws: Vec<(usize, Flaw)>| -> Vec<PolicyError> {
+        flaws.sort_by_key(|(file, flaw)| (*file, flaw.at));
+        let errors = flaws.into_iter().filter_map(|(file, flaw)| {
+            let source = sources.get(file)?;
+            Some(flaw.in_file(&source.file, &source.text, &|line| secret_lines.contains(&(file, line))))
+        });
+        errors.collect()
+    };
+    if !flaws.is_empty() {
+        return Err(in_files(flaws));
     }
-    flaws.sort_by_key(|(file, flaw)| (*file, flaw.at));
-    let errors = flaws.into_iter().filter_map(|(file, flaw)| {
-        let source = sources.get(file)?;
-        Some(flaw.in_file(&source.file, &source.text, &|line| secret_lines.contains(&(file, line))))
+    let doubts = if together { policy::doubts(&documents) } else { Vec::new() };
+    let placed = doubts.iter().filter_map(|doubt| {
+        let origin = origins.get(doubt.document)?;
+        Some((origin.file, place(doubt, origin, &origins, sources)?))
     });
-    Err(errors.collect())
+    let warnings = in_files(placed.collect());
+    Ok(Examined { documents, warnings })
 }
 
 /// Where a document was read.

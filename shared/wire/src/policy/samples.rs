@@ -1,6 +1,6 @@
 //! What `samples/` shows has to work: every policy loads, every lead ends where its README says, no file is unused.
 
-use super::{SourceText, load};
+use super::{SourceText, examine};
 use crate::{body, capture, http::HttpRequest, sources};
 use expect_test::{expect, expect_file};
 use futures::FutureExt;
@@ -40,9 +40,11 @@ fn policies() -> Vec<Document> {
             SourceText { file: format!("samples/policies/{name}"), text }
         })
         .collect();
-    let documents = load(&sources).unwrap_or_else(|errors| {
+    let examined = examine(&sources).unwrap_or_else(|errors| {
         panic!("{}", errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
     });
+    assert_eq!(examined.warnings, []);
+    let documents = examined.documents;
     assert!(documents.len() > sources.len());
     documents
 }

@@ -3,7 +3,8 @@
 
 use crate::sns::Certificate;
 use crate::sources::{self, Source as Sender};
-use sluice_domain::policy::{Auth, Document, Finding, Source};
+use sluice_domain::policy::{Auth, Document, Finding, Other, SecretRef, Source};
+use std::collections::BTreeMap;
 
 /// Checks the source documents among these.
 pub(super) fn check_sources(documents: &[Document]) -> Vec<Finding> {
@@ -12,6 +13,29 @@ pub(super) fn check_sources(documents: &[Document]) -> Vec<Finding> {
         let Document::Source(source) = content else { continue };
         for (path, message) in mistakes(source) {
             findings.push(Finding { document, path, message, within: None, other: None });
+        }
+    }
+    findings
+}
+
+/// A tracking library's key says which source a call is of, and how far it is trusted: each has keys of its own.
+pub(super) fn check_keys(documents: &[Document]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut holders: BTreeMap<&SecretRef, (usize, &Source)> = BTreeMap::new();
+    for (document, content) in documents.iter().enumerate() {
+        let Document::Source(source) = content else { continue };
+        let Some(name) = sources::key_of_tracker(&source.sender) else { continue };
+        for (i, reference) in source.secrets.get(name).into_iter().flatten().enumerate() {
+            let (first, holder) = *holders.entry(reference).or_insert((document, source));
+            if first != document {
+                let path = vec!["secrets".to_owned(), name.to_owned(), i.to_string()];
+                let message = format!(
+                    "`{}` is the key of the source `{}` already: nobody could tell whose a call is, so give each a key of its own",
+                    reference.0, holder.name
+                );
+                let other = Some(Other::Document(first));
+                findings.push(Finding { document, path, message, within: None, other });
+            }
         }
     }
     findings

@@ -2,6 +2,7 @@
 
 mod behaviour;
 mod calendars;
+mod doubts;
 mod identity;
 mod journeys;
 mod response;
@@ -112,7 +113,7 @@ fn an_unknown_field_gets_the_nearest_name_or_all() {
             p.yaml:3:1: unknown field `huors` (did you mean `hours`?)
                 3 | huors: {}
                   | ^
-            p.yaml:4:1: unknown field `reaction` (known: name, members, sticky_may_exceed, hours, response, off_hours, need)
+            p.yaml:4:1: unknown field `reaction` (known: name, members, manager, sticky_may_exceed, hours, response, off_hours, need)
                 4 | reaction: { within: 5m }
                   | ^
             p.yaml:5:10: a team needs at least one member
@@ -127,7 +128,7 @@ fn kind_is_needed_and_known() {
     refused(
         "name: a\n",
         &expect![[r#"
-            p.yaml:1:1: this document has no `kind` (known: form, source, rep, team, routing, settings, calendar, territory, channel, topic, template, layout, partial, lifecycle, scoring, segment, journey, campaign)
+            p.yaml:1:1: this document has no `kind` (known: form, source, rep, team, routing, settings, calendar, territory, channel, topic, template, layout, partial, lifecycle, scoring, segment, journey, access, webhook, campaign)
                 1 | name: a
                   | ^
         "#]],
@@ -135,7 +136,7 @@ fn kind_is_needed_and_known() {
     refused(
         "kind: widget\nname: a\n",
         &expect![[r#"
-            p.yaml:1:7: unknown kind `widget` (known: form, source, rep, team, routing, settings, calendar, territory, channel, topic, template, layout, partial, lifecycle, scoring, segment, journey, campaign)
+            p.yaml:1:7: unknown kind `widget` (known: form, source, rep, team, routing, settings, calendar, territory, channel, topic, template, layout, partial, lifecycle, scoring, segment, journey, access, webhook, campaign)
                 1 | kind: widget
                   |       ^
         "#]],
@@ -151,7 +152,7 @@ fn kind_is_needed_and_known() {
     refused(
         "kind: [rep]\nname: a\n",
         &expect![[r#"
-            p.yaml:1:7: `kind` is one word (known: form, source, rep, team, routing, settings, calendar, territory, channel, topic, template, layout, partial, lifecycle, scoring, segment, journey, campaign)
+            p.yaml:1:7: `kind` is one word (known: form, source, rep, team, routing, settings, calendar, territory, channel, topic, template, layout, partial, lifecycle, scoring, segment, journey, access, webhook, campaign)
                 1 | kind: [rep]
                   |       ^
         "#]],
@@ -495,7 +496,7 @@ fn a_source_brings_what_its_type_needs() {
     refused(
         "kind: source\nname: a\ntype: carrier-pigeon\n",
         &expect![[r#"
-            p.yaml:3:7: there is no source of type `carrier-pigeon`; known: calendly, contact_form_7, douyin, elementor, feiyu, google, gravity_forms, hubspot, jotform, json, linkedin, meta, netlify, posthog, rudderstack, segment, shopify, sns, tally, tiktok, typeform, webflow, woocommerce
+            p.yaml:3:7: there is no source of type `carrier-pigeon`; known: calendly, contact_form_7, douyin, elementor, feiyu, google, gravity_forms, hubspot, jotform, json, linkedin, meta, netlify, shopify, posthog, rudderstack, segment, sns, tally, tiktok, typeform, webflow, woocommerce
                 3 | type: carrier-pigeon
                   |       ^
         "#]],

@@ -166,6 +166,12 @@ pub fn find(kind: &str) -> Option<&'static dyn Source> {
     registry().iter().copied().find(|source| source.kind() == kind)
 }
 
+/// The name of the secret that holds the key of a tracking library of that kind; `None` for other senders.
+pub fn key_of_tracker(kind: &str) -> Option<&'static str> {
+    let tracker = find(kind).filter(|source| source.is_tracker())?;
+    tracker.needs().first().map(|need| need.name)
+}
+
 /// One request of a source.
 #[derive(Clone, Copy, Debug)]
 pub struct Delivery<'a> {

@@ -68,11 +68,11 @@ impl Route {
         })
     }
 
-    /// The types of source whose libraries call it, and the name of the secret that holds their key.
-    pub const fn sources(self) -> (&'static [&'static str], &'static str) {
+    /// The types of source whose libraries call it.
+    pub const fn sources(self) -> &'static [&'static str] {
         match self {
-            Self::One(_) | Self::Batch => (&["segment", "rudderstack"], "write_key"),
-            Self::Posthog | Self::Flags => (&["posthog"], "api_key"),
+            Self::One(_) | Self::Batch => &["segment", "rudderstack"],
+            Self::Posthog | Self::Flags => &["posthog"],
         }
     }
 }

@@ -71,7 +71,7 @@ impl<'d> Known<'d> {
 }
 
 /// Where a step stands in its document.
-fn place<'a>(number: &'a str, step: &'a Step, inside: &[&'a str]) -> Vec<&'a str> {
+pub(super) fn place<'a>(number: &'a str, step: &'a Step, inside: &[&'a str]) -> Vec<&'a str> {
     let head = ["steps", number].into_iter().chain(step.label.as_deref());
     head.chain([step.act.kind()]).chain(inside.iter().copied()).collect()
 }
@@ -489,13 +489,13 @@ fn label_place(number: &str, step: &Step, label: &str) -> Vec<String> {
 }
 
 /// The ways from step to step.
-struct Ways<'j> {
-    steps: &'j [Step],
-    labels: &'j BTreeMap<&'j str, usize>,
+pub(super) struct Ways<'j> {
+    pub(super) steps: &'j [Step],
+    pub(super) labels: &'j BTreeMap<&'j str, usize>,
 }
 
 impl<'j> Ways<'j> {
-    fn from(&self, at: usize) -> Vec<usize> {
+    pub(super) fn from(&self, at: usize) -> Vec<usize> {
         let Some(step) = self.steps.get(at) else { return Vec::new() };
         let jumps = step.act.labels().into_iter().filter_map(|label| self.labels.get(label).copied());
         let next = (step.act.falls_through() && at + 1 < self.steps.len()).then_some(at + 1);
@@ -503,7 +503,7 @@ impl<'j> Ways<'j> {
     }
 
     /// Steps that are reached from one on, going on only from steps of which `passes` says so.
-    fn reached(&self, from: usize, passes: &dyn Fn(usize) -> bool) -> BTreeSet<usize> {
+    pub(super) fn reached(&self, from: usize, passes: &dyn Fn(usize) -> bool) -> BTreeSet<usize> {
         let (mut reached, mut open) = (BTreeSet::new(), vec![from]);
         while let Some(at) = open.pop() {
             if at < self.steps.len() && reached.insert(at) && passes(at) {

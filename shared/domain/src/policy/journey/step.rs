@@ -138,6 +138,14 @@ impl Act {
         }
     }
 
+    /// The receiver that is told here.
+    pub fn webhook(&self) -> Option<Webhook> {
+        match self {
+            Self::Webhook(step) => Some(step.receiver()),
+            _ => None,
+        }
+    }
+
     /// Whether it may go on at the step behind it.
     pub fn falls_through(&self) -> bool {
         match self {

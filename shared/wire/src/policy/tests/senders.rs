@@ -168,3 +168,20 @@ fn a_tracking_library_is_trusted_or_in_a_page_and_has_its_key() {
         "#]],
     );
 }
+
+#[test]
+fn two_tracking_libraries_with_one_key_are_refused() {
+    refused(
+        "kind: source\nname: page\ntype: posthog\norigins: [\"*\"]\nsecrets: { api_key: [env:A] }\n---\nkind: source\nname: server\n\
+         type: segment\ntrusted: true\nsecrets:\n  write_key: [env:B, env:A]\n",
+        &expect![[r#"
+            p.yaml:12:22: `env:A` is the key of the source `page` already: nobody could tell whose a call is, so give each a key of its own; the first is p.yaml:1
+               12 |   write_key: [env:B, env:A]
+                  |                      ^
+        "#]],
+    );
+    // Each call of these says in its address whose it is.
+    let accepted = "kind: source\nname: one\ntype: tally\nsecrets: { signing_secret: [env:A] }\n---\nkind: source\nname: two\n\
+                    type: tally\nsecrets: { signing_secret: [env:A] }\n";
+    assert_eq!(super::accepted(accepted).len(), 2);
+}

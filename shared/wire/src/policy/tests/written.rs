@@ -153,7 +153,7 @@ fn what_was_read_before_a_syntax_error_is_checked_too() {
     refused(
         "kind: rep\nname: a\nage: 3\n---\nkind: team\nname: t\nmembers: [ { rep: b } ]\n---\nkind: [\n",
         &expect![[r#"
-            p.yaml:3:1: unknown field `age` (known: name, full_name, email, webhook, available, hours, leave, languages, skills, capacity)
+            p.yaml:3:1: unknown field `age` (known: name, full_name, email, webhook, available, hours, leave, languages, skills, capacity, reports_to)
                 3 | age: 3
                   | ^
             p.yaml:10:1: not YAML: while parsing a node, did not find expected node content

@@ -1,0 +1,113 @@
+//! What is published all the same and is warned of: events that nobody will ever tell of.
+
+use super::file;
+use crate::policy::examine;
+use expect_test::{Expect, expect};
+
+fn warned(text: &str, expected: &Expect) {
+    let examined = examine(&[file("p.yaml", text)]).unwrap_or_else(|errors| panic!("{}", errors[0]));
+    let shown: Vec<String> = examined.warnings.iter().map(ToString::to_string).collect();
+    expected.assert_eq(&(shown.join("\n") + "\n"));
+}
+
+#[test]
+fn an_event_that_is_called_otherwise_here_is_named() {
+    warned(
+        "kind: segment
+name: readers
+when: count_in(\"email_clicked\", \"30d\") >= 1 && silent_for(\"page_view\", \"9d\")
+---
+kind: webhook
+name: crm
+url: https://crm.example
+secrets: [env:CRM]
+events: [lead_asigned, subscribed, survey_answered, order_refunded, '*']
+---
+kind: journey
+name: hello
+trigger: { event: newsletter_opened }
+exit: { event: unsubscribe }
+goal: { event: order_complete, within: 9d }
+steps:
+  - end
+",
+        &expect![[r#"
+            p.yaml:3:7: `email_clicked` is told by nobody here; unless a source of yours sends it, you mean `message_clicked`
+                3 | when: count_in("email_clicked", "30d") >= 1 && silent_for("page_view", "9d")
+                  |       ^
+            p.yaml:3:7: `page_view` is told by nobody here; unless a source of yours sends it, you mean `page_viewed`
+                3 | when: count_in("email_clicked", "30d") >= 1 && silent_for("page_view", "9d")
+                  |       ^
+            p.yaml:9:10: `lead_asigned` is told by nobody here; unless a source of yours sends it, you mean `lead_assigned`
+                9 | events: [lead_asigned, subscribed, survey_answered, order_refunded, '*']
+                  |          ^
+            p.yaml:13:19: `newsletter_opened` is told by nobody here; unless a source of yours sends it, you mean `message_opened`
+               13 | trigger: { event: newsletter_opened }
+                  |                   ^
+            p.yaml:14:16: `unsubscribe` is told by nobody here; unless a source of yours sends it, you mean `unsubscribed`
+               14 | exit: { event: unsubscribe }
+                  |                ^
+            p.yaml:15:16: `order_complete` is told by nobody here; unless a source of yours sends it, you mean `order_completed`
+               15 | goal: { event: order_complete, within: 9d }
+                  |                ^
+        "#]],
+    );
+}
+
+#[test]
+fn what_nobody_counts_is_not_waited_for() {
+    let beside = "kind: template
+name: receipt
+subject: Thanks
+text: Hello.
+---
+kind: topic
+name: product
+---
+";
+    let journey = |steps: &str| {
+        format!("{beside}kind: journey\nname: hello\ntrigger: {{ event: bought }}\nsteps:\n{steps}")
+    };
+    let waits = "  - wait: 1d\n  - wait_for: { event: message_clicked, within: 5d }\n";
+    warned(
+        &journey(&format!("  - send: {{ template: receipt, topic: service }}\n{waits}")),
+        &expect![[r#"
+            p.yaml:15:24: nobody counts openings and clicks of `receipt`, sent just before, so this waits for those of another message
+               15 |   - wait_for: { event: message_clicked, within: 5d }
+                  |                        ^
+        "#]],
+    );
+    // One of two ways leads here from a mail whose clicks are counted.
+    let two = "  - branch: [{ when: has(customer.email), then: news }]
+  - send: { template: receipt, topic: service }
+  - goto: look
+  - news: { send: { template: receipt, topic: product } }
+  - look: { wait_for: { event: message_clicked, within: 5d } }
+";
+    warned(&journey(two), &expect![[r#"
+
+    "#]]);
+    warned(
+        &format!(
+            "kind: settings\nname: default\nmessaging: {{ track_clicks: false }}\n---\n{}",
+            journey(&format!("  - send: {{ template: receipt, topic: product }}\n{waits}"))
+        ),
+        &expect![[r#"
+            p.yaml:19:24: the settings say that nobody counts this, so there is no `message_clicked`
+               19 |   - wait_for: { event: message_clicked, within: 5d }
+                  |                        ^
+        "#]],
+    );
+    let campaign = "kind: campaign
+name: spring
+audience: { list: fair }
+send: { template: receipt, topic: service }
+variants: [{ name: a }, { name: b }]
+winner: { by: opened, test: 20%, after: 2h }
+";
+    warned(&format!("{beside}{campaign}"), &expect![[r#"
+        p.yaml:14:15: nobody counts this of these messages, so no variant will be better than another
+           14 | winner: { by: opened, test: 20%, after: 2h }
+              |               ^
+    "#]]);
+}
