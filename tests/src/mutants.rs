@@ -37,7 +37,7 @@ pub enum Mutant {
     ChecksThenWrites,
     /// Stores customers without their owners.
     LosesOwners,
-    /// Thinks that all but one of a team have had more than enough.
+    /// Thinks that whoever of a team has less than another has had more than enough.
     FavoursOne,
     /// Gives leads to a rep without holding the rep's other teams to what it read.
     UnwatchesTeams,
@@ -355,8 +355,10 @@ const FAR: u64 = 1 << 50;
 fn favour_one(team: &mut Value) {
     if text(team, "pk").starts_with("team#") {
         edit(team, |state: &mut TeamState| {
-            state.members.values_mut().skip(1).for_each(|member| member.pass = FAR);
-            state.members.values_mut().take(1).for_each(|member| member.pass = 0);
+            let most = state.members.values().map(|member| member.open).max().unwrap_or_default();
+            for member in state.members.values_mut() {
+                member.pass = if member.open == most { 0 } else { FAR };
+            }
         });
     }
 }

@@ -153,6 +153,7 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "hook-sns-subscription", function: Name::Capture, prepare: feedback::subscribed },
     Scenario { name: "route-question", function: Name::Route, prepare: engage::question },
     Scenario { name: "engage-open", function: Name::Engage, prepare: engage::open },
+    Scenario { name: "engage-open-refused", function: Name::Engage, prepare: engage::open_refused },
     Scenario { name: "engage-click", function: Name::Engage, prepare: engage::click },
     Scenario { name: "engage-unsubscribe", function: Name::Engage, prepare: engage::unsubscribe },
     Scenario { name: "engage-page", function: Name::Engage, prepare: engage::page },

@@ -144,8 +144,7 @@ impl Console {
             found.truncate(limit);
             down_to = found.last().map(|last| last.sort_key.clone());
         }
-        let is_meant =
-            |one: &&NoticeRecord| is_to(one, &id) && state.is_none_or(|state| one.state == state);
+        let is_meant = |one: &&NoticeRecord| is_to(one, &id) && state.is_none_or(|state| one.state == state);
         let shown: Vec<Value> = found.iter().filter(is_meant).map(delivery).collect();
         let cursor = down_to.map(|sort_key| place_of("", &sort_key));
         Ok(HttpResponse::json(200, &json!({ "deliveries": shown, "cursor": cursor })))

@@ -172,7 +172,8 @@ impl Track {
         if let Some(source) = holders.iter().find(|source| is_open && source.trusted) {
             tracing::error!(source = source.name, "a trusted source's key is also that of one that is not");
         }
-        let mut named = holders.into_iter().filter(|source| route.sources().contains(&source.sender.as_str()));
+        let mut named =
+            holders.into_iter().filter(|source| route.sources().contains(&source.sender.as_str()));
         named.find(|source| !is_open || !source.trusted).ok_or_else(|| {
             Problem::new(
                 401,

@@ -173,7 +173,8 @@ impl DynamoDb {
         connection.busy_timeout(PATIENCE)?;
         // What a page has room for is zeroed, instead of what lay there.
         connection.execute_batch("PRAGMA secure_delete = ON; VACUUM;")?;
-        let is_read = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0))?;
+        let is_read =
+            connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0))?;
         if is_read {
             let busy = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY);
             return Err(rusqlite::Error::SqliteFailure(busy, Some("its log is being read".to_owned())));

@@ -47,7 +47,8 @@ impl Store {
     pub async fn keep_standing(&self, put: &[(CustomerId, EventId)]) -> Result<(), StoreError> {
         let homes: BTreeSet<CustomerId> = put.iter().map(|(home, _)| home.clone()).collect();
         let records = self.records(&homes).await?;
-        let stray: Vec<_> = put.iter().filter(|(home, _)| !records.live.contains_key(home)).cloned().collect();
+        let stray: Vec<_> =
+            put.iter().filter(|(home, _)| !records.live.contains_key(home)).cloned().collect();
         self.remove_entries(&stray).await
     }
 
@@ -116,7 +117,8 @@ impl Store {
                     continue;
                 }
                 let is_of_us = keys::is_of_behaviour(sort_key)
-                    && (!sort_key.starts_with(keys::ENTRIES) || read_entry(&item)?.event.kind == EventKind::Own);
+                    && (!sort_key.starts_with(keys::ENTRIES)
+                        || read_entry(&item)?.event.kind == EventKind::Own);
                 history.has_lived |= !is_of_us;
                 history.sort_keys.push(sort_key.to_owned());
             }

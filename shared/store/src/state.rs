@@ -76,7 +76,8 @@ impl Store {
         segments: i32,
         cursor: Option<&str>,
     ) -> Result<Page<(CustomerId, Run)>, StoreError> {
-        let scan = self.scan(CustomerId::PREFIX, &keys::run(journey), (segment, segments), cursor)?.limit(PAGE);
+        let scan =
+            self.scan(CustomerId::PREFIX, &keys::run(journey), (segment, segments), cursor)?.limit(PAGE);
         let read = |item: &Item| {
             let id = CustomerId::parse(get_text(item, "pk")?);
             let id = id.ok_or_else(|| StoreError::Corrupt("not a customer id".to_owned()))?;

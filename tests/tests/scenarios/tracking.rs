@@ -266,9 +266,7 @@ async fn a_key_being_changed_has_two_values_and_is_its_own_librarys() {
 #[tokio::test]
 async fn a_key_of_two_sources_makes_nobody_trusted() {
     let run = start("write", "api").await;
-    let server = |key: &str| {
-        json!({"kind": "source", "name": "a-server", "type": "segment", "trusted": true, "secrets": {"write_key": [key]}})
-    };
+    let server = |key: &str| json!({"kind": "source", "name": "a-server", "type": "segment", "trusted": true, "secrets": {"write_key": [key]}});
     // The same reference is refused, also where the other document is published already.
     for reference in ["secret:write", "secret:api"] {
         let (status, problem) =

@@ -38,8 +38,7 @@ pub(crate) fn documents_in(dir: &Path) -> Result<Vec<Document>, String> {
 
 /// Checks files; the error has all findings.
 fn check(files: &[SourceText]) -> Result<Examined, String> {
-    examine(files)
-        .map_err(|errors| format!("{} to mend\n{}", errors.len(), lines(&errors)))
+    examine(files).map_err(|errors| format!("{} to mend\n{}", errors.len(), lines(&errors)))
 }
 
 fn lines(errors: &[PolicyError]) -> String {

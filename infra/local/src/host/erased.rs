@@ -188,7 +188,8 @@ mod tests {
         });
         dynamodb.run("CreateTable", table.to_string().as_bytes()).unwrap();
         let lead = LeadId::derived(&["merula"]);
-        let item = json!({ "pk": { "S": lead }, "sk": { "S": "l" }, "st": { "S": LeadState::Erased.name() } });
+        let item =
+            json!({ "pk": { "S": lead }, "sk": { "S": "l" }, "st": { "S": LeadState::Erased.name() } });
         let put = json!({ "TableName": "t", "Item": item });
         dynamodb.run("PutItem", put.to_string().as_bytes()).unwrap();
 

@@ -102,8 +102,7 @@ pub fn question(
     };
     let part = wish.proof.lead.as_ref()?.to_string();
     let cause = Cause { kind: CauseKind::Confirmation, name: topic.name.clone(), part };
-    let order =
-        Order::new(customer.clone(), wish.proof.at, cause, wish.channel, &template.name, &topic.name);
+    let order = Order::new(customer.clone(), wish.proof.at, cause, wish.channel, &template.name, &topic.name);
     let message = Message { to: Some(Pii::new(to)), ..Message::new(order, Map::new()) };
     (template.channel == wish.channel).then_some(message)
 }

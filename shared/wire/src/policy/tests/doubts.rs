@@ -84,9 +84,12 @@ name: product
   - news: { send: { template: receipt, topic: product } }
   - look: { wait_for: { event: message_clicked, within: 5d } }
 ";
-    warned(&journey(two), &expect![[r#"
+    warned(
+        &journey(two),
+        &expect![[r#"
 
-    "#]]);
+    "#]],
+    );
     warned(
         &format!(
             "kind: settings\nname: default\nmessaging: {{ track_clicks: false }}\n---\n{}",
@@ -105,9 +108,12 @@ send: { template: receipt, topic: service }
 variants: [{ name: a }, { name: b }]
 winner: { by: opened, test: 20%, after: 2h }
 ";
-    warned(&format!("{beside}{campaign}"), &expect![[r#"
+    warned(
+        &format!("{beside}{campaign}"),
+        &expect![[r#"
         p.yaml:14:15: nobody counts this of these messages, so no variant will be better than another
            14 | winner: { by: opened, test: 20%, after: 2h }
               |               ^
-    "#]]);
+    "#]],
+    );
 }
