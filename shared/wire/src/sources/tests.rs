@@ -240,7 +240,7 @@ mod shops {
         };
         let document = Document { name: "shop".into(), ..document(kind) };
         let secrets = Secrets::default().with("secret", "old").with("secret", "shared");
-        let now = Timestamp::parse("2027-01-01T00:00:00Z").unwrap();
+        let now = Timestamp::parse("2027-01-01T00:00:00.000Z").unwrap();
         let delivery =
             Delivery { request: &request, document: &document, secrets: &secrets, certificate: None, now };
         let source = find(kind).unwrap();
@@ -275,7 +275,7 @@ mod shops {
         let properties = json!({
             "order_id": "820982911946154508", "order_number": "#9999", "total": "398.00", "currency": "EUR", "items": 2,
         });
-        assert_eq!(said(&created), [("Order Completed", properties, "2026-11-20T17:00:00Z".to_owned())]);
+        assert_eq!(said(&created), [("Order Completed", properties, "2026-11-20T17:00:00.000Z".to_owned())]);
         let Who::Ids(ids) = &created[0].who else { panic!("a shop names no customer of ours") };
         assert_eq!(ids.anonymous.as_ref().unwrap().reveal(), "shop/customer/115310627314723954");
         let traits = json!(created[0].event.traits.reveal());
@@ -285,10 +285,10 @@ mod shops {
         let updated = signed("shopify", &topic("orders/updated"), &shopify().to_string()).unwrap();
         assert_eq!(
             (said(&updated)[0].0, said(&updated)[0].2.as_str()),
-            ("Order Updated", "2026-11-21T17:00:00Z")
+            ("Order Updated", "2026-11-21T17:00:00.000Z")
         );
         let mut cancelled = shopify();
-        cancelled["cancelled_at"] = json!("2026-11-22T12:00:00Z");
+        cancelled["cancelled_at"] = json!("2026-11-22T12:00:00.000Z");
         let cancelled = signed("shopify", &topic("orders/cancelled"), &cancelled.to_string()).unwrap();
         assert_eq!(said(&cancelled)[0].0, "Order Cancelled");
         assert!(cancelled[0].event.properties.reveal().get("total").is_none());
@@ -341,7 +341,7 @@ mod shops {
         assert_eq!(named("processing"), named("completed"));
         assert_eq!(named("cancelled"), ["Order Cancelled"]);
         let done = signed("woocommerce", &topic, &order("completed")).unwrap();
-        assert_eq!(done[0].event.at.rfc3339(), "2026-03-22T19:28:02Z");
+        assert_eq!(done[0].event.at.rfc3339(), "2026-03-22T19:28:02.000Z");
         assert_eq!(done[2].event.properties.reveal()["total"], "-10.00");
         let Who::Ids(ids) = &done[0].who else { panic!() };
         assert_eq!(ids.anonymous.as_ref().unwrap().reveal(), "shop/guest/john.doe@example.com");
