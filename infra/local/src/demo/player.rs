@@ -1,7 +1,7 @@
 //! Does what a script says, each thing at its time, and says what came of it.
 
 use super::outside::Outside;
-use super::script::{Deed, Line, Script};
+use super::script::{Deed, Handling, Line, Script};
 use super::senders::{self, BROWSER, Post, Secrets, pairs};
 use super::{Door, words};
 use serde_json::{Map, Value, json};
@@ -117,6 +117,7 @@ impl Player {
                 Deed::Open { mail, .. } | Deed::Click { mail, .. } | Deed::Unsubscribe { mail, .. } => {
                     ("template", mail)
                 }
+                Deed::Campaign { campaign, .. } => ("campaign", campaign),
                 Deed::Rep { .. } | Deed::Consent { .. } | Deed::Erase { .. } => continue,
             };
             let words = format!("{} {}", wanted.0, wanted.1);
@@ -224,17 +225,20 @@ impl Player {
                 Ok(Done::Said(format!("{} unsubscribes by {mail}", self.name(reader).await)))
             }
             Deed::Rep { lead_of, does, body } => self.act_as_rep(lead_of, does, body, &key).await,
-            Deed::Consent { person, body } => {
-                let id = words::text(&self.door.find(person).await?, "/id");
-                let path = format!("/api/customers/{id}/consents");
-                self.door.api_as(&self.admin(), "POST", &path, Some(body), Some(&key)).await?;
-                Ok(Done::Said(format!(
-                    "{}: {} to {}",
-                    self.name(person).await,
-                    words::text(body, "/wish"),
-                    words::text(body, "/topic")
-                )))
+            Deed::Consent { people, body } => {
+                for person in people {
+                    let id = words::text(&self.door.find(person).await?, "/id");
+                    let path = format!("/api/customers/{id}/consents");
+                    self.door.api_as(&self.admin(), "POST", &path, Some(body), Some(&key)).await?;
+                }
+                let who = match people.as_slice() {
+                    [person] => self.name(person).await,
+                    people => format!("{} people", people.len()),
+                };
+                let (wish, topic) = (words::text(body, "/wish"), words::text(body, "/topic"));
+                Ok(Done::Said(format!("{who}: {wish} to {topic}")))
             }
+            Deed::Campaign { campaign, does } => self.handle(campaign, *does, &key).await,
             Deed::Erase { person } => {
                 let id = words::text(&self.door.find(person).await?, "/id");
                 self.door.api("DELETE", &format!("/api/customers/{id}"), None).await?;
@@ -271,6 +275,29 @@ impl Player {
         let how: Vec<String> = how.into_iter().filter(|word| !word.is_empty()).collect();
         let how = if how.is_empty() { String::new() } else { format!(" ({})", how.join(": ")) };
         Ok(Done::Said(format!("{owner} {} {name}{how}", words::act(does))))
+    }
+
+    /// Marketing does something with a campaign, or looks at it; the numbers are those of the moment.
+    async fn handle(&self, campaign: &str, does: Handling, key: &str) -> Result<Done, String> {
+        let path = format!("/api/campaigns/{campaign}");
+        let shown = match does {
+            Handling::Look => self.door.api("GET", &path, None).await?,
+            does => {
+                let path = format!("{path}/{}", does.name());
+                self.door.api_as(&self.admin(), "POST", &path, None, Some(key)).await?
+            }
+        };
+        Ok(Done::Said(match does {
+            Handling::Schedule => match shown["local_time"].as_str() {
+                Some(local) => {
+                    let local = local.replace('T', " ");
+                    format!("marketing schedules {campaign} for {local} where each reader lives")
+                }
+                None => format!("marketing schedules {campaign}"),
+            },
+            Handling::Look => format!("marketing looks at {campaign}: {}", words::counts(&shown)),
+            does => format!("marketing {}s {campaign}: {}", does.name(), words::counts(&shown)),
+        }))
     }
 
     async fn post(&self, post: Post) -> Result<Value, String> {
