@@ -55,8 +55,15 @@ fn named(name: &str) -> Campaign {
 
 /// Two people with addresses.
 async fn people(world: &mut World) -> Vec<CustomerId> {
-    let ada = accept(world, "web", "1", &[("email", "ada@example.org")], 0).await;
-    let grace = accept(world, "web", "2", &[("email", "grace@example.org")], 0).await;
+    both(world, &[]).await
+}
+
+/// The same, who have something in common.
+async fn both(world: &mut World, common: &[(&str, &str)]) -> Vec<CustomerId> {
+    let ada = [&[("email", "ada@example.org")], common].concat();
+    let grace = [&[("email", "grace@example.org")], common].concat();
+    let ada = accept(world, "web", "1", &ada, 0).await;
+    let grace = accept(world, "web", "2", &grace, 0).await;
     play(world, &[&ada, &grace]).await;
     let rows = world.rows();
     let records = rows.iter().filter(|item| text(item, "sk") == "c" && text(item, "pk").starts_with("cu_"));
@@ -220,7 +227,8 @@ pub(super) fn won(world: &mut World) -> Prepare<'_> {
 /// Messages to two who are found to be one person: first the one whose address that person will not be written to.
 pub(super) fn merged(world: &mut World) -> Prepare<'_> {
     Box::pin(async {
-        let mut people = people(world).await;
+        let mut people = both(world, &[("phone", "+4930901820")]).await;
+        assert_eq!(people.len(), 2);
         // Of two who are alike the smaller id stays.
         people.sort();
         let broadcast = begun(world).await;

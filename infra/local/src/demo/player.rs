@@ -109,13 +109,15 @@ impl Player {
             let mut documents = listed["documents"].as_array().into_iter().flatten();
             documents.any(|document| document["kind"] == kind && document["name"] == name)
         };
+        // Readers name a mail by its template, or by its campaign, whichever variant they got.
+        let kind_of = |mail: &str| if has("campaign", mail) { "campaign" } else { "template" };
         let mut missing = Vec::new();
         for line in &script.lines {
             let wanted = match &line.deed {
                 Deed::Form { form, .. } => ("form", form),
                 Deed::Hook { source, .. } | Deed::Call { source, .. } => ("source", source),
                 Deed::Open { mail, .. } | Deed::Click { mail, .. } | Deed::Unsubscribe { mail, .. } => {
-                    ("template", mail)
+                    (kind_of(mail), mail)
                 }
                 Deed::Campaign { campaign, .. } => ("campaign", campaign),
                 Deed::Rep { .. } | Deed::Consent { .. } | Deed::Erase { .. } => continue,
@@ -374,19 +376,19 @@ impl Player {
         }
     }
 
-    /// The newest mail of a template that somebody got.
-    async fn letter(&self, reader: &str, template: &str) -> Result<Letter, String> {
+    /// The newest mail of a template or a campaign that somebody got.
+    async fn letter(&self, reader: &str, mail: &str) -> Result<Letter, String> {
         let customer = words::text(&self.door.find(reader).await?, "/id");
         let listed = self.door.api("GET", &format!("/api/messages?customer={customer}"), None).await?;
         let mut messages = listed["messages"].as_array().into_iter().flatten();
-        let message = messages.find(|message| message["template"] == template);
-        let message = message.ok_or_else(|| format!("{reader} got no {template}"))?;
+        let is_it = |message: &&Value| {
+            let cause = &message["cause"];
+            message["template"] == mail || (cause["kind"] == "campaign" && cause["name"] == mail)
+        };
+        let message = messages.find(is_it).ok_or_else(|| format!("{reader} got no {mail}"))?;
         let state = words::text(message, "/state");
         if state != "sent" {
-            return Err(format!(
-                "{reader} got no {template}: it is {state} {}",
-                words::text(message, "/why")
-            ));
+            return Err(format!("{reader} got no {mail}: it is {state} {}", words::text(message, "/why")));
         }
         let id = words::text(message, "/id");
         let found = self.door.local("GET", &format!("/_local/mail?format=json&q={id}")).await?;

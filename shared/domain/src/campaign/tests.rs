@@ -202,6 +202,19 @@ fn what_it_would_come_to_is_known_before() {
 }
 
 #[test]
+fn it_is_known_from_when_until_when_messages_go_out() {
+    let broadcast = began(&campaign(json!({ "at": { "local_time": "2027-03-02T09:00" } })), at(NOON));
+    let planner = Planner::new(&broadcast, Some(8), 0).unwrap();
+    let mut section = Section::default();
+    for (n, zone) in ["Asia/Shanghai", "Europe/Berlin", "Europe/Berlin"].into_iter().enumerate() {
+        planner.place(&mut section, &customer(n), &Zone::named(zone).unwrap());
+    }
+    let spans: Vec<_> = section.spans(8).map(|(from, to)| (from.rfc3339(), to.since(from))).collect();
+    let expected = [("2027-03-02T01:00:00.000Z", 1_000), ("2027-03-02T08:00:00.000Z", 2_000)];
+    assert_eq!(spans, expected.map(|(from, takes)| (from.to_owned(), takes)));
+}
+
+#[test]
 fn a_guard_rail_looks_once_enough_went_out_and_names_what_was_too_much() {
     let document = campaign(json!({ "stop_if": { "bounce_rate": "5%", "complaint_rate": "0.1%" } }));
     let rails = document.stop_if.unwrap();
