@@ -54,7 +54,9 @@ impl Role {
             Right::WorkLeads => matches!(self, Self::Admin | Self::Manager | Self::Rep),
             Right::Manage => matches!(self, Self::Admin | Self::Manager),
             Right::Send | Right::ReadPolicies => matches!(self, Self::Admin | Self::Manager | Self::Marketer),
-            Right::WritePolicies | Right::Import => matches!(self, Self::Admin | Self::Marketer),
+            Right::WritePolicies | Right::Import | Right::RunCampaigns => {
+                matches!(self, Self::Admin | Self::Marketer)
+            }
             Right::Admin => matches!(self, Self::Admin),
         }
     }
@@ -73,7 +75,9 @@ pub enum Right {
     Manage,
     /// Sending messages to customers, and saying what became of them.
     Send,
-    /// Reading policies and trying them.
+    /// Scheduling, holding back and cancelling campaigns: they go to everybody's customers.
+    RunCampaigns,
+    /// Reading policies and trying them, and how journeys and campaigns go.
     ReadPolicies,
     /// Publishing policies.
     WritePolicies,
@@ -92,6 +96,7 @@ impl Right {
             Self::WorkLeads => "work_leads",
             Self::Manage => "manage",
             Self::Send => "send",
+            Self::RunCampaigns => "run_campaigns",
             Self::ReadPolicies => "read_policies",
             Self::WritePolicies => "write_policies",
             Self::Import => "import",
