@@ -1,11 +1,55 @@
-//! What holds of campaigns, whatever fails: nothing is claimed once a part of a broadcast was told not to (I4), everybody
-//! of an audience that was gone through has a message (I11), and counters are what the messages say (I12).
+//! What holds of campaigns, whatever fails: one person gets one message, also who was two when it began (I3), nothing is
+//! claimed once a part of a broadcast was told not to (I4), everybody of an audience that was gone through has a message
+//! (I11), counters are what the messages say (I12), and a winner stays the winner and is what everybody gets (I14).
 
 use crate::wire::{document, text};
 use serde_json::Value;
-use sluice_domain::campaign::{Broadcast, BroadcastState, SECTIONS, Section, names};
+use sluice_domain::calendar::Zone;
+use sluice_domain::campaign::{Broadcast, BroadcastState, Planner, SECTIONS, Section, Share, names};
+use sluice_domain::customer::Customer;
 use sluice_domain::message::{Message, MessageState};
 use std::collections::{BTreeMap, BTreeSet};
+
+/// What was seen of broadcasts so far.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Seen {
+    /// Records that gave way, and to whom.
+    joined: BTreeMap<String, String>,
+    /// Whose messages of each broadcast were claimed.
+    claimed: BTreeMap<String, BTreeSet<String>>,
+    /// The winner of each broadcast that has one.
+    winners: BTreeMap<(String, String), u8>,
+}
+
+impl Seen {
+    fn root<'a>(&'a self, mut id: &'a str) -> &'a str {
+        while let Some(into) = self.joined.get(id) {
+            id = into;
+        }
+        id
+    }
+}
+
+/// A record is written: a customer may have given way, a broadcast may have a winner.
+pub(crate) fn put(item: &Value, seen: &mut Seen, broken: &mut Vec<String>) {
+    let (pk, sk) = (text(item, "pk"), text(item, "sk"));
+    if sk == "c"
+        && let Some(customer) = document::<Customer>(item, "d")
+    {
+        match customer.into {
+            Some(into) => seen.joined.insert(pk.to_owned(), into.to_string()),
+            None => seen.joined.remove(pk),
+        };
+    }
+    if sk.starts_with("b#")
+        && let Some(chosen) = document::<Broadcast>(item, "d").and_then(|broadcast| broadcast.winner)
+    {
+        let known = seen.winners.entry((pk.to_owned(), sk.to_owned())).or_insert(chosen.variant);
+        if *known != chosen.variant {
+            broken.push(format!("I14: the winner of {pk} was {known} and is {} now", chosen.variant));
+        }
+    }
+}
 
 /// A part of a broadcast is told whether its messages may be claimed.
 pub(crate) fn hear(update: &Value, tallies: &mut BTreeMap<String, bool>) {
@@ -16,7 +60,12 @@ pub(crate) fn hear(update: &Value, tallies: &mut BTreeMap<String, bool>) {
 }
 
 /// A commit as it happens: a claim is counted in it, by a part that lets it be.
-pub(crate) fn see(actions: &[Value], tallies: &BTreeMap<String, bool>, broken: &mut Vec<String>) {
+pub(crate) fn see(
+    actions: &[Value],
+    tallies: &BTreeMap<String, bool>,
+    seen: &mut Seen,
+    broken: &mut Vec<String>,
+) {
     let counted: Vec<&str> = actions.iter().map(|action| text(&action["Update"]["Key"], "pk")).collect();
     for message in actions.iter().filter_map(|action| message(&action["Put"]["Item"])) {
         let Some(of) = message.order.campaign.as_ref().filter(|_| message.state == MessageState::Claimed)
@@ -31,6 +80,13 @@ pub(crate) fn see(actions: &[Value], tallies: &BTreeMap<String, bool>, broken: &
         if tallies.get(&tally) == Some(&false) {
             broken.push(format!("I4: {id} was claimed after its campaign was held back"));
         }
+        let broadcast = format!("{}#{}", message.order.cause.name, of.broadcast);
+        let customer = message.order.customer.as_str();
+        let before = seen.claimed.get(&broadcast).into_iter().flatten();
+        if before.clone().any(|other| other != customer && seen.root(other) == seen.root(customer)) {
+            broken.push(format!("I3: {id} is for somebody who has got it by another record"));
+        }
+        seen.claimed.entry(broadcast).or_default().insert(customer.to_owned());
     }
 }
 
@@ -73,6 +129,7 @@ pub(crate) fn check(items: &[Value], broken: &mut Vec<String>) {
     for item in items.iter().filter(|item| text(item, "sk").starts_with("b#")) {
         let Some(broadcast) = document::<Broadcast>(item, "d") else { continue };
         everybody(text(item, "pk"), text(item, "sk"), &broadcast, items, &messages, broken);
+        winners(text(item, "pk"), text(item, "sk"), broadcast, &messages, broken);
     }
 }
 
@@ -100,6 +157,25 @@ fn everybody(
             |message: &&Message| message.order.customer.as_str() == id && message.order.campaign.is_some();
         if !messages.iter().any(|message| theirs(&message)) {
             broken.push(format!("I11: {id} is of the audience of {pk} and has no message"));
+        }
+    }
+}
+
+/// Who was not in the test of a broadcast got the variant that won.
+fn winners(pk: &str, sk: &str, mut broadcast: Broadcast, messages: &[Message], broken: &mut Vec<String>) {
+    let name = pk.trim_start_matches("campaign#");
+    broadcast.n = sk.trim_start_matches("b#").parse().unwrap_or_default();
+    let Some(planner) = Planner::new(&broadcast, None, 0) else { return };
+    let of = |message: &&Message| {
+        let of = message.order.campaign.as_ref().map(|of| of.broadcast);
+        message.order.cause.name == name && of == Some(broadcast.n)
+    };
+    for message in messages.iter().filter(of).filter(|message| message.state != MessageState::Skipped) {
+        let place = planner.place(&mut Section::default(), &message.order.customer, &Zone::utc());
+        let got = message.order.campaign.as_ref().and_then(|of| of.variant);
+        let won = broadcast.winner.map(|chosen| chosen.variant);
+        if place.share == Share::Winner && got != won {
+            broken.push(format!("I14: {} is variant {got:?}, and the winner is {won:?}", message.id()));
         }
     }
 }

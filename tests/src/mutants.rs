@@ -75,6 +75,8 @@ pub enum Mutant {
     MiscountsMessages,
     /// Says that a part of an audience is done before its messages are on their way.
     MovesCursorsFirst,
+    /// Writes broadcasts without looking at their versions.
+    ChoosesBlindly,
 }
 
 /// What becomes of a call.
@@ -96,7 +98,7 @@ pub enum Rewritten {
 
 impl Mutant {
     /// Every one.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 30] = [
         Self::AcceptsTwice,
         Self::ClaimsOver,
         Self::CommitsBlindly,
@@ -126,6 +128,7 @@ impl Mutant {
         Self::ClaimsWhatIsPaused,
         Self::MiscountsMessages,
         Self::MovesCursorsFirst,
+        Self::ChoosesBlindly,
     ];
 
     /// What it sends instead of a call.
@@ -140,6 +143,9 @@ impl Mutant {
             }
             (Self::GrantsBlindly, Host::Table, "PutItem") => {
                 unconditional(call, |item| text(item, "pk").starts_with("team#"))
+            }
+            (Self::ChoosesBlindly, Host::Table, "PutItem") => {
+                unconditional(call, |item| text(item, "sk").starts_with("b#"))
             }
             (Self::CountsBlindly, Host::Table, "PutItem") => {
                 unconditional(call, |item| text(item, "pk").starts_with("cu_"))

@@ -32,6 +32,8 @@ pub struct Observed {
     pub runs: BTreeMap<(String, String), u64>,
     /// Parts of broadcasts, and whether they let messages be claimed, as they were last told.
     pub tallies: BTreeMap<String, bool>,
+    /// What broadcasts came to.
+    pub campaigns: broadcasts::Seen,
     /// Whether people were told that nothing is sent to them any more.
     pub refused: bool,
     /// Broken invariants.
@@ -59,7 +61,7 @@ impl Observed {
                 let body = call.json();
                 let actions = body["TransactItems"].as_array().map(Vec::as_slice).unwrap_or_default();
                 sends::see(actions, self.refused, &mut self.broken);
-                broadcasts::see(actions, &self.tallies, &mut self.broken);
+                broadcasts::see(actions, &self.tallies, &mut self.campaigns, &mut self.broken);
                 for action in actions {
                     if action.get("Put").is_some() {
                         self.put(&action["Put"]["Item"]);
@@ -94,6 +96,7 @@ impl Observed {
             }
         }
         runs::see(item, &mut self.runs, &mut self.broken);
+        broadcasts::put(item, &mut self.campaigns, &mut self.broken);
         if pk.starts_with("cu_")
             && let Some(customer) = document::<Customer>(item, "d")
             && let Some(owner) = customer.owner

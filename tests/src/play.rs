@@ -251,7 +251,7 @@ impl<'a> Play<'a> {
                 match status(self.world.invoke(Name::asked(act), payload).await.as_ref()) {
                     200 | 202 => {
                         self.granted.insert(at);
-                        self.world.ground.observed().refused = true;
+                        self.world.ground.observed().refused |= refuses(act);
                         break;
                     }
                     404 => break,
@@ -379,6 +379,12 @@ pub(crate) fn is_done(answer: Option<&Answer>) -> bool {
 /// Whether people ask for something beside the event.
 pub(crate) fn is_raced(prepared: &Prepared) -> bool {
     prepared.beside.iter().any(|(queue, _)| *queue == MEANWHILE)
+}
+
+/// Whether somebody who asks for this is not to get anything from then on: not if two records are one person.
+fn refuses(act: &str) -> bool {
+    let event: Value = serde_json::from_str(act).unwrap_or_default();
+    event["rawPath"].as_str().is_some_and(|path| !path.ends_with("/merge"))
 }
 
 fn is_refused_as(answer: Option<&Answer>, problem: &str) -> bool {

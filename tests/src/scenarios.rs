@@ -177,6 +177,8 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "campaign-paused", function: Name::Send, prepare: campaign::paused },
     Scenario { name: "campaign-cancelled", function: Name::Send, prepare: campaign::cancelled },
     Scenario { name: "campaign-erased", function: Name::Send, prepare: campaign::erased },
+    Scenario { name: "campaign-winner", function: Name::Campaign, prepare: campaign::won },
+    Scenario { name: "campaign-merged", function: Name::Send, prepare: campaign::merged },
     Scenario { name: "campaign-asked-for", function: Name::Console, prepare: campaign::asked_for },
     Scenario { name: "campaign-resumed", function: Name::Console, prepare: campaign::resumed },
     Scenario { name: "campaign-given-up", function: Name::Console, prepare: campaign::given_up },

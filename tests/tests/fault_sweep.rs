@@ -182,6 +182,7 @@ fn caught_by(mutant: Mutant) -> Option<(&'static str, &'static str)> {
         Mutant::ClaimsWhatIsPaused => ("campaign-paused", "I4"),
         Mutant::MiscountsMessages => ("campaign-paged", "I12"),
         Mutant::MovesCursorsFirst => ("campaign-paged", "I11"),
+        Mutant::ChoosesBlindly => ("campaign-winner", "I14: the winner"),
     };
     Some(by)
 }

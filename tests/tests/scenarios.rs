@@ -19,6 +19,10 @@ mod access_people;
 mod audit;
 #[path = "scenarios/campaigns.rs"]
 mod campaigns;
+#[path = "scenarios/campaigns_command.rs"]
+mod campaigns_command;
+#[path = "scenarios/campaigns_people.rs"]
+mod campaigns_people;
 #[path = "scenarios/campaigns_timing.rs"]
 mod campaigns_timing;
 #[path = "scenarios/capture.rs"]

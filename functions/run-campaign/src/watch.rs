@@ -1,7 +1,7 @@
 //! Looks at what was counted: whether a guard rail is reached, and whether all is done.
 
 use crate::begin::due;
-use crate::{ATTEMPTS, Runner, outgoing, text};
+use crate::{ATTEMPTS, Runner, outgoing, rate, text};
 use sluice_domain::campaign::{Broadcast, BroadcastState, Counts, Section, tripped};
 use sluice_domain::time::Timestamp;
 use sluice_host::outbox::{Outgoing, QueueName};
@@ -37,7 +37,12 @@ impl Runner {
             }
             let sections = self.store.sections(&broadcast).await.map_err(text)?;
             if !is_done(&sections, &counts, now) {
-                return self.watch_then(&broadcast, next(&sections, at.max(now), now)).await;
+                let policies = self.current().await?;
+                let rate = broadcast
+                    .document
+                    .as_ref()
+                    .and_then(|document| document.rate.or_else(|| rate(document, &policies)));
+                return self.watch_then(&broadcast, next(&sections, rate, at.max(now), now)).await;
             }
             // What was parked at the moment when it went on.
             self.drain(&broadcast, now).await?;
@@ -93,11 +98,19 @@ fn is_done(sections: &[Section], counts: &Counts, now: Timestamp) -> bool {
     sections.iter().all(|section| section.done) && (have_ended || is_late)
 }
 
-/// When it is looked at next: each minute while messages go out, then ever less often. On whole minutes, so that two who
-/// look at the same time look once from then on.
-fn next(sections: &[Section], looked: Timestamp, now: Timestamp) -> Timestamp {
-    let last = sections.iter().filter_map(|section| section.last).max();
-    let idle = last.map_or(0, |last| now.since(last).max(0));
+/// When it is looked at next: each minute while messages go out, then ever less often until more of them do, as of people
+/// in another zone. On whole minutes, so that two who look at the same time look once from then on.
+fn next(sections: &[Section], rate: Option<u32>, looked: Timestamp, now: Timestamp) -> Timestamp {
+    let spans: Vec<(Timestamp, Timestamp)> =
+        rate.into_iter().flat_map(|rate| sections.iter().flat_map(move |part| part.spans(rate))).collect();
+    let went_out = match spans.as_slice() {
+        // Without places at a rate they go out until the last.
+        [] => sections.iter().filter_map(|section| section.last).max().or(Some(now)),
+        spans => spans.iter().filter(|(begin, _)| *begin <= now).map(|(_, end)| *end).max(),
+    };
+    let idle = went_out.map_or(i64::MAX, |at| now.since(at).max(0));
     let pause = (idle / 8).clamp(OFTEN_MS, RARELY_MS);
-    Timestamp((looked.millis() + pause).div_euclid(OFTEN_MS) * OFTEN_MS)
+    let more = spans.iter().map(|(begin, _)| begin.plus_millis(OFTEN_MS)).filter(|at| *at > looked).min();
+    let at = more.map_or(looked.plus_millis(pause), |more| more.min(looked.plus_millis(pause)));
+    Timestamp(at.millis().div_euclid(OFTEN_MS) * OFTEN_MS).max(looked.plus_millis(1))
 }

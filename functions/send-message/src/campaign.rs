@@ -43,13 +43,24 @@ impl Sender {
             // It went on, or has just begun, and this tally has not heard of it.
             self.store.tell_tally(&broadcast, shard).await.map_err(text)?;
         }
-        if self.has_it_already(&message.order, whole).await? {
-            return self.leave_out(message, Reason::Merged, now).await;
-        }
         if !self.is_in_audience(&message.order, of, whole, policies, now).await? {
             return self.leave_out(message, Reason::LeftAudience, now).await;
         }
         Ok(None)
+    }
+
+    /// What became of it if another record of the person has got it: they were two when the audience was gone through. Looked
+    /// at with the gates read: what another record claims from then on changes them, and this claim is held to them.
+    pub(crate) async fn hold_twin(
+        &self,
+        message: &Message,
+        whole: &Whole<'_>,
+        now: Timestamp,
+    ) -> Result<Option<Attempt>, String> {
+        if message.order.campaign.is_none() || !self.has_it_already(&message.order, whole).await? {
+            return Ok(None);
+        }
+        self.leave_out(message, Reason::Merged, now).await
     }
 
     async fn leave_out(
@@ -77,7 +88,6 @@ impl Sender {
         Ok(if waits { Attempt::Done } else { Attempt::Conflict })
     }
 
-    /// Whether another record of the person has got it: they were two when the audience was gone through.
     async fn has_it_already(&self, order: &Order, whole: &Whole<'_>) -> Result<bool, String> {
         for part in whole.parts().filter(|part| part.id != order.customer) {
             let other = Order { customer: part.id.clone(), ..order.clone() }.id();

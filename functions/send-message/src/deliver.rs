@@ -94,6 +94,9 @@ impl Sender {
         let gates = self.store.gates(&people.wanted(&keys, order.channel)).await.map_err(text)?;
         let Some((own, others)) = gates.split_first() else { return Err("no gate".to_owned()) };
         let Some(address) = own.address().cloned() else { return Err("no gate".to_owned()) };
+        if !is_ours && let Some(attempt) = self.hold_twin(&message, &whole, now).await? {
+            return Ok(attempt);
+        }
         if !is_ours {
             let verdict = self.verdict(&message, &whole, &policies, &policy, own, others, now);
             if verdict != Verdict::Send {
@@ -126,7 +129,15 @@ impl Sender {
                 CauseKind::Api | CauseKind::Journey | CauseKind::Campaign => gate.claimed(now),
             }
             let commit = Commit::default().message(message.clone()).gate(own.clone(), gate);
-            let commit = others.iter().cloned().fold(commit, Commit::unchanged_gate);
+            // Written, not only held to: whoever still takes two records for two people fails, and looks again.
+            let is_joined = order.campaign.is_some() && whole.parts().nth(1).is_some();
+            let commit = others.iter().cloned().fold(commit, |commit, other| match is_joined {
+                true => {
+                    let gate = other.gate.clone();
+                    commit.gate(other, gate)
+                }
+                false => commit.unchanged_gate(other),
+            });
             if self.store.commit(commit).await.map_err(text)? == Written::Conflict {
                 return Ok(Attempt::Conflict);
             }

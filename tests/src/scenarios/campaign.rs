@@ -1,13 +1,17 @@
 //! Campaigns: audiences gone through, messages that are paused, cancelled, stopped and erased on their way.
 
+use super::console;
+use super::engage::request;
 use super::erase::{asked, meanwhile};
 use super::{Event, POISON, Post, Prepare, accept, play};
 use crate::events::http_event;
 use crate::wire::{Headers, text};
 use crate::world::{ADMIN_TOKEN, World};
 use serde_json::{Value, json};
-use sluice_domain::campaign::{Broadcast, Place, SECTIONS, Section, Share, first};
+use sluice_domain::calendar::Zone;
+use sluice_domain::campaign::{Broadcast, Place, Planner, SECTIONS, Section, Share, first};
 use sluice_domain::id::CustomerId;
+use sluice_domain::link::Link;
 use sluice_domain::message::Channel;
 use sluice_domain::policy::{Campaign, Document};
 use sluice_domain::time::Timestamp;
@@ -16,18 +20,34 @@ use sluice_wire::queue::{Bundle, CampaignMessage, CampaignTask, OrderMessage, en
 
 /// The campaign.
 const SPRING: &str = "spring";
+/// One with a winner.
+const CONTEST: &str = "contest";
 
-/// What is published for them: to everybody with an address, counted in two parts.
+/// What is published for them: to everybody with an address, counted in two parts. The contest's test is of half of them, and
+/// nearly all of these get the second variant.
 pub(super) fn documents() -> Vec<Value> {
-    vec![json!({
-        "kind": "campaign", "name": SPRING, "audience": { "query": "has(customer.email)" },
-        "send": { "template": "hello", "topic": "product" }, "rate": 10,
-        "stop_if": { "bounce_rate": "50%", "after": 1 },
-    })]
+    vec![
+        json!({
+            "kind": "campaign", "name": SPRING, "audience": { "query": "has(customer.email)" },
+            "send": { "template": "hello", "topic": "product" }, "rate": 10,
+            "stop_if": { "bounce_rate": "50%", "after": 1 },
+        }),
+        json!({
+            "kind": "campaign", "name": CONTEST, "audience": { "query": "has(customer.email)" },
+            "send": { "template": "linked", "topic": "product" }, "rate": 10,
+            "variants": [{ "name": "one" }, { "name": "two", "weight": 100 }],
+            "winner": { "by": "clicked", "test": "50%", "after": "1h" },
+        }),
+    ]
 }
 
 fn document() -> Campaign {
-    match Document::from_json(documents().remove(0)).unwrap() {
+    named(SPRING)
+}
+
+fn named(name: &str) -> Campaign {
+    let document = documents().into_iter().find(|document| document["name"] == name).unwrap();
+    match Document::from_json(document).unwrap() {
         Document::Campaign(campaign) => *campaign,
         other => panic!("{}", other.kind()),
     }
@@ -35,8 +55,15 @@ fn document() -> Campaign {
 
 /// Two people with addresses.
 async fn people(world: &mut World) -> Vec<CustomerId> {
-    let ada = accept(world, "web", "1", &[("email", "ada@example.org")], 0).await;
-    let grace = accept(world, "web", "2", &[("email", "grace@example.org")], 0).await;
+    both(world, &[]).await
+}
+
+/// The same, who have something in common.
+async fn both(world: &mut World, common: &[(&str, &str)]) -> Vec<CustomerId> {
+    let ada = [&[("email", "ada@example.org")], common].concat();
+    let grace = [&[("email", "grace@example.org")], common].concat();
+    let ada = accept(world, "web", "1", &ada, 0).await;
+    let grace = accept(world, "web", "2", &grace, 0).await;
     play(world, &[&ada, &grace]).await;
     let rows = world.rows();
     let records = rows.iter().filter(|item| text(item, "sk") == "c" && text(item, "pk").starts_with("cu_"));
@@ -148,6 +175,70 @@ pub(super) fn paused(world: &mut World) -> Prepare<'_> {
 /// Cancelled.
 pub(super) fn cancelled(world: &mut World) -> Prepare<'_> {
     Box::pin(async { on_their_way(world, "cancel").await })
+}
+
+/// The minute of those who wait for the winner comes, twice, while somebody in the test clicks: before that the first variant
+/// is the best, after it the second.
+pub(super) fn won(world: &mut World) -> Prepare<'_> {
+    Box::pin(async {
+        let mut leads = Vec::new();
+        for n in 0..6 {
+            let email = format!("reader{n}@example.org");
+            leads.push(accept(world, "web", &n.to_string(), &[("email", &email)], 0).await);
+        }
+        play(world, &leads.iter().collect::<Vec<_>>()).await;
+        let now = Timestamp(world.clock.millis());
+        let document = named(CONTEST);
+        let mut broadcast = Broadcast::new(CONTEST, 1, first(&document.at, now).unwrap(), "admin", now);
+        broadcast.begin(&document, 1, None, now).unwrap();
+        let broadcast = put(world, broadcast).await;
+        let rows = world.rows();
+        let records =
+            rows.iter().filter(|item| text(item, "sk") == "c" && text(item, "pk").starts_with("cu_"));
+        let people: Vec<CustomerId> =
+            records.filter_map(|item| CustomerId::parse(text(item, "pk"))).collect();
+        let planner = Planner::new(&broadcast, None, 0).unwrap();
+        let share = |who: &CustomerId| planner.place(&mut Section::default(), who, &Zone::utc()).share;
+        let (waiting, tested): (Vec<CustomerId>, Vec<CustomerId>) =
+            people.into_iter().partition(|who| share(who) == Share::Winner);
+        assert!(waiting.len() >= 2 && share(&tested[0]) == Share::Message(Some(1)), "{waiting:?} {tested:?}");
+        gone_through(world, &broadcast, 6).await;
+        let mut seen = None;
+        for who in &tested {
+            let place = Place { share: share(who), at: broadcast.at };
+            let order = broadcast.order(who, place, Channel::Email).unwrap();
+            seen.get_or_insert(order.id());
+            world.send("bulk", &encode(&OrderMessage::new(order)));
+        }
+        world.settle(600_000).await.unwrap();
+        world.deliveries = 0;
+        world.clock.advance(3_600_000);
+        let at = Timestamp(world.clock.millis());
+        let bundle = |who: &CustomerId| {
+            let people = vec![(who.clone(), Share::Winner, 0)];
+            task(&broadcast, CampaignTask::Bundle(Bundle { at, people }))
+        };
+        let rest = waiting[1..].iter().map(|who| ("campaign", bundle(who)));
+        let click = asked(request("GET", &Link::Click(seen.unwrap(), 1), ""));
+        (Event::Queue { queue: "campaign", bodies: vec![bundle(&waiting[0])] }, rest.chain([click]).collect())
+    })
+}
+
+/// Messages to two who are found to be one person: first the one whose address that person will not be written to.
+pub(super) fn merged(world: &mut World) -> Prepare<'_> {
+    Box::pin(async {
+        let mut people = both(world, &[("phone", "+4930901820")]).await;
+        assert_eq!(people.len(), 2);
+        // Of two who are alike the smaller id stays.
+        people.sort();
+        let broadcast = begun(world).await;
+        gone_through(world, &broadcast, 2).await;
+        let [stays, gives_way] = [&people[0], &people[1]];
+        let path = format!("/api/customers/{gives_way}/merge");
+        let merge = console::act(ADMIN_TOKEN, &path, &json!({ "with": stays }));
+        let event = Event::Queue { queue: "bulk", bodies: vec![order(&broadcast, gives_way)] };
+        (event, vec![("bulk", order(&broadcast, stays)), asked(merge)])
+    })
 }
 
 /// A message whose person is erased.

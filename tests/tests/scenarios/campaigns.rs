@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// What every campaign here is made of.
-const DOCUMENTS: &str = "
+pub(crate) const DOCUMENTS: &str = "
 kind: topic
 name: product
 ---

@@ -64,7 +64,8 @@ impl Command {
         self
     }
 
-    fn now(mut self, at: Timestamp) -> Self {
+    /// With its clock starting then.
+    pub(crate) fn now(mut self, at: Timestamp) -> Self {
         self.now = Some(at.rfc3339());
         self
     }

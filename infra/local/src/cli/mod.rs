@@ -1,5 +1,6 @@
 //! Commands: the stack on this machine, and the operator's tools for any stack.
 
+mod campaigns;
 mod demo;
 mod dev;
 mod import;
@@ -168,6 +169,11 @@ enum Command {
     Journey {
         #[command(subcommand)]
         command: JourneyCommand,
+    },
+    /// Campaigns: where they stand, what one would come to, and handling them.
+    Campaign {
+        #[command(subcommand)]
+        command: campaigns::CampaignCommand,
     },
     /// API tokens.
     Token {
@@ -490,6 +496,7 @@ impl Cli {
                 }
                 Command::Journey { command: JourneyCommand::Draw(args) } => journeys::picture(&args).await,
                 Command::Journey { command: JourneyCommand::Run(args) } => journeys::run(&args).await,
+                Command::Campaign { command } => campaigns::run(command).await,
                 Command::Token { command } => tokens::run(command).await,
             }
         });

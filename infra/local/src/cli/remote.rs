@@ -21,15 +21,29 @@ impl StackArgs {
     /// Calls the API; a refusal is an error in the API's own words.
     pub(crate) async fn call(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Value, String> {
         let body = body.map(|body| body.to_string().into_bytes()).unwrap_or_default();
-        self.ask(method, path, body).await.map_err(Refusal::into_words)
+        self.ask(method, path, body, None).await.map_err(Refusal::into_words)
     }
 
     /// Calls the API again and again while the answer may be another later. Only for what may be repeated.
     pub(crate) async fn insist(&self, method: &str, path: &str, body: &Value) -> Result<Value, String> {
-        let body = body.to_string().into_bytes();
+        self.again_and_again(method, path, body.to_string().into_bytes(), None).await
+    }
+
+    /// The same of a call without a body that is done once however often it comes, by this key.
+    pub(crate) async fn insist_once(&self, method: &str, path: &str, key: &str) -> Result<Value, String> {
+        self.again_and_again(method, path, Vec::new(), Some(key)).await
+    }
+
+    async fn again_and_again(
+        &self,
+        method: &str,
+        path: &str,
+        body: Vec<u8>,
+        key: Option<&str>,
+    ) -> Result<Value, String> {
         let mut pause = FIRST_PAUSE;
         for _ in 0..PAUSES {
-            match self.ask(method, path, body.clone()).await {
+            match self.ask(method, path, body.clone(), key).await {
                 Err(Refusal::NotNow { after, .. }) => {
                     tokio::time::sleep(after.unwrap_or_default().max(pause)).await;
                     pause *= 2;
@@ -38,20 +52,27 @@ impl StackArgs {
                 Ok(answer) => return Ok(answer),
             }
         }
-        self.ask(method, path, body).await.map_err(Refusal::into_words)
+        self.ask(method, path, body, key).await.map_err(Refusal::into_words)
     }
 
-    async fn ask(&self, method: &str, path: &str, body: Vec<u8>) -> Result<Value, Refusal> {
+    async fn ask(
+        &self,
+        method: &str,
+        path: &str,
+        body: Vec<u8>,
+        key: Option<&str>,
+    ) -> Result<Value, Refusal> {
         let token = self.token.clone().or_else(local_token).ok_or_else(|| {
             let words = "no token: give --token or SLUICE_TOKEN, or run this where `sluice dev` keeps its data (./.sluice)";
             Refusal::Never(words.to_owned())
         })?;
         let env = Environment::of_process();
         let url = format!("{}{path}", self.url.trim_end_matches('/'));
-        let headers = [
+        let mut headers = vec![
             ("authorization".to_owned(), format!("Bearer {token}")),
             ("content-type".to_owned(), "application/json".to_owned()),
         ];
+        headers.extend(key.map(|key| ("idempotency-key".to_owned(), key.to_owned())));
         let answer = fetch(&env, method, &url, &headers, body, LIMIT).await.map_err(|error| match error {
             FetchError::Unknown | FetchError::Unreachable => {
                 let why =

@@ -3,6 +3,7 @@
 //! [`Script`] is what happens, [`Stage`] a stack of its own with a clock that is moved by hand, [`Player`] does what the
 //! script says, [`Summary`] is what came of it.
 
+mod broadcasts;
 mod door;
 mod outside;
 mod player;
@@ -12,12 +13,13 @@ mod show;
 mod stage;
 mod story;
 mod summary;
-mod words;
+pub(crate) mod words;
 
+pub use broadcasts::{CampaignRow, VariantRow};
 pub use door::Door;
 pub use outside::Outside;
 pub use player::{Player, Told};
-pub use script::{Deed, Line, Script};
+pub use script::{Deed, Handling, Line, Script};
 pub use senders::Secrets;
 pub use stage::Stage;
 pub use story::{Step, Story};

@@ -1,7 +1,7 @@
 //! Does what a script says, each thing at its time, and says what came of it.
 
 use super::outside::Outside;
-use super::script::{Deed, Line, Script};
+use super::script::{Deed, Handling, Line, Script};
 use super::senders::{self, BROWSER, Post, Secrets, pairs};
 use super::{Door, words};
 use serde_json::{Map, Value, json};
@@ -109,14 +109,17 @@ impl Player {
             let mut documents = listed["documents"].as_array().into_iter().flatten();
             documents.any(|document| document["kind"] == kind && document["name"] == name)
         };
+        // Readers name a mail by its template, or by its campaign, whichever variant they got.
+        let kind_of = |mail: &str| if has("campaign", mail) { "campaign" } else { "template" };
         let mut missing = Vec::new();
         for line in &script.lines {
             let wanted = match &line.deed {
                 Deed::Form { form, .. } => ("form", form),
                 Deed::Hook { source, .. } | Deed::Call { source, .. } => ("source", source),
                 Deed::Open { mail, .. } | Deed::Click { mail, .. } | Deed::Unsubscribe { mail, .. } => {
-                    ("template", mail)
+                    (kind_of(mail), mail)
                 }
+                Deed::Campaign { campaign, .. } => ("campaign", campaign),
                 Deed::Rep { .. } | Deed::Consent { .. } | Deed::Erase { .. } => continue,
             };
             let words = format!("{} {}", wanted.0, wanted.1);
@@ -224,17 +227,20 @@ impl Player {
                 Ok(Done::Said(format!("{} unsubscribes by {mail}", self.name(reader).await)))
             }
             Deed::Rep { lead_of, does, body } => self.act_as_rep(lead_of, does, body, &key).await,
-            Deed::Consent { person, body } => {
-                let id = words::text(&self.door.find(person).await?, "/id");
-                let path = format!("/api/customers/{id}/consents");
-                self.door.api_as(&self.admin(), "POST", &path, Some(body), Some(&key)).await?;
-                Ok(Done::Said(format!(
-                    "{}: {} to {}",
-                    self.name(person).await,
-                    words::text(body, "/wish"),
-                    words::text(body, "/topic")
-                )))
+            Deed::Consent { people, body } => {
+                for person in people {
+                    let id = words::text(&self.door.find(person).await?, "/id");
+                    let path = format!("/api/customers/{id}/consents");
+                    self.door.api_as(&self.admin(), "POST", &path, Some(body), Some(&key)).await?;
+                }
+                let who = match people.as_slice() {
+                    [person] => self.name(person).await,
+                    people => format!("{} people", people.len()),
+                };
+                let (wish, topic) = (words::text(body, "/wish"), words::text(body, "/topic"));
+                Ok(Done::Said(format!("{who}: {wish} to {topic}")))
             }
+            Deed::Campaign { campaign, does } => self.handle(campaign, *does, &key).await,
             Deed::Erase { person } => {
                 let id = words::text(&self.door.find(person).await?, "/id");
                 self.door.api("DELETE", &format!("/api/customers/{id}"), None).await?;
@@ -271,6 +277,29 @@ impl Player {
         let how: Vec<String> = how.into_iter().filter(|word| !word.is_empty()).collect();
         let how = if how.is_empty() { String::new() } else { format!(" ({})", how.join(": ")) };
         Ok(Done::Said(format!("{owner} {} {name}{how}", words::act(does))))
+    }
+
+    /// Marketing does something with a campaign, or looks at it; the numbers are those of the moment.
+    async fn handle(&self, campaign: &str, does: Handling, key: &str) -> Result<Done, String> {
+        let path = format!("/api/campaigns/{campaign}");
+        let shown = match does {
+            Handling::Look => self.door.api("GET", &path, None).await?,
+            does => {
+                let path = format!("{path}/{}", does.name());
+                self.door.api_as(&self.admin(), "POST", &path, None, Some(key)).await?
+            }
+        };
+        Ok(Done::Said(match does {
+            Handling::Schedule => match shown["local_time"].as_str() {
+                Some(local) => {
+                    let local = local.replace('T', " ");
+                    format!("marketing schedules {campaign} for {local} where each reader lives")
+                }
+                None => format!("marketing schedules {campaign}"),
+            },
+            Handling::Look => format!("marketing looks at {campaign}: {}", words::counts(&shown)),
+            does => format!("marketing {}s {campaign}: {}", does.name(), words::counts(&shown)),
+        }))
     }
 
     async fn post(&self, post: Post) -> Result<Value, String> {
@@ -347,19 +376,19 @@ impl Player {
         }
     }
 
-    /// The newest mail of a template that somebody got.
-    async fn letter(&self, reader: &str, template: &str) -> Result<Letter, String> {
+    /// The newest mail of a template or a campaign that somebody got.
+    async fn letter(&self, reader: &str, mail: &str) -> Result<Letter, String> {
         let customer = words::text(&self.door.find(reader).await?, "/id");
         let listed = self.door.api("GET", &format!("/api/messages?customer={customer}"), None).await?;
         let mut messages = listed["messages"].as_array().into_iter().flatten();
-        let message = messages.find(|message| message["template"] == template);
-        let message = message.ok_or_else(|| format!("{reader} got no {template}"))?;
+        let is_it = |message: &&Value| {
+            let cause = &message["cause"];
+            message["template"] == mail || (cause["kind"] == "campaign" && cause["name"] == mail)
+        };
+        let message = messages.find(is_it).ok_or_else(|| format!("{reader} got no {mail}"))?;
         let state = words::text(message, "/state");
         if state != "sent" {
-            return Err(format!(
-                "{reader} got no {template}: it is {state} {}",
-                words::text(message, "/why")
-            ));
+            return Err(format!("{reader} got no {mail}: it is {state} {}", words::text(message, "/why")));
         }
         let id = words::text(message, "/id");
         let found = self.door.local("GET", &format!("/_local/mail?format=json&q={id}")).await?;

@@ -89,18 +89,58 @@ pub enum Deed {
         /// The body.
         body: Value,
     },
-    /// The office writes down what a person wants.
+    /// The office writes down what people want.
     Consent {
         /// Who.
-        person: String,
+        people: Vec<String>,
         /// The body.
         body: Value,
+    },
+    /// Marketing handles a campaign, or looks at its numbers.
+    Campaign {
+        /// The campaign.
+        campaign: String,
+        /// What.
+        does: Handling,
     },
     /// The office erases a person.
     Erase {
         /// Who.
         person: String,
     },
+}
+
+/// What is done with a campaign.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Handling {
+    /// It is to go out as its document says.
+    Schedule,
+    /// Nothing more of it goes out for now.
+    Pause,
+    /// It goes on.
+    Resume,
+    /// It goes out no more.
+    Cancel,
+    /// Its numbers are looked at.
+    Look,
+}
+
+impl Handling {
+    /// As it is written, and as the API calls it.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Schedule => "schedule",
+            Self::Pause => "pause",
+            Self::Resume => "resume",
+            Self::Cancel => "cancel",
+            Self::Look => "look",
+        }
+    }
+
+    fn parse(name: &str) -> Option<Self> {
+        let all = [Self::Schedule, Self::Pause, Self::Resume, Self::Cancel, Self::Look];
+        all.into_iter().find(|handling| handling.name() == name)
+    }
 }
 
 /// A line as it is written.
@@ -124,6 +164,8 @@ struct Written {
     does: Option<String>,
     office: Option<String>,
     person: Option<String>,
+    people: Vec<String>,
+    campaign: Option<String>,
     body: Option<Value>,
 }
 
@@ -165,7 +207,7 @@ impl Script {
             let at = time_of_day(&written.at)
                 .ok_or_else(|| format!("{key}: `at` is a time of the day such as 09:30"))?;
             let deed = deed(written).ok_or_else(|| {
-                format!("{key}: a line has one of form, hook, call, reader, lead_of and office, and what goes with it")
+                format!("{key}: a line has one of form, hook, call, reader, lead_of, campaign and office, and what goes with it")
             })?;
             lines.push(Line { at, key, deed });
         }
@@ -175,7 +217,7 @@ impl Script {
 
 fn deed(line: Written) -> Option<Deed> {
     let Written { form, fields, language, page, hook, answers, call, batch, reader, mail, link, .. } = line;
-    let Written { lead_of, does, office, person, body, .. } = line;
+    let Written { lead_of, does, office, person, people, campaign, body, .. } = line;
     let body = || body.unwrap_or_else(|| Value::Object(Map::new()));
     let found = [
         form.is_some(),
@@ -183,6 +225,7 @@ fn deed(line: Written) -> Option<Deed> {
         call.is_some(),
         reader.is_some(),
         lead_of.is_some(),
+        campaign.is_some(),
         office.is_some(),
     ];
     if found.iter().filter(|found| **found).count() != 1 {
@@ -209,9 +252,15 @@ fn deed(line: Written) -> Option<Deed> {
     if let Some(lead_of) = lead_of {
         return Some(Deed::Rep { lead_of, does: does?, body: body() });
     }
-    match (office?.as_str(), person?) {
-        ("consent", person) => Some(Deed::Consent { person, body: body() }),
-        ("erase", person) => Some(Deed::Erase { person }),
+    if let Some(campaign) = campaign {
+        return Some(Deed::Campaign { campaign, does: Handling::parse(&does?)? });
+    }
+    match (office?.as_str(), person) {
+        ("consent", person) => {
+            let people: Vec<String> = person.into_iter().chain(people).collect();
+            (!people.is_empty()).then(|| Deed::Consent { people, body: body() })
+        }
+        ("erase", person) => Some(Deed::Erase { person: person? }),
         _ => None,
     }
 }
@@ -263,6 +312,8 @@ mod tests {
             "{\"at\": \"09:30\", \"form\": \"contact\", \"hook\": \"google\"}",
             "{\"at\": \"09:30\", \"reader\": \"ada@x.example\", \"does\": \"open\"}",
             "{\"at\": \"09:30\", \"office\": \"sleep\", \"person\": \"ada@x.example\"}",
+            "{\"at\": \"09:30\", \"office\": \"consent\"}",
+            "{\"at\": \"09:30\", \"campaign\": \"news\", \"does\": \"sleep\"}",
             "{\"at\": \"09:30\", \"from\": \"contact\"}",
             "nothing",
         ] {

@@ -1,5 +1,6 @@
 //! The end of a day as a person reads it.
 
+use super::broadcasts::CampaignRow;
 use super::summary::{JourneyMail, SourceRow, Summary};
 use super::words;
 use sluice_domain::time::Timestamp;
@@ -23,6 +24,7 @@ impl Summary {
             put(&mut page, &format!("  {}  {}, {long}: {}", time(&waited.since), waited.who, waited.why));
         }
         self.mails(&mut page);
+        self.campaigns(&mut page);
         if !self.unsubscribed.is_empty() {
             put(&mut page, "\nWant no more mail");
         }
@@ -68,6 +70,42 @@ impl Summary {
         }
         for (journey, n) in &self.held_out {
             put(page, &format!("  {journey:<12}gives {n} of those who would enter nothing, to compare with"));
+        }
+    }
+
+    fn campaigns(&self, page: &mut String) {
+        if self.campaigns.is_empty() {
+            return;
+        }
+        let head = ["people", "sent", "opened", "clicked", "later", "left out"];
+        let head: String = head.iter().fold(String::new(), |head, word| format!("{head}{word:>9}"));
+        put(page, &format!("\n{:<25}{head}", "Campaigns"));
+        for row in &self.campaigns {
+            let CampaignRow { campaign, people, sent, opened, clicked, later, left_out, .. } = row;
+            let out: i64 = left_out.values().sum();
+            put(
+                page,
+                &format!("  {campaign:<23}{people:>9}{sent:>9}{opened:>9}{clicked:>9}{later:>9}{out:>9}"),
+            );
+            for one in &row.variants {
+                let name = format!("    {}", one.variant);
+                put(page, &format!("{name:<34}{:>9}{:>9}{:>9}", one.sent, one.opened, one.clicked));
+            }
+            for (why, n) in left_out {
+                put(page, &format!("    {n} x {why}"));
+            }
+            if row.held_out > 0 {
+                put(page, &format!("    {} held out, who get nothing, to compare with", row.held_out));
+            }
+            if let Some(winner) = &row.winner {
+                put(page, &format!("    {winner} won, and went to everybody else"));
+            }
+            if let Some(why) = &row.stopped {
+                put(page, &format!("    stopped: {why}"));
+            }
+            if let Some(next) = &row.next {
+                put(page, &format!("    goes out again on {}", next.chars().take(10).collect::<String>()));
+            }
         }
     }
 

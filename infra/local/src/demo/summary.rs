@@ -1,7 +1,7 @@
 //! What came of a day, asked of the stack itself: nothing is added up that it does not say.
 
 use super::script::{Deed, Script};
-use super::{Door, Story, words};
+use super::{CampaignRow, Door, Story, words};
 use serde::Serialize;
 use serde_json::{Value, json};
 use sluice_domain::time::Timestamp;
@@ -28,6 +28,8 @@ pub struct Summary {
     pub waited: Vec<Waited>,
     /// Messages to customers, by journey and template.
     pub mails: Vec<JourneyMail>,
+    /// Campaigns that went out, or were to.
+    pub campaigns: Vec<CampaignRow>,
     /// Who wants no more.
     pub unsubscribed: Vec<Left>,
     /// Who bought.
@@ -183,7 +185,11 @@ impl Summary {
                     _ => {}
                 }
             }
-            for message in person.messages.iter().filter(|message| words::text(message, "/asked") >= start) {
+            // Campaigns are counted by themselves.
+            let is_counted = |message: &&Value| {
+                words::text(message, "/asked") >= start && message["cause"]["kind"] != "campaign"
+            };
+            for message in person.messages.iter().filter(is_counted) {
                 count(&mut mails, message);
             }
             for run in person.shown["runs"].as_array().into_iter().flatten() {
@@ -223,6 +229,7 @@ impl Summary {
             leads: states,
             waited,
             mails: mails.into_values().collect(),
+            campaigns: CampaignRow::gather(door, &start).await?,
             unsubscribed,
             conversions,
             revenue,
@@ -270,8 +277,8 @@ async fn people(door: &Door, script: &Script, leads: &[Value]) -> Result<BTreeMa
             }
             Deed::Open { reader: person, .. }
             | Deed::Click { reader: person, .. }
-            | Deed::Unsubscribe { reader: person, .. }
-            | Deed::Consent { person, .. } => drop(named.insert(person.clone())),
+            | Deed::Unsubscribe { reader: person, .. } => drop(named.insert(person.clone())),
+            Deed::Consent { people, .. } => named.extend(people.iter().cloned()),
             _ => {}
         }
     }

@@ -2,9 +2,14 @@
 
 use serde_json::{Map, Value};
 use sluice_domain::time::Timestamp;
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+/// So many people of one call are named, more are counted.
+const MANY: usize = 3;
 
 /// A text inside a value, by its pointer; empty if there is none.
-pub(super) fn text(value: &Value, pointer: &str) -> String {
+pub(crate) fn text(value: &Value, pointer: &str) -> String {
     value.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
@@ -19,7 +24,7 @@ pub(super) fn clock(at: Timestamp) -> String {
 }
 
 /// `4 min`, `1 h 20 min`.
-pub(super) fn length(millis: i64) -> String {
+pub(crate) fn length(millis: i64) -> String {
     let minutes = (millis + 30_000).div_euclid(60_000);
     match (minutes.div_euclid(60), minutes.rem_euclid(60)) {
         (0, 0) => format!("{} s", millis.div_euclid(1_000)),
@@ -42,7 +47,7 @@ pub(super) fn who(fields: &Map<String, Value>) -> String {
 }
 
 /// A customer's name, else what they can be reached by.
-pub(super) fn name(customer: &Value) -> String {
+pub(crate) fn name(customer: &Value) -> String {
     let fact = |name: &str| text(customer, &format!("/facts/{name}/value"));
     let both = [fact("first_name"), fact("last_name")].join(" ");
     let known = [fact("full_name"), fact("name"), both.trim().to_owned(), fact("email"), fact("phone")];
@@ -70,7 +75,7 @@ fn collect(value: &Value, name: &str, texts: &mut Vec<(String, String)>) {
     }
 }
 
-/// What the calls of a tracking library say.
+/// What the calls of a tracking library say; of many people at once, how often what was said.
 pub(super) fn calls(batch: &[Value]) -> String {
     let said = batch.iter().filter_map(|call| match call["type"].as_str()? {
         "track" => Some(text(call, "/event")),
@@ -78,7 +83,31 @@ pub(super) fn calls(batch: &[Value]) -> String {
         "identify" => Some(format!("identify {}", text(call, "/traits/email"))),
         _ => None,
     });
-    said.collect::<Vec<_>>().join(", ")
+    let said: Vec<String> = said.collect();
+    let people = said.iter().filter(|said| said.starts_with("identify ")).count();
+    if people <= MANY {
+        return said.join(", ");
+    }
+    let mut others: BTreeMap<&String, usize> = BTreeMap::new();
+    for one in said.iter().filter(|said| !said.starts_with("identify ")) {
+        *others.entry(one).or_default() += 1;
+    }
+    let others = others.into_iter().map(|(what, n)| format!(", {n} x {what}"));
+    format!("identify {people} people{}", others.collect::<String>())
+}
+
+/// The numbers of a campaign's newest broadcast that began, as the API shows it.
+pub(super) fn counts(campaign: &Value) -> String {
+    let mut broadcasts = campaign["broadcasts"].as_array().into_iter().flatten();
+    let Some(newest) = broadcasts.find(|one| !one["began"].is_null()) else {
+        return "it has not begun".to_owned();
+    };
+    let n = |name: &str| newest["counts"][name].as_i64().unwrap_or(0);
+    let mut words = format!("{} of {} sent", n("sent"), n("planned"));
+    for name in ["opened", "clicked", "unsubscribed"].into_iter().filter(|name| n(name) > 0) {
+        let _ = write!(words, ", {} {name}", n(name));
+    }
+    words
 }
 
 /// What a rep does, by the last part of its route.

@@ -49,8 +49,8 @@ impl Zone {
         Some(jiff::Timestamp::from_millisecond(at.millis()).ok()?.to_zoned(self.zone.clone()).date())
     }
 
-    /// When a minute of a day comes here. One that the clock skips stands for the instant of the change, of one that
-    /// comes twice it is the first.
+    /// When a minute of a day comes here. One that the clock skips comes as much later as the clock skips, of one that comes
+    /// twice it is the first.
     pub fn minute_of(&self, day: Date, minute: u16) -> Option<Timestamp> {
         let time = jiff::civil::time((minute / 60 % 24) as i8, (minute % 60) as i8, 0, 0);
         let zoned = self.zone.to_ambiguous_zoned(day.to_datetime(time)).compatible().ok()?;

@@ -3,6 +3,7 @@
 
 mod broadcast;
 mod count;
+mod forecast;
 mod occurrence;
 mod plan;
 mod rail;
@@ -11,6 +12,7 @@ mod tests;
 
 pub use broadcast::{Broadcast, BroadcastState, Chosen, Refused, Sends, Stopped};
 pub use count::{Counts, names};
+pub use forecast::{Forecast, forecast};
 pub use occurrence::{LONGEST_DAY_MS, Occurrence, PLAN_AHEAD_MS, TooLate, first, next};
 pub use plan::{Place, Planner, SECTIONS, Section, Share};
 pub use rail::{Rail, tripped, winner};

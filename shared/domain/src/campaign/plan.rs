@@ -41,6 +41,19 @@ pub struct Section {
     pub last: Option<Timestamp>,
 }
 
+impl Section {
+    /// From when until when its messages go out, at so many a second from all parts together: of each beginning, such as the
+    /// same time in another zone.
+    pub fn spans(&self, rate: u32) -> impl Iterator<Item = (Timestamp, Timestamp)> {
+        let rate = u64::from(rate.max(1));
+        self.slots.iter().map(move |(begin, given)| {
+            let takes = given.saturating_mul(u64::from(SECTIONS) * 1000) / rate;
+            let begin = Timestamp(*begin);
+            (begin, begin.plus_millis(i64::try_from(takes).unwrap_or(i64::MAX)))
+        })
+    }
+}
+
 /// What a person gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

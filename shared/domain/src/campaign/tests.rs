@@ -1,5 +1,7 @@
 //! Campaigns: when, who, what, and how much is too much.
 
+mod zones;
+
 use super::*;
 use crate::calendar::Zone;
 use crate::id::CustomerId;
@@ -174,6 +176,42 @@ fn only_the_test_gets_its_variant_at_once_and_the_others_the_winner_after_it() {
     broadcast.winner = Some(Chosen { variant: 1, at: decided });
     let (who, place) = all.iter().find(|(_, place)| place.share == Share::Winner).unwrap();
     assert_eq!(broadcast.order(who, *place, Channel::Email).unwrap().template, "spring-b");
+}
+
+#[test]
+fn what_it_would_come_to_is_known_before() {
+    let of = |more: Value, people| forecast(&campaign(more), Some(10), people, at(NOON)).unwrap();
+    let plain = of(json!({ "hold_out": "10%" }), 1_000);
+    assert_eq!((plain.held_out, plain.messages, plain.tested), (100, 900, None));
+    assert_eq!((plain.takes, plain.last), (90_000, at(NOON).plus_millis(90_000)), "at the channel's rate");
+    assert_eq!(of(json!({ "rate": 100 }), 1_000).takes, 10_000, "at its own");
+    assert_eq!(of(json!({ "spread": "1h" }), 1_000).takes, 3_600_000);
+    assert_eq!(of(json!({ "spread": "1m" }), 1_000).takes, 100_000, "no faster than the channel");
+    let test = json!({
+        "variants": [{ "name": "a" }, { "name": "b" }],
+        "winner": { "by": "clicked", "test": "20%", "after": "1h" },
+    });
+    let test = of(test, 1_000);
+    assert_eq!((test.tested, test.takes), (Some(200), 3_600_000 + 80_000), "the others come after the test");
+    let local = of(json!({ "at": { "local_time": "2027-03-02T09:00" } }), 10);
+    assert_eq!(local.when.at, at("2027-03-01T19:00:00Z"));
+    assert_eq!(local.last, at("2027-03-02T21:00:00Z").plus_millis(1_000), "where the day ends last");
+    let passed = campaign(json!({ "at": { "time": "2027-03-01T11:00:00Z" } }));
+    assert_eq!(forecast(&passed, None, 10, at(NOON)), Err(TooLate));
+    assert_eq!(of(json!({ "hold_out": "99%" }), 1).messages, 0, "rounded up, and never more than there are");
+}
+
+#[test]
+fn it_is_known_from_when_until_when_messages_go_out() {
+    let broadcast = began(&campaign(json!({ "at": { "local_time": "2027-03-02T09:00" } })), at(NOON));
+    let planner = Planner::new(&broadcast, Some(8), 0).unwrap();
+    let mut section = Section::default();
+    for (n, zone) in ["Asia/Shanghai", "Europe/Berlin", "Europe/Berlin"].into_iter().enumerate() {
+        planner.place(&mut section, &customer(n), &Zone::named(zone).unwrap());
+    }
+    let spans: Vec<_> = section.spans(8).map(|(from, to)| (from.rfc3339(), to.since(from))).collect();
+    let expected = [("2027-03-02T01:00:00.000Z", 1_000), ("2027-03-02T08:00:00.000Z", 2_000)];
+    assert_eq!(spans, expected.map(|(from, takes)| (from.to_owned(), takes)));
 }
 
 #[test]
