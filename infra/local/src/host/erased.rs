@@ -183,17 +183,17 @@ mod tests {
         let key = |name: &str, kind: &str| json!({ "AttributeName": name, "KeyType": kind });
         let text = |name: &str| json!({ "AttributeName": name, "AttributeType": "S" });
         let table = json!({
-            "TableName": "t", "BillingMode": "PAY_PER_REQUEST", "KeySchema": [key("pk", "HASH"), key("sk", "RANGE")],
+            "TableName": "table", "BillingMode": "PAY_PER_REQUEST", "KeySchema": [key("pk", "HASH"), key("sk", "RANGE")],
             "AttributeDefinitions": [text("pk"), text("sk")],
         });
         dynamodb.run("CreateTable", table.to_string().as_bytes()).unwrap();
         let lead = LeadId::derived(&["merula"]);
         let item =
             json!({ "pk": { "S": lead }, "sk": { "S": "l" }, "st": { "S": LeadState::Erased.name() } });
-        let put = json!({ "TableName": "t", "Item": item });
+        let put = json!({ "TableName": "table", "Item": item });
         dynamodb.run("PutItem", put.to_string().as_bytes()).unwrap();
 
-        let kept = Kept::new("t", &dynamodb, &ses);
+        let kept = Kept::new("table", &dynamodb, &ses);
         let erases = kept.watch(ERASES, Arc::new(Erased));
         let slow = Slow { ses: ses.clone(), lead, meanwhile: Mutex::new(None) };
         let slow = Arc::new(slow);
