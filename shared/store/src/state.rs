@@ -94,6 +94,9 @@ fn state_item(customer: &CustomerId, state: &State) -> Result<Item, StoreError> 
     if !state.dated.is_empty() {
         item.insert("dt".to_owned(), text(&state.dated));
     }
+    if !state.touches.is_empty() {
+        item.insert("tc".to_owned(), document(&state.touches)?);
+    }
     Ok(item)
 }
 
@@ -102,7 +105,8 @@ pub(crate) fn read_state(item: &Item) -> Result<State, StoreError> {
     live.version = get_number(item, "v")?;
     let runs = item.get("r").and_then(|value| value.as_ss().ok()).cloned().unwrap_or_default();
     let dated = crate::item::optional_text(item, "dt").unwrap_or_default().to_owned();
-    Ok(State { live, runs: runs.into_iter().collect(), dated })
+    let touches = item.contains_key("tc").then(|| get_document(item, "tc")).transpose()?.unwrap_or_default();
+    Ok(State { live, runs: runs.into_iter().collect(), dated, touches })
 }
 
 pub(crate) fn read_run(item: &Item) -> Result<Run, StoreError> {

@@ -4,6 +4,7 @@
 //! event (a segment that is entered, a journey that goes on) is part of its decision and of its entry.
 
 mod mind;
+mod results;
 mod step;
 #[cfg(test)]
 mod tests;
@@ -18,6 +19,7 @@ use crate::customer::{
 };
 use crate::event::{Entry, Event, EventKind, Happened, Ids, Outgo, Who};
 use crate::id::{CustomerId, EventId};
+use crate::insight::{Tallies, Touches, tally};
 use crate::journey::Run;
 use crate::live::Live;
 use crate::message::Message;
@@ -37,6 +39,8 @@ pub struct State {
     pub runs: BTreeSet<String>,
     /// The dates it waits for, see [`Triggers::dated_spec`].
     pub dated: String,
+    /// What brought the person.
+    pub touches: Touches,
 }
 
 /// Something that comes in.
@@ -120,6 +124,8 @@ pub struct Taken {
     pub missing: Missing,
     /// Addresses that still name somebody who was erased: that is mended first.
     pub freed: BTreeMap<(AddressHash, CustomerId), Timestamp>,
+    /// What the entries count.
+    pub tallies: Tallies,
     /// Addresses to claim before, best evidence first. If somebody else was faster, all is decided again.
     pub claims: Vec<Claim>,
     /// Records as they shall be.
@@ -252,6 +258,7 @@ pub fn advance(incoming: &[Incoming], loaded: Loaded, with: With<'_>) -> Taken {
         };
     }
     mind.done(&mut taken);
+    taken.entries.iter().for_each(|(_, entry)| taken.tallies.merge(tally(entry)));
     taken
 }
 

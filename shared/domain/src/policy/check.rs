@@ -1,6 +1,7 @@
 //! What is wrong with a set of documents: each finding names the document and the place inside it.
 
 mod behaviour;
+mod insight;
 mod journey;
 mod messaging;
 
@@ -147,6 +148,8 @@ pub fn check(documents: &[Document]) -> Vec<Finding> {
             | Document::Layout(_)
             | Document::Partial(_)
             | Document::Journey(_) => {}
+            Document::Cost(cost) => checker.cost(cost, documents),
+            Document::Alert(alert) => checker.alert(alert, documents),
             Document::Settings(settings) => {
                 for (i, rep) in settings.escalate_to.iter().enumerate() {
                     checker.known(&["escalate_to", &i.to_string()], "rep", rep, &reps);
@@ -154,6 +157,7 @@ pub fn check(documents: &[Document]) -> Vec<Finding> {
                 checker.survivorship(&settings.survivorship, &origins);
                 checker.messaging(&settings.messaging);
                 checker.worth(settings);
+                checker.attribution(&settings.attribution);
                 if settings.name != "default" {
                     checker.add(&["name"], "the settings document is called `default`");
                 }
@@ -162,6 +166,7 @@ pub fn check(documents: &[Document]) -> Vec<Finding> {
     }
     checker.territories(documents);
     checker.circles(documents);
+    checker.alerts(documents);
     checker.journeys(documents, &behaviour);
     checker.findings.extend(template::check(documents));
     checker.findings

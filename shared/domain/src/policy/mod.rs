@@ -4,6 +4,7 @@ mod assign;
 mod behaviour;
 mod check;
 mod company;
+mod insight;
 pub mod journey;
 mod messaging;
 mod response;
@@ -21,6 +22,7 @@ pub use behaviour::{
 pub(crate) use check::{FACTS, LEAD};
 pub use check::{Finding, Other, check};
 pub use company::Company;
+pub use insight::{Alert, Amount, Attribution, Bound, Cost};
 pub use journey::Journey;
 pub use messaging::{
     AddressKind, BodyEncoding, Cap, ChannelPolicy, ConsentRule, Messaging, Period, ProviderCall, SmtpServer,
@@ -81,10 +83,14 @@ pub enum Document {
     Segment(Segment),
     /// What happens to whom, step by step.
     Journey(Journey),
+    /// What was paid for what brings people.
+    Cost(Cost),
+    /// What somebody is to be told of.
+    Alert(Alert),
 }
 
 /// The kinds of document, as `kind:` names them.
-pub const KINDS: [&str; 17] = [
+pub const KINDS: [&str; 19] = [
     "form",
     "source",
     "rep",
@@ -102,6 +108,8 @@ pub const KINDS: [&str; 17] = [
     "scoring",
     "segment",
     "journey",
+    "cost",
+    "alert",
 ];
 
 impl Document {
@@ -125,6 +133,8 @@ impl Document {
             Self::Scoring(_) => "scoring",
             Self::Segment(_) => "segment",
             Self::Journey(_) => "journey",
+            Self::Cost(_) => "cost",
+            Self::Alert(_) => "alert",
         }
     }
 
@@ -147,6 +157,8 @@ impl Document {
             Self::Scoring(document) => &document.name,
             Self::Segment(document) => &document.name,
             Self::Journey(document) => &document.name,
+            Self::Cost(document) => &document.name,
+            Self::Alert(document) => &document.name,
         }
     }
 
@@ -187,6 +199,8 @@ impl Document {
             "scoring" => Self::Scoring(serde_json::from_value(value)?),
             "segment" => Self::Segment(serde_json::from_value(value)?),
             "journey" => Self::Journey(serde_json::from_value(value)?),
+            "cost" => Self::Cost(serde_json::from_value(value)?),
+            "alert" => Self::Alert(serde_json::from_value(value)?),
             other => {
                 return Err(serde_json::Error::custom(format!(
                     "unknown kind `{other}`, expected one of {}",

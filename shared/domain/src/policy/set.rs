@@ -2,7 +2,7 @@
 
 use super::territory::Map;
 use super::{
-    AddressKind, ChannelPolicy, Document, Form, Reading, Rep, Routing, Rule, Settings, Source, Target, Team,
+    AddressKind, Alert, ChannelPolicy, Cost, Document, Form, Reading, Rep, Routing, Rule, Settings, Source, Target, Team,
     Templates, Topic,
 };
 use crate::advance::Triggers;
@@ -95,6 +95,10 @@ pub struct PolicySet {
     pub journeys: BTreeMap<String, Flow>,
     /// Which journeys something that happens may concern.
     pub triggers: Triggers,
+    /// What was paid for what brings people, by name.
+    pub costs: BTreeMap<String, Cost>,
+    /// What somebody is to be told of, by name.
+    pub alerts: BTreeMap<String, Alert>,
     /// Working time by rep and by team, of those that have hours.
     schedules: Schedules,
 }
@@ -139,6 +143,8 @@ impl PolicySet {
                 Document::Scoring(scoring) => behaviour.scoring = scoring,
                 Document::Segment(segment) => behaviour.segments.push(segment),
                 Document::Journey(journey) => journeys.push(journey),
+                Document::Cost(cost) => drop(set.costs.insert(cost.name.clone(), cost)),
+                Document::Alert(alert) => drop(set.alerts.insert(alert.name.clone(), alert)),
             }
         }
         (behaviour.rfm, behaviour.churn) = (set.settings.rfm.clone(), set.settings.churn.clone());
