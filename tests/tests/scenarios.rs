@@ -59,6 +59,8 @@ mod preferences;
 mod privacy;
 #[path = "scenarios/races.rs"]
 mod races;
+#[path = "scenarios/results.rs"]
+mod results;
 #[path = "scenarios/rights.rs"]
 mod rights;
 #[path = "scenarios/routing.rs"]

@@ -1,7 +1,7 @@
 //! Opens and clicks.
 
 use crate::{ATTEMPTS, Engagement, Fault};
-use serde_json::{Value, json};
+use serde_json::json;
 use sluice_domain::event::Happened;
 use sluice_domain::id::MessageId;
 use sluice_domain::link::{Link, Purpose};

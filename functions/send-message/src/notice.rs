@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 use sluice_domain::lead::{self, Lead, Progress};
 use sluice_domain::policy::{PolicySet, length};
 use sluice_domain::time::Timestamp;
-use sluice_wire::queue::{NoticeKind, NoticeMessage};
+use sluice_wire::queue::{AlarmMessage, NoticeKind, NoticeMessage};
 
 /// What a journey tells of a customer.
 pub(crate) struct Told {
@@ -31,6 +31,8 @@ pub(crate) struct Notice {
     pub(crate) lead: Option<String>,
     /// What a journey tells, if one does.
     pub(crate) told: Option<Told>,
+    /// What an alert found, if it is of one: the alert and the sentence.
+    pub(crate) alarm: Option<(String, String)>,
     /// Form or source.
     pub(crate) source: String,
     /// Where to look at the lead.
@@ -98,6 +100,7 @@ impl Notice {
             at,
             lead: Some(lead.id.to_string()),
             told: None,
+            alarm: None,
             source: lead.origin.name.clone(),
             link: format!("{public_url}/api/leads/{}", lead.id),
             name: facts.display_name(),
@@ -112,8 +115,34 @@ impl Notice {
         }
     }
 
+    /// What an alert found.
+    pub(crate) fn of_alarm(alarm: &AlarmMessage, public_url: &str) -> Self {
+        Self {
+            id: alarm.id(),
+            event: "alert",
+            at: alarm.at,
+            lead: None,
+            told: None,
+            alarm: Some((alarm.alert.clone(), alarm.text.clone())),
+            source: String::new(),
+            link: format!("{public_url}/api/policies/alert/{}", alarm.alert),
+            name: None,
+            email: None,
+            phone: None,
+            company: None,
+            flags: Vec::new(),
+            came_back: false,
+            is_quiet: false,
+            window: None,
+            reason_not_to_send: None,
+        }
+    }
+
     /// One line for a mail's subject. Control characters are gone, so that nothing a person typed becomes a header.
     pub(crate) fn subject(&self) -> String {
+        if let Some((alert, text)) = &self.alarm {
+            return format!("{alert}: {text}").chars().take(120).collect();
+        }
         let who = self.name.as_deref().or(self.company.as_deref()).unwrap_or("somebody");
         if let Some(told) = &self.told {
             let what = told.text.as_deref().unwrap_or(&told.journey);
@@ -134,6 +163,9 @@ impl Notice {
     pub(crate) fn text(&self) -> String {
         if let Some(told) = &self.told {
             return self.told_text(told);
+        }
+        if let Some((alert, text)) = &self.alarm {
+            return format!("The alert {alert}: {text}.\n\nIts document: {}\n", self.link);
         }
         let mut lines = vec![match self.event {
             "lead.escalated" => "A lead came that nobody can take just now.".to_owned(),

@@ -11,7 +11,7 @@ use sluice_domain::policy::PolicySet;
 use sluice_domain::time::Timestamp;
 use sluice_host::outbox::{Outgoing, QueueName};
 use sluice_store::{NoticeRecord, keys};
-use sluice_wire::queue::{TellMessage, encode};
+use sluice_wire::queue::{AlarmMessage, TellMessage, encode};
 use std::collections::BTreeSet;
 
 impl Sender {
@@ -21,6 +21,10 @@ impl Sender {
         let (customer, id, at) = match message {
             TellMessage::Tell(tell) => (&tell.customer, tell.id(), tell.at),
             TellMessage::Call(call) => (&call.customer, call.id(), call.at),
+            TellMessage::Alarm(alarm) => {
+                let wait = self.alarmed(alarm, &policies, now).await?;
+                return self.tell_again(message, alarm.id(), wait, now).await;
+            }
         };
         let known = self.store.people(BTreeSet::from([customer.clone()])).await.map_err(text)?;
         // Of somebody who was erased nothing is told.
@@ -50,7 +54,41 @@ impl Sender {
                 let to = Recipient { rep: None, webhook: Some(&call.to) };
                 wait = self.over("webhook", fresh, to, &notice, &policies, now).await?;
             }
+            TellMessage::Alarm(_) => {}
         }
+        self.tell_again(message, id, wait, now).await
+    }
+
+    /// A rep hears what an alert found. When to come again, if that is needed.
+    async fn alarmed(
+        &self,
+        alarm: &AlarmMessage,
+        policies: &PolicySet,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, String> {
+        let rep = policies.reps.get(&alarm.rep);
+        let to = Recipient { rep, webhook: rep.and_then(|rep| rep.webhook.as_ref()) };
+        let notice = Notice::of_alarm(alarm, &self.public_url);
+        let mut wait: Option<Timestamp> = None;
+        for channel in channels(rep) {
+            let fresh = NoticeRecord {
+                sort_key: keys::alerted(alarm.at, &alarm.alert, channel),
+                text: Some(alarm.text.clone()),
+                ..claimed(&alarm.rep, "alert", channel, now)
+            };
+            let again = self.over(channel, fresh, to, &notice, policies, now).await?;
+            wait = [wait, again].into_iter().flatten().min();
+        }
+        Ok(wait)
+    }
+
+    async fn tell_again(
+        &self,
+        message: &TellMessage,
+        id: String,
+        wait: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<(), String> {
         let Some(not_before) = wait else { return Ok(()) };
         let again = Outgoing { queue: QueueName::Notice, id, body: encode(message), not_before };
         self.outbox.hand_over(vec![again], now).await.map_err(text)
@@ -109,6 +147,7 @@ impl Sender {
             source: String::new(),
             link: format!("{}/api/customers/{}", self.public_url, told.customer),
             told: Some(told),
+            alarm: None,
             name,
             email: fact("email"),
             phone: fact("phone"),

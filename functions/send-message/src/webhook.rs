@@ -25,8 +25,11 @@ impl Sender {
         endpoint: &Endpoint,
         now: Timestamp,
     ) -> Handover {
-        let data = match &notice.told {
-            None => json!({
+        let data = match (&notice.told, &notice.alarm) {
+            (None, Some((alert, text))) => {
+                json!({ "alert": alert, "rep": rep, "link": notice.link, "text": text })
+            }
+            (None, None) => json!({
                 "lead": notice.lead,
                 "rep": rep,
                 "source": notice.source,
@@ -39,7 +42,7 @@ impl Sender {
                 "came_back": notice.came_back,
                 "window": notice.window,
             }),
-            Some(told) => json!({
+            (Some(told), _) => json!({
                 "customer": told.customer,
                 "journey": told.journey,
                 "step": told.step,

@@ -107,6 +107,11 @@ impl Call {
         self.path.get(at).map(String::as_str).unwrap_or_default()
     }
 
+    /// A value of the query that says something.
+    pub(crate) fn query(&self, name: &str) -> Option<String> {
+        self.request.query_value(name).filter(|value| !value.is_empty())
+    }
+
     /// The JSON body; an empty one is an empty object.
     pub(crate) fn json(&self) -> Result<Value, Problem> {
         if self.request.body.is_empty() {
@@ -144,6 +149,7 @@ impl Console {
             "POST /api/leads/{id}/disqualify" => self.disqualify(&call).await,
             "POST /api/leads/{id}/contacts" => self.add_contact(&call).await,
             "GET /api/insight/speed-to-lead" => self.speed_to_lead(&call).await,
+            "GET /api/insight/{report}" => self.results(&call).await,
             "POST /api/leads/{id}/reassign" => self.reassign(&call).await,
             "POST /api/leads/{id}/claim" => self.claim(&call).await,
             "POST /api/leads/{id}/credit" => self.credit(&call).await,

@@ -81,6 +81,7 @@ pub const ROUTES: &[Route] = &[
     route("POST /api/imports/{batch}/rows", Right::Import),
     route("POST /api/imports/{batch}/revert", Right::Import),
     route("GET /api/insight/speed-to-lead", Right::Manage),
+    route("GET /api/insight/{report}", Right::Manage),
     route("GET /api/messages", Right::Leads),
     route("POST /api/messages", Right::Send),
     route("GET /api/messages/{id}", Right::Customers),

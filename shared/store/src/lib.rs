@@ -3,6 +3,7 @@
 //! Every write carries its condition. A condition that does not hold is an answer ([`Written::Conflict`]), not an
 //! error; errors are only "try again" and "a record cannot be read".
 
+mod alarm;
 mod commit;
 mod contact;
 mod desk;
@@ -27,6 +28,7 @@ mod policy;
 mod proof;
 mod speed;
 mod state;
+mod tally;
 mod team;
 mod token;
 
@@ -47,6 +49,7 @@ pub use pace::Slot;
 pub use person::WantedPerson;
 pub use policy::{Manifest, ManifestEntry, Policies};
 pub use proof::Recorded;
+pub use tally::{Counted, Counting};
 pub use team::TeamRecord;
 pub use token::{Role, Token};
 

@@ -32,7 +32,7 @@ pub struct NoticeRecord {
     /// Of a task: by when it is to be done.
     #[serde(rename = "d", default, skip_serializing_if = "Option::is_none")]
     pub due: Option<Timestamp>,
-    /// What it says: `assigned`, `escalated`, `reminder`, `notify`, `task`, `webhook`.
+    /// What it says: `assigned`, `escalated`, `reminder`, `notify`, `task`, `webhook`, `alert`.
     #[serde(rename = "k")]
     pub kind: String,
     /// `email`, `webhook` or `none`.

@@ -85,7 +85,7 @@ pub struct NoticeMessage {
     pub n: u32,
 }
 
-/// On the notice queue, beside what is told of leads: what a journey tells of a customer.
+/// On the notice queue, beside what is told of leads: what a journey tells of a customer, and what alerts tell.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TellMessage {
@@ -93,6 +93,33 @@ pub enum TellMessage {
     Tell(Tell),
     /// Another system is told.
     Call(Box<Call>),
+    /// A rep is told that something is out of its bounds.
+    Alarm(AlarmMessage),
+}
+
+/// A rep is told what an alert found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AlarmMessage {
+    /// To this rep.
+    #[serde(rename = "to")]
+    pub rep: String,
+    /// By this alert.
+    #[serde(rename = "a")]
+    pub alert: String,
+    /// Since when; with rep and alert the id of it.
+    #[serde(rename = "at")]
+    pub at: Timestamp,
+    /// What is wrong, in a sentence.
+    #[serde(rename = "t")]
+    pub text: String,
+}
+
+impl AlarmMessage {
+    /// The same for the same alarm and rep.
+    pub fn id(&self) -> String {
+        let Self { rep, alert, at, .. } = self;
+        format!("alert-{alert}-{}-{rep}", at.millis())
+    }
 }
 
 /// On the message and bulk queues: a message to a customer that is to go out.

@@ -557,6 +557,7 @@ async fn console(it: &Recorded, leads: &[String]) {
         ("POST", format!("/api/leads/{}/contacts", leads[0]), json!({ "channel": "phone", "key": "one" })),
         ("POST", format!("/api/leads/{}/contacts", leads[0]), json!({ "channel": "email" })),
         ("GET", "/api/insight/speed-to-lead?by=rep".to_owned(), nothing.clone()),
+        ("GET", "/api/insight/journeys".to_owned(), nothing.clone()),
         ("POST", format!("/api/leads/{}/reassign", leads[0]), json!({ "team": "hook", "reason": "asked" })),
         ("POST", format!("/api/leads/{}/credit", leads[0]), json!({ "reason": "a machine" })),
         ("POST", format!("/api/leads/{}/reassign", leads[1]), json!({ "team": "mail" })),

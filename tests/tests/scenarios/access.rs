@@ -47,6 +47,7 @@ const MAY: &[(&str, &[&str])] = &[
     ("POST /api/imports/{batch}/rows", &["admin", "marketer"]),
     ("POST /api/imports/{batch}/revert", &["admin", "marketer"]),
     ("GET /api/insight/speed-to-lead", &["admin", "manager"]),
+    ("GET /api/insight/{report}", &["admin", "manager"]),
     ("GET /api/messages", &["admin", "manager", "rep"]),
     ("POST /api/messages", &["admin", "manager", "marketer"]),
     ("GET /api/messages/{id}", &["admin", "manager"]),
@@ -69,8 +70,12 @@ fn call(route: &str, lead: &str, [customer, other]: [&str; 2]) -> (String, Strin
     let (method, path) = route.split_once(' ').unwrap();
     let id = if path.starts_with("/api/customers") { customer } else { lead };
     let rep = if route.starts_with("PUT /api/policies") { "newcomer" } else { "ann" };
-    let path =
-        path.replace("{id}", id).replace("{kind}", "rep").replace("{name}", rep).replace("{batch}", "spring");
+    let path = path
+        .replace("{id}", id)
+        .replace("{kind}", "rep")
+        .replace("{name}", rep)
+        .replace("{batch}", "spring")
+        .replace("{report}", "journeys");
     let path = if (method, path.as_str()) == ("GET", "/api/messages") {
         "/api/messages?rep=ann".to_owned()
     } else {

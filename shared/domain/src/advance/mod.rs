@@ -157,6 +157,12 @@ pub struct Taken {
 }
 
 impl Taken {
+    /// How many items it stores: a transaction holds 100.
+    pub fn items(&self) -> usize {
+        let beside = self.customers.len() + self.pointed.len() + self.seen_with.len() + self.messages.len();
+        self.entries.len() + self.states.len() + self.runs.len() + self.tallies.len() + beside
+    }
+
     /// Whether nothing but entries is to be stored.
     pub fn is_idle(&self) -> bool {
         self.claims.is_empty()

@@ -21,7 +21,8 @@ impl Mind<'_> {
         let seen = self.with_view(&place.root, |view| (view.bought(), view.live().orders().made_at(event)));
         let (after, made) = seen?;
         let has_bought = |bought: Bought| i64::from(bought.orders > 0);
-        let (orders, money) = (i64::from(after.orders) - i64::from(before.orders), after.money - before.money);
+        let (orders, money) =
+            (i64::from(after.orders) - i64::from(before.orders), after.money - before.money);
         let buyers = has_bought(after) - has_bought(before);
         if (orders, buyers, money) == (0, 0, 0) {
             return None;
@@ -58,5 +59,115 @@ impl Mind<'_> {
         let mut all = Touches::default();
         self.ids(root).iter().filter_map(|id| self.state(id)).for_each(|state| all.merge(&state.touches));
         all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::advance::{Incoming, Loaded, State, Taken, With, advance};
+    use crate::customer::{Customer, HashKey, HashKeys, Ownership};
+    use crate::event::{Event, EventKind, Happened, Who};
+    use crate::id::{CustomerId, EventId};
+    use crate::insight::Touches;
+    use crate::pii::Pii;
+    use crate::policy::PolicySet;
+    use crate::time::Timestamp;
+    use serde_json::{Value, json};
+    use std::collections::BTreeMap;
+
+    const DAY: i64 = 86_400_000;
+
+    fn id(name: &str) -> CustomerId {
+        CustomerId::derived(&[name])
+    }
+
+    fn happened(who: &str, kind: EventKind, name: &str, day: i64, properties: Value) -> Happened {
+        let properties = properties.as_object().cloned().unwrap_or_default();
+        let event = Event {
+            id: EventId::derived(&[who, name, &day.to_string()]),
+            kind,
+            name: name.to_owned(),
+            source: "test".to_owned(),
+            at: Timestamp(day * DAY),
+            received: Timestamp(day * DAY),
+            properties: Pii::new(properties),
+            traits: Pii::default(),
+            context: Pii::default(),
+        };
+        Happened { who: Who::Customer(id(who)), event }
+    }
+
+    fn lead(who: &str, day: i64) -> Happened {
+        happened(who, EventKind::Own, "lead_captured", day, json!({ "form": format!("form-{day}") }))
+    }
+
+    fn order(name: &str, day: i64, total: f64) -> Happened {
+        happened("ada", EventKind::Track, name, day, json!({ "order_id": "7", "total": total }))
+    }
+
+    /// Ada's record, to which another of hers gave way.
+    fn ada(states: BTreeMap<CustomerId, State>) -> Loaded {
+        let mut live = Customer::new(id("ada"), Timestamp(0));
+        let mut half = Customer::new(id("half"), Timestamp(0));
+        live.version = 1;
+        half.version = 1;
+        live.halves.insert(id("half"));
+        half.into = Some(id("ada"));
+        live.owner =
+            Some(Ownership { rep: "ann".to_owned(), team: Some("sales".to_owned()), since: Timestamp(0) });
+        Loaded {
+            customers: BTreeMap::from([(id("ada"), live), (id("half"), half)]),
+            states,
+            ..Loaded::default()
+        }
+    }
+
+    fn take(happened: &[Happened], states: BTreeMap<CustomerId, State>) -> Taken {
+        let keys = HashKeys { current: HashKey::new("1", b"test"), previous: None };
+        let (policies, older) = (PolicySet::default(), BTreeMap::new());
+        let incoming: Vec<Incoming> = happened.iter().cloned().map(Incoming::Happened).collect();
+        let now = Timestamp(400 * DAY);
+        let taken =
+            advance(&incoming, ada(states), With { keys: &keys, policies: &policies, older: &older, now });
+        assert!(taken.missing.is_empty());
+        taken
+    }
+
+    fn kept(taken: &Taken) -> BTreeMap<CustomerId, State> {
+        taken.states.iter().cloned().collect()
+    }
+
+    #[test]
+    fn an_order_is_credited_to_what_brought_either_record_of_its_buyer() {
+        let states = kept(&take(&[lead("half", 10), lead("ada", 20), lead("ada", 200)], BTreeMap::new()));
+        assert!(states.values().all(|state| state.touches != Touches::default()));
+        let bought = take(&[order("Order Completed", 50, 99.0)], states);
+        let credited = bought.entries[0].1.led.credited.clone().unwrap();
+        let days: Vec<i64> = credited.touches.iter().map(|touch| touch.at * 1000 / DAY).collect();
+        assert_eq!(days, [10, 20], "what came later has no part in it");
+        assert_eq!((credited.orders, credited.buyers, credited.money), (1, 1, 9_900));
+        assert_eq!((credited.rep.as_deref(), credited.team.as_deref()), (Some("ann"), Some("sales")));
+        assert!(!bought.tallies.is_empty());
+
+        // What changes later is that order's: of its day, by its touches.
+        let refunded = take(&[order("Order Refunded", 220, 9.0)], kept(&bought));
+        let back = refunded.entries[0].1.led.credited.clone().unwrap();
+        assert_eq!((back.at, &back.touches), (credited.at, &credited.touches));
+        assert_eq!((back.orders, back.buyers, back.money), (0, 0, -900));
+        let same = take(&[order("Order Updated", 230, 99.0)], kept(&refunded));
+        assert_eq!(same.entries[0].1.led.credited, None, "nothing is another");
+    }
+
+    #[test]
+    fn what_nobody_counts_is_an_entry_and_nothing_else() {
+        let seen = happened("ada", EventKind::Track, "Page Liked", 1, json!({}));
+        let taken = take(&[seen], BTreeMap::new());
+        assert!(taken.is_idle() && taken.tallies.is_empty());
+        let sent = json!({ "message": "ms_1", "journey": "welcome", "step": "send.hello" });
+        let taken = take(&[happened("ada", EventKind::Own, "message_sent", 1, sent)], BTreeMap::new());
+        assert!(
+            taken.is_idle() && taken.tallies.len() == 1,
+            "and what counts is no more than that and its counter"
+        );
     }
 }

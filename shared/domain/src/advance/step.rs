@@ -410,7 +410,8 @@ impl Mind<'_> {
                 if let Some(run) = self.run(id, journey).flatten() {
                     // Runs are counted by when they began, so that no more reach the goal than there are.
                     said["entered"] = run.entered.rfc3339().into();
-                    if told == Told::Goal && run.ended.is_some_and(|ended| ended.outcome == Outcome::HeldOut) {
+                    if told == Told::Goal && run.ended.is_some_and(|ended| ended.outcome == Outcome::HeldOut)
+                    {
                         said["held_out"] = true.into();
                     }
                 }

@@ -18,7 +18,8 @@ pub fn share_out(amount: i64, weights: &[u64]) -> Vec<i64> {
     let mut shares: Vec<u128> = weights.iter().map(|weight| exact(weight) / total).collect();
     let left = amount - shares.iter().sum::<u128>();
     let mut by_remainder: Vec<usize> = (0..weights.len()).collect();
-    by_remainder.sort_by_key(|at| std::cmp::Reverse(weights.get(*at).map_or(0, |weight| exact(weight) % total)));
+    by_remainder
+        .sort_by_key(|at| std::cmp::Reverse(weights.get(*at).map_or(0, |weight| exact(weight) % total)));
     for at in by_remainder.into_iter().take(usize::try_from(left).unwrap_or(usize::MAX)) {
         if let Some(share) = shares.get_mut(at) {
             *share += 1;

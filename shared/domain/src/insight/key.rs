@@ -101,7 +101,9 @@ impl Key {
         };
         match kind {
             "source" => one(rest).map(Self::Source),
-            "ad" if rest.contains('/') => two(rest).map(|(source, campaign)| Self::Ad(source, Some(campaign))),
+            "ad" if rest.contains('/') => {
+                two(rest).map(|(source, campaign)| Self::Ad(source, Some(campaign)))
+            }
             "ad" => one(rest).map(|source| Self::Ad(source, None)),
             "journey" => one(rest).map(Self::Journey),
             "step" => two(rest).map(|(journey, step)| Self::Step(journey, step)),
@@ -132,7 +134,11 @@ impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = self.dimension().name();
         match self {
-            Self::Source(name) | Self::Journey(name) | Self::Team(name) | Self::Rep(name) | Self::Ad(name, None) => {
+            Self::Source(name)
+            | Self::Journey(name)
+            | Self::Team(name)
+            | Self::Rep(name)
+            | Self::Ad(name, None) => {
                 write!(f, "{kind}/{name}")
             }
             Self::Ad(source, Some(campaign)) => write!(f, "{kind}/{source}/{campaign}"),
@@ -153,8 +159,10 @@ impl<'de> Deserialize<'de> for Key {
         use serde::de::Error;
         let text = String::deserialize(deserializer)?;
         let wrong = || {
-            format!("`{text}` is nothing that is counted; write it like `source/contact`, `ad/google/spring`, \
-                     `journey/welcome`, `step/welcome/send.hello`, `team/dach` or `rep/ann`")
+            format!(
+                "`{text}` is nothing that is counted; write it like `source/contact`, `ad/google/spring`, \
+                     `journey/welcome`, `step/welcome/send.hello`, `team/dach` or `rep/ann`"
+            )
         };
         Self::parse(&text).ok_or_else(|| D::Error::custom(wrong()))
     }

@@ -1,6 +1,6 @@
 //! What alerts look at: one number of a key.
 
-use super::{Costs, Counter, Counts, Dimension, Key, Model, Worth, Sums, tally::THOUSAND};
+use super::{Costs, Counter, Counts, Dimension, Key, Model, Sums, Worth, tally::THOUSAND};
 use serde::{Deserialize, Serialize};
 
 /// What is measured.

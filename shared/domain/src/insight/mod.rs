@@ -4,6 +4,7 @@
 //! entry. So a counter is the sum of the entries that are there, however often and in whatever order they were told (I12),
 //! and is behind what happened by as long as events wait on their queue.
 
+mod alarm;
 mod cost;
 mod counter;
 mod credit;
@@ -16,15 +17,17 @@ mod tally;
 mod tests;
 mod touch;
 
+pub use alarm::{Alarm, Rings, judge, looked_at, read_for, rings};
 pub use cost::{Costs, share_out};
 pub use counter::{Counter, Model, Worth};
 pub use credit::{Credited, credit};
+pub use jiff::civil::Date as Day;
 pub use key::{Dimension, Key};
 pub use lift::{Interval, Lift, Part, lift};
 pub use measure::{Measure, Measured, measured};
 pub use report::{
-    AttributionRow, Delivery, Earned, JourneyRow, PeopleRow, Report, ReportWith, SourceRow, StepRow, attribution, journeys,
-    people, sources,
+    AttributionRow, Delivery, Earned, JourneyRow, PeopleRow, Report, ReportWith, SourceRow, StepRow,
+    attribution, journeys, people, sources,
 };
 pub use tally::{Counts, Sums, Tallies, day, tally};
 pub use touch::{Touch, Touches};

@@ -279,7 +279,8 @@ pub fn attribution(sums: &Sums, with: ReportWith<'_>) -> Report<AttributionRow> 
         let counts = of(key, sums);
         let cost = with.costs.of(key).map(money);
         let by = Model::ALL.map(|model| (model.name().to_owned(), credited(&counts, model)));
-        let returns = by.iter().filter_map(|(name, earned)| Some((name.clone(), rate(earned.revenue, cost?)?)));
+        let returns =
+            by.iter().filter_map(|(name, earned)| Some((name.clone(), rate(earned.revenue, cost?)?)));
         let return_on_cost = returns.collect();
         AttributionRow { touch: key.to_string(), by: by.into_iter().collect(), cost, return_on_cost }
     };

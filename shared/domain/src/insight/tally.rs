@@ -147,7 +147,8 @@ fn order(credited: &Credited, on: Date, tallies: &mut Tallies) {
         Worth::Buyers => *buyers,
         Worth::Revenue => *money,
     };
-    let owners = rep.iter().map(|rep| Key::Rep(rep.clone())).chain(team.iter().map(|team| Key::Team(team.clone())));
+    let owners =
+        rep.iter().map(|rep| Key::Rep(rep.clone())).chain(team.iter().map(|team| Key::Team(team.clone())));
     for owner in owners {
         Worth::ALL
             .into_iter()

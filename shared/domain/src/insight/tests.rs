@@ -124,7 +124,11 @@ fn each_model_shares_as_it_says() {
     assert_eq!(shares(Model::Position, &four[..3]), [600, 300, 600]);
     assert_eq!(shares(Model::Position, &four[..2]), [750, 750]);
     assert_eq!(shares(Model::TimeDecay, &four), [100, 200, 400, 800], "half as much for each week");
-    assert_eq!(credit(Model::Linear, &four[..3], at, 100, WEEK_MS), [34, 33, 33], "the cent goes to the first");
+    assert_eq!(
+        credit(Model::Linear, &four[..3], at, 100, WEEK_MS),
+        [34, 33, 33],
+        "the cent goes to the first"
+    );
     // Between whole half-lives it is a curve and no line.
     let halfway = [touch(100 * DAY - 7 * DAY / 2, "web"), days_before(0)];
     assert_eq!(credit(Model::TimeDecay, &halfway, at, 1_707_107, WEEK_MS), [707_107, 1_000_000]);
@@ -197,7 +201,8 @@ fn counted(entries: &[Entry]) -> Vec<String> {
     let mut all = Tallies::default();
     entries.iter().for_each(|entry| all.merge(tally(entry)));
     let lines = all.iter().map(|(day, key, counts)| {
-        let counts: Vec<String> = counts.iter().map(|(counter, n)| format!("{}={n}", counter.name())).collect();
+        let counts: Vec<String> =
+            counts.iter().map(|(counter, n)| format!("{}={n}", counter.name())).collect();
         format!("{day} {key} {}", counts.join(" "))
     });
     lines.collect()
@@ -286,10 +291,18 @@ fn an_order_counts_for_its_owner_and_for_what_brought_it() {
     let step = Touch { key: Key::Step("welcome".into(), "send.hello".into()), ..touch(2 * DAY, "") };
     let lines = counted(&[by(credited(1, 1, 10_001, vec![ad.clone(), step.clone()]))]);
     assert_eq!(lines.len(), 4);
-    assert!(lines[0].starts_with("1970-01-11 source/contact orders.first=1000 buyers.first=1000 revenue.first=10001 "));
+    assert!(
+        lines[0].starts_with(
+            "1970-01-11 source/contact orders.first=1000 buyers.first=1000 revenue.first=10001 "
+        )
+    );
     assert!(lines[0].contains("orders.linear=500 buyers.linear=500 revenue.linear=5001 "), "{}", lines[0]);
     assert_eq!(lines[0].replace("source/contact", "ad/google"), lines[1]);
-    assert!(lines[2].contains("revenue.last=10001 ") && lines[2].contains("revenue.linear=5000 "), "{}", lines[2]);
+    assert!(
+        lines[2].contains("revenue.last=10001 ") && lines[2].contains("revenue.linear=5000 "),
+        "{}",
+        lines[2]
+    );
     assert_eq!(lines[3], "1970-01-11 rep/ann orders=1 buyers=1 revenue=10001");
     // Taken back, nothing is left.
     let there = by(credited(1, 1, 10_001, vec![ad.clone(), step.clone()]));
@@ -300,19 +313,36 @@ fn an_order_counts_for_its_owner_and_for_what_brought_it() {
 
 #[test]
 fn keys_and_counters_are_read_as_they_are_written() {
-    for text in
-        ["source/contact", "ad/google", "ad/google/spring", "journey/welcome", "step/welcome/send.hello", "team/dach", "rep/li.wei", "nothing"]
-    {
+    for text in [
+        "source/contact",
+        "ad/google",
+        "ad/google/spring",
+        "journey/welcome",
+        "step/welcome/send.hello",
+        "team/dach",
+        "rep/li.wei",
+        "nothing",
+    ] {
         assert_eq!(Key::parse(text).unwrap().to_string(), text);
-        assert!(Key::parse(text).unwrap().to_string().starts_with(&Key::parse(text).unwrap().dimension().prefix()));
+        assert!(
+            Key::parse(text)
+                .unwrap()
+                .to_string()
+                .starts_with(&Key::parse(text).unwrap().dimension().prefix())
+        );
     }
-    for text in ["", "source", "source/", "source/a/b", "step/a", "step/a/b/c", "ad//x", "nothing/x", "page/x"] {
+    for text in
+        ["", "source", "source/", "source/a/b", "step/a", "step/a/b/c", "ad//x", "nothing/x", "page/x"]
+    {
         assert_eq!(Key::parse(text), None, "{text}");
     }
     let names: Vec<String> = Counter::all().map(Counter::name).collect();
     assert!(names.iter().all(|name| Counter::parse(name).is_some_and(|counter| counter.name() == *name)));
     // Whoever writes an address into a link does not find it in a report.
-    assert_eq!(Key::ad("News", Some("ada@example.com#1/2")).unwrap().to_string(), "ad/news/ada-example.com-1-2");
+    assert_eq!(
+        Key::ad("News", Some("ada@example.com#1/2")).unwrap().to_string(),
+        "ad/news/ada-example.com-1-2"
+    );
     assert_eq!(Key::ad(" ", None), None);
     assert!(Key::ad(&"长".repeat(100), None).unwrap().to_string().len() < 70);
 }

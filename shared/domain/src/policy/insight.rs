@@ -66,7 +66,11 @@ impl Amount {
 
 impl Serialize for Amount {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if self.0 % 100 == 0 { serializer.serialize_i64(self.0 / 100) } else { serializer.serialize_f64(self.0 as f64 / 100.0) }
+        if self.0 % 100 == 0 {
+            serializer.serialize_i64(self.0 / 100)
+        } else {
+            serializer.serialize_f64(self.0 as f64 / 100.0)
+        }
     }
 }
 
@@ -141,7 +145,8 @@ impl<'de> Deserialize<'de> for Bound {
         let bound = match Value::deserialize(deserializer)? {
             Value::Number(number) => number.as_f64().map(|value| Self { value, is_part: false }),
             Value::String(text) => {
-                let number = text.trim().strip_suffix('%').and_then(|number| number.trim().parse::<f64>().ok());
+                let number =
+                    text.trim().strip_suffix('%').and_then(|number| number.trim().parse::<f64>().ok());
                 number.map(|percent| Self { value: percent / 100.0, is_part: true })
             }
             _ => None,

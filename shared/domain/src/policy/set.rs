@@ -2,8 +2,8 @@
 
 use super::territory::Map;
 use super::{
-    AddressKind, Alert, ChannelPolicy, Cost, Document, Form, Reading, Rep, Routing, Rule, Settings, Source, Target, Team,
-    Templates, Topic,
+    AddressKind, Alert, ChannelPolicy, Cost, Document, Form, Reading, Rep, Routing, Rule, Settings, Source,
+    Target, Team, Templates, Topic,
 };
 use crate::advance::Triggers;
 use crate::calendar::{Hours, Leave, Schedule};

@@ -3,6 +3,7 @@
 mod behaviour;
 mod calendars;
 mod identity;
+mod insight;
 mod journeys;
 mod response;
 mod senders;
@@ -127,7 +128,7 @@ fn kind_is_needed_and_known() {
     refused(
         "name: a\n",
         &expect![[r#"
-            p.yaml:1:1: this document has no `kind` (known: form, source, rep, team, routing, settings, calendar, territory, channel, topic, template, layout, partial, lifecycle, scoring, segment, journey)
+            p.yaml:1:1: this document has no `kind` (known: form, source, rep, team, routing, settings, calendar, territory, channel, topic, template, layout, partial, lifecycle, scoring, segment, journey, cost, alert)
                 1 | name: a
                   | ^
         "#]],
@@ -135,7 +136,7 @@ fn kind_is_needed_and_known() {
     refused(
         "kind: campaign\nname: a\n",
         &expect![[r#"
-            p.yaml:1:7: unknown kind `campaign` (known: form, source, rep, team, routing, settings, calendar, territory, channel, topic, template, layout, partial, lifecycle, scoring, segment, journey)
+            p.yaml:1:7: unknown kind `campaign` (known: form, source, rep, team, routing, settings, calendar, territory, channel, topic, template, layout, partial, lifecycle, scoring, segment, journey, cost, alert)
                 1 | kind: campaign
                   |       ^
         "#]],
@@ -151,7 +152,7 @@ fn kind_is_needed_and_known() {
     refused(
         "kind: [rep]\nname: a\n",
         &expect![[r#"
-            p.yaml:1:7: `kind` is one word (known: form, source, rep, team, routing, settings, calendar, territory, channel, topic, template, layout, partial, lifecycle, scoring, segment, journey)
+            p.yaml:1:7: `kind` is one word (known: form, source, rep, team, routing, settings, calendar, territory, channel, topic, template, layout, partial, lifecycle, scoring, segment, journey, cost, alert)
                 1 | kind: [rep]
                   |       ^
         "#]],

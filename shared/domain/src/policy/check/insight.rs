@@ -19,7 +19,9 @@ impl Checker {
     pub(super) fn cost(&mut self, cost: &Cost, documents: &[Document]) {
         match cost.of.dimension() {
             Dimension::Source | Dimension::Ad => self.counted(&cost.of, documents),
-            _ => self.add(&["of"], "costs are those of a `source/NAME` or of an `ad/UTM_SOURCE/UTM_CAMPAIGN`"),
+            _ => {
+                self.add(&["of"], "costs are those of a `source/NAME` or of an `ad/UTM_SOURCE/UTM_CAMPAIGN`")
+            }
         }
         if cost.amount.hundredths() <= 0 {
             self.add(&["amount"], "an amount is more than 0");
@@ -82,7 +84,8 @@ impl Checker {
 
     /// More alerts than are looked at.
     pub(super) fn alerts(&mut self, documents: &[Document]) {
-        let alerts = documents.iter().enumerate().filter(|(_, document)| matches!(document, Document::Alert(_)));
+        let alerts =
+            documents.iter().enumerate().filter(|(_, document)| matches!(document, Document::Alert(_)));
         if let Some((at, _)) = alerts.skip(Alert::MOST).last() {
             self.at = at;
             self.add(&["name"], format!("at most {} alerts", Alert::MOST));
