@@ -133,15 +133,20 @@ mod tests {
         taken
     }
 
-    fn kept(taken: &Taken) -> BTreeMap<CustomerId, State> {
-        taken.states.iter().cloned().collect()
+    /// What is kept after it was stored.
+    fn kept(before: &BTreeMap<CustomerId, State>, taken: &Taken) -> BTreeMap<CustomerId, State> {
+        let mut states = before.clone();
+        states.extend(taken.states.iter().cloned());
+        states
     }
 
     #[test]
     fn an_order_is_credited_to_what_brought_either_record_of_its_buyer() {
-        let states = kept(&take(&[lead("half", 10), lead("ada", 20), lead("ada", 200)], BTreeMap::new()));
+        let none = BTreeMap::new();
+        let states = kept(&none, &take(&[lead("half", 10), lead("ada", 20), lead("ada", 200)], none.clone()));
         assert!(states.values().all(|state| state.touches != Touches::default()));
-        let bought = take(&[order("Order Completed", 50, 99.0)], states);
+        let bought = take(&[order("Order Completed", 50, 99.0)], states.clone());
+        let states = kept(&states, &bought);
         let credited = bought.entries[0].1.led.credited.clone().unwrap();
         let days: Vec<i64> = credited.touches.iter().map(|touch| touch.at * 1000 / DAY).collect();
         assert_eq!(days, [10, 20], "what came later has no part in it");
@@ -150,11 +155,12 @@ mod tests {
         assert!(!bought.tallies.is_empty());
 
         // What changes later is that order's: of its day, by its touches.
-        let refunded = take(&[order("Order Refunded", 220, 9.0)], kept(&bought));
+        let refunded = take(&[order("Order Refunded", 220, 9.0)], states.clone());
+        let states = kept(&states, &refunded);
         let back = refunded.entries[0].1.led.credited.clone().unwrap();
         assert_eq!((back.at, &back.touches), (credited.at, &credited.touches));
         assert_eq!((back.orders, back.buyers, back.money), (0, 0, -900));
-        let same = take(&[order("Order Updated", 230, 99.0)], kept(&refunded));
+        let same = take(&[order("Order Updated", 230, 99.0)], states);
         assert_eq!(same.entries[0].1.led.credited, None, "nothing is another");
     }
 
