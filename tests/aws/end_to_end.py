@@ -88,9 +88,10 @@ def a_poison_record_fails_alone(stack):
     # Five deliveries at three minutes each would be a quarter of an hour.
     sqs.set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": "1"})
     with stack.held("LeadQueue"):
-        before = stack.post_form(first_name="Grace", email="grace@customer.example", country="DE", employees=10)
+        # Large accounts are looked after at any hour.
+        before = stack.post_form(first_name="Grace", email="grace@customer.example", country="DE", employees=400)
         sqs.send_message(QueueUrl=queue, MessageBody=POISON)
-        after = stack.post_form(first_name="Edsger", email="edsger@customer.example", country="US", employees=10)
+        after = stack.post_form(first_name="Edsger", email="edsger@customer.example", country="US", employees=400)
     for lead in (before, after):
         within(30, f"{lead} has an owner in spite of its neighbour", lambda lead=lead: assigned(stack, lead))
     within(30, "the owners of both are told", lambda: len(mails(stack)) == told + 2)
@@ -150,7 +151,7 @@ def ask(stack, customer):
 
 def a_customer_is_written_to_and_refuses(stack):
     """A message by its template to somebody who ticked the form's box; its links lead on and end its topic."""
-    lead = stack.post_form(first_name="Vera", email=VERA, country="DE", newsletter="on")
+    lead = stack.post_form(first_name="Vera", email=VERA, country="DE", employees=400, newsletter="on")
     customer = within(60, f"{lead} has an owner", lambda: assigned(stack, lead))["customer"]
     message = ask(stack, customer)
     assert message["state"] == "sent", message

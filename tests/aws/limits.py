@@ -88,12 +88,12 @@ def rights(stack):
     for role in stack.expanded.of("AWS::IAM::Role"):
         if any(any(emulators_terms(statement)) for statement in stack.statements(role)):
             stack.take_policy(role, ON_TOP)
-    alone = stack.post_form(first_name="Barbara", email="barbara@customer.example", country="US")
+    alone = stack.post_form(first_name="Barbara", email="barbara@customer.example", country="US", employees=400)
     told = within(30, f"the notice of {alone} has an end", lambda: notice_of(stack, alone))
     yield "ses-identity", (told["state"], told.get("note")) == ("failed", "AccessDeniedException")
 
     with stack.held("LeadQueue"):
-        two = [stack.post_form(first_name=name, email=f"{name}@customer.example", country="US") for name in ("Ida", "Joan")]
+        two = [stack.post_form(first_name=name, email=f"{name}@customer.example", country="US", employees=400) for name in ("Ida", "Joan")]
     yield "sqs-batch", not soon(lambda: all(notice_of(stack, lead) for lead in two))
 
     permissions = stack.expanded.of("AWS::Lambda::Permission").values()

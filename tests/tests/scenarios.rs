@@ -19,6 +19,8 @@ mod capture_meta;
 mod clock;
 #[path = "scenarios/command.rs"]
 mod command;
+#[path = "scenarios/company_day.rs"]
+mod company_day;
 #[path = "scenarios/costs.rs"]
 mod costs;
 #[path = "scenarios/engagement.rs"]

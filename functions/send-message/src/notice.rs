@@ -1,6 +1,7 @@
 //! What a notice says.
 
 use serde_json::{Map, Value};
+use sluice_domain::id::CustomerId;
 use sluice_domain::lead::{self, Lead, Progress};
 use sluice_domain::policy::{PolicySet, length};
 use sluice_domain::time::Timestamp;
@@ -57,6 +58,14 @@ pub(crate) struct Notice {
     pub(crate) reason_not_to_send: Option<&'static str>,
 }
 
+/// Whether somebody who was known before sent the lead. Of one that waited the last decision finds the customer that the first
+/// one made, whose id is derived from the lead's.
+fn came_back(lead: &Lead) -> bool {
+    let made = CustomerId::derived(&[lead.id.as_str()]);
+    let found = lead.progress.receipt.as_ref().is_some_and(|receipt| !receipt.new_customer);
+    found && lead.progress.customer.as_ref() != Some(&made)
+}
+
 impl Notice {
     pub(crate) fn new(message: &NoticeMessage, lead: &Lead, policies: &PolicySet, public_url: &str) -> Self {
         let reading = policies.reading(&lead.origin);
@@ -108,7 +117,7 @@ impl Notice {
             phone: facts.phone.as_ref().map(|phone| phone.e164().to_owned()),
             company: facts.standard.get("company").map(|company| company.reveal().clone()),
             flags: facts.flags.iter().map(|flag| flag.name()).collect(),
-            came_back: lead.progress.receipt.as_ref().is_some_and(|receipt| !receipt.new_customer),
+            came_back: came_back(lead),
             is_quiet: message.n <= 1 && lead.progress.import.as_ref().is_some_and(|import| import.quiet),
             window,
             reason_not_to_send: (!stands).then_some("overtaken: the lead has moved on"),

@@ -329,6 +329,23 @@ async fn a_schedule_fires_when_its_minute_comes_and_once_for_a_whole_hour() {
 }
 
 #[tokio::test]
+async fn a_clock_moved_by_hand_stops_where_something_is_due_and_waits_for_no_failure() {
+    let World { stack, notes } = world(None).await;
+    let later = OutgoingMessage { delay_seconds: Some(90), ..OutgoingMessage::new("later") };
+    stack.sqs.send("work", later).unwrap();
+    // Comes again after half a minute.
+    stack.sqs.send("work", OutgoingMessage::new("throw")).unwrap();
+    let (mover, start) = (stack.mover(), stack.mover().now());
+    assert!(mover.move_to(start.plus_millis(89_000)).await);
+    assert_eq!((notes.count("later"), notes.count("throw")), (0, 2));
+    assert_eq!(notes.count("2026-01-05T09:31:00Z"), 1);
+    assert!(mover.move_to(start.plus_millis(90_000)).await);
+    assert_eq!(notes.count("later"), 1);
+    assert!(mover.move_to(start).await);
+    assert_eq!(mover.now(), start.plus_millis(90_000), "never back");
+}
+
+#[tokio::test]
 async fn a_restart_keeps_table_queues_secrets_and_hands_out_again_what_was_in_flight() {
     let folder = tempfile::tempdir().unwrap();
     let data = || Some(folder.path().join("data"));

@@ -349,7 +349,7 @@ async fn killed_again_and_again_command_and_stack_each_row_comes_in_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_samples_come_in_as_their_readme_says() {
     let mut policies = String::new();
-    for name in ["forms", "reps", "teams", "routing", "settings"] {
+    for name in ["calendars", "forms", "reps", "teams", "territories", "routing", "settings"] {
         let text = std::fs::read_to_string(format!("{ROOT}/samples/policies/{name}.yaml")).unwrap();
         writeln!(policies, "{text}\n---").unwrap();
     }

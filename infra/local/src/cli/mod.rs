@@ -1,5 +1,6 @@
 //! Commands: the stack on this machine, and the operator's tools for any stack.
 
+mod demo;
 mod dev;
 mod import;
 mod insight;
@@ -14,6 +15,7 @@ mod templates;
 mod tools;
 
 pub use dev::{TEMPLATE, embedded_functions, local_template};
+pub use policies::read_folder;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -31,6 +33,15 @@ pub struct Cli {
 enum Command {
     /// Run the whole system on this machine (the default).
     Dev(DevArgs),
+    /// Play a company's day at speed and say what came of it: leads, owners, who waited, mails, orders.
+    ///
+    /// Without --url it starts a stack of its own with the documents of samples/policies and moves its clock through the day
+    /// of samples/day, so that everything comes at its time: working hours, reminders, journeys that wait. On a running
+    /// stack the same is posted at its doors, as if people did it. `sluice dev --now TIME` starts one whose clock the day
+    /// moves, too; any other goes by its own clock, and what waits for time is left to wait. The secrets of its senders are
+    /// read from the variables that the documents name; what cannot be proved without one is left out and named. The same
+    /// day played again on the same date changes nothing.
+    Demo(DemoArgs),
     /// Check policy documents; errors say file, line and column.
     Validate {
         /// Folder of .yaml files.
@@ -165,6 +176,42 @@ enum Command {
         #[command(subcommand)]
         command: TokenCommand,
     },
+}
+
+/// Which day to play, where, and how fast.
+#[derive(Debug, Args)]
+struct DemoArgs {
+    /// So many times faster than the day: 1440 is a day in a minute.
+    #[arg(long, default_value_t = 1440.0, value_parser = speed)]
+    speed: f64,
+    /// As fast as it goes.
+    #[arg(long, conflicts_with = "speed")]
+    fast: bool,
+    /// Folder of the company: its `policies`, and its `day`.
+    #[arg(long, default_value = "samples")]
+    samples: PathBuf,
+    /// Play on this running stack instead of one of its own.
+    #[arg(long)]
+    url: Option<String>,
+    /// API token of an admin of that stack; without one, that of the local stack in ./.sluice.
+    #[arg(long, env = "SLUICE_TOKEN", hide_env_values = true)]
+    token: Option<String>,
+    /// Keep what the stack of its own holds in this new folder; `sluice dev --data DIR` shows it again.
+    #[arg(long, conflicts_with = "url")]
+    data: Option<PathBuf>,
+    /// Keep the stack of its own running at the end, to look around in, until Ctrl-C.
+    #[arg(long, conflicts_with_all = ["url", "json"])]
+    stay: bool,
+    /// Machine-readable: the summary as one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+fn speed(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(speed) if speed.is_finite() && speed >= 1.0 => Ok(speed),
+        _ => Err("write a number of at least 1".to_owned()),
+    }
 }
 
 /// What to bring in, or which batch to take back.
@@ -438,6 +485,7 @@ impl Cli {
         let done = runtime.block_on(async {
             match self.command.unwrap_or(Command::Dev(DevArgs::default())) {
                 Command::Dev(args) => dev::run(args).await,
+                Command::Demo(args) => demo::run(args).await,
                 Command::Validate { dir, json } => policies::validate(&dir, json),
                 Command::Apply { dir, prune, stack } => policies::apply(&dir, prune, &stack).await,
                 Command::Sources { dir, all, stack } => sources::list(dir.as_deref(), all, &stack).await,

@@ -8,7 +8,7 @@ use sluice_wire::policy::{SourceText, load};
 use std::path::Path;
 
 /// Reads every .yaml, .yml and .json file below a folder, in the order of their paths.
-pub(crate) fn read_folder(dir: &Path) -> Result<Vec<SourceText>, String> {
+pub fn read_folder(dir: &Path) -> Result<Vec<SourceText>, String> {
     let mut files = Vec::new();
     let mut open = vec![dir.to_owned()];
     while let Some(folder) = open.pop() {

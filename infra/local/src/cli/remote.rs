@@ -91,7 +91,7 @@ impl Refusal {
     }
 }
 
-fn local_token() -> Option<String> {
+pub(crate) fn local_token() -> Option<String> {
     let text = std::fs::read_to_string(std::path::Path::new(".sluice").join(SESSION_FILE)).ok()?;
     let value: Value = serde_json::from_str(&text).ok()?;
     value["token"].as_str().map(str::to_owned)

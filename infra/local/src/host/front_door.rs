@@ -153,6 +153,7 @@ impl FrontDoor {
         });
         match page {
             LocalAnswer::Page(page) => page,
+            LocalAnswer::Later(page) => page.await,
             LocalAnswer::Ask { request, show } => show(self.call(from, request.map(Body::from)).await),
         }
     }

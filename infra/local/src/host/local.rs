@@ -2,6 +2,7 @@
 
 use axum::http::{HeaderMap, Method, Request, Response};
 use bytes::Bytes;
+use futures::future::BoxFuture;
 use std::borrow::Cow;
 
 /// The pages of this machine.
@@ -14,6 +15,8 @@ pub trait Local: Send + Sync + 'static {
 pub enum LocalAnswer {
     /// This.
     Page(Response<Bytes>),
+    /// What this comes to.
+    Later(BoxFuture<'static, Response<Bytes>>),
     /// What it makes of the stack's answer to another request.
     Ask {
         /// The request, as if it had come from outside.

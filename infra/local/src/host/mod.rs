@@ -6,6 +6,7 @@ pub mod events;
 pub mod front_door;
 pub mod hosted;
 pub mod local;
+pub mod mover;
 pub mod pages;
 pub mod payload;
 pub mod pollers;

@@ -5,6 +5,8 @@ use super::hosted::Hosted;
 use bytes::Bytes;
 use sluice_domain::time::Timestamp;
 use sluice_host::environment::Clock;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 /// One recurring call.
@@ -20,21 +22,48 @@ pub struct ScheduleSpec {
     pub input: Option<String>,
 }
 
-/// Calls `function` at every whole multiple of the interval after now, until the future is dropped. Times that pass while
+/// When a schedule calls next, for others to see. Clones show the same.
+#[derive(Clone, Debug)]
+pub struct Due(Arc<AtomicI64>);
+
+impl Due {
+    /// Of a schedule that begins now.
+    pub fn of(spec: &ScheduleSpec, clock: &StackClock) -> Self {
+        Self(Arc::new(AtomicI64::new(next(clock.now(), spec.millis()).millis())))
+    }
+
+    /// Whether every call up to `now` is over.
+    pub fn is_after(&self, now: Timestamp) -> bool {
+        self.at() > now
+    }
+
+    fn at(&self) -> Timestamp {
+        Timestamp(self.0.load(Ordering::SeqCst))
+    }
+
+    fn put(&self, at: Timestamp) {
+        self.0.store(at.millis(), Ordering::SeqCst);
+    }
+}
+
+impl ScheduleSpec {
+    fn millis(&self) -> i64 {
+        i64::try_from(self.every.as_millis()).unwrap_or(i64::MAX).max(1)
+    }
+}
+
+/// Calls `function` at every whole multiple of the interval from `due` on, until the future is dropped. Times that pass while
 /// a call runs, or in one push of the clock, give one call: what it finds due makes up for them.
-pub fn run(spec: ScheduleSpec, function: Hosted, clock: StackClock) -> impl Future<Output = ()> + Send {
-    let every = i64::try_from(spec.every.as_millis()).unwrap_or(i64::MAX).max(1);
-    // Reckoned here and not at the first poll: the clock may be moved before that.
-    let mut due = next(clock.now(), every);
-    async move {
-        loop {
-            clock.sleep_until(due).await;
-            // The newest time that has come, so that a push of an hour is one call and not sixty.
-            let scheduled = Timestamp(clock.now().millis().div_euclid(every).saturating_mul(every)).max(due);
-            // The failure is in the log; the next time makes up for it.
-            let _ = function.invoke(payload(&spec, scheduled)).await;
-            due = next(scheduled, every);
-        }
+pub async fn run(spec: ScheduleSpec, function: Hosted, clock: StackClock, due: Due) {
+    let every = spec.millis();
+    loop {
+        clock.sleep_until(due.at()).await;
+        // The newest time that has come, so that a push of an hour is one call and not sixty.
+        let newest = Timestamp(clock.now().millis().div_euclid(every).saturating_mul(every));
+        let scheduled = newest.max(due.at());
+        // The failure is in the log; the next time makes up for it.
+        let _ = function.invoke(payload(&spec, scheduled)).await;
+        due.put(next(scheduled, every));
     }
 }
 

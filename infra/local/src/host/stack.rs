@@ -4,8 +4,10 @@ use super::clock::StackClock;
 use super::erased::{self, Erasing};
 use super::front_door::FrontDoor;
 use super::hosted::Hosted;
+use super::mover::Mover;
 use super::pages::Pages;
 use super::runtime_api::{BinaryFunction, BinarySpec};
+use super::schedule::Due;
 use super::spec::{FunctionSpec, StackSpec, TableSpec};
 use super::{events, pollers, schedule};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
@@ -126,6 +128,7 @@ pub struct Stack {
     pub clock: StackClock,
     spec: StackSpec,
     functions: BTreeMap<String, Hosted>,
+    mover: Mover,
     stop: watch::Sender<bool>,
     /// Front door and pollers: they end by themselves when told to.
     callers: JoinSet<()>,
@@ -190,20 +193,47 @@ impl Stack {
             let (sqs, function) = (services.sqs.clone(), find(&source.function)?);
             callers.spawn(pollers::run(source.clone(), sqs, function, stopped.clone()));
         }
+        let mut schedules = Vec::new();
         for schedule in &spec.schedules {
-            background.spawn(schedule::run(schedule.clone(), find(&schedule.function)?, clock.clone()));
+            // Reckoned here and not at its first turn: the clock may be moved before that.
+            let due = Due::of(schedule, &clock);
+            schedules.push(due.clone());
+            background.spawn(schedule::run(schedule.clone(), find(&schedule.function)?, clock.clone(), due));
         }
+        let mover = Mover {
+            clock: clock.clone(),
+            sqs: services.sqs.clone(),
+            dynamodb: services.dynamodb.clone(),
+            table: spec.tables.first().map(|table| table.name.clone()),
+            queues: spec.event_sources.iter().map(|source| source.queue.clone()).collect(),
+            functions: functions.values().cloned().collect(),
+            schedules,
+        };
         let routes = spec.routes.iter().map(|route| Ok((route.clone(), find(&route.function)?)));
         let routes = routes.collect::<Result<Vec<_>, StartError>>()?;
         let smtp = options.vars.get(MAIL_VIA).filter(|via| !matches!(via.as_str(), "" | "ses"));
-        let pages = Pages::new(services.ses.clone(), addresses.url.clone(), smtp.cloned());
+        let pages =
+            Pages::new(services.ses.clone(), addresses.url.clone(), smtp.cloned(), Some(mover.clone()));
         let front = FrontDoor::new(routes, Arc::new(pages), clock.clone());
         let mut closing = stopped;
         callers.spawn(front.serve(door, async move {
             let _ = closing.wait_for(|stop| *stop).await;
         }));
         let Services { dynamodb, sqs, ses, secrets } = services;
-        Ok(Self { addresses, dynamodb, sqs, ses, secrets, clock, spec, functions, stop, callers, background })
+        Ok(Self {
+            addresses,
+            dynamodb,
+            sqs,
+            ses,
+            secrets,
+            clock,
+            spec,
+            functions,
+            mover,
+            stop,
+            callers,
+            background,
+        })
     }
 
     /// A function, to call it directly.
@@ -215,6 +245,11 @@ impl Stack {
     pub fn advance(&self, by: Duration) {
         self.clock.advance(by);
         self.sqs.poke();
+    }
+
+    /// Moves the stack's clock by hand, from one thing that is due to the next.
+    pub const fn mover(&self) -> &Mover {
+        &self.mover
     }
 
     /// Whether nothing is going on: no call runs, and the queues that call functions are empty.

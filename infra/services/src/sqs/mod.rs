@@ -132,6 +132,12 @@ impl Sqs {
         store.depth(&queue, now)
     }
 
+    /// When the queue may next have something to receive that it has not now, in milliseconds of our clock.
+    pub fn next_change(&self, queue: &str) -> Result<Option<i64>, SqsError> {
+        let (mut store, now) = (self.store(), self.now());
+        Ok(store.next_due(queue, now)?.filter(|due| *due > now))
+    }
+
     /// What the queue holds, in the order in which it becomes receivable; nothing is received by looking.
     pub fn contents(&self, queue: &str) -> Result<Vec<Held>, SqsError> {
         let (mut store, now) = (self.store(), self.now());

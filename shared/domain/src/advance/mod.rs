@@ -61,13 +61,15 @@ impl Incoming {
         }
     }
 
-    /// When it happened or was due; ties by id.
-    pub fn order(&self) -> (Timestamp, EventId) {
-        let at = match self {
-            Self::Happened(happened) => happened.event.at,
-            Self::Due(wake) => wake.at,
-        };
-        (at, self.id())
+    /// When it happened or was due; of one instant who somebody is first ([`Event::turn`]), then by id.
+    pub fn order(&self) -> (Timestamp, bool, EventId) {
+        match self {
+            Self::Happened(happened) => {
+                let (at, later, id) = happened.event.turn();
+                (at, later, id.clone())
+            }
+            Self::Due(wake) => (wake.at, true, self.id()),
+        }
     }
 }
 

@@ -131,6 +131,13 @@ impl Event {
     pub fn order(&self) -> (Timestamp, &EventId) {
         (self.at, &self.id)
     }
+
+    /// Before which events it is decided: as [`Event::order`] says, but of one instant those first that say who somebody is.
+    /// Libraries give a whole burst of calls one time, and what was done is then theirs who did it.
+    pub fn turn(&self) -> (Timestamp, bool, &EventId) {
+        let says_who = matches!(self.kind, EventKind::Identify | EventKind::Alias);
+        (self.at, !says_who, &self.id)
+    }
 }
 
 /// A name as policies write it: letters and digits in lower case, and one `_` for whatever else is between them.

@@ -1,6 +1,7 @@
 //! Countries: ISO 3166-1 alpha-2 and the three codes that telephone numbering plans add (`AC`, `TA`, `XK`), read
 //! from what people and form tools write.
 
+use super::Language;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::fmt;
 use unicode_normalization::UnicodeNormalization;
@@ -38,10 +39,35 @@ impl Country {
         zones.into_iter().find(|(code, _)| *code == self.code()).map(|(_, zone)| zone)
     }
 
+    /// What nearly all of its people read, where that is one language; none for countries of several.
+    pub fn language(&self) -> Option<Language> {
+        let spoken =
+            SPOKEN.iter().find(|(_, countries)| countries.split(' ').any(|code| code == self.code()));
+        spoken.and_then(|(language, _)| Language::parse(language))
+    }
+
     fn from_code(code: &str) -> Option<Self> {
         code.as_bytes().try_into().ok().map(Self)
     }
 }
+
+/// Languages and the countries whose people read them before any other.
+const SPOKEN: [(&str, &str); 14] = [
+    ("cs", "CZ"),
+    ("da", "DK"),
+    ("de", "AT DE LI"),
+    ("en", "AU GB IE NZ US"),
+    ("es", "AR BO CL CO CR CU DO EC ES GT HN MX NI PA PE PY SV UY VE"),
+    ("fr", "FR MC"),
+    ("it", "IT SM VA"),
+    ("ja", "JP"),
+    ("ko", "KR"),
+    ("nl", "NL"),
+    ("pl", "PL"),
+    ("pt", "BR PT"),
+    ("sv", "SE"),
+    ("zh", "CN HK MO TW"),
+];
 
 impl fmt::Display for Country {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -142,6 +168,22 @@ mod tests {
             assert!(crate::calendar::Zone::named(zone).is_some(), "{zone}");
         }
         assert_eq!(Country::parse("DE").unwrap().zone(), Some("Europe/Berlin"));
+    }
+
+    #[test]
+    fn a_country_of_one_language_has_it_and_no_country_has_two() {
+        let language = |code: &str| Country::parse(code).unwrap().language().map(|found| found.to_string());
+        for (code, expected) in
+            [("CN", Some("zh")), ("TW", Some("zh")), ("AT", Some("de")), ("CH", None), ("IN", None)]
+        {
+            assert_eq!(language(code).as_deref(), expected, "{code}");
+        }
+        let codes: Vec<&str> = SPOKEN.iter().flat_map(|(_, countries)| countries.split(' ')).collect();
+        let different: std::collections::BTreeSet<&str> = codes.iter().copied().collect();
+        assert_eq!(different.len(), codes.len());
+        for code in codes {
+            assert!(Country::parse(code).is_some() && language(code).is_some(), "{code}");
+        }
     }
 
     #[test]

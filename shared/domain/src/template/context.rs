@@ -71,7 +71,7 @@ pub enum Origin {
 }
 
 /// What is known for a message to a customer, with the values that survive where the records of the person differ. The
-/// language is the customer's, with the country for what differs by it.
+/// language is the customer's, else what people of their country read, with the country for what differs by it.
 pub fn context(customer: Option<&Whole<'_>>, policies: &PolicySet, given: Given) -> Context {
     let mut context = Context::default();
     let Given { links, lead, event, data } = given;
@@ -89,8 +89,9 @@ pub fn context(customer: Option<&Whole<'_>>, policies: &PolicySet, given: Given)
         let facts = facts(whole, &policies.settings.survivorship);
         let text = |name: &str| facts.get(name).and_then(Value::as_str);
         let country = text("country").and_then(Country::parse);
-        context.language =
-            text("language").and_then(Language::parse).map(|language| LanguageTag::of(language, country));
+        let spoken = text("language").and_then(Language::parse);
+        let language = spoken.or_else(|| country?.language());
+        context.language = language.map(|language| LanguageTag::of(language, country));
         roots.push(("customer", Value::Object(facts)));
         if let Some(rep) = whole.owner().and_then(|owner| policies.reps.get(&owner.rep)) {
             roots.push(("owner", json!({"name": rep.name, "full_name": rep.full_name, "email": rep.email})));

@@ -2,14 +2,14 @@
 
 use super::{SourceText, load};
 use crate::{body, capture, http::HttpRequest, sources};
-use expect_test::expect;
+use expect_test::{expect, expect_file};
 use futures::FutureExt;
 use serde_json::json;
 use sluice_domain::customer::{Customer, Fact, Whole};
 use sluice_domain::event::{Event, EventKind};
 use sluice_domain::id::{CustomerId, EventId};
 use sluice_domain::identity::LanguageTag;
-use sluice_domain::journey::{Script, Somebody, play};
+use sluice_domain::journey::{Script, Somebody, draw, play};
 use sluice_domain::lead::{self, Origin};
 use sluice_domain::live::{Live, Person, View, look};
 use sluice_domain::message::Channel;
@@ -238,20 +238,20 @@ fn every_sample_customer_goes_through_every_sample_journey() {
     expect![[r#"
         2026-12-01T08:00:00.000Z lead_captured happens.
         2026-12-01T08:00:00.000Z Entered.
-        2026-12-01T08:00:00.000Z send.welcome: Send welcome (about service, in quiet hours: defer)
-        2026-12-01T08:00:00.000Z wait_for.email_clicked: Wait for email_clicked (at most 3d)
-        2026-12-01T08:00:00.000Z wait_for.email_clicked waits until 2026-12-04T08:00:00.000Z.
+        2026-12-01T08:00:00.000Z send.welcome: Send welcome (about service)
+        2026-12-01T08:00:00.000Z wait_for.page_viewed: Wait for page_viewed (at most 3d)
+        2026-12-01T08:00:00.000Z wait_for.page_viewed waits until 2026-12-04T08:00:00.000Z.
         2026-12-01T08:00:00.000Z score_changed (axis interest, to warm).
         2026-12-01T08:00:00.000Z segment_entered (segment unsettled-leads).
-        2026-12-04T08:00:00.000Z What wait_for.email_clicked waited for did not happen in time.
+        2026-12-04T08:00:00.000Z What wait_for.page_viewed waited for did not happen in time.
         2026-12-04T08:00:00.000Z nudge: Send nudge (about product, at a cap: skip, in quiet hours: defer)
-        2026-12-04T08:00:00.000Z wait_for.email_clicked.2: Wait for email_clicked (at most 5d)
-        2026-12-04T08:00:00.000Z wait_for.email_clicked.2 waits until 2026-12-09T08:00:00.000Z.
-        2026-12-05T08:00:00.000Z email_clicked happens.
-        2026-12-05T08:00:00.000Z What wait_for.email_clicked.2 waited for happened.
+        2026-12-04T08:00:00.000Z wait_for.message_clicked: Wait for message_clicked (at most 5d)
+        2026-12-04T08:00:00.000Z wait_for.message_clicked waits until 2026-12-09T08:00:00.000Z.
+        2026-12-05T08:00:00.000Z message_clicked happens.
+        2026-12-05T08:00:00.000Z What wait_for.message_clicked waited for happened.
         2026-12-05T08:00:00.000Z end.2: End
         2026-12-05T08:00:00.000Z Completed: that was the last step.
-        2026-12-09T12:32:59.542Z score_changed (axis interest, from warm).
+        2026-12-19T01:39:19.844Z score_changed (axis interest, from warm).
         2026-12-31T08:00:00.000Z segment_left (segment unsettled-leads).
     "#]]
     .assert_eq(&played(&policies, "welcome", "ada.json"));
@@ -261,7 +261,7 @@ fn every_sample_customer_goes_through_every_sample_journey() {
         2026-12-01T08:00:00.000Z score_changed (axis interest, to warm).
         2026-12-01T08:00:00.000Z tier_changed (to occasional).
         2026-12-01T08:00:00.000Z segment_entered (segment active-customers).
-        2026-12-01T08:00:08.901Z score_changed (axis interest, from warm).
+        2026-12-07T03:27:18.260Z score_changed (axis interest, from warm).
         2027-03-01T08:00:00.000Z segment_left (segment active-customers).
         2027-03-01T08:00:00.000Z segment_entered (segment at-risk).
         2027-03-01T08:00:00.000Z Entered.
@@ -291,9 +291,24 @@ fn every_sample_customer_goes_through_every_sample_journey() {
 }
 
 #[test]
+fn the_picture_in_the_readme_is_of_the_welcome_as_it_is() {
+    let policies = PolicySet::build(1, policies()).unwrap();
+    expect_file!["../../../../docs/welcome.svg"].assert_eq(&draw(&policies.journeys["welcome"]));
+}
+
+#[test]
+fn the_five_journeys_of_a_customers_life_are_there() {
+    let policies = PolicySet::build(1, policies()).unwrap();
+    for name in ["welcome", "activation", "loyalty", "win-back", "survey"] {
+        assert!(policies.journeys.contains_key(name), "{name}");
+    }
+}
+
+#[test]
 fn no_folder_of_samples_is_unused() {
     let known = BTreeSet::from([
         "customers".to_owned(),
+        "day".to_owned(),
         "imports".to_owned(),
         "leads".to_owned(),
         "policies".to_owned(),

@@ -21,8 +21,8 @@ pub struct Bundle {
     pub events: usize,
 }
 
-/// Bundles events: two are in one bundle if ids link them, also by way of others. Within a person they are in order of time
-/// and id.
+/// Bundles events: two are in one bundle if ids link them, also by way of others. Within a person they are in the order in which
+/// they are decided.
 pub fn bundle(happened: Vec<Happened>) -> Vec<Bundle> {
     let mut people = People::default();
     for (at, event) in happened.iter().enumerate() {
@@ -45,7 +45,7 @@ pub fn bundle(happened: Vec<Happened>) -> Vec<Bundle> {
 fn split(mut events: Vec<Happened>) -> Vec<Bundle> {
     const OPEN: &str = "{\"events\":[";
     const CLOSE: &str = "]}";
-    events.sort_by(|a, b| a.event.order().cmp(&b.event.order()));
+    events.sort_by(|a, b| a.event.turn().cmp(&b.event.turn()));
     let mut bundles: Vec<Bundle> = Vec::new();
     for event in events {
         let text = encode(&event);

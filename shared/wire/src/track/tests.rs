@@ -445,6 +445,17 @@ fn ids_link_events_also_by_way_of_others() {
 }
 
 #[test]
+fn of_one_instant_comes_first_who_somebody_is() {
+    for id in 0..8 {
+        let did = happened(Some("u1"), None, None, id, 10, 1);
+        let mut said = happened(Some("u1"), None, None, 100 + id, 10, 1);
+        said.event.kind = EventKind::Identify;
+        let bundles = bundle(vec![did.clone(), said.clone()]);
+        assert_eq!(read_bundle(&bundles[0]), [said, did]);
+    }
+}
+
+#[test]
 fn characters_that_no_queue_takes_are_written_as_escapes() {
     let mut event = happened(Some("u1"), None, None, 1, 1, 1);
     event.event.name = "a\u{ffff}b\u{fffe}".to_owned();
@@ -474,7 +485,7 @@ proptest! {
         for bundle in bundle(all) {
             prop_assert!(bundle.events <= MAX_BUNDLE_EVENTS && bundle.body.len() <= MAX_BUNDLE_BYTES);
             let events = read_bundle(&bundle);
-            prop_assert!(events.windows(2).all(|pair| pair[0].event.order() < pair[1].event.order()));
+            prop_assert!(events.windows(2).all(|pair| pair[0].event.turn() < pair[1].event.turn()));
             seen.extend(events.into_iter().map(|it| it.event.id));
         }
         prop_assert_eq!(seen.len(), count);

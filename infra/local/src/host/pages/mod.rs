@@ -1,8 +1,9 @@
-//! Pages for the person at the machine, under `/_local/`: where things are, and the mails that were taken.
+//! Pages for the person at the machine, under `/_local/`: where things are, the mails that were taken, and the clock.
 //!
 //! A mail is somebody else's content. What is shown of it as a page of ours is escaped and under a policy that runs no
 //! script but ours; its own HTML is only ever shown in a sandbox that runs none at all.
 
+mod clock;
 mod layout;
 mod letter;
 mod links;
@@ -11,6 +12,7 @@ mod show;
 mod unsubscribe;
 
 use super::local::{Local, LocalAnswer, PageRequest};
+use super::mover::Mover;
 use axum::http::{Method, Response};
 use bytes::Bytes;
 use layout::{Page, gone, json, problem, static_file};
@@ -27,12 +29,13 @@ pub struct Pages {
     url: String,
     /// The mail server that mails go to instead.
     smtp: Option<String>,
+    mover: Option<Mover>,
 }
 
 impl Pages {
-    /// Pages over this mailbox, of the stack at `url`.
-    pub const fn new(ses: Ses, url: String, smtp: Option<String>) -> Self {
-        Self { ses, url, smtp }
+    /// Pages over this mailbox, of the stack at `url`, whose clock `mover` moves.
+    pub const fn new(ses: Ses, url: String, smtp: Option<String>, mover: Option<Mover>) -> Self {
+        Self { ses, url, smtp, mover }
     }
 }
 
@@ -55,6 +58,8 @@ impl Local for Pages {
             ("GET", ["look.css"]) => static_file("text/css", include_str!("look.css")).into(),
             ("GET", ["live.js"]) => static_file("text/javascript", include_str!("live.js")).into(),
             ("GET", ["mail"]) => list::page(&self.ses.list(), request, self.smtp.as_deref()).into(),
+            ("GET", ["clock"]) => clock::show(self.mover.as_ref()).into(),
+            ("POST", ["clock"]) => clock::put(self.mover.as_ref(), request),
             ("DELETE", ["mail"]) => self.delete(request.parameter("about").as_deref()).into(),
             ("POST", ["mail", "delete"]) => self.deleted(None).into(),
             ("GET", ["mail", id]) => self.letter(id, |letter| show::page(letter, request, &self.url)).into(),

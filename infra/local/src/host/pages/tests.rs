@@ -12,7 +12,7 @@ const URL: &str = "http://127.0.0.1:8787";
 const EVIL: &str = "<script>alert(1)</script>";
 
 fn pages() -> Pages {
-    Pages::new(Ses::memory(Arc::new(|| 1_795_283_353_000)), URL.to_owned(), None)
+    Pages::new(Ses::memory(Arc::new(|| 1_795_283_353_000)), URL.to_owned(), None, None)
 }
 
 /// Takes a raw mail; its id.
@@ -43,7 +43,7 @@ fn get(pages: &Pages, target: &str) -> (Response<Bytes>, String) {
             let text = String::from_utf8_lossy(page.body()).into_owned();
             (page, text)
         }
-        LocalAnswer::Ask { .. } => panic!("{target} asks the stack"),
+        LocalAnswer::Ask { .. } | LocalAnswer::Later(_) => panic!("{target} asks the stack"),
     }
 }
 
@@ -147,7 +147,7 @@ async fn programs_get_all_of_it_as_json() {
         headers,
     ) {
         LocalAnswer::Page(page) => serde_json::from_slice::<Value>(page.body()).unwrap(),
-        LocalAnswer::Ask { .. } => panic!("{target}"),
+        LocalAnswer::Ask { .. } | LocalAnswer::Later(_) => panic!("{target}"),
     };
     let list = read("/_local/mail", &[("accept", "application/json")]);
     assert_eq!((&list["total"], &list["mails"][0]["id"]), (&json!(1), &json!(id)));
@@ -182,7 +182,7 @@ async fn a_long_list_has_pages_and_says_when_it_has_not_changed() {
     let etag: &'static str = page.headers()["etag"].to_str().unwrap().to_owned().leak();
     let again = |pages: &Pages| match ask(pages, Method::GET, "/_local/mail", &[("if-none-match", etag)]) {
         LocalAnswer::Page(page) => page.status(),
-        LocalAnswer::Ask { .. } => panic!(),
+        LocalAnswer::Ask { .. } | LocalAnswer::Later(_) => panic!(),
     };
     assert_eq!(again(&pages), StatusCode::NOT_MODIFIED);
     take(&pages, "From: a@shop.example\n\nhello\n", "ms_new").await;
@@ -234,7 +234,7 @@ async fn other_sites_and_other_names_of_this_machine_get_nothing() {
         &pages, method, target, headers,
     ) {
         LocalAnswer::Page(page) => page.status().as_u16(),
-        LocalAnswer::Ask { .. } => 0,
+        LocalAnswer::Ask { .. } | LocalAnswer::Later(_) => 0,
     };
     assert_eq!(status(Method::GET, "/_local/mail", &[("host", "rebound.evil.example:8787")]), 403);
     let evil = [("origin", "https://evil.example")];
@@ -270,10 +270,21 @@ async fn mails_are_deleted_one_by_one_and_by_what_they_are_about() {
     let first = pages.ses.list()[0].id.clone();
     let delete = |target: &str| match ask(&pages, Method::DELETE, target, &[]) {
         LocalAnswer::Page(page) => serde_json::from_slice::<Value>(page.body()).unwrap(),
-        LocalAnswer::Ask { .. } => panic!(),
+        LocalAnswer::Ask { .. } | LocalAnswer::Later(_) => panic!(),
     };
     assert_eq!(delete(&format!("/_local/mail/{first}")), json!({ "deleted": 1 }));
     assert_eq!(delete(&format!("/_local/mail?about={CUSTOMER}")), json!({ "deleted": 1 }));
     assert_eq!(delete("/_local/mail?about=ld_1"), json!({ "deleted": 1 }));
     assert_eq!(delete("/_local/mail?about=ld_12"), json!({ "deleted": 1 }));
+}
+
+#[test]
+fn a_clock_that_nobody_moves_is_not_moved() {
+    let pages = pages();
+    let status = |method: Method, target: &str| match ask(&pages, method, target, &[]) {
+        LocalAnswer::Page(page) => page.status().as_u16(),
+        LocalAnswer::Ask { .. } | LocalAnswer::Later(_) => 0,
+    };
+    assert_eq!(status(Method::GET, "/_local/clock"), 404);
+    assert_eq!(status(Method::POST, "/_local/clock?to=2027-03-01T09:00:00Z"), 409);
 }
