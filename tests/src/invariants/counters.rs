@@ -8,7 +8,7 @@ use sluice_store::keys;
 
 /// What was counted of results, and what there is to count.
 #[derive(Debug, Default)]
-pub struct Counters {
+pub(super) struct Counters {
     stored: Tallies,
     entries: Tallies,
     /// Whose entries went with them: what they counted stays.

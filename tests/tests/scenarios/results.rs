@@ -17,7 +17,6 @@ trigger: { event: lead_captured }
 goal: { event: order_completed, within: 30d }
 steps:
   - send: { template: news, topic: product }
-  - wait: 20d
 ---
 kind: cost
 name: spring-ads
@@ -176,11 +175,15 @@ async fn who_is_held_out_is_compared_with() {
     for n in 0..16 {
         let email = format!("p{n}@person.example");
         run.lead(&[("email", &email)]).await;
+    }
+    run.pass(Duration::from_secs(7_200)).await;
+    for n in 0..16 {
+        let email = format!("p{n}@person.example");
         let user = format!("u{n}");
         let who = Call::identify(&format!("i{n}"), EARLIER + 1, json!({ "email": email })).user(&user);
         let mut calls = vec![who];
         if n % 2 == 0 {
-            let bought = Call::track("Order Completed", &format!("b{n}"), EARLIER + 2).user(&user);
+            let bought = Call::track("Order Completed", &format!("b{n}"), EARLIER + 3_600).user(&user);
             calls.push(bought.with(json!({ "order_id": n, "total": 5 })));
         }
         take(&run, calls).await;

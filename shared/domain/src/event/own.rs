@@ -2,7 +2,7 @@
 
 use super::{Event, EventKind, Happened, Who};
 use crate::id::{CustomerId, EventId};
-use crate::lead::{Assignment, Lead, LeadState, Progress, Work};
+use crate::lead::{Assignment, Lead, LeadState, Progress, Work, attribution};
 use crate::message::{Cause, CauseKind, Message, Order};
 use crate::time::Timestamp;
 use serde_json::{Map, Value, json};
@@ -59,8 +59,9 @@ impl Teller {
         let id = lead.id.as_str();
         let origin = if lead.origin.kind == "form" { "form" } else { "source" };
         let mut properties = json!({"lead": id, origin: lead.origin.name, "type": lead.origin.kind});
+        let attribution = attribution(&lead.envelope);
         for name in ["utm_source", "utm_medium", "utm_campaign"] {
-            if let Some(value) = lead.envelope.attribution.get(name) {
+            if let Some(value) = attribution.get(name) {
                 properties[name] = value.chars().take(LONGEST).collect::<String>().into();
             }
         }
