@@ -202,6 +202,19 @@ within: 1d
 tell: [bo]
 "
         ),
-        &expect![[r#""#]],
+        &expect![[r#"
+            p.yaml:27:5: there is no form or source `contakt`; known: contact
+               27 | of: source/contakt
+                  |     ^
+            p.yaml:33:5: costs are those of a `source/NAME` or of an `ad/UTM_SOURCE/UTM_CAMPAIGN`
+               33 | of: team/sales
+                  |     ^
+            p.yaml:39:5: there is no step `send.hallo`; known: send.hello
+               39 | of: step/welcome/send.hallo
+                  |     ^
+            p.yaml:43:8: there is no rep `bo`; known: ann
+               43 | tell: [bo]
+                  |        ^
+        "#]],
     );
 }
