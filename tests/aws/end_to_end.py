@@ -45,6 +45,11 @@ def mails(stack):
     return [mail for account in taken.values() for mail in account]
 
 
+def notices(stack):
+    """The mails to reps; the journeys of the samples write to the customers as well."""
+    return [mail for mail in mails(stack) if all(to.endswith("@example.com") for to in mail["To"])]
+
+
 def everything_is_there(stack):
     """Nothing of the template was left out."""
     wanted = {id: r["Type"] for id, r in stack.expanded.resources.items()}
@@ -84,7 +89,7 @@ def a_lead_finds_its_owner(stack):
 def a_poison_record_fails_alone(stack):
     """A record that nobody can read between two leads, in one batch: the leads pass, it is given up after its deliveries."""
     sqs, queue, dead = stack.client("sqs"), stack.queue("LeadQueue"), stack.queue("LeadDeadLetters")
-    told = len(mails(stack))
+    told = len(notices(stack))
     # Five deliveries at three minutes each would be a quarter of an hour.
     sqs.set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": "1"})
     with stack.held("LeadQueue"):
@@ -94,7 +99,7 @@ def a_poison_record_fails_alone(stack):
         after = stack.post_form(first_name="Edsger", email="edsger@customer.example", country="US", employees=400)
     for lead in (before, after):
         within(30, f"{lead} has an owner in spite of its neighbour", lambda lead=lead: assigned(stack, lead))
-    within(30, "the owners of both are told", lambda: len(mails(stack)) == told + 2)
+    within(30, "the owners of both are told", lambda: len(notices(stack)) == told + 2)
 
     def given_up():
         letters = sqs.receive_message(QueueUrl=dead, MessageSystemAttributeNames=["All"]).get("Messages", [])
@@ -155,7 +160,8 @@ def a_customer_is_written_to_and_refuses(stack):
     customer = within(60, f"{lead} has an owner", lambda: assigned(stack, lead))["customer"]
     message = ask(stack, customer)
     assert message["state"] == "sent", message
-    [mail] = [mail for mail in mails(stack) if mail["To"] == [VERA]]
+    # A journey has welcomed her, too, without links that are counted.
+    [mail] = [mail for mail in mails(stack) if mail["To"] == [VERA] and "/c/" in mail["BodyHtml"]]
     assert MAIL_FROM in mail["Source"] and "Vera" in mail["Subject"], mail
     links = dict(re.findall(rf"{stack.outputs['Url']}(/(.)/[^\s\"]+)", mail["BodyHtml"]))
     first = {kind: next(link for link, of in links.items() if of == kind) for kind in "ocu"}

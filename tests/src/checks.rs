@@ -203,6 +203,8 @@ async fn deliver_again(world: &mut World) -> Result<(), String> {
 }
 
 fn without_grants(mut items: Items) -> Items {
+    // What comes again while its campaign is paused waits, also if it was done before.
+    items.retain(|(pk, _), _| !pk.starts_with("parked#"));
     for ((pk, _), item) in &mut items {
         if pk.starts_with("team#")
             && let Some(mut state) = document::<TeamState>(item, "d")

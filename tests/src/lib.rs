@@ -11,6 +11,7 @@
     reason = "a test library: what cannot be set up stops the test"
 )]
 
+mod broadcasts;
 mod checks;
 pub mod connector;
 pub mod erased;
@@ -30,6 +31,7 @@ pub mod play;
 pub mod poison;
 pub mod python;
 pub mod records;
+pub mod runs;
 pub mod scenarios;
 pub mod sends;
 pub mod settle;

@@ -8,7 +8,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use sluice_domain::customer::Customer;
+use sluice_domain::journey::Run;
 use sluice_domain::team::TeamState;
+use sluice_domain::time::Timestamp;
 use sluice_host::function::{Function, InvokeError};
 use std::sync::Arc;
 
@@ -59,6 +61,20 @@ pub enum Mutant {
     ForgetsTrails,
     /// Writes a message's trail without looking at its version.
     CountsBlindly,
+    /// Takes what comes in without looking at receipts, and at the versions of run and state.
+    TakesBlindly,
+    /// Takes events without writing down that it did.
+    ForgetsEntries,
+    /// Takes what wakes a run for what wakes it next, too.
+    ForgetsTokens,
+    /// Does not keep when a fact was said.
+    ForgetsTimes,
+    /// Claims messages of campaigns whatever their tally says.
+    ClaimsWhatIsPaused,
+    /// Does not count messages of campaigns.
+    MiscountsMessages,
+    /// Says that a part of an audience is done before its messages are on their way.
+    MovesCursorsFirst,
 }
 
 /// What becomes of a call.
@@ -80,7 +96,7 @@ pub enum Rewritten {
 
 impl Mutant {
     /// Every one.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 29] = [
         Self::AcceptsTwice,
         Self::ClaimsOver,
         Self::CommitsBlindly,
@@ -103,6 +119,13 @@ impl Mutant {
         Self::KeepsWhatItErases,
         Self::ForgetsTrails,
         Self::CountsBlindly,
+        Self::TakesBlindly,
+        Self::ForgetsEntries,
+        Self::ForgetsTokens,
+        Self::ForgetsTimes,
+        Self::ClaimsWhatIsPaused,
+        Self::MiscountsMessages,
+        Self::MovesCursorsFirst,
     ];
 
     /// What it sends instead of a call.
@@ -162,6 +185,10 @@ impl Mutant {
                 }
                 Rewritten::Call(Box::new(call.with_body(&body)))
             }
+            (Self::ForgetsTokens, Host::Queues, _) => {
+                let body = call.json().to_string();
+                Rewritten::Call(Box::new(call.with_body(&forget_tokens(&body))))
+            }
             (Self::LosesMessages, Host::Queues, "SendMessage") => {
                 Rewritten::Answer(Call::answer(200, r#"{"MessageId":"1","MD5OfMessageBody":"1"}"#))
             }
@@ -193,6 +220,22 @@ impl Mutant {
             Self::MovesLeadsBlindly if text(&action["Update"]["Key"], "sk") == "l" => {
                 drop_condition(&mut action["Update"]);
             }
+            Self::TakesBlindly if is_put("cu_") && text(&action["Put"]["Item"], "sk") != "c" => {
+                drop_condition(&mut action["Put"]);
+            }
+            Self::ForgetsTokens if is_run(action) => {
+                edit(&mut action["Put"]["Item"], |run: &mut Run| {
+                    run.due.iter_mut().for_each(|due| due.token = "any".to_owned());
+                });
+            }
+            Self::ForgetsTimes if is_put("cu_") => {
+                edit(&mut action["Put"]["Item"], |customer: &mut Customer| {
+                    customer.facts.values_mut().for_each(|fact| fact.at = Timestamp(0));
+                });
+            }
+            Self::ClaimsWhatIsPaused if text(&action["Update"]["Key"], "pk").starts_with("tally#") => {
+                drop_condition(&mut action["Update"]);
+            }
             Self::OverwritesGates if is_put("gate#") => drop_condition(&mut action["Put"]),
             Self::UnwatchesTeams if is_put("team#") => drop_condition(&mut action["Put"]),
             Self::FavoursOne if is_put("team#") => forget_passes(&mut action["Put"]["Item"]),
@@ -207,9 +250,11 @@ impl Mutant {
     fn leaves_out(self, action: &Value) -> bool {
         let put = |name: &str| text(&action["Put"]["Item"], name);
         match self {
+            Self::ForgetsEntries => put("sk").starts_with("e#"),
             Self::PassesGates => put("pk").starts_with("gate#"),
             Self::ForgetsTrails => put("sk").starts_with("m#"),
             Self::UnwatchesTeams => action.get("ConditionCheck").is_some(),
+            Self::MiscountsMessages => text(&action["Update"]["Key"], "pk").starts_with("tally#"),
             Self::MiscountsContacts => text(&action["Update"]["Key"], "pk").starts_with("speed#"),
             Self::LeavesAddresses => text(&action["Delete"]["Key"], "pk").starts_with("ad#"),
             _ => false,
@@ -226,6 +271,9 @@ impl Mutant {
 
     /// A call it makes right after another.
     pub fn afterwards(self, call: &Call, answer: &http::Response<Bytes>) -> Option<Call> {
+        if self == Self::MovesCursorsFirst && call.operation == "Scan" {
+            return Some(call.with_operation("PutItem", &done(call)));
+        }
         if self != Self::DeletesBeforeSending || call.operation != "Query" {
             return None;
         }
@@ -243,6 +291,19 @@ impl Mutant {
     pub fn repeats(self, call: &Call) -> bool {
         self == Self::RepeatsMail && call.host == Host::Ses
     }
+}
+
+/// The part of the audience that a scan is of, as if it were done.
+fn done(scan: &Call) -> Value {
+    let scan = scan.json();
+    let sk = format!("s#{:010}#{:02}", 1, scan["Segment"].as_u64().unwrap_or_default());
+    let section = json!({ "p": 1, "d": true, "n": 0 }).to_string();
+    json!({
+        "TableName": scan["TableName"],
+        "Item": {
+            "pk": { "S": "campaign#spring" }, "sk": { "S": sk }, "v": { "N": "1" }, "d": { "S": section },
+        },
+    })
 }
 
 struct FailsTogether(Arc<dyn Function>);
@@ -269,6 +330,23 @@ fn edit<T: DeserializeOwned + Serialize>(item: &mut Value, change: impl FnOnce(&
     let Some(mut document) = document::<T>(item, "d") else { return };
     change(&mut document);
     item["d"]["S"] = serde_json::to_string(&document).unwrap_or_default().into();
+}
+
+/// The tokens of wakes in a text, which is JSON within JSON.
+fn forget_tokens(body: &str) -> Value {
+    let mark = "\\\"k\\\":\\\"";
+    let mut parts = body.split(mark);
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let rest = part.split_once("\\\"").map(|(_, rest)| rest).unwrap_or_default();
+        text.push_str(&format!("{mark}any\\\"{rest}"));
+    }
+    serde_json::from_str(&text).unwrap_or_default()
+}
+
+/// Whether an action of a transaction writes a run of a journey.
+fn is_run(action: &Value) -> bool {
+    text(&action["Put"]["Item"], "sk").starts_with("r#")
 }
 
 fn forget_passes(team: &mut Value) {
@@ -302,6 +380,7 @@ fn drop_condition(action: &mut Value) {
         action.remove("ExpressionAttributeValues");
     } else if let Some(values) = action.get_mut("ExpressionAttributeValues").and_then(Value::as_object_mut) {
         values.remove(":v");
+        values.remove(":open");
     }
 }
 

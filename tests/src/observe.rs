@@ -1,8 +1,9 @@
 //! What is seen on the wire while a plan runs: each commit as it happens, each hand-over to a rep.
 
+use crate::broadcasts;
 use crate::scenarios::company::CAPPED;
-use crate::sends;
 use crate::wire::{Call, Host, document, text};
+use crate::{runs, sends};
 use bytes::Bytes;
 use serde_json::Value;
 use sluice_domain::customer::Customer;
@@ -27,6 +28,10 @@ pub struct Observed {
     pub contacted: BTreeMap<String, usize>,
     /// Open leads by rep and team, as the latest commit of each team has them.
     pub open: BTreeMap<String, BTreeMap<String, u32>>,
+    /// The version of each run, as it was written last, by record and journey.
+    pub runs: BTreeMap<(String, String), u64>,
+    /// Parts of broadcasts, and whether they let messages be claimed, as they were last told.
+    pub tallies: BTreeMap<String, bool>,
     /// Whether people were told that nothing is sent to them any more.
     pub refused: bool,
     /// Broken invariants.
@@ -48,11 +53,13 @@ impl Observed {
         }
         match call.operation.as_str() {
             "PutItem" => self.put(&call.json()["Item"]),
+            "UpdateItem" => broadcasts::hear(call.json(), &mut self.tallies),
             "TransactWriteItems" => {
                 // Seen as a whole: within it a lead may leave one team for another.
                 let body = call.json();
                 let actions = body["TransactItems"].as_array().map(Vec::as_slice).unwrap_or_default();
                 sends::see(actions, self.refused, &mut self.broken);
+                broadcasts::see(actions, &self.tallies, &mut self.broken);
                 for action in actions {
                     if action.get("Put").is_some() {
                         self.put(&action["Put"]["Item"]);
@@ -86,6 +93,7 @@ impl Observed {
                 }
             }
         }
+        runs::see(item, &mut self.runs, &mut self.broken);
         if pk.starts_with("cu_")
             && let Some(customer) = document::<Customer>(item, "d")
             && let Some(owner) = customer.owner

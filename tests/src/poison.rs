@@ -6,7 +6,7 @@ use crate::invariants::Books;
 use crate::plans::Plan;
 use crate::play::{Play, Standing};
 use crate::scenarios::{Event, POISON, Prepared};
-use crate::world::World;
+use crate::world::{Name, World};
 use sluice_domain::id::MessageId;
 use sluice_store::keys;
 use std::collections::BTreeSet;
@@ -17,6 +17,10 @@ const OFTEN_ENOUGH: i64 = 50_000;
 /// The leads, messages and customers that the records of a scenario's event are about.
 pub fn subjects(prepared: &Prepared) -> BTreeSet<String> {
     let Event::Queue { bodies, .. } = &prepared.event else { return BTreeSet::new() };
+    // Going through an audience writes nothing of its people: what it writes is the campaign's.
+    if prepared.function == Name::Campaign {
+        return BTreeSet::new();
+    }
     let words = bodies.iter().flat_map(|body| body.split(|c: char| !c.is_ascii_alphanumeric() && c != '_'));
     let is_id = |word: &&str| ["ld_", "ms_", "cu_"].iter().any(|prefix| word.starts_with(prefix));
     words.filter(is_id).map(str::to_owned).collect()

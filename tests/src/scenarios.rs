@@ -1,6 +1,7 @@
 //! What is under test: for each handler the events it gets, and the world they come into.
 
 mod advance;
+mod campaign;
 mod clock;
 pub mod company;
 mod console;
@@ -161,6 +162,24 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "advance-enter", function: Name::Advance, prepare: advance::entered },
     Scenario { name: "advance-move", function: Name::Advance, prepare: advance::moved },
     Scenario { name: "advance-erased", function: Name::Advance, prepare: advance::erased },
+    Scenario { name: "advance-two-users", function: Name::Advance, prepare: advance::two_users },
+    Scenario { name: "advance-facts", function: Name::Advance, prepare: advance::facts },
+    Scenario { name: "advance-joined", function: Name::Advance, prepare: advance::joined },
+    Scenario { name: "advance-timeout", function: Name::Advance, prepare: advance::timed_out },
+    Scenario { name: "advance-webhook", function: Name::Advance, prepare: advance::hooked },
+    Scenario { name: "advance-exit", function: Name::Advance, prepare: advance::left },
+    Scenario { name: "advance-goal", function: Name::Advance, prepare: advance::reached },
+    Scenario { name: "advance-pass", function: Name::Advance, prepare: advance::published },
+    Scenario { name: "campaign-begins", function: Name::Campaign, prepare: campaign::begins },
+    Scenario { name: "campaign-paged", function: Name::Campaign, prepare: campaign::paged },
+    Scenario { name: "campaign-bundled", function: Name::Campaign, prepare: campaign::bundled },
+    Scenario { name: "campaign-stopped", function: Name::Campaign, prepare: campaign::stopped },
+    Scenario { name: "campaign-paused", function: Name::Send, prepare: campaign::paused },
+    Scenario { name: "campaign-cancelled", function: Name::Send, prepare: campaign::cancelled },
+    Scenario { name: "campaign-erased", function: Name::Send, prepare: campaign::erased },
+    Scenario { name: "campaign-asked-for", function: Name::Console, prepare: campaign::asked_for },
+    Scenario { name: "campaign-resumed", function: Name::Console, prepare: campaign::resumed },
+    Scenario { name: "campaign-given-up", function: Name::Console, prepare: campaign::given_up },
     Scenario { name: "track-batch", function: Name::Track, prepare: track::batch },
     Scenario { name: "clock-reminder", function: Name::Route, prepare: clock::reminder },
     Scenario { name: "clock-expiry", function: Name::Route, prepare: clock::expiry },

@@ -2,14 +2,17 @@
 //!
 //! Every scenario ends with [`Running::finish`], which looks at what must hold whatever the scenario did.
 
+pub mod contract;
 pub mod fake;
 pub mod http;
 pub mod log;
 pub mod mail;
 pub mod metrics;
 pub mod refusals;
+pub mod schema;
 mod verify;
 
+use self::contract::Contract;
 use self::http::{Answer, urlencoded};
 use crate::sns::Sns;
 use mail_parser::MessageParser;
@@ -183,9 +186,13 @@ impl Running {
         answer
     }
 
-    /// One request, as any HTTP client sends it.
+    /// One request, as any HTTP client sends it. Call and answer have to be as the contract says.
     pub async fn send(&self, method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
-        http::request(&self.stack.addresses.url, method, target, headers, body).await.expect("an answer")
+        let answer =
+            http::request(&self.stack.addresses.url, method, target, headers, body).await.expect("an answer");
+        let wrong = Contract::get().check(method, target, body, &answer);
+        assert!(wrong.is_empty(), "the API is not as infra/openapi.yaml says:\n{}", wrong.join("\n"));
+        answer
     }
 
     /// Bytes as they are, over a connection of their own.
@@ -230,7 +237,12 @@ impl Running {
 
     /// A new token.
     pub async fn new_token(&self, role: &str, rep: Option<&str>) -> String {
-        let (status, answer) = self.api("POST", "/api/tokens", Some(json!({"role": role, "rep": rep}))).await;
+        self.new_token_of(json!({"role": role, "rep": rep})).await
+    }
+
+    /// A new token as it is asked for.
+    pub async fn new_token_of(&self, asked: Value) -> String {
+        let (status, answer) = self.api("POST", "/api/tokens", Some(asked)).await;
         assert_eq!(status, 201, "{answer:#}");
         answer["token"].as_str().expect("a token").to_owned()
     }

@@ -95,9 +95,7 @@ pub fn poisoned(prepared: &Prepared, id: &str) -> Vec<String> {
 /// run without a fault. Of more than `most` of them only a sample is looked at.
 pub fn singles(prepared: &Prepared, mutant: Option<Mutant>, most: usize) -> Vec<Plan> {
     let stops = u32::try_from(one(prepared, &Plan::default(), mutant).struck.own.len()).unwrap();
-    let beside = (0..stops).flat_map(|after| [false, true].map(|late| Duplicate { after, late }));
-    let beside = beside.map(|duplicate| Plan { duplicate: Some(duplicate), ..Plan::default() });
-    let mut quiet = sample(beside.chain(meanwhiles(prepared, stops)).collect(), most, 5);
+    let mut quiet = sample(beside(stops).chain(meanwhiles(prepared, stops)).collect(), most, 5);
     quiet.push(Plan::default());
     let plans = Mutex::new(vec![Plan::with(Shot { kind: Kind::Late, at: 0 })]);
     each(prepared, mutant, &quiet, |player, quiet| {
@@ -111,6 +109,18 @@ pub fn singles(prepared: &Prepared, mutant: Option<Mutant>, most: usize) -> Vec<
     let mut plans = plans.into_inner().unwrap();
     plans.sort();
     plans
+}
+
+/// Plans without a fault in which a duplicate is stopped at every call of the event.
+pub fn duplicates(prepared: &Prepared, mutant: Option<Mutant>) -> Vec<Plan> {
+    let calls = one(prepared, &Plan::default(), mutant).struck.own.len();
+    beside(u32::try_from(calls).unwrap()).collect()
+}
+
+/// A duplicate stopped after each of so many calls, that goes on at once or late.
+fn beside(calls: u32) -> impl Iterator<Item = Plan> {
+    let all = (0..calls).flat_map(|after| [false, true].map(|late| Duplicate { after, late }));
+    all.map(|duplicate| Plan { duplicate: Some(duplicate), ..Plan::default() })
 }
 
 /// What people ask for meanwhile, done whole at each of so many calls of the event.

@@ -86,6 +86,8 @@ pub enum Name {
     Erase,
     /// advance-journey.
     Advance,
+    /// run-campaign.
+    Campaign,
     /// track-event.
     Track,
 }
@@ -108,13 +110,14 @@ impl Name {
             Self::Console => serve_console::build,
             Self::Erase => erase_customer::build,
             Self::Advance => advance_journey::build,
+            Self::Campaign => run_campaign::build,
             Self::Track => track_event::build,
         }
     }
 }
 
 /// The queues with the functions that read them and the sizes of their batches, as in the template.
-pub const QUEUES: [(&str, Name, usize); 8] = [
+pub const QUEUES: [(&str, Name, usize); 9] = [
     ("lead", Name::Route, 10),
     ("enrich", Name::Enrich, 5),
     ("notice", Name::Send, 5),
@@ -123,6 +126,7 @@ pub const QUEUES: [(&str, Name, usize); 8] = [
     ("erase", Name::Erase, 5),
     ("feedback", Name::Record, 10),
     ("event", Name::Advance, 10),
+    ("campaign", Name::Campaign, 5),
 ];
 
 /// A world as it was left, to begin plans from.
@@ -236,6 +240,7 @@ impl World {
             .unwrap();
         secrets.put("sluice/admin-token", ADMIN_TOKEN.to_owned()).unwrap();
         secrets.put("sluice/sources/page-token", "token".to_owned()).unwrap();
+        secrets.put("sluice/sources/app-key", "key of the app".to_owned()).unwrap();
         secrets.put("sluice/sources/hook", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".to_owned()).unwrap();
         let mailbox = Arc::new(Mailbox::new(now));
         let services: BTreeMap<Host, Arc<dyn Service>> = BTreeMap::from([

@@ -11,7 +11,8 @@ use sluice_tests::plans::{Duplicate, Meanwhile, Plan};
 use sluice_tests::poison::subjects;
 use sluice_tests::scenarios::{ALL, Prepared};
 use sluice_tests::sweep::{
-    Failure, Swept, catch, one, pairs, play, poisoned, prepared, races, sample, singles, sweep, sweep_pairs,
+    Failure, Swept, catch, duplicates, one, pairs, play, poisoned, prepared, races, sample, singles, sweep,
+    sweep_pairs,
 };
 use sluice_tests::ways::{Followed, Ways};
 use std::collections::BTreeSet;
@@ -173,7 +174,14 @@ fn caught_by(mutant: Mutant) -> Option<(&'static str, &'static str)> {
         Mutant::MiscountsContacts => ("clock-contact", "I12"),
         Mutant::LeavesAddresses => ("import-revert", "I1"),
         Mutant::PassesGates => ("message-email", "I4"),
-        Mutant::ForgetsTrails => ("feedback-bounce", "I13"),
+        Mutant::ForgetsTrails => ("feedback-bounce", "I13: ms_"),
+        Mutant::TakesBlindly => ("advance-move", "I7"),
+        Mutant::ForgetsEntries => ("advance-enter", "I7"),
+        Mutant::ForgetsTokens => ("advance-timeout", "I11"),
+        Mutant::ForgetsTimes => ("advance-facts", "I13: cu_"),
+        Mutant::ClaimsWhatIsPaused => ("campaign-paused", "I4"),
+        Mutant::MiscountsMessages => ("campaign-paged", "I12"),
+        Mutant::MovesCursorsFirst => ("campaign-paged", "I11"),
     };
     Some(by)
 }
@@ -199,10 +207,11 @@ fn is_caught(mutant: Mutant, name: &str, invariant: &str) {
         plans.sort_by_key(|plan| !plan.to_string().starts_with("crash"));
         plans
     };
-    let alone = || [vec![Plan::default()], of_duplicates(0), races(&prepared, Some(mutant))].concat();
+    let quick = || [vec![Plan::default()], duplicates(&prepared, Some(mutant))].concat();
+    let alone = || [of_duplicates(0), races(&prepared, Some(mutant))].concat();
     // A few duplicates are enough for most. What lists all of them costs more than to play those that catch.
-    let stages: [&dyn Fn() -> Vec<Plan>; 3] =
-        [&alone, &|| of_duplicates(DUPLICATES), &|| of_duplicates(usize::MAX)];
+    let stages: [&dyn Fn() -> Vec<Plan>; 4] =
+        [&quick, &alone, &|| of_duplicates(DUPLICATES), &|| of_duplicates(usize::MAX)];
     let mut swept = Swept::default();
     for plans in stages {
         let more = catch(&prepared, &plans(), mutant, invariant);
@@ -222,14 +231,18 @@ fn is_caught(mutant: Mutant, name: &str, invariant: &str) {
 #[test]
 fn every_invariant_that_is_checked_is_broken_by_somebody() {
     let sources = [
+        include_str!("../src/broadcasts.rs"),
         include_str!("../src/checks.rs"),
         include_str!("../src/erased.rs"),
         include_str!("../src/heard.rs"),
         include_str!("../src/invariants.rs"),
+        include_str!("../src/invariants/clocks.rs"),
+        include_str!("../src/invariants/told.rs"),
         include_str!("../src/links.rs"),
         include_str!("../src/observe.rs"),
         include_str!("../src/play.rs"),
         include_str!("../src/poison.rs"),
+        include_str!("../src/runs.rs"),
         include_str!("../src/sends.rs"),
         include_str!("../src/settle.rs"),
     ];

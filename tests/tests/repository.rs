@@ -8,14 +8,20 @@
     reason = "tests: what is not there stops the test, what is skipped is said"
 )]
 
+#[path = "repository/campaigns.rs"]
+mod campaigns;
 #[path = "repository/dependencies.rs"]
 mod dependencies;
 #[path = "repository/keys.rs"]
 mod keys;
+#[path = "repository/openapi.rs"]
+mod openapi;
 #[path = "repository/permissions.rs"]
 mod permissions;
 #[path = "repository/samples.rs"]
 mod samples;
+#[path = "repository/shop.rs"]
+mod shop;
 #[path = "repository/sources.rs"]
 mod sources;
 #[path = "repository/stack.rs"]

@@ -11,6 +11,16 @@
 
 #[path = "scenarios/access.rs"]
 mod access;
+#[path = "scenarios/access_masks.rs"]
+mod access_masks;
+#[path = "scenarios/access_people.rs"]
+mod access_people;
+#[path = "scenarios/audit.rs"]
+mod audit;
+#[path = "scenarios/campaigns.rs"]
+mod campaigns;
+#[path = "scenarios/campaigns_timing.rs"]
+mod campaigns_timing;
 #[path = "scenarios/capture.rs"]
 mod capture;
 #[path = "scenarios/capture_meta.rs"]
@@ -75,6 +85,8 @@ mod sdks;
 mod senders;
 #[path = "scenarios/senders_proof.rs"]
 mod senders_proof;
+#[path = "scenarios/shops.rs"]
+mod shops;
 #[path = "scenarios/templates.rs"]
 mod templates;
 #[path = "scenarios/timeline.rs"]
@@ -85,5 +97,7 @@ mod told;
 mod tracking;
 #[path = "scenarios/webhooks.rs"]
 mod webhooks;
+#[path = "scenarios/webhooks_out.rs"]
+mod webhooks_out;
 #[path = "scenarios/work.rs"]
 mod work;

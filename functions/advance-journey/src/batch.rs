@@ -143,6 +143,9 @@ impl Advancer {
         if !self.store.claim(&taken.claims).await.map_err(text)? {
             return Ok(Went::Nowhere);
         }
+        for (address, holder) in &taken.released {
+            self.store.release(address, holder).await.map_err(text)?;
+        }
         let written = if taken.is_idle() {
             self.put_entries(&taken, now).await
         } else {
@@ -151,7 +154,7 @@ impl Advancer {
         if written.map_err(text)? == Written::Conflict {
             return Ok(Went::Nowhere);
         }
-        self.measure(&taken);
+        self.measure(&taken, incoming);
         self.outbox.hand_over(outgoing(&taken), now).await.map_err(text)?;
         Ok(Went::Through)
     }
@@ -206,7 +209,7 @@ impl Advancer {
         self.store.commit(commit).await
     }
 
-    fn measure(&self, taken: &Taken) {
+    fn measure(&self, taken: &Taken, incoming: &[Incoming]) {
         let now = self.env.clock.now();
         let cut = taken.entries.iter().filter(|(_, entry)| entry.led.cut).count();
         let counts = [
@@ -217,6 +220,14 @@ impl Advancer {
         ];
         let metrics = counts.into_iter().filter(|(_, n)| *n > 0);
         let metrics = metrics.fold(Metrics::new(), |metrics, (name, n)| metrics.count(name, n));
+        let acted_upon = incoming.iter().filter_map(|one| match one {
+            Incoming::Due(wake) if !wake.is_pass() => {
+                let receipt = wake.event_id();
+                taken.entries.iter().any(|(_, entry)| entry.event.id == receipt).then_some(wake.at)
+            }
+            _ => None,
+        });
+        let metrics = acted_upon.fold(metrics, |metrics, at| metrics.millis("WakeLateness", now.since(at)));
         metrics.emit(&self.env, now);
     }
 }

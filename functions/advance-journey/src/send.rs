@@ -25,6 +25,12 @@ fn send(outgo: &Outgo) -> Outgoing {
             not_before: tell.at,
             body: encode(&TellMessage::Tell(tell.clone())),
         },
+        Outgo::Heard(heard) => Outgoing {
+            queue: QueueName::Notice,
+            id: heard.id(),
+            not_before: heard.at,
+            body: encode(&TellMessage::Heard(heard.clone())),
+        },
         Outgo::Webhook(call) => Outgoing {
             queue: QueueName::Notice,
             id: call.id(),

@@ -1,9 +1,10 @@
-//! What mail providers say over HTTPS: on to the feedback queue, and the subscriptions by which they say it.
+//! What mail providers and shops say over HTTPS: on to the queues, and the subscriptions by which they say it.
 
 use crate::{Capture, unavailable};
+use sluice_domain::event::Happened;
 use sluice_domain::feedback::Feedback;
 use sluice_host::fetch::fetch;
-use sluice_host::outbox::{Outgoing, QueueName};
+use sluice_host::outbox::{self, Outgoing, QueueName};
 use sluice_wire::problem::Problem;
 use sluice_wire::queue::{FeedbackMessage, encode, id_of};
 use sluice_wire::sources::Subscription;
@@ -37,6 +38,15 @@ impl Capture {
             Ok(answer) => Err(failed(format!("status {}", answer.status))),
             Err(error) => Err(failed(error.to_string())),
         }
+    }
+
+    /// Puts what people did on its queue: only then the sender is told that it was taken.
+    pub(crate) async fn hand_on_events(&self, happened: Vec<Happened>) -> Result<(), Problem> {
+        let now = self.env.clock.now();
+        self.ledger.outbox.hand_over(outbox::events(happened, now), now).await.map_err(|error| {
+            tracing::error!(%error, "events not handed on");
+            unavailable()
+        })
     }
 
     /// Puts events on their queue. Whoever works them off knows them again, so a repeat is harmless.

@@ -83,6 +83,7 @@ impl Capture {
             self.subscribe(&document.name, said).await?;
         }
         self.hand_on_feedback(source.feedback(&delivery)?).await?;
+        self.hand_on_events(source.events(&delivery)?).await?;
         let leads: Vec<Lead> = source
             .leads(&delivery)?
             .into_iter()

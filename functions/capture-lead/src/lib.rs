@@ -33,16 +33,17 @@ pub const ROUTES: [&str; 6] = [
 ];
 
 /// Variables read besides those every function has.
-pub const VARIABLES: [&str; 5] = [
+pub const VARIABLES: [&str; 6] = [
     "SLUICE_TABLE",
     "SLUICE_LEAD_QUEUE_URL",
     "SLUICE_ENRICH_QUEUE_URL",
     "SLUICE_FEEDBACK_QUEUE_URL",
+    "SLUICE_EVENT_QUEUE_URL",
     "SLUICE_SECRET_PREFIX",
 ];
 
 /// Queues that what comes in goes to.
-const QUEUES: [QueueName; 3] = [QueueName::Lead, QueueName::Enrich, QueueName::Feedback];
+const QUEUES: [QueueName; 4] = [QueueName::Lead, QueueName::Enrich, QueueName::Feedback, QueueName::Event];
 
 /// Builds the function.
 pub fn build(env: Environment) -> BoxFuture<'static, Result<Arc<dyn Function>, StartError>> {

@@ -17,7 +17,7 @@ use sluice_wire::queue::{LeadMessage, encode};
 use std::sync::Arc;
 
 /// Variables read besides those every function has.
-pub const VARIABLES: [&str; 9] = [
+pub const VARIABLES: [&str; 10] = [
     "SLUICE_TABLE",
     "SLUICE_LEAD_QUEUE_URL",
     "SLUICE_ENRICH_QUEUE_URL",
@@ -27,6 +27,7 @@ pub const VARIABLES: [&str; 9] = [
     "SLUICE_ERASE_QUEUE_URL",
     "SLUICE_FEEDBACK_QUEUE_URL",
     "SLUICE_EVENT_QUEUE_URL",
+    "SLUICE_CAMPAIGN_QUEUE_URL",
 ];
 
 /// How far ahead entries are handed to their queue, which waits the rest, in milliseconds.

@@ -5,7 +5,7 @@ use serde_json::json;
 use sluice_domain::customer::AddressHash;
 use sluice_domain::event::{Happened, Teller};
 use sluice_domain::gate::{Change, Choice, EVERY_TOPIC, Gate, How, Proof, Wish};
-use sluice_domain::identity::{Country, Language};
+use sluice_domain::identity::Language;
 use sluice_domain::link::Subject;
 use sluice_domain::message::Message;
 use sluice_domain::pii::Pii;
@@ -47,9 +47,7 @@ impl Engagement {
         let whole = record.map(|record| known.whole(record));
         let spoken = whole.as_ref().and_then(|whole| {
             let facts = whole.facts(&policies.settings.survivorship);
-            let fact = |name: &str| facts.get(name).map(|fact| fact.value.reveal());
-            let spoken = fact("language").and_then(|language| Language::parse(language));
-            spoken.or_else(|| Country::parse(fact("country")?)?.language())
+            Language::parse(facts.get("language")?.value.reveal())
         });
         // While the hash key is rotated an address has two hashes; the link knows the one of its time.
         let identities = whole.iter().flat_map(|whole| whole.parts()).flat_map(|part| part.identities());

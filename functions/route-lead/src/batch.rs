@@ -1,7 +1,8 @@
 //! One pass over a batch: load together, claim and decide each, write the teams, commit each, hand on the notices.
 
-use crate::{Router, teller};
+use crate::{FUNCTION, Router, teller};
 use futures::stream::{self, StreamExt};
+use sluice_domain::access::taken_from;
 use sluice_domain::customer::{AddressHash, Known, Ownership, Recognition, blocking_keys, recognise};
 use sluice_domain::id::LeadId;
 use sluice_domain::lead::{self, Facts, Lead, LeadState};
@@ -369,7 +370,8 @@ impl Router {
                 let (after, customers) = change(work.case(), receipt, policies);
                 let customer = after.customer.clone();
                 told.extend(outbox::events(teller(now).of_lead(&work.lead, &after), now));
-                let mut commit = Commit::default().lead(&work.lead, after);
+                let moved = taken_from(&work.known, &customers, FUNCTION, now, "rules", &work.lead.id);
+                let mut commit = Commit::default().lead(&work.lead, after).notes(moved);
                 for customer in customers {
                     commit = commit.customer(customer);
                 }

@@ -2,8 +2,9 @@
 //! that no longer fits changes nothing, and what it decided before is told again, since that may have been lost.
 
 use crate::batch::{escalated, notice};
-use crate::{ATTEMPTS, Router, teller};
+use crate::{ATTEMPTS, FUNCTION, Router, teller};
 use futures::stream::{self, StreamExt};
+use sluice_domain::access::taken_from;
 use sluice_domain::clock::{Change, Floor, Past, PastEnd, Tick, To, What, asked_for, fire, receivers};
 use sluice_domain::customer::Whole;
 use sluice_domain::lead::{self, Lead, Progress};
@@ -97,7 +98,9 @@ impl Router {
         {
             let mut root = root.clone();
             own(&mut root, assignment);
-            commit = commit.customer(root);
+            let changed = std::slice::from_ref(&root);
+            commit =
+                commit.notes(taken_from(&known, changed, FUNCTION, now, "clock", &lead.id)).customer(root);
         }
         Ok(Some((change, commit)))
     }

@@ -39,9 +39,12 @@ pub(crate) const ATTEMPTS: u32 = 12;
 /// Escalated leads tried again for one wake-up.
 const WAKE_LIMIT: usize = 10;
 
+/// What it is called where it says that it did something.
+pub(crate) const FUNCTION: &str = "route-lead";
+
 /// As whom it tells of what happened to customers.
 pub(crate) const fn teller(now: Timestamp) -> Teller {
-    Teller { function: "route-lead", now }
+    Teller { function: FUNCTION, now }
 }
 
 /// Builds the function.

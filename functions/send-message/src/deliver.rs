@@ -22,7 +22,7 @@ use std::collections::BTreeSet;
 const TRIES: usize = 6;
 
 /// What came of one attempt.
-enum Attempt {
+pub(crate) enum Attempt {
     Done,
     /// It is with the provider, now or since before.
     Sent(Box<Message>),
@@ -80,6 +80,9 @@ impl Sender {
                 Next::Decide => {}
             }
         }
+        if !is_ours && let Some(attempt) = self.hold(&message, &whole, &policies, now).await? {
+            return Ok(attempt);
+        }
         let Some(policy) = policy else {
             return self.refuse(message, Verdict::Skip(Reason::NoChannel), now).await;
         };
@@ -120,14 +123,14 @@ impl Sender {
                     gate.claimed(now);
                     gate.asks(now);
                 }
-                CauseKind::Api | CauseKind::Journey => gate.claimed(now),
+                CauseKind::Api | CauseKind::Journey | CauseKind::Campaign => gate.claimed(now),
             }
             let commit = Commit::default().message(message.clone()).gate(own.clone(), gate);
             let commit = others.iter().cloned().fold(commit, Commit::unchanged_gate);
             if self.store.commit(commit).await.map_err(text)? == Written::Conflict {
                 return Ok(Attempt::Conflict);
             }
-            message.version += 1;
+            message.is_stored();
         }
         let handed = match policy.via {
             Via::Ses | Via::Smtp => self.mail(&id, &policy, to, &content, now).await,
@@ -177,7 +180,7 @@ impl Sender {
     }
 
     /// Writes down why it does not go out, or not now, and does what its author wants instead.
-    async fn refuse(
+    pub(crate) async fn refuse(
         &self,
         mut message: Message,
         verdict: Verdict,
@@ -257,6 +260,8 @@ impl Sender {
             // What came back of it was faster, or somebody else goes on with it.
             match self.store.message(&message.id()).await.map_err(text)? {
                 Some(held) if held.state == MessageState::Claimed && held.nonce == nonce => message = held,
+                // It was written down and the answer was lost, or the provider told of it first: policies hear of it either way.
+                Some(held) if held.state == MessageState::Sent => return Ok(Attempt::Sent(Box::new(held))),
                 _ => return Ok(Attempt::Done),
             }
         }
@@ -289,7 +294,10 @@ impl Sender {
         match message.state {
             MessageState::Unknown => metrics.count("UnknownSends", 1).emit(&self.env, now),
             MessageState::Failed => metrics.count("FailedSends", 1).emit(&self.env, now),
-            MessageState::Sent => metrics.count("Sent", 1).emit(&self.env, now),
+            MessageState::Sent => {
+                let waited = now.since(message.order.at);
+                metrics.count("Sent", 1).millis("OrderToSent", waited).emit(&self.env, now);
+            }
             _ => {}
         }
     }

@@ -3,6 +3,7 @@
 //! Both are claimed before they are handed over and end in a state that says what became of them. They differ in what
 //! they do without an answer: a notice is sent again, a message to a customer is not (I3).
 
+mod campaign;
 mod carrier;
 mod channel;
 mod content;

@@ -5,7 +5,8 @@ use sluice_domain::id::CustomerId;
 use sluice_domain::lead::{self, Lead, Progress};
 use sluice_domain::policy::{PolicySet, length};
 use sluice_domain::time::Timestamp;
-use sluice_wire::queue::{AlarmMessage, NoticeKind, NoticeMessage};
+use sluice_wire::queue::{AlarmMessage, Halt, NoticeKind, NoticeMessage};
+use std::borrow::Cow;
 
 /// What a journey tells of a customer.
 pub(crate) struct Told {
@@ -25,13 +26,17 @@ pub(crate) struct Notice {
     /// Id of the message, the same for every attempt.
     pub(crate) id: String,
     /// Event name in webhooks.
-    pub(crate) event: &'static str,
+    pub(crate) event: Cow<'static, str>,
     /// When what it tells happened; part of its key, so the same for every attempt.
     pub(crate) at: Timestamp,
     /// The lead, if it is about one.
     pub(crate) lead: Option<String>,
     /// What a journey tells, if one does.
     pub(crate) told: Option<Told>,
+    /// What another system is told of an event, if it is told of one.
+    pub(crate) heard: Option<Value>,
+    /// The campaign that was stopped, if it is about one, and by what.
+    pub(crate) halt: Option<(String, String)>,
     /// What an alert found, if it is of one: the alert and the sentence.
     pub(crate) alarm: Option<(String, String)>,
     /// Form or source.
@@ -105,10 +110,13 @@ impl Notice {
                 NoticeKind::Assigned => "lead.assigned",
                 NoticeKind::Escalated => "lead.escalated",
                 NoticeKind::Reminder(_) => "lead.reminder",
-            },
+            }
+            .into(),
             at,
             lead: Some(lead.id.to_string()),
             told: None,
+            heard: None,
+            halt: None,
             alarm: None,
             source: lead.origin.name.clone(),
             link: format!("{public_url}/api/leads/{}", lead.id),
@@ -124,17 +132,45 @@ impl Notice {
         }
     }
 
+    /// That a campaign was stopped.
+    pub(crate) fn of_halt(halt: &Halt, public_url: &str) -> Self {
+        Self {
+            halt: Some((halt.campaign.clone(), halt.why.clone())),
+            ..Self::bare(
+                halt.id(),
+                "campaign.stopped".into(),
+                halt.at,
+                format!("{public_url}/api/campaigns/{}", halt.campaign),
+            )
+        }
+    }
+
     /// What an alert found.
     pub(crate) fn of_alarm(alarm: &AlarmMessage, public_url: &str) -> Self {
         Self {
-            id: alarm.id(),
-            event: "alert",
-            at: alarm.at,
+            alarm: Some((alarm.alert.clone(), alarm.text.clone())),
+            ..Self::bare(
+                alarm.id(),
+                "alert".into(),
+                alarm.at,
+                format!("{public_url}/api/policies/alert/{}", alarm.alert),
+            )
+        }
+    }
+
+    /// Of no lead and nobody.
+    pub(crate) fn bare(id: String, event: Cow<'static, str>, at: Timestamp, link: String) -> Self {
+        Self {
+            id,
+            event,
+            at,
+            link,
             lead: None,
             told: None,
-            alarm: Some((alarm.alert.clone(), alarm.text.clone())),
+            heard: None,
+            halt: None,
+            alarm: None,
             source: String::new(),
-            link: format!("{public_url}/api/policies/alert/{}", alarm.alert),
             name: None,
             email: None,
             phone: None,
@@ -152,13 +188,16 @@ impl Notice {
         if let Some((alert, text)) = &self.alarm {
             return format!("{alert}: {text}").chars().take(120).collect();
         }
+        if let Some((campaign, why)) = &self.halt {
+            return format!("The campaign {campaign} was stopped: {why}");
+        }
         let who = self.name.as_deref().or(self.company.as_deref()).unwrap_or("somebody");
         if let Some(told) = &self.told {
             let what = told.text.as_deref().unwrap_or(&told.journey);
             let line = format!("{}{what}: {who}", if told.is_task { "To do: " } else { "" });
             return line.chars().filter(|c| !c.is_control()).take(120).collect();
         }
-        let what = match (self.event, self.came_back) {
+        let what = match (self.event.as_ref(), self.came_back) {
             ("lead.escalated", _) => "Nobody can take this lead",
             ("lead.reminder", _) => "Still to be contacted",
             (_, true) => "Came back",
@@ -176,7 +215,14 @@ impl Notice {
         if let Some((alert, text)) = &self.alarm {
             return format!("The alert {alert}: {text}.\n\nIts document: {}\n", self.link);
         }
-        let mut lines = vec![match self.event {
+        if let Some((campaign, why)) = &self.halt {
+            let what = "Nothing more of it goes out until somebody resumes or cancels it.";
+            return format!(
+                "The campaign {campaign} was stopped: {why}.\n{what}\n\nThe campaign: {}\n",
+                self.link
+            );
+        }
+        let mut lines = vec![match self.event.as_ref() {
             "lead.escalated" => "A lead came that nobody can take just now.".to_owned(),
             "lead.reminder" => "A lead of yours waits for its first contact.".to_owned(),
             _ if self.came_back => "A customer of yours came back.".to_owned(),

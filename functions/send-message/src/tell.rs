@@ -244,6 +244,7 @@ pub(crate) fn claimed(rep: &str, kind: &str, channel: &str, now: Timestamp) -> N
         customer: None,
         text: None,
         due: None,
+        heard: None,
         kind: kind.to_owned(),
         channel: channel.to_owned(),
         state: MessageState::Claimed,

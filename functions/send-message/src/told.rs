@@ -1,17 +1,18 @@
-//! What journeys tell of customers: reps by the ways of every notice, other systems by signed webhook.
+//! What journeys tell of customers: reps by the ways of every notice, other systems by signed webhook. And what other systems are
+//! told of events.
 
 use crate::notice::{Notice, Told};
 use crate::tell::{Recipient, channels, claimed};
 use crate::{Sender, text};
-use serde_json::{Map, Value};
-use sluice_domain::customer::Whole;
-use sluice_domain::event::{Call, Tell};
-use sluice_domain::id::{CustomerId, EventId};
+use serde_json::{Map, Value, json};
+use sluice_domain::customer::{Customer, Whole};
+use sluice_domain::event::{Call, Event, Heard, Tell};
+use sluice_domain::id::CustomerId;
 use sluice_domain::policy::PolicySet;
 use sluice_domain::time::Timestamp;
 use sluice_host::outbox::{Outgoing, QueueName};
 use sluice_store::{NoticeRecord, keys};
-use sluice_wire::queue::{AlarmMessage, TellMessage, encode};
+use sluice_wire::queue::{AlarmMessage, Halt, TellMessage, encode};
 use std::collections::BTreeSet;
 
 impl Sender {
@@ -21,6 +22,11 @@ impl Sender {
         let (customer, id, at) = match message {
             TellMessage::Tell(tell) => (&tell.customer, tell.id(), tell.at),
             TellMessage::Call(call) => (&call.customer, call.id(), call.at),
+            TellMessage::Heard(heard) => (&heard.customer, heard.id(), heard.at),
+            TellMessage::Halt(halt) => {
+                let wait = self.halted(halt, &policies, now).await?;
+                return self.tell_again(message, halt.id(), wait, now).await;
+            }
             TellMessage::Alarm(alarm) => {
                 let wait = self.alarmed(alarm, &policies, now).await?;
                 return self.tell_again(message, alarm.id(), wait, now).await;
@@ -54,7 +60,22 @@ impl Sender {
                 let to = Recipient { rep: None, webhook: Some(&call.to) };
                 wait = self.over("webhook", fresh, to, &notice, &policies, now).await?;
             }
-            TellMessage::Alarm(_) => {}
+            TellMessage::Heard(heard) => {
+                // The document was removed since, or the event with whom it was about.
+                let Some(webhook) = policies.webhooks.get(&heard.webhook) else { return Ok(()) };
+                let entry = self.store.entry(customer, &heard.entry).await.map_err(text)?;
+                let event = entry.as_ref().and_then(|entry| entry.events().nth(heard.n));
+                let Some(event) = event else { return Ok(()) };
+                let notice = self.of_event(&event, heard, root);
+                let whose = format!("webhook/{}", heard.webhook);
+                let fresh = NoticeRecord {
+                    heard: Some(heard.clone()),
+                    ..record(&whose, &event.key(), customer, &id, at, "webhook", now)
+                };
+                let to = Recipient { rep: None, webhook: Some(&webhook.webhook()) };
+                wait = self.over("webhook", fresh, to, &notice, &policies, now).await?;
+            }
+            TellMessage::Halt(_) | TellMessage::Alarm(_) => {}
         }
         self.tell_again(message, id, wait, now).await
     }
@@ -94,6 +115,29 @@ impl Sender {
         self.outbox.hand_over(vec![again], now).await.map_err(text)
     }
 
+    /// A rep hears that a campaign was stopped. When to come again, if that is needed.
+    async fn halted(
+        &self,
+        halt: &Halt,
+        policies: &PolicySet,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, String> {
+        let rep = policies.reps.get(&halt.rep);
+        let to = Recipient { rep, webhook: rep.and_then(|rep| rep.webhook.as_ref()) };
+        let notice = Notice::of_halt(halt, &self.public_url);
+        let mut wait: Option<Timestamp> = None;
+        for channel in channels(rep) {
+            let fresh = NoticeRecord {
+                sort_key: keys::halted(halt.at, &halt.campaign, halt.broadcast, channel),
+                text: Some(notice.subject()),
+                ..claimed(&halt.rep, "halt", channel, now)
+            };
+            let again = self.over(channel, fresh, to, &notice, policies, now).await?;
+            wait = [wait, again].into_iter().flatten().min();
+        }
+        Ok(wait)
+    }
+
     fn of_tell(&self, tell: &Tell, whole: &Whole<'_>, policies: &PolicySet) -> Notice {
         let told = Told {
             customer: tell.customer.to_string(),
@@ -126,6 +170,23 @@ impl Sender {
         self.of_customer("customer.journey", &call.id(), call.at, told, whole, policies)
     }
 
+    /// The event as it is kept, and whose it is.
+    fn of_event(&self, event: &Event, heard: &Heard, root: &Customer) -> Notice {
+        let owner = root.owner.as_ref().map(|owner| owner.rep.as_str());
+        let data = json!({
+            "event": event.id, "customer": root.id, "record": heard.customer, "owner": owner,
+            "kind": event.kind.name(), "name": event.name, "source": event.source,
+            "received": event.received.rfc3339(), "properties": event.properties.reveal(),
+            "traits": event.traits.reveal(), "context": event.context.reveal(),
+        });
+        let link = format!("{}/api/customers/{}", self.public_url, root.id);
+        Notice {
+            heard: Some(data),
+            source: event.source.clone(),
+            ..Notice::bare(heard.id(), event.key().into(), event.at, link)
+        }
+    }
+
     fn of_customer(
         &self,
         event: &'static str,
@@ -139,24 +200,14 @@ impl Sender {
         let fact = |name: &str| facts.get(name).map(|fact| fact.value.reveal().clone());
         let names: Vec<String> = [fact("first_name"), fact("last_name")].into_iter().flatten().collect();
         let name = fact("full_name").or_else(|| (!names.is_empty()).then(|| names.join(" ")));
+        let link = format!("{}/api/customers/{}", self.public_url, told.customer);
         Notice {
-            id: id.to_owned(),
-            event,
-            at,
-            lead: None,
-            source: String::new(),
-            link: format!("{}/api/customers/{}", self.public_url, told.customer),
             told: Some(told),
-            alarm: None,
             name,
             email: fact("email"),
             phone: fact("phone"),
             company: fact("company"),
-            flags: Vec::new(),
-            came_back: false,
-            is_quiet: false,
-            window: None,
-            reason_not_to_send: None,
+            ..Notice::bare(id.to_owned(), event.into(), at, link)
         }
     }
 }
@@ -170,11 +221,8 @@ fn record(
     channel: &str,
     now: Timestamp,
 ) -> NoticeRecord {
-    // The id of what is told, cut: it only tells the notices of one customer and instant apart.
-    let what = EventId::derived(&["told", id]);
-    let what = what.as_str().get(3..19).unwrap_or_default();
     NoticeRecord {
-        sort_key: keys::told(at, customer, what, channel),
+        sort_key: keys::told(at, customer, id, channel),
         customer: Some(customer.clone()),
         ..claimed(rep, kind, channel, now)
     }

@@ -1,4 +1,4 @@
-//! Signed webhooks to reps (Standard Webhooks 1.0.0): at least once, always under the same `webhook-id`, until the
+//! Signed webhooks to reps and other systems (Standard Webhooks 1.0.0): at least once, always under the same `webhook-id`, until the
 //! receiver says that it is gone.
 
 use crate::Sender;
@@ -25,11 +25,15 @@ impl Sender {
         endpoint: &Endpoint,
         now: Timestamp,
     ) -> Handover {
-        let data = match (&notice.told, &notice.alarm) {
-            (None, Some((alert, text))) => {
-                json!({ "alert": alert, "rep": rep, "link": notice.link, "text": text })
+        let data = match (&notice.heard, &notice.halt, &notice.alarm, &notice.told) {
+            (Some(heard), ..) => heard.clone(),
+            (None, Some((campaign, why)), ..) => {
+                json!({ "campaign": campaign, "why": why, "rep": rep, "link": notice.link })
             }
-            (None, None) => json!({
+            (None, None, Some((alert, text)), _) => {
+                json!({ "alert": alert, "text": text, "rep": rep, "link": notice.link })
+            }
+            (None, None, None, None) => json!({
                 "lead": notice.lead,
                 "rep": rep,
                 "source": notice.source,
@@ -42,7 +46,7 @@ impl Sender {
                 "came_back": notice.came_back,
                 "window": notice.window,
             }),
-            (Some(told), _) => json!({
+            (None, None, None, Some(told)) => json!({
                 "customer": told.customer,
                 "journey": told.journey,
                 "step": told.step,

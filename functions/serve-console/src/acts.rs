@@ -4,7 +4,9 @@ use crate::auth;
 use crate::choose::{self, Books};
 use crate::leads::no_such_lead;
 use crate::{Call, Console, teller, unavailable};
+use sluice_domain::access::{Role, owner_changes};
 use sluice_domain::clock::PastEnd;
+use sluice_domain::customer::Known;
 use sluice_domain::id::CustomerId;
 use sluice_domain::lead::{Act, Assignment, Lead, LeadState, Progress, Work};
 use sluice_domain::policy::PolicySet;
@@ -78,7 +80,7 @@ impl Console {
     /// rep.
     pub(crate) async fn claim(&self, call: &Call) -> Result<HttpResponse, Problem> {
         let body = call.json()?;
-        let named = body["rep"].as_str().filter(|_| call.who.only().is_none()).map(str::to_owned);
+        let named = body["rep"].as_str().filter(|_| call.who.role != Role::Rep).map(str::to_owned);
         let rep = named.or_else(|| call.who.rep.clone());
         let rep = rep.ok_or_else(|| Problem::new(422, "rep-missing", "Say for whom: `rep`.").about("rep"))?;
         self.act(call, "claim", Step::Give { rep: Some(rep), team: None }).await
@@ -92,7 +94,7 @@ impl Console {
             let lead = self.find_lead(call.part(0)).await?;
             let person = self.person_of(&lead).await?;
             let policies = self.current().await?;
-            self.check_mine(call, what, &lead, &policies)?;
+            check_reach(call, what, &lead, &step)?;
             let step = in_queue(&step, what, &lead);
             let now = self.env.clock.now();
             let act = Act {
@@ -107,38 +109,30 @@ impl Console {
             if is_done || !is_possible(what, &step, &lead)? {
                 // Whoever did it may have died before anybody was told. Who was told is not told again.
                 self.tell(&lead, &lead.progress, &step, now).await?;
-                return Ok(HttpResponse::json(200, &self.view(&lead, person.as_ref()).await?));
+                return Ok(HttpResponse::json(200, &self.view(call, &lead, person.as_ref()).await?));
             }
-            let (commit, after) = self.prepare(&lead, person.as_ref(), &step, act, &policies, now).await?;
+            let (commit, after) = self.prepare(call, &lead, person.as_ref(), &step, act, &policies).await?;
             if self.store.commit(commit).await.map_err(unavailable)? == Written::Conflict {
                 continue;
             }
             self.tell(&lead, &after, &step, now).await?;
             let lead = self.find_lead(call.part(0)).await?;
             let person = self.person_of(&lead).await?;
-            return Ok(HttpResponse::json(200, &self.view(&lead, person.as_ref()).await?));
+            return Ok(HttpResponse::json(200, &self.view(call, &lead, person.as_ref()).await?));
         }
         Err(Problem::new(409, "busy", "Others are changing this lead or its team. Try again.").retry_after(1))
     }
 
-    fn check_mine(&self, call: &Call, what: &str, lead: &Lead, policies: &PolicySet) -> Result<(), Problem> {
-        let Some(me) = call.who.only() else { return Ok(()) };
-        let mine = lead.progress.assignment.as_ref().is_some_and(|assignment| assignment.rep == me);
-        if mine || (what == "claim" && may_claim(me, lead, policies)) {
-            return Ok(());
-        }
-        Err(no_such_lead())
-    }
-
     pub(crate) async fn prepare(
         &self,
+        call: &Call,
         lead: &Lead,
-        person: Option<&(CustomerId, sluice_domain::customer::Known)>,
+        person: Option<&(CustomerId, Known)>,
         step: &Step,
         act: Act,
         policies: &PolicySet,
-        now: Timestamp,
     ) -> Result<(Commit, Progress), Problem> {
+        let (now, what) = (act.at, act.what.clone());
         let mut after = lead.progress.clone();
         after.acts.push(act);
         let before = lead.progress.assignment.clone();
@@ -195,11 +189,13 @@ impl Console {
                 commit = commit.unchanged_team(name, record.version);
             }
         }
-        let root = person.and_then(|(root, known)| known.customers.get(root));
-        if let (Step::Give { .. }, Some(root), Some(assignment)) = (step, root, &after.assignment) {
+        let root = person.and_then(|(root, known)| Some((known.customers.get(root)?, known)));
+        if let (Step::Give { .. }, Some((root, known)), Some(assignment)) = (step, root, &after.assignment) {
             let mut root = root.clone();
             own(&mut root, assignment);
-            commit = commit.customer(root);
+            let moved = owner_changes(known, std::slice::from_ref(&root)).into_iter();
+            let notes = moved.map(|moved| moved.note(&call.who.doer(), now, &what, Some(&lead.id)));
+            commit = commit.notes(notes).customer(root);
         }
         Ok((commit, after))
     }
@@ -304,10 +300,20 @@ pub(crate) fn queue_of(lead: &Lead) -> Option<&str> {
     }
 }
 
-/// Whether a rep may take a lead that nobody has: an escalated one, or one in the queue of a team of theirs.
-pub(crate) fn may_claim(rep: &str, lead: &Lead, policies: &PolicySet) -> bool {
-    let is_member = |team: &str| policies.teams_of(rep).any(|mine| mine.name == team);
-    lead.progress.state == LeadState::Escalated || queue_of(lead).is_some_and(is_member)
+/// A lead that is out of reach is not there, and neither is a rep or a team that it is to go to.
+fn check_reach(call: &Call, what: &str, lead: &Lead, step: &Step) -> Result<(), Problem> {
+    let is_nobodys = matches!(what, "claim" | "reassign") && call.sight.may_claim(lead);
+    if !call.sight.reach.is_everybody() && !call.sight.works_on(lead) && !is_nobodys {
+        return Err(no_such_lead());
+    }
+    let Step::Give { rep, team } = step else { return Ok(()) };
+    if rep.as_ref().is_some_and(|rep| !call.sight.reach.has_rep(rep)) {
+        return Err(Problem::new(422, "rep-unknown", "There is no rep of this name.").about("rep"));
+    }
+    if team.as_ref().is_some_and(|team| !call.sight.reach.has_team(team)) {
+        return Err(Problem::new(422, "team-unknown", "There is no team of this name.").about("team"));
+    }
+    Ok(())
 }
 
 /// What is claimed out of a queue counts as a lead of the team.

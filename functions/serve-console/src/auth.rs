@@ -1,9 +1,8 @@
 //! Who calls: `Authorization: Bearer`, looked up by the hash of the token.
 
-use crate::routes::Right;
 use crate::{Console, unavailable};
 use ring::digest;
-use sluice_store::Role;
+use sluice_domain::access::{Doer, Role};
 use sluice_wire::http::HttpRequest;
 use sluice_wire::problem::Problem;
 
@@ -12,40 +11,24 @@ use sluice_wire::problem::Problem;
 pub(crate) struct Principal {
     pub(crate) role: Role,
     pub(crate) rep: Option<String>,
+    /// The teams that a manager's token names.
+    pub(crate) teams: Vec<String>,
+    /// The token's id.
+    pub(crate) token: String,
 }
 
+/// What the token is called that the stack made for itself.
+const FIRST: &str = "first";
+
 impl Principal {
-    pub(crate) fn may(&self, right: Right) -> bool {
-        match self.role {
-            Role::Admin => true,
-            Role::Manager => !matches!(right, Right::WritePolicies | Right::Import | Right::Admin),
-            Role::Marketer => {
-                matches!(
-                    right,
-                    Right::Any | Right::Send | Right::ReadPolicies | Right::WritePolicies | Right::Import
-                )
-            }
-            Role::Rep => matches!(right, Right::Any | Right::Leads),
-        }
-    }
-
-    /// The rep this call is limited to, if it is.
-    pub(crate) fn only(&self) -> Option<&str> {
-        match self.role {
-            Role::Rep => Some(self.rep.as_deref().unwrap_or_default()),
-            _ => None,
-        }
-    }
-
     /// Who did it, for the record.
     pub(crate) fn name(&self) -> String {
-        match (&self.rep, self.role) {
-            (Some(rep), _) => rep.clone(),
-            (None, Role::Admin) => "admin".to_owned(),
-            (None, Role::Manager) => "manager".to_owned(),
-            (None, Role::Marketer) => "marketer".to_owned(),
-            (None, Role::Rep) => "rep".to_owned(),
-        }
+        self.rep.clone().unwrap_or_else(|| self.role.name().to_owned())
+    }
+
+    /// The same for the audit.
+    pub(crate) fn doer(&self) -> Doer {
+        Doer { name: self.name(), role: Some(self.role), token: Some(self.token.clone()) }
     }
 }
 
@@ -79,11 +62,22 @@ impl Console {
         })?;
         // Comparing hashes takes the same time wherever the tokens differ.
         if first.is_some_and(|first| hash(first.reveal()) == sha) {
-            return Ok(Principal { role: Role::Admin, rep: None });
+            return Ok(Principal {
+                role: Role::Admin,
+                rep: None,
+                teams: Vec::new(),
+                token: FIRST.to_owned(),
+            });
         }
-        match self.store.token(&sha).await.map_err(unavailable)? {
-            Some(token) => Ok(Principal { role: token.role, rep: token.rep }),
-            None => Err(Problem::new(401, "token-unknown", "This token is not known here.")),
+        let token = self.store.token(&sha).await.map_err(unavailable)?;
+        let refused = |name, detail: &str| Problem::new(401, name, detail);
+        let token = token.ok_or_else(|| refused("token-unknown", "This token is not known here."))?;
+        if token.revoked.is_some() {
+            return Err(refused("token-revoked", "This token was revoked. Ask an admin for another."));
         }
+        if token.expires.is_some_and(|expires| expires <= self.env.clock.now()) {
+            return Err(refused("token-expired", "This token has expired. Ask an admin for another."));
+        }
+        Ok(Principal { token: token.id(), role: token.role, rep: token.rep, teams: token.teams })
     }
 }

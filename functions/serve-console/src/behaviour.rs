@@ -5,12 +5,11 @@ use crate::customers::no_such_customer;
 use crate::{Call, Console, unavailable};
 use futures::future::try_join_all;
 use serde_json::{Value, json};
-use sluice_domain::advance::State;
 use sluice_domain::condition::Condition;
 use sluice_domain::customer::Whole;
 use sluice_domain::id::CustomerId;
 use sluice_domain::journey::Run;
-use sluice_domain::live::{Live, Person, View};
+use sluice_domain::live::{View, see};
 use sluice_domain::policy::PolicySet;
 use sluice_domain::segment::Preview;
 use sluice_domain::time::Timestamp;
@@ -18,8 +17,8 @@ use sluice_wire::http::HttpResponse;
 use sluice_wire::problem::Problem;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Parts of the table that a preview goes through at the same time.
-const SEGMENTS: i32 = 4;
+/// Parts of the table that are gone through at the same time.
+pub(crate) const SEGMENTS: i32 = 4;
 /// After this many milliseconds a preview says what it has found so far.
 const LONG_ENOUGH: i64 = 8_000;
 
@@ -38,14 +37,14 @@ impl Console {
                 runs.push(run_view(&part.id, &journey, &run));
             }
         }
-        let mut shown = see(whole, &states, policies, self.env.clock.now(), shown);
+        let mut shown = see(whole, |id| Some(&states.get(id)?.live), policies, self.env.clock.now(), shown);
         shown.insert("runs", runs.into());
         Ok(shown)
     }
 
     /// `GET /api/customers/{id}/runs`: every run of a person, with where it stands.
     pub(crate) async fn show_runs(&self, call: &Call) -> Result<HttpResponse, Problem> {
-        let (root, known) = self.find_person(call.part(0)).await?;
+        let (root, known) = self.find_person(call, call.part(0)).await?;
         let Some(record) = known.customers.get(&root) else { return Err(no_such_customer()) };
         let mut runs = Vec::new();
         for part in known.whole(record).parts() {
@@ -72,8 +71,14 @@ impl Console {
                 }
             },
         };
+        // An answer to what is hidden would tell it.
+        if call.sight.mask.hides_condition(&condition) {
+            let said = "The condition reads facts that this token's role does not see.";
+            return Err(Problem::new(403, "masked-fact", said).about("when"));
+        }
         let began = self.env.clock.now();
-        let parts = (0..SEGMENTS).map(|segment| self.preview_part(segment, &condition, &policies, began));
+        let parts =
+            (0..SEGMENTS).map(|segment| self.preview_part(call, segment, &condition, &policies, began));
         let mut all = Preview::default();
         let mut is_complete = true;
         for (part, complete) in try_join_all(parts).await? {
@@ -96,6 +101,7 @@ impl Console {
 
     async fn preview_part(
         &self,
+        call: &Call,
         segment: i32,
         condition: &Condition,
         policies: &PolicySet,
@@ -111,7 +117,18 @@ impl Console {
             let ids: BTreeSet<CustomerId> = people.customers.keys().cloned().collect();
             let states = self.store.states(&ids).await.map_err(unavailable)?;
             for root in people.customers.values().filter(|record| record.into.is_none()) {
-                see(&people.whole(root), &states, policies, now, |view| preview.take(condition, view));
+                if !call.sight.has_person(&people, root) {
+                    continue;
+                }
+                see(
+                    &people.whole(root),
+                    |id| Some(&states.get(id)?.live),
+                    policies,
+                    now,
+                    |view| {
+                        preview.take(condition, view);
+                    },
+                );
             }
             cursor = page.next;
             if cursor.is_none() {
@@ -122,21 +139,6 @@ impl Console {
             }
         }
     }
-}
-
-/// Lets `look` see a person as they are kept.
-fn see<T>(
-    whole: &Whole<'_>,
-    states: &BTreeMap<CustomerId, State>,
-    policies: &PolicySet,
-    now: Timestamp,
-    look: impl FnOnce(&View<'_>) -> T,
-) -> T {
-    let live = states.get(&whole.root.id).map(|state| state.live.clone());
-    let live = live.unwrap_or_else(|| Live::new(&policies.live));
-    let halves = whole.halves.iter().filter_map(|half| Some(&states.get(&half.id)?.live)).collect();
-    let person = Person { whole: whole.clone(), halves };
-    look(&View::of(&person, &live, policies, now))
 }
 
 fn shown(view: &View<'_>) -> BTreeMap<&'static str, Value> {
@@ -183,7 +185,7 @@ fn shown(view: &View<'_>) -> BTreeMap<&'static str, Value> {
 }
 
 /// A run as people see it.
-fn run_view(customer: &CustomerId, journey: &str, run: &Run) -> Value {
+pub(crate) fn run_view(customer: &CustomerId, journey: &str, run: &Run) -> Value {
     let place = run.place.as_ref();
     json!({
         "journey": journey,

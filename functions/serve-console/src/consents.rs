@@ -55,7 +55,7 @@ pub(crate) fn places(whole: &Whole<'_>, policies: &PolicySet, keys: &HashKeys) -
 
 impl Console {
     pub(crate) async fn show_consents(&self, call: &Call) -> Result<HttpResponse, Problem> {
-        Ok(HttpResponse::json(200, &self.consents(call.part(0)).await?))
+        Ok(HttpResponse::json(200, &self.consents(call, call.part(0)).await?))
     }
 
     /// `{"channel": "email", "topic": "product", "wish": "no", "wording": …, "note": …}`; the topic `*` is all of them.
@@ -102,7 +102,7 @@ impl Console {
         note: &str,
         said: Said,
     ) -> Result<HttpResponse, Problem> {
-        let (root, known) = self.find_person(call.part(0)).await?;
+        let (root, known) = self.find_person(call, call.part(0)).await?;
         let Some(record) = known.customers.get(&root) else {
             return Err(crate::customers::no_such_customer());
         };
@@ -146,7 +146,7 @@ impl Console {
             let _: Recorded =
                 self.store.record_wish(place.channel, &place.hashes, &proof).await.map_err(unavailable)?;
         }
-        Ok(HttpResponse::json(200, &self.consents(root.as_str()).await?))
+        Ok(HttpResponse::json(200, &self.consents(call, root.as_str()).await?))
     }
 
     /// Whether a call with the same key has said this before.
@@ -180,8 +180,9 @@ impl Console {
         Ok(proofs)
     }
 
-    async fn consents(&self, id: &str) -> Result<Value, Problem> {
-        let (root, known) = self.find_person(id).await?;
+    async fn consents(&self, call: &Call, id: &str) -> Result<Value, Problem> {
+        let (root, known) = self.find_person(call, id).await?;
+        let known = call.sight.people(&known);
         let Some(record) = known.customers.get(&root) else {
             return Err(crate::customers::no_such_customer());
         };

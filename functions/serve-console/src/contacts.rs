@@ -41,8 +41,11 @@ impl Console {
         let policies = self.current().await?;
         for _ in 0..ATTEMPTS {
             let lead = self.find_lead(call.part(0)).await?;
-            let had = lead.progress.past.iter().map(|past| &past.assignment).chain(&lead.progress.assignment);
-            if call.who.only().is_some_and(|me| had.into_iter().all(|assignment| assignment.rep != me)) {
+            let mut had =
+                lead.progress.past.iter().map(|past| &past.assignment).chain(&lead.progress.assignment);
+            if !call.sight.reach.is_everybody()
+                && had.all(|assignment| !call.sight.reach.has_rep(&assignment.rep))
+            {
                 return Err(no_such_lead());
             }
             let by = call.who.name();

@@ -3,6 +3,7 @@
 use crate::acts::ATTEMPTS;
 use crate::{Call, Console, person, unavailable};
 use serde_json::{Value, json};
+use sluice_domain::access::owner_changes;
 use sluice_domain::customer::{
     Change, Customer, Decided, HashKeys, Identity, IdentityKind, Joined, Known, MAX_RECORDS, Refused,
     Suggestion, Whole, join, keep_apart, open_suggestions, take_apart,
@@ -50,13 +51,15 @@ impl Console {
             .find_map(|(_, claim)| claim.as_ref())
             .map(|claim| known.root(&claim.customer));
         if let Some(root) = found.filter(|root| known.customers.contains_key(root)) {
-            return Ok(HttpResponse::json(200, &self.customer_view(&root, &known).await?));
+            check_person(call, &known, &root)?;
+            return Ok(HttpResponse::json(200, &self.customer_view(call, &root, &known).await?));
         }
         let id = body["external_id"].as_str().ok_or_else(no_such_customer)?;
         let lead = self.store.lead(&LeadId::derived(&["source", source, id])).await.map_err(unavailable)?;
         let lead = lead.ok_or_else(no_such_customer)?;
         let (root, known) = self.person_of(&lead).await?.ok_or_else(no_such_customer)?;
-        Ok(HttpResponse::json(200, &self.customer_view(&root, &known).await?))
+        check_person(call, &known, &root)?;
+        Ok(HttpResponse::json(200, &self.customer_view(call, &root, &known).await?))
     }
 
     /// What is known of these identities.
@@ -75,15 +78,15 @@ impl Console {
     }
 
     pub(crate) async fn show_customer(&self, call: &Call) -> Result<HttpResponse, Problem> {
-        let (root, known) = self.find_person(call.part(0)).await?;
-        Ok(HttpResponse::json(200, &self.customer_view(&root, &known).await?))
+        let (root, known) = self.find_person(call, call.part(0)).await?;
+        Ok(HttpResponse::json(200, &self.customer_view(call, &root, &known).await?))
     }
 
     /// Takes a customer out of the one it gave way to and keeps the two apart from then on. Named by the half, or by
     /// the live customer when it has just one half.
     pub(crate) async fn unmerge(&self, call: &Call) -> Result<HttpResponse, Problem> {
         for _ in 0..ATTEMPTS {
-            let (root, known) = self.find_person(call.part(0)).await?;
+            let (root, known) = self.find_person(call, call.part(0)).await?;
             let asked = CustomerId::parse(call.part(0)).ok_or_else(no_such_customer)?;
             let nothing = || Problem::new(409, "not-merged", "This customer was not merged with another.");
             let half = match known.customers.get(&asked) {
@@ -101,14 +104,14 @@ impl Console {
             let into = half.into.as_ref().and_then(|into| known.customers.get(into)).ok_or_else(nothing)?;
             let (half, stays) = take_apart(half, into, self.decided(call));
             let id = half.id.clone();
-            let commit = Commit::default().customer(half).customer(stays);
+            let commit = self.joined(call, "unmerge", &known, [half, stays]);
             if self.store.commit(commit).await.map_err(unavailable)? == Written::Conflict {
                 continue;
             }
             let known = self.store.people(BTreeSet::from([id.clone()])).await.map_err(unavailable)?;
-            let taken_out = self.customer_view(&id, &known).await?;
+            let taken_out = self.customer_view(call, &id, &known).await?;
             let known = self.store.people(BTreeSet::from([root.clone()])).await.map_err(unavailable)?;
-            let stays = self.customer_view(&known.root(&root), &known).await?;
+            let stays = self.customer_view(call, &known.root(&root), &known).await?;
             return Ok(HttpResponse::json(200, &json!({"taken_out": taken_out, "stays": stays})));
         }
         Err(Problem::new(409, "busy", "Others are changing this customer. Try again.").retry_after(1))
@@ -116,18 +119,19 @@ impl Console {
 
     /// `{"with": "cu_…"}`: this customer and that one are one person. Done before is fine.
     pub(crate) async fn merge(&self, call: &Call) -> Result<HttpResponse, Problem> {
-        self.decide(call, join).await
+        self.decide(call, "merge", join).await
     }
 
     /// `{"from": "cu_…"}`: this customer and that one are two people, neither suggested nor joined again.
     pub(crate) async fn keep_apart(&self, call: &Call) -> Result<HttpResponse, Problem> {
-        self.decide(call, keep_apart).await
+        self.decide(call, "keep_apart", keep_apart).await
     }
 
     /// What a person says of two customers, in one transaction; the answer is the first of them as it is now.
     async fn decide(
         &self,
         call: &Call,
+        what: &str,
         decision: fn(&Known, &CustomerId, &CustomerId, Decided) -> Change,
     ) -> Result<HttpResponse, Problem> {
         let body = call.json()?;
@@ -144,25 +148,30 @@ impl Console {
         for _ in 0..ATTEMPTS {
             let both = BTreeSet::from([one.clone(), other.clone()]);
             let known = self.store.people(both).await.map_err(unavailable)?;
-            if [&one, &other].into_iter().any(|id| !known.customers.contains_key(&known.root(id))) {
-                return Err(no_such_customer());
-            }
+            [&one, &other].into_iter().try_for_each(|id| check_person(call, &known, &known.root(id)))?;
             let commit = match decision(&known, &one, &other, self.decided(call)) {
-                Change::Records(records) => Commit::default().customer(records.0).customer(records.1),
+                Change::Records(records) => self.joined(call, what, &known, [records.0, records.1]),
                 Change::Nothing => {
                     return Ok(HttpResponse::json(
                         200,
-                        &self.customer_view(&known.root(&one), &known).await?,
+                        &self.customer_view(call, &known.root(&one), &known).await?,
                     ));
                 }
                 Change::Refused(why) => return Err(refused(why)),
             };
             if self.store.commit(commit).await.map_err(unavailable)? == Written::Done {
-                let (root, known) = self.find_person(call.part(0)).await?;
-                return Ok(HttpResponse::json(200, &self.customer_view(&root, &known).await?));
+                let (root, known) = self.find_person(call, call.part(0)).await?;
+                return Ok(HttpResponse::json(200, &self.customer_view(call, &root, &known).await?));
             }
         }
         Err(Problem::new(409, "busy", "Others are changing these customers. Try again.").retry_after(1))
+    }
+
+    /// Both records as they shall be, with what the audit says where that gives somebody another owner.
+    fn joined(&self, call: &Call, what: &str, known: &Known, records: [Customer; 2]) -> Commit {
+        let moved = owner_changes(known, &records).into_iter();
+        let notes = moved.map(|moved| moved.note(&call.who.doer(), self.env.clock.now(), what, None));
+        records.into_iter().fold(Commit::default().notes(notes), Commit::customer)
     }
 
     fn decided(&self, call: &Call) -> Decided {
@@ -170,11 +179,19 @@ impl Console {
     }
 
     /// Customers who may be the same person, each with the lead that raised it and what that lead says about it.
-    async fn suggestions_for(&self, root: &CustomerId, known: &Known) -> Result<Vec<Value>, Problem> {
+    async fn suggestions_for(
+        &self,
+        call: &Call,
+        root: &CustomerId,
+        known: &Known,
+    ) -> Result<Vec<Value>, Problem> {
         let named = known.customers.values().flat_map(|record| record.maybe.keys().cloned());
         let mut all = self.store.people(named.collect()).await.map_err(unavailable)?;
         all.customers.extend(known.customers.clone());
-        let open = open_suggestions(&all, root);
+        let mut open = open_suggestions(&all, root);
+        open.retain(|other, _| {
+            all.customers.get(other).is_some_and(|record| call.sight.has_person(&all, record))
+        });
         let ids: Vec<LeadId> = open.values().cloned().collect::<BTreeSet<_>>().into_iter().collect();
         let leads = self.store.leads(&ids).await.map_err(unavailable)?;
         let shown = open.into_iter().filter_map(|(other, id)| {
@@ -186,15 +203,17 @@ impl Console {
         Ok(shown.collect())
     }
 
-    /// All records of a person, by the id of any of them; the live one's id.
-    pub(crate) async fn find_person(&self, id: &str) -> Result<(CustomerId, Known), Problem> {
+    /// All records of a person within reach, by the id of any of them; the live one's id.
+    pub(crate) async fn find_person(&self, call: &Call, id: &str) -> Result<(CustomerId, Known), Problem> {
         let id = CustomerId::parse(id).ok_or_else(no_such_customer)?;
         let known = self.store.people(BTreeSet::from([id.clone()])).await.map_err(unavailable)?;
         let root = known.root(&id);
-        if known.customers.contains_key(&root) { Ok((root, known)) } else { Err(no_such_customer()) }
+        check_person(call, &known, &root)?;
+        Ok((root, known))
     }
 
-    async fn customer_view(&self, root: &CustomerId, known: &Known) -> Result<Value, Problem> {
+    async fn customer_view(&self, call: &Call, root: &CustomerId, known: &Known) -> Result<Value, Problem> {
+        let known = &call.sight.people(known);
         let Some(record) = known.customers.get(root) else { return Err(no_such_customer()) };
         let whole = known.whole(record);
         let policies = self.current().await?;
@@ -203,7 +222,7 @@ impl Console {
         for part in whole.parts() {
             self.chain(part, &mut leads).await?;
         }
-        let suggestions = self.suggestions_for(root, known).await?;
+        let suggestions = self.suggestions_for(call, root, known).await?;
         leads.sort_by(|a, b| b["received"].as_str().cmp(&a["received"].as_str()));
         leads.truncate(LEADS);
         let mut shown = json!({
@@ -286,6 +305,12 @@ fn refused(why: Refused) -> Problem {
             "They are one customer. `unmerge` takes a record out and keeps it apart.",
         ),
     }
+}
+
+/// A person who is out of reach is not there.
+pub(crate) fn check_person(call: &Call, known: &Known, root: &CustomerId) -> Result<(), Problem> {
+    let record = known.customers.get(root).ok_or_else(no_such_customer)?;
+    if call.sight.has_person(known, record) { Ok(()) } else { Err(no_such_customer()) }
 }
 
 pub(crate) fn no_such_customer() -> Problem {

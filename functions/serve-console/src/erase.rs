@@ -1,7 +1,7 @@
 //! `DELETE /api/customers/{id}`: closes the gates of a person's addresses and puts an erasure in place of their records. The
 //! rest is done by erase-customer, whatever becomes of this call; `GET …/erasure` says how far it is.
 
-use crate::customers::no_such_customer;
+use crate::customers::{check_person, no_such_customer};
 use crate::{Call, Console, unavailable};
 use serde_json::{Value, json};
 use sluice_domain::erasure::Erasure;
@@ -25,12 +25,13 @@ impl Console {
         for _ in 0..ATTEMPTS {
             let known = self.store.people(BTreeSet::from([id.clone()])).await.map_err(unavailable)?;
             let Some(root) = known.customers.get(&known.root(&id)) else {
-                let erasure = self.find_erasure(&id).await?;
+                let erasure = self.find_erasure(call, &id).await?;
                 if erasure.done.is_none() {
                     self.drive(&erasure.id).await?;
                 }
                 return Ok(accepted(&erasure));
             };
+            check_person(call, &known, &root.id)?;
             let (now, keys) = (self.env.clock.now(), self.hash_keys().await?);
             let erasures = Erasure::begin(root, &known, &keys, &call.who.name(), now);
             let Some(whole) = erasures.first().cloned() else { return Err(no_such_customer()) };
@@ -55,16 +56,21 @@ impl Console {
 
     pub(crate) async fn show_erasure(&self, call: &Call) -> Result<HttpResponse, Problem> {
         let id = CustomerId::parse(call.part(0)).ok_or_else(no_such_customer)?;
-        Ok(HttpResponse::json(200, &view(&self.find_erasure(&id).await?)))
+        Ok(HttpResponse::json(200, &view(&self.find_erasure(call, &id).await?)))
     }
 
-    /// The erasure of the whole person, also by a record that gave way.
-    async fn find_erasure(&self, id: &CustomerId) -> Result<Erasure, Problem> {
+    /// The erasure of the whole person, also by a record that gave way. Whose the person was is gone with them: who does not
+    /// reach everybody sees what they asked for themselves.
+    async fn find_erasure(&self, call: &Call, id: &CustomerId) -> Result<Erasure, Problem> {
         let found = self.store.erasure(id).await.map_err(unavailable)?.ok_or_else(no_such_customer)?;
-        match &found.root {
-            Some(root) => self.store.erasure(root).await.map_err(unavailable)?.ok_or_else(no_such_customer),
-            None => Ok(found),
-        }
+        let whole = match &found.root {
+            Some(root) => {
+                self.store.erasure(root).await.map_err(unavailable)?.ok_or_else(no_such_customer)?
+            }
+            None => found,
+        };
+        let is_seen = call.sight.reach.is_everybody() || whole.by == call.who.name();
+        if is_seen { Ok(whole) } else { Err(no_such_customer()) }
     }
 
     async fn drive(&self, id: &CustomerId) -> Result<(), Problem> {

@@ -15,6 +15,7 @@ use sluice_domain::event::Entry;
 use sluice_domain::id::{CustomerId, LeadId};
 use sluice_domain::lead::Lead;
 use sluice_domain::message::Message;
+use sluice_domain::policy::{FieldMap, PolicySet};
 use sluice_wire::http::HttpResponse;
 use sluice_wire::problem::Problem;
 
@@ -68,7 +69,8 @@ impl Part {
 
 impl Console {
     pub(crate) async fn export_customer(&self, call: &Call) -> Result<HttpResponse, Problem> {
-        let (root, known) = self.find_person(call.part(0)).await?;
+        let (root, known) = self.find_person(call, call.part(0)).await?;
+        let known = call.sight.people(&known);
         let Some(record) = known.customers.get(&root) else { return Err(no_such_customer()) };
         let whole = known.whole(record);
         let began = self.env.clock.now();
@@ -78,6 +80,10 @@ impl Console {
         document.insert("format".to_owned(), "sluice-export".into());
         document.insert("version".to_owned(), VERSION.into());
         document.insert("customer".to_owned(), root.to_string().into());
+        if !call.sight.mask.is_empty() {
+            // It is not everything, and says so.
+            document.insert("hidden".to_owned(), call.sight.mask.names().collect());
+        }
         document.insert("exported".to_owned(), began.rfc3339().into());
         let mut next = match call.request.query_value("cursor") {
             None => {
@@ -106,7 +112,7 @@ impl Console {
             if part.bytes > FULL || self.env.clock.now().since(began) > LONG_ENOUGH {
                 break;
             }
-            next = self.export_more(at, &root, &known, &whole, &places, &mut part).await?;
+            next = self.export_more(call, at, &known, &whole, &places, &mut part).await?;
         }
         for (name, rows) in part.lists {
             document.insert(name.to_owned(), rows.into());
@@ -119,13 +125,14 @@ impl Console {
     /// One more address, lead or page of messages; answers with what comes after it.
     async fn export_more(
         &self,
+        call: &Call,
         at: Next,
-        root: &CustomerId,
         known: &Known,
         whole: &Whole<'_>,
         places: &[Place],
         part: &mut Part,
     ) -> Result<Option<Next>, Problem> {
+        let root = &whole.root.id;
         // Of records in their order the one after; the whole person may have changed since the part before.
         let after = |id: &CustomerId| {
             let mut ids = whole.parts().map(|record| &record.id).skip_while(|record| *record != id).skip(1);
@@ -151,7 +158,7 @@ impl Console {
                 };
                 let previous = lead.progress.previous.clone();
                 if known.customers.contains_key(&record) && lead.progress.customer.as_ref() == Some(&record) {
-                    part.add("leads", self.lead_export(&lead, root, known).await?);
+                    part.add("leads", self.lead_export(call, &lead, root, known).await?);
                 }
                 Ok(Some(Next::Leads(record, previous)))
             }
@@ -162,7 +169,7 @@ impl Console {
                 let found = self.store.messages_of(&record, cursor.as_deref(), PAGE);
                 let found = found.await.map_err(unavailable)?;
                 for message in &found {
-                    part.add("messages", message_export(message));
+                    part.add("messages", message_export(message, call));
                 }
                 Ok(match found.last() {
                     Some(last) => Some(Next::Messages(record, Some(last.id().own_part().to_owned()))),
@@ -174,9 +181,10 @@ impl Console {
             }
             Next::Events(record, _) if !known.customers.contains_key(&record) => Ok(None),
             Next::Events(record, cursor) => {
+                let policies = self.current().await?;
                 let page = self.store.entries(&record, cursor.as_deref()).await.map_err(unavailable)?;
                 for entry in &page.items {
-                    part.add("events", event_export(entry));
+                    part.add("events", event_export(entry, &policies, call));
                 }
                 Ok(match page.next {
                     Some(next) => Some(Next::Events(record, Some(next))),
@@ -187,13 +195,19 @@ impl Console {
     }
 
     /// A lead as people see it, and what arrived as it arrived.
-    async fn lead_export(&self, lead: &Lead, root: &CustomerId, known: &Known) -> Result<Value, Problem> {
-        let mut view = self.view(lead, Some(&(root.clone(), known.clone()))).await?;
+    async fn lead_export(
+        &self,
+        call: &Call,
+        lead: &Lead,
+        root: &CustomerId,
+        known: &Known,
+    ) -> Result<Value, Problem> {
+        let mut view = self.view(call, lead, Some(&(root.clone(), known.clone()))).await?;
         let contacts = self.contacts_up_to(lead, usize::MAX).await?;
         if let Some(view) = view.as_object_mut() {
             view.insert("record".to_owned(), json!(lead.progress.customer));
             view.insert("contacts".to_owned(), contacts.into());
-            view.insert("envelope".to_owned(), json!(lead.envelope));
+            view.insert("envelope".to_owned(), json!(call.sight.whole(Some(&lead.envelope))));
         }
         Ok(view)
     }
@@ -224,20 +238,21 @@ fn record_view(record: &Customer) -> Value {
 }
 
 /// An event as it is shown, with the ids it came by.
-fn event_export(entry: &Entry) -> Value {
-    let mut view = entry_view(entry);
+fn event_export(entry: &Entry, policies: &PolicySet, call: &Call) -> Value {
+    let mut view = entry_view(entry, policies, &call.sight);
     if let Some(view) = view.as_object_mut() {
-        view.insert("ids".to_owned(), json!(entry.who));
+        view.insert("ids".to_owned(), json!(call.sight.whole(Some(&entry.who))));
     }
     view
 }
 
 /// A message to the person as it is shown, with what its template was given.
-fn message_export(message: &Message) -> Value {
+fn message_export(message: &Message, call: &Call) -> Value {
     let mut view = view(message);
+    let sight = &call.sight;
     if let Some(view) = view.as_object_mut() {
-        view.insert("data".to_owned(), json!(message.data));
-        view.insert("to".to_owned(), json!(message.to));
+        view.insert("data".to_owned(), sight.members(json!(message.data), &FieldMap::new()));
+        view.insert("to".to_owned(), json!(sight.whole(message.to.as_ref())));
         view.insert("language".to_owned(), json!(message.order.language));
     }
     view

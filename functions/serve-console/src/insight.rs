@@ -4,6 +4,7 @@
 use crate::{Call, Console, unavailable};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use serde_json::{Value, json};
+use sluice_domain::access::Reach;
 use sluice_domain::insight::{
     Costs, Day, Dimension, Model, ReportWith, attribution, day, journeys, people, sources,
 };
@@ -33,7 +34,7 @@ impl Console {
             _ => return Err(Problem::new(422, "by-unknown", "`by` is source, team or rep.").about("by")),
         };
         let days = self.days(call, "since", "until")?;
-        let groups = self.speed(days, name_of).await?;
+        let groups = self.speed(days, name_of, &call.sight.reach).await?;
         let mut all = Tally::default();
         groups.values().for_each(|tally| all.add(tally));
         let rows: Vec<Value> = groups
@@ -53,11 +54,12 @@ impl Console {
         ))
     }
 
-    /// First contacts of some days, by what `name_of` says.
+    /// First contacts that reps within reach made on some days, by what `name_of` says.
     async fn speed(
         &self,
         days: Days,
         name_of: fn(Group) -> String,
+        reach: &Reach,
     ) -> Result<BTreeMap<String, Tally>, Problem> {
         let read = days
             .months()
@@ -68,7 +70,8 @@ impl Console {
             .await
             .map_err(unavailable)?;
         let mut groups: BTreeMap<String, Tally> = BTreeMap::new();
-        for (group, tally) in read.into_iter().flatten() {
+        let within = |(group, _): &(Group, Tally)| reach.has_rep(&group.rep);
+        for (group, tally) in read.into_iter().flatten().filter(within) {
             groups.entry(name_of(group)).or_default().add(&tally);
         }
         Ok(groups)
@@ -111,7 +114,7 @@ impl Console {
         let counted = self.counted(days, of.dimensions()).await?;
         let sums = counted.tallies.between(days.from, days.to);
         let speed = match of.speed() {
-            Some(name_of) => self.speed(days, name_of).await?,
+            Some(name_of) => self.speed(days, name_of, &call.sight.reach).await?,
             None => BTreeMap::new(),
         };
         let policies = self.current().await?;

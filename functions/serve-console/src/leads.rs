@@ -1,16 +1,18 @@
 //! Leads: one with its why, and lists.
 
-use crate::acts::{may_claim, queue_of};
+use crate::acts::queue_of;
 use crate::contacts::{contact_view, past_view};
+use crate::sight::Sight;
 use crate::{Call, Console, person, unavailable};
 use serde_json::{Value, json};
+use sluice_domain::access::{Hidden, Role};
 use sluice_domain::clock;
 use sluice_domain::customer::Known;
 use sluice_domain::id::{CustomerId, LeadId};
+use sluice_domain::identity::{Email, Phone};
 use sluice_domain::lead::{self, Act, Lead, LeadState, Work};
-use sluice_domain::policy::PolicySet;
+use sluice_domain::policy::Reading;
 use sluice_domain::routing::explain;
-use sluice_domain::time::Timestamp;
 use sluice_wire::http::HttpResponse;
 use sluice_wire::problem::Problem;
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,17 +26,17 @@ impl Console {
     pub(crate) async fn show_lead(&self, call: &Call) -> Result<HttpResponse, Problem> {
         let lead = self.find_lead(call.part(0)).await?;
         let person = self.person_of(&lead).await?;
-        let view = self.view(&lead, person.as_ref()).await?;
-        if !sees(call, &lead, &view, &*self.current().await?) {
+        if !call.sight.has_lead(&lead, owner_of(&lead, person.as_ref()).as_deref()) {
             return Err(no_such_lead());
         }
-        Ok(HttpResponse::json(200, &view))
+        Ok(HttpResponse::json(200, &self.view(call, &lead, person.as_ref()).await?))
     }
 
     /// `state`, `owner`, `source`, `since` narrow the list. A rep's list is what the rep was told, newest first; open
-    /// and escalated leads come from the index, oldest first; other states from the ledger, page by page.
+    /// and escalated leads come from the index, oldest first; other states from the ledger, page by page. What is out of
+    /// reach is left out, and a rep who is, is not there.
     pub(crate) async fn list_leads(&self, call: &Call) -> Result<HttpResponse, Problem> {
-        let query = |name: &str| call.request.query_value(name).filter(|value| !value.is_empty());
+        let query = |name: &str| call.query(name);
         let state = match query("state").as_deref() {
             None => None,
             Some("open") => None,
@@ -44,19 +46,16 @@ impl Console {
                     .about("state")
             })?),
         };
-        let since = match query("since") {
-            Some(text) => Some(Timestamp::parse(&text).ok_or_else(|| {
-                Problem::new(422, "time-unreadable", "A time is written like 2027-03-01T09:00:00Z.")
-                    .about("since")
-            })?),
-            None => None,
+        let since = call.time("since")?;
+        let me = || call.who.rep.clone().unwrap_or_default();
+        let owner = match query("owner") {
+            Some(owner) if owner == "me" => Some(me()),
+            Some(owner) => Some(owner),
+            // Without a word a rep's list is the rep's own; what nobody has is for all of them.
+            None if matches!(state, Some(LeadState::Escalated | LeadState::Queued)) => None,
+            None => (call.who.role == Role::Rep).then(me),
         };
-        let owner = match (call.who.only(), query("owner")) {
-            (Some(_), _) if matches!(state, Some(LeadState::Escalated | LeadState::Queued)) => None,
-            (Some(me), _) => Some(me.to_owned()),
-            (None, Some(owner)) if owner == "me" => Some(call.who.rep.clone().unwrap_or_default()),
-            (None, owner) => owner,
-        };
+        owner.iter().try_for_each(|owner| call.reach_rep(owner))?;
         let only_open = query("state").as_deref() == Some("open");
         let cursor = query("cursor");
         let (ids, next) = match (&owner, state) {
@@ -68,12 +67,10 @@ impl Console {
         let people = leads.values().filter_map(|lead| lead.progress.customer.clone()).collect();
         let people = self.store.people(people).await.map_err(unavailable)?;
         let mut items = Vec::new();
-        let policies = self.current().await?;
         for lead in ids.iter().filter_map(|id| leads.remove(id)) {
             let person = lead.progress.customer.as_ref().map(|id| (people.root(id), &people));
             let row = row(&lead, person);
-            let may_see = call.who.only().is_none_or(|me| owner.is_some() || may_claim(me, &lead, &policies));
-            let fits = may_see
+            let fits = call.sight.has_lead(&lead, row["owner"].as_str())
                 && owner.as_ref().is_none_or(|owner| row["owner"] == Value::String(owner.clone()))
                 && (!only_open || !lead.progress.state.is_end() || lead.progress.work.is_open())
                 && state.is_none_or(|state| lead.progress.state == state)
@@ -143,13 +140,19 @@ impl Console {
     /// Everything about one lead, and why it went where it went.
     pub(crate) async fn view(
         &self,
+        call: &Call,
         lead: &Lead,
         person: Option<&(CustomerId, Known)>,
     ) -> Result<Value, Problem> {
+        let sight = &call.sight;
+        if let Some((_, known)) = person {
+            sight.people(known);
+        }
         let version = lead.progress.receipt.as_ref().map_or(lead.manifest, |receipt| receipt.manifest);
         let policies = self.policies.at(version).await.map_err(unavailable)?;
         let reading = policies.reading(&lead.origin);
         let facts = lead::read(&lead.origin, &lead.envelope, &reading, &policies.settings);
+        sight.lead(&lead.envelope, &facts, &reading);
         let mut view = row(lead, person.map(|(root, known)| (root.clone(), known)));
         let explanation = lead.progress.receipt.as_ref().map(|receipt| explain(receipt, &facts, &policies));
         let consent = match &lead.envelope.consent {
@@ -204,17 +207,17 @@ impl Console {
             });
         }
         let more = json!({
-            "fields": lead.envelope.fields,
-            "files": lead.envelope.files,
-            "email": facts.email.as_ref().map(|email| email.as_sent().to_owned()),
-            "phone": facts.phone.as_ref().map(|phone| phone.e164().to_owned()),
+            "fields": fields(lead, sight, &reading),
+            "files": sight.whole(Some(&lead.envelope.files)),
+            "email": sight.shown("email", facts.email.as_ref().map(Email::as_sent)),
+            "phone": sight.shown("phone", facts.phone.as_ref().map(Phone::e164)),
             "country": facts.country.map(|country| country.to_string()),
             "language": facts.language,
             "company_domain": facts.company_domain,
-            "identities": person::carried(&facts.identities),
+            "identities": person::carried(&facts.identities, sight),
             "flags": facts.flags.iter().map(|flag| flag.name()).collect::<Vec<_>>(),
             "unreadable": lead.envelope.unreadable,
-            "raw": lead.envelope.raw,
+            "raw": sight.whole(lead.envelope.raw.as_ref()),
             "attribution": lead::attribution(&lead.envelope),
             "consent": consent,
             "external_id": lead.external_id,
@@ -238,6 +241,21 @@ impl Console {
         }
         Ok(view)
     }
+}
+
+/// What was submitted, by the names it came under.
+fn fields(lead: &Lead, sight: &Sight, reading: &Reading) -> Vec<(String, String)> {
+    let shown = |(name, value): &(String, String)| {
+        let value = if sight.mask.hides_field(name, &reading.fields) { Hidden::SHOWN } else { value };
+        (name.clone(), value.to_owned())
+    };
+    lead.envelope.fields.iter().map(shown).collect()
+}
+
+/// Whose the lead is: its customer's owner, else who got it. A lead that ended without one never had any.
+fn owner_of(lead: &Lead, person: Option<&(CustomerId, Known)>) -> Option<String> {
+    let row = row(lead, person.map(|(root, known)| (root.clone(), known)));
+    row["owner"].as_str().map(str::to_owned)
 }
 
 fn row(lead: &Lead, person: Option<(CustomerId, &Known)>) -> Value {
@@ -265,11 +283,6 @@ fn row(lead: &Lead, person: Option<(CustomerId, &Known)>) -> Value {
         "work": work,
         "queue": queue_of(lead),
     })
-}
-
-/// A rep sees what is theirs, and what anybody may claim.
-fn sees(call: &Call, lead: &Lead, view: &Value, policies: &PolicySet) -> bool {
-    call.who.only().is_none_or(|me| view["owner"] == me || may_claim(me, lead, policies))
 }
 
 pub(crate) fn no_such_lead() -> Problem {

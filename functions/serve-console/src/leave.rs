@@ -1,6 +1,7 @@
 //! A rep's own absences.
 
 use crate::acts::ATTEMPTS;
+use crate::sight::no_such_rep;
 use crate::{Call, Console, unavailable};
 use serde_json::json;
 use sluice_domain::calendar::{Absence, Leave, MAX_ABSENCES};
@@ -55,9 +56,9 @@ impl Console {
 
     async fn rep_of(&self, call: &Call) -> Result<(String, std::sync::Arc<PolicySet>), Problem> {
         let (rep, policies) = (call.part(0).to_owned(), self.current().await?);
-        let mine = call.who.only().is_none_or(|me| me == rep);
-        if !mine || !policies.reps.contains_key(&rep) {
-            return Err(Problem::new(404, "no-such-rep", "There is no rep of this name."));
+        call.reach_rep(&rep)?;
+        if !policies.reps.contains_key(&rep) {
+            return Err(no_such_rep());
         }
         Ok((rep, policies))
     }

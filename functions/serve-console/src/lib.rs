@@ -1,8 +1,11 @@
 //! The people's API: leads and what reps do with them, customers, policies, the ledger.
 
 mod acts;
+mod audit;
 mod auth;
 mod behaviour;
+mod campaign_view;
+mod campaigns;
 mod choose;
 mod consents;
 mod contacts;
@@ -11,6 +14,7 @@ mod erase;
 mod export;
 mod imports;
 mod insight;
+mod journeys;
 mod leads;
 mod leave;
 mod ledger;
@@ -19,17 +23,19 @@ mod person;
 mod policies;
 mod rebalance;
 mod routes;
+mod sight;
 mod templates;
 mod timeline;
 mod tokens;
 mod trial;
 mod webhooks;
 
-pub use routes::{ROUTES, Right};
+pub use routes::ROUTES;
 
 use auth::Principal;
 use futures::future::BoxFuture;
 use serde_json::Value;
+use sight::Sight;
 use sluice_domain::event::Teller;
 use sluice_domain::policy::PolicySet;
 use sluice_domain::time::Timestamp;
@@ -43,8 +49,11 @@ use sluice_wire::http::{HttpRequest, HttpResponse};
 use sluice_wire::problem::Problem;
 use std::sync::Arc;
 
+/// The description of the whole API.
+const CONTRACT: &str = include_str!("../../../infra/openapi.yaml");
+
 /// Variables read besides those every function has.
-pub const VARIABLES: [&str; 9] = [
+pub const VARIABLES: [&str; 10] = [
     "SLUICE_TABLE",
     "SLUICE_LEAD_QUEUE_URL",
     "SLUICE_NOTICE_QUEUE_URL",
@@ -52,6 +61,7 @@ pub const VARIABLES: [&str; 9] = [
     "SLUICE_BULK_QUEUE_URL",
     "SLUICE_ERASE_QUEUE_URL",
     "SLUICE_EVENT_QUEUE_URL",
+    "SLUICE_CAMPAIGN_QUEUE_URL",
     "SLUICE_HASH_KEY_SECRET",
     "SLUICE_ADMIN_TOKEN_SECRET",
 ];
@@ -73,6 +83,7 @@ pub fn build(env: Environment) -> BoxFuture<'static, Result<Arc<dyn Function>, S
                     QueueName::Bulk,
                     QueueName::Erase,
                     QueueName::Event,
+                    QueueName::Campaign,
                 ],
             )?,
             admin_token_secret: env.required("SLUICE_ADMIN_TOKEN_SECRET")?.to_owned(),
@@ -98,6 +109,7 @@ pub(crate) struct Console {
 pub(crate) struct Call {
     pub(crate) request: HttpRequest,
     pub(crate) who: Principal,
+    pub(crate) sight: Sight,
     pub(crate) path: Vec<String>,
 }
 
@@ -107,9 +119,25 @@ impl Call {
         self.path.get(at).map(String::as_str).unwrap_or_default()
     }
 
-    /// A value of the query that says something.
+    /// A query parameter that says anything.
     pub(crate) fn query(&self, name: &str) -> Option<String> {
         self.request.query_value(name).filter(|value| !value.is_empty())
+    }
+
+    /// A query parameter that is a time.
+    pub(crate) fn time(&self, name: &'static str) -> Result<Option<Timestamp>, Problem> {
+        let read = |text: String| {
+            Timestamp::parse(&text).ok_or_else(|| {
+                Problem::new(422, "time-unreadable", "A time is written like 2027-03-01T09:00:00Z.")
+                    .about(name)
+            })
+        };
+        self.query(name).map(read).transpose()
+    }
+
+    /// How many things a page shall have, by `limit`.
+    pub(crate) fn limit(&self, usual: usize, most: usize) -> usize {
+        self.query("limit").and_then(|n| n.parse().ok()).unwrap_or(usual).clamp(1, most)
     }
 
     /// The JSON body; an empty one is an empty object.
@@ -134,63 +162,83 @@ impl Console {
     async fn answer(&self, request: HttpRequest) -> Result<HttpResponse, Problem> {
         let (route, path) = routes::find(&request.method, &request.path)?;
         let who = self.authenticate(&request).await?;
-        if !who.may(route.right) {
+        if !who.role.may(route.right) {
             return Err(Problem::new(403, "not-allowed", "This token's role may not do that."));
         }
-        let call = Call { request, who, path };
-        match route.name {
+        let sight = self.sight(&who).await?;
+        let call = Call { request, who, sight, path };
+        let answer = self.carry_out(route.name, &call).await;
+        Ok(call.sight.clean(answer.unwrap_or_else(|problem| problem.response())))
+    }
+
+    async fn carry_out(&self, route: &str, call: &Call) -> Result<HttpResponse, Problem> {
+        match route {
             "GET /api/health" => self.health().await,
             "GET /api/ledger" => self.ledger().await,
-            "GET /api/leads" => self.list_leads(&call).await,
-            "GET /api/leads/{id}" => self.show_lead(&call).await,
-            "POST /api/leads/try" => self.try_lead(&call).await,
-            "POST /api/leads/{id}/accept" => self.accept(&call).await,
-            "POST /api/leads/{id}/close" => self.close(&call).await,
-            "POST /api/leads/{id}/disqualify" => self.disqualify(&call).await,
-            "POST /api/leads/{id}/contacts" => self.add_contact(&call).await,
-            "GET /api/insight/speed-to-lead" => self.speed_to_lead(&call).await,
-            "GET /api/insight/{report}" => self.results(&call).await,
-            "POST /api/leads/{id}/reassign" => self.reassign(&call).await,
-            "POST /api/leads/{id}/claim" => self.claim(&call).await,
-            "POST /api/leads/{id}/credit" => self.credit(&call).await,
-            "GET /api/reps/{name}/leave" => self.show_leave(&call).await,
-            "PUT /api/reps/{name}/leave" => self.put_leave(&call).await,
-            "POST /api/reps/{name}/rebalance" => self.rebalance(&call).await,
-            "POST /api/customers/lookup" => self.lookup_customer(&call).await,
-            "GET /api/customers/{id}" => self.show_customer(&call).await,
-            "DELETE /api/customers/{id}" => self.erase_customer(&call).await,
-            "GET /api/customers/{id}/erasure" => self.show_erasure(&call).await,
-            "GET /api/customers/{id}/export" => self.export_customer(&call).await,
-            "GET /api/customers/{id}/runs" => self.show_runs(&call).await,
-            "POST /api/segments/{name}/preview" => self.preview_segment(&call).await,
-            "GET /api/customers/{id}/timeline" => self.show_timeline(&call).await,
-            "GET /api/customers/{id}/consents" => self.show_consents(&call).await,
-            "POST /api/customers/{id}/consents" => self.add_consent(&call).await,
-            "POST /api/customers/{id}/suppress" => self.suppress(&call).await,
-            "POST /api/customers/{id}/unsuppress" => self.unsuppress(&call).await,
-            "POST /api/customers/{id}/merge" => self.merge(&call).await,
-            "POST /api/customers/{id}/keep-apart" => self.keep_apart(&call).await,
-            "POST /api/customers/{id}/unmerge" => self.unmerge(&call).await,
+            "GET /api/leads" => self.list_leads(call).await,
+            "GET /api/leads/{id}" => self.show_lead(call).await,
+            "POST /api/leads/try" => self.try_lead(call).await,
+            "POST /api/leads/{id}/accept" => self.accept(call).await,
+            "POST /api/leads/{id}/close" => self.close(call).await,
+            "POST /api/leads/{id}/disqualify" => self.disqualify(call).await,
+            "POST /api/leads/{id}/contacts" => self.add_contact(call).await,
+            "GET /api/insight/speed-to-lead" => self.speed_to_lead(call).await,
+            "GET /api/insight/{report}" => self.results(call).await,
+            "POST /api/leads/{id}/reassign" => self.reassign(call).await,
+            "POST /api/leads/{id}/claim" => self.claim(call).await,
+            "POST /api/leads/{id}/credit" => self.credit(call).await,
+            "GET /api/reps/{name}/leave" => self.show_leave(call).await,
+            "PUT /api/reps/{name}/leave" => self.put_leave(call).await,
+            "POST /api/reps/{name}/rebalance" => self.rebalance(call).await,
+            "POST /api/customers/lookup" => self.lookup_customer(call).await,
+            "GET /api/customers/{id}" => self.show_customer(call).await,
+            "DELETE /api/customers/{id}" => self.erase_customer(call).await,
+            "GET /api/customers/{id}/erasure" => self.show_erasure(call).await,
+            "GET /api/customers/{id}/export" => self.export_customer(call).await,
+            "GET /api/customers/{id}/runs" => self.show_runs(call).await,
+            "POST /api/segments/{name}/preview" => self.preview_segment(call).await,
+            "GET /api/customers/{id}/timeline" => self.show_timeline(call).await,
+            "GET /api/customers/{id}/consents" => self.show_consents(call).await,
+            "POST /api/customers/{id}/consents" => self.add_consent(call).await,
+            "POST /api/customers/{id}/suppress" => self.suppress(call).await,
+            "POST /api/customers/{id}/unsuppress" => self.unsuppress(call).await,
+            "POST /api/customers/{id}/merge" => self.merge(call).await,
+            "POST /api/customers/{id}/keep-apart" => self.keep_apart(call).await,
+            "POST /api/customers/{id}/unmerge" => self.unmerge(call).await,
             "GET /api/policies" => self.list_policies().await,
-            "POST /api/policies/validate" => self.validate(&call),
-            "POST /api/policies/apply" => self.apply(&call).await,
-            "GET /api/policies/{kind}/{name}" => self.show_policy(&call).await,
-            "PUT /api/policies/{kind}/{name}" => self.put_policy(&call).await,
-            "GET /api/imports" => self.list_batches(&call).await,
-            "POST /api/imports" => self.begin_batch(&call).await,
-            "POST /api/imports/try" => self.try_rows(&call).await,
-            "GET /api/imports/{batch}" => self.show_batch(&call).await,
-            "POST /api/imports/{batch}/rows" => self.import_rows(&call).await,
-            "POST /api/imports/{batch}/revert" => self.revert_batch(&call).await,
-            "GET /api/messages" => self.list_messages(&call).await,
-            "POST /api/messages" => self.ask_message(&call).await,
-            "GET /api/messages/{id}" => self.show_message(&call).await,
-            "POST /api/messages/{id}/settle" => self.settle_message(&call).await,
-            "POST /api/templates/{name}/preview" => self.preview_template(&call).await,
-            "POST /api/templates/{name}/test-send" => self.test_send(&call).await,
-            "GET /api/webhooks" => self.list_webhooks().await,
-            "POST /api/webhooks/{id}/enable" => self.enable_webhook(&call).await,
-            "POST /api/tokens" => self.create_token(&call).await,
+            "POST /api/policies/validate" => self.validate(call),
+            "POST /api/policies/apply" => self.apply(call).await,
+            "GET /api/policies/{kind}/{name}" => self.show_policy(call).await,
+            "PUT /api/policies/{kind}/{name}" => self.put_policy(call).await,
+            "GET /api/imports" => self.list_batches(call).await,
+            "POST /api/imports" => self.begin_batch(call).await,
+            "POST /api/imports/try" => self.try_rows(call).await,
+            "GET /api/imports/{batch}" => self.show_batch(call).await,
+            "POST /api/imports/{batch}/rows" => self.import_rows(call).await,
+            "POST /api/imports/{batch}/revert" => self.revert_batch(call).await,
+            "GET /api/messages" => self.list_messages(call).await,
+            "POST /api/messages" => self.ask_message(call).await,
+            "GET /api/messages/{id}" => self.show_message(call).await,
+            "POST /api/messages/{id}/settle" => self.settle_message(call).await,
+            "POST /api/templates/{name}/preview" => self.preview_template(call).await,
+            "POST /api/templates/{name}/test-send" => self.test_send(call).await,
+            "GET /api/webhooks" => self.list_webhooks(call).await,
+            "GET /api/webhooks/{id}/deliveries" => self.list_deliveries(call).await,
+            "POST /api/webhooks/{id}/redeliver" => self.redeliver(call).await,
+            "GET /api/openapi.yaml" => Ok(HttpResponse::empty(200).with_body("application/yaml", CONTRACT)),
+            "POST /api/webhooks/{id}/enable" => self.enable_webhook(call).await,
+            "GET /api/tokens" => self.list_tokens(call).await,
+            "POST /api/tokens" => self.create_token(call).await,
+            "DELETE /api/tokens/{id}" => self.revoke_token(call).await,
+            "GET /api/audit" => self.show_audit(call).await,
+            "GET /api/journeys/{name}" => self.show_journey(call).await,
+            "GET /api/campaigns" => self.list_campaigns().await,
+            "GET /api/campaigns/{name}" => self.show_campaign(call).await,
+            "POST /api/campaigns/{name}/schedule" => self.schedule_campaign(call).await,
+            "POST /api/campaigns/{name}/pause" => self.pause_campaign(call).await,
+            "POST /api/campaigns/{name}/resume" => self.resume_campaign(call).await,
+            "POST /api/campaigns/{name}/cancel" => self.cancel_campaign(call).await,
+            "POST /api/campaigns/{name}/test-send" => self.test_campaign(call).await,
             other => Err(Problem::new(501, "not-built", format!("{other} is declared and not built."))),
         }
     }

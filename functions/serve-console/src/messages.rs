@@ -1,9 +1,12 @@
 //! Messages: asking for one to a customer, listing them, saying what became of one whose outcome is unknown.
 
 use crate::acts::ATTEMPTS;
+use crate::campaigns::no_such_campaign;
 use crate::{Call, Console, auth, teller, unavailable};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use sluice_domain::access::Role;
+use sluice_domain::customer::Known;
 use sluice_domain::gate::Reason;
 use sluice_domain::id::{CustomerId, MessageId};
 use sluice_domain::identity::{Email, Language, Phone};
@@ -12,6 +15,7 @@ use sluice_domain::message::{
 };
 use sluice_domain::pii::Pii;
 use sluice_domain::policy::{AddressKind, PolicySet, Topic};
+use sluice_domain::template::{Given, context, preview};
 use sluice_domain::time::Timestamp;
 use sluice_host::outbox::{self, Outgoing, QueueName};
 use sluice_store::{Asked, Commit, Written, keys};
@@ -66,6 +70,9 @@ struct Trial {
     language: Option<Language>,
     #[serde(default)]
     data: Map<String, Value>,
+    /// Of a campaign: which of its variants.
+    #[serde(default)]
+    variant: Option<String>,
 }
 
 /// What became of a message, by whoever looked.
@@ -80,7 +87,7 @@ impl Console {
     /// other. With an `Idempotency-Key` the same call is one message for ever.
     pub(crate) async fn ask_message(&self, call: &Call) -> Result<HttpResponse, Problem> {
         let wanted: Wanted = read(call)?;
-        let (root, _) = self.find_person(wanted.customer.as_str()).await?;
+        let (root, _) = self.find_person(call, wanted.customer.as_str()).await?;
         let policies = self.current().await?;
         let key = call.request.header("idempotency-key").map(str::trim).filter(|key| !key.is_empty());
         if key.is_some_and(|key| key.len() > KEY) {
@@ -111,20 +118,21 @@ impl Console {
             replacement: wanted.replace_by,
             unknown: wanted.unknown,
             not_after,
+            campaign: None,
         };
         may_be_sent(&order, &wanted.data, &policies)?;
         let message = Message::new(order, wanted.data);
         match key {
-            None => self.accept_message(message).await,
-            Some(key) => self.accept_once(message, key, &call.request.body).await,
+            None => self.accept_message(call, message).await,
+            Some(key) => self.accept_once(call, message, key).await,
         }
     }
 
     /// The same call again finds what the first one asked for.
-    async fn accept_once(&self, message: Message, key: &str, body: &[u8]) -> Result<HttpResponse, Problem> {
+    async fn accept_once(&self, call: &Call, message: Message, key: &str) -> Result<HttpResponse, Problem> {
         let customer = message.order.customer.clone();
         let hash = auth::hash(key);
-        let parsed: Value = serde_json::from_slice(body).unwrap_or_default();
+        let parsed: Value = serde_json::from_slice(&call.request.body).unwrap_or_default();
         let fingerprint = auth::hash(&parsed.to_string());
         for _ in 0..ATTEMPTS {
             if let Some(asked) = self.store.asked(&customer, &hash).await.map_err(unavailable)? {
@@ -147,15 +155,15 @@ impl Console {
             }
         }
         // Erased at this moment, or the same call is being made elsewhere.
-        self.find_person(customer.as_str()).await?;
+        self.find_person(call, customer.as_str()).await?;
         Err(Problem::new(409, "busy", "The same call is being made elsewhere. Try again.").retry_after(1))
     }
 
-    async fn accept_message(&self, message: Message) -> Result<HttpResponse, Problem> {
+    async fn accept_message(&self, call: &Call, message: Message) -> Result<HttpResponse, Problem> {
         if self.store.put_message(&message).await.map_err(unavailable)? == Written::Conflict {
             // A repeat of the SDK's whose first answer was lost, since the id is drawn at random; or the customer was
             // erased at this moment.
-            self.find_person(message.order.customer.as_str()).await?;
+            self.find_person(call, message.order.customer.as_str()).await?;
         }
         self.queue(&message.order).await?;
         Ok(HttpResponse::json(202, &json!({ "message_id": message.id() })))
@@ -175,7 +183,42 @@ impl Console {
     /// `{"customer": …, "to": "me@shop.example"}`: the template as this customer would get it, sent to somebody who tests.
     pub(crate) async fn test_send(&self, call: &Call) -> Result<HttpResponse, Problem> {
         let trial: Trial = read(call)?;
-        let (root, _) = self.find_person(trial.customer.as_str()).await?;
+        if trial.variant.is_some() {
+            return Err(Problem::new(422, "no-variants", "A template has no variants.").about("variant"));
+        }
+        self.try_template(call, call.part(0).to_owned(), trial).await
+    }
+
+    /// The same of a campaign: what it sends, or one of its variants, the first unless `variant` says.
+    pub(crate) async fn test_campaign(&self, call: &Call) -> Result<HttpResponse, Problem> {
+        let trial: Trial = read(call)?;
+        let policies = self.current().await?;
+        let campaign = policies.campaigns.get(call.part(0)).map(|(document, _)| document);
+        let campaign = campaign.ok_or_else(no_such_campaign)?;
+        let place = match &trial.variant {
+            None => Some(0),
+            Some(name) => {
+                let at = campaign.variants.iter().position(|variant| variant.name == *name);
+                let at = at.and_then(|at| u8::try_from(at).ok());
+                Some(at.ok_or_else(|| {
+                    let said = format!("The campaign has no variant `{name}`.");
+                    Problem::new(422, "no-such-variant", said).about("variant")
+                })?)
+            }
+        };
+        let template = campaign.template(place).to_owned();
+        let of_template = policies.templates.templates.get(&template).map(|template| template.channel);
+        let channel = trial.channel.or(campaign.send.channel).or(of_template);
+        self.try_template(call, template, Trial { channel, ..trial }).await
+    }
+
+    async fn try_template(
+        &self,
+        call: &Call,
+        template: String,
+        trial: Trial,
+    ) -> Result<HttpResponse, Problem> {
+        let (root, known) = self.find_person(call, trial.customer.as_str()).await?;
         let policies = self.current().await?;
         let channel = trial.channel.unwrap_or(Channel::Email);
         let kind = policies.channel(channel).map(|policy| policy.address_kind());
@@ -189,7 +232,6 @@ impl Console {
             let said = "`to` is no address that this channel writes to: an e-mail address, or a number with + and country.";
             return Err(Problem::new(422, "not-an-address", said).about("to"));
         }
-        let template = call.part(0).to_owned();
         let order = Order {
             customer: root,
             at: self.env.clock.now(),
@@ -204,32 +246,32 @@ impl Console {
             replacement: None,
             unknown: None,
             not_after: None,
+            campaign: None,
         };
         may_be_sent(&order, &trial.data, &policies)?;
+        may_be_seen(call, &known, &order, &trial.data, &policies)?;
         let mut message = Message::new(order, trial.data);
         message.to = Some(Pii::new(trial.to.trim().to_owned()));
-        self.accept_message(message).await
+        self.accept_message(call, message).await
     }
 
     /// `?customer=`: a customer's messages, newest first. `?state=unknown`: all whose outcome is unknown. `?rep=`: what a rep
     /// was told.
     pub(crate) async fn list_messages(&self, call: &Call) -> Result<HttpResponse, Problem> {
-        let query = |name: &str| call.request.query_value(name);
-        let only = call.who.only().map(str::to_owned);
-        if only.is_none() {
-            if let Some(customer) = query("customer") {
-                return self.messages_of(&customer, query("cursor").as_deref()).await;
-            }
-            if let Some(state) = query("state") {
-                return self.messages_in(&state).await;
-            }
+        if let Some(customer) = call.query("customer") {
+            return self.messages_of(call, &customer).await;
         }
-        let rep = only.or_else(|| query("rep")).ok_or_else(|| {
+        if let Some(state) = call.query("state") {
+            return self.messages_in(call, &state).await;
+        }
+        let me = call.who.rep.clone().filter(|_| call.who.role == Role::Rep);
+        let rep = call.query("rep").or(me).ok_or_else(|| {
             let said = "Say whose messages: ?customer=ID, ?rep=NAME, or ?state=unknown.";
             Problem::new(422, "whose-messages", said).about("customer")
         })?;
+        call.reach_rep(&rep)?;
         let page =
-            self.store.notices_to(&rep, query("cursor").as_deref(), PAGE).await.map_err(unavailable)?;
+            self.store.notices_to(&rep, call.query("cursor").as_deref(), PAGE).await.map_err(unavailable)?;
         let items: Vec<Value> = page
             .items
             .iter()
@@ -244,14 +286,18 @@ impl Console {
         Ok(HttpResponse::json(200, &json!({"messages": items, "cursor": page.next})))
     }
 
-    async fn messages_of(&self, customer: &str, cursor: Option<&str>) -> Result<HttpResponse, Problem> {
-        let (root, known) = self.find_person(customer).await?;
+    async fn messages_of(&self, call: &Call, customer: &str) -> Result<HttpResponse, Problem> {
+        let (root, known) = self.find_person(call, customer).await?;
+        let cursor = call.query("cursor");
+        call.sight.people(&known);
         let Some(record) = known.customers.get(&root) else {
             return Err(crate::customers::no_such_customer());
         };
         let mut messages = Vec::new();
         for part in known.whole(record).parts() {
-            messages.extend(self.store.messages_of(&part.id, cursor, PAGE).await.map_err(unavailable)?);
+            messages.extend(
+                self.store.messages_of(&part.id, cursor.as_deref(), PAGE).await.map_err(unavailable)?,
+            );
         }
         messages.sort_by(|a, b| b.id().own_part().cmp(a.id().own_part()));
         let is_more = messages.len() > PAGE as usize;
@@ -261,7 +307,7 @@ impl Console {
         Ok(HttpResponse::json(200, &json!({"messages": items, "cursor": next})))
     }
 
-    async fn messages_in(&self, state: &str) -> Result<HttpResponse, Problem> {
+    async fn messages_in(&self, call: &Call, state: &str) -> Result<HttpResponse, Problem> {
         if MessageState::parse(state) != Some(MessageState::Unknown) {
             let said = "Only messages whose outcome is unknown are listed by their state: ?state=unknown.";
             return Err(Problem::new(422, "no-such-list", said).about("state"));
@@ -272,14 +318,18 @@ impl Console {
                 // The index may be behind: what is settled meanwhile is not listed.
                 let message = self.store.message(&id).await.map_err(unavailable)?;
                 let unknown = message.filter(|message| message.state == MessageState::Unknown);
-                items.extend(unknown.as_ref().map(view));
+                if let Some(message) = unknown
+                    && self.reaches(call, &message).await?
+                {
+                    items.push(view(&message));
+                }
             }
         }
         Ok(HttpResponse::json(200, &json!({"messages": items, "cursor": null})))
     }
 
     pub(crate) async fn show_message(&self, call: &Call) -> Result<HttpResponse, Problem> {
-        let message = self.find_message(call.part(0)).await?;
+        let message = self.find_message(call).await?;
         Ok(HttpResponse::json(200, &view(&message)))
     }
 
@@ -287,7 +337,7 @@ impl Console {
     pub(crate) async fn settle_message(&self, call: &Call) -> Result<HttpResponse, Problem> {
         let finding: Finding = read(call)?;
         for _ in 0..ATTEMPTS {
-            let mut message = self.find_message(call.part(0)).await?;
+            let mut message = self.find_message(call).await?;
             let note = format!("{} says so", call.who.name());
             if message.state != MessageState::Unknown || !message.settle_unknown(finding.went_out, &note) {
                 let said = "Only a message whose outcome is unknown can be settled.";
@@ -307,10 +357,26 @@ impl Console {
         Err(Problem::new(409, "busy", "Others are changing this message. Try again.").retry_after(1))
     }
 
-    async fn find_message(&self, id: &str) -> Result<Message, Problem> {
+    async fn find_message(&self, call: &Call) -> Result<Message, Problem> {
         let missing = || Problem::new(404, "no-such-message", "There is no message with this id.");
-        let id = MessageId::parse(id).ok_or_else(missing)?;
-        self.store.message(&id).await.map_err(unavailable)?.ok_or_else(missing)
+        let id = MessageId::parse(call.part(0)).ok_or_else(missing)?;
+        let message = self.store.message(&id).await.map_err(unavailable)?.ok_or_else(missing)?;
+        if self.reaches(call, &message).await? { Ok(message) } else { Err(missing()) }
+    }
+
+    /// Whether whom the message is to is within reach; what of them is hidden is left out of the answer.
+    async fn reaches(&self, call: &Call, message: &Message) -> Result<bool, Problem> {
+        if call.sight.is_whole() {
+            return Ok(true);
+        }
+        match self.find_person(call, message.order.customer.as_str()).await {
+            Ok((_, known)) => {
+                call.sight.people(&known);
+                Ok(true)
+            }
+            Err(problem) if problem.status == 404 => Ok(false),
+            Err(problem) => Err(problem),
+        }
     }
 
     fn fresh(&self) -> String {
@@ -324,6 +390,33 @@ pub(crate) fn read<T: for<'de> Deserialize<'de>>(call: &Call) -> Result<T, Probl
     serde_json::from_value(call.json()?).map_err(|error| {
         Problem::new(422, "body-unfit", format!("The body does not say what is needed: {error}."))
     })
+}
+
+/// A trial shows whoever tests what the customer would read.
+fn may_be_seen(
+    call: &Call,
+    known: &Known,
+    order: &Order,
+    data: &Map<String, Value>,
+    policies: &PolicySet,
+) -> Result<(), Problem> {
+    if call.sight.mask.is_empty() {
+        return Ok(());
+    }
+    let template = policies.templates.templates.get(&order.template);
+    // Which of its wordings is sent is the sender's to decide: none may show it.
+    let wordings = template.into_iter().flat_map(|template| template.translations.keys().copied().map(Some));
+    for language in wordings.chain([template.and_then(|template| template.language)]) {
+        let whole = known.customers.get(&order.customer).map(|record| known.whole(record));
+        let given = Given { data: Value::Object(data.clone()), ..Given::default() };
+        let shown = preview(policies, &order.template, language, context(whole.as_ref(), policies, given));
+        let read = shown.map(|shown| shown.used).unwrap_or_default();
+        if let Some(used) = read.iter().find(|used| call.sight.mask.hides_path(&used.field)) {
+            let said = format!("The template reads `{}`, which this token's role does not see.", used.field);
+            return Err(Problem::new(403, "masked-fact", said).about("template"));
+        }
+    }
+    Ok(())
 }
 
 /// What would keep every such message from going out is said at once.

@@ -1,5 +1,6 @@
 //! A customer as people see it: what is known, who said it, why this value and not another.
 
+use crate::sight::Sight;
 use serde_json::{Map, Value, json};
 use sluice_domain::customer::{
     AddressHash, Candidate, HashKeys, Identity, Suggestion, Survivor, Survivorship, Whole,
@@ -61,7 +62,7 @@ pub(crate) fn identities(whole: &Whole<'_>, keys: &HashKeys) -> Vec<Value> {
 }
 
 /// The identities a lead carries.
-pub(crate) fn carried(identities: &[Identity]) -> Vec<Value> {
+pub(crate) fn carried(identities: &[Identity], sight: &Sight) -> Vec<Value> {
     identities
         .iter()
         .map(|identity| {
@@ -69,7 +70,7 @@ pub(crate) fn carried(identities: &[Identity]) -> Vec<Value> {
                 "kind": identity.kind.name(),
                 "namespace": Some(&identity.namespace).filter(|namespace| !namespace.is_empty()),
                 "strong": identity.kind.is_strong(),
-                "value": identity.value(),
+                "value": sight.shown(identity.kind.name(), Some(identity.value())),
             })
         })
         .collect()

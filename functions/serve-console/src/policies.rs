@@ -3,6 +3,7 @@
 use crate::{Call, Console, unavailable};
 use ring::digest;
 use serde_json::{Value, json};
+use sluice_domain::access::{Change, Note, PolicyChange, Role};
 use sluice_domain::policy::Document;
 use sluice_host::outbox::{Outgoing, QueueName};
 use sluice_store::{Manifest, ManifestEntry, Written};
@@ -10,7 +11,7 @@ use sluice_wire::http::HttpResponse;
 use sluice_wire::policy::{PolicyError, SourceText, load};
 use sluice_wire::problem::Problem;
 use sluice_wire::queue::{EventMessage, LeadMessage, Pass, encode};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// By when every function decides with a new publication, in milliseconds: it is asked for every two seconds.
 const SEEN_MS: i64 = 3_000;
@@ -99,6 +100,7 @@ impl Console {
             let all: Vec<Document> = all.into_values().collect();
             check_together(&all)?;
             let mut entries = Vec::with_capacity(all.len());
+            let mut texts = Vec::new();
             for document in &all {
                 let text = document.to_json().to_string();
                 let sha: String = digest::digest(&digest::SHA256, text.as_bytes())
@@ -106,9 +108,8 @@ impl Console {
                     .iter()
                     .map(|byte| format!("{byte:02x}"))
                     .collect();
-                let known = before.documents.iter().any(|entry| entry.sha == sha);
-                if !known {
-                    self.store.put_policy_text(&sha, &text).await.map_err(unavailable)?;
+                if !before.documents.iter().any(|entry| entry.sha == sha) {
+                    texts.push((sha.clone(), text));
                 }
                 let (kind, name) = (document.kind().to_owned(), document.name().to_owned());
                 let is_same = |old: &&ManifestEntry| old.kind == kind && old.name == name && old.sha == sha;
@@ -116,6 +117,12 @@ impl Console {
                 entries.push(ManifestEntry { kind, name, sha, since });
             }
             entries.sort();
+            if call.who.role != Role::Admin && of_access(&entries) != of_access(&before.documents) {
+                return Err(Problem::new(403, "not-allowed", "Only an admin says who sees what."));
+            }
+            for (sha, text) in &texts {
+                self.store.put_policy_text(sha, text).await.map_err(unavailable)?;
+            }
             let now = self.env.clock.now();
             let changed: Vec<String> = entries
                 .iter()
@@ -126,7 +133,8 @@ impl Console {
                 return Ok(HttpResponse::json(200, &json!({"version": before.version, "changed": []})));
             }
             let manifest = Manifest { version: before.version, at: now, documents: entries };
-            if self.store.publish(&manifest).await.map_err(unavailable)? == Written::Conflict {
+            let note = note(call, &before, &manifest);
+            if self.store.publish(&manifest, &note).await.map_err(unavailable)? == Written::Conflict {
                 continue;
             }
             // Somebody may be available under the new policies. Sooner, the lead would be tried under the old ones.
@@ -140,7 +148,10 @@ impl Console {
             };
             let removed = before.documents.iter().filter(|old| is_gone(old)).map(|old| old.kind.as_str());
             let mut kinds = changed.iter().filter_map(|path| path.split('/').next()).chain(removed);
-            if kinds.any(|kind| BEHAVIOUR.contains(&kind)) {
+            // What a campaign asks of people's behaviour has to be counted; what it names is.
+            let asks = |document: &Document| matches!(document, Document::Campaign(campaign) if campaign.audience.query.is_some());
+            let asks_anew = all.iter().any(|document| asks(document) && changed.contains(&document.path()));
+            if asks_anew || kinds.any(|kind| BEHAVIOUR.contains(&kind)) {
                 sent.extend(Pass::all(version).into_iter().map(|pass| Outgoing {
                     queue: QueueName::Event,
                     id: pass.id(),
@@ -154,6 +165,29 @@ impl Console {
         }
         Err(Problem::new(409, "busy", "Others are publishing. Try again.").retry_after(1))
     }
+}
+
+/// Documents that say who sees what.
+fn of_access(entries: &[ManifestEntry]) -> Vec<&ManifestEntry> {
+    entries.iter().filter(|entry| entry.kind == "access").collect()
+}
+
+/// What the audit says: every document that is not as before.
+fn note(call: &Call, before: &Manifest, after: &Manifest) -> Note {
+    let of = |manifest: &Manifest| -> BTreeMap<String, String> {
+        let path = |entry: &ManifestEntry| (format!("{}/{}", entry.kind, entry.name), entry.sha.clone());
+        manifest.documents.iter().map(path).collect()
+    };
+    let (before, now) = (of(before), of(after));
+    let paths: BTreeSet<&String> = before.keys().chain(now.keys()).collect();
+    let changes = paths.into_iter().map(|path| PolicyChange {
+        document: path.clone(),
+        from: before.get(path).cloned(),
+        to: now.get(path).cloned(),
+    });
+    let documents = changes.filter(|change| change.from != change.to).collect();
+    let change = Change::Policy { version: after.version + 1, documents };
+    Note { at: after.at, who: call.who.doer(), change }
 }
 
 fn sources(call: &Call) -> Result<Vec<SourceText>, Problem> {

@@ -37,14 +37,21 @@ impl Console {
         let text = |name: &str| body[name].as_str().map(str::to_owned);
         let others = Others { rep: text("rep"), team: text("team") };
         let policies = self.current().await?;
+        call.reach_rep(&leaver)?;
+        let reach = &call.sight.reach;
         let unknown = |name: &'static str, what: &str| {
             Problem::new(422, name, format!("There is no {what} of this name, or it is the one who leaves."))
                 .about(what)
         };
-        if others.team.as_ref().is_some_and(|team| !policies.teams.contains_key(team)) {
+        if others
+            .team
+            .as_ref()
+            .is_some_and(|team| !policies.teams.contains_key(team) || !reach.has_team(team))
+        {
             return Err(unknown("team-unknown", "team"));
         }
-        if others.rep.as_ref().is_some_and(|rep| *rep == leaver || !policies.reps.contains_key(rep)) {
+        let is_other = |rep: &String| *rep != leaver && policies.reps.contains_key(rep) && reach.has_rep(rep);
+        if others.rep.as_ref().is_some_and(|rep| !is_other(rep)) {
             return Err(unknown("rep-unknown", "rep"));
         }
         let (ids, cursor) = self.told(&leaver, text("cursor").as_deref()).await?;
@@ -149,15 +156,15 @@ impl Console {
                 reason: Some(reason(leaver)),
                 key: None,
             };
-            let (commit, after) = match self.prepare(&lead, person.as_ref(), &step, act, &policies, now).await
-            {
-                Ok(prepared) => prepared,
-                // Nobody of the team can take it now. The others are handed over all the same.
-                Err(problem) if problem.status == 409 => {
-                    return Ok(Some(row(id, None, None, vec![problem.detail])));
-                }
-                Err(problem) => return Err(problem),
-            };
+            let (commit, after) =
+                match self.prepare(call, &lead, person.as_ref(), &step, act, &policies).await {
+                    Ok(prepared) => prepared,
+                    // Nobody of the team can take it now. The others are handed over all the same.
+                    Err(problem) if problem.status == 409 => {
+                        return Ok(Some(row(id, None, None, vec![problem.detail])));
+                    }
+                    Err(problem) => return Err(problem),
+                };
             if self.store.commit(commit).await.map_err(unavailable)? == Written::Conflict {
                 continue;
             }

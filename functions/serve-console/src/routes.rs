@@ -1,29 +1,7 @@
 //! The routes of the API and what right each needs. A test walks them all with all roles.
 
+use sluice_domain::access::Right;
 use sluice_wire::problem::Problem;
-
-/// What a route asks of a token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Right {
-    /// Any token.
-    Any,
-    /// One's own leads, or all for a manager.
-    Leads,
-    /// Customers.
-    Customers,
-    /// Changing who owns what.
-    Manage,
-    /// Sending messages to customers, and saying what became of them.
-    Send,
-    /// Reading policies and trying them.
-    ReadPolicies,
-    /// Publishing policies.
-    WritePolicies,
-    /// Bringing in leads from files, and taking them back.
-    Import,
-    /// Tokens.
-    Admin,
-}
 
 /// One route.
 #[derive(Clone, Copy, Debug)]
@@ -41,29 +19,30 @@ const fn route(name: &'static str, right: Right) -> Route {
 /// Every route, fixed paths before those with placeholders.
 pub const ROUTES: &[Route] = &[
     route("GET /api/health", Right::Any),
+    route("GET /api/openapi.yaml", Right::Any),
     route("GET /api/ledger", Right::Manage),
-    route("GET /api/leads", Right::Leads),
+    route("GET /api/leads", Right::ReadPeople),
     route("POST /api/leads/try", Right::ReadPolicies),
-    route("GET /api/leads/{id}", Right::Leads),
-    route("POST /api/leads/{id}/accept", Right::Leads),
-    route("POST /api/leads/{id}/close", Right::Leads),
-    route("POST /api/leads/{id}/disqualify", Right::Leads),
-    route("POST /api/leads/{id}/contacts", Right::Leads),
+    route("GET /api/leads/{id}", Right::ReadPeople),
+    route("POST /api/leads/{id}/accept", Right::WorkLeads),
+    route("POST /api/leads/{id}/close", Right::WorkLeads),
+    route("POST /api/leads/{id}/disqualify", Right::WorkLeads),
+    route("POST /api/leads/{id}/contacts", Right::WorkLeads),
     route("POST /api/leads/{id}/reassign", Right::Manage),
-    route("POST /api/leads/{id}/claim", Right::Leads),
+    route("POST /api/leads/{id}/claim", Right::WorkLeads),
     route("POST /api/leads/{id}/credit", Right::Manage),
-    route("GET /api/reps/{name}/leave", Right::Leads),
-    route("PUT /api/reps/{name}/leave", Right::Leads),
+    route("GET /api/reps/{name}/leave", Right::WorkLeads),
+    route("PUT /api/reps/{name}/leave", Right::WorkLeads),
     route("POST /api/reps/{name}/rebalance", Right::Manage),
-    route("POST /api/customers/lookup", Right::Customers),
-    route("GET /api/customers/{id}", Right::Customers),
+    route("POST /api/customers/lookup", Right::ReadPeople),
+    route("GET /api/customers/{id}", Right::ReadPeople),
     route("DELETE /api/customers/{id}", Right::Manage),
     route("GET /api/customers/{id}/erasure", Right::Manage),
     route("GET /api/customers/{id}/export", Right::Manage),
-    route("GET /api/customers/{id}/timeline", Right::Customers),
-    route("GET /api/customers/{id}/runs", Right::Customers),
-    route("GET /api/customers/{id}/consents", Right::Customers),
-    route("POST /api/customers/{id}/consents", Right::Customers),
+    route("GET /api/customers/{id}/timeline", Right::ReadPeople),
+    route("GET /api/customers/{id}/runs", Right::ReadPeople),
+    route("GET /api/customers/{id}/consents", Right::ReadPeople),
+    route("POST /api/customers/{id}/consents", Right::WorkLeads),
     route("POST /api/customers/{id}/suppress", Right::Manage),
     route("POST /api/customers/{id}/unsuppress", Right::Manage),
     route("POST /api/customers/{id}/merge", Right::Manage),
@@ -82,16 +61,29 @@ pub const ROUTES: &[Route] = &[
     route("POST /api/imports/{batch}/revert", Right::Import),
     route("GET /api/insight/speed-to-lead", Right::Manage),
     route("GET /api/insight/{report}", Right::Manage),
-    route("GET /api/messages", Right::Leads),
+    route("GET /api/messages", Right::ReadPeople),
     route("POST /api/messages", Right::Send),
-    route("GET /api/messages/{id}", Right::Customers),
+    route("GET /api/messages/{id}", Right::ReadPeople),
     route("POST /api/messages/{id}/settle", Right::Send),
     route("POST /api/templates/{name}/preview", Right::Send),
     route("POST /api/templates/{name}/test-send", Right::Send),
     route("POST /api/segments/{name}/preview", Right::ReadPolicies),
+    route("GET /api/journeys/{name}", Right::Manage),
+    route("GET /api/campaigns", Right::Send),
+    route("GET /api/campaigns/{name}", Right::Send),
+    route("POST /api/campaigns/{name}/schedule", Right::Send),
+    route("POST /api/campaigns/{name}/pause", Right::Send),
+    route("POST /api/campaigns/{name}/resume", Right::Send),
+    route("POST /api/campaigns/{name}/cancel", Right::Send),
+    route("POST /api/campaigns/{name}/test-send", Right::Send),
     route("GET /api/webhooks", Right::Manage),
+    route("GET /api/webhooks/{id}/deliveries", Right::Manage),
     route("POST /api/webhooks/{id}/enable", Right::Manage),
+    route("POST /api/webhooks/{id}/redeliver", Right::Manage),
+    route("GET /api/tokens", Right::Admin),
     route("POST /api/tokens", Right::Admin),
+    route("DELETE /api/tokens/{id}", Right::Admin),
+    route("GET /api/audit", Right::Admin),
 ];
 
 /// The route of a request and what its placeholders are.

@@ -42,7 +42,8 @@ impl Console {
             None => Context::sample(&policies.settings.company),
             Some(id) => {
                 let (root, known) =
-                    self.find_person(id).await.map_err(|problem| problem.about("customer"))?;
+                    self.find_person(call, id).await.map_err(|problem| problem.about("customer"))?;
+                let known = call.sight.people(&known);
                 let whole = known.customers.get(&root).map(|record| known.whole(record));
                 context(whole.as_ref(), &policies, Given::default())
             }

@@ -1,6 +1,7 @@
 //! `GET /api/customers/{id}/timeline`: what a person did and what happened to them, newest first: events, leads, messages.
 
 use crate::messages::view;
+use crate::sight::Sight;
 use crate::{Call, Console, unavailable};
 use serde_json::{Value, json};
 use sluice_domain::customer::{Customer, Known};
@@ -8,6 +9,7 @@ use sluice_domain::event::{Entry, Event};
 use sluice_domain::id::{CustomerId, EventId, MessageId};
 use sluice_domain::lead::Lead;
 use sluice_domain::message::Message;
+use sluice_domain::policy::{FieldMap, PolicySet};
 use sluice_domain::time::Timestamp;
 use sluice_wire::http::HttpResponse;
 use sluice_wire::problem::Problem;
@@ -25,9 +27,8 @@ type Place = (Timestamp, String);
 
 impl Console {
     pub(crate) async fn show_timeline(&self, call: &Call) -> Result<HttpResponse, Problem> {
-        let (root, known) = self.find_person(call.part(0)).await?;
-        let limit =
-            call.request.query_value("limit").and_then(|n| n.parse().ok()).unwrap_or(PAGE).clamp(1, MOST);
+        let (root, known) = self.find_person(call, call.part(0)).await?;
+        let limit = call.limit(PAGE, MOST);
         let before = match call.request.query_value("cursor").map(|cursor| read_cursor(&cursor)) {
             Some(None) => {
                 let said = "This cursor is none of ours: take `next` of the page before as it is.";
@@ -36,9 +37,10 @@ impl Console {
             cursor => cursor.flatten(),
         };
         let mut things: Vec<(Place, Value)> = Vec::new();
+        call.sight.people(&known);
         for part in parts(&root, &known) {
             // One more than fits says that there is another page.
-            self.things_of(part, before.as_ref(), limit + 1, &mut things).await?;
+            self.things_of(call, part, before.as_ref(), limit + 1, &mut things).await?;
         }
         things.sort_by(|(a, _), (b, _)| b.cmp(a));
         let has_more = things.len() > limit;
@@ -51,6 +53,7 @@ impl Console {
     /// The newest things of one record before a place.
     async fn things_of(
         &self,
+        call: &Call,
         part: &Customer,
         before: Option<&Place>,
         limit: usize,
@@ -59,10 +62,11 @@ impl Console {
         let is_before = |place: &Place| before.is_none_or(|before| place < before);
         let entries = self.store.newest_entries(&part.id, before.map(|(at, _)| *at), limit);
         let entries = entries.await.map_err(unavailable)?;
+        let policies = self.current().await?;
         for entry in &entries {
             let shown = entry.events().enumerate().map(|(n, event)| {
                 let of = (n > 0).then_some(&entry.event.id);
-                ((event.at, event.id.to_string()), event_view(entry, &event, of))
+                ((event.at, event.id.to_string()), event_view(entry, &event, of, &policies, &call.sight))
             });
             things.extend(shown.filter(|(place, _)| is_before(place)));
         }
@@ -106,12 +110,20 @@ fn place_of_message(message: &Message) -> Place {
 }
 
 /// An event as people see it: the name that policies use, what was said, and what journeys made of it.
-pub(crate) fn entry_view(entry: &Entry) -> Value {
-    event_view(entry, &entry.event, None)
+pub(crate) fn entry_view(entry: &Entry, policies: &PolicySet, sight: &Sight) -> Value {
+    event_view(entry, &entry.event, None, policies, sight)
 }
 
 /// The same for one that another led to.
-fn event_view(entry: &Entry, event: &Event, of: Option<&EventId>) -> Value {
+fn event_view(
+    entry: &Entry,
+    event: &Event,
+    of: Option<&EventId>,
+    policies: &PolicySet,
+    sight: &Sight,
+) -> Value {
+    let usual = FieldMap::new();
+    let map = policies.sources.get(&event.source).map_or(&usual, |source| &source.fields);
     let moved = entry.led.moved.iter().filter(|_| of.is_none()).map(|moved| {
         let why: Vec<String> = moved.why.iter().map(|reason| reason.words()).collect();
         json!({ "journey": moved.journey, "record": moved.customer, "run": moved.run, "why": why })
@@ -127,9 +139,9 @@ fn event_view(entry: &Entry, event: &Event, of: Option<&EventId>) -> Value {
         "event": event.key(),
         "name": event.name,
         "source": event.source,
-        "properties": event.properties.reveal(),
-        "traits": event.traits.reveal(),
-        "context": event.context.reveal(),
+        "properties": sight.members(json!(event.properties.reveal()), map),
+        "traits": sight.members(json!(event.traits.reveal()), map),
+        "context": sight.members(json!(event.context.reveal()), map),
         "policies": entry.manifest,
     })
 }

@@ -1,5 +1,6 @@
 //! `POST /api/leads/try`: what would happen to this lead now, and why. Writes nothing.
 
+use crate::customers::check_person;
 use crate::{Call, Console, unavailable};
 use base64::Engine;
 use serde_json::json;
@@ -73,6 +74,7 @@ impl Console {
             consider(&mut who, &facts, &known, &alike, &policies.settings);
             who
         });
+        call.sight.people(&known);
         let case = Case { lead: &lead, facts: &facts, known: &known, who: who.as_ref() };
         let companies = facts.company_domain.iter().filter(|_| policies.routing.use_company_owners);
         let mut wanted = Wanted {
@@ -113,7 +115,7 @@ impl Console {
             &json!({
                 "state": receipt.outcome.state().name(),
                 "owner": owner,
-                "customer": who.as_ref().filter(|_| !receipt.new_customer).map(|who| &who.customer),
+                "customer": who.as_ref().map(|who| &who.customer).filter(|id| check_person(call, &known, id).is_ok()),
                 "flags": facts.flags.iter().map(|flag| flag.name()).collect::<Vec<_>>(),
                 "clock": self.clock_view(&after).await?,
                 "why": why,

@@ -1,44 +1,75 @@
-//! The receivers of webhooks that documents name: whether they are sent to, and what came of the last time.
+//! The receivers of webhooks that documents name: whether they are sent to, what was delivered, and delivering it again.
 
 use crate::acts::ATTEMPTS;
-use crate::{Call, Console, unavailable};
+use crate::{Call, Console, messages, unavailable};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use futures::future::try_join_all;
 use futures::stream::{self, StreamExt, TryStreamExt};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use sluice_domain::id::EndpointId;
+use sluice_domain::message::MessageState;
 use sluice_domain::policy::PolicySet;
+use sluice_host::outbox::{Outgoing, QueueName};
 use sluice_store::{Endpoint, NoticeRecord, Written};
 use sluice_wire::http::HttpResponse;
 use sluice_wire::problem::Problem;
+use sluice_wire::queue::{TellMessage, encode};
 use std::collections::BTreeMap;
 
 /// Newest notices of a rep among which the last webhook is looked for.
 const LOOKED_AT: i32 = 20;
-/// Reps whose notices are read at the same time.
+/// Receivers whose notices are read at the same time.
 const AT_ONCE: usize = 8;
+/// Deliveries of one page, unless the caller wants another number of them.
+const PAGE: usize = 50;
+/// The most deliveries of one page.
+const MOST: usize = 200;
 
 /// A receiver as the documents have it.
 struct Named {
     url: String,
     reps: Vec<String>,
+    webhooks: Vec<String>,
 }
 
-fn named(policies: &PolicySet) -> BTreeMap<EndpointId, Named> {
+impl Named {
+    /// Under which names its deliveries are kept.
+    fn logs(&self) -> impl Iterator<Item = String> {
+        self.reps.iter().cloned().chain(self.webhooks.iter().map(|name| format!("webhook/{name}")))
+    }
+}
+
+/// The receivers within reach: those of reps, and for whoever sees everybody those of `kind: webhook`.
+fn named(call: &Call, policies: &PolicySet) -> BTreeMap<EndpointId, Named> {
     let mut all: BTreeMap<EndpointId, Named> = BTreeMap::new();
-    for (name, rep) in &policies.reps {
+    let fresh = |url: &str| Named { url: url.to_owned(), reps: Vec::new(), webhooks: Vec::new() };
+    for (name, rep) in policies.reps.iter().filter(|(name, _)| call.sight.reach.has_rep(name)) {
         if let Some(webhook) = &rep.webhook {
-            let receiver = all.entry(webhook.endpoint());
-            let receiver = receiver.or_insert_with(|| Named { url: webhook.url.clone(), reps: Vec::new() });
+            let receiver = all.entry(webhook.endpoint()).or_insert_with(|| fresh(&webhook.url));
             receiver.reps.push(name.clone());
         }
+    }
+    for (name, webhook) in policies.webhooks.iter().filter(|_| call.sight.reach.is_everybody()) {
+        let receiver = all.entry(webhook.webhook().endpoint()).or_insert_with(|| fresh(&webhook.url));
+        receiver.webhooks.push(name.clone());
     }
     all
 }
 
+/// What is to be delivered again.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Again {
+    delivery: String,
+}
+
 impl Console {
     /// Every receiver, with its state and what came of the last webhook.
-    pub(crate) async fn list_webhooks(&self) -> Result<HttpResponse, Problem> {
+    pub(crate) async fn list_webhooks(&self, call: &Call) -> Result<HttpResponse, Problem> {
         let policies = self.current().await?;
-        let named = named(&policies);
+        let named = named(call, &policies);
         let ids: Vec<EndpointId> = named.keys().cloned().collect();
         let known = self.store.endpoints(&ids).await.map_err(unavailable)?;
         let known: BTreeMap<EndpointId, Endpoint> =
@@ -53,10 +84,7 @@ impl Console {
 
     /// Sends to it again: whoever runs it has said that it is back.
     pub(crate) async fn enable_webhook(&self, call: &Call) -> Result<HttpResponse, Problem> {
-        let none = || Problem::new(404, "no-such-webhook", "No document names a receiver with this id.");
-        let id = EndpointId::parse(call.part(0)).ok_or_else(none)?;
-        let policies = self.current().await?;
-        let named = named(&policies).remove(&id).ok_or_else(none)?;
+        let (id, named) = self.find_webhook(call).await?;
         for _ in 0..ATTEMPTS {
             let mut endpoint = self.store.endpoint(&id).await.map_err(unavailable)?;
             if endpoint.gone.is_some() {
@@ -68,7 +96,96 @@ impl Console {
             let view = self.view_webhook(&id, &named, Some(&endpoint)).await?;
             return Ok(HttpResponse::json(200, &view));
         }
-        Err(Problem::new(409, "busy", "Others are changing it. Try again.").retry_after(1))
+        Err(busy())
+    }
+
+    /// What was delivered to a receiver, newest first. `state` narrows it; a page may then be shorter than asked for.
+    pub(crate) async fn list_deliveries(&self, call: &Call) -> Result<HttpResponse, Problem> {
+        let (_, named) = self.find_webhook(call).await?;
+        let state = match call.query("state").as_deref().map(MessageState::parse) {
+            Some(None) => {
+                return Err(Problem::new(422, "state-unknown", "There is no such state.").about("state"));
+            }
+            state => state.flatten(),
+        };
+        let before = match call.query("cursor").map(|cursor| read_place(&cursor)) {
+            Some(None) => {
+                let said = "This cursor is none of ours: take `cursor` of the page before as it is.";
+                return Err(Problem::new(422, "cursor-unreadable", said).about("cursor"));
+            }
+            place => place.flatten().map(|(_, sort_key)| sort_key),
+        };
+        let limit = call.limit(PAGE, MOST);
+        let most = i32::try_from(limit).unwrap_or(i32::MAX);
+        let logs: Vec<String> = named.logs().collect();
+        let read = logs.iter().map(|log| self.store.notices_before(log, before.as_deref(), most));
+        let read: Vec<Vec<NoticeRecord>> = try_join_all(read).await.map_err(unavailable)?;
+        // A log that may go on was read down to its last; older ones of the others come with the next page.
+        let down_to = read.iter().filter(|log| log.len() >= limit).filter_map(|log| log.last());
+        let mut down_to: Option<String> = down_to.map(|last| last.sort_key.clone()).max();
+        let mut found: Vec<NoticeRecord> = read.into_iter().flatten().collect();
+        found.sort_by(|a, b| b.sort_key.cmp(&a.sort_key));
+        found.retain(|one| down_to.as_ref().is_none_or(|last| one.sort_key >= *last));
+        if found.len() > limit {
+            found.truncate(limit);
+            down_to = found.last().map(|last| last.sort_key.clone());
+        }
+        let is_meant =
+            |one: &&NoticeRecord| one.channel == "webhook" && state.is_none_or(|state| one.state == state);
+        let shown: Vec<Value> = found.iter().filter(is_meant).map(delivery).collect();
+        let cursor = down_to.map(|sort_key| place_of("", &sort_key));
+        Ok(HttpResponse::json(200, &json!({ "deliveries": shown, "cursor": cursor })))
+    }
+
+    /// `{"delivery": …}`: the same event once more, under the same `webhook-id`, whatever came of it before.
+    pub(crate) async fn redeliver(&self, call: &Call) -> Result<HttpResponse, Problem> {
+        let (_, named) = self.find_webhook(call).await?;
+        let again: Again = messages::read(call)?;
+        let missing = || {
+            Problem::new(404, "no-such-delivery", "This receiver was sent nothing of this id.")
+                .about("delivery")
+        };
+        let (log, sort_key) = read_place(&again.delivery).ok_or_else(missing)?;
+        if !named.logs().any(|own| own == log) {
+            return Err(missing());
+        }
+        for _ in 0..ATTEMPTS {
+            let found = self.store.notice(&log, &sort_key).await.map_err(unavailable)?;
+            let mut record = found.filter(|one| one.channel == "webhook").ok_or_else(missing)?;
+            let Some(heard) = record.heard.clone() else {
+                let said = "Only events are delivered again; a rep is told of a lead once.";
+                return Err(Problem::new(409, "not-an-event", said).about("delivery"));
+            };
+            let now = self.env.clock.now();
+            if record.state.is_final() {
+                record.state = MessageState::Ready;
+                record.attempts = 0;
+                record.claimed_until = now;
+                record.note = Some(format!("asked for again by {}", call.who.name()));
+                if self.store.update_notice(&record).await.map_err(unavailable)? == Written::Conflict {
+                    continue;
+                }
+                record.version += 1;
+            }
+            // Also if it is on its way: whoever asked for it before may have died before it was put on the queue.
+            let message = Outgoing {
+                queue: QueueName::Notice,
+                id: format!("{}-again-{}", heard.id(), record.version),
+                body: encode(&TellMessage::Heard(heard)),
+                not_before: now,
+            };
+            self.outbox.hand_over(vec![message], now).await.map_err(unavailable)?;
+            return Ok(HttpResponse::json(202, &delivery(&record)));
+        }
+        Err(busy())
+    }
+
+    async fn find_webhook(&self, call: &Call) -> Result<(EndpointId, Named), Problem> {
+        let none = || Problem::new(404, "no-such-webhook", "No document names a receiver with this id.");
+        let id = EndpointId::parse(call.part(0)).ok_or_else(none)?;
+        let policies = self.current().await?;
+        let named = named(call, &policies).remove(&id).ok_or_else(none)?;
+        Ok((id, named))
     }
 
     async fn view_webhook(
@@ -78,8 +195,8 @@ impl Console {
         endpoint: Option<&Endpoint>,
     ) -> Result<Value, Problem> {
         let mut last: Option<NoticeRecord> = None;
-        for rep in &named.reps {
-            let page = self.store.notices_to(rep, None, LOOKED_AT).await.map_err(unavailable)?;
+        for log in named.logs() {
+            let page = self.store.notices_to(&log, None, LOOKED_AT).await.map_err(unavailable)?;
             let newest = page.items.into_iter().find(|notice| notice.channel == "webhook");
             // Sort keys begin with the time.
             if newest.as_ref().map(|notice| &notice.sort_key) > last.as_ref().map(|last| &last.sort_key) {
@@ -91,12 +208,37 @@ impl Console {
             "id": id.as_str(),
             "url": named.url,
             "reps": named.reps,
+            "webhooks": named.webhooks,
             "state": if gone.is_some() { "gone" } else { "enabled" },
             "gone": gone.map(|at| at.rfc3339()),
-            "last": last.map(|last| json!({
-                "rep": last.rep, "lead": last.lead, "kind": last.kind, "state": last.state,
-                "attempts": last.attempts, "note": last.note,
-            })),
+            "last": last.as_ref().map(delivery),
         }))
     }
+}
+
+/// A delivery as people see it.
+fn delivery(record: &NoticeRecord) -> Value {
+    let heard = record.heard.as_ref();
+    let rep = heard.is_none().then_some(&record.rep);
+    json!({
+        "id": place_of(&record.rep, &record.sort_key),
+        "webhook": heard.map(|heard| &heard.webhook), "rep": rep, "lead": record.lead, "customer": record.customer,
+        "kind": record.kind, "at": heard.map(|heard| heard.at.rfc3339()), "state": record.state,
+        "attempts": record.attempts, "unknown": record.unknown, "note": record.note,
+    })
+}
+
+/// A delivery's place: the log that it is in and its key there.
+fn place_of(log: &str, sort_key: &str) -> String {
+    URL_SAFE_NO_PAD.encode(format!("{log}\n{sort_key}"))
+}
+
+fn read_place(text: &str) -> Option<(String, String)> {
+    let text = String::from_utf8(URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
+    let (log, sort_key) = text.split_once('\n')?;
+    Some((log.to_owned(), sort_key.to_owned()))
+}
+
+fn busy() -> Problem {
+    Problem::new(409, "busy", "Others are changing it. Try again.").retry_after(1)
 }

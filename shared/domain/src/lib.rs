@@ -3,8 +3,10 @@
 //! Pure: no clock, no environment, no randomness, no async, no AWS. Time and random bytes come in as arguments,
 //! decisions go out as values, so that each can be replayed, explained and simulated with the same code.
 
+pub mod access;
 pub mod advance;
 pub mod calendar;
+pub mod campaign;
 pub mod clock;
 pub mod condition;
 pub mod customer;

@@ -40,11 +40,13 @@ pub enum QueueName {
     Feedback,
     /// Events of customers, and what is due for them.
     Event,
+    /// Campaigns: audiences to go through, people whose time comes.
+    Campaign,
 }
 
 impl QueueName {
     /// Every queue.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Lead,
         Self::Enrich,
         Self::Notice,
@@ -53,6 +55,7 @@ impl QueueName {
         Self::Erase,
         Self::Feedback,
         Self::Event,
+        Self::Campaign,
     ];
 
     /// The word in due entries.
@@ -66,6 +69,7 @@ impl QueueName {
             Self::Erase => "erase",
             Self::Feedback => "feedback",
             Self::Event => "event",
+            Self::Campaign => "campaign",
         }
     }
 
@@ -80,6 +84,7 @@ impl QueueName {
             Self::Erase => "SLUICE_ERASE_QUEUE_URL",
             Self::Feedback => "SLUICE_FEEDBACK_QUEUE_URL",
             Self::Event => "SLUICE_EVENT_QUEUE_URL",
+            Self::Campaign => "SLUICE_CAMPAIGN_QUEUE_URL",
         }
     }
 

@@ -1,10 +1,11 @@
 //! The commit: what belongs together, in one transaction.
 
+use crate::audit::audit_put;
 use crate::contact::contact_item;
 use crate::erasure::StandingItem;
 use crate::item::{Item, document, key, number, text};
 use crate::lead::{ended_lead, progress_values};
-use crate::message::{asked_write, message_write};
+use crate::message::{asked_write, message_writes};
 use crate::proof::proof_item;
 use crate::{
     Asked, CompanyRecord, Contact, Counting, DueEntry, GateRecord, LeaveRecord, Store, StoreError,
@@ -13,7 +14,9 @@ use crate::{
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Delete, Put, TransactWriteItem, Update};
+use sluice_domain::access::Note;
 use sluice_domain::advance::State;
+use sluice_domain::campaign::Broadcast;
 use sluice_domain::customer::{AddressHash, Customer, Pointed};
 use sluice_domain::erasure::Erasure;
 use sluice_domain::event::Entry;
@@ -57,9 +60,17 @@ pub struct Commit {
     pub(crate) states: Vec<(CustomerId, State)>,
     pub(crate) runs: Vec<(CustomerId, String, Run)>,
     pub(crate) counting: Option<Counting>,
+    notes: Vec<Note>,
+    pub(crate) broadcasts: Vec<Broadcast>,
 }
 
 impl Commit {
+    /// What the audit says of this commit.
+    pub fn notes(mut self, notes: impl IntoIterator<Item = Note>) -> Self {
+        self.notes.extend(notes);
+        self
+    }
+
     /// A lead that is not in the ledger and has ended with this decision.
     pub fn ended(mut self, lead: &Lead, after: Progress) -> Self {
         self.new_leads.push((lead.clone(), after));
@@ -263,7 +274,7 @@ impl Store {
         }
         items.extend(self.deletes(&commit)?);
         for message in &commit.messages {
-            items.push(message_write(message, &self.table)?);
+            items.extend(message_writes(message, &self.table)?);
         }
         for (customer, hash, asked) in &commit.asked {
             items.push(asked_write(customer, hash, asked, &self.table)?);
@@ -278,12 +289,16 @@ impl Store {
             let put = versioned_put(&self.table, proof_item(*channel, address, proof)?, 0)?;
             items.push(TransactWriteItem::builder().put(put).build());
         }
+        for note in &commit.notes {
+            items.push(audit_put(&self.table, note)?);
+        }
         items.extend(self.behaviour(&commit)?);
         items.extend(self.standings_of(&commit)?);
         if let Some(counting) = &commit.counting {
             items.extend(self.counts(counting)?);
         }
         items.extend(self.erasures(&commit)?);
+        items.extend(self.broadcast_writes(&commit)?);
         self.transact(items).await
     }
 

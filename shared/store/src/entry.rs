@@ -6,7 +6,7 @@ use crate::lead::{read_cursor, write_cursor};
 use crate::{Commit, Page, Store, StoreError, Written, keys};
 use aws_sdk_dynamodb::types::{Put, TransactWriteItem, Update};
 use sluice_domain::customer::Pointed;
-use sluice_domain::event::Entry;
+use sluice_domain::event::{Entry, EventKind};
 use sluice_domain::id::{CustomerId, EventId};
 use sluice_domain::time::Timestamp;
 use std::cmp::Ordering;
@@ -52,6 +52,12 @@ impl Store {
         Ok(())
     }
 
+    /// One entry of a record.
+    pub async fn entry(&self, home: &CustomerId, id: &EventId) -> Result<Option<Entry>, StoreError> {
+        let item = self.get(keys::customer(home), &keys::entry(id)).await?;
+        item.as_ref().map(read_entry).transpose()
+    }
+
     /// The newest entries of a record that happened before `before`, newest first, at most `limit`; besides them all of that very
     /// instant, since what they led to may come before it. Reads all entries of the record: their keys name no time.
     pub async fn newest_entries(
@@ -77,6 +83,21 @@ impl Store {
             if cursor.is_none() {
                 same.append(&mut newest);
                 return Ok(same);
+            }
+        }
+    }
+
+    /// Whether somebody did anything themselves under a record: an entry that is not only of what we did.
+    pub async fn has_lived(&self, customer: &CustomerId) -> Result<bool, StoreError> {
+        let mut cursor: Option<String> = None;
+        loop {
+            let page = self.entries(customer, cursor.as_deref()).await?;
+            if page.items.iter().any(|entry| entry.event.kind != EventKind::Own) {
+                return Ok(true);
+            }
+            cursor = page.next;
+            if cursor.is_none() {
+                return Ok(false);
             }
         }
     }

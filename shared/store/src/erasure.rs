@@ -282,7 +282,7 @@ impl Store {
     }
 
     /// Changes an item if a condition holds. If it does not, there is nothing to change.
-    async fn update_if<const N: usize>(
+    pub(crate) async fn update_if<const N: usize>(
         &self,
         key: Item,
         change: &str,

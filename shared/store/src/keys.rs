@@ -20,7 +20,8 @@
 //! | team | `team#<name>` | `t` | route-lead, and acts that free capacity |
 //! | turns between teams | `team#round#<names>` | `t` | route-lead, where a rule asks |
 //! | notice: a message to a rep | `rep#<name>` | `m#<ms>#<lead>#<kind><n>#<channel>` | send-message; a rep's list, newest first |
-//! | notice of a journey: to a rep, or to another system | `rep#<name>`, `rep#journey/<name>` | `m#<ms>#<customer>#<hash of journey, step and rep>#<channel>` | as above |
+//! | notice of a journey: to a rep, or to another system; of an event, to another system | `rep#<name>`, `rep#journey/<name>`, `rep#webhook/<name>` | `m#<ms>#<customer>#<hash of journey, step and rep>#<channel>` | as above |
+//! | notice that a campaign was stopped | `rep#<name>` | `m#<ms>#<campaign>#<broadcast>#<channel>` | as above |
 //! | notice of an alert | `rep#<name>` | `m#<ms>#<alert>#alert#<channel>` | as above |
 //! | a rep's absences | `leave#<rep>` | `a` | route-lead, when they are not those it has; the rep |
 //! | count of changes of absences | `leave` | `n` | route-lead with the teams |
@@ -28,11 +29,16 @@
 //! | receiver of webhooks | `ep_…` | `h` | send-message before each webhook; the list of receivers |
 //! | due | `due#<shard>` | `<ms>#<id>` | fire-timers, oldest first |
 //! | first contacts of a day | `speed#<year>-<month>` | `<day>#<source>#<team>#<rep>` | speed to lead, month by month |
-//! | counters of results of a day | `tally#<year>-<month>#<part>` | `<key>#<day>` | reports and alerts, month by month, by what keys begin with |
+//! | counters of results of a day | `counted#<year>-<month>#<part>` | `<key>#<day>` | reports and alerts, month by month, by what keys begin with |
 //! | what an alert told last | `alarm#<alert>` | `a` | fire-timers, when it looks at the alert |
 //! | policy document | `policy#<sha>` | `<chunk>` | functions, once per version |
 //! | manifest | `manifest` | `<version>` | functions, every few seconds, newest first |
-//! | token | `token#<sha>` | `t` | serve-console, each request |
+//! | broadcast: one time that a campaign goes out | `campaign#<name>` | `b#<number>` | run-campaign; send-message, where its messages may not go out; the campaign's page, newest first |
+//! | how far a part of its audience is gone through | `campaign#<name>` | `s#<number>#<part>` | run-campaign, once a page |
+//! | tally: what a part of it counted, and whether its messages may be claimed | `tally#<name>#<number>#<shard>` | `t` | send-message before each claim; the campaign's page |
+//! | what waits while it is paused | `parked#<name>#<number>#<shard>` | `<id>` | run-campaign, when it goes on |
+//! | token | `token` | `<sha>` | serve-console, each request; the list of tokens |
+//! | entry of the audit | `audit` | `<ms>#<id>` | the audit, newest first |
 //! | import batch | `import` | `<batch>` | serve-console; the list of batches |
 //! | rows of a batch that came in together | `import#<batch>` | `<first row>-<last row>` | taking the batch back, in the file's order |
 //!
@@ -40,7 +46,7 @@
 //! `queued#<shard>`, oldest first; and messages whose outcome is unknown: `unknown#<shard>`.
 
 use sluice_domain::customer::AddressHash;
-use sluice_domain::id::{CustomerId, EventId, LeadId, MessageId, ProofId};
+use sluice_domain::id::{AuditId, CustomerId, EventId, LeadId, MessageId, ProofId};
 use sluice_domain::insight::{Day, Key};
 use sluice_domain::lead::{LeadState, MarkKind};
 use sluice_domain::message::Channel;
@@ -74,8 +80,10 @@ pub const COUNT: &str = "n";
 pub const COMPANY: &str = "o";
 /// Sort key of a receiver of webhooks.
 pub const ENDPOINT: &str = "h";
-/// Sort key of a token.
-pub const TOKEN: &str = "t";
+/// Partition of the tokens; the sort key is the hash of each.
+pub const TOKENS: &str = "token";
+/// Partition of the audit.
+pub const AUDIT: &str = "audit";
 /// Partition of the manifests.
 pub const MANIFEST: &str = "manifest";
 
@@ -160,9 +168,23 @@ pub fn notice(at: Timestamp, lead: &LeadId, kind: &str, n: u32, channel: &str) -
     format!("m#{}#{lead}#{kind}{n}#{channel}", millis(at))
 }
 
-/// Sort key of a notice that a journey gives of a customer; `what` is a hash that tells its steps apart.
-pub fn told(at: Timestamp, customer: &CustomerId, what: &str, channel: &str) -> String {
-    format!("m#{}#{customer}#{what}#{channel}", millis(at))
+/// Behind every notice of a rep.
+pub const AFTER_NOTICES: &str = "m$";
+
+/// Sort key of a notice that a journey gives of a customer; `id` is that of what is told.
+pub fn told(at: Timestamp, customer: &CustomerId, id: &str, channel: &str) -> String {
+    format!("m#{}#{customer}#{}#{channel}", millis(at), told_as(id))
+}
+
+/// The part of such a key that tells the notices of one customer and instant apart: a hash of the id, cut.
+pub fn told_as(id: &str) -> String {
+    let hash = EventId::derived(&["told", id]);
+    hash.as_str().get(3..19).unwrap_or_default().to_owned()
+}
+
+/// Sort key of a notice that a campaign was stopped.
+pub fn halted(at: Timestamp, campaign: &str, broadcast: u32, channel: &str) -> String {
+    format!("m#{}#{campaign}#{broadcast}#{channel}", millis(at))
 }
 
 /// The customer in the sort key of such a notice.
@@ -341,31 +363,31 @@ pub fn parse_speed(pk: &str, sk: &str) -> Option<Group> {
 
 /// Partitions of the counters of a month: each takes 1,000 writes a second, and of several writes of one counter at one instant
 /// all but one are made again.
-pub const TALLY_PARTS: u8 = 16;
+pub const COUNTER_PARTS: u8 = 16;
 
 /// The part in which what is counted of a record's entries lies.
-pub fn tally_part(home: &CustomerId) -> u8 {
-    shard_of(home.as_str()) % TALLY_PARTS
+pub fn counter_part(home: &CustomerId) -> u8 {
+    shard_of(home.as_str()) % COUNTER_PARTS
 }
 
 /// Partition of the counters of a month, as in `2026-11`, in one part.
-pub fn tallies(month: &str, part: u8) -> String {
-    format!("tally#{month}#{part}")
+pub fn counters(month: &str, part: u8) -> String {
+    format!("counted#{month}#{part}")
 }
 
 /// Partition and sort key of the counters of a key on a day. A key holds no `#`.
-pub fn tally(day: Day, key: &Key, part: u8) -> (String, String) {
-    (tallies(&day.strftime("%Y-%m").to_string(), part), format!("{key}#{:02}", day.day()))
+pub fn counter(day: Day, key: &Key, part: u8) -> (String, String) {
+    (counters(&day.strftime("%Y-%m").to_string(), part), format!("{key}#{:02}", day.day()))
 }
 
 /// What the sort keys of the counters of one key begin with, and no others.
-pub fn tallies_of(key: &Key) -> String {
+pub fn counters_of(key: &Key) -> String {
     format!("{key}#")
 }
 
 /// The day and the key in their partition and sort key.
-pub fn parse_tally(pk: &str, sk: &str) -> Option<(Day, Key)> {
-    let (month, _part) = pk.strip_prefix("tally#")?.split_once('#')?;
+pub fn parse_counter(pk: &str, sk: &str) -> Option<(Day, Key)> {
+    let (month, _part) = pk.strip_prefix("counted#")?.split_once('#')?;
     let (key, day) = sk.rsplit_once('#')?;
     Some((format!("{month}-{day}").parse().ok()?, Key::parse(key)?))
 }
@@ -383,6 +405,68 @@ pub fn parse_alarm(pk: &str) -> Option<&str> {
     pk.strip_prefix("alarm#")
 }
 
+/// Partition of a campaign.
+pub fn campaign(name: &str) -> String {
+    format!("campaign#{name}")
+}
+
+/// The name in a campaign's partition.
+pub fn parse_campaign(pk: &str) -> Option<&str> {
+    pk.strip_prefix("campaign#")
+}
+
+/// Prefix of the sort keys of a campaign's broadcasts.
+pub const BROADCASTS: &str = "b#";
+
+/// Sort key of a broadcast.
+pub fn broadcast(n: u32) -> String {
+    format!("{BROADCASTS}{n:010}")
+}
+
+/// The number in a broadcast's sort key.
+pub fn parse_broadcast(sk: &str) -> Option<u32> {
+    sk.strip_prefix(BROADCASTS)?.parse().ok()
+}
+
+/// Sort key of how far a part of a broadcast's audience is gone through.
+pub fn section(broadcast: u32, part: u8) -> String {
+    format!("s#{broadcast:010}#{part:02}")
+}
+
+/// The broadcast and the part in such a sort key.
+pub fn parse_section(sk: &str) -> Option<(u32, u8)> {
+    let (broadcast, part) = sk.strip_prefix("s#")?.split_once('#')?;
+    Some((broadcast.parse().ok()?, part.parse().ok()?))
+}
+
+/// Sort key of a tally.
+pub const TALLY: &str = "t";
+
+/// Partition of what a part of a broadcast counted. Names hold no `#`.
+pub fn tally(campaign: &str, broadcast: u32, shard: u8) -> String {
+    format!("tally#{campaign}#{broadcast}#{shard}")
+}
+
+/// The campaign, broadcast and part in a tally's partition.
+pub fn parse_tally(pk: &str) -> Option<(&str, u32, u8)> {
+    parse_shard(pk.strip_prefix("tally#")?)
+}
+
+/// Partition of what waits while a broadcast is paused.
+pub fn parked(campaign: &str, broadcast: u32, shard: u8) -> String {
+    format!("parked#{campaign}#{broadcast}#{shard}")
+}
+
+/// The campaign, broadcast and part in the partition of what waits.
+pub fn parse_parked(pk: &str) -> Option<(&str, u32, u8)> {
+    parse_shard(pk.strip_prefix("parked#")?)
+}
+
+fn parse_shard(text: &str) -> Option<(&str, u32, u8)> {
+    let mut parts = text.split('#');
+    Some((parts.next()?, parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+}
+
 /// Partition of a policy document.
 pub fn policy(sha: &str) -> String {
     format!("policy#{sha}")
@@ -398,9 +482,15 @@ pub fn parse_manifest(sk: &str) -> Option<u64> {
     sk.parse().ok()
 }
 
-/// Partition of a token, by the hash of it.
-pub fn token(sha: &str) -> String {
-    format!("token#{sha}")
+/// Sort key of an entry of the audit.
+pub fn audit(at: Timestamp, id: &AuditId) -> String {
+    format!("{}#{id}", millis(at))
+}
+
+/// The time and the id in an entry's sort key.
+pub fn parse_audit(sk: &str) -> Option<(Timestamp, AuditId)> {
+    let (at, id) = sk.split_once('#')?;
+    Some((Timestamp(at.parse().ok()?), AuditId::parse(id)?))
 }
 
 /// Partition of the import batches.

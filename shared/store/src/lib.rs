@@ -4,6 +4,8 @@
 //! error; errors are only "try again" and "a record cannot be read".
 
 mod alarm;
+mod audit;
+mod campaign;
 mod commit;
 mod contact;
 mod desk;
@@ -32,6 +34,7 @@ mod tally;
 mod team;
 mod token;
 
+pub use campaign::Parked;
 pub use commit::Commit;
 pub use contact::Contact;
 pub use desk::{CompanyRecord, Desk, LeaveRecord, Wanted};
@@ -51,7 +54,7 @@ pub use policy::{Manifest, ManifestEntry, Policies};
 pub use proof::Recorded;
 pub use tally::{Counted, Counting};
 pub use team::TeamRecord;
-pub use token::{Role, Token};
+pub use token::Token;
 
 use aws_sdk_dynamodb::Client;
 use desk::Absences;

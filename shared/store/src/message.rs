@@ -1,10 +1,12 @@
 //! Messages to customers, in the customer's partition.
 
+use crate::campaign::tally_write;
 use crate::commit::versioned_put;
 use crate::item::{Item, document, get_document, get_number, get_text, key, number, text};
 use crate::{Commit, Store, StoreError, Written, keys};
 use aws_sdk_dynamodb::types::TransactWriteItem;
 use serde::{Deserialize, Serialize};
+use sluice_domain::campaign::names;
 use sluice_domain::id::{CustomerId, MessageId};
 use sluice_domain::message::{Message, MessageState};
 
@@ -32,6 +34,9 @@ impl Store {
             0 => {
                 let commit = Commit::default().message(message.clone());
                 self.commit(commit.standing_customer(&message.order.customer)).await
+            }
+            _ if names(message) != message.counted => {
+                self.commit(Commit::default().message(message.clone())).await
             }
             version => self.replace(message_item(message)?, version).await,
         }
@@ -92,9 +97,13 @@ impl Store {
     }
 }
 
-pub(crate) fn message_write(message: &Message, table: &str) -> Result<TransactWriteItem, StoreError> {
+/// The message, and what changes by it in what its campaign counted.
+pub(crate) fn message_writes(message: &Message, table: &str) -> Result<Vec<TransactWriteItem>, StoreError> {
     let put = versioned_put(table, message_item(message)?, message.version)?;
-    Ok(TransactWriteItem::builder().put(put).build())
+    let put = TransactWriteItem::builder().put(put).build();
+    let count = tally_write(message, table)?;
+    let count = count.map(|update| TransactWriteItem::builder().update(update).build());
+    Ok(std::iter::once(put).chain(count).collect())
 }
 
 pub(crate) fn asked_write(
@@ -113,7 +122,7 @@ fn message_item(message: &Message) -> Result<Item, StoreError> {
     let id = message.id();
     let mut item = key(message.order.customer.as_str(), keys::message(&id));
     item.insert("v".to_owned(), number(message.version + 1));
-    item.insert("d".to_owned(), document(message)?);
+    item.insert("d".to_owned(), document(&Message { counted: names(message), ..message.clone() })?);
     if message.state == MessageState::Unknown {
         item.insert("ix".to_owned(), text(keys::unknown(&id)));
         item.insert("ia".to_owned(), text(keys::millis(message.order.at)));

@@ -4,6 +4,7 @@ use crate::item::{Item, document, get_document, get_number, get_text, key, numbe
 use crate::lead::{read_cursor, write_cursor};
 use crate::{Page, Store, StoreError, Written, keys};
 use serde::{Deserialize, Serialize};
+use sluice_domain::event::Heard;
 use sluice_domain::id::{CustomerId, LeadId};
 use sluice_domain::message::MessageState;
 use sluice_domain::time::Timestamp;
@@ -32,7 +33,11 @@ pub struct NoticeRecord {
     /// Of a task: by when it is to be done.
     #[serde(rename = "d", default, skip_serializing_if = "Option::is_none")]
     pub due: Option<Timestamp>,
-    /// What it says: `assigned`, `escalated`, `reminder`, `notify`, `task`, `webhook`, `alert`.
+    /// The event that another system is told of: what is needed to tell it again.
+    #[serde(rename = "h", default, skip_serializing_if = "Option::is_none")]
+    pub heard: Option<Heard>,
+    /// What it says: `assigned`, `escalated`, `reminder`, `notify`, `task`, `webhook`, `halt`, `alert`; the event's name where another
+    /// system is told of one.
     #[serde(rename = "k")]
     pub kind: String,
     /// `email`, `webhook` or `none`.
@@ -81,6 +86,32 @@ impl Store {
     /// Stores a message as it shall be if nobody changed it since `message.version` was read.
     pub async fn update_notice(&self, message: &NoticeRecord) -> Result<Written, StoreError> {
         self.replace(notice_item(message, message.version + 1)?, message.version).await
+    }
+
+    /// One notice.
+    pub async fn notice(&self, rep: &str, sort_key: &str) -> Result<Option<NoticeRecord>, StoreError> {
+        self.get(&keys::rep(rep), sort_key).await?.as_ref().map(read_notice).transpose()
+    }
+
+    /// What a rep or another system was told before the notice of this sort key, newest first; `None` is from the newest on.
+    pub async fn notices_before(
+        &self,
+        rep: &str,
+        before: Option<&str>,
+        limit: i32,
+    ) -> Result<Vec<NoticeRecord>, StoreError> {
+        let answer = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("pk = :pk AND sk < :sk")
+            .expression_attribute_values(":pk", text(keys::rep(rep)))
+            .expression_attribute_values(":sk", text(before.unwrap_or(keys::AFTER_NOTICES)))
+            .scan_index_forward(false)
+            .limit(limit)
+            .send()
+            .await?;
+        answer.items.unwrap_or_default().iter().map(read_notice).collect()
     }
 
     /// What a rep was told, newest first.

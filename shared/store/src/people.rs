@@ -56,12 +56,13 @@ impl Store {
 
     /// Claims an address for a customer, once and for ever. Answers whether it is theirs. An address whose person was erased is
     /// free again, and when that was stays with it: only who knows of the last time, `seen`, may claim it. Who loaded before may
-    /// be about to do so for the one who was erased.
+    /// be about to do so for the one who was erased. One that was claimed in vain for `lost` is taken over.
     async fn claim_address(
         &self,
         hash: &AddressHash,
         customer: &CustomerId,
         seen: Option<Timestamp>,
+        lost: Option<&CustomerId>,
     ) -> Result<bool, StoreError> {
         let mut item = key(keys::address(hash), keys::ADDRESS);
         item.insert("c".to_owned(), text(customer.as_str()));
@@ -69,6 +70,9 @@ impl Store {
         let (_, held) = read_address(&old)?;
         match &held.customer {
             Some(holder) if holder == customer => Ok(true),
+            Some(holder) if Some(holder) == lost => {
+                self.take_address(hash, customer, Some(holder), None).await
+            }
             Some(holder) => match self.records(&BTreeSet::from([holder.clone()])).await?.erased.get(holder) {
                 Some(erased) if Some(*erased) <= seen => {
                     self.take_address(hash, customer, Some(holder), Some(*erased)).await
@@ -80,7 +84,8 @@ impl Store {
         }
     }
 
-    /// Claims an address that is there and that nobody holds any more: nobody at all, or one who was erased.
+    /// Claims an address that is there and that nobody holds any more: nobody at all, one who was erased, or one for whom it was
+    /// claimed in vain.
     async fn take_address(
         &self,
         hash: &AddressHash,
@@ -98,8 +103,8 @@ impl Store {
             update = update.expression_attribute_values(":x", number(erased.millis()));
         }
         let update = match (holder, erased) {
-            (Some(holder), _) => update
-                .update_expression("SET c = :c, x = :x")
+            (Some(holder), erased) => update
+                .update_expression(if erased.is_some() { "SET c = :c, x = :x" } else { "SET c = :c" })
                 .condition_expression("c = :holder OR c = :c")
                 .expression_attribute_values(":holder", text(holder.as_str())),
             (None, Some(_)) => update
@@ -124,8 +129,14 @@ impl Store {
     /// somebody else was faster and the person is to be recognised again.
     pub async fn claim_all(&self, who: &Recognition, known: &Known) -> Result<bool, StoreError> {
         for (_, address) in &who.claims {
-            if !self.claim_address(address, &who.claimant, known.erased_at(address)).await? {
+            let lost = who.lost.iter().find_map(|(hash, holder)| (hash == address).then_some(holder));
+            if !self.claim_address(address, &who.claimant, known.erased_at(address), lost).await? {
                 return Ok(false);
+            }
+        }
+        for (address, holder) in &who.lost {
+            if who.claims.iter().all(|(_, claimed)| claimed != address) {
+                self.release(address, holder).await?;
             }
         }
         Ok(true)
@@ -133,12 +144,18 @@ impl Store {
 
     /// Claims addresses, in order. Whether all are theirs now.
     pub async fn claim(&self, claims: &[Claim]) -> Result<bool, StoreError> {
-        for Claim { address, customer, erased } in claims {
-            if !self.claim_address(address, customer, *erased).await? {
+        for Claim { address, customer, erased, lost } in claims {
+            if !self.claim_address(address, customer, *erased, lost.as_ref()).await? {
                 return Ok(false);
             }
         }
         Ok(true)
+    }
+
+    /// Lets go of an address that was claimed in vain.
+    pub async fn release(&self, address: &AddressHash, holder: &CustomerId) -> Result<(), StoreError> {
+        let key = key(keys::address(address), keys::ADDRESS);
+        self.update_if(key, "REMOVE c", "c = :c", [(":c", text(holder.as_str()))]).await
     }
 
     /// Customer records by id; what is not there is not in the answer.
@@ -165,8 +182,8 @@ impl Store {
     }
 }
 
-/// Items of one page of the scan over all customers.
-const PAGE: i32 = 500;
+/// Items that one page of a scan goes through.
+pub(crate) const PAGE: i32 = 500;
 /// Rounds of following links between customers: a person is of so many records at most.
 pub(crate) const ROUNDS: usize = MAX_RECORDS + 1;
 

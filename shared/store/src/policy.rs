@@ -1,8 +1,12 @@
 //! Policy documents, stored by content, and the manifests that name the documents of each version.
 
+use crate::audit::audit_put;
+use crate::commit::versioned_put;
 use crate::item::{document, get_document, get_text, key, number, text};
 use crate::{Store, StoreError, Written, keys};
+use aws_sdk_dynamodb::types::TransactWriteItem;
 use serde::{Deserialize, Serialize};
+use sluice_domain::access::Note;
 use sluice_domain::policy::{Document, PolicySet};
 use sluice_domain::time::Timestamp;
 use std::collections::BTreeMap;
@@ -69,12 +73,14 @@ impl Store {
         }
     }
 
-    /// Publishes a manifest as the next after `manifest.version`. The documents were stored before.
-    pub async fn publish(&self, manifest: &Manifest) -> Result<Written, StoreError> {
+    /// Publishes a manifest as the next after `manifest.version`, together with what the audit says of it. The documents
+    /// were stored before.
+    pub async fn publish(&self, manifest: &Manifest, note: &Note) -> Result<Written, StoreError> {
         let mut item = key(keys::MANIFEST, keys::manifest(manifest.version + 1));
         item.insert("d".to_owned(), document(manifest)?);
         item.insert("v".to_owned(), number(manifest.version + 1));
-        Ok(if self.put_once(item).await?.is_none() { Written::Done } else { Written::Conflict })
+        let put = TransactWriteItem::builder().put(versioned_put(&self.table, item, 0)?).build();
+        self.transact(vec![put, audit_put(&self.table, note)?]).await
     }
 
     /// Stores a document's text under the hash of it, in chunks. The same text is stored once.

@@ -2,7 +2,9 @@
 
 use crate::commit::versioned_put;
 use crate::item::{Item, document, get_document, get_number, get_text, key, number, text};
-use crate::{Commit, Store, StoreError, keys};
+use crate::lead::{read_cursor, write_cursor};
+use crate::people::PAGE;
+use crate::{Commit, Page, Store, StoreError, keys};
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use sluice_domain::advance::State;
 use sluice_domain::id::CustomerId;
@@ -64,6 +66,36 @@ impl Store {
                 return Ok(runs);
             }
         }
+    }
+
+    /// Runs of one journey in the whole table, by parallel scan: one segment of `segments`, from `cursor` on.
+    pub async fn scan_runs(
+        &self,
+        journey: &str,
+        segment: i32,
+        segments: i32,
+        cursor: Option<&str>,
+    ) -> Result<Page<(CustomerId, Run)>, StoreError> {
+        let answer = self
+            .client
+            .scan()
+            .table_name(&self.table)
+            .segment(segment)
+            .total_segments(segments)
+            .limit(PAGE)
+            .filter_expression("sk = :sk AND begins_with(pk, :pk)")
+            .expression_attribute_values(":sk", text(keys::run(journey)))
+            .expression_attribute_values(":pk", text(CustomerId::PREFIX))
+            .set_exclusive_start_key(cursor.map(read_cursor).transpose()?)
+            .send()
+            .await?;
+        let one = |item: &Item| {
+            let id = CustomerId::parse(get_text(item, "pk")?);
+            let id = id.ok_or_else(|| StoreError::Corrupt("not a customer id".to_owned()))?;
+            Ok::<_, StoreError>((id, read_run(item)?))
+        };
+        let items = answer.items.unwrap_or_default().iter().map(one).collect::<Result<_, _>>()?;
+        Ok(Page { items, next: answer.last_evaluated_key.as_ref().map(write_cursor).transpose()? })
     }
 
     /// The writes of a commit that have to do with states and runs.

@@ -66,9 +66,9 @@ impl Store {
 
     /// The writes that count.
     pub(crate) fn counts(&self, counting: &Counting) -> Result<Vec<TransactWriteItem>, StoreError> {
-        let part = keys::tally_part(&counting.home);
+        let part = keys::counter_part(&counting.home);
         let writes = counting.tallies.iter().map(|(day, counted, counts)| {
-            let (pk, sk) = keys::tally(day, counted, part);
+            let (pk, sk) = keys::counter(day, counted, part);
             let mut update = Update::builder()
                 .table_name(&self.table)
                 .set_key(Some(key(pk, sk)))
@@ -96,7 +96,7 @@ impl Store {
         begins: &str,
     ) -> Result<Counted, StoreError> {
         let parts =
-            (0..keys::TALLY_PARTS).map(|part| self.counted_in(month, part, (from_day, to_day), begins));
+            (0..keys::COUNTER_PARTS).map(|part| self.counted_in(month, part, (from_day, to_day), begins));
         let mut all = Counted::default();
         try_join_all(parts).await?.into_iter().for_each(|counted| all.and(counted));
         Ok(all)
@@ -117,13 +117,13 @@ impl Store {
                 .query()
                 .table_name(&self.table)
                 .key_condition_expression("pk = :pk AND begins_with(sk, :sk)")
-                .expression_attribute_values(":pk", text(keys::tallies(month, part)))
+                .expression_attribute_values(":pk", text(keys::counters(month, part)))
                 .expression_attribute_values(":sk", text(begins))
                 .set_exclusive_start_key(from)
                 .send()
                 .await?;
             for item in answer.items.unwrap_or_default() {
-                let (day, counted) = keys::parse_tally(get_text(&item, "pk")?, get_text(&item, "sk")?)
+                let (day, counted) = keys::parse_counter(get_text(&item, "pk")?, get_text(&item, "sk")?)
                     .ok_or_else(|| StoreError::Corrupt("not a counter".to_owned()))?;
                 if !(from_day..=to_day).contains(&day.day()) {
                     continue;

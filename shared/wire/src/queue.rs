@@ -3,8 +3,9 @@
 
 use serde::{Deserialize, Serialize};
 pub use sluice_domain::advance::Wake;
+use sluice_domain::campaign::Share;
 use sluice_domain::clock::{Mark, Tick};
-use sluice_domain::event::{Call, Happened, Tell};
+use sluice_domain::event::{Call, Happened, Heard, Tell};
 use sluice_domain::feedback::Feedback;
 use sluice_domain::id::{CustomerId, LeadId};
 use sluice_domain::message::Order;
@@ -85,16 +86,49 @@ pub struct NoticeMessage {
     pub n: u32,
 }
 
-/// On the notice queue, beside what is told of leads: what a journey tells of a customer, and what alerts tell.
+/// On the notice queue, beside what is told of leads: what a journey tells of a customer, what became of a campaign, and
+/// what alerts found.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TellMessage {
     /// A rep is told, or has something to do.
     Tell(Tell),
-    /// Another system is told.
+    /// Another system is told by a journey.
     Call(Box<Call>),
+    /// Another system is told of an event.
+    Heard(Heard),
+    /// A rep is told that a campaign was stopped.
+    Halt(Halt),
     /// A rep is told that something is out of its bounds.
     Alarm(AlarmMessage),
+}
+
+/// A rep is told that a guard rail stopped a campaign.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Halt {
+    /// To this rep.
+    #[serde(rename = "to")]
+    pub rep: String,
+    /// Which campaign.
+    #[serde(rename = "c")]
+    pub campaign: String,
+    /// Which broadcast of it.
+    #[serde(rename = "b")]
+    pub broadcast: u32,
+    /// When it was stopped; with the others the id of it.
+    #[serde(rename = "at")]
+    pub at: Timestamp,
+    /// By what, in a sentence.
+    #[serde(rename = "w")]
+    pub why: String,
+}
+
+impl Halt {
+    /// The same for the same stop and rep.
+    pub fn id(&self) -> String {
+        let Self { rep, campaign, broadcast, at, .. } = self;
+        format!("halt-{campaign}-{broadcast}-{}-{rep}", at.millis())
+    }
 }
 
 /// A rep is told what an alert found.
@@ -158,6 +192,67 @@ pub enum EventMessage {
     Due(Wake),
     /// Policies were published that say what behaviour makes of customers: all are looked at, page by page.
     Pass(Pass),
+}
+
+/// On the campaign queue.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CampaignMessage {
+    /// Of this campaign.
+    #[serde(rename = "c")]
+    pub campaign: String,
+    /// Which broadcast of it.
+    #[serde(rename = "b")]
+    pub broadcast: u32,
+    /// What is to be done.
+    #[serde(rename = "do")]
+    pub task: CampaignTask,
+}
+
+/// What is to be done of a broadcast.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CampaignTask {
+    /// Its time comes.
+    Begin,
+    /// Go through pages of one part of the table, from this one on.
+    Pages {
+        /// Which part, from 0.
+        part: u8,
+        /// Which page, from 0.
+        page: u32,
+    },
+    /// It is these people's time.
+    Bundle(Bundle),
+    /// It goes on after it waited.
+    GoOn,
+    /// Look at what was counted by then.
+    Watch(Timestamp),
+}
+
+/// People whose messages go out within one minute.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bundle {
+    /// When the minute begins.
+    #[serde(rename = "t")]
+    pub at: Timestamp,
+    /// Who, what, and how many milliseconds later.
+    #[serde(rename = "p")]
+    pub people: Vec<(CustomerId, Share, i64)>,
+}
+
+impl CampaignMessage {
+    /// The same for the same task.
+    pub fn id(&self) -> String {
+        let Self { campaign, broadcast, task } = self;
+        let task = match task {
+            CampaignTask::Begin => "begin".to_owned(),
+            CampaignTask::Pages { part, page } => format!("pages-{part}-{page}"),
+            CampaignTask::Bundle(bundle) => format!("bundle-{}", id_of(&encode(bundle))),
+            CampaignTask::GoOn => "go-on".to_owned(),
+            CampaignTask::Watch(at) => format!("watch-{}", at.millis()),
+        };
+        format!("{campaign}-{broadcast}-{task}")
+    }
 }
 
 /// One page of a look at all customers, and those after it.

@@ -44,7 +44,7 @@ pub(crate) struct Plan {
 /// What the sender saw.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Sent {
-    /// Leads answered 202.
+    /// Leads answered 202, events answered 200.
     pub(crate) accepted: u64,
     /// All others.
     pub(crate) failed: u64,
@@ -108,8 +108,9 @@ async fn closed(plan: &Plan, connections: usize, seen: &Arc<Seen>) {
             while machine::now() < until {
                 let body = people::of(plan.mix, plan.run, count.fetch_add(1, Ordering::Relaxed)).to_string();
                 let started = machine::now();
-                let answer = connection.call("POST", "/f/bench", "", &body).await;
-                seen.note(matches!(answer, Ok((202, _))), started.elapsed().as_secs_f64() * 1e3);
+                let answer = connection.call("POST", plan.mix.path(), "", &body).await;
+                let is_accepted = matches!(answer, Ok((status, _)) if status == plan.mix.accepted());
+                seen.note(is_accepted, started.elapsed().as_secs_f64() * 1e3);
                 if answer.is_err() {
                     return;
                 }
@@ -135,8 +136,9 @@ async fn open(plan: &Plan, rate: u64, seen: &Arc<Seen>) {
                 None => Connection::open(&plan.address).await,
             };
             let Ok(mut connection) = connection else { return seen.note(false, 0.0) };
-            let answer = connection.call("POST", "/f/bench", "", &body).await;
-            seen.note(matches!(answer, Ok((202, _))), meant.elapsed().as_secs_f64() * 1e3);
+            let answer = connection.call("POST", plan.mix.path(), "", &body).await;
+            let is_accepted = matches!(answer, Ok((status, _)) if status == plan.mix.accepted());
+            seen.note(is_accepted, meant.elapsed().as_secs_f64() * 1e3);
             if answer.is_ok() {
                 idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
             }

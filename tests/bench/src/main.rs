@@ -1,13 +1,15 @@
-//! What a lead and a message cost on this machine: throughput, latency, processor time, table units, money, start-up.
+//! What a lead, a message and an event cost on this machine: throughput, latency, processor time, table units, money, start-up.
 //! Prints one table.
 //!
 //! The stack runs in this process over files, as `sluice dev` runs it; the load generator is this binary again, in a
 //! process of its own. `--seconds N` sets how long a phase lasts, `--no-startup` leaves the start-ups out, and
-//! `--only PARTS` (of `units,load,import,mixes,rules,clocks,messages,startup`) everything else.
+//! `--only PARTS` (of `units,load,import,mixes,rules,clocks,messages,events,campaigns,startup`) everything else.
 
 mod bulk;
+mod campaigns;
 mod client;
 mod clock;
+mod events;
 mod load;
 mod machine;
 mod messages;
@@ -25,7 +27,8 @@ mod units;
 use std::process::ExitCode;
 
 /// What can be measured, in order.
-const PARTS: [&str; 8] = ["units", "load", "import", "mixes", "rules", "clocks", "messages", "startup"];
+const PARTS: [&str; 10] =
+    ["units", "load", "import", "mixes", "rules", "clocks", "messages", "events", "campaigns", "startup"];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

@@ -22,9 +22,9 @@ use std::path::Path;
 use std::time::Duration;
 
 /// A message of HTML and text with a layout, six links that are counted, an opening that is, and two to refuse by.
-const TEMPLATES: &str = include_str!("../../../samples/policies/templates.yaml");
+pub(crate) const TEMPLATES: &str = include_str!("../../../samples/policies/templates.yaml");
 /// What it needs, and a topic that may be refused.
-const AROUND: &str = r#"
+pub(crate) const AROUND: &str = r#"
 ---
 kind: settings
 name: default
@@ -223,6 +223,7 @@ async fn burst(rig: &Rig, people: Vec<CustomerId>) -> Result<Burst, String> {
             replacement: None,
             unknown: None,
             not_after: None,
+            campaign: None,
         };
         let delay_seconds = i64::try_from(WAIT.as_secs()).ok();
         let message =

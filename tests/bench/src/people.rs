@@ -12,6 +12,48 @@ pub(crate) enum Mix {
     Repeat,
     /// Everybody posts by mail address, by phone number and by both, which makes two customers one.
     Merge,
+    /// Somebody known does something that nobody reads.
+    Idle,
+    /// Somebody known does something that begins a journey with a message.
+    Entering,
+    /// Somebody known does something that begins a journey with a wait.
+    Waiting,
+}
+
+/// People known by their ids.
+pub(crate) const USERS: u64 = 5_000;
+/// The key of the page that their events come from.
+pub(crate) const WRITE_KEY: &str = "bench-write-key";
+
+impl Mix {
+    /// Where it is posted.
+    pub(crate) const fn path(self) -> &'static str {
+        match self {
+            Self::New | Self::Repeat | Self::Merge => "/f/bench",
+            Self::Idle | Self::Entering | Self::Waiting => "/v1/track",
+        }
+    }
+
+    /// The status of what was accepted.
+    pub(crate) const fn accepted(self) -> u16 {
+        match self {
+            Self::New | Self::Repeat | Self::Merge => 202,
+            Self::Idle | Self::Entering | Self::Waiting => 200,
+        }
+    }
+}
+
+/// The id of somebody known.
+pub(crate) fn user(n: u64) -> String {
+    format!("user-{}", n % USERS)
+}
+
+fn event(run: u64, n: u64, name: &str) -> Value {
+    json!({
+        "writeKey": WRITE_KEY, "userId": user(n), "event": name, "messageId": format!("{run}-{n}"),
+        "properties": { "plan": "team", "seats": 12, "path": "/pricing" },
+        "context": { "page": { "path": "/pricing", "url": "https://shop.example/pricing" }, "locale": "de-DE" },
+    })
 }
 
 /// The submission number `n` of a mix.
@@ -29,6 +71,9 @@ pub(crate) fn of(mix: Mix, run: u64, n: u64) -> Value {
         (Mix::Merge, 0) => without("phone"),
         (Mix::Merge, 1) => without("email"),
         (Mix::Merge, _) => lead(run, n / 3),
+        (Mix::Idle, _) => event(run, n, "Page Looked At"),
+        (Mix::Entering, _) => event(run, n, "Signed Up"),
+        (Mix::Waiting, _) => event(run, n, "Wait Started"),
     }
 }
 

@@ -1,5 +1,6 @@
 //! What is measured, in order, and how it is said.
 
+use crate::campaigns;
 use crate::load::{Pace, Plan, Sent};
 use crate::machine::{self, Busy};
 use crate::money::{self, Usage};
@@ -9,7 +10,7 @@ use crate::profile::{self, Profile};
 use crate::raw::{self, Bound};
 use crate::report::{Section, progress, quantile, spread, timed_verdict, verdict};
 use crate::rig::{Owned, Rig, sdk_variables};
-use crate::{bulk, clock, messages, startup, units};
+use crate::{bulk, clock, events, messages, startup, units};
 use sluice::cli::embedded_functions;
 use sluice::host::spec::StackSpec;
 use sluice_services::dynamodb::Meter;
@@ -88,6 +89,12 @@ pub(crate) async fn all(seconds: u64, parts: &[&str]) -> Result<Vec<Section>, St
     }
     if has("messages") {
         sections.extend(messages::messages(&rig, folder.path(), seconds).await?);
+    }
+    if has("events") {
+        sections.extend(events::events(&rig, folder.path(), seconds).await?);
+    }
+    if has("campaigns") {
+        sections.push(campaigns::campaigns(&rig, seconds).await?);
     }
     if let Some(loaded) = &loaded {
         sections.push(latency(&loaded.open, &loaded.most));

@@ -29,6 +29,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
             "record_feedback",
             "track_event",
             "advance_journey",
+            "run_campaign",
             "fire_timers",
             "record_engagement",
             "serve_console",

@@ -36,6 +36,8 @@ rules:
   - { name: everyone else, assign: { team: sdr } }
 "#;
 
+/// Documents of one file.
+const A_FILE: usize = 200;
 /// Longest wait for the queues to run empty after a phase.
 const DRAIN: Duration = Duration::from_secs(180);
 
@@ -57,6 +59,21 @@ pub(crate) struct Owned {
     pub(crate) millis: Vec<f64>,
     /// When the last was, in milliseconds since the epoch.
     pub(crate) last: i64,
+}
+
+/// What became of events.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Seen {
+    /// How many were taken, our own among them.
+    pub(crate) taken: u64,
+    /// When the last was, in milliseconds since the epoch.
+    pub(crate) taken_last: i64,
+    /// Milliseconds from what asked for a message until it was handed over, sorted.
+    pub(crate) to_message: Vec<f64>,
+    /// When the last was.
+    pub(crate) sent_last: i64,
+    /// How late each wake was acted upon, in milliseconds, sorted.
+    pub(crate) late: Vec<f64>,
 }
 
 /// A running stack with its measuring points.
@@ -146,7 +163,12 @@ impl Rig {
         let rep = |n| format!("---\nkind: rep\nname: r{n}\nemail: r{n}@example.com\n");
         let text = format!("{policies}{}", (0..10).map(rep).collect::<String>());
         let token = self.token();
-        let body = json!({ "files": [{ "file": "bench.yaml", "text": text }] }).to_string();
+        // A file holds so much, a folder more.
+        let documents: Vec<&str> = text.split("\n---\n").collect();
+        let files = documents.chunks(A_FILE).enumerate();
+        let files =
+            files.map(|(n, part)| json!({ "file": format!("{n}.yaml"), "text": part.join("\n---\n") }));
+        let body = json!({ "files": files.collect::<Vec<_>>() }).to_string();
         let mut connection = Connection::open(&self.address).await.map_err(|error| error.to_string())?;
         let answer = connection.call("POST", "/api/policies/apply", &token, &body).await;
         match answer.map_err(|error| error.to_string())? {
@@ -208,6 +230,30 @@ impl Rig {
     pub(crate) fn sent(&self) -> (usize, i64) {
         let lines = self.take_lines().into_iter().filter(|(_, line)| line.contains("\"Sent\""));
         lines.fold((0, 0), |(count, _), (at, _)| (count + 1, at))
+    }
+
+    /// What became of events since the last call.
+    pub(crate) fn events(&self) -> Seen {
+        let mut seen = Seen::default();
+        for (written, line) in self.take_lines() {
+            let Ok(line) = serde_json::from_str::<Value>(&line) else { continue };
+            let decided = line["_aws"]["Timestamp"].as_i64().unwrap_or(written);
+            if let Some(taken) = line["EventsTaken"].as_u64() {
+                seen.taken += taken;
+                seen.taken_last = written;
+            }
+            if let Some(ms) = line["OrderToSent"].as_f64() {
+                // The metric ends with the decision; the line is written once it is stored.
+                seen.to_message.push(ms + (written - decided) as f64);
+                seen.sent_last = written;
+            }
+            let late = &line["WakeLateness"];
+            let late = late.as_array().cloned().unwrap_or_else(|| vec![late.clone()]);
+            seen.late.extend(late.iter().filter_map(Value::as_f64));
+        }
+        seen.to_message.sort_by(f64::total_cmp);
+        seen.late.sort_by(f64::total_cmp);
+        seen
     }
 
     fn take_lines(&self) -> Vec<(i64, String)> {

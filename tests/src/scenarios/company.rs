@@ -1,9 +1,10 @@
 //! The company that leads come to: its reps, teams, forms and rules, as they are published in every scenario.
 
-use super::{advance, depth, engage, feedback, hex, messages, track};
+use super::{advance, campaign, depth, engage, feedback, hex, messages, track};
 use crate::world::{Snapshot, World};
 use ring::digest;
 use serde_json::{Value, json};
+use sluice_domain::access::{Change, Doer, Note};
 use sluice_domain::policy::Document;
 use sluice_store::{Manifest, ManifestEntry, Written};
 use std::collections::BTreeMap;
@@ -25,6 +26,9 @@ pub const TEAMS: [(&str, &[&str], Option<u32>); 10] = [
     ("timed", &["gil", "ida"], Some(4)),
     ("brisk", &["gil"], Some(4)),
 ];
+
+/// A source of events that is believed.
+pub const TRUSTED: &str = "app";
 
 /// Reps with a capacity over all teams.
 pub const CAPPED: [(&str, u32); 1] = [("gus", 2)];
@@ -92,6 +96,7 @@ async fn publish(world: &World) {
     documents.extend(engage::documents());
     documents.extend(track::documents());
     documents.extend(advance::documents());
+    documents.extend(campaign::documents());
     rules.extend(deeper);
     for (team, reps, capacity) in TEAMS {
         let members: Vec<Value> =
@@ -120,16 +125,30 @@ async fn publish(world: &World) {
     );
     documents.push(json!({ "kind": "routing", "name": "default", "rules": rules }));
     documents.extend(feedback::documents());
+    publish_more(world, documents).await;
+}
+
+/// Documents are published besides those that are, or in place of those of the same name. Answers with the version.
+pub(super) async fn publish_more(world: &World, documents: Vec<Value>) -> u64 {
     let store = world.store();
-    let mut manifest = Manifest::default();
+    let mut manifest = store.manifest().await.unwrap();
+    let since = manifest.version + 1;
     for document in documents {
         let document = Document::from_json(document).unwrap();
         let body = document.to_json().to_string();
         let sha = hex(digest::digest(&digest::SHA256, body.as_bytes()).as_ref());
         store.put_policy_text(&sha, &body).await.unwrap();
         let (kind, name) = (document.kind().to_owned(), document.name().to_owned());
-        manifest.documents.push(ManifestEntry { kind, name, sha, since: 1 });
+        manifest.documents.retain(|other| (&other.kind, &other.name) != (&kind, &name));
+        manifest.documents.push(ManifestEntry { kind, name, sha, since });
     }
     manifest.documents.sort();
-    assert_eq!(store.publish(&manifest).await.unwrap(), Written::Done);
+    assert_eq!(store.publish(&manifest, &published(&manifest)).await.unwrap(), Written::Done);
+    since
+}
+
+/// What the audit says of a publication.
+pub(super) fn published(manifest: &Manifest) -> Note {
+    let change = Change::Policy { version: manifest.version + 1, documents: Vec::new() };
+    Note { at: manifest.at, who: Doer::function("test"), change }
 }

@@ -6,11 +6,12 @@ use crate::wire::{Headers, document};
 use crate::world::{ADMIN_TOKEN, World};
 use ring::digest;
 use serde_json::{Value, json};
+use sluice_domain::access::{Change, Doer, Note, Role};
 use sluice_domain::customer::Customer;
 use sluice_domain::id::LeadId;
 use sluice_domain::lead::LeadState;
 use sluice_domain::time::Timestamp;
-use sluice_store::{Role, Token};
+use sluice_store::{Token, Written};
 
 /// The token of a rep.
 const REP_TOKEN: &str = "ann-token";
@@ -50,9 +51,26 @@ pub(super) fn claim(world: &mut World) -> Prepare<'_> {
             .iter()
             .map(|byte| format!("{byte:02x}"))
             .collect();
-        let token =
-            Token { role: Role::Rep, rep: Some("ann".to_owned()), at: Timestamp(world.clock.millis()) };
-        world.store().put_token(&sha, &token).await.unwrap();
+        let token = Token {
+            sha,
+            version: 0,
+            role: Role::Rep,
+            rep: Some("ann".to_owned()),
+            teams: Vec::new(),
+            note: None,
+            at: Timestamp(world.clock.millis()),
+            expires: None,
+            revoked: None,
+        };
+        let change = Change::Token {
+            token: token.id(),
+            rep: token.rep.clone(),
+            teams: Vec::new(),
+            from: None,
+            to: Some(token.role),
+        };
+        let note = Note { at: token.at, who: Doer::function("test"), change };
+        assert_eq!(world.store().put_token(&token, &note).await.unwrap(), Written::Done);
         let path = format!("/api/leads/{waiting}/claim");
         (act(REP_TOKEN, &path, &json!({})), vec![("lead", lead_body(&waiting))])
     })

@@ -1,6 +1,7 @@
 //! Joining by likeness: a lead that no identity leads to, described as one who is known, beside a lead of the same person
 //! that brings both together by an identity.
 
+use super::company::published;
 use super::{Event, Prepare, accept, hex, lead_body, play};
 use crate::world::World;
 use ring::digest;
@@ -46,6 +47,6 @@ async fn switch_on(world: &mut World) {
     for entry in manifest.documents.iter_mut().filter(|entry| entry.kind == "settings") {
         entry.sha.clone_from(&sha);
     }
-    assert_eq!(store.publish(&manifest).await.unwrap(), Written::Done);
+    assert_eq!(store.publish(&manifest, &published(&manifest)).await.unwrap(), Written::Done);
     world.clock.advance(10_000);
 }

@@ -56,6 +56,7 @@ pub(super) fn order(world: &World, customer: &CustomerId, part: &str) -> Order {
         replacement: None,
         unknown: None,
         not_after: None,
+        campaign: None,
     }
 }
 

@@ -34,6 +34,16 @@ impl Running {
         depth.visible + depth.in_flight + depth.delayed
     }
 
+    /// Everything that can be changed from outside: the table, what waits in the queues, the mails that went out.
+    pub fn print(&self) -> String {
+        let held = |queue: String| {
+            let messages = self.stack.sqs.contents(&queue).expect("a queue of the stack");
+            format!("{queue}: {messages:?}")
+        };
+        let queues: Vec<String> = self.queues().into_iter().map(held).collect();
+        format!("{:?}\n{}\n{:?}", self.table(), queues.join("\n"), self.mails())
+    }
+
     /// The depth of each queue, for people.
     pub fn depths(&self) -> String {
         let depths = self.queues().into_iter().map(|queue| {

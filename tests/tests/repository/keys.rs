@@ -1,7 +1,7 @@
 //! Keys: what a constructor writes its parser reads, and no two kinds of item can meet.
 
 use sluice_domain::customer::AddressHash;
-use sluice_domain::id::{CustomerId, EndpointId, EventId, LeadId, MessageId, ProofId};
+use sluice_domain::id::{AuditId, CustomerId, EndpointId, EventId, LeadId, MessageId, ProofId};
 use sluice_domain::insight::Key;
 use sluice_domain::lead::{LeadState, MarkKind};
 use sluice_domain::message::Channel;
@@ -30,6 +30,8 @@ fn every_constructor_round_trips_with_its_parser() {
         assert_eq!(keys::parse_notice_lead(&message), Some(lead.clone()));
         let proof = ProofId::derived(&["form", lead.as_str()]);
         assert_eq!(keys::parse_proof(&keys::proof(at, &proof)), Some((at, proof)));
+        let audited = AuditId::derived(&["x"]);
+        assert_eq!(keys::parse_audit(&keys::audit(at, &audited)), Some((at, audited)));
         assert_eq!(keys::parse_due_at(&keys::due_at(at, "id#with#signs")), Some((at, "id#with#signs")));
     }
     let customer = CustomerId::derived(&["x"]);
@@ -67,10 +69,17 @@ fn every_constructor_round_trips_with_its_parser() {
     for day in ["2026-02-28", "2027-12-01"] {
         for text in ["source/web-1", "ad/google/spring 2027", "step/welcome/send.hello", "nothing"] {
             let (day, counted) = (day.parse().unwrap(), Key::parse(text).unwrap());
-            let (pk, sk) = keys::tally(day, &counted, keys::tally_part(&customer));
-            assert!(sk.starts_with(&keys::tallies_of(&counted)));
-            assert_eq!(keys::parse_tally(&pk, &sk), Some((day, counted)));
+            let (pk, sk) = keys::counter(day, &counted, keys::counter_part(&customer));
+            assert!(sk.starts_with(&keys::counters_of(&counted)));
+            assert_eq!(keys::parse_counter(&pk, &sk), Some((day, counted)));
         }
+    }
+    assert_eq!(keys::parse_campaign(&keys::campaign("spring-1")), Some("spring-1"));
+    for n in [1, 1_234_567_890] {
+        assert_eq!(keys::parse_broadcast(&keys::broadcast(n)), Some(n));
+        assert_eq!(keys::parse_section(&keys::section(n, 7)), Some((n, 7)));
+        assert_eq!(keys::parse_tally(&keys::tally("spring-1", n, 63)), Some(("spring-1", n, 63)));
+        assert_eq!(keys::parse_parked(&keys::parked("spring-1", n, 0)), Some(("spring-1", n, 0)));
     }
     for version in [0, 1, 1_234_567_890] {
         assert_eq!(keys::parse_manifest(&keys::manifest(version)), Some(version));
@@ -95,15 +104,19 @@ fn a_key_of_one_kind_is_not_read_as_another() {
         keys::company("x"),
         keys::due(1),
         keys::speed("2026-11"),
-        keys::tallies("2026-11", 3),
+        keys::counters("2026-11", 3),
         keys::alarm("x"),
         keys::policy("x"),
         keys::MANIFEST.to_owned(),
-        keys::token("x"),
+        keys::TOKENS.to_owned(),
+        keys::AUDIT.to_owned(),
         keys::gate(Channel::Email, &hash),
         keys::consent(Channel::Email, &hash),
         keys::pace(Channel::Email),
         EndpointId::derived(&["x"]).to_string(),
+        keys::campaign("x"),
+        keys::tally("x", 1, 0),
+        keys::parked("x", 1, 0),
     ];
     let prefix = |pk: &String| pk.split(['#', '_']).next().unwrap_or_default().to_owned();
     let prefixes: BTreeSet<String> = partitions.iter().map(prefix).collect();

@@ -1,7 +1,9 @@
 //! Each function may do what it does and no more: a workload that reaches every kind of call is run with all calls
 //! written down, and what was called is compared with what the template allows.
 
+use crate::campaigns::{campaigns, store};
 use crate::none;
+use crate::shop;
 use crate::stack::{Call, Recorded};
 use ring::hmac;
 use serde_json::{Value, json};
@@ -12,14 +14,14 @@ use sluice_domain::id::{CustomerId, LeadId, MessageId};
 use sluice_domain::lead::{Envelope, Lead, Origin, Progress};
 use sluice_domain::message::{Cause, CauseKind, Channel, Order};
 use sluice_domain::time::Timestamp;
-use sluice_host::environment::{Clock, Environment};
+use sluice_host::environment::Clock;
 use sluice_services::{Service, listen, secrets};
-use sluice_store::{DueEntry, Store};
+use sluice_store::DueEntry;
 use sluice_tests::outside::{Graph, Receiver};
 use sluice_tests::sns;
 use sluice_wire::queue::{
-    EnrichMessage, EraseMessage, EventMessage, LeadMessage, NoticeKind, NoticeMessage, OrderMessage, Wake,
-    encode,
+    CampaignMessage, CampaignTask, EnrichMessage, EraseMessage, EventMessage, LeadMessage, NoticeKind,
+    NoticeMessage, OrderMessage, Wake, encode,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -233,13 +235,11 @@ name: ann
 email: ann@example.com
 capacity: 100
 ---
-kind: rep
-name: bob
-webhook: { url: 'HOOK', secrets: ['secret:hook'] }
+{ kind: rep, name: bob, webhook: { url: 'HOOK', secrets: ['secret:hook'] } }
 ---
-kind: rep
-name: eve
-webhook: { url: 'HOOK', secrets: ['secret:missing'] }
+{ kind: rep, name: eve, webhook: { url: 'HOOK', secrets: ['secret:missing'] } }
+---
+{ kind: webhook, name: everything, url: 'HOOK', secrets: ['secret:hook'], events: ["*"] }
 ---
 kind: team
 name: mail
@@ -255,8 +255,9 @@ name: tight
 members: [{ rep: ann, weight: 1, capacity: 1 }]
 sticky_may_exceed: false
 ---
-kind: form
-name: web
+{ kind: form, name: web }
+---
+{ kind: source, name: shop, type: woocommerce, secrets: { secret: ['secret:app'] } }
 ---
 kind: source
 name: ads
@@ -317,6 +318,7 @@ async fn workload() -> Vec<Call> {
     timers(&it).await;
     console(&it, &leads).await;
     it.rest().await;
+    campaigns(&it, &leads).await;
     messages(&it).await;
     let calls = it.calls.lock().unwrap().clone();
     it.stack.kill().await;
@@ -356,6 +358,7 @@ async fn capture(it: &Recorded) -> Vec<String> {
         let answer = it.send("POST", &path, "", &signed, body.into_bytes()).await;
         assert_eq!(answer.status, 200, "{}", answer.body);
     }
+    shop::order(it).await;
     it.rest().await;
     // What is to be tried again waits in a queue.
     for seconds in [10, 60, 300] {
@@ -428,6 +431,7 @@ async fn timers(it: &Recorded) {
         NoticeMessage { lead: one.id.clone(), rep: "ann".to_owned(), kind: NoticeKind::Assigned, n: 1 };
     let wake =
         Wake { customer: CustomerId::derived(&["nobody"]), journey: None, token: "0".to_owned(), at: now };
+    let begin = CampaignMessage { campaign: "none".to_owned(), broadcast: 1, task: CampaignTask::Begin };
     for (queue, body) in [
         ("lead", encode(&LeadMessage::Lead(one.id.clone()))),
         ("enrich", encode(&EnrichMessage::Lead(two.id.clone()))),
@@ -438,6 +442,7 @@ async fn timers(it: &Recorded) {
         ("erase", encode(&EraseMessage::Customer(CustomerId::derived(&["nobody"])))),
         ("feedback", "{}".to_owned()),
         ("event", encode(&EventMessage::Due(wake))),
+        ("campaign", encode(&begin)),
     ] {
         let entry = DueEntry { at: now, id: format!("due-{queue}"), queue: queue.to_owned(), body };
         store.put_due(&entry).await.unwrap();
@@ -463,6 +468,7 @@ fn order(at: Timestamp, bulk: bool) -> Order {
         replacement: None,
         unknown: None,
         not_after: None,
+        campaign: None,
     }
 }
 
@@ -513,22 +519,6 @@ async fn messages(it: &Recorded) {
     it.rest().await;
 }
 
-/// The store beside the functions.
-fn store(it: &Recorded) -> Store {
-    let mut env = Environment::of_process();
-    env.clock = Arc::new(it.stack.clock.clone());
-    for (name, value) in [
-        ("AWS_REGION", "us-east-1"),
-        ("AWS_ACCESS_KEY_ID", "local"),
-        ("AWS_SECRET_ACCESS_KEY", "local"),
-        ("AWS_ENDPOINT_URL_DYNAMODB", it.stack.addresses.dynamodb.as_str()),
-        ("SLUICE_TABLE", named("Table").as_str()),
-    ] {
-        env.vars.insert(name.to_owned(), value.to_owned());
-    }
-    sluice_host::aws::store(&env).unwrap()
-}
-
 /// Every route of the API once, and the acts in an order in which each is possible.
 async fn console(it: &Recorded, leads: &[String]) {
     let nothing = Value::Null;
@@ -566,11 +556,7 @@ async fn console(it: &Recorded, leads: &[String]) {
         ("GET", format!("/api/customers/{customer}"), nothing.clone()),
         ("POST", format!("/api/customers/{customer}/unmerge"), json!({})),
         ("GET", "/api/policies".to_owned(), nothing.clone()),
-        (
-            "POST",
-            "/api/policies/validate".to_owned(),
-            json!({ "files": [{ "file": "a", "text": "kind: form\nname: a" }] }),
-        ),
+        ("POST", "/api/policies/validate".to_owned(), json!({ "kind": "form", "name": "a" })),
         ("GET", "/api/policies/form/web".to_owned(), nothing.clone()),
         ("GET", "/api/imports".to_owned(), nothing.clone()),
         ("POST", "/api/imports".to_owned(), json!({ "batch": "fair", "form": "web" })),
@@ -579,6 +565,9 @@ async fn console(it: &Recorded, leads: &[String]) {
         ("POST", "/api/imports/fair/rows".to_owned(), json!({ "rows": [row] })),
         ("POST", "/api/imports/fair/revert".to_owned(), json!({})),
         ("PUT", "/api/policies/form/more".to_owned(), json!({ "kind": "form", "name": "more" })),
+        ("GET", "/api/tokens".to_owned(), nothing.clone()),
+        ("DELETE", format!("/api/tokens/{}", made.body["id"].as_str().unwrap()), nothing.clone()),
+        ("GET", "/api/audit?kind=owner&since=2020-01-01T00:00:00Z".to_owned(), nothing.clone()),
     ];
     let mut wrong = Vec::new();
     for (method, path, body) in calls {

@@ -24,6 +24,7 @@ fn variables() -> BTreeMap<&'static str, BTreeSet<String>> {
         ("enrich-lead", texts(&enrich_lead::VARIABLES)),
         ("erase-customer", texts(&erase_customer::VARIABLES)),
         ("route-lead", texts(&route_lead::VARIABLES)),
+        ("run-campaign", texts(&run_campaign::VARIABLES)),
         ("send-message", texts(&send_message::VARIABLES)),
         ("record-feedback", texts(&record_feedback::VARIABLES)),
         ("fire-timers", texts(&fire_timers::VARIABLES)),

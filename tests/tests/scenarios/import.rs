@@ -57,7 +57,8 @@ type Table = BTreeMap<(String, String), Value>;
 /// The table without what is kept of imports themselves, and without versions, which only ever grow.
 fn compared(run: &Running) -> Table {
     let mut table = run.table();
-    table.retain(|(pk, _), _| !pk.starts_with("import"));
+    // What was done is written down, also that it was undone.
+    table.retain(|(pk, _), _| !pk.starts_with("import") && pk != "audit");
     for ((pk, _), item) in &mut table {
         if pk.starts_with("cu_") || pk.starts_with("ld_") {
             item.as_object_mut().unwrap().remove("v");

@@ -132,8 +132,16 @@ async fn who_does_nothing_is_nudged_when_the_time_is_over_and_somebody_gets_a_ta
     let customer = user(&run, "ada").await;
     assert_eq!(subjects(&run), ["Welcome", "Still there?"], "{customer:#}");
     assert_eq!(runs(&customer), [("welcome", "active", "wait.1d")]);
+    let (status, all) = run.api("GET", "/api/journeys/welcome", None).await;
+    assert_eq!((status, &all["steps"]), (200, &json!({"wait.1d": 1})), "{all:#}");
+    assert_eq!((&all["active"], &all["ended"], &all["complete"]), (&json!(1), &json!(0), &json!(true)));
+    assert_eq!(run.api("GET", "/api/journeys/nobodys", None).await.0, 404);
     pass_timers(&run, 25).await;
     assert_eq!(runs(&user(&run, "ada").await), [("welcome", "ended", "completed")]);
+    let (_, all) = run.api("GET", "/api/journeys/welcome?state=ended", None).await;
+    assert_eq!((&all["outcomes"], &all["steps"]), (&json!({"completed": 1}), &json!({})), "{all:#}");
+    assert_eq!(all["sample"][0]["outcome"], "completed");
+    assert_eq!(run.api("GET", "/api/journeys/welcome?state=gone", None).await.0, 422);
     let told = run.messages("boss").await;
     assert_eq!((&told[0]["kind"], &told[0]["text"]), (&json!("task"), &json!("Call them")), "{told:#?}");
     assert!(told[0]["due"].is_string());

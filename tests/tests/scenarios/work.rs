@@ -68,7 +68,7 @@ async fn a_disqualified_lead_makes_room() {
 #[tokio::test]
 async fn a_manager_gives_a_lead_to_another_rep_or_to_the_next_of_a_team() {
     let run = Setup::policies(team()).start().await;
-    let manager = run.new_token("manager", None).await;
+    let manager = run.new_token_of(json!({"role": "manager", "rep": "three", "teams": ["sdr"]})).await;
     let lead = run.lead(&[("email", "moved@person.example")]).await;
     let first = owner(&run, &lead).await;
     let (status, view) =
@@ -184,7 +184,7 @@ async fn lists_show_what_was_asked_for_and_a_rep_only_their_own() {
     assert_eq!(listed(&run, &admin, "owner=two&since=2027-01-01T00:00:00Z").await.len(), 0);
     let rep = run.new_token("rep", Some("two")).await;
     assert_eq!(listed(&run, &rep, "").await, newest_first("two"));
-    assert_eq!(listed(&run, &rep, "owner=one").await, newest_first("two"), "not the peer's");
+    assert_eq!(run.api_as(Some(&rep), "GET", "/api/leads?owner=one", None).await.0, 404, "not the peer's");
     act(&run, &rep, &of["two"][0], "close", json!({})).await;
     assert_eq!(listed(&run, &rep, "state=open").await.iter().filter(|id| of["two"].contains(id)).count(), 1);
     for bad in ["state=nonsense", "since=yesterday"] {

@@ -5,6 +5,7 @@ use super::{ATTEMPTS, answer, body};
 use crate::{Call, Console, unavailable};
 use futures::stream::{self, StreamExt};
 use serde::Deserialize;
+use sluice_domain::access::owner_changes;
 use sluice_domain::customer::{AddressHash, HashKeys};
 use sluice_domain::id::{CustomerId, LeadId};
 use sluice_domain::import::{Around, Kept, lead_id, take_back, worked_on};
@@ -68,7 +69,8 @@ impl Console {
                     done.cursor = Some(chunk.first.to_string());
                     return answer(&done);
                 }
-                let all_gone = self.revert_rows(&batch, chunk.rows(), &policies, &keys, &mut done).await?;
+                let all_gone =
+                    self.revert_rows(call, &batch, chunk.rows(), &policies, &keys, &mut done).await?;
                 self.end_chunk(&batch, chunk, all_gone).await?;
             }
             cursor = page.next;
@@ -123,6 +125,7 @@ impl Console {
     /// Takes back the leads of some rows. Whether none is left.
     async fn revert_rows(
         &self,
+        call: &Call,
         batch: &Batch,
         rows: Vec<u64>,
         policies: &PolicySet,
@@ -134,7 +137,7 @@ impl Console {
         let there = rows.into_iter().zip(ids).filter(|(_, id)| there.contains_key(id));
         let work: Vec<_> = there
             .map(|(row, id)| async move {
-                let went = self.revert_row(&id, policies, keys).await;
+                let went = self.revert_row(call, &id, policies, keys).await;
                 (row, id, went)
             })
             .collect();
@@ -157,14 +160,20 @@ impl Console {
         Ok(all_gone)
     }
 
-    async fn revert_row(&self, id: &LeadId, policies: &PolicySet, keys: &HashKeys) -> Result<Went, Problem> {
+    async fn revert_row(
+        &self,
+        call: &Call,
+        id: &LeadId,
+        policies: &PolicySet,
+        keys: &HashKeys,
+    ) -> Result<Went, Problem> {
         for attempt in 0..ATTEMPTS {
             let lead = self.store.lead(id).await.map_err(unavailable)?;
             // What is left of an erased lead stays.
             let Some(lead) = lead.filter(|lead| lead.progress.state != LeadState::Erased) else {
                 return Ok(Went::Gone);
             };
-            if let Some(went) = self.revert_lead(&lead, policies, keys).await? {
+            if let Some(went) = self.revert_lead(call, &lead, policies, keys).await? {
                 return Ok(went);
             }
             self.pause(attempt).await;
@@ -175,6 +184,7 @@ impl Console {
     /// Takes back one lead, with others of the batch that the same customer has. Nothing if somebody was faster.
     async fn revert_lead(
         &self,
+        call: &Call,
         lead: &Lead,
         policies: &PolicySet,
         keys: &HashKeys,
@@ -197,8 +207,21 @@ impl Console {
         let addresses = self.store.addresses(&hashes).await.map_err(unavailable)?;
         let maybe = known.customers.values().flat_map(|record| record.maybe.keys().cloned()).collect();
         let others = self.store.people(maybe).await.map_err(unavailable)?;
-        let around =
-            Around { lead, known: &known, chains: &chains, addresses: &addresses, others: &others, keys };
+        let mut lived = BTreeSet::new();
+        for id in known.customers.keys() {
+            if self.store.has_lived(id).await.map_err(unavailable)? {
+                lived.insert(id.clone());
+            }
+        }
+        let around = Around {
+            lead,
+            known: &known,
+            chains: &chains,
+            addresses: &addresses,
+            others: &others,
+            lived: &lived,
+            keys,
+        };
         let plan = take_back(around, policies);
         if plan.leads.is_empty() {
             // Its customer's timeline lacks it: read between two commits.
@@ -238,6 +261,9 @@ impl Console {
         for (name, record) in teams {
             commit = commit.team(&name, record);
         }
+        let moved = owner_changes(&known, &plan.customers).into_iter();
+        let now = self.env.clock.now();
+        commit = commit.notes(moved.map(|moved| moved.note(&call.who.doer(), now, "revert", Some(&lead.id))));
         for customer in plan.customers {
             commit = commit.customer(customer);
         }

@@ -23,12 +23,13 @@ pub const TEMPLATE: &str = include_str!("../../../template.yaml");
 
 /// Every function, by the name the template gives it.
 pub fn embedded_functions() -> BTreeMap<String, Build> {
-    let all: [(&str, Build); 11] = [
+    let all: [(&str, Build); 12] = [
         ("advance-journey", advance_journey::build),
         ("capture-lead", capture_lead::build),
         ("enrich-lead", enrich_lead::build),
         ("erase-customer", erase_customer::build),
         ("route-lead", route_lead::build),
+        ("run-campaign", run_campaign::build),
         ("send-message", send_message::build),
         ("record-feedback", record_feedback::build),
         ("fire-timers", fire_timers::build),

@@ -12,6 +12,7 @@ mod remote;
 mod rights;
 mod sources;
 mod templates;
+mod tokens;
 mod tools;
 
 pub use dev::{TEMPLATE, embedded_functions, local_template};
@@ -174,7 +175,7 @@ enum Command {
     /// API tokens.
     Token {
         #[command(subcommand)]
-        command: TokenCommand,
+        command: tokens::TokenCommand,
     },
 }
 
@@ -359,21 +360,6 @@ struct JourneyRunArgs {
     stack: StackArgs,
 }
 
-#[derive(Debug, Subcommand)]
-enum TokenCommand {
-    /// Create a token; it is shown once.
-    Create {
-        /// admin, marketer, manager or rep.
-        #[arg(long)]
-        role: String,
-        /// The rep it is for.
-        #[arg(long)]
-        rep: Option<String>,
-        #[command(flatten)]
-        stack: StackArgs,
-    },
-}
-
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Explained {
     Lead,
@@ -508,9 +494,7 @@ impl Cli {
                 }
                 Command::Journey { command: JourneyCommand::Draw(args) } => journeys::picture(&args).await,
                 Command::Journey { command: JourneyCommand::Run(args) } => journeys::run(&args).await,
-                Command::Token { command: TokenCommand::Create { role, rep, stack } } => {
-                    tools::create_token(&role, rep.as_deref(), &stack).await
-                }
+                Command::Token { command } => tokens::run(command).await,
             }
         });
         match done {

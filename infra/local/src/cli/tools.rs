@@ -201,24 +201,13 @@ pub(crate) async fn rebalance(
     }
 }
 
-pub(crate) async fn create_token(role: &str, rep: Option<&str>, stack: &StackArgs) -> Result<(), String> {
-    let answer = stack.call("POST", "/api/tokens", Some(&json!({"role": role, "rep": rep}))).await?;
-    if stack.json {
-        say(&pretty(&answer));
-    } else {
-        say(&words(&answer["token"]));
-        super::output::note("Keep it: it is shown this once.");
-    }
-    Ok(())
-}
-
 fn print_why(answer: &Value) {
     for line in answer["why"].as_array().into_iter().flatten().filter_map(Value::as_str) {
         say(&format!("  {line}"));
     }
 }
 
-fn words(value: &Value) -> String {
+pub(super) fn words(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
 }
 

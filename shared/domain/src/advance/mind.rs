@@ -200,6 +200,7 @@ impl<'a> Mind<'a> {
         let changed = self.stitch.changed.iter().filter_map(|id| self.stitch.customers.get(id));
         taken.customers = changed.cloned().collect();
         taken.claims = self.stitch.claims;
+        taken.released = self.stitch.lost;
         taken.pointed = self.stitch.pointed.into_values().collect();
         taken.seen_with = self.stitch.seen_with;
         let is_new = |id: &CustomerId, state: &State| match self.stored.get(id) {

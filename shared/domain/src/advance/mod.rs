@@ -15,7 +15,7 @@ pub use triggers::Triggers;
 pub use wake::Wake;
 
 use crate::customer::{
-    AddressHash, Claim, Customer, HashKeys, Identity, Named, Place, Pointed, Stitch, Tie, Traits,
+    AddressHash, By, Claim, Customer, HashKeys, Identity, Named, Place, Pointed, Stitch, Tie, Traits,
 };
 use crate::event::{Entry, Event, EventKind, Happened, Ids, Outgo, Who};
 use crate::id::{CustomerId, EventId};
@@ -130,6 +130,8 @@ pub struct Taken {
     pub tallies: Tallies,
     /// Addresses to claim before, best evidence first. If somebody else was faster, all is decided again.
     pub claims: Vec<Claim>,
+    /// Addresses that were claimed in vain, with whom for: they are let go of.
+    pub released: BTreeMap<AddressHash, CustomerId>,
     /// Records as they shall be.
     pub customers: Vec<Customer>,
     /// Anonymous ids that point on.
@@ -231,7 +233,9 @@ pub fn advance(incoming: &[Incoming], loaded: Loaded, with: With<'_>) -> Taken {
         let Happened { who, event } = match one {
             Incoming::Happened(happened) => happened,
             Incoming::Due(wake) => {
-                if let Some((home, entry)) = mind.due(wake) {
+                if let Some((home, mut entry)) = mind.due(wake) {
+                    // That something was due is no event that anybody else hears of.
+                    entry.tell_others(&home, with.policies, 1);
                     taken.sends.extend(entry.led.sent.iter().cloned());
                     taken.entries.push((home, entry));
                 }
@@ -258,8 +262,10 @@ pub fn advance(incoming: &[Incoming], loaded: Loaded, with: With<'_>) -> Taken {
             continue;
         };
         let led = mind.happen(&place, event, changed);
-        taken.sends.extend(led.sent.iter().cloned());
-        taken.entries.push((place.home.clone(), Entry::of(who, event, with.policies.version, led)));
+        let mut entry = Entry::of(who, event, with.policies.version, led);
+        entry.tell_others(&place.home, with.policies, 0);
+        taken.sends.extend(entry.led.sent.iter().cloned());
+        taken.entries.push((place.home.clone(), entry));
         last = match who {
             Who::Ids(ids) => Some((ids, place)),
             Who::Customer(_) => None,
@@ -287,7 +293,8 @@ fn place_of(
         && stitch.customers.get(&holder).is_some_and(|record| !record.facts.contains_key("external_id"))
     {
         let user = user.reveal().clone();
-        stitch.change(&holder, event.at).note("external_id", user, event.at, &event.source, false);
+        let by = By { source: &event.source, at: event.at, tie: None };
+        stitch.change(&holder, event.at).note("external_id", user, by);
         changed.and(Changed::facts(["external_id"]));
     }
     if stitch.customers.get(&place.home).is_some_and(|record| traits.change(record)) {

@@ -3,7 +3,7 @@
 
 use super::mind::{Mind, owner, wake_of};
 use super::{Entry, Wake};
-use crate::customer::Place;
+use crate::customer::{By, Place};
 use crate::event::{Call, Event, Led, Moved, Outgo, Own, Task, Tell, Who};
 use crate::id::{CustomerId, EventId};
 use crate::journey::{self, Effect, Given, Input, Outcome, Told, What};
@@ -436,8 +436,8 @@ impl Mind<'_> {
                     other => other.to_string(),
                 };
                 let source = format!("journey/{journey}");
-                let record = self.stitch.change(&root, at);
-                return match record.note(&fact, text, at, &source, true) {
+                let by = By { source: &source, at, tie: Some(work.cause.tie()) };
+                return match self.stitch.change(&root, at).note(&fact, text, by) {
                     true => Changed::facts([fact.as_str()]),
                     false => Changed::default(),
                 };

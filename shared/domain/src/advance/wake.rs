@@ -34,7 +34,7 @@ impl Wake {
     }
 
     /// Whether it is such a look.
-    pub(super) fn is_pass(&self) -> bool {
+    pub fn is_pass(&self) -> bool {
         self.journey.is_none() && self.token.starts_with(PASS)
     }
 

@@ -29,7 +29,8 @@ use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A value about the person with the time it was said. A late arrival never replaces a newer one (I13).
+/// A value about the person with the time it was said. A late arrival never replaces a newer one (I13), and nothing that
+/// anybody may have said replaces what a source says that is believed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fact {
     /// The value.
@@ -41,6 +42,20 @@ pub struct Fact {
     /// Who said it, as an index into [`Customer::said`].
     #[serde(rename = "s", default, skip_serializing_if = "Option::is_none")]
     pub said: Option<u8>,
+    /// Said by who is believed: what tells it from the rest of what they say at the same instant, [`EventId::tie`].
+    #[serde(rename = "y", default, skip_serializing_if = "Option::is_none")]
+    pub tie: Option<String>,
+}
+
+/// An event, or a step of a journey, as it says something of a person.
+#[derive(Clone, Copy, Debug)]
+pub struct By<'a> {
+    /// The name of its source.
+    pub source: &'a str,
+    /// When it happened.
+    pub at: Timestamp,
+    /// Its [`EventId::tie`], if it is believed.
+    pub tie: Option<&'a str>,
 }
 
 /// Who said something of a record's: a lead, or the events of one source.
@@ -198,7 +213,7 @@ impl Customer {
         let mut fill = |name: &str, value: String| {
             self.facts.entry(name.to_owned()).or_insert_with(|| {
                 filled = true;
-                Fact { value: Pii::new(value), at: received, said }
+                Fact { value: Pii::new(value), at: received, said, tie: None }
             });
         };
         for (name, value) in &facts.standard {
@@ -233,22 +248,28 @@ impl Customer {
         }
     }
 
-    /// Takes down what an event of a source says. What is known stands, unless the source is trusted and says something
-    /// newer (I13). Whether anything changed.
-    pub fn note(&mut self, name: &str, value: String, at: Timestamp, source: &str, trusted: bool) -> bool {
-        let known = self.facts.get(name);
-        if known.is_some_and(|fact| !trusted || fact.at >= at || *fact.value.reveal() == value)
-            || known.is_none() && self.facts.len() >= MAX_FACTS
-        {
+    /// Takes down what somebody says. What is known stands, unless who says it is believed, and what is known was said by
+    /// anybody, or earlier (I13). Whether anything changed.
+    pub fn note(&mut self, name: &str, value: String, by: By<'_>) -> bool {
+        let stands = match self.facts.get(name) {
+            None => self.facts.len() >= MAX_FACTS,
+            Some(fact) => match (&fact.tie, by.tie) {
+                (_, None) => true,
+                (None, Some(_)) => false,
+                (Some(known), Some(tie)) => (fact.at, known.as_str()) >= (by.at, tie),
+            },
+        };
+        if stands {
             return false;
         }
-        let place = self.said.iter().position(|said| said.lead.is_none() && said.source == source);
+        let place = self.said.iter().position(|said| said.lead.is_none() && said.source == by.source);
         let place = place.unwrap_or_else(|| {
-            self.said.push(Said { lead: None, source: source.to_owned() });
+            self.said.push(Said { lead: None, source: by.source.to_owned() });
             self.said.len() - 1
         });
         let said = u8::try_from(place).ok();
-        self.facts.insert(name.to_owned(), Fact { value: Pii::new(value), at, said });
+        let fact = Fact { value: Pii::new(value), at: by.at, said, tie: by.tie.map(str::to_owned) };
+        self.facts.insert(name.to_owned(), fact);
         true
     }
 

@@ -159,6 +159,9 @@ pub struct Recognition {
     pub seen_with: Vec<AddressHash>,
     /// What the identities led to, for the explanation.
     pub found: Vec<Found>,
+    /// Addresses claimed for a person who turned out to be somebody else, with the record they were claimed for. They are
+    /// nobody's.
+    pub lost: Vec<(AddressHash, CustomerId)>,
 }
 
 /// Decides who a lead is from.
@@ -179,15 +182,21 @@ pub(super) fn recognise_or(
     known: &Known,
     shared_after: usize,
 ) -> Recognition {
+    let lost = claimed_in_vain(identities, known);
+    let is_lost = |hash: &AddressHash| lost.iter().any(|(other, _)| other == hash);
+    let counts = |(hash, claim): &(AddressHash, Option<KnownAddress>)| {
+        (hash.clone(), claim.clone().filter(|_| !is_lost(hash)))
+    };
+    let addresses: Vec<_> = known.addresses.iter().map(counts).collect();
     let own: BTreeSet<(IdentityKind, AddressHash)> =
-        identities.iter().zip(&known.addresses).map(|(id, (hash, _))| (id.kind, hash.clone())).collect();
+        identities.iter().zip(&addresses).map(|(id, (hash, _))| (id.kind, hash.clone())).collect();
     let mut found = Vec::new();
     let mut suggestions = Vec::new();
     let mut seen_with = Vec::new();
     let mut roots: Vec<(IdentityKind, CustomerId)> = Vec::new();
     let mut home = None;
 
-    for (identity, (hash, claim)) in identities.iter().zip(&known.addresses) {
+    for (identity, (hash, claim)) in identities.iter().zip(&addresses) {
         let Some(claim) = claim else { continue };
         let root = known.root(&claim.customer);
         let better: BTreeSet<_> = own.iter().filter(|(kind, _)| *kind < identity.kind).cloned().collect();
@@ -232,7 +241,7 @@ pub(super) fn recognise_or(
     }
     suggestions.retain(|suggestion| !joined.contains(&suggestion.customer));
 
-    let customer = stays(known, &joined).unwrap_or_else(|| fresh.clone());
+    let customer = stays(known, &joined).unwrap_or_else(|| unused(fresh, known));
     let merges = joined
         .into_iter()
         .filter(|id| *id != customer)
@@ -240,7 +249,7 @@ pub(super) fn recognise_or(
         .collect::<Vec<_>>();
 
     let mut claims = Vec::new();
-    for (identity, (hash, claim)) in identities.iter().zip(&known.addresses) {
+    for (identity, (hash, claim)) in identities.iter().zip(&addresses) {
         let key = (identity.kind, hash.clone());
         let ours = claim.as_ref().is_some_and(|claim| {
             let root = known.root(&claim.customer);
@@ -264,7 +273,33 @@ pub(super) fn recognise_or(
         suggestions,
         seen_with,
         found,
+        lost,
     }
+}
+
+/// Addresses that were claimed in vain, with whom for. An address is claimed before the record says that it holds it, so of two
+/// that are claimed for one record at one instant, and contradict each other, the second is found to be of somebody else when
+/// its turn comes: its record holds another value by then. Nobody can make the record hold it any more, since whatever changes
+/// the record knows of that other value.
+fn claimed_in_vain(identities: &[Identity], known: &Known) -> Vec<(AddressHash, CustomerId)> {
+    let strong = identities.iter().zip(&known.addresses).filter(|(identity, _)| identity.kind.is_strong());
+    let lost = strong.filter_map(|(identity, (hash, claim))| {
+        let customer = &claim.as_ref()?.customer;
+        let key = (identity.kind, hash.clone());
+        let held = known.held(&known.root(customer));
+        let is_lost = !held.contains(&key) && held.iter().any(|other| alike(other, &key));
+        is_lost.then(|| (hash.clone(), customer.clone()))
+    });
+    lost.collect()
+}
+
+/// The id of somebody new: the one that is always the same, or, if its record has become somebody else's, one after that.
+fn unused(fresh: &CustomerId, known: &Known) -> CustomerId {
+    let mut id = fresh.clone();
+    while known.customers.contains_key(&id) {
+        id = CustomerId::derived(&[id.as_str()]);
+    }
+    id
 }
 
 const fn by_identity(customer: CustomerId, kind: IdentityKind, reason: SuggestionReason) -> Suggestion {

@@ -52,6 +52,8 @@ pub struct Claim {
     pub customer: CustomerId,
     /// When a person was last erased whose it was, as read: who does not know of it may not claim it.
     pub erased: Option<Timestamp>,
+    /// For whom it was claimed in vain.
+    pub lost: Option<CustomerId>,
 }
 
 /// An anonymous id that points on from now on.
@@ -121,6 +123,8 @@ pub struct Stitch<'a> {
     pub changed: BTreeSet<CustomerId>,
     /// Addresses to claim, in order.
     pub claims: Vec<Claim>,
+    /// Addresses that were claimed in vain, with whom for.
+    pub lost: BTreeMap<AddressHash, CustomerId>,
     /// Pointers that change, by address.
     pub pointed: BTreeMap<AddressHash, Pointed>,
     /// Addresses that came with a customer who does not hold them.
@@ -146,6 +150,7 @@ impl<'a> Stitch<'a> {
             customers,
             changed: BTreeSet::new(),
             claims: Vec::new(),
+            lost: BTreeMap::new(),
             pointed: BTreeMap::new(),
             seen_with: BTreeSet::new(),
             suggested: Vec::new(),
@@ -261,7 +266,8 @@ impl<'a> Stitch<'a> {
     fn claim(&mut self, identity: &Identity, hash: &AddressHash, customer: &CustomerId) {
         let first = self.first_hash(identity);
         let erased = self.ties.get(&first).and_then(|tie| tie.erased);
-        self.claims.push(Claim { address: hash.clone(), customer: customer.clone(), erased });
+        let lost = self.lost.remove(hash);
+        self.claims.push(Claim { address: hash.clone(), customer: customer.clone(), erased, lost });
         let claim = KnownAddress { customer: customer.clone(), others: BTreeSet::new() };
         self.ties.insert(first, Tie { hash: hash.clone(), claim: Some(claim), to: None, erased });
     }
@@ -275,6 +281,7 @@ impl<'a> Stitch<'a> {
         for merge in &who.merges {
             self.join(&merge.from, &merge.into, event);
         }
+        self.lost.extend(who.lost.iter().cloned());
         for (kind, hash) in &who.claims {
             let held = strong
                 .iter()
@@ -319,12 +326,14 @@ impl<'a> Stitch<'a> {
         for (identity, (hash, claim)) in strong.iter().zip(&known.addresses) {
             let key = (identity.kind, hash.clone());
             let holder = match claim {
+                _ if who.claims.contains(&key) => who.claimant.clone(),
                 Some(claim) if who.keys.contains(&key) => claim.customer.clone(),
-                None if who.claims.contains(&key) => who.claimant.clone(),
                 _ => continue,
             };
             if !self.customers.get(&holder).is_some_and(|record| record.keys.contains(&key)) {
                 self.change(&holder, at).keys.insert(key);
+                // What contradicts it may come to another record of the person at this instant: both change the live one.
+                self.change(&who.customer, at);
             }
         }
         if !self.customers.contains_key(&who.home) {

@@ -187,7 +187,7 @@ mod tests {
     fn record(name: &str, at: i64, source: &str, company: &str) -> Customer {
         let mut record = Customer::new(CustomerId::derived(&[name]), Timestamp(at));
         record.said.push(Said { lead: Some(LeadId::derived(&[name])), source: source.to_owned() });
-        let fact = Fact { value: company.to_owned().into(), at: Timestamp(at), said: Some(0) };
+        let fact = Fact { value: company.to_owned().into(), at: Timestamp(at), said: Some(0), tie: None };
         record.facts.insert("company".to_owned(), fact);
         record
     }

@@ -1,7 +1,7 @@
 //! What `identify` says about a person: standard fields under the names that tracking libraries use, and whatever else is
 //! short enough to be a fact.
 
-use super::{Customer, Identity, IdentityKind};
+use super::{By, Customer, Identity, IdentityKind};
 use crate::event::{Event, EventKind, key_of};
 use crate::identity::{Email, Phone};
 use crate::lead::standard_field;
@@ -23,7 +23,8 @@ pub struct Traits {
     pub identities: Vec<Identity>,
     at: Timestamp,
     source: String,
-    trusted: bool,
+    /// Of the event, if its source is believed.
+    tie: Option<String>,
 }
 
 impl Traits {
@@ -35,7 +36,7 @@ impl Traits {
             return read;
         }
         let source = policies.sources.get(&event.source);
-        read.trusted = source.is_some_and(|source| source.trusted);
+        read.tie = source.is_some_and(|source| source.trusted).then(|| event.id.tie().to_owned());
         let mut plain = BTreeMap::new();
         flatten("", event.traits.reveal(), &mut plain);
         let map = source.map(|source| &source.fields);
@@ -95,8 +96,9 @@ impl Traits {
     /// Takes it down on a record. Whether anything changed.
     pub fn apply(&self, record: &mut Customer) -> bool {
         let mut changed = false;
+        let by = By { source: &self.source, at: self.at, tie: self.tie.as_deref() };
         for (name, value) in &self.facts {
-            changed |= record.note(name, value.reveal().clone(), self.at, &self.source, self.trusted);
+            changed |= record.note(name, value.reveal().clone(), by);
         }
         changed
     }

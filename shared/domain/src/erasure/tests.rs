@@ -85,7 +85,8 @@ fn an_erasure_names_every_record_address_and_lead_of_the_whole_person() {
 #[test]
 fn an_address_that_a_record_spells_out_is_known_under_every_key() {
     let mut record = Customer::new(id("ada"), NOW);
-    let fact = crate::customer::Fact { value: "ada@example.org".to_owned().into(), at: NOW, said: None };
+    let fact =
+        crate::customer::Fact { value: "ada@example.org".to_owned().into(), at: NOW, said: None, tie: None };
     record.facts.insert("email".to_owned(), fact);
     let hashes = keys().hashes(&email("ada@example.org"));
     record.keys.insert((IdentityKind::Email, hashes[1].clone()));
@@ -151,7 +152,12 @@ fn of_a_lead_only_what_the_company_did_is_left() {
 
 #[test]
 fn what_a_decision_about_somebody_else_quotes_of_them_is_found_by_its_hash_and_goes() {
-    let fact = |value: &str| crate::customer::Fact { value: value.to_owned().into(), at: NOW, said: None };
+    let fact = |value: &str| crate::customer::Fact {
+        value: value.to_owned().into(),
+        at: NOW,
+        said: None,
+        tie: None,
+    };
     let (mut ada, mut bea) = (Customer::new(id("ada"), NOW), Customer::new(id("bea"), NOW));
     ada.facts = [("company", fact("Analytical Engines")), ("country", fact("GB"))]
         .map(|(name, fact)| (name.to_owned(), fact))

@@ -6,7 +6,7 @@ use crate::insight::Credited;
 use crate::journey;
 use crate::message::Order;
 use crate::pii::Pii;
-use crate::policy::Webhook;
+use crate::policy::{PolicySet, Webhook};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -92,8 +92,43 @@ pub enum Outgo {
     Message(Box<Order>),
     /// Somebody of ours is told, or has something to do.
     Tell(Tell),
-    /// Another system is told.
+    /// Another system is told by a journey.
     Webhook(Box<Call>),
+    /// Another system is told of an event.
+    Heard(Heard),
+}
+
+/// An event that another system is told of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Heard {
+    /// The document of the receiver.
+    #[serde(rename = "to")]
+    pub webhook: String,
+    /// The record that the entry is kept with.
+    #[serde(rename = "cu")]
+    pub customer: CustomerId,
+    /// The entry.
+    #[serde(rename = "e")]
+    pub entry: EventId,
+    /// Which event of the entry: 0 is what came, then what it led to.
+    #[serde(rename = "n", default, skip_serializing_if = "is_first")]
+    pub n: usize,
+    /// When it happened.
+    #[serde(rename = "at")]
+    pub at: Timestamp,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature serde calls")]
+const fn is_first(n: &usize) -> bool {
+    *n == 0
+}
+
+impl Heard {
+    /// The same for the same receiver and event.
+    pub fn id(&self) -> String {
+        let Self { webhook, customer, entry, n, .. } = self;
+        format!("{customer}-{entry}-{n}-{webhook}")
+    }
 }
 
 /// A rep is told something about a customer.
@@ -174,6 +209,29 @@ impl Entry {
     pub fn events(&self) -> impl Iterator<Item = Event> {
         let own = self.led.happened.iter().enumerate().map(|(n, own)| own.event(&self.event.id, n));
         std::iter::once(self.event.clone()).chain(own)
+    }
+}
+
+impl Entry {
+    /// Notes who is to be told of the events from the `first` on.
+    pub fn tell_others(&mut self, home: &CustomerId, policies: &PolicySet, first: usize) {
+        if policies.webhooks.is_empty() {
+            return;
+        }
+        let events: Vec<Event> = self.events().collect();
+        for (n, event) in events.iter().enumerate().skip(first) {
+            let key = event.key();
+            let listening = policies.webhooks.values().filter(|webhook| webhook.hears(&key));
+            self.led.sent.extend(listening.map(|webhook| {
+                Outgo::Heard(Heard {
+                    webhook: webhook.name.clone(),
+                    customer: home.clone(),
+                    entry: self.event.id.clone(),
+                    n,
+                    at: event.at,
+                })
+            }));
+        }
     }
 }
 

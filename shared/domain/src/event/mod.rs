@@ -4,7 +4,7 @@
 mod entry;
 mod own;
 
-pub use entry::{Call, Entry, Led, Moved, Outgo, Own, Task, Tell};
+pub use entry::{Call, Entry, Heard, Led, Moved, Outgo, Own, Task, Tell};
 pub use own::Teller;
 
 use crate::id::{CustomerId, EventId};

@@ -137,6 +137,15 @@ impl Teller {
                 said.insert("journey".to_owned(), name.as_str().into());
                 said.insert("step".to_owned(), step.into());
             }
+            CauseKind::Campaign => {
+                said.insert("campaign".to_owned(), name.as_str().into());
+                if let Some(of) = &order.campaign {
+                    said.insert("broadcast".to_owned(), of.broadcast.into());
+                    said.extend(of.variant.map(|variant| ("variant".to_owned(), variant.into())));
+                }
+                // What comes of it counts on the day of its broadcast, so that no more do what it is for than got it.
+                said.insert("broadcast_at".to_owned(), order.at.rfc3339().into());
+            }
             CauseKind::Api | CauseKind::Test | CauseKind::Confirmation => {}
         }
         said

@@ -188,6 +188,14 @@ pub enum Reason {
     TooLate,
     /// The provider takes no more just now.
     Pace,
+    /// The person is of the part that gets nothing, to compare with.
+    HeldOut,
+    /// The person is not in the campaign's audience any more.
+    LeftAudience,
+    /// The campaign was cancelled.
+    Cancelled,
+    /// The person gets the campaign's message by another record of theirs.
+    Merged,
 }
 
 impl Reason {
@@ -207,6 +215,10 @@ impl Reason {
             Self::QuietHours => "quiet_hours",
             Self::TooLate => "too_late",
             Self::Pace => "pace",
+            Self::HeldOut => "held_out",
+            Self::LeftAudience => "left_audience",
+            Self::Cancelled => "cancelled",
+            Self::Merged => "merged",
         }
     }
 
@@ -229,6 +241,10 @@ impl Reason {
             Self::QuietHours => "it is outside the hours in which the customer may be written to".to_owned(),
             Self::TooLate => "it would come too late".to_owned(),
             Self::Pace => "the provider takes no more just now".to_owned(),
+            Self::HeldOut => "the person gets nothing, to compare with".to_owned(),
+            Self::LeftAudience => "the person is not in the audience any more".to_owned(),
+            Self::Cancelled => "the campaign was cancelled".to_owned(),
+            Self::Merged => "another record of the person gets the campaign's message".to_owned(),
         }
     }
 }

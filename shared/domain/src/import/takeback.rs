@@ -1,9 +1,10 @@
 //! Taking a batch back: what becomes of a customer when leads of the batch had never been.
 //!
 //! A customer is what its leads have made of it, so it is made again from those that stay. An address goes when no lead
-//! that stays came by it; a customer without any lead goes, unless somebody has joined it or kept it apart since.
+//! that stays came by it; a customer without any lead goes, unless somebody has joined it or kept it apart since, or it did
+//! something itself.
 
-use crate::customer::{AddressHash, Customer, HashKeys, Known, KnownAddress, Ownership};
+use crate::customer::{AddressHash, By, Customer, HashKeys, Known, KnownAddress, Ownership};
 use crate::id::{CustomerId, LeadId};
 use crate::lead::{Facts, Lead, LeadState, Progress, Work};
 use crate::policy::PolicySet;
@@ -26,6 +27,8 @@ pub struct Around<'a> {
     pub addresses: &'a BTreeMap<AddressHash, KnownAddress>,
     /// Customers that records of the person are suggested to be one with.
     pub others: &'a Known,
+    /// Records of people who did something themselves: they stay, leads or not.
+    pub lived: &'a BTreeSet<CustomerId>,
     /// What addresses are hashed with.
     pub keys: &'a HashKeys,
 }
@@ -158,7 +161,7 @@ pub fn take_back(around: Around<'_>, policies: &PolicySet) -> Takeback {
         plan.places.extend(place);
     }
     plan.leads = gone_leads.into_iter().map(|(lead, _)| lead.clone()).collect();
-    settle_records(people, &mut plan, around.addresses);
+    settle_records(people, &mut plan, around);
     plan
 }
 
@@ -177,7 +180,8 @@ fn make_again(record: &mut Customer, stay: &[&(Lead, Facts)], policies: &PolicyS
         absorb(record, lead, facts, policies);
     }
     for (name, fact, source) in of_events {
-        record.note(&name, fact.value.into_inner(), fact.at, &source, false);
+        let by = By { source: &source, at: fact.at, tie: fact.tie.as_deref() };
+        record.note(&name, fact.value.into_inner(), by);
     }
 }
 
@@ -255,12 +259,13 @@ fn disown(root: &CustomerId, gone: &[&(Lead, Facts)], rest: &[&(Lead, Facts)], p
 }
 
 /// A record without leads goes with its addresses. Joined with another it stays until the join goes; if people have said
-/// who it is not, it stays as it is.
-fn settle_records(people: People<'_>, plan: &mut Takeback, addresses: &BTreeMap<AddressHash, KnownAddress>) {
+/// who it is not, or its events are there, it stays as it is.
+fn settle_records(people: People<'_>, plan: &mut Takeback, around: Around<'_>) {
+    let Around { addresses, lived, .. } = around;
     for (id, mut record) in people.changed {
         if record.leads > 0 {
             plan.customers.push(record);
-        } else if !record.apart.is_empty() {
+        } else if !record.apart.is_empty() || lived.contains(&id) {
             if let Some(before) = people.known.customers.get(&id) {
                 record.keys.clone_from(&before.keys);
             }

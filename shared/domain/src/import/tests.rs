@@ -19,6 +19,8 @@ struct World {
     leads: BTreeMap<LeadId, Lead>,
     customers: BTreeMap<CustomerId, Customer>,
     addresses: BTreeMap<AddressHash, (CustomerId, BTreeSet<CustomerId>)>,
+    /// Who did something themselves.
+    lived: BTreeSet<CustomerId>,
 }
 
 fn keys() -> HashKeys {
@@ -85,7 +87,9 @@ impl World {
         });
         let addresses = addresses.collect();
         let (addresses, keys) = (&addresses, &keys());
-        let around = Around { lead: &lead, known: &known, chains: &chains, addresses, others: &others, keys };
+        let lived = &self.lived;
+        let around =
+            Around { lead: &lead, known: &known, chains: &chains, addresses, others: &others, lived, keys };
         let plan = take_back(around, policies);
         assert!(plan.leads.iter().any(|gone| gone.id == *id), "the lead itself goes");
         plan.leads.iter().for_each(|lead| drop(self.leads.remove(&lead.id)));
@@ -181,6 +185,25 @@ fn a_lead_that_came_later_keeps_what_it_came_by() {
     assert_eq!((record.leads, record.keys.len(), world.addresses.len()), (1, 1, 1), "the phone went");
     assert_eq!(record.facts["company"].value.reveal(), "Mill 1", "what it says itself");
     assert!(!record.facts.contains_key("phone"));
+}
+
+#[test]
+fn who_did_something_themselves_stays_without_any_lead() {
+    let policies = PolicySet::default();
+    for has_lived in [false, true] {
+        let mut world = World::default();
+        world.bring_in(lead(1, (1, 1, 0), Some("spring")), &policies);
+        let first = lead_id("web", "any", 1);
+        let customer = world.leads[&first].progress.customer.clone().unwrap();
+        if has_lived {
+            world.lived.insert(customer.clone());
+        }
+        world.take_back(&first, &policies);
+        assert!(world.leads.is_empty());
+        let keys = world.customers.get(&customer).map(|record| (record.leads, record.keys.len()));
+        assert_eq!(keys, has_lived.then_some((0, 2)));
+        assert_eq!(world.addresses.len(), if has_lived { 2 } else { 0 }, "its addresses lead to it");
+    }
 }
 
 #[test]

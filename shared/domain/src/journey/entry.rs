@@ -130,12 +130,12 @@ pub(super) fn past(flow: &Flow, run: Option<&Run>) -> Vec<Timestamp> {
 }
 
 /// Whether somebody is of the part that gets nothing: for one journey always the same.
-pub(super) fn is_held_out(share: Share, journey: &str, customer: &CustomerId) -> bool {
+pub(crate) fn is_held_out(share: Share, journey: &str, customer: &CustomerId) -> bool {
     chance(&["hold_out", journey, customer.as_str()]) % 10_000 < u64::from(share.hundredths())
 }
 
 /// A number that the same parts always give, and otherwise any (64 bits of SHA-256 over the length-prefixed parts).
-pub(super) fn chance(parts: &[&str]) -> u64 {
+pub(crate) fn chance(parts: &[&str]) -> u64 {
     let mut context = digest::Context::new(&digest::SHA256);
     for part in parts {
         context.update(&(part.len() as u64).to_be_bytes());

@@ -26,6 +26,7 @@ mod tests;
 pub use advance::advance;
 pub use date::{next_date, occurs};
 pub use draw::draw;
+pub(crate) use entry::{chance, is_held_out};
 pub(crate) use flow::names;
 pub use flow::{Flow, FlowError};
 

@@ -159,7 +159,9 @@ impl<'a> Player<'a> {
         let mut customer = Customer::new(id, from);
         for (name, value) in &person.facts {
             if let Some(value) = word(value, &["value"]) {
-                customer.facts.insert(name.clone(), Fact { value: value.into(), at: from, said: None });
+                customer
+                    .facts
+                    .insert(name.clone(), Fact { value: value.into(), at: from, said: None, tie: None });
             }
         }
         customer.owner = word(&person.owner, &["rep"]).map(|rep| Ownership { rep, team: None, since: from });
@@ -265,7 +267,7 @@ impl<'a> Player<'a> {
         match change {
             Change::Set { fact, value } => {
                 let value = word(value, &[]).unwrap_or_default();
-                let fact_now = Fact { value: value.into(), at: self.now, said: None };
+                let fact_now = Fact { value: value.into(), at: self.now, said: None, tie: None };
                 self.customer.facts.insert(fact.clone(), fact_now);
                 self.looks(Changed::facts([fact.as_str()]))
             }

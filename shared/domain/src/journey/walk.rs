@@ -198,6 +198,7 @@ impl Walk<'_> {
             replacement: send.replacement.clone(),
             unknown: send.unknown,
             not_after: send.within.map(|length| self.given.now.plus_millis(length.millis())),
+            campaign: None,
         };
         What::Send { order, event: self.run.by.clone() }
     }

@@ -118,6 +118,7 @@ pub fn question(
         replacement: None,
         unknown: None,
         not_after: None,
+        campaign: None,
     };
     let message = Message { to: Some(Pii::new(to)), ..Message::new(order, Map::new()) };
     (template.channel == wish.channel).then_some(message)

@@ -33,7 +33,7 @@ pub use recount::recount;
 pub use rhythm::{ChurnRisk, Rhythm};
 pub use stage::StageLog;
 pub use tags::Tags;
-pub use view::{Person, View, event_view};
+pub use view::{Person, View, event_view, see};
 
 use crate::condition::Scope;
 use crate::event::{Event, EventKind};

@@ -84,7 +84,7 @@ pub(crate) fn event(id: u32, name: &str, at: Timestamp, properties: Value) -> Ev
 pub(crate) fn customer(facts: &[(&str, &str)]) -> Customer {
     let mut customer = Customer::new(CustomerId::derived(&["one"]), NOW.plus_millis(-400 * DAY));
     for (name, value) in facts {
-        let fact = Fact { value: (*value).to_owned().into(), at: NOW, said: None };
+        let fact = Fact { value: (*value).to_owned().into(), at: NOW, said: None, tie: None };
         customer.facts.insert((*name).to_owned(), fact);
     }
     customer

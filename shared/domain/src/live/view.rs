@@ -22,6 +22,20 @@ pub struct Person<'a> {
     pub halves: Vec<&'a Live>,
 }
 
+/// Lets `look` see a person as they are kept; `state` is what behaviour made of each record.
+pub fn see<'s, T>(
+    whole: &Whole<'_>,
+    state: impl Fn(&CustomerId) -> Option<&'s Live>,
+    policies: &PolicySet,
+    now: Timestamp,
+    look: impl FnOnce(&View<'_>) -> T,
+) -> T {
+    let live = state(&whole.root.id).cloned().unwrap_or_else(|| Live::new(&policies.live));
+    let halves = whole.halves.iter().filter_map(|half| state(&half.id)).collect();
+    let person = Person { whole: whole.clone(), halves };
+    look(&View::of(&person, &live, policies, now))
+}
+
 /// A person at an instant.
 pub struct View<'a> {
     whole: &'a Whole<'a>,

@@ -197,6 +197,7 @@ mod tests {
             replacement: None,
             unknown: None,
             not_after: None,
+            campaign: None,
         };
         Message::new(order, Map::new())
     }

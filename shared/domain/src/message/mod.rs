@@ -12,6 +12,7 @@ pub use flow::{CLAIM_MS, Handed, Next, RESEND_MS, Settled};
 pub use trail::{Bounce, Seen, Trail};
 pub use visit::{Counted, Deed, Sign, Visit, Visited};
 
+use crate::campaign::{OfCampaign, names};
 use crate::customer::AddressHash;
 use crate::gate::Reason;
 use crate::id::{CustomerId, MessageId};
@@ -21,6 +22,7 @@ use crate::policy::AddressKind;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use std::collections::BTreeSet;
 
 /// A way to reach people.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -105,6 +107,8 @@ pub enum CauseKind {
     Confirmation,
     /// A step of a journey.
     Journey,
+    /// A campaign, one time that it goes out.
+    Campaign,
 }
 
 impl CauseKind {
@@ -115,6 +119,7 @@ impl CauseKind {
             Self::Test => "test",
             Self::Confirmation => "confirmation",
             Self::Journey => "journey",
+            Self::Campaign => "campaign",
         }
     }
 }
@@ -161,6 +166,9 @@ pub struct Order {
     /// Pointless after this.
     #[serde(rename = "na", default, skip_serializing_if = "Option::is_none")]
     pub not_after: Option<Timestamp>,
+    /// Where a campaign asked for it: what it has to know of that.
+    #[serde(rename = "ca", default, skip_serializing_if = "Option::is_none")]
+    pub campaign: Option<OfCampaign>,
 }
 
 /// What goes out instead of a message.
@@ -298,6 +306,9 @@ pub struct Message {
     /// What came back.
     #[serde(rename = "b", default, skip_serializing_if = "Trail::is_empty")]
     pub trail: Trail,
+    /// What it counts as in its campaign, as it is stored.
+    #[serde(rename = "q", default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub counted: BTreeSet<String>,
 }
 
 impl Message {
@@ -320,12 +331,19 @@ impl Message {
             policies: None,
             links: Vec::new(),
             trail: Trail::default(),
+            counted: BTreeSet::new(),
         }
     }
 
     /// Its id.
     pub fn id(&self) -> MessageId {
         self.order.id()
+    }
+
+    /// It was stored as it is.
+    pub fn is_stored(&mut self) {
+        self.version += 1;
+        self.counted = names(self);
     }
 }
 

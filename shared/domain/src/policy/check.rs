@@ -1,6 +1,8 @@
 //! What is wrong with a set of documents: each finding names the document and the place inside it.
 
+mod access;
 mod behaviour;
+mod campaign;
 mod insight;
 mod journey;
 mod messaging;
@@ -86,21 +88,21 @@ pub fn check(documents: &[Document]) -> Vec<Finding> {
             }
             Document::Rep(rep) => {
                 checker.calendar(rep.hours.as_ref(), &calendars);
+                if let Some(manager) = &rep.reports_to {
+                    checker.known(&["reports_to"], "rep", manager, &reps);
+                }
                 if rep.email.as_deref().is_some_and(|email| Email::parse(email).is_err()) {
                     checker.add(&["email"], "this is not an e-mail address");
                 }
                 if let Some(webhook) = &rep.webhook {
-                    if !is_http(&webhook.url) {
-                        checker.add(&["webhook", "url"], "a webhook URL starts with https://");
-                    }
-                    checker.secrets(&["webhook", "secrets"], &webhook.secrets);
-                    if webhook.secrets.is_empty() {
-                        checker.add(&["webhook", "secrets"], "a webhook needs a secret to sign with");
-                    }
+                    checker.receiver(&["webhook"], webhook);
                 }
             }
             Document::Team(team) => {
                 checker.calendar(team.hours.as_ref(), &calendars);
+                if let Some(manager) = &team.manager {
+                    checker.known(&["manager"], "rep", manager, &reps);
+                }
                 if let Some(response) = &team.response {
                     checker.response(team, response, &reps, &teams);
                 }
@@ -147,9 +149,12 @@ pub fn check(documents: &[Document]) -> Vec<Finding> {
             | Document::Template(_)
             | Document::Layout(_)
             | Document::Partial(_)
-            | Document::Journey(_) => {}
+            | Document::Journey(_)
+            | Document::Campaign(_) => {}
             Document::Cost(cost) => checker.cost(cost, documents),
             Document::Alert(alert) => checker.alert(alert, documents),
+            Document::Access(access) => checker.access(access),
+            Document::Webhook(webhook) => checker.subscription(webhook),
             Document::Settings(settings) => {
                 for (i, rep) in settings.escalate_to.iter().enumerate() {
                     checker.known(&["escalate_to", &i.to_string()], "rep", rep, &reps);
@@ -167,7 +172,9 @@ pub fn check(documents: &[Document]) -> Vec<Finding> {
     checker.territories(documents);
     checker.circles(documents);
     checker.alerts(documents);
+    checker.reporting(documents);
     checker.journeys(documents, &behaviour);
+    checker.campaigns(documents, &behaviour);
     checker.findings.extend(template::check(documents));
     checker.findings
 }

@@ -1,7 +1,9 @@
 //! Policies: what people decide, as documents. Types and the checks that need more than one document.
 
+mod access;
 mod assign;
 mod behaviour;
+pub mod campaign;
 mod check;
 mod company;
 mod insight;
@@ -13,12 +15,15 @@ mod settings;
 mod source;
 mod template;
 mod territory;
+mod webhook;
 
+pub use access::{Access, Masks};
 pub use assign::{Assign, By, LanguageNeed, Need, Target};
 pub use behaviour::{
     Churn, Fit, FitRule, Grade, HalfLife, Interest, InterestRule, Lifecycle, Move, Rfm, Scoring, Segment,
     Tier,
 };
+pub use campaign::Campaign;
 pub(crate) use check::{FACTS, LEAD};
 pub use check::{Finding, Other, check};
 pub use company::Company;
@@ -34,6 +39,7 @@ pub use settings::{Junk, Matching, Settings};
 pub use source::{Encoding, SignatureScheme};
 pub use template::{Body, Defaults, Piece, Template, Templates, Translation};
 pub use territory::{Area, CodeRange, Codes, Territory};
+pub use webhook::Subscription;
 
 use crate::calendar::{Calendar, Hours, Leave};
 use crate::id::EndpointId;
@@ -83,6 +89,12 @@ pub enum Document {
     Segment(Segment),
     /// What happens to whom, step by step.
     Journey(Journey),
+    /// Who sees what of people.
+    Access(Access),
+    /// Another system that is told of events.
+    Webhook(Subscription),
+    /// One message to many people at a time.
+    Campaign(Box<Campaign>),
     /// What was paid for what brings people.
     Cost(Cost),
     /// What somebody is to be told of.
@@ -90,7 +102,7 @@ pub enum Document {
 }
 
 /// The kinds of document, as `kind:` names them.
-pub const KINDS: [&str; 19] = [
+pub const KINDS: [&str; 22] = [
     "form",
     "source",
     "rep",
@@ -108,6 +120,9 @@ pub const KINDS: [&str; 19] = [
     "scoring",
     "segment",
     "journey",
+    "access",
+    "webhook",
+    "campaign",
     "cost",
     "alert",
 ];
@@ -135,6 +150,9 @@ impl Document {
             Self::Journey(_) => "journey",
             Self::Cost(_) => "cost",
             Self::Alert(_) => "alert",
+            Self::Access(_) => "access",
+            Self::Webhook(_) => "webhook",
+            Self::Campaign(_) => "campaign",
         }
     }
 
@@ -159,6 +177,9 @@ impl Document {
             Self::Journey(document) => &document.name,
             Self::Cost(document) => &document.name,
             Self::Alert(document) => &document.name,
+            Self::Access(document) => &document.name,
+            Self::Webhook(document) => &document.name,
+            Self::Campaign(document) => &document.name,
         }
     }
 
@@ -201,6 +222,9 @@ impl Document {
             "journey" => Self::Journey(serde_json::from_value(value)?),
             "cost" => Self::Cost(serde_json::from_value(value)?),
             "alert" => Self::Alert(serde_json::from_value(value)?),
+            "access" => Self::Access(serde_json::from_value(value)?),
+            "webhook" => Self::Webhook(serde_json::from_value(value)?),
+            "campaign" => Self::Campaign(serde_json::from_value(value)?),
             other => {
                 return Err(serde_json::Error::custom(format!(
                     "unknown kind `{other}`, expected one of {}",
@@ -390,6 +414,9 @@ pub struct Rep {
     /// Open leads at most over all teams; absent is unlimited.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub capacity: Option<u32>,
+    /// The rep who is their manager, besides those who lead a team of theirs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reports_to: Option<String>,
 }
 
 /// A receiver of signed webhooks (Standard Webhooks 1.0.0).
@@ -428,6 +455,9 @@ pub struct Team {
     pub name: String,
     /// Who is in it; the order breaks ties.
     pub members: Vec<Membership>,
+    /// The rep who leads it, and sees its leads and those of everybody below.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manager: Option<String>,
     /// Whether a returning customer's lead may exceed its owner's capacity.
     #[serde(default)]
     pub sticky_may_exceed: Availability,

@@ -2,8 +2,8 @@
 
 use super::territory::Map;
 use super::{
-    AddressKind, Alert, ChannelPolicy, Cost, Document, Form, Reading, Rep, Routing, Rule, Settings, Source,
-    Target, Team, Templates, Topic,
+    Access, AddressKind, Alert, Campaign, ChannelPolicy, Cost, Document, Form, Reading, Rep, Routing, Rule,
+    Settings, Source, Subscription, Target, Team, Templates, Topic,
 };
 use crate::advance::Triggers;
 use crate::calendar::{Hours, Leave, Schedule};
@@ -81,18 +81,24 @@ pub struct PolicySet {
     pub routing: Rules,
     /// The `default` settings document, or the defaults.
     pub settings: Settings,
+    /// The `default` access document, or what holds without one.
+    pub access: Access,
     /// Ways to reach customers, of those that have a document.
     pub channels: BTreeMap<Channel, ChannelPolicy>,
     /// By name, of those that have a document.
     pub topics: BTreeMap<String, Topic>,
     /// Where leads are.
     pub territories: Map,
+    /// Other systems that are told of events, by name.
+    pub webhooks: BTreeMap<String, Subscription>,
     /// What messages to customers are made of.
     pub templates: Templates,
     /// What behaviour makes of customers.
     pub live: LivePolicy,
     /// By name.
     pub journeys: BTreeMap<String, Flow>,
+    /// By name, each with the condition of its audience unless that is a segment's.
+    pub campaigns: BTreeMap<String, (Campaign, Option<Condition>)>,
     /// Which journeys something that happens may concern.
     pub triggers: Triggers,
     /// What was paid for what brings people, by name.
@@ -130,6 +136,8 @@ impl PolicySet {
                     set.routing = Rules::compile(&routing).map_err(|(_, error)| error)?;
                 }
                 Document::Settings(settings) => set.settings = settings,
+                Document::Access(access) => set.access = access,
+                Document::Webhook(webhook) => drop(set.webhooks.insert(webhook.name.clone(), webhook)),
                 Document::Channel(channel) => drop(set.channels.insert(channel.name, channel)),
                 Document::Topic(topic) => drop(set.topics.insert(topic.name.clone(), topic)),
                 Document::Calendar(calendar) => drop(calendars.insert(calendar.name.clone(), calendar)),
@@ -145,6 +153,11 @@ impl PolicySet {
                 Document::Journey(journey) => journeys.push(journey),
                 Document::Cost(cost) => drop(set.costs.insert(cost.name.clone(), cost)),
                 Document::Alert(alert) => drop(set.alerts.insert(alert.name.clone(), alert)),
+                Document::Campaign(campaign) => {
+                    let condition = campaign.audience.condition();
+                    let condition = condition.as_deref().map(Condition::compile).transpose()?;
+                    set.campaigns.insert(campaign.name.clone(), (*campaign, condition));
+                }
             }
         }
         (behaviour.rfm, behaviour.churn) = (set.settings.rfm.clone(), set.settings.churn.clone());
@@ -161,7 +174,8 @@ impl PolicySet {
             let flow = Flow::compile(&journey, &set, &calendars).map_err(|error| error.error)?;
             set.journeys.insert(journey.name, flow);
         }
-        let conditions = set.journeys.values().flat_map(Flow::every_condition);
+        let of_campaigns = set.campaigns.values().filter_map(|(_, condition)| condition.as_ref());
+        let conditions = set.journeys.values().flat_map(Flow::every_condition).chain(of_campaigns);
         set.live = LivePolicy::compile(version, behaviour, conditions)?;
         set.triggers = Triggers::of(set.journeys.values());
         Ok(set)
@@ -211,6 +225,17 @@ impl PolicySet {
     /// A topic: as its document says, or without one.
     pub fn topic(&self, name: &str) -> Cow<'_, Topic> {
         self.topics.get(name).map_or_else(|| Cow::Owned(Topic::plain(name)), Cow::Borrowed)
+    }
+
+    /// The condition that makes somebody be in a campaign's audience; none if its document, or its segment's, is gone.
+    pub fn audience(&self, campaign: &str) -> Option<&Condition> {
+        let (document, condition) = self.campaigns.get(campaign)?;
+        condition.as_ref().or_else(|| self.segment(document.audience.segment.as_deref()?))
+    }
+
+    /// The condition of a segment.
+    pub fn segment(&self, name: &str) -> Option<&Condition> {
+        Some(&self.live.segments.get(name)?.condition)
     }
 
     /// The teams a rep is a member of.

@@ -3,7 +3,7 @@
 use super::live::{Live, LiveTeams};
 use super::{Asks, CustomerView, Receipt, Saw, route};
 use crate::customer::{
-    Customer, Joined, Known, Ownership, Recognition, SuggestionReason, Whole, note_suggestions,
+    Customer, Joined, Known, KnownAddress, Ownership, Recognition, SuggestionReason, Whole, note_suggestions,
 };
 use crate::id::{CustomerId, LeadId};
 use crate::lead::{Assignment, Facts, Lead, Progress};
@@ -173,12 +173,14 @@ impl People<'_> {
         // An address may have been claimed for a record that did not get as far as holding it.
         for (identity, (hash, claim)) in facts.identities.iter().zip(&self.known.addresses) {
             let key = (identity.kind, hash.clone());
-            if let Some(claim) = claim.as_ref().filter(|_| who.keys.contains(&key))
-                && (claim.customer == who.home
-                    || claim.customer == who.customer
-                    || claim.customer == who.claimant)
+            let is_lost = |claim: &KnownAddress| who.lost.contains(&(hash.clone(), claim.customer.clone()));
+            let theirs = [&who.home, &who.customer, &who.claimant];
+            let claim = claim.as_ref().filter(|claim| who.keys.contains(&key) && !is_lost(claim));
+            if let Some(claim) = claim.filter(|claim| theirs.contains(&&claim.customer))
+                && self.get(&claim.customer).keys.insert(key)
             {
-                self.get(&claim.customer).keys.insert(key);
+                // What contradicts it may come to another record of the person at this instant: both change the live one.
+                self.get(&who.customer);
             }
         }
     }

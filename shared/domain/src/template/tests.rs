@@ -35,7 +35,7 @@ fn published(list: Value) -> PolicySet {
 fn customer(facts: &[(&str, &str)]) -> Customer {
     let mut customer = Customer::new(CustomerId::derived(&["c"]), Timestamp(0));
     for (name, value) in facts {
-        let fact = Fact { value: (*value).to_owned().into(), at: Timestamp(0), said: None };
+        let fact = Fact { value: (*value).to_owned().into(), at: Timestamp(0), said: None, tie: None };
         customer.facts.insert((*name).to_owned(), fact);
     }
     customer.owner = Some(Ownership { rep: "li".to_owned(), team: None, since: Timestamp(0) });

@@ -171,6 +171,8 @@ fn typed(kind: &str, tree: &Node) -> Result<Document, Mismatch> {
     match kind {
         "form" => Deserialize::deserialize(tree).map(Document::Form),
         "source" => Deserialize::deserialize(tree).map(Document::Source),
+        "access" => Deserialize::deserialize(tree).map(Document::Access),
+        "webhook" => Deserialize::deserialize(tree).map(Document::Webhook),
         "rep" => Deserialize::deserialize(tree).map(Document::Rep),
         "team" => Deserialize::deserialize(tree).map(Document::Team),
         "routing" => Deserialize::deserialize(tree).map(Document::Routing),
@@ -188,6 +190,7 @@ fn typed(kind: &str, tree: &Node) -> Result<Document, Mismatch> {
         "journey" => Deserialize::deserialize(tree).map(Document::Journey),
         "cost" => Deserialize::deserialize(tree).map(Document::Cost),
         "alert" => Deserialize::deserialize(tree).map(Document::Alert),
+        "campaign" => Deserialize::deserialize(tree).map(Document::Campaign),
         other => {
             Err(serde::de::Error::custom(format!("documents of kind `{other}` cannot be read from YAML")))
         }

@@ -136,8 +136,10 @@ fn every_sample_template_can_be_sent_in_every_language() {
             // Whoever we know nothing about but where to write to gets a whole message too.
             let mut customer = Customer::new(CustomerId::derived(&[name]), Timestamp(0));
             for (fact, value) in [("email", "ada@person.example"), ("phone", "+12015550123")] {
-                let fact =
-                    (fact.to_owned(), Fact { value: value.to_owned().into(), at: Timestamp(0), said: None });
+                let fact = (
+                    fact.to_owned(),
+                    Fact { value: value.to_owned().into(), at: Timestamp(0), said: None, tie: None },
+                );
                 customer.facts.extend([fact]);
             }
             let whole = Whole { root: &customer, halves: Vec::new() };

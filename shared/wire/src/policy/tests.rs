@@ -128,16 +128,16 @@ fn kind_is_needed_and_known() {
     refused(
         "name: a\n",
         &expect![[r#"
-            p.yaml:1:1: this document has no `kind` (known: form, source, rep, team, routing, settings, calendar, territory, channel, topic, template, layout, partial, lifecycle, scoring, segment, journey, cost, alert)
+            p.yaml:1:1: this document has no `kind` (known: form, source, rep, team, routing, settings, calendar, territory, channel, topic, template, layout, partial, lifecycle, scoring, segment, journey, access, webhook, campaign, cost, alert)
                 1 | name: a
                   | ^
         "#]],
     );
     refused(
-        "kind: campaign\nname: a\n",
+        "kind: widget\nname: a\n",
         &expect![[r#"
-            p.yaml:1:7: unknown kind `campaign` (known: form, source, rep, team, routing, settings, calendar, territory, channel, topic, template, layout, partial, lifecycle, scoring, segment, journey, cost, alert)
-                1 | kind: campaign
+            p.yaml:1:7: unknown kind `widget` (known: form, source, rep, team, routing, settings, calendar, territory, channel, topic, template, layout, partial, lifecycle, scoring, segment, journey, access, webhook, campaign, cost, alert)
+                1 | kind: widget
                   |       ^
         "#]],
     );
@@ -152,7 +152,7 @@ fn kind_is_needed_and_known() {
     refused(
         "kind: [rep]\nname: a\n",
         &expect![[r#"
-            p.yaml:1:7: `kind` is one word (known: form, source, rep, team, routing, settings, calendar, territory, channel, topic, template, layout, partial, lifecycle, scoring, segment, journey, cost, alert)
+            p.yaml:1:7: `kind` is one word (known: form, source, rep, team, routing, settings, calendar, territory, channel, topic, template, layout, partial, lifecycle, scoring, segment, journey, access, webhook, campaign, cost, alert)
                 1 | kind: [rep]
                   |       ^
         "#]],
@@ -496,7 +496,7 @@ fn a_source_brings_what_its_type_needs() {
     refused(
         "kind: source\nname: a\ntype: carrier-pigeon\n",
         &expect![[r#"
-            p.yaml:3:7: there is no source of type `carrier-pigeon`; known: calendly, contact_form_7, douyin, elementor, feiyu, google, gravity_forms, hubspot, jotform, json, linkedin, meta, netlify, posthog, rudderstack, segment, sns, tally, tiktok, typeform, webflow
+            p.yaml:3:7: there is no source of type `carrier-pigeon`; known: calendly, contact_form_7, douyin, elementor, feiyu, google, gravity_forms, hubspot, jotform, json, linkedin, meta, netlify, posthog, rudderstack, segment, shopify, sns, tally, tiktok, typeform, webflow, woocommerce
                 3 | type: carrier-pigeon
                   |       ^
         "#]],

@@ -1,8 +1,8 @@
-//! Where leads come from besides our own forms, what mail providers say of our mails, and the tracking libraries that
-//! events come from: one file per sender, one line each in [`registry`].
+//! Where leads come from besides our own forms, what mail providers say of our mails, what shops say of orders, and the tracking
+//! libraries that events come from: one file per sender, one line each in [`registry`].
 //!
-//! A source checks that a call is its sender's before anything else looks at it, and says what it brings: leads, or
-//! feedback. It decides nothing and stores nothing.
+//! A source checks that a call is its sender's before anything else looks at it, and says what it brings: leads,
+//! feedback or events. It decides nothing and stores nothing.
 
 mod calendly;
 mod contact_form_7;
@@ -19,6 +19,8 @@ pub mod linkedin;
 pub mod meta;
 mod names;
 mod netlify;
+mod shop;
+mod shopify;
 mod signature;
 mod sns;
 mod tally;
@@ -26,6 +28,7 @@ mod tiktok;
 mod tracker;
 mod typeform;
 mod webflow;
+mod woocommerce;
 
 #[cfg(test)]
 mod tests;
@@ -38,6 +41,7 @@ use crate::{
 };
 use bytes::Bytes;
 use sluice_domain::{
+    event::Happened,
     feedback::Feedback,
     id::LeadId,
     lead::{ConsentProof, MarkKind},
@@ -117,6 +121,11 @@ pub trait Source: Sync {
         Ok(Vec::new())
     }
 
+    /// What a believed request says that people did: what shops tell of orders.
+    fn events(&self, _delivery: &Delivery<'_>) -> Result<Vec<Happened>, Problem> {
+        Ok(Vec::new())
+    }
+
     /// What this sender takes for success, once every lead of its request is stored.
     fn answer(&self, _delivery: &Delivery<'_>, _accepted: &[LeadId]) -> HttpResponse {
         HttpResponse::empty(200)
@@ -139,6 +148,7 @@ pub fn registry() -> &'static [&'static dyn Source] {
         &linkedin::Linkedin,
         &meta::Meta,
         &netlify::Netlify,
+        &shopify::Shopify,
         &tracker::POSTHOG,
         &tracker::RUDDERSTACK,
         &tracker::SEGMENT,
@@ -147,6 +157,7 @@ pub fn registry() -> &'static [&'static dyn Source] {
         &tiktok::Tiktok,
         &typeform::Typeform,
         &webflow::Webflow,
+        &woocommerce::Woocommerce,
     ]
 }
 

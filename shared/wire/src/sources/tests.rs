@@ -210,3 +210,155 @@ proptest! {
         }
     }
 }
+
+mod shops {
+    //! What shops say of orders: one event for each thing that becomes of one, and none of what says nothing.
+
+    use super::*;
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
+    use ring::hmac;
+    use serde_json::{Value, json};
+    use sluice_domain::event::{Happened, Who};
+
+    fn signed(kind: &str, headers: &[(&str, &str)], body: &str) -> Result<Vec<Happened>, Refusal> {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, b"shared");
+        let signature = STANDARD.encode(hmac::sign(&key, body.as_bytes()));
+        let name = if kind == "shopify" { "x-shopify-hmac-sha256" } else { "x-wc-webhook-signature" };
+        let mut headers = headers.to_vec();
+        headers.push((name, &signature));
+        delivered(kind, &headers, body)
+    }
+
+    fn delivered(kind: &str, headers: &[(&str, &str)], body: &str) -> Result<Vec<Happened>, Refusal> {
+        let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let request = HttpRequest {
+            method: "POST".into(),
+            headers: headers.chain([("content-type".to_owned(), "application/json".to_owned())]).collect(),
+            body: body.to_owned().into(),
+            ..HttpRequest::default()
+        };
+        let document = Document { name: "shop".into(), ..document(kind) };
+        let secrets = Secrets::default().with("secret", "old").with("secret", "shared");
+        let now = Timestamp::parse("2027-01-01T00:00:00Z").unwrap();
+        let delivery =
+            Delivery { request: &request, document: &document, secrets: &secrets, certificate: None, now };
+        let source = find(kind).unwrap();
+        believe(source, &delivery)?;
+        assert!(source.leads(&delivery).unwrap().is_empty());
+        Ok(source.events(&delivery).unwrap())
+    }
+
+    fn said(happened: &[Happened]) -> Vec<(&str, Value, String)> {
+        happened
+            .iter()
+            .map(|one| {
+                (one.event.name.as_str(), json!(one.event.properties.reveal()), one.event.at.rfc3339())
+            })
+            .collect()
+    }
+
+    fn shopify() -> Value {
+        json!({
+            "id": 820982911946154508_u64, "name": "#9999", "email": "jon@example.com", "currency": "EUR",
+            "created_at": "2026-11-20T12:00:00-05:00", "updated_at": "2026-11-21T12:00:00-05:00", "cancelled_at": null,
+            "total_price": "403.00", "current_total_price": "398.00", "test": false,
+            "line_items": [{"id": 1}, {"id": 2}], "billing_address": {"country_code": "DE"},
+            "customer": {"id": 115310627314723954_u64, "first_name": "Jon", "last_name": "Doe", "phone": "+4930901820"},
+        })
+    }
+
+    #[test]
+    fn shopify_says_of_an_order_what_became_of_it() {
+        let topic = |topic: &'static str| [("x-shopify-topic", topic)];
+        let created = signed("shopify", &topic("orders/create"), &shopify().to_string()).unwrap();
+        let properties = json!({
+            "order_id": "820982911946154508", "order_number": "#9999", "total": "398.00", "currency": "EUR", "items": 2,
+        });
+        assert_eq!(said(&created), [("Order Completed", properties, "2026-11-20T17:00:00Z".to_owned())]);
+        let Who::Ids(ids) = &created[0].who else { panic!("a shop names no customer of ours") };
+        assert_eq!(ids.anonymous.as_ref().unwrap().reveal(), "shop/customer/115310627314723954");
+        let traits = json!(created[0].event.traits.reveal());
+        assert_eq!((&traits["email"], &traits["country"]), (&json!("jon@example.com"), &json!("DE")));
+        let paid = signed("shopify", &topic("orders/paid"), &shopify().to_string()).unwrap();
+        assert_eq!(paid[0].event.id, created[0].event.id, "the same thing told twice");
+        let updated = signed("shopify", &topic("orders/updated"), &shopify().to_string()).unwrap();
+        assert_eq!(
+            (said(&updated)[0].0, said(&updated)[0].2.as_str()),
+            ("Order Updated", "2026-11-21T17:00:00Z")
+        );
+        let mut cancelled = shopify();
+        cancelled["cancelled_at"] = json!("2026-11-22T12:00:00Z");
+        let cancelled = signed("shopify", &topic("orders/cancelled"), &cancelled.to_string()).unwrap();
+        assert_eq!(said(&cancelled)[0].0, "Order Cancelled");
+        assert!(cancelled[0].event.properties.reveal().get("total").is_none());
+    }
+
+    #[test]
+    fn of_tests_other_topics_and_nobody_there_is_nothing_to_tell() {
+        let mut nobody = shopify();
+        (nobody["email"], nobody["customer"]) = (Value::Null, Value::Null);
+        let topic = ("x-shopify-topic", "orders/create");
+        for (headers, body) in [
+            (vec![("x-shopify-topic", "products/update")], shopify()),
+            (vec![topic, ("x-shopify-test", "true")], shopify()),
+            (vec![topic], nobody),
+            (vec![topic], json!({})),
+        ] {
+            assert_eq!(signed("shopify", &headers, &body.to_string()).unwrap(), []);
+        }
+        assert_eq!(delivered("shopify", &[topic], "{}"), Err(Refusal::Missing));
+        assert_eq!(
+            delivered("shopify", &[topic, ("x-shopify-hmac-sha256", "AAAA")], "{}"),
+            Err(Refusal::Wrong)
+        );
+        // A guest is known by the address.
+        let mut guest = shopify();
+        guest["customer"] = Value::Null;
+        let guest = signed("shopify", &[topic], &guest.to_string()).unwrap();
+        let Who::Ids(ids) = &guest[0].who else { panic!() };
+        assert_eq!(ids.anonymous.as_ref().unwrap().reveal(), "shop/guest/jon@example.com");
+    }
+
+    #[test]
+    fn woocommerce_says_by_the_status_of_an_order_what_became_of_it() {
+        let order = |status: &str| {
+            json!({
+                "id": 727, "number": "727", "status": status, "currency": "USD", "total": "29.35", "customer_id": 0,
+                "date_created_gmt": "2026-03-22T19:28:02", "date_modified_gmt": "2026-03-22T19:30:00",
+                "billing": {"first_name": "John", "last_name": "Doe", "email": "John.Doe@example.com", "phone": "", "country": "US"},
+                "line_items": [{"id": 315}], "refunds": [{"id": 726, "reason": "", "total": "-10.00"}],
+            })
+            .to_string()
+        };
+        let topic = [("x-wc-webhook-topic", "order.updated")];
+        let named = |status: &str| -> Vec<String> {
+            let happened = signed("woocommerce", &topic, &order(status)).unwrap();
+            happened.into_iter().map(|one| one.event.name).collect()
+        };
+        assert_eq!(named("pending"), [""; 0]);
+        assert_eq!(named("completed"), ["Order Completed", "Order Updated", "Order Refunded"]);
+        assert_eq!(named("processing"), named("completed"));
+        assert_eq!(named("cancelled"), ["Order Cancelled"]);
+        let done = signed("woocommerce", &topic, &order("completed")).unwrap();
+        assert_eq!(done[0].event.at.rfc3339(), "2026-03-22T19:28:02Z");
+        assert_eq!(done[2].event.properties.reveal()["total"], "-10.00");
+        let Who::Ids(ids) = &done[0].who else { panic!() };
+        assert_eq!(ids.anonymous.as_ref().unwrap().reveal(), "shop/guest/john.doe@example.com");
+        assert!(done[0].event.traits.reveal().get("phone").is_none(), "an empty text says nothing");
+        let created =
+            signed("woocommerce", &[("x-wc-webhook-topic", "order.created")], &order("completed")).unwrap();
+        assert_eq!(created[0].event.id, done[0].event.id);
+    }
+
+    #[test]
+    fn the_ping_of_an_address_that_is_being_saved_is_answered_and_nothing_else_unsigned() {
+        assert_eq!(delivered("woocommerce", &[], "webhook_id=17"), Ok(Vec::new()));
+        for body in ["webhook_id=", "webhook_id=17&x=1", "{}"] {
+            assert_eq!(
+                delivered("woocommerce", &[("x-wc-webhook-topic", "order.created")], body),
+                Err(Refusal::Missing)
+            );
+        }
+    }
+}

@@ -132,7 +132,7 @@ impl Said {
 
 /// When it happened by our clock: as long before it was received as before it was sent by the sender's, and never later
 /// than received. Without the time of sending the sender's clock is taken as it is.
-pub(super) fn happened_at(
+pub(crate) fn happened_at(
     time: Option<Timestamp>,
     sent: Option<Timestamp>,
     received: Timestamp,

@@ -15,6 +15,7 @@ mod tests;
 pub use answer::{answer, content};
 pub use bundle::{Bundle, MAX_BUNDLE_BYTES, MAX_BUNDLE_EVENTS, bundle};
 pub use call::{Call, Taken, read};
+pub(crate) use item::happened_at;
 pub use item::{Dropped, Why};
 
 use sluice_domain::event::EventKind;

@@ -18,13 +18,13 @@ use std::collections::{BTreeMap, BTreeSet};
 const SHORTEST: Period = Period::minutes(1);
 
 /// The names that journeys may use.
-struct Known<'d> {
-    templates: BTreeMap<&'d str, Channel>,
+pub(super) struct Known<'d> {
+    pub(super) templates: BTreeMap<&'d str, Channel>,
     channels: BTreeSet<Channel>,
     topics: BTreeSet<&'d str>,
-    segments: BTreeSet<&'d str>,
-    names: &'d Names<'d>,
-    reps: BTreeSet<&'d str>,
+    pub(super) segments: BTreeSet<&'d str>,
+    pub(super) names: &'d Names<'d>,
+    pub(super) reps: BTreeSet<&'d str>,
     teams: BTreeMap<&'d str, Option<&'d Hours>>,
     calendars: BTreeSet<&'d str>,
     origins: BTreeSet<&'d str>,
@@ -32,7 +32,7 @@ struct Known<'d> {
 }
 
 impl<'d> Known<'d> {
-    fn of(documents: &'d [Document], words: &'d Names<'d>) -> Self {
+    pub(super) fn of(documents: &'d [Document], words: &'d Names<'d>) -> Self {
         let names = |kinds: &[&str]| -> BTreeSet<&'d str> {
             documents.iter().filter(|d| kinds.contains(&d.kind())).map(Document::name).collect()
         };
@@ -298,7 +298,7 @@ impl Checker {
         }
     }
 
-    fn send(&mut self, at: &[&str], send: &Send, known: &Known<'_>) {
+    pub(super) fn send(&mut self, at: &[&str], send: &Send, known: &Known<'_>) {
         let field = |name| [at, &[name]].concat();
         let templates = known.templates.keys().copied().collect();
         self.known(&field("template"), "template", &send.template, &templates);
@@ -400,13 +400,13 @@ impl Checker {
         }
     }
 
-    fn length(&mut self, at: &[&str], length: Period) {
+    pub(super) fn length(&mut self, at: &[&str], length: Period) {
         if length < SHORTEST {
             self.add(at, format!("at least {SHORTEST}: timers fire once a minute"));
         }
     }
 
-    fn tag(&mut self, at: &[&str], name: &str) {
+    pub(super) fn tag(&mut self, at: &[&str], name: &str) {
         let good = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_');
         if name.is_empty() || name.chars().count() > 64 || !name.chars().all(good) {
             self.add(at, "a name is 1 to 64 letters, digits, dots, dashes or underscores");

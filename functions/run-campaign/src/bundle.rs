@@ -1,0 +1,70 @@
+//! A bundle's minute comes: its people's messages are put on the queue.
+
+use crate::{ATTEMPTS, Runner, channel, text};
+use sluice_domain::campaign::{Broadcast, Chosen, Place, Sends, Share, winner};
+use sluice_host::outbox::{Outgoing, QueueName};
+use sluice_store::{Parked, Written};
+use sluice_wire::queue::{Bundle, CampaignMessage, OrderMessage, encode};
+
+impl Runner {
+    pub(crate) async fn open(&self, message: &CampaignMessage, bundle: &Bundle) -> Result<(), String> {
+        for _ in 0..ATTEMPTS {
+            let Some(mut broadcast) = self.read(message).await? else { return Ok(()) };
+            let wants_winner = bundle.people.iter().any(|(_, share, _)| *share == Share::Winner);
+            match broadcast.sends() {
+                Sends::Later => {
+                    if self.park(message, &broadcast).await? {
+                        return Ok(());
+                    }
+                    continue;
+                }
+                Sends::Yes if wants_winner && broadcast.winner.is_none() => {
+                    // Read again, whoever's choice it is.
+                    let _: Written = self.choose(broadcast).await?;
+                    continue;
+                }
+                // All are left out, whichever they would have got.
+                Sends::Never if broadcast.winner.is_none() => {
+                    broadcast.winner = Some(Chosen { variant: 0, at: bundle.at });
+                }
+                Sends::Yes | Sends::Never => {}
+            }
+            let policies = self.current().await?;
+            let Some(document) = &broadcast.document else { return Ok(()) };
+            let channel = channel(document, &policies);
+            let orders = bundle.people.iter().filter_map(|(customer, share, after)| {
+                let place = Place { share: *share, at: bundle.at.plus_millis(*after) };
+                let order = broadcast.order(customer, place, channel)?;
+                Some(Outgoing {
+                    queue: QueueName::Bulk,
+                    id: order.id().to_string(),
+                    body: encode(&OrderMessage::new(order)),
+                    not_before: place.at,
+                })
+            });
+            return self.hand_over(orders.collect()).await;
+        }
+        Err("others changed the broadcast each time".to_owned())
+    }
+
+    /// The variant for everybody who was not in the test, by what was counted until now.
+    async fn choose(&self, mut broadcast: Broadcast) -> Result<Written, String> {
+        let counts = self.store.counts(&broadcast).await.map_err(text)?;
+        let Some((document, rule)) =
+            broadcast.document.as_ref().and_then(|document| Some((document, document.winner?)))
+        else {
+            return Err("the broadcast has no rule for a winner".to_owned());
+        };
+        let variant = winner(rule, document.variants.len(), &counts);
+        broadcast.winner = Some(Chosen { variant, at: self.env.clock.now() });
+        self.store.put_broadcast(&broadcast).await.map_err(text)
+    }
+
+    /// A bundle waits until its broadcast goes on. Whether it does: it may have gone on by the time this is put.
+    async fn park(&self, message: &CampaignMessage, broadcast: &Broadcast) -> Result<bool, String> {
+        let parked =
+            Parked { id: message.id(), queue: QueueName::Campaign.name().to_owned(), body: encode(message) };
+        self.store.park(broadcast, 0, &parked).await.map_err(text)?;
+        Ok(self.read(message).await?.is_some_and(|broadcast| broadcast.sends() == Sends::Later))
+    }
+}

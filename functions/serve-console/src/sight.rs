@@ -1,0 +1,150 @@
+//! What a caller sees: whose leads and customers, and which of their facts.
+//!
+//! What is out of reach is answered as what is not there. Hidden facts are replaced where they stand by their names, and their values
+//! are taken out of everything else that the answer says.
+
+use crate::{Call, Console};
+use serde_json::Value;
+use sluice_domain::access::{Hidden, Mask, Reach, Role};
+use sluice_domain::customer::{Customer, Known};
+use sluice_domain::lead::{Envelope, Facts, Lead, LeadState};
+use sluice_domain::policy::{FieldMap, Reading};
+use sluice_wire::http::HttpResponse;
+use sluice_wire::problem::Problem;
+use std::sync::{Mutex, PoisonError};
+
+use crate::acts::queue_of;
+use crate::auth::Principal;
+
+/// What one caller sees.
+#[derive(Debug, Default)]
+pub(crate) struct Sight {
+    pub(crate) reach: Reach,
+    pub(crate) mask: Mask,
+    /// Values that were loaded and are not to be shown.
+    hidden: Mutex<Hidden>,
+}
+
+impl Console {
+    pub(crate) async fn sight(&self, who: &Principal) -> Result<Sight, Problem> {
+        if who.role == Role::Admin {
+            return Ok(Sight { reach: Reach::everybody(), ..Sight::default() });
+        }
+        let policies = self.current().await?;
+        Ok(Sight {
+            reach: Reach::of(who.role, who.rep.as_deref(), &who.teams, &policies),
+            mask: policies.access.mask(who.role),
+            hidden: Mutex::default(),
+        })
+    }
+}
+
+impl Sight {
+    /// Whether nothing is out of reach, and nothing hidden.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.reach.is_everybody() && self.mask.is_empty()
+    }
+
+    /// Whether a lead is within reach: its owner is, whoever works on it is, or it may be claimed.
+    pub(crate) fn has_lead(&self, lead: &Lead, owner: Option<&str>) -> bool {
+        self.reach.has_owner(owner) || self.works_on(lead) || self.may_claim(lead)
+    }
+
+    /// Whether somebody within reach has the lead.
+    pub(crate) fn works_on(&self, lead: &Lead) -> bool {
+        let rep = lead.progress.assignment.as_ref().map(|assignment| assignment.rep.as_str());
+        self.reach.has_owner(rep)
+    }
+
+    /// Whether the lead is nobody's and may be taken: an escalated one, or one in the queue of a team within reach.
+    pub(crate) fn may_claim(&self, lead: &Lead) -> bool {
+        lead.progress.state == LeadState::Escalated
+            || queue_of(lead).is_some_and(|team| self.reach.has_queue(team))
+    }
+
+    /// Whether a person is within reach, by any of their records.
+    pub(crate) fn has_person(&self, known: &Known, record: &Customer) -> bool {
+        let root = known.customers.get(&known.root(&record.id)).unwrap_or(record);
+        self.reach.has_owner(known.whole(root).owner().map(|owner| owner.rep.as_str()))
+    }
+
+    /// People as they are shown; never to be stored.
+    pub(crate) fn people(&self, known: &Known) -> Known {
+        let mut shown = known.clone();
+        if !self.mask.is_empty() {
+            let mut hidden = Hidden::default();
+            for record in shown.customers.values_mut() {
+                *record = self.mask.record(record, &mut hidden);
+            }
+            self.hide(hidden);
+        }
+        shown
+    }
+
+    /// Takes what a lead says and is hidden out of the answer, wherever it stands.
+    pub(crate) fn lead(&self, envelope: &Envelope, facts: &Facts, reading: &Reading) {
+        let mut hidden = Hidden::default();
+        self.mask.lead(envelope, facts, reading, &mut hidden);
+        self.hide(hidden);
+    }
+
+    /// A document of the person's with its members hidden by their names.
+    pub(crate) fn members(&self, mut value: Value, map: &FieldMap) -> Value {
+        if !self.mask.is_empty() {
+            let mut hidden = Hidden::default();
+            self.mask.members(&mut value, map, &mut hidden);
+            self.hide(hidden);
+        }
+        value
+    }
+
+    /// A value of this fact, if it is seen.
+    pub(crate) fn shown(&self, fact: &str, value: Option<&str>) -> Option<String> {
+        match value {
+            Some(value) if self.mask.hides(fact) => {
+                let mut hidden = Hidden::default();
+                hidden.add(value);
+                self.hide(hidden);
+                Some(Hidden::SHOWN.to_owned())
+            }
+            value => value.map(str::to_owned),
+        }
+    }
+
+    /// What holds everything that was sent is left out as soon as anything is hidden.
+    pub(crate) fn whole<T>(&self, value: Option<T>) -> Option<T> {
+        value.filter(|_| self.mask.is_empty())
+    }
+
+    fn hide(&self, hidden: Hidden) {
+        self.hidden.lock().unwrap_or_else(PoisonError::into_inner).extend(hidden);
+    }
+
+    /// The answer without hidden values.
+    pub(crate) fn clean(&self, answer: HttpResponse) -> HttpResponse {
+        let hidden = self.hidden.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if hidden.is_empty() {
+            return answer;
+        }
+        let body = match serde_json::from_slice::<Value>(&answer.body) {
+            Ok(mut body) => {
+                hidden.scrub(&mut body);
+                body.to_string()
+            }
+            Err(_) => hidden.scrubbed(&String::from_utf8_lossy(&answer.body)),
+        };
+        HttpResponse { body: body.into(), ..answer }
+    }
+}
+
+/// A rep who is out of reach is as one who is not there.
+pub(crate) fn no_such_rep() -> Problem {
+    Problem::new(404, "no-such-rep", "There is no rep of this name.")
+}
+
+impl Call {
+    /// A rep whom the call names, if within reach.
+    pub(crate) fn reach_rep(&self, rep: &str) -> Result<(), Problem> {
+        if self.sight.reach.has_rep(rep) { Ok(()) } else { Err(no_such_rep()) }
+    }
+}

@@ -1,0 +1,108 @@
+//! Values that a caller does not see, taken out of whatever is shown: explanations, notes and links may quote them.
+
+use serde_json::Value;
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
+use std::fmt;
+use std::fmt::Write;
+
+/// Values to take out of an answer. Shows none of them in a log.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Hidden(BTreeSet<String>);
+
+impl fmt::Debug for Hidden {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Hidden({})", self.0.len())
+    }
+}
+
+impl Hidden {
+    /// What stands in place of a value.
+    pub const SHOWN: &'static str = "•••";
+
+    /// Whether there is nothing to take out.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// A value, in the ways in which it is written elsewhere.
+    pub fn add(&mut self, value: &str) {
+        let value = value.trim();
+        if value.is_empty() || value == Self::SHOWN {
+            return;
+        }
+        self.0.insert(value.to_owned());
+        self.0.insert(value.to_lowercase());
+        self.0.extend(value.strip_prefix('+').map(str::to_owned));
+    }
+
+    /// Every text and number below a value.
+    pub fn add_all(&mut self, value: &Value) {
+        match value {
+            Value::String(text) => self.add(text),
+            Value::Number(number) => self.add(&number.to_string()),
+            Value::Array(items) => items.iter().for_each(|item| self.add_all(item)),
+            Value::Object(members) => members.values().for_each(|member| self.add_all(member)),
+            Value::Null | Value::Bool(_) => {}
+        }
+    }
+
+    /// What another found.
+    pub fn extend(&mut self, other: Self) {
+        self.0.extend(other.0);
+    }
+
+    /// Takes the values out of everything below `shown`. Names of members stay.
+    pub fn scrub(&self, shown: &mut Value) {
+        match shown {
+            Value::String(text) => *text = self.scrubbed(text),
+            Value::Array(items) => items.iter_mut().for_each(|item| self.scrub(item)),
+            Value::Object(members) => members.values_mut().for_each(|member| self.scrub(member)),
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+
+    /// A text without the values. One that is part of a longer word, or of an id, is not meant.
+    pub fn scrubbed(&self, text: &str) -> String {
+        // The longest first: a name may be part of an address.
+        let mut values: Vec<&String> = self.0.iter().collect();
+        values.sort_by_key(|value| Reverse(value.len()));
+        values.into_iter().fold(text.to_owned(), |text, value| {
+            let clean = without(&text, value);
+            let in_query = percent(value);
+            if in_query == *value { clean } else { without(&clean, &in_query) }
+        })
+    }
+}
+
+/// The text with `value` replaced where it is a word of its own.
+fn without(text: &str, value: &str) -> String {
+    let is_part = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
+    let (begins, ends) = (is_part(value.chars().next()), is_part(value.chars().next_back()));
+    let mut clean = String::with_capacity(text.len());
+    let mut done = 0;
+    for (at, _) in text.match_indices(value) {
+        let after = at + value.len();
+        let is_part_of_word = begins && is_part(text[..at].chars().next_back())
+            || ends && is_part(text[after..].chars().next());
+        if !is_part_of_word {
+            clean.push_str(&text[done..at]);
+            clean.push_str(Hidden::SHOWN);
+            done = after;
+        }
+    }
+    clean.push_str(&text[done..]);
+    clean
+}
+
+/// As it stands in a query.
+fn percent(value: &str) -> String {
+    let mut written = String::new();
+    for byte in value.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => written.push(byte.into()),
+            _ => drop(write!(written, "%{byte:02X}")),
+        }
+    }
+    written
+}

@@ -1,0 +1,211 @@
+//! Campaigns: one message to many people, when and as its document says, and what is counted of it.
+
+use serde_json::{Value, json};
+use sluice::host::spec::named;
+use sluice_tests::stack::{POLICIES, Running, Setup};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// What every campaign here is made of.
+const DOCUMENTS: &str = "
+kind: topic
+name: product
+---
+kind: template
+name: spring
+subject: Spring at {{ customer.company }}
+html: <p>Hello. <a href=\"https://shop.example/spring\">Look</a></p>
+defaults: { customer.company: us }
+---
+kind: template
+name: spring-b
+subject: It is spring, {{ customer.company }}
+html: <p>Hello. <a href=\"https://shop.example/spring\">Look</a></p>
+defaults: { customer.company: us }
+---
+kind: segment
+name: acme
+when: customer.company == \"Acme\"
+";
+
+/// A stack whose clock only the scenario moves, with a campaign called `spring` that says this besides.
+pub(crate) async fn with(campaign: &str) -> Running {
+    let text = format!("{POLICIES}---\n{}\n---\n{}", DOCUMENTS.trim(), document(campaign));
+    Setup::policies(text).frozen().start().await
+}
+
+/// The campaign as a document: to the segment, unless it says otherwise.
+pub(crate) fn document(more: &str) -> String {
+    let audience = if more.contains("audience:") { "" } else { "audience: { segment: acme }\n" };
+    let send = if more.contains("send:") { "" } else { "send: { template: spring, topic: product }\n" };
+    format!("kind: campaign\nname: spring\n{audience}{send}{}\n", more.trim())
+}
+
+/// So many people of one company, with more fields; their addresses.
+pub(crate) async fn people(run: &Running, n: usize, more: &[(&str, &str)]) -> Vec<String> {
+    let emails: Vec<String> = (0..n).map(|n| format!("p{n}@person.example")).collect();
+    for email in &emails {
+        let mut fields = vec![("email", email.as_str()), ("company", "Acme")];
+        fields.extend(more);
+        run.post("contact", &fields).await.lead_id();
+    }
+    run.settle().await;
+    emails
+}
+
+/// Waits until nothing is going on but what waits for its time.
+pub(crate) async fn rest(run: &Running) {
+    let queues = [
+        "CampaignQueue",
+        "BulkQueue",
+        "MessageQueue",
+        "NoticeQueue",
+        "EventQueue",
+        "FeedbackQueue",
+        "LeadQueue",
+    ];
+    let busy = |queue: &str| {
+        let depth = run.stack.sqs.depth(&named(queue)).unwrap();
+        depth.visible + depth.in_flight > 0
+    };
+    while queues.iter().any(|queue| busy(queue)) {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+/// Time passes as it does: the timers fire each minute, and messages come in their seconds.
+pub(crate) async fn minutes(run: &Running, minutes: u64) {
+    for _ in 0..minutes {
+        run.invoke("fire-timers", &json!({})).await.unwrap();
+        rest(run).await;
+        for _ in 0..4 {
+            run.stack.advance(Duration::from_secs(15));
+            // What waits for the clock needs a turn to see it.
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            rest(run).await;
+        }
+    }
+}
+
+pub(crate) async fn ask(run: &Running, what: &str) -> (u16, Value) {
+    let answer = run.api("POST", &format!("/api/campaigns/spring/{what}"), None).await;
+    rest(run).await;
+    answer
+}
+
+/// The campaign's newest broadcast that began, as the API shows it.
+pub(crate) async fn broadcast(run: &Running) -> Value {
+    let (status, view) = run.api("GET", "/api/campaigns/spring", None).await;
+    assert_eq!(status, 200, "{view:#}");
+    let all = view["broadcasts"].as_array().cloned().unwrap_or_default();
+    all.into_iter().find(|one| !one["began"].is_null()).unwrap_or(Value::Null)
+}
+
+/// How many mails went to each person.
+pub(crate) fn mails(run: &Running) -> BTreeMap<String, usize> {
+    let mut mails = BTreeMap::new();
+    for (to, _) in run.mails() {
+        for to in to.into_iter().filter(|to| to.ends_with("@person.example")) {
+            *mails.entry(to).or_default() += 1;
+        }
+    }
+    mails
+}
+
+/// The counters are what the messages say (I12).
+pub(crate) fn counters_equal_the_ledger(run: &Running) {
+    let mut counted: BTreeMap<String, i64> = BTreeMap::new();
+    let mut ledger: BTreeMap<String, i64> = BTreeMap::new();
+    for ((pk, sk), item) in run.table() {
+        if pk.starts_with("tally#") {
+            for (name, n) in
+                item.as_object().unwrap().iter().filter_map(|(name, n)| Some((name.strip_prefix('#')?, n)))
+            {
+                *counted.entry(name.to_owned()).or_default() +=
+                    n["N"].as_str().unwrap().parse::<i64>().unwrap();
+            }
+        }
+        if pk.starts_with("cu_") && sk.starts_with("m#") {
+            let message = serde_json::from_str(item["d"]["S"].as_str().unwrap()).unwrap();
+            for name in sluice_domain::campaign::names(&message) {
+                *ledger.entry(name).or_default() += 1;
+            }
+        }
+    }
+    counted.retain(|_, n| *n != 0);
+    assert_eq!(counted, ledger);
+}
+
+#[tokio::test]
+async fn a_campaign_goes_out_to_its_segment_once_and_counts_what_became_of_it() {
+    let run = with("at: now").await;
+    let everybody = people(&run, 12, &[]).await;
+    run.lead(&[("email", "other@person.example"), ("company", "Other")]).await;
+    let (status, view) = run.api("GET", "/api/campaigns", None).await;
+    assert_eq!((status, &view["campaigns"][0]["state"]), (200, &json!("draft")), "{view:#}");
+    let (status, answer) = ask(&run, "schedule").await;
+    assert_eq!((status, &answer["broadcast"]), (202, &json!(1)), "{answer:#}");
+    let got = mails(&run);
+    assert_eq!(got.keys().cloned().collect::<Vec<_>>().len(), everybody.len());
+    assert!(everybody.iter().all(|email| got.get(email) == Some(&1)), "{got:?}");
+    minutes(&run, 2).await;
+    let shown = broadcast(&run).await;
+    assert_eq!(shown["state"], "done", "{shown:#}");
+    assert_eq!((&shown["counts"]["planned"], &shown["counts"]["sent"]), (&json!(12), &json!(12)));
+    assert_eq!(shown["counts"]["waiting"], 0);
+    counters_equal_the_ledger(&run);
+    run.finish().await;
+}
+
+#[tokio::test]
+async fn a_pause_holds_what_was_planned_until_it_is_resumed() {
+    let run = with("at: now\nrate: 2").await;
+    let everybody = people(&run, 30, &[]).await;
+    let (status, _) = ask(&run, "schedule").await;
+    assert_eq!(status, 202);
+    let before = mails(&run).len();
+    assert!(before < everybody.len(), "the rate holds most of them back: {before}");
+    let (status, shown) = ask(&run, "pause").await;
+    assert_eq!((status, &shown["state"]), (200, &json!("paused")), "{shown:#}");
+    let at_pause = mails(&run);
+    minutes(&run, 10).await;
+    assert_eq!(mails(&run), at_pause, "nothing goes out while it is paused");
+    let shown = broadcast(&run).await;
+    assert_eq!(shown["counts"]["sent"], at_pause.len());
+    assert_eq!(shown["counts"]["waiting"], everybody.len() - at_pause.len());
+    let (status, _) = ask(&run, "pause").await;
+    assert_eq!(status, 200, "it is paused already");
+    let (status, _) = ask(&run, "resume").await;
+    assert_eq!(status, 200);
+    minutes(&run, 4).await;
+    let got = mails(&run);
+    assert!(everybody.iter().all(|email| got.get(email) == Some(&1)), "{got:?}");
+    let shown = broadcast(&run).await;
+    assert_eq!((&shown["state"], &shown["counts"]["sent"]), (&json!("done"), &json!(30)), "{shown:#}");
+    counters_equal_the_ledger(&run);
+    let (status, answer) = ask(&run, "pause").await;
+    assert_eq!((status, &answer["type"]), (409, &json!("urn:sluice:problem:wrong-state")), "{answer:#}");
+    run.finish().await;
+}
+
+#[tokio::test]
+async fn what_is_cancelled_midway_does_not_go_out_and_says_why() {
+    let run = with("at: now\nrate: 2").await;
+    let everybody = people(&run, 30, &[]).await;
+    ask(&run, "schedule").await;
+    let (status, shown) = ask(&run, "cancel").await;
+    assert_eq!((status, &shown["state"]), (200, &json!("cancelled")), "{shown:#}");
+    let before = mails(&run);
+    assert!(!before.is_empty() && before.len() < everybody.len());
+    minutes(&run, 3).await;
+    assert_eq!(mails(&run), before);
+    let shown = broadcast(&run).await;
+    assert_eq!(shown["skipped"]["cancelled"], everybody.len() - before.len(), "{shown:#}");
+    assert_eq!(shown["counts"]["waiting"], 0);
+    counters_equal_the_ledger(&run);
+    let (status, _) = ask(&run, "resume").await;
+    assert_eq!(status, 409);
+    let (status, _) = ask(&run, "cancel").await;
+    assert_eq!(status, 200, "it is cancelled already");
+    run.finish().await;
+}
