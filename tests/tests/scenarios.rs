@@ -73,6 +73,8 @@ mod privacy;
 mod races;
 #[path = "scenarios/results.rs"]
 mod results;
+#[path = "scenarios/results_campaigns.rs"]
+mod results_campaigns;
 #[path = "scenarios/rights.rs"]
 mod rights;
 #[path = "scenarios/routing.rs"]

@@ -6,8 +6,10 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use serde_json::{Value, json};
 use sluice_domain::access::Reach;
 use sluice_domain::insight::{
-    Costs, Day, Dimension, Model, ReportWith, attribution, day, journeys, people, sources,
+    Broadcasts, Costs, Day, Dimension, Key, Model, ReportWith, attribution, campaigns, day, journeys, people,
+    sources,
 };
+use sluice_domain::policy::PolicySet;
 use sluice_domain::speed::{Group, Histogram, Tally};
 use sluice_domain::time::Timestamp;
 use sluice_store::Counted;
@@ -95,14 +97,10 @@ impl Console {
         Ok(days)
     }
 
-    /// `journeys`, `sources`, `teams`, `reps` or `attribution`, with `from` and `to` (days in UTC, both counted; the last 30 unless
-    /// told) and `model` (how orders are credited; `last` unless told).
-    pub(crate) async fn results(&self, call: &Call) -> Result<HttpResponse, Problem> {
-        let unknown = || {
-            let detail = "Reports are journeys, sources, teams, reps, attribution and speed-to-lead.";
-            Problem::new(404, "no-such-report", detail)
-        };
-        let of = Of::parse(call.part(0)).ok_or_else(unknown)?;
+    /// A report, with `from` and `to` (days in UTC, both counted; the last 30 unless told) and `model` (how orders are credited;
+    /// `last` unless told). Of teams and reps those are shown that are within reach; the other reports are of the company as a whole
+    /// and name nobody.
+    pub(crate) async fn results(&self, call: &Call, of: Of) -> Result<HttpResponse, Problem> {
         let model = match call.query("model") {
             None => Model::default(),
             Some(name) => Model::parse(&name).ok_or_else(|| {
@@ -112,9 +110,17 @@ impl Console {
         };
         let days = self.days(call, "from", "to")?;
         let counted = self.counted(days, of.dimensions()).await?;
-        let sums = counted.tallies.between(days.from, days.to);
+        let mut sums = counted.tallies.between(days.from, days.to);
+        let everybody = Reach::everybody();
+        let reach = if of.is_of_people() { &call.sight.reach } else { &everybody };
+        let is_within = |key: &Key| match key {
+            Key::Team(name) => reach.has_team(name),
+            Key::Rep(name) => reach.has_rep(name),
+            _ => true,
+        };
+        sums.retain(|key, _| is_within(key));
         let speed = match of.speed() {
-            Some(name_of) => self.speed(days, name_of, &call.sight.reach).await?,
+            Some(name_of) => self.speed(days, name_of, reach).await?,
             None => BTreeMap::new(),
         };
         let policies = self.current().await?;
@@ -122,6 +128,9 @@ impl Console {
         let with = ReportWith { model, costs: &costs, speed: &speed };
         let report = match of {
             Of::Journeys => serde_json::to_value(journeys(&sums, with)),
+            Of::Campaigns => {
+                serde_json::to_value(campaigns(&sums, &self.went_out(days, &policies).await?, with))
+            }
             Of::Sources => serde_json::to_value(sources(&sums, with)),
             Of::Teams => serde_json::to_value(people(Dimension::Team, &sums, with)),
             Of::Reps => serde_json::to_value(people(Dimension::Rep, &sums, with)),
@@ -139,6 +148,37 @@ impl Console {
             "note": LATE,
         });
         Ok(HttpResponse::json(200, &answer))
+    }
+
+    /// Broadcasts of campaigns that began to go out on these days, with what their tallies say now.
+    async fn went_out(
+        &self,
+        days: Days,
+        policies: &PolicySet,
+    ) -> Result<BTreeMap<String, Broadcasts>, Problem> {
+        let mut went_out = BTreeMap::new();
+        for (name, (document, _)) in &policies.campaigns {
+            let all = self.store.all_broadcasts(name).await.map_err(unavailable)?;
+            let meant = all
+                .into_iter()
+                .filter(|one| one.began.is_some() && (days.from..=days.to).contains(&day(one.at)));
+            let meant: Vec<_> = meant.collect();
+            let counts = meant.iter().map(|one| async move { self.store.counts(one).await });
+            let counts: Vec<_> = stream::iter(counts.collect::<Vec<_>>())
+                .buffered(AT_ONCE)
+                .try_collect()
+                .await
+                .map_err(unavailable)?;
+            let mut broadcasts = Broadcasts::default();
+            for counts in &counts {
+                broadcasts.n += 1;
+                broadcasts.counts.merge(counts);
+            }
+            let newest = meant.into_iter().next().and_then(|one| one.document);
+            broadcasts.document = newest.or_else(|| Some(document.clone()));
+            went_out.insert(name.clone(), broadcasts);
+        }
+        Ok(went_out)
     }
 
     /// What was counted of some kinds of key.
@@ -161,12 +201,14 @@ impl Console {
 
 /// How late counters are.
 const LATE: &str = "Counters are exact: each event counts once, when it is taken from its queue. They are behind by the events \
-                    that wait there; of the last one that counted, `late_seconds` is how long it had waited.";
+                    that wait there; of the last one that counted, `late_seconds` is how long it had waited. What became of \
+                    the messages of campaigns is of this instant.";
 
 /// What a report is of.
 #[derive(Clone, Copy)]
-enum Of {
+pub(crate) enum Of {
     Journeys,
+    Campaigns,
     Sources,
     Teams,
     Reps,
@@ -174,11 +216,10 @@ enum Of {
 }
 
 impl Of {
-    const ALL: [Self; 5] = [Self::Journeys, Self::Sources, Self::Teams, Self::Reps, Self::Attribution];
-
     const fn name(self) -> &'static str {
         match self {
             Self::Journeys => "journeys",
+            Self::Campaigns => "campaigns",
             Self::Sources => "sources",
             Self::Teams => "teams",
             Self::Reps => "reps",
@@ -186,18 +227,22 @@ impl Of {
         }
     }
 
-    fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|of| of.name() == name)
+    /// Whether its rows are people, who are seen by those who reach them.
+    const fn is_of_people(self) -> bool {
+        matches!(self, Self::Teams | Self::Reps)
     }
 
     /// The kinds of key that are read for it.
     const fn dimensions(self) -> &'static [Dimension] {
         match self {
             Self::Journeys => &[Dimension::Journey, Dimension::Step, Dimension::Nothing],
+            Self::Campaigns => &[Dimension::Campaign, Dimension::Nothing],
             Self::Sources => &[Dimension::Source, Dimension::Ad, Dimension::Nothing],
             Self::Teams => &[Dimension::Team],
             Self::Reps => &[Dimension::Rep],
-            Self::Attribution => &[Dimension::Source, Dimension::Ad, Dimension::Step, Dimension::Nothing],
+            Self::Attribution => {
+                &[Dimension::Source, Dimension::Ad, Dimension::Step, Dimension::Campaign, Dimension::Nothing]
+            }
         }
     }
 
@@ -207,7 +252,7 @@ impl Of {
             Self::Sources => Some(|group| group.source),
             Self::Teams => Some(|group| group.team),
             Self::Reps => Some(|group| group.rep),
-            Self::Journeys | Self::Attribution => None,
+            Self::Journeys | Self::Campaigns | Self::Attribution => None,
         }
     }
 }

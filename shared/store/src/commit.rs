@@ -295,7 +295,7 @@ impl Store {
         items.extend(self.behaviour(&commit)?);
         items.extend(self.standings_of(&commit)?);
         if let Some(counting) = &commit.counting {
-            items.extend(self.counts(counting)?);
+            items.extend(self.counting_writes(counting)?);
         }
         items.extend(self.erasures(&commit)?);
         items.extend(self.broadcast_writes(&commit)?);

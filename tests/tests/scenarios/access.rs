@@ -47,8 +47,13 @@ const MAY: &[(&str, &[&str])] = &[
     ("GET /api/imports/{batch}", &["admin", "marketer"]),
     ("POST /api/imports/{batch}/rows", &["admin", "marketer"]),
     ("POST /api/imports/{batch}/revert", &["admin", "marketer"]),
-    ("GET /api/insight/speed-to-lead", &["admin", "manager"]),
-    ("GET /api/insight/{report}", &["admin", "manager"]),
+    ("GET /api/insight/speed-to-lead", &["admin", "manager", "marketer", "rep"]),
+    ("GET /api/insight/teams", &["admin", "manager", "marketer", "rep"]),
+    ("GET /api/insight/reps", &["admin", "manager", "marketer", "rep"]),
+    ("GET /api/insight/journeys", &["admin", "manager", "marketer"]),
+    ("GET /api/insight/campaigns", &["admin", "manager", "marketer"]),
+    ("GET /api/insight/sources", &["admin", "manager", "marketer"]),
+    ("GET /api/insight/attribution", &["admin", "manager", "marketer"]),
     ("GET /api/messages", &["admin", "manager", "marketer", "rep"]),
     ("POST /api/messages", &["admin", "manager", "marketer"]),
     ("GET /api/messages/{id}", &["admin", "manager", "marketer", "rep"]),
@@ -88,12 +93,8 @@ pub(super) fn call(route: &str, lead: &str, [customer, other]: [&str; 2]) -> (St
         _ => "nothing",
     };
     let rep = if route.starts_with("PUT /api/policies") { "newcomer" } else { "ann" };
-    let path = path
-        .replace("{id}", id)
-        .replace("{kind}", "rep")
-        .replace("{name}", rep)
-        .replace("{batch}", "spring")
-        .replace("{report}", "journeys");
+    let path =
+        path.replace("{id}", id).replace("{kind}", "rep").replace("{name}", rep).replace("{batch}", "spring");
     let path = if (method, path.as_str()) == ("GET", "/api/messages") {
         "/api/messages?rep=ann".to_owned()
     } else {

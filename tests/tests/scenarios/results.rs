@@ -47,13 +47,13 @@ async fn start() -> Running {
     Setup::policies(policies).frozen().start().await
 }
 
-async fn report(run: &Running, path: &str) -> Value {
+pub(crate) async fn report(run: &Running, path: &str) -> Value {
     let (status, report) = run.api("GET", &format!("/api/insight/{path}"), None).await;
     assert_eq!(status, 200, "{report:#}");
     report
 }
 
-fn row<'a>(report: &'a Value, name: &str, value: &str) -> &'a Value {
+pub(crate) fn row<'a>(report: &'a Value, name: &str, value: &str) -> &'a Value {
     let rows = report["rows"].as_array().expect("rows");
     rows.iter().find(|row| row[name] == value).unwrap_or_else(|| panic!("{value} in {report:#}"))
 }
@@ -65,7 +65,7 @@ fn order(n: &str, name: &str, id: &str, properties: Value) -> Call {
 }
 
 /// I12: what is stored of counters is what the entries come to.
-fn counters_equal_the_entries(run: &Running) {
+pub(crate) fn counters_equal_the_entries(run: &Running) {
     let mut counted = Tallies::default();
     entries(run).values().for_each(|entry| counted.merge(tally(entry)));
     let mut stored = Tallies::default();

@@ -27,6 +27,7 @@ pub(super) struct InsightArgs {
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Report {
     Journeys,
+    Campaigns,
     Sources,
     Teams,
     Reps,
@@ -90,7 +91,12 @@ fn lines(report: Report, answer: &Value) -> Vec<String> {
     let mut lines =
         vec![format!("{} from {} to {} (UTC)", text("report"), text("from"), text("to")), String::new()];
     match report {
-        Report::Journeys => lines.extend(journeys(&rows)),
+        Report::Journeys => {
+            lines.extend(with_parts(&rows, ("journey", "steps", "step"), ("entered", "/entered")));
+        }
+        Report::Campaigns => {
+            lines.extend(with_parts(&rows, ("campaign", "variants", "variant"), ("held out", "/held_out")));
+        }
         Report::Sources => lines.extend(table(
             &rows,
             &[
@@ -155,26 +161,33 @@ fn lines(report: Report, answer: &Value) -> Vec<String> {
     lines
 }
 
-/// Journeys, each with its steps below it and what the hold-out says.
-fn journeys(rows: &[Value]) -> Vec<String> {
+/// Journeys or campaigns, each with its parts below it and what the hold-out says. By what rows name themselves, where their
+/// parts are and what these are called by; and one more number of the whole.
+fn with_parts(
+    rows: &[Value],
+    (name, parts, part): (&str, &str, &str),
+    more: (&'static str, &'static str),
+) -> Vec<String> {
     let mut flat = Vec::new();
     for row in rows {
-        flat.push(row.clone());
-        for step in row["steps"].as_array().into_iter().flatten() {
-            let mut step = step.clone();
-            step["journey"] = format!("  {}", step["step"].as_str().unwrap_or_default()).into();
-            flat.push(step);
+        let mut whole = row.clone();
+        whole["name"] = row[name].clone();
+        flat.push(whole);
+        for one in row[parts].as_array().into_iter().flatten() {
+            let mut below = one.clone();
+            below["name"] = format!("  {}", one[part].as_str().unwrap_or_default()).into();
+            flat.push(below);
         }
     }
     let mut columns: Vec<Column> = vec![
-        ("", "/journey", Shown::Text),
-        ("entered", "/entered", Shown::Count),
+        ("", "/name", Shown::Text),
+        (more.0, more.1, Shown::Count),
         ("goal", "/conversion", Shown::Part),
     ];
     columns.extend(MESSAGES);
     let mut lines = table(&flat, &columns);
     for row in rows {
-        if let (Some(name), Some(sentence)) = (row["journey"].as_str(), row["lift"]["sentence"].as_str()) {
+        if let (Some(name), Some(sentence)) = (row[name].as_str(), row["lift"]["sentence"].as_str()) {
             lines.push(String::new());
             lines.push(format!("{name}: {sentence}"));
         }

@@ -53,7 +53,9 @@ impl Role {
             Right::Any | Right::ReadPeople => true,
             Right::WorkLeads => matches!(self, Self::Admin | Self::Manager | Self::Rep),
             Right::Manage => matches!(self, Self::Admin | Self::Manager),
-            Right::Send | Right::ReadPolicies => matches!(self, Self::Admin | Self::Manager | Self::Marketer),
+            Right::Send | Right::ReadPolicies | Right::ReadResults => {
+                matches!(self, Self::Admin | Self::Manager | Self::Marketer)
+            }
             Right::WritePolicies | Right::Import => matches!(self, Self::Admin | Self::Marketer),
             Right::Admin => matches!(self, Self::Admin),
         }
@@ -75,6 +77,8 @@ pub enum Right {
     Send,
     /// Reading policies and trying them.
     ReadPolicies,
+    /// Reading what the company as a whole came to.
+    ReadResults,
     /// Publishing policies.
     WritePolicies,
     /// Bringing in leads from files, and taking them back.
@@ -93,6 +97,7 @@ impl Right {
             Self::Manage => "manage",
             Self::Send => "send",
             Self::ReadPolicies => "read_policies",
+            Self::ReadResults => "read_results",
             Self::WritePolicies => "write_policies",
             Self::Import => "import",
             Self::Admin => "admin",

@@ -4,7 +4,7 @@ use super::mind::Mind;
 use crate::customer::Place;
 use crate::event::Event;
 use crate::id::CustomerId;
-use crate::insight::{Credited, Touch, Touches};
+use crate::insight::{Credited, Exposure, Touch, Touches};
 use crate::live::Bought;
 
 impl Mind<'_> {
@@ -54,6 +54,32 @@ impl Mind<'_> {
         }
     }
 
+    /// Takes down that a campaign with a goal reached the person, or left them out.
+    pub(super) fn expose(&mut self, place: &Place, event: &Event) {
+        let Some(exposure) = Exposure::of(event, self.with.policies) else { return };
+        if self.ensure(&place.home)
+            && let Some(state) = self.states.get_mut(&place.home)
+        {
+            state.exposures.add(exposure);
+        }
+    }
+
+    /// What campaigns are for of which this event is it, whichever record they reached. Each is ended by that.
+    pub(super) fn reached(&mut self, root: &CustomerId, event: &Event) -> Vec<Exposure> {
+        let key = event.key();
+        let mut reached = Vec::new();
+        for id in self.ids(root) {
+            let is_for = self.state(&id).is_some_and(|state| state.exposures.are_for(&key, event.at));
+            if is_for
+                && self.ensure(&id)
+                && let Some(state) = self.states.get_mut(&id)
+            {
+                reached.extend(state.exposures.take(&key, event.at));
+            }
+        }
+        reached
+    }
+
     /// What brought a person, whichever record came by it.
     fn touches(&self, root: &CustomerId) -> Touches {
         let mut all = Touches::default();
@@ -68,9 +94,9 @@ mod tests {
     use crate::customer::{Customer, HashKey, HashKeys, Ownership};
     use crate::event::{Event, EventKind, Happened, Who};
     use crate::id::{CustomerId, EventId};
-    use crate::insight::Touches;
+    use crate::insight::{Counter, Key, Touches, day};
     use crate::pii::Pii;
-    use crate::policy::PolicySet;
+    use crate::policy::{Document, PolicySet};
     use crate::time::Timestamp;
     use serde_json::{Value, json};
     use std::collections::BTreeMap;
@@ -123,12 +149,15 @@ mod tests {
     }
 
     fn take(happened: &[Happened], states: BTreeMap<CustomerId, State>) -> Taken {
+        take_by(&PolicySet::default(), happened, states)
+    }
+
+    fn take_by(policies: &PolicySet, happened: &[Happened], states: BTreeMap<CustomerId, State>) -> Taken {
         let keys = HashKeys { current: HashKey::new("1", b"test"), previous: None };
-        let (policies, older) = (PolicySet::default(), BTreeMap::new());
+        let older = BTreeMap::new();
         let incoming: Vec<Incoming> = happened.iter().cloned().map(Incoming::Happened).collect();
         let now = Timestamp(400 * DAY);
-        let taken =
-            advance(&incoming, ada(states), With { keys: &keys, policies: &policies, older: &older, now });
+        let taken = advance(&incoming, ada(states), With { keys: &keys, policies, older: &older, now });
         assert!(taken.missing.is_empty());
         taken
     }
@@ -162,6 +191,48 @@ mod tests {
         assert_eq!((back.orders, back.buyers, back.money), (0, 0, -900));
         let same = take(&[order("Order Updated", 230, 99.0)], states);
         assert_eq!(same.entries[0].1.led.credited, None, "nothing is another");
+    }
+
+    fn news(name: &str, day: i64, more: Value) -> Happened {
+        let mut said =
+            json!({ "campaign": "spring", "broadcast": 1, "broadcast_at": Timestamp(day * DAY).rfc3339() });
+        said.as_object_mut().unwrap().extend(more.as_object().cloned().unwrap());
+        happened("half", EventKind::Own, name, day, said)
+    }
+
+    #[test]
+    fn whoever_does_what_a_campaign_is_for_is_counted_once_on_the_day_of_its_broadcast() {
+        let document = json!({
+            "kind": "campaign", "name": "spring", "audience": { "segment": "vip" },
+            "send": { "template": "spring", "topic": "product" },
+            "goal": { "event": "order_completed", "within": "7d" },
+        });
+        let policies = PolicySet::build(1, [Document::from_json(document).unwrap()]).unwrap();
+        let none = BTreeMap::new();
+        for (name, more, counter) in [
+            ("message_sent", json!({ "variant": 1 }), Counter::Reached),
+            ("campaign_held_out", json!({}), Counter::HeldOutReached),
+        ] {
+            let sent = take_by(&policies, &[news(name, 10, more.clone())], none.clone());
+            assert!(sent.tallies.is_empty(), "the campaign's own tallies count what went out");
+            let states = kept(&none, &sent);
+            let late = take_by(&policies, &[order("Order Completed", 18, 9.0)], states.clone());
+            assert!(late.entries[0].1.led.happened.is_empty(), "its time is over");
+            let bought = take_by(&policies, &[order("Order Completed", 12, 9.0)], states.clone());
+            let own = &bought.entries[0].1.led.happened;
+            assert_eq!(
+                own.iter().map(|own| own.name.as_str()).collect::<Vec<_>>(),
+                ["campaign_goal_reached"]
+            );
+            let key = Key::Campaign("spring".to_owned(), more["variant"].as_u64().map(|_| 1));
+            let counted = bought.tallies.iter().find(|(_, counted, _)| **counted == key);
+            let (on, _, counts) = counted.expect("it is counted");
+            assert_eq!((on, counts.get(&counter)), (day(Timestamp(10 * DAY)), Some(&1)));
+            let again = take_by(&policies, &[order("Order Completed", 13, 5.0)], kept(&states, &bought));
+            assert!(again.entries[0].1.led.happened.is_empty(), "once");
+        }
+        let taken = take(&[news("message_sent", 10, json!({}))], none);
+        assert!(taken.is_idle(), "without a goal nothing is kept");
     }
 
     #[test]

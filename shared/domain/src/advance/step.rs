@@ -104,6 +104,8 @@ impl Mind<'_> {
         }
         work.led.credited = bought.and_then(|before| self.credit(place, event, before));
         self.touch(place, event);
+        self.goals(&mut work, event);
+        self.expose(place, event);
         self.one_run_each(&mut work);
         self.look(&mut work, changed);
         self.settle(&mut work);
@@ -244,6 +246,7 @@ impl Mind<'_> {
             let changed = self.apply(&work.root.clone(), &event, work);
             self.look(work, changed);
         }
+        self.goals(work, &event);
         self.tell(work, &event);
         let triggers = &self.with.policies.triggers;
         match kind {
@@ -260,6 +263,13 @@ impl Mind<'_> {
                 }
             }
             None => {}
+        }
+    }
+
+    /// Campaigns hear of an event, if it is what they are for.
+    fn goals(&mut self, work: &mut Work, event: &Event) {
+        for exposure in self.reached(&work.root.clone(), event) {
+            work.own("campaign_goal_reached", exposure.reached(), None);
         }
     }
 

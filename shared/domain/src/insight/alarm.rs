@@ -42,11 +42,12 @@ pub fn looked_at(alert: &Alert, today: Day) -> (Day, Day) {
     }
 }
 
-/// The keys whose counters are read: of a journey its steps' too. What each begins with.
+/// The keys whose counters are read: of a journey its steps' too, of a campaign its variants'. What each begins with.
 pub fn read_for(alert: &Alert) -> Vec<String> {
     let own = format!("{}#", alert.of);
     match &alert.of {
         Key::Journey(journey) => vec![own, format!("step/{journey}/")],
+        Key::Campaign(campaign, None) => vec![own, format!("campaign/{campaign}/")],
         _ => vec![own],
     }
 }

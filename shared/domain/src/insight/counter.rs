@@ -82,7 +82,8 @@ pub enum Counter {
     Entered,
     /// Runs that would have begun and get nothing, to compare with.
     HeldOut,
-    /// Runs that reached the goal, of those that began.
+    /// Runs that reached the goal, of those that began; people who did, of those whom a campaign reached. The latter count on the day
+    /// of the broadcast.
     Reached,
     /// The same, of those that get nothing.
     HeldOutReached,

@@ -14,6 +14,8 @@ pub enum Key {
     Journey(String),
     /// A step of a journey that sends.
     Step(String, String),
+    /// A campaign, and which of its variants by place; of one without, and of who got nothing, the campaign alone.
+    Campaign(String, Option<u8>),
     /// A team.
     Team(String),
     /// A rep.
@@ -33,6 +35,8 @@ pub enum Dimension {
     Journey,
     /// Steps of journeys.
     Step,
+    /// Campaigns.
+    Campaign,
     /// Teams.
     Team,
     /// Reps.
@@ -43,8 +47,16 @@ pub enum Dimension {
 
 impl Dimension {
     /// Every kind.
-    pub const ALL: [Self; 7] =
-        [Self::Source, Self::Ad, Self::Journey, Self::Step, Self::Team, Self::Rep, Self::Nothing];
+    pub const ALL: [Self; 8] = [
+        Self::Source,
+        Self::Ad,
+        Self::Journey,
+        Self::Step,
+        Self::Campaign,
+        Self::Team,
+        Self::Rep,
+        Self::Nothing,
+    ];
 
     /// The word that keys of the kind begin with.
     pub const fn name(self) -> &'static str {
@@ -53,6 +65,7 @@ impl Dimension {
             Self::Ad => "ad",
             Self::Journey => "journey",
             Self::Step => "step",
+            Self::Campaign => "campaign",
             Self::Team => "team",
             Self::Rep => "rep",
             Self::Nothing => "nothing",
@@ -85,6 +98,7 @@ impl Key {
             Self::Ad(..) => Dimension::Ad,
             Self::Journey(_) => Dimension::Journey,
             Self::Step(..) => Dimension::Step,
+            Self::Campaign(..) => Dimension::Campaign,
             Self::Team(_) => Dimension::Team,
             Self::Rep(_) => Dimension::Rep,
             Self::Nothing => Dimension::Nothing,
@@ -107,6 +121,10 @@ impl Key {
             "ad" => one(rest).map(|source| Self::Ad(source, None)),
             "journey" => one(rest).map(Self::Journey),
             "step" => two(rest).map(|(journey, step)| Self::Step(journey, step)),
+            "campaign" => match rest.split_once('/') {
+                None => one(rest).map(|name| Self::Campaign(name, None)),
+                Some((name, variant)) => Some(Self::Campaign(one(name)?, Some(variant.parse().ok()?))),
+            },
             "team" => one(rest).map(Self::Team),
             "rep" => one(rest).map(Self::Rep),
             "nothing" if text == "nothing" => Some(Self::Nothing),
@@ -136,6 +154,7 @@ impl fmt::Display for Key {
         match self {
             Self::Source(name)
             | Self::Journey(name)
+            | Self::Campaign(name, None)
             | Self::Team(name)
             | Self::Rep(name)
             | Self::Ad(name, None) => {
@@ -143,6 +162,7 @@ impl fmt::Display for Key {
             }
             Self::Ad(source, Some(campaign)) => write!(f, "{kind}/{source}/{campaign}"),
             Self::Step(journey, step) => write!(f, "{kind}/{journey}/{step}"),
+            Self::Campaign(name, Some(variant)) => write!(f, "{kind}/{name}/{variant}"),
             Self::Nothing => f.write_str(kind),
         }
     }
@@ -161,7 +181,7 @@ impl<'de> Deserialize<'de> for Key {
         let wrong = || {
             format!(
                 "`{text}` is nothing that is counted; write it like `source/contact`, `ad/google/spring`, \
-                     `journey/welcome`, `step/welcome/send.hello`, `team/dach` or `rep/ann`"
+                     `journey/welcome`, `step/welcome/send.hello`, `campaign/spring`, `team/dach` or `rep/ann`"
             )
         };
         Self::parse(&text).ok_or_else(|| D::Error::custom(wrong()))

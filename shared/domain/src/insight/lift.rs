@@ -116,7 +116,7 @@ fn sentence(treated: Part, held_out: Part, difference: f64, interval: Interval) 
         "which may be chance"
     };
     format!(
-        "Of {} who entered {} reached the goal, of {} held out {}: {} in a hundred {what} ({} to {} with a certainty of \
+        "Of {} who took part {} reached the goal, of {} held out {}: {} in a hundred {what} ({} to {} with a certainty of \
          95 %), {verdict}.",
         treated.of,
         percent(treated.rate()),

@@ -97,12 +97,12 @@ impl Measure {
 
     /// The kinds of key that it can be measured of.
     pub const fn is_of(self) -> &'static [Dimension] {
-        use Dimension::{Ad, Journey, Rep, Source, Step, Team};
+        use Dimension::{Ad, Campaign, Journey, Rep, Source, Step, Team};
         match self {
             Self::Leads | Self::CostPerLead => &[Source, Ad],
             Self::Assigned | Self::DisqualifiedRate => &[Team, Rep],
             Self::Entered | Self::GoalRate => &[Journey],
-            Self::Orders | Self::Revenue => &[Source, Ad, Journey, Step, Team, Rep],
+            Self::Orders | Self::Revenue => &[Source, Ad, Journey, Step, Campaign, Team, Rep],
             _ => &[Journey, Step],
         }
     }
@@ -118,7 +118,7 @@ pub struct Measured {
 }
 
 /// What a measure comes to; nothing where nothing can be said, such as a part of none. What its steps counted counts for a
-/// journey.
+/// journey, what its variants did for a campaign.
 pub fn measured(measure: Measure, key: &Key, sums: &Sums, costs: &Costs) -> Option<Measured> {
     let counts = of(key, sums);
     let count = |counter: Counter| counts.get(&counter).copied().unwrap_or_default();
@@ -148,14 +148,16 @@ pub fn measured(measure: Measure, key: &Key, sums: &Sums, costs: &Costs) -> Opti
     }
 }
 
-/// Counters of a key; of a journey those of its steps as well.
+/// Counters of a key; of a journey those of its steps as well, of a campaign those of its variants.
 pub(super) fn of(key: &Key, sums: &Sums) -> Counts {
     let mut counts = sums.get(key).cloned().unwrap_or_default();
-    if let Key::Journey(journey) = key {
-        let steps = sums.iter().filter(|(key, _)| matches!(key, Key::Step(of, _) if of == journey));
-        for (counter, n) in steps.flat_map(|(_, counts)| counts) {
-            *counts.entry(*counter).or_default() += n;
-        }
+    let is_part = |part: &Key| match (key, part) {
+        (Key::Journey(journey), Key::Step(of, _)) => journey == of,
+        (Key::Campaign(campaign, None), Key::Campaign(of, Some(_))) => campaign == of,
+        _ => false,
+    };
+    for (counter, n) in sums.iter().filter(|(part, _)| is_part(part)).flat_map(|(_, counts)| counts) {
+        *counts.entry(*counter).or_default() += n;
     }
     counts
 }

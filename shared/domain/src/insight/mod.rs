@@ -5,9 +5,11 @@
 //! and is behind what happened by as long as events wait on their queue.
 
 mod alarm;
+mod campaigns;
 mod cost;
 mod counter;
 mod credit;
+mod exposure;
 mod key;
 mod lift;
 mod measure;
@@ -18,9 +20,11 @@ mod tests;
 mod touch;
 
 pub use alarm::{Alarm, Rings, judge, looked_at, read_for, rings};
+pub use campaigns::{Broadcasts, CampaignRow, Outcome, VariantRow, campaigns};
 pub use cost::{Costs, share_out};
 pub use counter::{Counter, Model, Worth};
 pub use credit::{Credited, credit};
+pub use exposure::{Exposure, Exposures};
 pub use jiff::civil::Date as Day;
 pub use key::{Dimension, Key};
 pub use lift::{Interval, Lift, Part, lift};

@@ -273,8 +273,15 @@ pub fn people(dimension: Dimension, sums: &Sums, with: ReportWith<'_>) -> Report
 
 /// Everything that brought buyers or cost something, by every model.
 pub fn attribution(sums: &Sums, with: ReportWith<'_>) -> Report<AttributionRow> {
-    let brings = |key: &&Key| matches!(key.dimension(), Dimension::Source | Dimension::Ad | Dimension::Step);
-    let keys: BTreeSet<&Key> = sums.keys().chain(with.costs.keys()).filter(brings).collect();
+    let brings = |key: &&Key| {
+        matches!(key.dimension(), Dimension::Source | Dimension::Ad | Dimension::Step | Dimension::Campaign)
+    };
+    // A campaign as a whole: its variants are places in its document, which may be another one by now.
+    let whole = |key: &Key| match key {
+        Key::Campaign(name, _) => Key::Campaign(name.clone(), None),
+        key => key.clone(),
+    };
+    let keys: BTreeSet<Key> = sums.keys().chain(with.costs.keys()).filter(brings).map(whole).collect();
     let row = |key: &Key| {
         let counts = of(key, sums);
         let cost = with.costs.of(key).map(money);
@@ -284,32 +291,39 @@ pub fn attribution(sums: &Sums, with: ReportWith<'_>) -> Report<AttributionRow> 
         let return_on_cost = returns.collect();
         AttributionRow { touch: key.to_string(), by: by.into_iter().collect(), cost, return_on_cost }
     };
-    Report { rows: keys.into_iter().map(row).collect(), unattributed: unattributed(sums, with.model) }
+    Report { rows: keys.iter().map(row).collect(), unattributed: unattributed(sums, with.model) }
 }
 
-fn count(counts: &Counts, counter: Counter) -> i64 {
+pub(super) fn count(counts: &Counts, counter: Counter) -> i64 {
     counts.get(&counter).copied().unwrap_or_default()
 }
 
 fn delivery(counts: &Counts) -> Delivery {
-    let sent = count(counts, Counter::Sent);
-    let part = |counter: Counter| rate(count(counts, counter) as f64, sent as f64);
-    Delivery {
-        sent,
-        delivered: count(counts, Counter::Delivered),
-        bounced: count(counts, Counter::Bounced),
-        complained: count(counts, Counter::Complained),
-        opened: count(counts, Counter::Opened),
-        clicked: count(counts, Counter::Clicked),
-        unsubscribed: count(counts, Counter::Unsubscribed),
-        delivery_rate: part(Counter::Delivered),
-        open_rate: part(Counter::Opened),
-        click_rate: part(Counter::Clicked),
-        unsubscribe_rate: part(Counter::Unsubscribed),
+    Delivery::of(|counter| count(counts, counter))
+}
+
+impl Delivery {
+    /// By what each counter says.
+    pub(super) fn of(n: impl Fn(Counter) -> i64) -> Self {
+        let sent = n(Counter::Sent);
+        let part = |counter: Counter| rate(n(counter) as f64, sent as f64);
+        Self {
+            sent,
+            delivered: n(Counter::Delivered),
+            bounced: n(Counter::Bounced),
+            complained: n(Counter::Complained),
+            opened: n(Counter::Opened),
+            clicked: n(Counter::Clicked),
+            unsubscribed: n(Counter::Unsubscribed),
+            delivery_rate: part(Counter::Delivered),
+            open_rate: part(Counter::Opened),
+            click_rate: part(Counter::Clicked),
+            unsubscribe_rate: part(Counter::Unsubscribed),
+        }
     }
 }
 
-fn credited(counts: &Counts, model: Model) -> Earned {
+pub(super) fn credited(counts: &Counts, model: Model) -> Earned {
     let of = |worth: Worth| count(counts, Counter::Credited(model, worth));
     let thousandths = |n: i64| n as f64 / THOUSAND as f64;
     Earned {
@@ -319,7 +333,7 @@ fn credited(counts: &Counts, model: Model) -> Earned {
     }
 }
 
-fn unattributed(sums: &Sums, model: Model) -> f64 {
+pub(super) fn unattributed(sums: &Sums, model: Model) -> f64 {
     let counts = sums.get(&Key::Nothing).cloned().unwrap_or_default();
     money(count(&counts, Counter::Credited(model, Worth::Revenue)))
 }
@@ -330,7 +344,7 @@ fn money(hundredths: i64) -> f64 {
 }
 
 /// To four digits behind the point.
-fn rate(part: f64, of: f64) -> Option<f64> {
+pub(super) fn rate(part: f64, of: f64) -> Option<f64> {
     (of > 0.0).then(|| (part / of * 10_000.0).round() / 10_000.0)
 }
 

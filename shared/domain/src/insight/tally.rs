@@ -1,6 +1,6 @@
 //! What an entry counts.
 
-use super::touch::{ad, is_first, origin, said, sender, text};
+use super::touch::{ad, campaign, is_first, origin, said, sender, text};
 use super::{Counter, Credited, Key, Model, Worth, credit};
 use crate::event::{Entry, Event, EventKind};
 use crate::time::Timestamp;
@@ -90,7 +90,8 @@ pub fn tally(entry: &Entry) -> Tallies {
     tallies
 }
 
-/// One event of our own. What a message did counts on its own day, what a run came to on the day on which the run began.
+/// One event of our own. What a message did counts on its own day, what a run came to on the day on which the run began, what a
+/// campaign came to on the day of its broadcast. What became of a campaign's messages its tallies count (`campaign::names`).
 fn count(event: &Event, tallies: &mut Tallies) {
     let Some(said) = said(event) else { return };
     let on = day(event.at);
@@ -115,9 +116,11 @@ fn count(event: &Event, tallies: &mut Tallies) {
         "journey_entered" => add(began(said, event), journey(said), Counter::Entered),
         "journey_held_out" => add(began(said, event), journey(said), Counter::HeldOut),
         "journey_goal_reached" => {
-            let is_held_out = said.get("held_out").and_then(Value::as_bool).unwrap_or_default();
-            let counter = if is_held_out { Counter::HeldOutReached } else { Counter::Reached };
-            add(began(said, event), journey(said), counter);
+            add(began(said, event), journey(said), reached(said));
+        }
+        "campaign_goal_reached" => {
+            let broadcast = text(said, "broadcast_at").and_then(Timestamp::parse).unwrap_or(event.at);
+            add(day(broadcast), campaign(said), reached(said));
         }
         "message_sent" => add(on, sender(said), Counter::Sent),
         "message_delivered" => add(on, sender(said), Counter::Delivered),
@@ -128,6 +131,12 @@ fn count(event: &Event, tallies: &mut Tallies) {
         "unsubscribed" => add(on, sender(said), Counter::Unsubscribed),
         _ => {}
     }
+}
+
+/// As what somebody counts who reached a goal.
+fn reached(said: &Map<String, Value>) -> Counter {
+    let is_held_out = said.get("held_out").and_then(Value::as_bool).unwrap_or_default();
+    if is_held_out { Counter::HeldOutReached } else { Counter::Reached }
 }
 
 fn journey(said: &Map<String, Value>) -> Option<Key> {

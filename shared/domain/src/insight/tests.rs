@@ -319,6 +319,8 @@ fn keys_and_counters_are_read_as_they_are_written() {
         "ad/google/spring",
         "journey/welcome",
         "step/welcome/send.hello",
+        "campaign/spring",
+        "campaign/spring/1",
         "team/dach",
         "rep/li.wei",
         "nothing",
@@ -331,9 +333,18 @@ fn keys_and_counters_are_read_as_they_are_written() {
                 .starts_with(&Key::parse(text).unwrap().dimension().prefix())
         );
     }
-    for text in
-        ["", "source", "source/", "source/a/b", "step/a", "step/a/b/c", "ad//x", "nothing/x", "page/x"]
-    {
+    for text in [
+        "",
+        "source",
+        "source/",
+        "source/a/b",
+        "step/a",
+        "step/a/b/c",
+        "campaign/a/b",
+        "ad//x",
+        "nothing/x",
+        "page/x",
+    ] {
         assert_eq!(Key::parse(text), None, "{text}");
     }
     let names: Vec<String> = Counter::all().map(Counter::name).collect();
@@ -380,4 +391,42 @@ fn bounds_and_amounts_are_read_as_people_write_them() {
         let again: Amount = serde_json::from_str(&serde_json::to_string(&amount).unwrap()).unwrap();
         assert_eq!(again, amount);
     }
+}
+
+fn exposure(broadcast: u64, at: i64, until: i64) -> Exposure {
+    Exposure {
+        campaign: "spring".to_owned(),
+        broadcast,
+        broadcast_at: Timestamp(0),
+        variant: None,
+        held_out: false,
+        goal: "order_completed".to_owned(),
+        at: Timestamp(at),
+        until: Timestamp(until),
+    }
+}
+
+#[test]
+fn what_a_campaign_is_for_ends_what_it_reached_once_and_in_its_time() {
+    let mut exposures = Exposures::default();
+    exposures.add(exposure(1, 10, 20));
+    exposures.add(exposure(1, 15, 25));
+    exposures.add(exposure(2, 20, 30));
+    for (name, at, those) in [
+        ("order_completed", 9, vec![]),
+        ("order_cancelled", 12, vec![]),
+        ("order_completed", 20, vec![1, 2]),
+        ("order_completed", 20, vec![]),
+    ] {
+        let at = Timestamp(at);
+        assert_eq!(exposures.are_for(name, at), !those.is_empty(), "{name} {at:?}");
+        let ended: Vec<u64> = exposures.take(name, at).iter().map(|ended| ended.broadcast).collect();
+        assert_eq!(ended, those, "{name} {at:?}");
+    }
+    assert!(exposures.is_empty());
+    // Of too many the one goes that ends first.
+    (0..=Exposures::MOST as i64).for_each(|n| exposures.add(exposure(n as u64, 0, 100 - n)));
+    let kept: Vec<u64> =
+        exposures.take("order_completed", Timestamp(0)).iter().map(|kept| kept.broadcast).collect();
+    assert_eq!(kept, (0..Exposures::MOST as u64).collect::<Vec<_>>());
 }

@@ -1,6 +1,7 @@
 //! Touches: what brought somebody.
 
 use super::Key;
+use super::exposure::variant;
 use crate::event::{Event, EventKind};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -26,7 +27,7 @@ impl Touch {
         let said = said(event)?;
         let (key, ad) = match event.name.as_str() {
             "lead_captured" => (origin(said)?, ad(said)),
-            "message_clicked" if is_first(said) => (sender(said)?, None),
+            "message_clicked" if is_first(said) => (sender(said).or_else(|| campaign(said))?, None),
             _ => return None,
         };
         Some(Self { at: event.at.seconds(), key, ad })
@@ -63,7 +64,12 @@ pub(super) fn ad(said: &Map<String, Value>) -> Option<Key> {
     Key::ad(text(said, "utm_source")?, text(said, "utm_campaign"))
 }
 
-/// What sent a message; nothing of one that nobody counts, such as an answer by the API.
+/// The campaign of a message, with the variant.
+pub(super) fn campaign(said: &Map<String, Value>) -> Option<Key> {
+    Some(Key::Campaign(text(said, "campaign")?.to_owned(), variant(said)))
+}
+
+/// What sent a message, if that is counted here: campaigns count their own, and what the API asks for nobody.
 pub(super) fn sender(said: &Map<String, Value>) -> Option<Key> {
     let (journey, step) = (text(said, "journey")?, text(said, "step")?);
     Some(Key::Step(journey.to_owned(), step.to_owned()))

@@ -87,7 +87,7 @@ impl<'de> Deserialize<'de> for Amount {
 pub struct Alert {
     /// Its name.
     pub name: String,
-    /// Of what: `source/NAME`, `ad/…`, `journey/NAME`, `step/JOURNEY/STEP`, `team/NAME` or `rep/NAME`.
+    /// Of what: `source/NAME`, `ad/…`, `journey/NAME`, `step/JOURNEY/STEP`, `campaign/NAME`, `team/NAME` or `rep/NAME`.
     pub of: Key,
     /// What is measured.
     pub measure: Measure,

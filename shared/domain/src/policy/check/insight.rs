@@ -101,6 +101,8 @@ impl Checker {
             Key::Source(name) => self.known(&["of"], "form or source", name, &named(&["form", "source"])),
             Key::Team(name) => self.known(&["of"], "team", name, &named(&["team"])),
             Key::Rep(name) => self.known(&["of"], "rep", name, &named(&["rep"])),
+            Key::Campaign(name, None) => self.known(&["of"], "campaign", name, &named(&["campaign"])),
+            Key::Campaign(..) => self.add(&["of"], "a campaign as a whole, `campaign/NAME`"),
             Key::Journey(name) => self.known(&["of"], "journey", name, &named(&["journey"])),
             Key::Step(journey, step) => {
                 self.known(&["of"], "journey", journey, &named(&["journey"]));

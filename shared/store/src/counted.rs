@@ -60,12 +60,12 @@ impl Store {
     ) -> Result<Written, StoreError> {
         let puts = entries.iter().map(|(home, entry)| entry_put(&self.table, home, entry));
         let mut items = puts.collect::<Result<Vec<_>, _>>()?;
-        items.extend(self.counts(counting)?);
+        items.extend(self.counting_writes(counting)?);
         self.transact(items).await
     }
 
     /// The writes that count.
-    pub(crate) fn counts(&self, counting: &Counting) -> Result<Vec<TransactWriteItem>, StoreError> {
+    pub(crate) fn counting_writes(&self, counting: &Counting) -> Result<Vec<TransactWriteItem>, StoreError> {
         let part = keys::counter_part(&counting.home);
         let writes = counting.tallies.iter().map(|(day, counted, counts)| {
             let (pk, sk) = keys::counter(day, counted, part);
