@@ -58,8 +58,9 @@ impl Count {
 }
 
 impl Console {
-    /// `GET /api/journeys/{name}`: how many are at each step, how many ended and how, and some of the runs; `?state=active` and
-    /// `?state=ended` choose. Of everybody the newest run counts. Goes through the whole table, and says how far it came.
+    /// `GET /api/journeys/{name}`: how many are at each step, how many ended and how, and some of the runs, of those within
+    /// reach; `?state=active` and `?state=ended` choose. Of everybody the newest run counts. Goes through the whole table, and
+    /// says how far it came.
     pub(crate) async fn show_journey(&self, call: &Call) -> Result<HttpResponse, Problem> {
         let (name, policies) = (call.part(0), self.current().await?);
         let wants = match call.request.query_value("state").as_deref() {
@@ -72,7 +73,7 @@ impl Console {
             }
         };
         let began = self.env.clock.now();
-        let parts = (0..SEGMENTS).map(|segment| self.count_runs(segment, name, wants, began));
+        let parts = (0..SEGMENTS).map(|segment| self.count_runs(call, segment, wants, began));
         let all = try_join_all(parts).await?.into_iter().reduce(Count::and).unwrap_or_default();
         let is_published = policies.journeys.contains_key(name);
         if !is_published && all.sample.is_empty() && all.is_complete {
@@ -90,18 +91,33 @@ impl Console {
 
     async fn count_runs(
         &self,
+        call: &Call,
         segment: i32,
-        journey: &str,
         wants: Option<bool>,
         began: Timestamp,
     ) -> Result<Count, Problem> {
+        let journey = call.part(0);
         let mut count = Count { is_complete: true, ..Count::default() };
         let mut cursor: Option<String> = None;
         loop {
             let page = self.store.scan_runs(journey, segment, SEGMENTS, cursor.as_deref()).await;
             let page = page.map_err(unavailable)?;
-            for (customer, run) in &page.items {
-                if wants.is_none_or(|active| active == run.is_active()) {
+            let mut runs = page.items;
+            runs.retain(|(_, run)| wants.is_none_or(|active| active == run.is_active()));
+            let people = match call.sight.reach.is_everybody() {
+                true => None,
+                false => {
+                    let ids = runs.iter().map(|(customer, _)| customer.clone()).collect();
+                    Some(self.store.people(ids).await.map_err(unavailable)?)
+                }
+            };
+            let in_reach = |id| {
+                people.as_ref().is_none_or(|known| {
+                    known.customers.get(id).is_some_and(|record| call.sight.has_person(known, record))
+                })
+            };
+            for (customer, run) in &runs {
+                if in_reach(customer) {
                     count.take(run, || run_view(customer, journey, run));
                 }
             }

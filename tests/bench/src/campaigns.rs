@@ -37,10 +37,10 @@ pub(crate) async fn campaigns(rig: &Rig, seconds: u64) -> Result<Section, String
     let at = rig.stack.clock.now().plus_millis(i64::try_from(AHEAD.as_millis()).unwrap_or_default());
     let document = format!(
         "---\nkind: campaign\nname: spring\naudience: {{ query: 'customer.company == \"Harbour Freight Lines\"' }}\n\
-         send: {{ template: welcome, topic: news }}\nat: {{ time: \"{}\" }}\n---\n",
+         send: {{ template: welcome, topic: news }}\nat: {{ time: \"{}\" }}\n",
         at.rfc3339()
     );
-    rig.publish_more(&format!("{AROUND}{}{TEMPLATES}", document.trim_end_matches("---\n"))).await?;
+    rig.publish_more(&format!("{AROUND}{TEMPLATES}\n{document}")).await?;
     progress("an audience");
     bulk::bring_in(rig, "audience", 54, |rows| rows < wanted).await?;
     rig.drain().await;

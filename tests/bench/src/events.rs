@@ -95,7 +95,7 @@ pub(crate) async fn events(rig: &Rig, folder: &Path, seconds: u64) -> Result<Vec
     identify(rig).await?;
 
     progress("one event at a time");
-    let (idle, entering) = (one(rig, Mix::Idle).await?, one(rig, Mix::Entering).await?);
+    let (idle, entering) = (one(rig, Mix::Idle, 36).await?, one(rig, Mix::Entering, 38).await?);
 
     let mut section = Section::new(
         "EVENTS  (by the tracking API; each of the second kind enters a journey that sends a mail)",
@@ -222,12 +222,12 @@ async fn identify(rig: &Rig) -> Result<(), String> {
 }
 
 /// One event by itself; every call until all is quiet, those for policies left out. The first warms caches; the second counts.
-async fn one(rig: &Rig, mix: Mix) -> Result<Vec<Call>, String> {
+async fn one(rig: &Rig, mix: Mix, run: u64) -> Result<Vec<Call>, String> {
     let mut calls = Vec::new();
     for n in 0..2 {
         rig.probe.record();
         let mut connection = Connection::open(&rig.address).await.map_err(|error| error.to_string())?;
-        let body = people::of(mix, 38, n).to_string();
+        let body = people::of(mix, run, n).to_string();
         match connection.call("POST", mix.path(), "", &body).await {
             Ok((status, _)) if status == mix.accepted() => {}
             Ok((status, body)) => return Err(format!("event: {status} {}", String::from_utf8_lossy(&body))),
@@ -253,7 +253,7 @@ async fn phase(rig: &Rig, mix: Mix, pace: Pace, seconds: u64, run: u64) -> Resul
     Ok(Phase {
         accepted: sent.accepted as f64,
         accepted_per_second: sent.accepted as f64 / sent.seconds,
-        taken: seen.taken as f64,
+        taken: seen.taken,
         seconds: (last - started).max(1) as f64 / 1e3,
         millis: seen.to_message,
         cpu,

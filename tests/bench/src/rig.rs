@@ -65,7 +65,7 @@ pub(crate) struct Owned {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Seen {
     /// How many were taken, our own among them.
-    pub(crate) taken: u64,
+    pub(crate) taken: f64,
     /// When the last was, in milliseconds since the epoch.
     pub(crate) taken_last: i64,
     /// Milliseconds from what asked for a message until it was handed over, sorted.
@@ -238,7 +238,7 @@ impl Rig {
         for (written, line) in self.take_lines() {
             let Ok(line) = serde_json::from_str::<Value>(&line) else { continue };
             let decided = line["_aws"]["Timestamp"].as_i64().unwrap_or(written);
-            if let Some(taken) = line["EventsTaken"].as_u64() {
+            if let Some(taken) = line["EventsTaken"].as_f64() {
                 seen.taken += taken;
                 seen.taken_last = written;
             }

@@ -50,15 +50,23 @@ fn every_call_of_the_api_says_which_right_it_asks_for() {
 }
 
 #[test]
-fn every_problem_of_the_document_is_one_that_the_code_names() {
+fn the_document_has_every_problem_and_no_other() {
     let problems =
         &Contract::get().document["components"]["schemas"]["Problem"]["properties"]["type"]["enum"];
+    let problems = problems.as_array().into_iter().flatten().filter_map(|problem| problem.as_str());
+    let described: BTreeSet<&str> =
+        problems.filter_map(|problem| problem.strip_prefix("urn:sluice:problem:")).collect();
     let sources = ["functions", "shared"].map(|folder| files(&root().join(folder))).concat();
     let sources = sources.iter().filter(|path| path.extension().is_some_and(|kind| kind == "rs"));
     let text: String = sources.map(|path| std::fs::read_to_string(path).unwrap()).collect();
-    let unknown = problems.as_array().into_iter().flatten().filter_map(|problem| {
-        let name = problem.as_str()?.strip_prefix("urn:sluice:problem:")?;
-        (!text.contains(&format!("\"{name}\""))).then(|| name.to_owned())
+    let unknown = described.iter().filter(|name| !text.contains(&format!("\"{name}\"")));
+    let mut wrong: Vec<String> = unknown.map(|name| format!("{name}: nobody names it")).collect();
+    // `Problem::new(422, "name", …)`: those whose name stands there.
+    let made = text.split("Problem::new(").skip(1).filter_map(|call| {
+        let (_, rest) = call.split_once(',')?;
+        rest.trim_start().strip_prefix('"')?.split_once('"').map(|(name, _)| name)
     });
-    none("problems that nobody names", unknown.collect());
+    let missing: BTreeSet<&str> = made.filter(|name| !described.contains(name)).collect();
+    wrong.extend(missing.iter().map(|name| format!("{name}: not described")));
+    none("problems that the code and the document do not share", wrong);
 }

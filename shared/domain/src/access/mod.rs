@@ -53,10 +53,10 @@ impl Role {
             Right::Any | Right::ReadPeople => true,
             Right::WorkLeads => matches!(self, Self::Admin | Self::Manager | Self::Rep),
             Right::Manage => matches!(self, Self::Admin | Self::Manager),
-            Right::Send | Right::ReadPolicies | Right::ReadResults => {
-                matches!(self, Self::Admin | Self::Manager | Self::Marketer)
+            Right::Send | Right::ReadPolicies => matches!(self, Self::Admin | Self::Manager | Self::Marketer),
+            Right::WritePolicies | Right::Import | Right::RunCampaigns => {
+                matches!(self, Self::Admin | Self::Marketer)
             }
-            Right::WritePolicies | Right::Import => matches!(self, Self::Admin | Self::Marketer),
             Right::Admin => matches!(self, Self::Admin),
         }
     }
@@ -75,10 +75,10 @@ pub enum Right {
     Manage,
     /// Sending messages to customers, and saying what became of them.
     Send,
-    /// Reading policies and trying them.
+    /// Scheduling, holding back and cancelling campaigns: they go to everybody's customers.
+    RunCampaigns,
+    /// Reading policies and trying them, how journeys and campaigns go, and what the company as a whole came to.
     ReadPolicies,
-    /// Reading what the company as a whole came to.
-    ReadResults,
     /// Publishing policies.
     WritePolicies,
     /// Bringing in leads from files, and taking them back.
@@ -96,8 +96,8 @@ impl Right {
             Self::WorkLeads => "work_leads",
             Self::Manage => "manage",
             Self::Send => "send",
+            Self::RunCampaigns => "run_campaigns",
             Self::ReadPolicies => "read_policies",
-            Self::ReadResults => "read_results",
             Self::WritePolicies => "write_policies",
             Self::Import => "import",
             Self::Admin => "admin",
