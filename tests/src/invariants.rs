@@ -1,6 +1,7 @@
 //! What must hold once a world has come to rest, read from the table itself and from what was seen on the wire.
 
 mod clocks;
+mod counters;
 mod told;
 
 use crate::broadcasts;
@@ -48,6 +49,7 @@ pub struct Books {
     messages: Vec<NoticeRecord>,
     due: usize,
     counted: BTreeMap<String, u64>,
+    counters: counters::Counters,
     broken: Vec<String>,
 }
 
@@ -61,6 +63,7 @@ impl Books {
         }
         for ((pk, sk), item) in items {
             let (pk, sk) = (pk.as_str(), sk.as_str());
+            books.counters.take(pk, sk, item);
             match (pk.split_once('#').map_or(pk, |(prefix, _)| prefix), sk) {
                 ("ad", _) if item.get("c").is_some() => {
                     books.addresses.insert(pk.to_owned(), text(item, "c").to_owned());
@@ -192,6 +195,7 @@ impl Books {
         self.shares(&mut broken);
         self.told(&observed, &mut broken);
         self.clocks(&observed, &mut broken);
+        self.counters.check(&mut broken);
         let rows = world.rows();
         sends::check(&rows, &observed, &mut broken);
         runs::check(&rows, Timestamp(world.clock.millis()), &mut broken);

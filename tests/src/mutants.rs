@@ -73,6 +73,8 @@ pub enum Mutant {
     ClaimsWhatIsPaused,
     /// Does not count messages of campaigns.
     MiscountsMessages,
+    /// Does not count results.
+    MiscountsResults,
     /// Says that a part of an audience is done before its messages are on their way.
     MovesCursorsFirst,
     /// Writes broadcasts without looking at their versions.
@@ -98,7 +100,7 @@ pub enum Rewritten {
 
 impl Mutant {
     /// Every one.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 31] = [
         Self::AcceptsTwice,
         Self::ClaimsOver,
         Self::CommitsBlindly,
@@ -127,6 +129,7 @@ impl Mutant {
         Self::ForgetsTimes,
         Self::ClaimsWhatIsPaused,
         Self::MiscountsMessages,
+        Self::MiscountsResults,
         Self::MovesCursorsFirst,
         Self::ChoosesBlindly,
     ];
@@ -261,6 +264,7 @@ impl Mutant {
             Self::ForgetsTrails => put("sk").starts_with("m#"),
             Self::UnwatchesTeams => action.get("ConditionCheck").is_some(),
             Self::MiscountsMessages => text(&action["Update"]["Key"], "pk").starts_with("tally#"),
+            Self::MiscountsResults => text(&action["Update"]["Key"], "pk").starts_with("counted#"),
             Self::MiscountsContacts => text(&action["Update"]["Key"], "pk").starts_with("speed#"),
             Self::LeavesAddresses => text(&action["Delete"]["Key"], "pk").starts_with("ad#"),
             _ => false,

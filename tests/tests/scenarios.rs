@@ -75,6 +75,10 @@ mod preferences;
 mod privacy;
 #[path = "scenarios/races.rs"]
 mod races;
+#[path = "scenarios/results.rs"]
+mod results;
+#[path = "scenarios/results_campaigns.rs"]
+mod results_campaigns;
 #[path = "scenarios/rights.rs"]
 mod rights;
 #[path = "scenarios/routing.rs"]

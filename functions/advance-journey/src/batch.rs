@@ -6,15 +6,19 @@ use crate::{ATTEMPTS, Advancer};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use sluice_domain::advance::{Incoming, Loaded, Taken, With, advance};
 use sluice_domain::customer::HashKeys;
+use sluice_domain::id::{CustomerId, EventId};
 use sluice_domain::policy::PolicySet;
+use sluice_domain::time::Timestamp;
 use sluice_host::metrics::Metrics;
-use sluice_store::{Commit, StoreError, Written};
+use sluice_store::{Commit, Counting, StoreError, Written};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// People decided at the same time, and entries of one person put at the same time.
 const AT_ONCE: usize = 10;
 /// What is taken of one person in one transaction, which holds 100 items: each is an entry, and what it changes is a few more.
-const MOST: usize = 40;
+pub(crate) const MOST: usize = 40;
+/// What one transaction stores of a person at most; the rest of its 100 items are the records that have to be there.
+const ROOM: usize = 90;
 /// How often a person is looked at again because somebody is being written down who may be the same.
 const PATIENCE: u32 = 6;
 
@@ -26,6 +30,8 @@ enum Went {
     Nowhere,
     /// More has to be read.
     On,
+    /// It is more than one transaction holds: fewer of them at once.
+    Fewer,
 }
 
 impl Advancer {
@@ -48,7 +54,7 @@ impl Advancer {
         let mut left = groups(work, &keys, &policies);
         let mut attempt = 0;
         while !left.is_empty() {
-            let wanted: Vec<_> = left.iter().map(|group| group.wanted(MOST, &policies)).collect();
+            let wanted: Vec<_> = left.iter().map(|group| group.wanted(&policies)).collect();
             let loaded = match self.store.load(&wanted).await {
                 Ok(loaded) => loaded,
                 Err(error) => {
@@ -69,7 +75,11 @@ impl Advancer {
                 match went {
                     Ok(Went::Through) => {
                         is_nearer = true;
-                        group.incoming.drain(..group.incoming.len().min(MOST));
+                        group.incoming.drain(..group.incoming.len().min(group.most));
+                    }
+                    Ok(Went::Fewer) => {
+                        is_nearer = true;
+                        group.most = group.most.min(group.incoming.len()).div_ceil(2);
                     }
                     Ok(Went::On) => is_nearer |= group.loads < ATTEMPTS,
                     Ok(Went::Nowhere) => group.looks += 1,
@@ -106,7 +116,7 @@ impl Advancer {
     ) -> Result<Went, String> {
         let text = |error: StoreError| error.to_string();
         let now = self.env.clock.now();
-        let incoming = &group.incoming[..group.incoming.len().min(MOST)];
+        let incoming = &group.incoming[..group.incoming.len().min(group.most)];
         let with = With { keys, policies, older: &group.older, now };
         let taken = advance(incoming, loaded, with);
         if !taken.missing.is_empty() {
@@ -119,6 +129,9 @@ impl Advancer {
             group.missing.history.extend(taken.missing.history);
             group.missing.events.extend(taken.missing.events);
             return Ok(Went::On);
+        }
+        if taken.items() > ROOM && incoming.len() > 1 {
+            return Ok(Went::Fewer);
         }
         if taken.unsettled && group.looks < PATIENCE {
             return Ok(Went::Nowhere);
@@ -133,8 +146,11 @@ impl Advancer {
         for (address, holder) in &taken.released {
             self.store.release(address, holder).await.map_err(text)?;
         }
-        let written =
-            if taken.is_idle() { self.put_entries(&taken).await } else { self.commit(&taken).await };
+        let written = if taken.is_idle() {
+            self.put_entries(&taken, now).await
+        } else {
+            self.commit(&taken, now).await
+        };
         if written.map_err(text)? == Written::Conflict {
             return Ok(Went::Nowhere);
         }
@@ -143,22 +159,28 @@ impl Advancer {
         Ok(Went::Through)
     }
 
-    /// Events that change nothing: each is one write.
-    async fn put_entries(&self, taken: &Taken) -> Result<Written, StoreError> {
+    /// Events that change nothing: each is one write; those that count are written with what they count.
+    async fn put_entries(&self, taken: &Taken, now: Timestamp) -> Result<Written, StoreError> {
+        if let Some(counting) = counting(taken, now) {
+            let written = self.store.count_entries(&taken.entries, &counting).await?;
+            self.store.keep_standing(&put(taken)).await?;
+            return Ok(written);
+        }
         let puts = taken.entries.iter().map(|(home, entry)| self.store.put_entry(home, entry));
         let written: Vec<Written> =
             stream::iter(puts.collect::<Vec<_>>()).buffered(AT_ONCE).try_collect().await?;
-        let put: Vec<_> =
-            taken.entries.iter().map(|(home, entry)| (home.clone(), entry.event.id.clone())).collect();
-        if !put.is_empty() {
-            self.store.keep_standing(&put).await?;
+        if !taken.entries.is_empty() {
+            self.store.keep_standing(&put(taken)).await?;
         }
         // What is there was put by another delivery: the same event.
         Ok(if written.contains(&Written::Conflict) { Written::Conflict } else { Written::Done })
     }
 
-    async fn commit(&self, taken: &Taken) -> Result<Written, StoreError> {
+    async fn commit(&self, taken: &Taken, now: Timestamp) -> Result<Written, StoreError> {
         let mut commit = Commit::default();
+        if let Some(counting) = counting(taken, now) {
+            commit = commit.counting(counting);
+        }
         for customer in &taken.customers {
             commit = commit.customer(customer.clone());
         }
@@ -208,6 +230,18 @@ impl Advancer {
         let metrics = acted_upon.fold(metrics, |metrics, at| metrics.millis("WakeLateness", now.since(at)));
         metrics.emit(&self.env, now);
     }
+}
+
+/// What the entries count, if they count anything.
+fn counting(taken: &Taken, now: Timestamp) -> Option<Counting> {
+    let (home, _) = taken.entries.first().filter(|_| !taken.tallies.is_empty())?;
+    let received = taken.entries.iter().map(|(_, entry)| entry.event.received).min()?;
+    Some(Counting { tallies: taken.tallies.clone(), home: home.clone(), at: now, received })
+}
+
+/// The entries that are put, by where they lie.
+fn put(taken: &Taken) -> Vec<(CustomerId, EventId)> {
+    taken.entries.iter().map(|(home, entry)| (home.clone(), entry.event.id.clone())).collect()
 }
 
 fn fail(group: &Group, why: &str, failed: &mut BTreeMap<usize, String>) {

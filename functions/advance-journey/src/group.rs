@@ -1,5 +1,6 @@
 //! Which events may be one person's: those that share an id, directly or by way of others, or lead to one record.
 
+use crate::batch::MOST;
 use sluice_domain::advance::{Incoming, Loaded, Missing, Wake, identities};
 use sluice_domain::customer::{AddressHash, HashKeys};
 use sluice_domain::event::{Happened, Who};
@@ -24,14 +25,16 @@ pub(crate) struct Group {
     /// Their ids, each with its hashes, that of now first.
     addresses: BTreeMap<AddressHash, Vec<AddressHash>>,
     customers: BTreeSet<CustomerId>,
+    /// How many of them are decided at once.
+    pub(crate) most: usize,
     /// How often it was looked at because somebody was just being written down.
     pub(crate) looks: u32,
 }
 
 impl Group {
-    /// What is to be read for the first `most` of its events, in the order of time.
-    pub(crate) fn wanted(&self, most: usize, policies: &PolicySet) -> WantedPerson {
-        let now = self.incoming.iter().take(most);
+    /// What is to be read for those of its events that are decided now, in the order of time.
+    pub(crate) fn wanted(&self, policies: &PolicySet) -> WantedPerson {
+        let now = self.incoming.iter().take(self.most);
         let events = now.clone().map(Incoming::id).chain(self.missing.events.iter().cloned());
         let journeys = now.flat_map(|one| -> Vec<String> {
             match one {
@@ -94,6 +97,7 @@ pub(crate) fn groups(work: Vec<(usize, Incoming)>, keys: &HashKeys, policies: &P
         groups.push(joined);
     }
     for group in &mut groups {
+        group.most = MOST;
         group.incoming.sort_by_cached_key(Incoming::order);
     }
     groups

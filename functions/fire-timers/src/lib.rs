@@ -1,4 +1,7 @@
-//! Every minute: what is due soon goes to its queue, and what stayed open too long is driven again.
+//! Every minute: what is due soon goes to its queue, what stayed open too long is driven again, and
+//! alerts are looked at.
+
+mod alerts;
 
 use futures::future::BoxFuture;
 use futures::stream::{self, StreamExt};
@@ -9,7 +12,7 @@ use sluice_host::function::{Function, StartError};
 use sluice_host::metrics::Metrics;
 use sluice_host::outbox::{Outbox, Outgoing, QueueName};
 use sluice_host::schedule::{Schedule, ScheduleHandler};
-use sluice_store::{DueEntry, OpenLead, Store, StoreError, keys};
+use sluice_store::{DueEntry, OpenLead, Policies, Store, StoreError, keys};
 use sluice_wire::queue::{LeadMessage, encode};
 use std::sync::Arc;
 
@@ -48,11 +51,13 @@ pub fn build(env: Environment) -> BoxFuture<'static, Result<Arc<dyn Function>, S
     Box::pin(async move {
         let store = sluice_host::aws::store(&env)?;
         let outbox = Outbox::new(&env, store.clone(), &QueueName::ALL)?;
-        Ok(Arc::new(Schedule(Timers { store, outbox, env })) as Arc<dyn Function>)
+        Ok(Arc::new(Schedule(Timers { policies: Policies::new(store.clone()), store, outbox, env }))
+            as Arc<dyn Function>)
     })
 }
 
 struct Timers {
+    policies: Policies,
     store: Store,
     outbox: Outbox,
     env: Environment,
@@ -68,6 +73,7 @@ impl ScheduleHandler for Timers {
             .collect()
             .await;
         problems.extend(self.reconcile(now).await.err().map(|error| error.to_string()));
+        problems.extend(self.alerts(now).await.err().map(|error| error.to_string()));
         if problems.is_empty() { Ok(()) } else { Err(problems.join("; ")) }
     }
 }

@@ -3,7 +3,7 @@
 use crate::{ATTEMPTS, Engagement, Fault};
 use serde_json::json;
 use sluice_domain::customer::AddressHash;
-use sluice_domain::event::Happened;
+use sluice_domain::event::{Happened, Teller};
 use sluice_domain::gate::{Change, Choice, EVERY_TOPIC, Gate, How, Proof, Wish};
 use sluice_domain::identity::Language;
 use sluice_domain::link::Subject;
@@ -125,9 +125,12 @@ impl Engagement {
         let Subject { message, channel, .. } = &who.subject;
         let tell = |topic: &str| {
             let (wish, at) = gate.wish(topic).filter(|(wish, _)| *wish == Wish::No)?;
-            let properties = json!({
+            let mut properties = json!({
                 "message": message, "channel": channel.name(), "topic": topic, "how": chosen.how.name(),
             });
+            if let (Some(all), Some(of)) = (properties.as_object_mut(), &who.message) {
+                all.extend(Teller::cause(&of.order));
+            }
             let of = [message.as_str(), topic, wish.name(), &at.millis().to_string()];
             Some(self.teller().tell(&message.customer(), "unsubscribed", &of, at, properties))
         };

@@ -1,7 +1,7 @@
 //! Opens and clicks.
 
 use crate::{ATTEMPTS, Engagement, Fault};
-use serde_json::{Value, json};
+use serde_json::json;
 use sluice_domain::event::Happened;
 use sluice_domain::id::MessageId;
 use sluice_domain::link::{Link, Purpose};
@@ -95,12 +95,15 @@ impl Engagement {
 
     /// What a person's visit is to policies: each is a thing of its own.
     fn visited(&self, message: &Message, visit: &Visit<'_>) -> Option<Happened> {
-        let (name, more) = match visit.deed {
-            Deed::Open => ("message_opened", Value::Null),
+        let (name, mut more) = match visit.deed {
+            Deed::Open => ("message_opened", json!({})),
             Deed::Click(number) => {
                 ("message_clicked", json!({"link": number, "url": message.links.get(usize::from(number))}))
             }
         };
+        if message.trail.is_first(visit.deed) {
+            more["first"] = true.into();
+        }
         self.teller().message(message, name, &visit.nonce.to_string(), visit.at, more)
     }
 

@@ -26,6 +26,8 @@ pub(crate) enum Attempt {
     Done,
     /// It is with the provider, now or since before.
     Sent(Box<Message>),
+    /// It was to go to nobody, to compare with, now or since before.
+    HeldOut(Box<Message>),
     /// Somebody changed what it was decided on: load again.
     Conflict,
 }
@@ -40,6 +42,7 @@ impl Sender {
             match self.attempt(order, &nonce).await? {
                 Attempt::Done => return Ok(None),
                 Attempt::Sent(message) => return Ok(self.sent(&message)),
+                Attempt::HeldOut(message) => return Ok(self.held_out(&message)),
                 Attempt::Conflict => {}
             }
         }
@@ -218,6 +221,9 @@ impl Sender {
         if let Some(order) = message.order.replaced().filter(|_| message.is_replaced()) {
             return self.again(&order, now, now).await;
         }
+        if message.reason == Some(Reason::HeldOut) {
+            return Ok(Attempt::HeldOut(Box::new(message.clone())));
+        }
         Ok(Attempt::Done)
     }
 
@@ -283,6 +289,12 @@ impl Sender {
         let now = self.env.clock.now();
         let teller = Teller { function: "send-message", now };
         teller.message(message, "message_sent", "", message.claimed.unwrap_or(now), Value::Null)
+    }
+
+    fn held_out(&self, message: &Message) -> Option<Happened> {
+        let now = self.env.clock.now();
+        let teller = Teller { function: "send-message", now };
+        teller.message(message, "campaign_held_out", "", now, Value::Null)
     }
 
     /// The message as it is now, and the gate without a claim that was for nothing.

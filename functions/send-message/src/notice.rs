@@ -5,7 +5,7 @@ use sluice_domain::id::CustomerId;
 use sluice_domain::lead::{self, Lead, Progress};
 use sluice_domain::policy::{PolicySet, length};
 use sluice_domain::time::Timestamp;
-use sluice_wire::queue::{Halt, NoticeKind, NoticeMessage};
+use sluice_wire::queue::{AlarmMessage, Halt, NoticeKind, NoticeMessage};
 use std::borrow::Cow;
 
 /// What a journey tells of a customer.
@@ -37,6 +37,8 @@ pub(crate) struct Notice {
     pub(crate) heard: Option<Value>,
     /// The campaign that was stopped, if it is about one, and by what.
     pub(crate) halt: Option<(String, String)>,
+    /// What an alert found, if it is of one: the alert and the sentence.
+    pub(crate) alarm: Option<(String, String)>,
     /// Form or source.
     pub(crate) source: String,
     /// Where to look at the lead.
@@ -115,6 +117,7 @@ impl Notice {
             told: None,
             heard: None,
             halt: None,
+            alarm: None,
             source: lead.origin.name.clone(),
             link: format!("{public_url}/api/leads/{}", lead.id),
             name: facts.display_name(),
@@ -132,15 +135,42 @@ impl Notice {
     /// That a campaign was stopped.
     pub(crate) fn of_halt(halt: &Halt, public_url: &str) -> Self {
         Self {
-            id: halt.id(),
-            event: "campaign.stopped".into(),
-            at: halt.at,
-            lead: None,
-            heard: None,
-            told: None,
             halt: Some((halt.campaign.clone(), halt.why.clone())),
+            ..Self::bare(
+                halt.id(),
+                "campaign.stopped".into(),
+                halt.at,
+                format!("{public_url}/api/campaigns/{}", halt.campaign),
+            )
+        }
+    }
+
+    /// What an alert found.
+    pub(crate) fn of_alarm(alarm: &AlarmMessage, public_url: &str) -> Self {
+        Self {
+            alarm: Some((alarm.alert.clone(), alarm.text.clone())),
+            ..Self::bare(
+                alarm.id(),
+                "alert".into(),
+                alarm.at,
+                format!("{public_url}/api/policies/alert/{}", alarm.alert),
+            )
+        }
+    }
+
+    /// Of no lead and nobody.
+    pub(crate) fn bare(id: String, event: Cow<'static, str>, at: Timestamp, link: String) -> Self {
+        Self {
+            id,
+            event,
+            at,
+            link,
+            lead: None,
+            told: None,
+            heard: None,
+            halt: None,
+            alarm: None,
             source: String::new(),
-            link: format!("{public_url}/api/campaigns/{}", halt.campaign),
             name: None,
             email: None,
             phone: None,
@@ -155,6 +185,9 @@ impl Notice {
 
     /// One line for a mail's subject. Control characters are gone, so that nothing a person typed becomes a header.
     pub(crate) fn subject(&self) -> String {
+        if let Some((alert, text)) = &self.alarm {
+            return format!("{alert}: {text}").chars().take(120).collect();
+        }
         if let Some((campaign, why)) = &self.halt {
             return format!("The campaign {campaign} was stopped: {why}");
         }
@@ -178,6 +211,9 @@ impl Notice {
     pub(crate) fn text(&self) -> String {
         if let Some(told) = &self.told {
             return self.told_text(told);
+        }
+        if let Some((alert, text)) = &self.alarm {
+            return format!("The alert {alert}: {text}.\n\nIts document: {}\n", self.link);
         }
         if let Some((campaign, why)) = &self.halt {
             let what = "Nothing more of it goes out until somebody resumes or cancels it.";

@@ -12,7 +12,7 @@ use sluice_domain::policy::PolicySet;
 use sluice_domain::time::Timestamp;
 use sluice_host::outbox::{Outgoing, QueueName};
 use sluice_store::{NoticeRecord, keys};
-use sluice_wire::queue::{Halt, TellMessage, encode};
+use sluice_wire::queue::{AlarmMessage, Halt, TellMessage, encode};
 use std::collections::BTreeSet;
 
 impl Sender {
@@ -26,6 +26,10 @@ impl Sender {
             TellMessage::Halt(halt) => {
                 let wait = self.halted(halt, &policies, now).await?;
                 return self.tell_again(message, halt.id(), wait, now).await;
+            }
+            TellMessage::Alarm(alarm) => {
+                let wait = self.alarmed(alarm, &policies, now).await?;
+                return self.tell_again(message, alarm.id(), wait, now).await;
             }
         };
         let known = self.store.people(BTreeSet::from([customer.clone()])).await.map_err(text)?;
@@ -74,9 +78,32 @@ impl Sender {
                 let to = Recipient { rep: None, webhook: Some(&webhook.webhook()) };
                 wait = self.over("webhook", fresh, to, &notice, &policies, now).await?;
             }
-            TellMessage::Halt(_) => {}
+            TellMessage::Halt(_) | TellMessage::Alarm(_) => {}
         }
         self.tell_again(message, id, wait, now).await
+    }
+
+    /// A rep hears what an alert found. When to come again, if that is needed.
+    async fn alarmed(
+        &self,
+        alarm: &AlarmMessage,
+        policies: &PolicySet,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, String> {
+        let rep = policies.reps.get(&alarm.rep);
+        let to = Recipient { rep, webhook: rep.and_then(|rep| rep.webhook.as_ref()) };
+        let notice = Notice::of_alarm(alarm, &self.public_url);
+        let mut wait: Option<Timestamp> = None;
+        for channel in channels(rep) {
+            let fresh = NoticeRecord {
+                sort_key: keys::alerted(alarm.at, &alarm.alert, channel),
+                text: Some(alarm.text.clone()),
+                ..claimed(&alarm.rep, "alert", channel, now)
+            };
+            let again = self.over(channel, fresh, to, &notice, policies, now).await?;
+            wait = [wait, again].into_iter().flatten().min();
+        }
+        Ok(wait)
     }
 
     async fn tell_again(
@@ -155,25 +182,11 @@ impl Sender {
             "received": event.received.rfc3339(), "properties": event.properties.reveal(),
             "traits": event.traits.reveal(), "context": event.context.reveal(),
         });
+        let link = format!("{}/api/customers/{}", self.public_url, root.id);
         Notice {
-            id: heard.id(),
-            event: event.key().into(),
-            at: event.at,
-            lead: None,
-            told: None,
             heard: Some(data),
-            halt: None,
             source: event.source.clone(),
-            link: format!("{}/api/customers/{}", self.public_url, root.id),
-            name: None,
-            email: None,
-            phone: None,
-            company: None,
-            flags: Vec::new(),
-            came_back: false,
-            is_quiet: false,
-            window: None,
-            reason_not_to_send: None,
+            ..Notice::bare(heard.id(), event.key().into(), event.at, link)
         }
     }
 
@@ -190,25 +203,14 @@ impl Sender {
         let fact = |name: &str| facts.get(name).map(|fact| fact.value.reveal().clone());
         let names: Vec<String> = [fact("first_name"), fact("last_name")].into_iter().flatten().collect();
         let name = fact("full_name").or_else(|| (!names.is_empty()).then(|| names.join(" ")));
+        let link = format!("{}/api/customers/{}", self.public_url, told.customer);
         Notice {
-            id: id.to_owned(),
-            event: event.into(),
-            at,
-            lead: None,
-            source: String::new(),
-            link: format!("{}/api/customers/{}", self.public_url, told.customer),
             told: Some(told),
-            heard: None,
-            halt: None,
             name,
             email: fact("email"),
             phone: fact("phone"),
             company: fact("company"),
-            flags: Vec::new(),
-            came_back: false,
-            is_quiet: false,
-            window: None,
-            reason_not_to_send: None,
+            ..Notice::bare(id.to_owned(), event.into(), at, link)
         }
     }
 }

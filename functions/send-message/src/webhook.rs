@@ -25,12 +25,15 @@ impl Sender {
         endpoint: &Endpoint,
         now: Timestamp,
     ) -> Handover {
-        let data = match (&notice.heard, &notice.halt, &notice.told) {
+        let data = match (&notice.heard, &notice.halt, &notice.alarm, &notice.told) {
             (Some(heard), ..) => heard.clone(),
-            (None, Some((campaign, why)), _) => {
+            (None, Some((campaign, why)), ..) => {
                 json!({ "campaign": campaign, "why": why, "rep": rep, "link": notice.link })
             }
-            (None, None, None) => json!({
+            (None, None, Some((alert, text)), _) => {
+                json!({ "alert": alert, "text": text, "rep": rep, "link": notice.link })
+            }
+            (None, None, None, None) => json!({
                 "lead": notice.lead,
                 "rep": rep,
                 "source": notice.source,
@@ -43,7 +46,7 @@ impl Sender {
                 "came_back": notice.came_back,
                 "window": notice.window,
             }),
-            (None, None, Some(told)) => json!({
+            (None, None, None, Some(told)) => json!({
                 "customer": told.customer,
                 "journey": told.journey,
                 "step": told.step,

@@ -34,6 +34,7 @@ pub use routes::ROUTES;
 
 use auth::Principal;
 use futures::future::BoxFuture;
+use insight::Of;
 use serde_json::Value;
 use sight::Sight;
 use sluice_domain::event::Teller;
@@ -183,6 +184,12 @@ impl Console {
             "POST /api/leads/{id}/disqualify" => self.disqualify(call).await,
             "POST /api/leads/{id}/contacts" => self.add_contact(call).await,
             "GET /api/insight/speed-to-lead" => self.speed_to_lead(call).await,
+            "GET /api/insight/journeys" => self.results(call, Of::Journeys).await,
+            "GET /api/insight/campaigns" => self.results(call, Of::Campaigns).await,
+            "GET /api/insight/sources" => self.results(call, Of::Sources).await,
+            "GET /api/insight/teams" => self.results(call, Of::Teams).await,
+            "GET /api/insight/reps" => self.results(call, Of::Reps).await,
+            "GET /api/insight/attribution" => self.results(call, Of::Attribution).await,
             "POST /api/leads/{id}/reassign" => self.reassign(call).await,
             "POST /api/leads/{id}/claim" => self.claim(call).await,
             "POST /api/leads/{id}/credit" => self.credit(call).await,

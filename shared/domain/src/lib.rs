@@ -17,6 +17,7 @@ pub mod gate;
 pub mod id;
 pub mod identity;
 pub mod import;
+pub mod insight;
 pub mod journey;
 pub mod lead;
 pub mod link;

@@ -9,6 +9,7 @@ use crate::item::{
     CONFLICTS, Item, document, get_document, get_number, get_text, key, number, optional_text, text,
 };
 use crate::{Commit, Store, StoreError, Written, keys};
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{Put, TransactWriteItem, Update};
 use futures::stream::{self, StreamExt};
@@ -52,10 +53,30 @@ impl Store {
         item.as_ref().map(read_broadcast).transpose()
     }
 
-    /// A campaign's broadcasts, newest first.
+    /// A campaign's broadcasts, newest first; so many at most.
     pub async fn broadcasts(&self, campaign: &str, limit: i32) -> Result<Vec<Broadcast>, StoreError> {
-        let answer = self
-            .client
+        let answer = self.broadcasts_of(campaign).limit(limit).send().await?;
+        answer.items.unwrap_or_default().iter().map(read_broadcast).collect()
+    }
+
+    /// All of a campaign's broadcasts, newest first.
+    pub async fn all_broadcasts(&self, campaign: &str) -> Result<Vec<Broadcast>, StoreError> {
+        let mut broadcasts = Vec::new();
+        let mut from = None;
+        loop {
+            let answer = self.broadcasts_of(campaign).set_exclusive_start_key(from).send().await?;
+            for item in answer.items.unwrap_or_default() {
+                broadcasts.push(read_broadcast(&item)?);
+            }
+            from = answer.last_evaluated_key;
+            if from.is_none() {
+                return Ok(broadcasts);
+            }
+        }
+    }
+
+    fn broadcasts_of(&self, campaign: &str) -> QueryFluentBuilder {
+        self.client
             .query()
             .table_name(&self.table)
             .key_condition_expression("pk = :pk AND begins_with(sk, :sk)")
@@ -63,10 +84,6 @@ impl Store {
             .expression_attribute_values(":sk", text(keys::BROADCASTS))
             .scan_index_forward(false)
             .consistent_read(true)
-            .limit(limit)
-            .send()
-            .await?;
-        answer.items.unwrap_or_default().iter().map(read_broadcast).collect()
     }
 
     /// How far each part of a broadcast's audience is gone through, in the order of the parts.

@@ -8,8 +8,8 @@ use crate::lead::{ended_lead, progress_values};
 use crate::message::{asked_write, message_writes};
 use crate::proof::proof_item;
 use crate::{
-    Asked, CompanyRecord, Contact, DueEntry, GateRecord, LeaveRecord, Store, StoreError, TeamRecord, Written,
-    keys,
+    Asked, CompanyRecord, Contact, Counting, DueEntry, GateRecord, LeaveRecord, Store, StoreError,
+    TeamRecord, Written, keys,
 };
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
@@ -59,6 +59,7 @@ pub struct Commit {
     pub(crate) pointed: Vec<Pointed>,
     pub(crate) states: Vec<(CustomerId, State)>,
     pub(crate) runs: Vec<(CustomerId, String, Run)>,
+    pub(crate) counting: Option<Counting>,
     notes: Vec<Note>,
     pub(crate) broadcasts: Vec<Broadcast>,
 }
@@ -293,6 +294,9 @@ impl Store {
         }
         items.extend(self.behaviour(&commit)?);
         items.extend(self.standings_of(&commit)?);
+        if let Some(counting) = &commit.counting {
+            items.extend(self.counting_writes(counting)?);
+        }
         items.extend(self.erasures(&commit)?);
         items.extend(self.broadcast_writes(&commit)?);
         self.transact(items).await

@@ -167,9 +167,7 @@ impl Store {
     pub(crate) fn behaviour(&self, commit: &Commit) -> Result<Vec<TransactWriteItem>, StoreError> {
         let mut items = Vec::new();
         for (home, entry) in &commit.entries {
-            let put = Put::builder().table_name(&self.table).set_item(Some(entry_item(home, entry)?));
-            let put = put.condition_expression("attribute_not_exists(pk)").build().map_err(unbuilt)?;
-            items.push(TransactWriteItem::builder().put(put).build());
+            items.push(entry_put(&self.table, home, entry)?);
         }
         for Pointed { address, to, was } in &commit.pointed {
             let update = Update::builder()
@@ -193,6 +191,17 @@ impl Store {
         }
         Ok(items)
     }
+}
+
+/// An entry that is not there yet.
+pub(crate) fn entry_put(
+    table: &str,
+    home: &CustomerId,
+    entry: &Entry,
+) -> Result<TransactWriteItem, StoreError> {
+    let put = Put::builder().table_name(table).set_item(Some(entry_item(home, entry)?));
+    let put = put.condition_expression("attribute_not_exists(pk)").build().map_err(unbuilt)?;
+    Ok(TransactWriteItem::builder().put(put).build())
 }
 
 fn entry_item(home: &CustomerId, entry: &Entry) -> Result<Item, StoreError> {

@@ -22,12 +22,15 @@
 //! | notice: a message to a rep | `rep#<name>` | `m#<ms>#<lead>#<kind><n>#<channel>` | send-message; a rep's list, newest first |
 //! | notice of a journey: to a rep, or to another system; of an event, to another system | `rep#<name>`, `rep#journey/<name>`, `rep#webhook/<name>` | `m#<ms>#<customer>#<hash of journey, step and rep>#<channel>` | as above |
 //! | notice that a campaign was stopped | `rep#<name>` | `m#<ms>#<campaign>#<broadcast>#<channel>` | as above |
+//! | notice of an alert | `rep#<name>` | `m#<ms>#<alert>#alert#<channel>` | as above |
 //! | a rep's absences | `leave#<rep>` | `a` | route-lead, when they are not those it has; the rep |
 //! | count of changes of absences | `leave` | `n` | route-lead with the teams |
 //! | owner of a company | `co#<domain>` | `o` | route-lead with the teams, where a rule asks |
 //! | receiver of webhooks | `ep_…` | `h` | send-message before each webhook; the list of receivers |
 //! | due | `due#<shard>` | `<ms>#<id>` | fire-timers, oldest first |
 //! | first contacts of a day | `speed#<year>-<month>` | `<day>#<source>#<team>#<rep>` | speed to lead, month by month |
+//! | counters of results of a day | `counted#<year>-<month>#<part>` | `<key>#<day>` | reports and alerts, month by month, by what keys begin with |
+//! | what an alert told last | `alarm#<alert>` | `a` | fire-timers, when it looks at the alert |
 //! | policy document | `policy#<sha>` | `<chunk>` | functions, once per version |
 //! | manifest | `manifest` | `<version>` | functions, every few seconds, newest first |
 //! | broadcast: one time that a campaign goes out | `campaign#<name>` | `b#<number>` | run-campaign; send-message, where its messages may not go out; the campaign's page, newest first |
@@ -44,6 +47,7 @@
 
 use sluice_domain::customer::AddressHash;
 use sluice_domain::id::{AuditId, CustomerId, EventId, LeadId, MessageId, ProofId};
+use sluice_domain::insight::{Day, Key};
 use sluice_domain::lead::{LeadState, MarkKind};
 use sluice_domain::message::Channel;
 use sluice_domain::speed::Group;
@@ -186,6 +190,11 @@ pub fn halted(at: Timestamp, campaign: &str, broadcast: u32, channel: &str) -> S
 /// The customer in the sort key of such a notice.
 pub fn parse_told(sk: &str) -> Option<CustomerId> {
     sk.split('#').nth(2).and_then(CustomerId::parse)
+}
+
+/// Sort key of a notice of an alert.
+pub fn alerted(at: Timestamp, alert: &str, channel: &str) -> String {
+    format!("m#{}#{alert}#alert#{channel}", millis(at))
 }
 
 /// The lead in a notice's sort key.
@@ -355,6 +364,50 @@ pub fn parse_speed(pk: &str, sk: &str) -> Option<Group> {
     let mut parts = sk.split('#').map(str::to_owned);
     let day = format!("{month}-{}", parts.next()?).parse().ok()?;
     Some(Group { day, source: parts.next()?, team: parts.next()?, rep: parts.next()? })
+}
+
+/// Partitions of the counters of a month: each takes 1,000 writes a second, and of several writes of one counter at one instant
+/// all but one are made again.
+pub const COUNTER_PARTS: u8 = 16;
+
+/// The part in which what is counted of a record's entries lies.
+pub fn counter_part(home: &CustomerId) -> u8 {
+    shard_of(home.as_str()) % COUNTER_PARTS
+}
+
+/// Partition of the counters of a month, as in `2026-11`, in one part.
+pub fn counters(month: &str, part: u8) -> String {
+    format!("counted#{month}#{part}")
+}
+
+/// Partition and sort key of the counters of a key on a day. A key holds no `#`.
+pub fn counter(day: Day, key: &Key, part: u8) -> (String, String) {
+    (counters(&day.strftime("%Y-%m").to_string(), part), format!("{key}#{:02}", day.day()))
+}
+
+/// What the sort keys of the counters of one key begin with, and no others.
+pub fn counters_of(key: &Key) -> String {
+    format!("{key}#")
+}
+
+/// The day and the key in their partition and sort key.
+pub fn parse_counter(pk: &str, sk: &str) -> Option<(Day, Key)> {
+    let (month, _part) = pk.strip_prefix("counted#")?.split_once('#')?;
+    let (key, day) = sk.rsplit_once('#')?;
+    Some((format!("{month}-{day}").parse().ok()?, Key::parse(key)?))
+}
+
+/// Sort key of what an alert told last.
+pub const ALARM: &str = "a";
+
+/// Partition of what an alert told last.
+pub fn alarm(alert: &str) -> String {
+    format!("alarm#{alert}")
+}
+
+/// The alert in the partition of what it told last.
+pub fn parse_alarm(pk: &str) -> Option<&str> {
+    pk.strip_prefix("alarm#")
 }
 
 /// Partition of a campaign.

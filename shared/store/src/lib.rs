@@ -3,10 +3,12 @@
 //! Every write carries its condition. A condition that does not hold is an answer ([`Written::Conflict`]), not an
 //! error; errors are only "try again" and "a record cannot be read".
 
+mod alarm;
 mod audit;
 mod campaign;
 mod commit;
 mod contact;
+mod counted;
 mod desk;
 mod due;
 mod endpoint;
@@ -36,6 +38,7 @@ mod token;
 pub use campaign::Parked;
 pub use commit::Commit;
 pub use contact::Contact;
+pub use counted::{Counted, Counting};
 pub use desk::{CompanyRecord, Desk, LeaveRecord, Wanted};
 pub use due::DueEntry;
 pub use endpoint::Endpoint;

@@ -39,8 +39,8 @@ pub struct NoticeRecord {
     /// What a journey tells another system: what is needed to tell it again.
     #[serde(rename = "j", default, skip_serializing_if = "Option::is_none")]
     pub call: Option<Box<Call>>,
-    /// What it says: `assigned`, `escalated`, `reminder`, `notify`, `task`, `webhook`, `halt`; the event's name where another system is
-    /// told of one.
+    /// What it says: `assigned`, `escalated`, `reminder`, `notify`, `task`, `webhook`, `halt`, `alert`; the event's name where another
+    /// system is told of one.
     #[serde(rename = "k")]
     pub kind: String,
     /// `email`, `webhook` or `none`.

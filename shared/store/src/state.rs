@@ -114,6 +114,12 @@ fn state_item(customer: &CustomerId, state: &State) -> Result<Item, StoreError> 
     if !state.dated.is_empty() {
         item.insert("dt".to_owned(), text(&state.dated));
     }
+    if !state.touches.is_empty() {
+        item.insert("tc".to_owned(), document(&state.touches)?);
+    }
+    if !state.exposures.is_empty() {
+        item.insert("xp".to_owned(), document(&state.exposures)?);
+    }
     Ok(item)
 }
 
@@ -122,7 +128,10 @@ pub(crate) fn read_state(item: &Item) -> Result<State, StoreError> {
     live.version = get_number(item, "v")?;
     let runs = item.get("r").and_then(|value| value.as_ss().ok()).cloned().unwrap_or_default();
     let dated = crate::item::optional_text(item, "dt").unwrap_or_default().to_owned();
-    Ok(State { live, runs: runs.into_iter().collect(), dated })
+    let touches = item.contains_key("tc").then(|| get_document(item, "tc")).transpose()?.unwrap_or_default();
+    let exposures =
+        item.contains_key("xp").then(|| get_document(item, "xp")).transpose()?.unwrap_or_default();
+    Ok(State { live, runs: runs.into_iter().collect(), dated, touches, exposures })
 }
 
 pub(crate) fn read_run(item: &Item) -> Result<Run, StoreError> {

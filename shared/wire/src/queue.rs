@@ -86,8 +86,8 @@ pub struct NoticeMessage {
     pub n: u32,
 }
 
-/// On the notice queue, beside what is told of leads: what a journey tells of a customer, and what became of a
-/// campaign.
+/// On the notice queue, beside what is told of leads: what a journey tells of a customer, what became of a campaign, and
+/// what alerts found.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TellMessage {
@@ -99,6 +99,8 @@ pub enum TellMessage {
     Heard(Heard),
     /// A rep is told that a campaign was stopped.
     Halt(Halt),
+    /// A rep is told that something is out of its bounds.
+    Alarm(AlarmMessage),
 }
 
 /// A rep is told that a guard rail stopped a campaign.
@@ -126,6 +128,31 @@ impl Halt {
     pub fn id(&self) -> String {
         let Self { rep, campaign, broadcast, at, .. } = self;
         format!("halt-{campaign}-{broadcast}-{}-{rep}", at.millis())
+    }
+}
+
+/// A rep is told what an alert found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AlarmMessage {
+    /// To this rep.
+    #[serde(rename = "to")]
+    pub rep: String,
+    /// By this alert.
+    #[serde(rename = "a")]
+    pub alert: String,
+    /// Since when; with rep and alert the id of it.
+    #[serde(rename = "at")]
+    pub at: Timestamp,
+    /// What is wrong, in a sentence.
+    #[serde(rename = "t")]
+    pub text: String,
+}
+
+impl AlarmMessage {
+    /// The same for the same alarm and rep.
+    pub fn id(&self) -> String {
+        let Self { rep, alert, at, .. } = self;
+        format!("alert-{alert}-{}-{rep}", at.millis())
     }
 }
 

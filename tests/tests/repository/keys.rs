@@ -2,6 +2,7 @@
 
 use sluice_domain::customer::AddressHash;
 use sluice_domain::id::{AuditId, CustomerId, EndpointId, EventId, LeadId, MessageId, ProofId};
+use sluice_domain::insight::Key;
 use sluice_domain::lead::{LeadState, MarkKind};
 use sluice_domain::message::Channel;
 use sluice_domain::speed::Group;
@@ -20,6 +21,7 @@ fn every_constructor_round_trips_with_its_parser() {
         assert_eq!(keys::parse_team(&keys::team(name)), Some(name));
         assert_eq!(keys::parse_rep(&keys::rep(name)), Some(name));
         assert_eq!(keys::parse_leave(&keys::leave(name)), Some(name));
+        assert_eq!(keys::parse_alarm(&keys::alarm(name)), Some(name));
         assert_eq!(keys::parse_company(&keys::company(name)), Some(name));
     }
     let lead = LeadId::derived(&["form", "contact", "1"]);
@@ -64,6 +66,14 @@ fn every_constructor_round_trips_with_its_parser() {
         let (pk, sk) = keys::speed_of(&group);
         assert_eq!(keys::parse_speed(&pk, &sk), Some(group));
     }
+    for day in ["2026-02-28", "2027-12-01"] {
+        for text in ["source/web-1", "ad/google/spring 2027", "step/welcome/send.hello", "nothing"] {
+            let (day, counted) = (day.parse().unwrap(), Key::parse(text).unwrap());
+            let (pk, sk) = keys::counter(day, &counted, keys::counter_part(&customer));
+            assert!(sk.starts_with(&keys::counters_of(&counted)));
+            assert_eq!(keys::parse_counter(&pk, &sk), Some((day, counted)));
+        }
+    }
     assert_eq!(keys::parse_campaign(&keys::campaign("spring-1")), Some("spring-1"));
     for n in [1, 1_234_567_890] {
         assert_eq!(keys::parse_broadcast(&keys::broadcast(n)), Some(n));
@@ -94,6 +104,8 @@ fn a_key_of_one_kind_is_not_read_as_another() {
         keys::company("x"),
         keys::due(1),
         keys::speed("2026-11"),
+        keys::counters("2026-11", 3),
+        keys::alarm("x"),
         keys::policy("x"),
         keys::MANIFEST.to_owned(),
         keys::TOKENS.to_owned(),

@@ -61,6 +61,38 @@ async fn company() -> Company {
 }
 
 #[tokio::test]
+async fn results_of_people_are_of_those_within_reach() {
+    let Company { run, .. } = company().await;
+    let company = run.new_token("marketer", None).await;
+    for (asked, reps, teams) in [
+        (json!({"role": "rep", "rep": "ann"}), vec!["ann"], vec![]),
+        (json!({"role": "manager", "rep": "boss"}), vec!["ann", "bo"], vec!["sales"]),
+        (json!({"role": "manager", "rep": "chief"}), vec![], vec![]),
+        (json!({"role": "marketer"}), vec!["ann", "bo"], vec!["sales"]),
+    ] {
+        let token = run.new_token_of(asked.clone()).await;
+        for (report, expected) in [("reps", reps), ("teams", teams)] {
+            let (status, answer) =
+                run.api_as(Some(&token), "GET", &format!("/api/insight/{report}"), None).await;
+            assert_eq!(status, 200, "{answer:#}");
+            let names: Vec<&str> =
+                answer["rows"].as_array().unwrap().iter().map(|row| row["name"].as_str().unwrap()).collect();
+            assert_eq!(names, expected, "{asked} {report}");
+        }
+    }
+    // What the company came to is the same for whoever may see it.
+    let manager = run.new_token("manager", Some("chief")).await;
+    let sources = |token: String| {
+        let run = &run;
+        async move { run.api_as(Some(&token), "GET", "/api/insight/sources", None).await.1["rows"].clone() }
+    };
+    let (all, seen) = (sources(company).await, sources(manager).await);
+    assert!(all.as_array().is_some_and(|rows| !rows.is_empty()));
+    assert_eq!(all, seen);
+    run.finish().await;
+}
+
+#[tokio::test]
 async fn whatever_names_a_lead_a_customer_or_a_rep_is_not_there_for_others() {
     let Company { run, ann, bo, message } = company().await;
     let outsiders = [

@@ -4,6 +4,7 @@ mod campaigns;
 mod demo;
 mod dev;
 mod import;
+mod insight;
 mod journeys;
 mod output;
 mod package;
@@ -90,6 +91,8 @@ enum Command {
         #[command(flatten)]
         stack: StackArgs,
     },
+    /// What journeys, sources, teams, reps, and whatever brought buyers came to.
+    Insight(insight::InsightArgs),
     /// Accepted, ended by state, in flight, per source; fails if they do not add up.
     Ledger {
         #[command(flatten)]
@@ -480,6 +483,7 @@ impl Cli {
                 Command::Sources { dir, all, stack } => sources::list(dir.as_deref(), all, &stack).await,
                 Command::Try { file, form, stack } => tools::try_lead(&file, &form, &stack).await,
                 Command::Explain { kind, id, stack } => tools::explain(kind, &id, &stack).await,
+                Command::Insight(args) => insight::run(&args).await,
                 Command::Ledger { stack } => tools::ledger(&stack).await,
                 Command::Import(args) => import::run(args).await,
                 Command::Merge { id, with, stack } => tools::merge(&id, &with, &stack).await,

@@ -77,7 +77,7 @@ pub enum Right {
     Send,
     /// Scheduling, holding back and cancelling campaigns: they go to everybody's customers.
     RunCampaigns,
-    /// Reading policies and trying them, and how journeys and campaigns go.
+    /// Reading policies and trying them, how journeys and campaigns go, and what the company as a whole came to.
     ReadPolicies,
     /// Publishing policies.
     WritePolicies,

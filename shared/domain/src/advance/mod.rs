@@ -4,6 +4,7 @@
 //! event (a segment that is entered, a journey that goes on) is part of its decision and of its entry.
 
 mod mind;
+mod results;
 mod step;
 #[cfg(test)]
 mod tests;
@@ -18,6 +19,7 @@ use crate::customer::{
 };
 use crate::event::{Entry, Event, EventKind, Happened, Ids, Outgo, Who};
 use crate::id::{CustomerId, EventId};
+use crate::insight::{Exposures, Tallies, Touches, tally};
 use crate::journey::Run;
 use crate::live::Live;
 use crate::message::Message;
@@ -37,6 +39,10 @@ pub struct State {
     pub runs: BTreeSet<String>,
     /// The dates it waits for, see [`Triggers::dated_spec`].
     pub dated: String,
+    /// What brought the person.
+    pub touches: Touches,
+    /// Campaigns that reached them, or left them out, and have a goal.
+    pub exposures: Exposures,
 }
 
 /// Something that comes in.
@@ -122,6 +128,8 @@ pub struct Taken {
     pub missing: Missing,
     /// Addresses that still name somebody who was erased: that is mended first.
     pub freed: BTreeMap<(AddressHash, CustomerId), Timestamp>,
+    /// What the entries count.
+    pub tallies: Tallies,
     /// Addresses to claim before, best evidence first. If somebody else was faster, all is decided again.
     pub claims: Vec<Claim>,
     /// Addresses that were claimed in vain, with whom for: they are let go of.
@@ -155,6 +163,12 @@ pub struct Taken {
 }
 
 impl Taken {
+    /// How many items it stores: a transaction holds 100.
+    pub fn items(&self) -> usize {
+        let beside = self.customers.len() + self.pointed.len() + self.seen_with.len() + self.messages.len();
+        self.entries.len() + self.states.len() + self.runs.len() + self.tallies.len() + beside
+    }
+
     /// Whether nothing but entries is to be stored.
     pub fn is_idle(&self) -> bool {
         self.claims.is_empty()
@@ -260,6 +274,7 @@ pub fn advance(incoming: &[Incoming], loaded: Loaded, with: With<'_>) -> Taken {
         };
     }
     mind.done(&mut taken);
+    taken.entries.iter().for_each(|(_, entry)| taken.tallies.merge(tally(entry)));
     taken
 }
 

@@ -6,7 +6,7 @@ use super::{Entry, Wake};
 use crate::customer::{By, Place};
 use crate::event::{Call, Event, Led, Moved, Outgo, Own, Task, Tell, Who};
 use crate::id::{CustomerId, EventId};
-use crate::journey::{self, Effect, Given, Input, Told, What};
+use crate::journey::{self, Effect, Given, Input, Outcome, Told, What};
 use crate::live::{Deed, Happening, Instant, event_view, look};
 use crate::message::{Message, Order};
 use crate::policy::journey::{Addressee, Change};
@@ -98,9 +98,14 @@ impl Mind<'_> {
         if self.parts.insert(place.root.clone(), parts.clone()).as_ref() != Some(&parts) {
             changed.and(Changed::everything());
         }
+        let bought = self.bought(place, event);
         if self.with.policies.live.reads(event) && self.ensure(&place.home) {
             changed.and(self.apply(&place.home, event, &mut work));
         }
+        work.led.credited = bought.and_then(|before| self.credit(place, event, before));
+        self.touch(place, event);
+        self.goals(&mut work, event);
+        self.expose(place, event);
         self.one_run_each(&mut work);
         self.look(&mut work, changed);
         self.settle(&mut work);
@@ -241,6 +246,7 @@ impl Mind<'_> {
             let changed = self.apply(&work.root.clone(), &event, work);
             self.look(work, changed);
         }
+        self.goals(work, &event);
         self.tell(work, &event);
         let triggers = &self.with.policies.triggers;
         match kind {
@@ -257,6 +263,13 @@ impl Mind<'_> {
                 }
             }
             None => {}
+        }
+    }
+
+    /// Campaigns hear of an event, if it is what they are for.
+    fn goals(&mut self, work: &mut Work, event: &Event) {
+        for exposure in self.reached(&work.root.clone(), event) {
+            work.own("campaign_goal_reached", exposure.reached(), None);
         }
     }
 
@@ -404,6 +417,14 @@ impl Mind<'_> {
             What::Enrol(other) => work.signals.push_back(Signal::Enrol(other, at)),
             What::Told(told) => {
                 let mut said = json!({ "journey": journey, "run": run });
+                if let Some(run) = self.run(id, journey).flatten() {
+                    // Runs are counted by when they began, so that no more reach the goal than there are.
+                    said["entered"] = run.entered.rfc3339().into();
+                    if told == Told::Goal && run.ended.is_some_and(|ended| ended.outcome == Outcome::HeldOut)
+                    {
+                        said["held_out"] = true.into();
+                    }
+                }
                 if told == Told::Ended
                     && let Some(ended) = self.run(id, journey).flatten().and_then(|run| run.ended)
                 {

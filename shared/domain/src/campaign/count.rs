@@ -67,6 +67,11 @@ impl Counts {
         }
     }
 
+    /// Adds what others counted.
+    pub fn merge(&mut self, other: &Self) {
+        other.0.iter().for_each(|(name, n)| self.add(name, *n));
+    }
+
     /// What was counted since `earlier`.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {

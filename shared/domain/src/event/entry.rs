@@ -2,6 +2,7 @@
 
 use super::{Event, EventKind, OWN_EVENTS, Who};
 use crate::id::{CustomerId, EventId};
+use crate::insight::Credited;
 use crate::journey;
 use crate::message::Order;
 use crate::pii::Pii;
@@ -39,6 +40,9 @@ pub struct Led {
     /// What was to be sent: a delivery that comes again sends it again.
     #[serde(rename = "x", default, skip_serializing_if = "Vec::is_empty")]
     pub sent: Vec<Outgo>,
+    /// What it changed about orders, and who had a part in that.
+    #[serde(rename = "r", default, skip_serializing_if = "Option::is_none")]
+    pub credited: Option<Credited>,
     /// One thing led to another for too long; the rest was left out.
     #[serde(rename = "c", default, skip_serializing_if = "is_false")]
     pub cut: bool,
@@ -250,7 +254,11 @@ impl Call {
 impl Led {
     /// Whether it led to nothing.
     pub const fn is_empty(&self) -> bool {
-        self.happened.is_empty() && self.moved.is_empty() && self.sent.is_empty() && !self.cut
+        self.happened.is_empty()
+            && self.moved.is_empty()
+            && self.sent.is_empty()
+            && self.credited.is_none()
+            && !self.cut
     }
 }
 

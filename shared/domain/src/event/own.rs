@@ -2,14 +2,16 @@
 
 use super::{Event, EventKind, Happened, Who};
 use crate::id::{CustomerId, EventId};
-use crate::lead::{Assignment, Lead, LeadState, Progress, Work};
-use crate::message::{CauseKind, Message};
+use crate::lead::{Assignment, Lead, LeadState, Progress, Work, attribution};
+use crate::message::{Cause, CauseKind, Message, Order};
 use crate::time::Timestamp;
 use serde_json::{Map, Value, json};
 
 /// Every event that is told by us, whoever tells of it: what our functions do, what it makes of a customer, and where journeys
 /// have them.
-pub const OWN_EVENTS: [&str; 27] = [
+pub const OWN_EVENTS: [&str; 29] = [
+    "campaign_goal_reached",
+    "campaign_held_out",
     "churn_changed",
     "contact_made",
     "journey_ended",
@@ -38,6 +40,9 @@ pub const OWN_EVENTS: [&str; 27] = [
     "unsubscribed",
     "untagged",
 ];
+
+/// The most characters of what an address says of where somebody comes from.
+const LONGEST: usize = 100;
 
 /// Who tells, and when.
 #[derive(Clone, Copy, Debug)]
@@ -88,7 +93,13 @@ impl Teller {
         };
         let id = lead.id.as_str();
         let origin = if lead.origin.kind == "form" { "form" } else { "source" };
-        let properties = json!({"lead": id, origin: lead.origin.name, "type": lead.origin.kind});
+        let mut properties = json!({"lead": id, origin: lead.origin.name, "type": lead.origin.kind});
+        let attribution = attribution(&lead.envelope);
+        for name in ["utm_source", "utm_medium", "utm_campaign"] {
+            if let Some(value) = attribution.get(name) {
+                properties[name] = value.chars().take(LONGEST).collect::<String>().into();
+            }
+        }
         let captured = self.tell(customer, "lead_captured", &[id], lead.received, properties);
         let assigned = after.assignment.as_ref().map(|assignment| self.assigned(lead, customer, assignment));
         std::iter::once(captured).chain(assigned).collect()
@@ -141,9 +152,37 @@ impl Teller {
         let mut properties = json!({
             "message": id, "channel": order.channel.name(), "template": order.template, "topic": order.topic,
         });
-        if let (Some(all), Value::Object(more)) = (properties.as_object_mut(), more) {
-            all.extend(more);
+        if let Some(all) = properties.as_object_mut() {
+            all.extend(Self::cause(order));
+            if let Value::Object(more) = more {
+                all.extend(more);
+            }
         }
         Some(self.tell(&order.customer, name, &[id.as_str(), of], at, properties))
+    }
+
+    /// What asked for a message, as far as its results are counted together with others'.
+    pub fn cause(order: &Order) -> Map<String, Value> {
+        let Cause { kind, name, part } = &order.cause;
+        let mut said = Map::new();
+        match kind {
+            CauseKind::Journey => {
+                // Run and number of the step, then its name.
+                let step = part.splitn(3, '.').nth(2).unwrap_or(part);
+                said.insert("journey".to_owned(), name.as_str().into());
+                said.insert("step".to_owned(), step.into());
+            }
+            CauseKind::Campaign => {
+                said.insert("campaign".to_owned(), name.as_str().into());
+                if let Some(of) = &order.campaign {
+                    said.insert("broadcast".to_owned(), of.broadcast.into());
+                    said.extend(of.variant.map(|variant| ("variant".to_owned(), variant.into())));
+                }
+                // What comes of it counts on the day of its broadcast, so that no more do what it is for than got it.
+                said.insert("broadcast_at".to_owned(), order.at.rfc3339().into());
+            }
+            CauseKind::Api | CauseKind::Test | CauseKind::Confirmation => {}
+        }
+        said
     }
 }

@@ -24,6 +24,7 @@ pub use counts::{Need, Seen};
 pub use deed::Deed;
 pub use happening::{Axis, Happening};
 pub use look::{Look, first_look_is_due, look};
+pub(crate) use orders::hundredths;
 pub use orders::{Bought, ORDER_EVENTS, Orders};
 pub use points::{Line, Points};
 pub use policy::{CompiledSegment, LiveDocuments, LivePolicy, Stages};

@@ -73,8 +73,7 @@ impl Orders {
     /// Takes an event about an order in: the newest says what it comes to, refunds are taken off.
     pub(super) fn take(&mut self, key: &str, event: &Event, currency: Option<&str>) {
         let properties = event.properties.reveal();
-        let id = properties.get("order_id").or_else(|| properties.get("orderId")).and_then(text);
-        let id = short_hash(&["order", id.as_deref().unwrap_or(event.id.as_str())])[..8].to_owned();
+        let id = id_of(event);
         let amount =
             ["total", "revenue", "value"].into_iter().find_map(|name| hundredths(properties.get(name)?));
         let at = Instant::of(event);
@@ -136,6 +135,11 @@ impl Orders {
         self.fit();
     }
 
+    /// When the order was made that an event is about, as far as it is kept by itself.
+    pub fn made_at(&self, event: &Event) -> Option<Timestamp> {
+        self.by_id.get(&id_of(event))?.at().map(Timestamp::from_seconds)
+    }
+
     /// What it all comes to.
     pub fn bought(&self) -> Bought {
         let (orders, money, last) = self.rest.unwrap_or_default();
@@ -181,6 +185,13 @@ impl Order {
     }
 }
 
+/// A hash of the id of the order that an event is about; one without an id is an order of its own.
+fn id_of(event: &Event) -> String {
+    let properties = event.properties.reveal();
+    let id = properties.get("order_id").or_else(|| properties.get("orderId")).and_then(text);
+    short_hash(&["order", id.as_deref().unwrap_or(event.id.as_str())])[..8].to_owned()
+}
+
 fn text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) if !text.is_empty() => Some(text.clone()),
@@ -190,7 +201,7 @@ fn text(value: &Value) -> Option<String> {
 }
 
 /// An amount as hundredths: a number, or text that is one.
-pub(super) fn hundredths(value: &Value) -> Option<i64> {
+pub(crate) fn hundredths(value: &Value) -> Option<i64> {
     let amount = match value {
         Value::Number(number) => number.as_f64()?,
         Value::String(text) => text.trim().parse().ok()?,

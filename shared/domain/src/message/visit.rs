@@ -190,6 +190,16 @@ impl Trail {
         sign.map_or(Counted::Person, Counted::Machine)
     }
 
+    /// Whether what was counted last is the first of its kind: a person's first opening, or the first link that a person
+    /// followed. Where a click was taken for a person's and then for a program's, that was the first.
+    pub fn is_first(&self, deed: Deed) -> bool {
+        let once = |seen: Option<Seen>| seen.is_some_and(|seen| seen.times == 1);
+        match deed {
+            Deed::Open => once(self.opened),
+            Deed::Click(_) => once(self.clicked) && !self.signs.contains(&Sign::Burst),
+        }
+    }
+
     /// A click that was counted as a person's was a program's.
     fn take_back(&mut self, at: Timestamp) {
         self.signs.insert(Sign::Burst);

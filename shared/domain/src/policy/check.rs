@@ -4,6 +4,7 @@ mod access;
 mod behaviour;
 mod campaign;
 mod doubts;
+mod insight;
 mod journey;
 mod messaging;
 
@@ -152,6 +153,8 @@ pub fn check(documents: &[Document]) -> Vec<Finding> {
             | Document::Partial(_)
             | Document::Journey(_)
             | Document::Campaign(_) => {}
+            Document::Cost(cost) => checker.cost(cost, documents),
+            Document::Alert(alert) => checker.alert(alert, documents),
             Document::Access(access) => checker.access(access),
             Document::Webhook(webhook) => checker.subscription(webhook),
             Document::Settings(settings) => {
@@ -161,6 +164,7 @@ pub fn check(documents: &[Document]) -> Vec<Finding> {
                 checker.survivorship(&settings.survivorship, &origins);
                 checker.messaging(&settings.messaging);
                 checker.worth(settings);
+                checker.attribution(&settings.attribution);
                 if settings.name != "default" {
                     checker.add(&["name"], "the settings document is called `default`");
                 }
@@ -169,6 +173,7 @@ pub fn check(documents: &[Document]) -> Vec<Finding> {
     }
     checker.territories(documents);
     checker.circles(documents);
+    checker.alerts(documents);
     checker.reporting(documents);
     checker.journeys(documents, &behaviour);
     checker.campaigns(documents, &behaviour);

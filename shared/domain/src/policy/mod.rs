@@ -6,6 +6,7 @@ mod behaviour;
 pub mod campaign;
 mod check;
 mod company;
+mod insight;
 pub mod journey;
 mod messaging;
 mod response;
@@ -26,6 +27,7 @@ pub use campaign::Campaign;
 pub(crate) use check::{FACTS, LEAD};
 pub use check::{Finding, Other, check, doubts};
 pub use company::Company;
+pub use insight::{Alert, Amount, Attribution, Bound, Cost};
 pub use journey::Journey;
 pub use messaging::{
     AddressKind, BodyEncoding, Cap, ChannelPolicy, ConsentRule, Messaging, Period, ProviderCall, SmtpServer,
@@ -93,10 +95,14 @@ pub enum Document {
     Webhook(Subscription),
     /// One message to many people at a time.
     Campaign(Box<Campaign>),
+    /// What was paid for what brings people.
+    Cost(Cost),
+    /// What somebody is to be told of.
+    Alert(Alert),
 }
 
 /// The kinds of document, as `kind:` names them.
-pub const KINDS: [&str; 20] = [
+pub const KINDS: [&str; 22] = [
     "form",
     "source",
     "rep",
@@ -117,6 +123,8 @@ pub const KINDS: [&str; 20] = [
     "access",
     "webhook",
     "campaign",
+    "cost",
+    "alert",
 ];
 
 impl Document {
@@ -140,6 +148,8 @@ impl Document {
             Self::Scoring(_) => "scoring",
             Self::Segment(_) => "segment",
             Self::Journey(_) => "journey",
+            Self::Cost(_) => "cost",
+            Self::Alert(_) => "alert",
             Self::Access(_) => "access",
             Self::Webhook(_) => "webhook",
             Self::Campaign(_) => "campaign",
@@ -165,6 +175,8 @@ impl Document {
             Self::Scoring(document) => &document.name,
             Self::Segment(document) => &document.name,
             Self::Journey(document) => &document.name,
+            Self::Cost(document) => &document.name,
+            Self::Alert(document) => &document.name,
             Self::Access(document) => &document.name,
             Self::Webhook(document) => &document.name,
             Self::Campaign(document) => &document.name,
@@ -208,6 +220,8 @@ impl Document {
             "scoring" => Self::Scoring(serde_json::from_value(value)?),
             "segment" => Self::Segment(serde_json::from_value(value)?),
             "journey" => Self::Journey(serde_json::from_value(value)?),
+            "cost" => Self::Cost(serde_json::from_value(value)?),
+            "alert" => Self::Alert(serde_json::from_value(value)?),
             "access" => Self::Access(serde_json::from_value(value)?),
             "webhook" => Self::Webhook(serde_json::from_value(value)?),
             "campaign" => Self::Campaign(serde_json::from_value(value)?),

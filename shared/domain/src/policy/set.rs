@@ -2,8 +2,8 @@
 
 use super::territory::Map;
 use super::{
-    Access, AddressKind, Campaign, ChannelPolicy, Document, Form, Reading, Rep, Routing, Rule, Settings,
-    Source, Subscription, Target, Team, Templates, Topic,
+    Access, AddressKind, Alert, Campaign, ChannelPolicy, Cost, Document, Form, Reading, Rep, Routing, Rule,
+    Settings, Source, Subscription, Target, Team, Templates, Topic,
 };
 use crate::advance::Triggers;
 use crate::calendar::{Hours, Leave, Schedule};
@@ -101,6 +101,10 @@ pub struct PolicySet {
     pub campaigns: BTreeMap<String, (Campaign, Option<Condition>)>,
     /// Which journeys something that happens may concern.
     pub triggers: Triggers,
+    /// What was paid for what brings people, by name.
+    pub costs: BTreeMap<String, Cost>,
+    /// What somebody is to be told of, by name.
+    pub alerts: BTreeMap<String, Alert>,
     /// Working time by rep and by team, of those that have hours.
     schedules: Schedules,
 }
@@ -147,6 +151,8 @@ impl PolicySet {
                 Document::Scoring(scoring) => behaviour.scoring = scoring,
                 Document::Segment(segment) => behaviour.segments.push(segment),
                 Document::Journey(journey) => journeys.push(journey),
+                Document::Cost(cost) => drop(set.costs.insert(cost.name.clone(), cost)),
+                Document::Alert(alert) => drop(set.alerts.insert(alert.name.clone(), alert)),
                 Document::Campaign(campaign) => {
                     let condition = campaign.audience.condition();
                     let condition = condition.as_deref().map(Condition::compile).transpose()?;

@@ -1,6 +1,6 @@
 //! Settings of the whole stack.
 
-use super::{Churn, Company, Messaging, Rfm, is_default};
+use super::{Attribution, Churn, Company, Messaging, Rfm, is_default};
 use crate::customer::Survivorship;
 use crate::identity::{Email, Phone};
 use serde::{Deserialize, Serialize};
@@ -38,6 +38,9 @@ pub struct Settings {
     /// When a customer's silence is a warning. Absent, the usual numbers hold for conditions that ask, and nobody is told.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub churn: Option<Churn>,
+    /// How orders are credited to what brought their buyers.
+    #[serde(skip_serializing_if = "is_default")]
+    pub attribution: Attribution,
 }
 
 impl Default for Settings {
@@ -54,6 +57,7 @@ impl Default for Settings {
             company: Company::default(),
             rfm: Rfm::default(),
             churn: None,
+            attribution: Attribution::default(),
         }
     }
 }

@@ -221,6 +221,8 @@ fn typed(kind: &str, tree: &Node) -> Result<Document, Mismatch> {
         "scoring" => Deserialize::deserialize(tree).map(Document::Scoring),
         "segment" => Deserialize::deserialize(tree).map(Document::Segment),
         "journey" => Deserialize::deserialize(tree).map(Document::Journey),
+        "cost" => Deserialize::deserialize(tree).map(Document::Cost),
+        "alert" => Deserialize::deserialize(tree).map(Document::Alert),
         "campaign" => Deserialize::deserialize(tree).map(Document::Campaign),
         other => {
             Err(serde::de::Error::custom(format!("documents of kind `{other}` cannot be read from YAML")))

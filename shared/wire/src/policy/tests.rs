@@ -4,6 +4,7 @@ mod behaviour;
 mod calendars;
 mod doubts;
 mod identity;
+mod insight;
 mod journeys;
 mod response;
 mod senders;
@@ -128,7 +129,7 @@ fn kind_is_needed_and_known() {
     refused(
         "name: a\n",
         &expect![[r#"
-            p.yaml:1:1: this document has no `kind` (known: form, source, rep, team, routing, settings, calendar, territory, channel, topic, template, layout, partial, lifecycle, scoring, segment, journey, access, webhook, campaign)
+            p.yaml:1:1: this document has no `kind` (known: form, source, rep, team, routing, settings, calendar, territory, channel, topic, template, layout, partial, lifecycle, scoring, segment, journey, access, webhook, campaign, cost, alert)
                 1 | name: a
                   | ^
         "#]],
@@ -136,7 +137,7 @@ fn kind_is_needed_and_known() {
     refused(
         "kind: widget\nname: a\n",
         &expect![[r#"
-            p.yaml:1:7: unknown kind `widget` (known: form, source, rep, team, routing, settings, calendar, territory, channel, topic, template, layout, partial, lifecycle, scoring, segment, journey, access, webhook, campaign)
+            p.yaml:1:7: unknown kind `widget` (known: form, source, rep, team, routing, settings, calendar, territory, channel, topic, template, layout, partial, lifecycle, scoring, segment, journey, access, webhook, campaign, cost, alert)
                 1 | kind: widget
                   |       ^
         "#]],
@@ -152,7 +153,7 @@ fn kind_is_needed_and_known() {
     refused(
         "kind: [rep]\nname: a\n",
         &expect![[r#"
-            p.yaml:1:7: `kind` is one word (known: form, source, rep, team, routing, settings, calendar, territory, channel, topic, template, layout, partial, lifecycle, scoring, segment, journey, access, webhook, campaign)
+            p.yaml:1:7: `kind` is one word (known: form, source, rep, team, routing, settings, calendar, territory, channel, topic, template, layout, partial, lifecycle, scoring, segment, journey, access, webhook, campaign, cost, alert)
                 1 | kind: [rep]
                   |       ^
         "#]],

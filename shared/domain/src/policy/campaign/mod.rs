@@ -41,6 +41,9 @@ pub struct Campaign {
     /// The part of the audience that gets nothing and is listed, to compare with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold_out: Option<Share>,
+    /// What it is for: how many of the people do that is counted, of who gets it and of who gets nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub goal: Option<Goal>,
     /// What stops it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop_if: Option<StopIf>,
@@ -67,6 +70,16 @@ impl Campaign {
     pub fn variant_name(&self, variant: Option<u8>) -> Option<&str> {
         Some(&self.variants.get(usize::from(variant?))?.name)
     }
+}
+
+/// What a campaign is for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Goal {
+    /// An event of this name.
+    pub event: String,
+    /// Within this time of the message.
+    pub within: Period,
 }
 
 /// Who gets it: exactly one of these.

@@ -33,6 +33,10 @@ impl Checker {
                 self.add(&["spread"], format!("at most {}", Campaign::MAX_SPREAD));
             }
         }
+        if let Some(goal) = &campaign.goal {
+            self.event(&["goal", "event"], &goal.event);
+            self.length(&["goal", "within"], goal.within);
+        }
         if let Some(stop_if) = &campaign.stop_if {
             let rails = [&stop_if.bounce_rate, &stop_if.complaint_rate, &stop_if.unsubscribe_rate];
             if rails.iter().all(|rail| rail.is_none()) {

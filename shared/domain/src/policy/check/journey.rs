@@ -172,7 +172,7 @@ impl Checker {
     }
 
     /// An event's name as events are looked up by it.
-    fn event(&mut self, at: &[&str], name: &str) {
+    pub(super) fn event(&mut self, at: &[&str], name: &str) {
         let key = key_of(name);
         if key.is_empty() || key != name {
             let key = if key.is_empty() { "order_completed" } else { &key };

@@ -1,0 +1,250 @@
+//! What brought somebody, and whose their orders are: taken down with the event, for what is counted of it.
+
+use super::mind::Mind;
+use crate::customer::Place;
+use crate::event::Event;
+use crate::id::CustomerId;
+use crate::insight::{Credited, Exposure, Touch, Touches};
+use crate::live::Bought;
+
+impl Mind<'_> {
+    /// What the person has bought so far, if an event is about an order.
+    pub(super) fn bought(&mut self, place: &Place, event: &Event) -> Option<Bought> {
+        if !self.with.policies.live.is_order(&event.key()) || !self.ensure(&place.home) {
+            return None;
+        }
+        self.with_view(&place.root, |view| view.bought())
+    }
+
+    /// What an event about an order has changed since `before`, and who had a part in it; nothing if it changed nothing.
+    pub(super) fn credit(&mut self, place: &Place, event: &Event, before: Bought) -> Option<Credited> {
+        let seen = self.with_view(&place.root, |view| (view.bought(), view.live().orders().made_at(event)));
+        let (after, made) = seen?;
+        let has_bought = |bought: Bought| i64::from(bought.orders > 0);
+        let (orders, money) =
+            (i64::from(after.orders) - i64::from(before.orders), after.money - before.money);
+        let buyers = has_bought(after) - has_bought(before);
+        if (orders, buyers, money) == (0, 0, 0) {
+            return None;
+        }
+        let at = made.unwrap_or(event.at);
+        let attribution = self.with.policies.settings.attribution;
+        let touches = self.touches(&place.root).before(at, attribution.window.millis());
+        let whole = self.stitch.whole(&place.root);
+        let owner = whole.as_ref().and_then(|whole| whole.owner());
+        Some(Credited {
+            at,
+            touches,
+            orders,
+            buyers,
+            money,
+            half_life: attribution.half_life.millis(),
+            rep: owner.map(|owner| owner.rep.clone()),
+            team: owner.and_then(|owner| owner.team.clone()),
+        })
+    }
+
+    /// Takes down what brought somebody.
+    pub(super) fn touch(&mut self, place: &Place, event: &Event) {
+        let Some(touch) = Touch::of(event) else { return };
+        if self.ensure(&place.home)
+            && let Some(state) = self.states.get_mut(&place.home)
+        {
+            state.touches.add(touch);
+        }
+    }
+
+    /// Takes down that a campaign with a goal reached the person, or left them out.
+    pub(super) fn expose(&mut self, place: &Place, event: &Event) {
+        let Some(exposure) = Exposure::of(event, self.with.policies) else { return };
+        if self.ensure(&place.home)
+            && let Some(state) = self.states.get_mut(&place.home)
+        {
+            state.exposures.add(exposure);
+        }
+    }
+
+    /// What campaigns are for of which this event is it, whichever record they reached. Each is ended by that.
+    pub(super) fn reached(&mut self, root: &CustomerId, event: &Event) -> Vec<Exposure> {
+        let key = event.key();
+        let mut reached = Vec::new();
+        for id in self.ids(root) {
+            let is_for = self.state(&id).is_some_and(|state| state.exposures.are_for(&key, event.at));
+            if is_for
+                && self.ensure(&id)
+                && let Some(state) = self.states.get_mut(&id)
+            {
+                reached.extend(state.exposures.take(&key, event.at));
+            }
+        }
+        reached
+    }
+
+    /// What brought a person, whichever record came by it.
+    fn touches(&self, root: &CustomerId) -> Touches {
+        let mut all = Touches::default();
+        self.ids(root).iter().filter_map(|id| self.state(id)).for_each(|state| all.merge(&state.touches));
+        all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::advance::{Incoming, Loaded, State, Taken, With, advance};
+    use crate::customer::{Customer, HashKey, HashKeys, Ownership};
+    use crate::event::{Event, EventKind, Happened, Who};
+    use crate::id::{CustomerId, EventId};
+    use crate::insight::{Counter, Key, Touches, day};
+    use crate::pii::Pii;
+    use crate::policy::{Document, PolicySet};
+    use crate::time::Timestamp;
+    use serde_json::{Value, json};
+    use std::collections::BTreeMap;
+
+    const DAY: i64 = 86_400_000;
+
+    fn id(name: &str) -> CustomerId {
+        CustomerId::derived(&[name])
+    }
+
+    fn happened(who: &str, kind: EventKind, name: &str, day: i64, properties: Value) -> Happened {
+        let properties = properties.as_object().cloned().unwrap_or_default();
+        let event = Event {
+            id: EventId::derived(&[who, name, &day.to_string()]),
+            kind,
+            name: name.to_owned(),
+            source: "test".to_owned(),
+            at: Timestamp(day * DAY),
+            received: Timestamp(day * DAY),
+            properties: Pii::new(properties),
+            traits: Pii::default(),
+            context: Pii::default(),
+        };
+        Happened { who: Who::Customer(id(who)), event }
+    }
+
+    fn lead(who: &str, day: i64) -> Happened {
+        happened(who, EventKind::Own, "lead_captured", day, json!({ "form": format!("form-{day}") }))
+    }
+
+    fn order(name: &str, day: i64, total: f64) -> Happened {
+        happened("ada", EventKind::Track, name, day, json!({ "order_id": "7", "total": total }))
+    }
+
+    /// Ada's record, to which another of hers gave way.
+    fn ada(states: BTreeMap<CustomerId, State>) -> Loaded {
+        let mut live = Customer::new(id("ada"), Timestamp(0));
+        let mut half = Customer::new(id("half"), Timestamp(0));
+        live.version = 1;
+        half.version = 1;
+        live.halves.insert(id("half"));
+        half.into = Some(id("ada"));
+        live.owner =
+            Some(Ownership { rep: "ann".to_owned(), team: Some("sales".to_owned()), since: Timestamp(0) });
+        Loaded {
+            customers: BTreeMap::from([(id("ada"), live), (id("half"), half)]),
+            states,
+            ..Loaded::default()
+        }
+    }
+
+    fn take(happened: &[Happened], states: BTreeMap<CustomerId, State>) -> Taken {
+        take_by(&PolicySet::default(), happened, states)
+    }
+
+    fn take_by(policies: &PolicySet, happened: &[Happened], states: BTreeMap<CustomerId, State>) -> Taken {
+        let keys = HashKeys { current: HashKey::new("1", b"test"), previous: None };
+        let older = BTreeMap::new();
+        let incoming: Vec<Incoming> = happened.iter().cloned().map(Incoming::Happened).collect();
+        let now = Timestamp(400 * DAY);
+        let taken = advance(&incoming, ada(states), With { keys: &keys, policies, older: &older, now });
+        assert!(taken.missing.is_empty());
+        taken
+    }
+
+    /// What is kept after it was stored.
+    fn kept(before: &BTreeMap<CustomerId, State>, taken: &Taken) -> BTreeMap<CustomerId, State> {
+        let mut states = before.clone();
+        states.extend(taken.states.iter().cloned());
+        states
+    }
+
+    #[test]
+    fn an_order_is_credited_to_what_brought_either_record_of_its_buyer() {
+        let none = BTreeMap::new();
+        let states = kept(&none, &take(&[lead("half", 10), lead("ada", 20), lead("ada", 200)], none.clone()));
+        assert!(states.values().all(|state| state.touches != Touches::default()));
+        let bought = take(&[order("Order Completed", 50, 99.0)], states.clone());
+        let states = kept(&states, &bought);
+        let credited = bought.entries[0].1.led.credited.clone().unwrap();
+        let days: Vec<i64> = credited.touches.iter().map(|touch| touch.at * 1000 / DAY).collect();
+        assert_eq!(days, [10, 20], "what came later has no part in it");
+        assert_eq!((credited.orders, credited.buyers, credited.money), (1, 1, 9_900));
+        assert_eq!((credited.rep.as_deref(), credited.team.as_deref()), (Some("ann"), Some("sales")));
+        assert!(!bought.tallies.is_empty());
+
+        // What changes later is that order's: of its day, by its touches.
+        let refunded = take(&[order("Order Refunded", 220, 9.0)], states.clone());
+        let states = kept(&states, &refunded);
+        let back = refunded.entries[0].1.led.credited.clone().unwrap();
+        assert_eq!((back.at, &back.touches), (credited.at, &credited.touches));
+        assert_eq!((back.orders, back.buyers, back.money), (0, 0, -900));
+        let same = take(&[order("Order Updated", 230, 99.0)], states);
+        assert_eq!(same.entries[0].1.led.credited, None, "nothing is another");
+    }
+
+    fn news(name: &str, day: i64, more: Value) -> Happened {
+        let mut said =
+            json!({ "campaign": "spring", "broadcast": 1, "broadcast_at": Timestamp(day * DAY).rfc3339() });
+        said.as_object_mut().unwrap().extend(more.as_object().cloned().unwrap());
+        happened("half", EventKind::Own, name, day, said)
+    }
+
+    #[test]
+    fn whoever_does_what_a_campaign_is_for_is_counted_once_on_the_day_of_its_broadcast() {
+        let document = json!({
+            "kind": "campaign", "name": "spring", "audience": { "segment": "vip" },
+            "send": { "template": "spring", "topic": "product" },
+            "goal": { "event": "order_completed", "within": "7d" },
+        });
+        let policies = PolicySet::build(1, [Document::from_json(document).unwrap()]).unwrap();
+        let none = BTreeMap::new();
+        for (name, more, counter) in [
+            ("message_sent", json!({ "variant": 1 }), Counter::Reached),
+            ("campaign_held_out", json!({}), Counter::HeldOutReached),
+        ] {
+            let sent = take_by(&policies, &[news(name, 10, more.clone())], none.clone());
+            assert!(sent.tallies.is_empty(), "the campaign's own tallies count what went out");
+            let states = kept(&none, &sent);
+            let late = take_by(&policies, &[order("Order Completed", 18, 9.0)], states.clone());
+            assert!(late.entries[0].1.led.happened.is_empty(), "its time is over");
+            let bought = take_by(&policies, &[order("Order Completed", 12, 9.0)], states.clone());
+            let own = &bought.entries[0].1.led.happened;
+            assert_eq!(
+                own.iter().map(|own| own.name.as_str()).collect::<Vec<_>>(),
+                ["campaign_goal_reached"]
+            );
+            let key = Key::Campaign("spring".to_owned(), more["variant"].as_u64().map(|_| 1));
+            let counted = bought.tallies.iter().find(|(_, counted, _)| **counted == key);
+            let (on, _, counts) = counted.expect("it is counted");
+            assert_eq!((on, counts.get(&counter)), (day(Timestamp(10 * DAY)), Some(&1)));
+            let again = take_by(&policies, &[order("Order Completed", 13, 5.0)], kept(&states, &bought));
+            assert!(again.entries[0].1.led.happened.is_empty(), "once");
+        }
+        let taken = take(&[news("message_sent", 10, json!({}))], none);
+        assert!(taken.is_idle(), "without a goal nothing is kept");
+    }
+
+    #[test]
+    fn what_nobody_counts_is_an_entry_and_nothing_else() {
+        let seen = happened("ada", EventKind::Track, "Page Liked", 1, json!({}));
+        let taken = take(&[seen], BTreeMap::new());
+        assert!(taken.is_idle() && taken.tallies.is_empty());
+        let sent = json!({ "message": "ms_1", "journey": "welcome", "step": "send.hello" });
+        let taken = take(&[happened("ada", EventKind::Own, "message_sent", 1, sent)], BTreeMap::new());
+        assert!(
+            taken.is_idle() && taken.tallies.len() == 1,
+            "and what counts is no more than that and its counter"
+        );
+    }
+}
