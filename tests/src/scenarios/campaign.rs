@@ -6,7 +6,7 @@ use crate::events::http_event;
 use crate::wire::{Headers, text};
 use crate::world::{ADMIN_TOKEN, World};
 use serde_json::{Value, json};
-use sluice_domain::campaign::{Broadcast, Place, SECTIONS, Section, Share, first};
+use sluice_domain::campaign::{Broadcast, Look, Place, SECTIONS, Section, Share, first};
 use sluice_domain::id::CustomerId;
 use sluice_domain::message::Channel;
 use sluice_domain::policy::{Campaign, Document};
@@ -177,7 +177,7 @@ pub(super) fn stopped(world: &mut World) -> Prepare<'_> {
         let mut message = own.into_iter().find(|message| message.order.campaign.is_some()).unwrap();
         message.trail.bounce(Timestamp(world.clock.millis()), sluice_domain::message::Bounce::Hard);
         assert_eq!(world.store().put_message(&message).await.unwrap(), Written::Done);
-        let watch = task(&broadcast, CampaignTask::Watch(Timestamp(world.clock.millis())));
+        let watch = task(&broadcast, CampaignTask::Watch(Look::first(Timestamp(world.clock.millis()))));
         let next = order(&broadcast, &people[1]);
         (Event::Queue { queue: "campaign", bodies: vec![watch] }, vec![("bulk", next)])
     })
