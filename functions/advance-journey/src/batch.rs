@@ -8,13 +8,13 @@ use sluice_domain::advance::{Incoming, Loaded, Taken, With, advance};
 use sluice_domain::customer::HashKeys;
 use sluice_domain::policy::PolicySet;
 use sluice_host::metrics::Metrics;
-use sluice_store::{Commit, StoreError, Written};
+use sluice_store::{Commit, StoreError, Writes, Written};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// People decided at the same time, and entries of one person put at the same time.
 const AT_ONCE: usize = 10;
-/// What is taken of one person in one transaction, which holds 100 items: each is an entry, and what it changes is a few more.
-const MOST: usize = 40;
+/// Why one event cannot be taken, by whatever comes with it.
+const TOO_MUCH: &str = "one event changes more than a transaction holds";
 /// How often a person is looked at again because somebody is being written down who may be the same.
 const PATIENCE: u32 = 6;
 
@@ -26,6 +26,8 @@ enum Went {
     Nowhere,
     /// More has to be read.
     On,
+    /// It came to more writes than a transaction holds.
+    TooMuch,
 }
 
 impl Advancer {
@@ -48,15 +50,7 @@ impl Advancer {
         let mut left = groups(work, &keys, &policies);
         let mut attempt = 0;
         while !left.is_empty() {
-            let wanted: Vec<_> = left.iter().map(|group| group.wanted(MOST, &policies)).collect();
-            let loaded = match self.store.load(&wanted).await {
-                Ok(loaded) => loaded,
-                Err(error) => {
-                    left.iter().for_each(|group| fail(group, &error.to_string(), &mut failed));
-                    return failed;
-                }
-            };
-            let (now_done, later) = apart(left, loaded);
+            let (now_done, later) = apart(self.load(left, &policies, &mut failed).await);
             let passes = now_done.into_iter().map(|(mut group, loaded)| async {
                 let went = self.take(&mut group, loaded, &keys, &policies).await;
                 (group, went)
@@ -69,7 +63,17 @@ impl Advancer {
                 match went {
                     Ok(Went::Through) => {
                         is_nearer = true;
-                        group.incoming.drain(..group.incoming.len().min(MOST));
+                        group.through(group.most());
+                    }
+                    Ok(Went::TooMuch) if group.most() > 1 => {
+                        is_nearer = true;
+                        group.halved += 1;
+                    }
+                    // Nothing makes it less: a person has to look. The others go on without it.
+                    Ok(Went::TooMuch) => {
+                        is_nearer = true;
+                        failed.extend(group.of.first().map(|record| (*record, TOO_MUCH.to_owned())));
+                        group.through(1);
                     }
                     Ok(Went::On) => is_nearer |= group.loads < ATTEMPTS,
                     Ok(Went::Nowhere) => group.looks += 1,
@@ -96,6 +100,37 @@ impl Advancer {
         failed
     }
 
+    /// Reads all of them together; if that is not possible each by itself, so that one that cannot be read fails alone.
+    async fn load(
+        &self,
+        groups: Vec<Group>,
+        policies: &PolicySet,
+        failed: &mut BTreeMap<usize, String>,
+    ) -> Vec<(Group, Loaded)> {
+        let now = self.env.clock.now();
+        let wanted: Vec<_> = groups.iter().map(|group| group.wanted(policies)).collect();
+        let why = match self.store.load(&wanted, &policies.live, now).await {
+            Ok(loaded) => return groups.into_iter().zip(loaded).collect(),
+            Err(why) => why.to_string(),
+        };
+        let mut all = Vec::new();
+        let is_alone = groups.len() == 1;
+        for (group, wanted) in groups.into_iter().zip(wanted) {
+            let loaded = match is_alone {
+                true => Err(why.clone()),
+                false => {
+                    let alone = self.store.load(std::slice::from_ref(&wanted), &policies.live, now).await;
+                    alone.map_err(|error| error.to_string())
+                }
+            };
+            match loaded {
+                Ok(loaded) => all.extend(loaded.into_iter().next().map(|loaded| (group, loaded))),
+                Err(why) => fail(&group, &why, failed),
+            }
+        }
+        all
+    }
+
     /// Decides the first that came in of a person, stores what it makes, and sends what it sends.
     async fn take(
         &self,
@@ -106,7 +141,7 @@ impl Advancer {
     ) -> Result<Went, String> {
         let text = |error: StoreError| error.to_string();
         let now = self.env.clock.now();
-        let incoming = &group.incoming[..group.incoming.len().min(MOST)];
+        let incoming = &group.incoming[..group.most()];
         let with = With { keys, policies, older: &group.older, now };
         let taken = advance(incoming, loaded, with);
         if !taken.missing.is_empty() {
@@ -123,6 +158,10 @@ impl Advancer {
         if taken.unsettled && group.looks < PATIENCE {
             return Ok(Went::Nowhere);
         }
+        let writes = if taken.is_idle() { None } else { Some(self.writes(&taken).map_err(text)?) };
+        if writes.as_ref().is_some_and(Writes::are_too_many) {
+            return Ok(Went::TooMuch);
+        }
         self.store.remove_entries(&taken.stray).await.map_err(text)?;
         for ((address, customer), at) in &taken.freed {
             self.store.free_address(address, customer, *at).await.map_err(text)?;
@@ -133,8 +172,10 @@ impl Advancer {
         for (address, holder) in &taken.released {
             self.store.release(address, holder).await.map_err(text)?;
         }
-        let written =
-            if taken.is_idle() { self.put_entries(&taken).await } else { self.commit(&taken).await };
+        let written = match writes {
+            None => self.put_entries(&taken).await,
+            Some(writes) => self.store.write(writes).await,
+        };
         if written.map_err(text)? == Written::Conflict {
             return Ok(Went::Nowhere);
         }
@@ -157,7 +198,7 @@ impl Advancer {
         Ok(if written.contains(&Written::Conflict) { Written::Conflict } else { Written::Done })
     }
 
-    async fn commit(&self, taken: &Taken) -> Result<Written, StoreError> {
+    fn writes(&self, taken: &Taken) -> Result<Writes, StoreError> {
         let mut commit = Commit::default();
         for customer in &taken.customers {
             commit = commit.customer(customer.clone());
@@ -184,7 +225,7 @@ impl Advancer {
         for message in &taken.messages {
             commit = commit.message(message.clone());
         }
-        self.store.commit(commit).await
+        self.store.writes(commit)
     }
 
     fn measure(&self, taken: &Taken, incoming: &[Incoming]) {
@@ -215,10 +256,10 @@ fn fail(group: &Group, why: &str, failed: &mut BTreeMap<usize, String>) {
 }
 
 /// Of people who turn out to be one all but the first wait for the next pass.
-fn apart(groups: Vec<Group>, loaded: Vec<Loaded>) -> (Vec<(Group, Loaded)>, Vec<Group>) {
+fn apart(groups: Vec<(Group, Loaded)>) -> (Vec<(Group, Loaded)>, Vec<Group>) {
     let mut now: Vec<(Group, Loaded)> = Vec::new();
     let mut later = Vec::new();
-    for (group, loaded) in groups.into_iter().zip(loaded) {
+    for (group, loaded) in groups {
         if now.iter().any(|(_, other)| meet(other, &loaded)) {
             later.push(group);
         } else {

@@ -33,7 +33,7 @@ mod team;
 mod token;
 
 pub use campaign::Parked;
-pub use commit::Commit;
+pub use commit::{Commit, Writes};
 pub use contact::Contact;
 pub use desk::{CompanyRecord, Desk, LeaveRecord, Wanted};
 pub use due::DueEntry;
