@@ -24,14 +24,14 @@ const TRIES: usize = 6;
 /// What came of one attempt.
 pub(crate) enum Attempt {
     Done,
-    /// It is with the provider, now or since before.
-    Sent(Box<Message>),
+    /// It is with the provider, or left out with its journey; now or since before. Others hear of it.
+    Told(Box<Message>),
     /// Somebody changed what it was decided on: load again.
     Conflict,
 }
 
 impl Sender {
-    /// Brings a message as far as it can go now, and says so if that is out. Redelivery finds how far it came.
+    /// Brings a message as far as it can go now, and says so if that is out or ends its journey. Redelivery finds how far it came.
     pub(crate) async fn deliver(&self, order: &Order) -> Result<Option<Happened>, String> {
         let mut bytes = [0u8; 8];
         self.env.random.fill(&mut bytes);
@@ -39,7 +39,7 @@ impl Sender {
         for _ in 0..TRIES {
             match self.attempt(order, &nonce).await? {
                 Attempt::Done => return Ok(None),
-                Attempt::Sent(message) => return Ok(self.sent(&message)),
+                Attempt::Told(message) => return Ok(self.told_of(&message)),
                 Attempt::Conflict => {}
             }
         }
@@ -69,7 +69,7 @@ impl Sender {
         if !is_ours {
             match message.next(now) {
                 Next::Done if message.state == MessageState::Sent => {
-                    return Ok(Attempt::Sent(Box::new(message)));
+                    return Ok(Attempt::Told(Box::new(message)));
                 }
                 Next::Done => return self.instead(&message, now).await,
                 Next::At(at) => return self.again(order, at, now).await,
@@ -207,6 +207,9 @@ impl Sender {
         if let Some(order) = message.order.replaced().filter(|_| message.is_replaced()) {
             return self.again(&order, now, now).await;
         }
+        if message.ends_its_journey() {
+            return Ok(Attempt::Told(Box::new(message.clone())));
+        }
         Ok(Attempt::Done)
     }
 
@@ -253,7 +256,7 @@ impl Sender {
                 self.count(&after, now);
                 return match settled.again {
                     Some(at) => self.again(&after.order, at, now).await,
-                    None if after.state == MessageState::Sent => Ok(Attempt::Sent(Box::new(after))),
+                    None if after.state == MessageState::Sent => Ok(Attempt::Told(Box::new(after))),
                     None => Ok(Attempt::Done),
                 };
             }
@@ -261,16 +264,19 @@ impl Sender {
             match self.store.message(&message.id()).await.map_err(text)? {
                 Some(held) if held.state == MessageState::Claimed && held.nonce == nonce => message = held,
                 // It was written down and the answer was lost, or the provider told of it first: policies hear of it either way.
-                Some(held) if held.state == MessageState::Sent => return Ok(Attempt::Sent(Box::new(held))),
+                Some(held) if held.state == MessageState::Sent => return Ok(Attempt::Told(Box::new(held))),
                 _ => return Ok(Attempt::Done),
             }
         }
         Err("what became of it could not be written down".to_owned())
     }
 
-    fn sent(&self, message: &Message) -> Option<Happened> {
+    fn told_of(&self, message: &Message) -> Option<Happened> {
         let now = self.env.clock.now();
         let teller = Teller { function: "send-message", now };
+        if message.ends_its_journey() {
+            return teller.stopped(message);
+        }
         teller.message(message, "message_sent", "", message.claimed.unwrap_or(now), Value::Null)
     }
 

@@ -7,6 +7,20 @@ use crate::message::{CauseKind, Message};
 use crate::time::Timestamp;
 use serde_json::{Map, Value, json};
 
+/// What [`Teller::stopped`] tells.
+const STOPPED: &str = "message_stopped";
+
+impl Event {
+    /// The journey that is to end and the part of it that a message was of, if this is what [`Teller::stopped`] tells.
+    pub fn stops(&self) -> Option<(&str, &str)> {
+        if self.kind != EventKind::Own || self.name != STOPPED {
+            return None;
+        }
+        let said = |name: &str| self.properties.reveal().get(name)?.as_str();
+        Some((said("journey")?, said("part")?))
+    }
+}
+
 /// Who tells, and when.
 #[derive(Clone, Copy, Debug)]
 pub struct Teller {
@@ -88,6 +102,13 @@ impl Teller {
         let customer = lead.progress.customer.as_ref()?;
         let properties = json!({"lead": lead.id, "channel": channel, "by": by});
         Some(self.tell(customer, "contact_made", &[lead.id.as_str(), key], at, properties))
+    }
+
+    /// A message was left out, and the journey that it is of is to end with it.
+    pub fn stopped(self, message: &Message) -> Option<Happened> {
+        let cause = &message.order.cause;
+        let more = json!({"journey": cause.name, "part": cause.part});
+        self.message(message, STOPPED, "", self.now, more)
     }
 
     /// Something came of a message to the customer; `of` tells several such things of one message apart. Of a trial nothing is
