@@ -126,6 +126,27 @@ async fn what_recurs_goes_out_again_as_its_document_says_by_then() {
 }
 
 #[tokio::test]
+async fn what_recurs_and_was_paused_for_days_goes_out_when_it_is_time_again() {
+    let run = with("at: { every: day, time: \"09:20\", zone: UTC }").await;
+    people(&run, 3, &[]).await;
+    ask(&run, "schedule").await;
+    ask(&run, "pause").await;
+    run.stack.advance(Duration::from_secs(4 * 86_400));
+    minutes(&run, 2).await;
+    ask(&run, "resume").await;
+    minutes(&run, 12).await;
+    assert!(mails(&run).is_empty(), "four days late: {:?}", mails(&run));
+    let (_, view) = run.api("GET", "/api/campaigns/spring", None).await;
+    let all = view["broadcasts"].as_array().unwrap();
+    assert_eq!(all.len(), 2, "{view:#}");
+    assert_eq!((&all[1]["state"], &all[1]["missed"]), (&json!("cancelled"), &json!(true)), "{view:#}");
+    assert_eq!((&all[0]["state"], &all[0]["missed"]), (&json!("scheduled"), &json!(false)), "{view:#}");
+    minutes(&run, 25).await;
+    assert_eq!(mails(&run).values().sum::<usize>(), 3);
+    run.finish().await;
+}
+
+#[tokio::test]
 async fn spread_over_an_hour_it_goes_out_bit_by_bit_and_can_be_paused_and_cancelled_between() {
     let run = with("at: now\nspread: 1h").await;
     let everybody = people(&run, 40, &[]).await;
