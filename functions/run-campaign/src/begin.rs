@@ -40,7 +40,10 @@ impl Runner {
                     }
                     if is_missed(&document.at, broadcast.occurrence(), now) {
                         broadcast.miss(now);
-                    } else if broadcast.begin(document, policies.version, rate(document, &policies), now).is_ok() {
+                    } else if broadcast
+                        .begin(document, policies.version, rate(document, &policies), now)
+                        .is_ok()
+                    {
                         commit = commit.due(due(watch(&broadcast, Look::soon(now))));
                     } else {
                         return Ok(());

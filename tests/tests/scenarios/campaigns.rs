@@ -4,7 +4,7 @@ use futures::stream::{self, StreamExt};
 use serde_json::{Value, json};
 use sluice::host::spec::named;
 use sluice_domain::campaign::{Broadcast, Counts, Occurrence};
-use sluice_domain::time::Timestamp;
+use sluice_host::environment::Clock;
 use sluice_store::{Parked, Store, keys};
 use sluice_tests::stack::{POLICIES, Running, Setup};
 use std::collections::BTreeMap;
@@ -222,7 +222,7 @@ fn store(run: &Running) -> Store {
 /// So many rows that have nothing to do with anything: an audience is read in pages of the table.
 async fn fill(run: &Running, rows: usize) {
     let store = store(run);
-    let now = Timestamp(run.stack.clock.now().millis());
+    let now = run.stack.clock.now();
     let row = |n: usize| {
         let store = &store;
         async move {
@@ -250,7 +250,8 @@ async fn an_answer_that_is_lost_while_the_audience_is_gone_through_loses_nobody(
         let section: Value = serde_json::from_str(item["d"]["S"].as_str().unwrap()).unwrap();
         section["p"].as_u64().unwrap()
     };
-    let sections = run.table().into_iter().filter(|((pk, sk), _)| pk == "campaign#spring" && sk.starts_with("s#"));
+    let sections =
+        run.table().into_iter().filter(|((pk, sk), _)| pk == "campaign#spring" && sk.starts_with("s#"));
     assert!(sections.map(|(_, item)| pages(&item)).max() > Some(1), "its parts have several pages");
     assert_eq!(broadcast(&run).await["state"], "done");
     counters_equal_the_ledger(&run);
@@ -261,7 +262,7 @@ async fn an_answer_that_is_lost_while_the_audience_is_gone_through_loses_nobody(
 async fn what_waits_anew_is_not_taken_from_what_waits_with_what_waited_before() {
     let run = Setup::default().frozen().start().await;
     let store = store(&run);
-    let now = Timestamp(run.stack.clock.now().millis());
+    let now = run.stack.clock.now();
     let document = serde_json::from_value(json!({
         "name": "spring", "audience": { "segment": "vip" }, "send": { "template": "spring", "topic": "product" },
     }));
@@ -281,7 +282,8 @@ async fn what_waits_anew_is_not_taken_from_what_waits_with_what_waited_before() 
     store.unpark(&broadcast, 0, &waited).await.unwrap();
     assert!(store.parked(&broadcast, 0, 10).await.unwrap().is_empty());
     again.resume(&Counts::default()).unwrap();
-    let waits: Vec<Parked> = store.parked(&again, 0, 10).await.unwrap().into_iter().map(|(_, one)| one).collect();
+    let waits: Vec<Parked> =
+        store.parked(&again, 0, 10).await.unwrap().into_iter().map(|(_, one)| one).collect();
     assert_eq!(waits, [parked]);
     run.finish().await;
 }
@@ -296,8 +298,10 @@ async fn of_much_that_waits_some_is_handed_on_at_a_time_while_somebody_looks() {
     let table = run.table();
     let waits = |(pk, _): &&(String, String)| pk.starts_with("parked#spring#");
     let (_, own) = table.iter().find(|(key, _)| waits(key)).expect("something waits");
-    let held: Broadcast =
-        serde_json::from_str(table[&("campaign#spring".to_owned(), keys::broadcast(1))]["d"]["S"].as_str().unwrap()).unwrap();
+    let held: Broadcast = serde_json::from_str(
+        table[&("campaign#spring".to_owned(), keys::broadcast(1))]["d"]["S"].as_str().unwrap(),
+    )
+    .unwrap();
     let held = Broadcast { campaign: "spring".to_owned(), n: 1, ..held };
     // Much that goes nowhere waits before it.
     let one: Parked = serde_json::from_str(own["d"]["S"].as_str().unwrap()).unwrap();

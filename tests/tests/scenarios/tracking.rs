@@ -247,7 +247,8 @@ async fn a_computer_that_many_people_use_brings_all_their_events() {
     let body = json!({"batch": batch}).to_string();
     assert_eq!(run.send("POST", "/v1/batch", &headers, body.as_bytes()).await.status, 200);
     run.settle().await;
-    assert_eq!(entries(&run).len(), 60, "whatever they come to is taken in as many transactions as it needs");
+    let taken = entries(&run).into_values().filter(|entry| entry.event.source == "page").count();
+    assert_eq!(taken, 60, "whatever they come to is taken in as many transactions as it needs");
     run.finish().await;
 }
 
@@ -260,7 +261,10 @@ async fn gzip_that_api_gateway_passed_on_as_text_is_refused_with_what_to_set_and
     call["isBase64Encoded"] = false.into();
     let answer = run.invoke("track-event", &call).await.expect("an HTTP answer");
     let body: Value = serde_json::from_str(&text(&answer["body"])).unwrap();
-    assert_eq!((&answer["statusCode"], &body["type"]), (&json!(400), &json!("urn:sluice:problem:gzip-garbled")));
+    assert_eq!(
+        (&answer["statusCode"], &body["type"]),
+        (&json!(400), &json!("urn:sluice:problem:gzip-garbled"))
+    );
     assert!(text(&body["detail"]).contains("disable_compression: true"));
     assert!(run.metrics.lines().iter().any(|line| line.contains("BodiesGarbled")));
     run.finish().await;

@@ -131,7 +131,10 @@ fn it_is_done_late_only_once_nothing_has_come_to_its_end_for_a_day() {
     let seen = Look::first(at(NOON)).see(&sections(true), &sent(3), at(NOON));
     assert!(!seen.is_done);
     assert!(Look::first(at(NOON)).see(&sections(true), &sent(8), at(NOON)).is_done);
-    assert!(!Look::first(after(30)).see(&sections(true), &sent(3), after(30)).is_done, "nobody looked before");
+    assert!(
+        !Look::first(after(30)).see(&sections(true), &sent(3), after(30)).is_done,
+        "nobody looked before"
+    );
     // A day after the last place messages still go out, slowly.
     let seen = seen.next.see(&sections(true), &sent(4), after(20));
     let seen = seen.next.see(&sections(true), &sent(5), after(30));
@@ -139,7 +142,10 @@ fn it_is_done_late_only_once_nothing_has_come_to_its_end_for_a_day() {
     let seen = seen.next.see(&sections(true), &sent(5), after(53));
     assert!(!seen.is_done);
     assert!(seen.next.see(&sections(true), &sent(5), after(55)).is_done);
-    assert!(!seen.next.see(&sections(false), &sent(5), after(55)).is_done, "a part is still to be gone through");
+    assert!(
+        !seen.next.see(&sections(false), &sent(5), after(55)).is_done,
+        "a part is still to be gone through"
+    );
 }
 
 #[test]

@@ -1,8 +1,6 @@
 //! What a record's own events say of what was not counted before.
 
 use super::{Live, LivePolicy};
-use crate::event::Event;
-use crate::time::Timestamp;
 
 /// What counts now: `counted`, which is what the entries of the record come to by the policies of today, in any order. What is
 /// counted, scored and bought comes of the entries alone; tags, the stage, 三定, points that were given, the segments and what is waited for

@@ -68,7 +68,10 @@ pub fn read(route: Route, request: &HttpRequest) -> Result<Call, Problem> {
         _ => "",
     };
     if context.len() > MAX_EVENT {
-        let detail = format!("The batch's `context` is larger than {} KB. It is part of each event.", MAX_EVENT / 1024);
+        let detail = format!(
+            "The batch's `context` is larger than {} KB. It is part of each event.",
+            MAX_EVENT / 1024
+        );
         return Err(Problem::new(400, "context-too-large", detail).about("context"));
     }
     let context_bytes = context.len();

@@ -333,7 +333,9 @@ fn gzip_that_was_passed_on_as_text_is_refused_with_what_to_set() {
 #[test]
 fn a_batchs_context_is_part_of_each_event_and_counts_as_that() {
     let batch = |context: usize, event: usize| {
-        let batch = [json!({"type": "track", "userId": "u1", "event": "x", "messageId": "1", "properties": {"a": "x".repeat(event)}})];
+        let batch = [
+            json!({"type": "track", "userId": "u1", "event": "x", "messageId": "1", "properties": {"a": "x".repeat(event)}}),
+        ];
         post("/v1/batch", json!({"batch": batch, "context": {"locale": "x".repeat(context)}}).to_string())
     };
     let taken = |context, event| {
