@@ -148,6 +148,31 @@ async fn what_recurs_and_was_paused_for_days_goes_out_when_it_is_time_again() {
 }
 
 #[tokio::test]
+async fn what_waited_goes_on_at_the_rate_however_it_waited() {
+    let run = with("at: { time: \"2026-03-02T09:30:00Z\" }\nrate: 1").await;
+    let everybody = people(&run, 30, &[]).await;
+    ask(&run, "schedule").await;
+    // Its audience is gone through ahead; people wait in bundles of a minute.
+    minutes(&run, 25).await;
+    ask(&run, "pause").await;
+    minutes(&run, 15).await;
+    assert!(mails(&run).is_empty());
+    ask(&run, "resume").await;
+    for _ in 0..5 {
+        run.stack.advance(Duration::from_secs(2));
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        rest(&run).await;
+    }
+    let first = mails(&run).len();
+    assert!(first <= 20, "{first} in ten seconds");
+    minutes(&run, 4).await;
+    let got = mails(&run);
+    assert!(everybody.iter().all(|email| got.get(email) == Some(&1)), "{got:?}");
+    counters_equal_the_ledger(&run);
+    run.finish().await;
+}
+
+#[tokio::test]
 async fn spread_over_an_hour_it_goes_out_bit_by_bit_and_can_be_paused_and_cancelled_between() {
     let run = with("at: now\nspread: 1h").await;
     let everybody = people(&run, 40, &[]).await;
