@@ -215,8 +215,10 @@ async fn what_is_cancelled_midway_does_not_go_out_and_says_why() {
 }
 
 /// The table of the stack, as its functions reach it.
-fn store(run: &Running) -> Store {
-    sluice_host::aws::store(&run.sdk()).unwrap()
+pub(crate) fn store(run: &Running) -> Store {
+    let mut env = run.sdk();
+    env.vars.insert("SLUICE_TABLE".to_owned(), named("Table"));
+    sluice_host::aws::store(&env).unwrap()
 }
 
 /// So many rows that have nothing to do with anything: an audience is read in pages of the table.

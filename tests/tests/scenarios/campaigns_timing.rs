@@ -144,6 +144,9 @@ async fn what_recurs_and_was_paused_for_days_goes_out_when_it_is_time_again() {
     assert!(mails(&run).is_empty(), "four days late: {:?}", mails(&run));
     minutes(&run, 15).await;
     assert_eq!(mails(&run).values().sum::<usize>(), 3);
+    ask(&run, "cancel").await;
+    run.stack.advance(Duration::from_secs(86_400));
+    minutes(&run, 3).await;
     run.finish().await;
 }
 

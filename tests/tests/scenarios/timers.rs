@@ -1,5 +1,6 @@
 //! What is due is handed on each minute, whatever else is due.
 
+use crate::campaigns::store;
 use serde_json::json;
 use sluice_host::environment::Clock;
 use sluice_store::{DueEntry, keys};
@@ -9,7 +10,7 @@ use sluice_wire::queue::{CampaignMessage, CampaignTask, encode};
 #[tokio::test]
 async fn what_no_queue_takes_keeps_nobody_behind_it_waiting() {
     let run = Setup::default().frozen().start().await;
-    let store = sluice_host::aws::store(&run.sdk()).unwrap();
+    let store = store(&run);
     let now = run.stack.clock.now();
     // More than one read of one shard, for a queue that a later version has.
     let mut ids = (0..).map(|n: u32| format!("id-{n}")).filter(|id| keys::shard_of(id) == 0);
