@@ -97,6 +97,8 @@ mod shops;
 mod templates;
 #[path = "scenarios/timeline.rs"]
 mod timeline;
+#[path = "scenarios/timers.rs"]
+mod timers;
 #[path = "scenarios/told.rs"]
 mod told;
 #[path = "scenarios/tracking.rs"]

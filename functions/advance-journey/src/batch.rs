@@ -10,15 +10,13 @@ use sluice_domain::id::{CustomerId, EventId};
 use sluice_domain::policy::PolicySet;
 use sluice_domain::time::Timestamp;
 use sluice_host::metrics::Metrics;
-use sluice_store::{Commit, Counting, StoreError, Written};
+use sluice_store::{Commit, Counting, StoreError, Writes, Written};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// People decided at the same time, and entries of one person put at the same time.
 const AT_ONCE: usize = 10;
-/// What is taken of one person in one transaction, which holds 100 items: each is an entry, and what it changes is a few more.
-pub(crate) const MOST: usize = 40;
-/// What one transaction stores of a person at most; the rest of its 100 items are the records that have to be there.
-const ROOM: usize = 90;
+/// Why one event cannot be taken, by whatever comes with it.
+const TOO_MUCH: &str = "one event changes more than a transaction holds";
 /// How often a person is looked at again because somebody is being written down who may be the same.
 const PATIENCE: u32 = 6;
 
@@ -30,8 +28,8 @@ enum Went {
     Nowhere,
     /// More has to be read.
     On,
-    /// It is more than one transaction holds: fewer of them at once.
-    Fewer,
+    /// It came to more writes than a transaction holds.
+    TooMuch,
 }
 
 impl Advancer {
@@ -54,15 +52,7 @@ impl Advancer {
         let mut left = groups(work, &keys, &policies);
         let mut attempt = 0;
         while !left.is_empty() {
-            let wanted: Vec<_> = left.iter().map(|group| group.wanted(&policies)).collect();
-            let loaded = match self.store.load(&wanted).await {
-                Ok(loaded) => loaded,
-                Err(error) => {
-                    left.iter().for_each(|group| fail(group, &error.to_string(), &mut failed));
-                    return failed;
-                }
-            };
-            let (now_done, later) = apart(left, loaded);
+            let (now_done, later) = apart(self.load(left, &policies, &mut failed).await);
             let passes = now_done.into_iter().map(|(mut group, loaded)| async {
                 let went = self.take(&mut group, loaded, &keys, &policies).await;
                 (group, went)
@@ -75,11 +65,17 @@ impl Advancer {
                 match went {
                     Ok(Went::Through) => {
                         is_nearer = true;
-                        group.incoming.drain(..group.incoming.len().min(group.most));
+                        group.through(group.most());
                     }
-                    Ok(Went::Fewer) => {
+                    Ok(Went::TooMuch) if group.most() > 1 => {
                         is_nearer = true;
-                        group.most = group.most.min(group.incoming.len()).div_ceil(2);
+                        group.halved += 1;
+                    }
+                    // Nothing makes it less: a person has to look. The others go on without it.
+                    Ok(Went::TooMuch) => {
+                        is_nearer = true;
+                        failed.extend(group.of.first().map(|record| (*record, TOO_MUCH.to_owned())));
+                        group.through(1);
                     }
                     Ok(Went::On) => is_nearer |= group.loads < ATTEMPTS,
                     Ok(Went::Nowhere) => group.looks += 1,
@@ -106,6 +102,37 @@ impl Advancer {
         failed
     }
 
+    /// Reads all of them together; if that is not possible each by itself, so that one that cannot be read fails alone.
+    async fn load(
+        &self,
+        groups: Vec<Group>,
+        policies: &PolicySet,
+        failed: &mut BTreeMap<usize, String>,
+    ) -> Vec<(Group, Loaded)> {
+        let now = self.env.clock.now();
+        let wanted: Vec<_> = groups.iter().map(|group| group.wanted(policies)).collect();
+        let why = match self.store.load(&wanted, &policies.live, now).await {
+            Ok(loaded) => return groups.into_iter().zip(loaded).collect(),
+            Err(why) => why.to_string(),
+        };
+        let mut all = Vec::new();
+        let is_alone = groups.len() == 1;
+        for (group, wanted) in groups.into_iter().zip(wanted) {
+            let loaded = match is_alone {
+                true => Err(why.clone()),
+                false => {
+                    let alone = self.store.load(std::slice::from_ref(&wanted), &policies.live, now).await;
+                    alone.map_err(|error| error.to_string())
+                }
+            };
+            match loaded {
+                Ok(loaded) => all.extend(loaded.into_iter().next().map(|loaded| (group, loaded))),
+                Err(why) => fail(&group, &why, failed),
+            }
+        }
+        all
+    }
+
     /// Decides the first that came in of a person, stores what it makes, and sends what it sends.
     async fn take(
         &self,
@@ -116,7 +143,7 @@ impl Advancer {
     ) -> Result<Went, String> {
         let text = |error: StoreError| error.to_string();
         let now = self.env.clock.now();
-        let incoming = &group.incoming[..group.incoming.len().min(group.most)];
+        let incoming = &group.incoming[..group.most()];
         let with = With { keys, policies, older: &group.older, now };
         let taken = advance(incoming, loaded, with);
         if !taken.missing.is_empty() {
@@ -130,11 +157,13 @@ impl Advancer {
             group.missing.events.extend(taken.missing.events);
             return Ok(Went::On);
         }
-        if taken.items() > ROOM && incoming.len() > 1 {
-            return Ok(Went::Fewer);
-        }
         if taken.unsettled && group.looks < PATIENCE {
             return Ok(Went::Nowhere);
+        }
+        let writes = if taken.is_idle() { None } else { Some(self.writes(&taken, now).map_err(text)?) };
+        let are_too_many = writes.as_ref().map_or(taken.items() > Writes::MOST, Writes::are_too_many);
+        if are_too_many {
+            return Ok(Went::TooMuch);
         }
         self.store.remove_entries(&taken.stray).await.map_err(text)?;
         for ((address, customer), at) in &taken.freed {
@@ -146,10 +175,9 @@ impl Advancer {
         for (address, holder) in &taken.released {
             self.store.release(address, holder).await.map_err(text)?;
         }
-        let written = if taken.is_idle() {
-            self.put_entries(&taken, now).await
-        } else {
-            self.commit(&taken, now).await
+        let written = match writes {
+            None => self.put_entries(&taken, now).await,
+            Some(writes) => self.store.write(writes).await,
         };
         if written.map_err(text)? == Written::Conflict {
             return Ok(Went::Nowhere);
@@ -176,7 +204,7 @@ impl Advancer {
         Ok(if written.contains(&Written::Conflict) { Written::Conflict } else { Written::Done })
     }
 
-    async fn commit(&self, taken: &Taken, now: Timestamp) -> Result<Written, StoreError> {
+    fn writes(&self, taken: &Taken, now: Timestamp) -> Result<Writes, StoreError> {
         let mut commit = Commit::default();
         if let Some(counting) = counting(taken, now) {
             commit = commit.counting(counting);
@@ -206,7 +234,7 @@ impl Advancer {
         for message in &taken.messages {
             commit = commit.message(message.clone());
         }
-        self.store.commit(commit).await
+        self.store.writes(commit)
     }
 
     fn measure(&self, taken: &Taken, incoming: &[Incoming]) {
@@ -249,10 +277,10 @@ fn fail(group: &Group, why: &str, failed: &mut BTreeMap<usize, String>) {
 }
 
 /// Of people who turn out to be one all but the first wait for the next pass.
-fn apart(groups: Vec<Group>, loaded: Vec<Loaded>) -> (Vec<(Group, Loaded)>, Vec<Group>) {
+fn apart(groups: Vec<(Group, Loaded)>) -> (Vec<(Group, Loaded)>, Vec<Group>) {
     let mut now: Vec<(Group, Loaded)> = Vec::new();
     let mut later = Vec::new();
-    for (group, loaded) in groups.into_iter().zip(loaded) {
+    for (group, loaded) in groups {
         if now.iter().any(|(_, other)| meet(other, &loaded)) {
             later.push(group);
         } else {

@@ -1,6 +1,5 @@
 //! Which events may be one person's: those that share an id, directly or by way of others, or lead to one record.
 
-use crate::batch::MOST;
 use sluice_domain::advance::{Incoming, Loaded, Missing, Wake, identities};
 use sluice_domain::customer::{AddressHash, HashKeys};
 use sluice_domain::event::{Happened, Who};
@@ -10,12 +9,20 @@ use sluice_store::WantedPerson;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+/// What is taken of one person in one transaction at most, which holds 100 items: each is an entry, and what it changes is a
+/// few more. Of what comes to more than that less is taken.
+const MOST: usize = 40;
+
 /// Events that are decided together.
 #[derive(Debug, Default)]
 pub(crate) struct Group {
     /// The records of the batch they came in, by their places.
     pub(crate) records: BTreeSet<usize>,
     pub(crate) incoming: Vec<Incoming>,
+    /// The record of each of them.
+    pub(crate) of: Vec<usize>,
+    /// How often what is taken together was halved, since it came to too many writes.
+    pub(crate) halved: u32,
     /// What turned out to be needed besides.
     pub(crate) missing: Missing,
     /// Policies that runs are pinned to.
@@ -25,16 +32,26 @@ pub(crate) struct Group {
     /// Their ids, each with its hashes, that of now first.
     addresses: BTreeMap<AddressHash, Vec<AddressHash>>,
     customers: BTreeSet<CustomerId>,
-    /// How many of them are decided at once.
-    pub(crate) most: usize,
     /// How often it was looked at because somebody was just being written down.
     pub(crate) looks: u32,
 }
 
 impl Group {
-    /// What is to be read for those of its events that are decided now, in the order of time.
+    /// How many of its events are taken together.
+    pub(crate) fn most(&self) -> usize {
+        (MOST >> self.halved.min(usize::BITS - 1)).clamp(1, self.incoming.len().max(1))
+    }
+
+    /// The first so many are through. More are taken together again, a bit at a time.
+    pub(crate) fn through(&mut self, n: usize) {
+        self.incoming.drain(..n.min(self.incoming.len()));
+        self.of.drain(..n.min(self.of.len()));
+        self.halved = self.halved.saturating_sub(1);
+    }
+
+    /// What is to be read for the first of its events, in the order of time.
     pub(crate) fn wanted(&self, policies: &PolicySet) -> WantedPerson {
-        let now = self.incoming.iter().take(self.most);
+        let now = self.incoming.iter().take(self.most());
         let events = now.clone().map(Incoming::id).chain(self.missing.events.iter().cloned());
         let journeys = now.flat_map(|one| -> Vec<String> {
             match one {
@@ -60,6 +77,7 @@ impl Group {
     fn join(&mut self, other: Self) {
         self.records.extend(other.records);
         self.incoming.extend(other.incoming);
+        self.of.extend(other.of);
         self.addresses.extend(other.addresses);
         self.customers.extend(other.customers);
     }
@@ -88,6 +106,7 @@ pub(crate) fn groups(work: Vec<(usize, Incoming)>, keys: &HashKeys, policies: &P
             Incoming::Happened(_) => None,
         });
         group.incoming.push(one);
+        group.of.push(record);
         let (same, other): (Vec<Group>, Vec<Group>) =
             groups.into_iter().partition(|other| other.shares(&group));
         groups = other;
@@ -97,8 +116,9 @@ pub(crate) fn groups(work: Vec<(usize, Incoming)>, keys: &HashKeys, policies: &P
         groups.push(joined);
     }
     for group in &mut groups {
-        group.most = MOST;
-        group.incoming.sort_by_cached_key(Incoming::order);
+        let mut sorted: Vec<(Incoming, usize)> = group.incoming.drain(..).zip(group.of.drain(..)).collect();
+        sorted.sort_by_cached_key(|(one, _)| one.order());
+        (group.incoming, group.of) = sorted.into_iter().unzip();
     }
     groups
 }

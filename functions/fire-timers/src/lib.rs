@@ -34,8 +34,8 @@ pub const VARIABLES: [&str; 10] = [
 const AHEAD_MS: i64 = 120_000;
 /// Entries of one read.
 const PAGE: i32 = 200;
-/// Reads of one shard in one run: what is left comes with the next.
-const PAGES: usize = 25;
+/// How long entries are read in one run, in milliseconds: what is left comes with the next. The function may run for 50 s.
+const BUDGET_MS: i64 = 30_000;
 /// How old a waiting lead must be to be driven again, in milliseconds: older than a queue needs to bring it again.
 const STUCK_MS: i64 = 240_000;
 /// Waiting leads driven again in one run.
@@ -68,7 +68,7 @@ impl ScheduleHandler for Timers {
         let now = self.env.clock.now();
         let shards: Vec<_> = (0..keys::DUE_SHARDS).map(|shard| self.shard(shard, now)).collect();
         let mut problems: Vec<String> = stream::iter(shards)
-            .buffer_unordered(8)
+            .buffer_unordered(usize::from(keys::DUE_SHARDS))
             .filter_map(|result| async move { result.err().map(|error| error.to_string()) })
             .collect()
             .await;
@@ -81,13 +81,12 @@ impl ScheduleHandler for Timers {
 impl Timers {
     /// Sends what is due, then deletes what was sent. A crash between the two sends twice, which is harmless.
     async fn shard(&self, shard: u8, now: Timestamp) -> Result<(), StoreError> {
-        for _ in 0..PAGES {
-            let entries = self.store.due_before(shard, now.plus_millis(AHEAD_MS), PAGE).await?;
-            if entries.is_empty() {
-                return Ok(());
-            }
-            let full = entries.len() >= PAGE as usize;
+        let (mut behind, mut is_refused): (Option<DueEntry>, bool) = (None, false);
+        while self.env.clock.now().since(now) < BUDGET_MS {
+            let before = now.plus_millis(AHEAD_MS);
+            let entries = self.store.due_before(shard, before, behind.as_ref(), PAGE).await?;
             let count = entries.len();
+            behind = entries.last().cloned();
             let messages = entries.iter().filter_map(outgoing).collect();
             let refused = self.outbox.enqueue(messages, now).await;
             // An entry for a queue that this version does not know stays for one that does.
@@ -99,14 +98,16 @@ impl Timers {
                 })
                 .collect();
             self.store.delete_due(&sent).await?;
-            if sent.len() < count {
-                return Err(StoreError::Unavailable("a queue refuses, or is not known".to_owned()));
-            }
-            if !full {
-                return Ok(());
+            // What stays keeps nobody behind it waiting.
+            is_refused |= sent.len() < count;
+            if count < PAGE as usize {
+                break;
             }
         }
-        Ok(())
+        match is_refused {
+            true => Err(StoreError::Unavailable("a queue refuses, or is not known".to_owned())),
+            false => Ok(()),
+        }
     }
 
     /// The reconciler: reads the sparse index, drives again what stayed open, and measures it.

@@ -1,15 +1,14 @@
 //! A broadcast begins: by the document as it is now, and with the next time it goes out if it does so again.
 
+use crate::watch::watch;
 use crate::{ATTEMPTS, Runner, outgoing, rate, text};
-use sluice_domain::campaign::{Broadcast, BroadcastState, PLAN_AHEAD_MS, next};
+use sluice_domain::campaign::{Broadcast, BroadcastState, Look, PLAN_AHEAD_MS, is_missed, next};
 use sluice_host::outbox::Outgoing;
 use sluice_store::{Commit, DueEntry, Written};
 use sluice_wire::queue::{CampaignMessage, CampaignTask};
 
 /// How soon policies that are not seen yet are looked for again, in milliseconds.
 const UNSEEN_MS: i64 = 3_000;
-/// How soon after it began its counts are looked at first, in milliseconds.
-const FIRST_WATCH_MS: i64 = 60_000;
 
 impl Runner {
     pub(crate) async fn begin(&self, message: &CampaignMessage) -> Result<(), String> {
@@ -36,15 +35,19 @@ impl Runner {
                 // Its document is gone: it was taken back.
                 None => drop(broadcast.cancel(now)),
                 Some((document, _)) => {
-                    if let Some(when) = next(&document.at, broadcast.occurrence()) {
+                    if let Some(when) = next(&document.at, broadcast.occurrence(), now) {
                         commit = self.again(commit, &broadcast, when).await?;
                     }
-                    let channel = rate(document, &policies);
-                    if broadcast.begin(document, policies.version, channel, now).is_err() {
+                    if is_missed(&document.at, broadcast.occurrence(), now) {
+                        broadcast.miss(now);
+                    } else if broadcast
+                        .begin(document, policies.version, rate(document, &policies), now)
+                        .is_ok()
+                    {
+                        commit = commit.due(due(watch(&broadcast, Look::soon(now))));
+                    } else {
                         return Ok(());
                     }
-                    let watch = now.plus_millis(FIRST_WATCH_MS);
-                    commit = commit.due(due(outgoing(&broadcast, CampaignTask::Watch(watch), watch)));
                 }
             }
             let began = broadcast.state == BroadcastState::Running;

@@ -31,6 +31,8 @@ impl Runner {
             }
             let policies = self.current().await?;
             let Some(document) = &broadcast.document else { return Ok(()) };
+            // What is late keeps its pace.
+            let begin = bundle.at.max(self.env.clock.now());
             let channel = channel(document, &policies);
             let orders = bundle.people.iter().filter_map(|(customer, share, after)| {
                 let place = Place { share: *share, at: bundle.at.plus_millis(*after) };
@@ -39,7 +41,7 @@ impl Runner {
                     queue: QueueName::Bulk,
                     id: order.id().to_string(),
                     body: encode(&OrderMessage::new(order)),
-                    not_before: place.at,
+                    not_before: begin.plus_millis(*after),
                 })
             });
             return self.hand_over(orders.collect()).await;

@@ -11,7 +11,7 @@ mod pages;
 mod watch;
 
 use futures::future::BoxFuture;
-use sluice_domain::campaign::Broadcast;
+use sluice_domain::campaign::{Broadcast, Section};
 use sluice_domain::message::Channel;
 use sluice_domain::policy::{Campaign, PolicySet};
 use sluice_domain::time::Timestamp;
@@ -65,7 +65,8 @@ impl RecordHandler for Runner {
             CampaignTask::Pages { part, page } => self.pages(&message, *part, *page).await,
             CampaignTask::Bundle(bundle) => self.open(&message, bundle).await,
             CampaignTask::GoOn => self.go_on(&message).await,
-            CampaignTask::Watch(at) => self.watch(&message, *at).await,
+            CampaignTask::Drain(at) => self.drain_on(&message, *at).await,
+            CampaignTask::Watch(look) => self.watch(&message, look).await,
         }
     }
 }
@@ -86,11 +87,22 @@ impl Runner {
 
     /// Goes on through the parts of the audience that are not done.
     pub(crate) async fn go_through(&self, broadcast: &Broadcast) -> Result<(), String> {
-        let now = self.env.clock.now();
         let sections = self.store.sections(broadcast).await.map_err(text)?;
         let parts = (0..).zip(&sections).filter(|(_, section)| !section.done);
-        let tasks = parts.map(|(part, section)| {
-            outgoing(broadcast, CampaignTask::Pages { part, page: section.page }, now)
+        self.go_through_parts(broadcast, &sections, parts.map(|(part, _)| part)).await
+    }
+
+    /// Goes on through these parts.
+    pub(crate) async fn go_through_parts(
+        &self,
+        broadcast: &Broadcast,
+        sections: &[Section],
+        parts: impl IntoIterator<Item = u8>,
+    ) -> Result<(), String> {
+        let now = self.env.clock.now();
+        let tasks = parts.into_iter().filter_map(|part| {
+            let page = sections.get(usize::from(part))?.page;
+            Some(outgoing(broadcast, CampaignTask::Pages { part, page }, now))
         });
         self.hand_over(tasks.collect()).await
     }

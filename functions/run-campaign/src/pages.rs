@@ -1,6 +1,6 @@
 //! Going through one part of the table: a page at a time, its messages durable before the cursor moves.
 
-use crate::{Runner, channel, outgoing, rate, text};
+use crate::{ATTEMPTS, Runner, channel, outgoing, rate, text};
 use sluice_domain::campaign::{Broadcast, BroadcastState, Place, Planner, SECTIONS, Section, Share};
 use sluice_domain::condition::Condition;
 use sluice_domain::customer::{Known, Whole};
@@ -31,6 +31,7 @@ impl Runner {
     /// again is not done again; if the next message took over, nothing is.
     pub(crate) async fn pages(&self, message: &CampaignMessage, part: u8, from: u32) -> Result<(), String> {
         let end = from.saturating_add(PAGES);
+        let mut conflicts = 0;
         loop {
             let Some(broadcast) = self.read(message).await? else { return Ok(()) };
             // Whoever lets it go on sends these again.
@@ -45,9 +46,12 @@ impl Runner {
                 let task = CampaignTask::Pages { part, page: end };
                 return self.hand_over(vec![outgoing(&broadcast, task, self.env.clock.now())]).await;
             }
-            // Somebody else goes on with this part.
+            // The page is done: by somebody else, who may not live to go on, or by a write of our own whose answer was lost.
             if self.page(&broadcast, part, section).await? == Written::Conflict {
-                return Ok(());
+                conflicts += 1;
+                if conflicts >= ATTEMPTS {
+                    return Err("others went through the same pages each time".to_owned());
+                }
             }
         }
     }

@@ -2,20 +2,13 @@
 
 use crate::begin::due;
 use crate::{ATTEMPTS, Runner, outgoing, rate, text};
-use sluice_domain::campaign::{Broadcast, BroadcastState, Counts, Section, tripped};
-use sluice_domain::time::Timestamp;
+use sluice_domain::campaign::{Broadcast, BroadcastState, Look, Seen, tripped};
 use sluice_host::outbox::{Outgoing, QueueName};
 use sluice_store::Written;
 use sluice_wire::queue::{CampaignMessage, CampaignTask, Halt, TellMessage, encode};
 
-/// How often it is looked, in milliseconds: at first, and at last.
-const OFTEN_MS: i64 = 60_000;
-const RARELY_MS: i64 = 3_600_000;
-/// This long after the last message's time nobody waits for those that are still deferred, in milliseconds.
-const LATEST_MS: i64 = 86_400_000;
-
 impl Runner {
-    pub(crate) async fn watch(&self, message: &CampaignMessage, at: Timestamp) -> Result<(), String> {
+    pub(crate) async fn watch(&self, message: &CampaignMessage, look: &Look) -> Result<(), String> {
         for _ in 0..ATTEMPTS {
             let Some(mut broadcast) = self.read(message).await? else { return Ok(()) };
             match broadcast.state {
@@ -36,16 +29,19 @@ impl Runner {
                 continue;
             }
             let sections = self.store.sections(&broadcast).await.map_err(text)?;
-            if !is_done(&sections, &counts, now) {
-                let policies = self.current().await?;
-                let rate = broadcast
-                    .document
-                    .as_ref()
-                    .and_then(|document| document.rate.or_else(|| rate(document, &policies)));
-                return self.watch_then(&broadcast, next(&sections, rate, at.max(now), now)).await;
+            let policies = self.current().await?;
+            let document = broadcast.document.as_ref();
+            let rate = document.and_then(|document| document.rate.or_else(|| rate(document, &policies)));
+            let Seen { is_done, still, next } = look.see(&sections, &counts, rate, now);
+            if !is_done {
+                self.watch_then(&broadcast, next).await?;
+                // Whoever was to go through these parts has not, for long.
+                return self.go_through_parts(&broadcast, &sections, still).await;
             }
             // What was parked at the moment when it went on.
-            self.drain(&broadcast, now).await?;
+            if !self.drain(broadcast.clone(), now).await? {
+                return self.watch_then(&broadcast, next).await;
+            }
             broadcast.finish(now);
             if self.store.put_broadcast(&broadcast).await.map_err(text)? == Written::Done {
                 return Ok(());
@@ -77,40 +73,14 @@ impl Runner {
         self.hand_over(messages.collect()).await
     }
 
-    /// It is looked at again, soon.
-    pub(crate) async fn watch_again(&self, broadcast: &Broadcast, now: Timestamp) -> Result<(), String> {
-        self.watch_then(broadcast, now.plus_millis(OFTEN_MS)).await
-    }
-
     /// A due entry of one time is one entry, however often it is put: looking twice does not make it two from then on.
-    async fn watch_then(&self, broadcast: &Broadcast, at: Timestamp) -> Result<(), String> {
-        let task = outgoing(broadcast, CampaignTask::Watch(at), at);
-        self.store.put_due(&due(task)).await.map_err(text)
+    pub(crate) async fn watch_then(&self, broadcast: &Broadcast, look: Look) -> Result<(), String> {
+        self.store.put_due(&due(watch(broadcast, look))).await.map_err(text)
     }
 }
 
-/// Whether everybody was found and every message has come to its end; or should have, long ago.
-fn is_done(sections: &[Section], counts: &Counts, now: Timestamp) -> bool {
-    let planned: u64 = sections.iter().map(|section| section.planned).sum();
-    let last = sections.iter().filter_map(|section| section.last).max();
-    let is_late = last.is_none_or(|last| now.since(last) > LATEST_MS);
-    let have_ended = counts.ended() >= i64::try_from(planned).unwrap_or(i64::MAX);
-    sections.iter().all(|section| section.done) && (have_ended || is_late)
-}
-
-/// When it is looked at next: each minute while messages go out, then ever less often until more of them do, as of people
-/// in another zone. On whole minutes, so that two who look at the same time look once from then on.
-fn next(sections: &[Section], rate: Option<u32>, looked: Timestamp, now: Timestamp) -> Timestamp {
-    let spans: Vec<(Timestamp, Timestamp)> =
-        rate.into_iter().flat_map(|rate| sections.iter().flat_map(move |part| part.spans(rate))).collect();
-    let went_out = match spans.as_slice() {
-        // Without places at a rate they go out until the last.
-        [] => sections.iter().filter_map(|section| section.last).max().or(Some(now)),
-        spans => spans.iter().filter(|(begin, _)| *begin <= now).map(|(_, end)| *end).max(),
-    };
-    let idle = went_out.map_or(i64::MAX, |at| now.since(at).max(0));
-    let pause = (idle / 8).clamp(OFTEN_MS, RARELY_MS);
-    let more = spans.iter().map(|(begin, _)| begin.plus_millis(OFTEN_MS)).filter(|at| *at > looked).min();
-    let at = more.map_or(looked.plus_millis(pause), |more| more.min(looked.plus_millis(pause)));
-    Timestamp(at.millis().div_euclid(OFTEN_MS) * OFTEN_MS).max(looked.plus_millis(1))
+/// A look, for its time.
+pub(crate) fn watch(broadcast: &Broadcast, look: Look) -> Outgoing {
+    let at = look.at;
+    outgoing(broadcast, CampaignTask::Watch(look), at)
 }

@@ -24,16 +24,15 @@ const TRIES: usize = 6;
 /// What came of one attempt.
 pub(crate) enum Attempt {
     Done,
-    /// It is with the provider, now or since before.
-    Sent(Box<Message>),
-    /// It was to go to nobody, to compare with, now or since before.
-    HeldOut(Box<Message>),
+    /// It is with the provider, left out with its journey, or was to go to nobody, to compare with; now or since before. Others
+    /// hear of it.
+    Told(Box<Message>),
     /// Somebody changed what it was decided on: load again.
     Conflict,
 }
 
 impl Sender {
-    /// Brings a message as far as it can go now, and says so if that is out. Redelivery finds how far it came.
+    /// Brings a message as far as it can go now, and says so if that is out or ends its journey. Redelivery finds how far it came.
     pub(crate) async fn deliver(&self, order: &Order) -> Result<Option<Happened>, String> {
         let mut bytes = [0u8; 8];
         self.env.random.fill(&mut bytes);
@@ -41,8 +40,7 @@ impl Sender {
         for _ in 0..TRIES {
             match self.attempt(order, &nonce).await? {
                 Attempt::Done => return Ok(None),
-                Attempt::Sent(message) => return Ok(self.sent(&message)),
-                Attempt::HeldOut(message) => return Ok(self.held_out(&message)),
+                Attempt::Told(message) => return Ok(self.told_of(&message)),
                 Attempt::Conflict => {}
             }
         }
@@ -72,7 +70,7 @@ impl Sender {
         if !is_ours {
             match message.next(now) {
                 Next::Done if message.state == MessageState::Sent => {
-                    return Ok(Attempt::Sent(Box::new(message)));
+                    return Ok(Attempt::Told(Box::new(message)));
                 }
                 Next::Done => return self.instead(&message, now).await,
                 Next::At(at) => return self.again(order, at, now).await,
@@ -221,8 +219,8 @@ impl Sender {
         if let Some(order) = message.order.replaced().filter(|_| message.is_replaced()) {
             return self.again(&order, now, now).await;
         }
-        if message.reason == Some(Reason::HeldOut) {
-            return Ok(Attempt::HeldOut(Box::new(message.clone())));
+        if message.ends_its_journey() || message.reason == Some(Reason::HeldOut) {
+            return Ok(Attempt::Told(Box::new(message.clone())));
         }
         Ok(Attempt::Done)
     }
@@ -270,7 +268,7 @@ impl Sender {
                 self.count(&after, now);
                 return match settled.again {
                     Some(at) => self.again(&after.order, at, now).await,
-                    None if after.state == MessageState::Sent => Ok(Attempt::Sent(Box::new(after))),
+                    None if after.state == MessageState::Sent => Ok(Attempt::Told(Box::new(after))),
                     None => Ok(Attempt::Done),
                 };
             }
@@ -278,23 +276,23 @@ impl Sender {
             match self.store.message(&message.id()).await.map_err(text)? {
                 Some(held) if held.state == MessageState::Claimed && held.nonce == nonce => message = held,
                 // It was written down and the answer was lost, or the provider told of it first: policies hear of it either way.
-                Some(held) if held.state == MessageState::Sent => return Ok(Attempt::Sent(Box::new(held))),
+                Some(held) if held.state == MessageState::Sent => return Ok(Attempt::Told(Box::new(held))),
                 _ => return Ok(Attempt::Done),
             }
         }
         Err("what became of it could not be written down".to_owned())
     }
 
-    fn sent(&self, message: &Message) -> Option<Happened> {
+    fn told_of(&self, message: &Message) -> Option<Happened> {
         let now = self.env.clock.now();
         let teller = Teller { function: "send-message", now };
+        if message.ends_its_journey() {
+            return teller.stopped(message);
+        }
+        if message.reason == Some(Reason::HeldOut) {
+            return teller.message(message, "campaign_held_out", "", now, Value::Null);
+        }
         teller.message(message, "message_sent", "", message.claimed.unwrap_or(now), Value::Null)
-    }
-
-    fn held_out(&self, message: &Message) -> Option<Happened> {
-        let now = self.env.clock.now();
-        let teller = Teller { function: "send-message", now };
-        teller.message(message, "campaign_held_out", "", now, Value::Null)
     }
 
     /// The message as it is now, and the gate without a claim that was for nothing.

@@ -78,6 +78,7 @@ pub(crate) fn broadcast(
         "by": one.by,
         "began": at(one.began),
         "ended": at(one.ended),
+        "missed": one.missed,
         "policy_version": one.policies,
         "winner": one.winner.and_then(|chosen| {
             let name = document.variant_name(Some(chosen.variant))?;

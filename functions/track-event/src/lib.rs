@@ -124,7 +124,11 @@ impl Track {
         request: &HttpRequest,
         now: Timestamp,
     ) -> Result<(&'a Source, Result<HttpResponse, Problem>), Problem> {
-        let call = track::read(route, request)?;
+        let call = track::read(route, request).inspect_err(|problem| {
+            if problem.name == track::GARBLED {
+                Metrics::new().count("BodiesGarbled", 1).emit(&self.env, now);
+            }
+        })?;
         let source = self.source(policies, route, call.key.as_ref()).await?;
         let random = || {
             let mut bytes = [0; 10];
@@ -140,7 +144,7 @@ impl Track {
             .emit(&self.env, now);
         let answer = match self.enqueue(happened, now).await {
             Ok(()) => track::answer(&call, &taken),
-            Err(problem) => Err(problem),
+            Err(Busy) => Err(busy(route)),
         };
         Ok((source, answer))
     }
@@ -198,17 +202,25 @@ impl Track {
         Ok(secrets.accept(secret, key.reveal()))
     }
 
-    /// Puts all events on their queue. If it does not take some of them, the library is to repeat the whole call: 429,
-    /// since some give up a 500 after a few tries.
-    async fn enqueue(&self, happened: Vec<Happened>, now: Timestamp) -> Result<(), Problem> {
-        match self.outbox.enqueue(outbox::events(happened, now), now).await.as_slice() {
-            [] => Ok(()),
-            _ => {
-                let detail = "Not all events could be taken just now. Send them again in a few seconds.";
-                Err(Problem::new(429, "queue-busy", detail).retry_after(AGAIN))
-            }
-        }
+    /// Puts all events on their queue.
+    async fn enqueue(&self, happened: Vec<Happened>, now: Timestamp) -> Result<(), Busy> {
+        let left = self.outbox.enqueue(outbox::events(happened, now), now).await;
+        if left.is_empty() { Ok(()) } else { Err(Busy) }
     }
+}
+
+/// The queue did not take all events.
+struct Busy;
+
+/// The library is to repeat the whole call. 429, since some of Segment's and RudderStack's give up a 500 after a few tries;
+/// 503 for PostHog's, since the one for pages repeats no 4xx.
+fn busy(route: Route) -> Problem {
+    let status = match route {
+        Route::Posthog | Route::Flags => 503,
+        Route::One(_) | Route::Batch => 429,
+    };
+    let detail = "Not all events could be taken just now. Send them again in a few seconds.";
+    Problem::new(status, "queue-busy", detail).retry_after(AGAIN)
 }
 
 /// What a caller is told when we cannot tell whose call it is now.

@@ -20,6 +20,8 @@ const LONGEST_DELAY_MS: i64 = 180_000;
 const BATCH: (usize, usize) = (10, 256 * 1024);
 /// Calls under way at the same time.
 const CALLS_AT_ONCE: usize = 8;
+/// Due entries put at the same time.
+const ENTRIES_AT_ONCE: usize = 16;
 
 /// Our queues.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -140,10 +142,15 @@ impl Outbox {
     /// Hands all messages over. After `Ok` each is on its queue or a due entry; after an error some may be neither,
     /// and handing all over again is harmless.
     pub async fn hand_over(&self, messages: Vec<Outgoing>, now: Timestamp) -> Result<(), StoreError> {
-        for message in self.enqueue(messages, now).await {
+        let put = |message: Outgoing| async move {
             let Outgoing { queue, id, body, not_before } = message;
             let at = not_before.max(now);
-            self.store.put_due(&DueEntry { at, id, queue: queue.name().to_owned(), body }).await?;
+            self.store.put_due(&DueEntry { at, id, queue: queue.name().to_owned(), body }).await
+        };
+        let left: Vec<_> = self.enqueue(messages, now).await.into_iter().map(put).collect();
+        let mut left = stream::iter(left).buffer_unordered(ENTRIES_AT_ONCE);
+        while let Some(put) = left.next().await {
+            put?;
         }
         Ok(())
     }

@@ -174,33 +174,38 @@ impl Store {
         Ok(counts)
     }
 
-    /// Something waits until a broadcast goes on. Putting it again changes nothing.
+    /// Something waits until a broadcast goes on that is held back as it was read. Putting it again changes nothing.
     pub async fn park(&self, broadcast: &Broadcast, shard: u8, parked: &Parked) -> Result<(), StoreError> {
-        let mut item = key(keys::parked(&broadcast.campaign, broadcast.n, shard), &parked.id);
+        let pk = keys::parked(&broadcast.campaign, broadcast.n, shard);
+        let mut item = key(pk, keys::parked_at(broadcast.epoch, &parked.id));
         item.insert("d".to_owned(), document(parked)?);
         self.put_once(item).await.map(|_| ())
     }
 
-    /// What waits in one part of a broadcast.
+    /// What waits in one part of a broadcast from before it went on as it was read, each with its epoch. What is parked when
+    /// it is held back again is another entry.
     pub async fn parked(
         &self,
         broadcast: &Broadcast,
         shard: u8,
         limit: i32,
-    ) -> Result<Vec<Parked>, StoreError> {
+    ) -> Result<Vec<(u32, Parked)>, StoreError> {
         let answer = self
             .client
             .query()
             .table_name(&self.table)
-            .key_condition_expression("pk = :pk")
+            .key_condition_expression("pk = :pk AND sk < :epoch")
             .expression_attribute_values(":pk", text(keys::parked(&broadcast.campaign, broadcast.n, shard)))
+            .expression_attribute_values(":epoch", text(keys::parked_at(broadcast.epoch, "")))
             .consistent_read(true)
             .limit(limit)
             .send()
             .await?;
         let read = |item: &Item| {
             let parked: Parked = get_document(item, "d")?;
-            Ok(Parked { id: get_text(item, "sk")?.to_owned(), ..parked })
+            let (epoch, id) = keys::parse_parked_at(get_text(item, "sk")?)
+                .ok_or_else(|| StoreError::Corrupt("not what waits".to_owned()))?;
+            Ok((epoch, Parked { id: id.to_owned(), ..parked }))
         };
         answer.items.unwrap_or_default().iter().map(read).collect()
     }
@@ -210,10 +215,11 @@ impl Store {
         &self,
         broadcast: &Broadcast,
         shard: u8,
-        parked: &[Parked],
+        parked: &[(u32, Parked)],
     ) -> Result<(), StoreError> {
         let pk = keys::parked(&broadcast.campaign, broadcast.n, shard);
-        self.delete_many(parked.iter().map(|parked| key(&pk, &parked.id)).collect()).await
+        let keys = parked.iter().map(|(epoch, parked)| key(&pk, keys::parked_at(*epoch, &parked.id)));
+        self.delete_many(keys.collect()).await
     }
 
     /// Stores a broadcast by itself.

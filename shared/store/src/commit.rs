@@ -29,6 +29,20 @@ use sluice_domain::speed::{Group, bucket};
 use sluice_wire::queue::{LeadMessage, encode};
 use std::collections::BTreeSet;
 
+/// The writes that a commit comes to.
+#[derive(Clone, Debug)]
+pub struct Writes(Vec<TransactWriteItem>);
+
+impl Writes {
+    /// What one transaction holds at most. (DynamoDB, "TransactWriteItems".)
+    pub const MOST: usize = 100;
+
+    /// Whether they are too many for one transaction.
+    pub const fn are_too_many(&self) -> bool {
+        self.0.len() > Self::MOST
+    }
+}
+
 /// Everything one decision changes. Each part is stored only at the version it was read at, and all or none.
 #[derive(Clone, Debug, Default)]
 pub struct Commit {
@@ -200,6 +214,16 @@ impl Commit {
 impl Store {
     /// Stores all of it or nothing. A lost answer is repaired by redelivery: the receipt in the lead is found.
     pub async fn commit(&self, commit: Commit) -> Result<Written, StoreError> {
+        self.write(self.writes(commit)?).await
+    }
+
+    /// Stores all of these writes or none.
+    pub async fn write(&self, writes: Writes) -> Result<Written, StoreError> {
+        self.transact(writes.0).await
+    }
+
+    /// The writes that a commit comes to.
+    pub fn writes(&self, commit: Commit) -> Result<Writes, StoreError> {
         let commit = commit.with_standing();
         let mut items = Vec::new();
         for (lead, after) in &commit.new_leads {
@@ -299,7 +323,7 @@ impl Store {
         }
         items.extend(self.erasures(&commit)?);
         items.extend(self.broadcast_writes(&commit)?);
-        self.transact(items).await
+        Ok(Writes(items))
     }
 
     /// Writes all or nothing.

@@ -37,11 +37,12 @@ impl Store {
         self.put_once(entry.item()?).await.map(|_| ())
     }
 
-    /// Entries of one shard due before `before`, oldest first.
+    /// Entries of one shard due before `before`, oldest first; those `behind` one.
     pub async fn due_before(
         &self,
         shard: u8,
         before: Timestamp,
+        behind: Option<&DueEntry>,
         limit: i32,
     ) -> Result<Vec<DueEntry>, StoreError> {
         use crate::item::text;
@@ -52,6 +53,7 @@ impl Store {
             .key_condition_expression("pk = :pk AND sk < :before")
             .expression_attribute_values(":pk", text(keys::due(shard)))
             .expression_attribute_values(":before", text(keys::millis(before)))
+            .set_exclusive_start_key(behind.map(due_key))
             .limit(limit)
             .consistent_read(true)
             .send()

@@ -36,7 +36,7 @@
 //! | broadcast: one time that a campaign goes out | `campaign#<name>` | `b#<number>` | run-campaign; send-message, where its messages may not go out; the campaign's page, newest first |
 //! | how far a part of its audience is gone through | `campaign#<name>` | `s#<number>#<part>` | run-campaign, once a page |
 //! | tally: what a part of it counted, and whether its messages may be claimed | `tally#<name>#<number>#<shard>` | `t` | send-message before each claim; the campaign's page |
-//! | what waits while it is paused | `parked#<name>#<number>#<shard>` | `<id>` | run-campaign, when it goes on |
+//! | what waits while it is paused | `parked#<name>#<number>#<shard>` | `<epoch>#<id>` | run-campaign, when it goes on |
 //! | token | `token` | `<sha>` | serve-console, each request; the list of tokens |
 //! | entry of the audit | `audit` | `<ms>#<id>` | the audit, newest first |
 //! | import batch | `import` | `<batch>` | serve-console; the list of batches |
@@ -465,6 +465,17 @@ pub fn parked(campaign: &str, broadcast: u32, shard: u8) -> String {
 /// The campaign, broadcast and part in the partition of what waits.
 pub fn parse_parked(pk: &str) -> Option<(&str, u32, u8)> {
     parse_shard(pk.strip_prefix("parked#")?)
+}
+
+/// Sort key of what waits since a broadcast was held back.
+pub fn parked_at(epoch: u32, id: &str) -> String {
+    format!("{epoch:010}#{id}")
+}
+
+/// The epoch and the id in such a sort key.
+pub fn parse_parked_at(sk: &str) -> Option<(u32, &str)> {
+    let (epoch, id) = sk.split_once('#')?;
+    Some((epoch.parse().ok()?, id))
 }
 
 fn parse_shard(text: &str) -> Option<(&str, u32, u8)> {

@@ -36,7 +36,7 @@ mod team;
 mod token;
 
 pub use campaign::Parked;
-pub use commit::Commit;
+pub use commit::{Commit, Writes};
 pub use contact::Contact;
 pub use counted::{Counted, Counting};
 pub use desk::{CompanyRecord, Desk, LeaveRecord, Wanted};

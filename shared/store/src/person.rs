@@ -7,8 +7,9 @@ use crate::state::{read_run, read_state};
 use crate::{Store, StoreError, keys};
 use sluice_domain::advance::Loaded;
 use sluice_domain::customer::{AddressHash, Tie};
-use sluice_domain::event::Event;
 use sluice_domain::id::{CustomerId, EventId};
+use sluice_domain::live::{Live, LivePolicy};
+use sluice_domain::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What is read for events that may be one person's.
@@ -24,13 +25,20 @@ pub struct WantedPerson {
     pub journeys: BTreeSet<String>,
     /// Runs that are wanted besides.
     pub runs: BTreeSet<(CustomerId, String)>,
-    /// Records all of whose events are wanted.
+    /// Records all of whose events are to be counted.
     pub history: BTreeSet<CustomerId>,
 }
 
 impl Store {
     /// Reads several people together; one answer each, in order.
-    pub async fn load(&self, wanted: &[WantedPerson]) -> Result<Vec<Loaded>, StoreError> {
+    ///
+    /// What is to be counted anew is counted by this policy, at `now`.
+    pub async fn load(
+        &self,
+        wanted: &[WantedPerson],
+        policy: &LivePolicy,
+        now: Timestamp,
+    ) -> Result<Vec<Loaded>, StoreError> {
         let hashes: Vec<AddressHash> =
             wanted.iter().flat_map(|one| one.addresses.iter().flatten().cloned()).collect();
         let items = self.address_items(&hashes).await?;
@@ -79,8 +87,7 @@ impl Store {
                 for (loaded, one) in loaded.iter_mut().zip(wanted) {
                     let_go(loaded);
                     for id in &one.history {
-                        let events = self.events_of(id).await?;
-                        loaded.history.insert(id.clone(), events);
+                        loaded.history.insert(id.clone(), self.counted_anew(id, policy, now).await?);
                     }
                 }
                 return Ok(loaded);
@@ -117,16 +124,24 @@ impl Store {
 }
 
 impl Store {
-    /// Every event of a record, those of our own that others led to among them, in no order.
-    async fn events_of(&self, id: &CustomerId) -> Result<Vec<Event>, StoreError> {
-        let mut events = Vec::new();
+    /// What all events of a record come to, those of our own that others led to among them. However many they are, a page
+    /// of them is held at a time.
+    async fn counted_anew(
+        &self,
+        id: &CustomerId,
+        policy: &LivePolicy,
+        now: Timestamp,
+    ) -> Result<Live, StoreError> {
+        let mut counted = Live::default();
         let mut cursor: Option<String> = None;
         loop {
             let page = self.entries(id, cursor.as_deref()).await?;
-            events.extend(page.items.iter().flat_map(|entry| entry.events()));
+            for event in page.items.iter().flat_map(|entry| entry.events()) {
+                counted.apply(&event, policy, now);
+            }
             cursor = page.next;
             if cursor.is_none() {
-                return Ok(events);
+                return Ok(counted);
             }
         }
     }

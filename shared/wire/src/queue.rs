@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 pub use sluice_domain::advance::Wake;
-use sluice_domain::campaign::Share;
+use sluice_domain::campaign::{Look, Share};
 use sluice_domain::clock::{Mark, Tick};
 use sluice_domain::event::{Call, Happened, Heard, Tell};
 use sluice_domain::feedback::Feedback;
@@ -225,8 +225,10 @@ pub enum CampaignTask {
     Bundle(Bundle),
     /// It goes on after it waited.
     GoOn,
+    /// Hand on more of what waits, the next of it at this time.
+    Drain(Timestamp),
     /// Look at what was counted by then.
-    Watch(Timestamp),
+    Watch(Look),
 }
 
 /// People whose messages go out within one minute.
@@ -249,7 +251,8 @@ impl CampaignMessage {
             CampaignTask::Pages { part, page } => format!("pages-{part}-{page}"),
             CampaignTask::Bundle(bundle) => format!("bundle-{}", id_of(&encode(bundle))),
             CampaignTask::GoOn => "go-on".to_owned(),
-            CampaignTask::Watch(at) => format!("watch-{}", at.millis()),
+            CampaignTask::Drain(at) => format!("drain-{}", at.millis()),
+            CampaignTask::Watch(look) => format!("watch-{}", look.at.millis()),
         };
         format!("{campaign}-{broadcast}-{task}")
     }

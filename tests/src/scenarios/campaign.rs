@@ -9,7 +9,7 @@ use crate::wire::{Headers, text};
 use crate::world::{ADMIN_TOKEN, World};
 use serde_json::{Value, json};
 use sluice_domain::calendar::Zone;
-use sluice_domain::campaign::{Broadcast, Place, Planner, SECTIONS, Section, Share, first};
+use sluice_domain::campaign::{Broadcast, Look, Place, Planner, SECTIONS, Section, Share, first};
 use sluice_domain::id::CustomerId;
 use sluice_domain::link::Link;
 use sluice_domain::message::Channel;
@@ -268,7 +268,7 @@ pub(super) fn stopped(world: &mut World) -> Prepare<'_> {
         let mut message = own.into_iter().find(|message| message.order.campaign.is_some()).unwrap();
         message.trail.bounce(Timestamp(world.clock.millis()), sluice_domain::message::Bounce::Hard);
         assert_eq!(world.store().put_message(&message).await.unwrap(), Written::Done);
-        let watch = task(&broadcast, CampaignTask::Watch(Timestamp(world.clock.millis())));
+        let watch = task(&broadcast, CampaignTask::Watch(Look::first(Timestamp(world.clock.millis()))));
         let next = order(&broadcast, &people[1]);
         (Event::Queue { queue: "campaign", bodies: vec![watch] }, vec![("bulk", next)])
     })

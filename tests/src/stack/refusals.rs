@@ -19,8 +19,17 @@ struct Rule {
     function: &'static str,
     call: &'static str,
     left: usize,
-    /// None lets the call pass.
-    answer: Option<(u16, &'static str)>,
+    what: What,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum What {
+    /// It is done.
+    Pass,
+    /// It is not done, and answered so.
+    Refuse(u16, &'static str),
+    /// It is done, and the answer does not arrive.
+    Lose,
 }
 
 impl Refusals {
@@ -33,12 +42,17 @@ impl Refusals {
         times: usize,
         answer: (u16, &'static str),
     ) {
-        self.rules().push(Rule { function, call, left: times, answer: Some(answer) });
+        self.rules().push(Rule { function, call, left: times, what: What::Refuse(answer.0, answer.1) });
     }
 
     /// Lets the next `times` of these calls pass, whatever refuses them further down the list.
     pub fn pass_first(&self, function: &'static str, call: &'static str, times: usize) {
-        self.rules().push(Rule { function, call, left: times, answer: None });
+        self.rules().push(Rule { function, call, left: times, what: What::Pass });
+    }
+
+    /// Does the next `times` of these calls, and lets their answers be lost.
+    pub fn lose(&self, function: &'static str, call: &'static str, times: usize) {
+        self.rules().push(Rule { function, call, left: times, what: What::Lose });
     }
 
     /// Nothing is refused any more.
@@ -55,15 +69,17 @@ impl Refusals {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn take(&self, function: &str, request: &HttpRequest) -> Option<(u16, &'static str)> {
+    fn take(&self, function: &str, request: &HttpRequest) -> What {
         let operation = request.headers().get("x-amz-target").unwrap_or_else(|| request.uri());
         let is_meant = |rule: &Rule| {
             (rule.function == "*" || rule.function == function) && operation.contains(rule.call)
         };
         let mut rules = self.rules();
-        let rule = rules.iter_mut().find(|rule| rule.left > 0 && is_meant(rule))?;
+        let Some(rule) = rules.iter_mut().find(|rule| rule.left > 0 && is_meant(rule)) else {
+            return What::Pass;
+        };
         rule.left -= 1;
-        rule.answer
+        rule.what
     }
 }
 
@@ -94,8 +110,16 @@ struct Connector {
 
 impl HttpConnector for Connector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let Some((status, code)) = self.list.take(&self.function, &request) else {
-            return self.next.call(request);
+        let (status, code) = match self.list.take(&self.function, &request) {
+            What::Pass => return self.next.call(request),
+            What::Refuse(status, code) => (status, code),
+            What::Lose => {
+                let done = self.next.call(request);
+                return HttpConnectorFuture::new(async {
+                    done.await?;
+                    Err(ConnectorError::io("as the scenario asks".into()))
+                });
+            }
         };
         let body = format!(r#"{{"__type":"com.amazonaws#{code}","message":"as the scenario asks"}}"#);
         let answer = http::Response::builder()

@@ -80,6 +80,7 @@ fn every_constructor_round_trips_with_its_parser() {
         assert_eq!(keys::parse_section(&keys::section(n, 7)), Some((n, 7)));
         assert_eq!(keys::parse_tally(&keys::tally("spring-1", n, 63)), Some(("spring-1", n, 63)));
         assert_eq!(keys::parse_parked(&keys::parked("spring-1", n, 0)), Some(("spring-1", n, 0)));
+        assert_eq!(keys::parse_parked_at(&keys::parked_at(n, "a#b-1")), Some((n, "a#b-1")));
     }
     for version in [0, 1, 1_234_567_890] {
         assert_eq!(keys::parse_manifest(&keys::manifest(version)), Some(version));

@@ -1,7 +1,11 @@
 //! Campaigns: one message to many people, when and as its document says, and what is counted of it.
 
+use futures::stream::{self, StreamExt};
 use serde_json::{Value, json};
 use sluice::host::spec::named;
+use sluice_domain::campaign::{Broadcast, Counts, Occurrence};
+use sluice_host::environment::Clock;
+use sluice_store::{Parked, Store, keys};
 use sluice_tests::stack::{POLICIES, Running, Setup};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -207,5 +211,121 @@ async fn what_is_cancelled_midway_does_not_go_out_and_says_why() {
     assert_eq!(status, 409);
     let (status, _) = ask(&run, "cancel").await;
     assert_eq!(status, 200, "it is cancelled already");
+    run.finish().await;
+}
+
+/// The table of the stack, as its functions reach it.
+pub(crate) fn store(run: &Running) -> Store {
+    let mut env = run.sdk();
+    env.vars.insert("SLUICE_TABLE".to_owned(), named("Table"));
+    sluice_host::aws::store(&env).unwrap()
+}
+
+/// So many rows that have nothing to do with anything: an audience is read in pages of the table.
+async fn fill(run: &Running, rows: usize) {
+    let store = store(run);
+    let now = run.stack.clock.now();
+    let row = |n: usize| {
+        let store = &store;
+        async move {
+            let at = Occurrence { at: now, local: None };
+            let other = Broadcast::new(&format!("other-{n}"), 1, at, "ann", now);
+            let parked = Parked { id: "x".to_owned(), queue: "bulk".to_owned(), body: String::new() };
+            store.park(&other, 0, &parked).await.unwrap();
+        }
+    };
+    stream::iter((0..rows).map(row)).buffer_unordered(16).collect::<Vec<()>>().await;
+}
+
+#[tokio::test]
+async fn an_answer_that_is_lost_while_the_audience_is_gone_through_loses_nobody() {
+    let run = with("at: now").await;
+    let everybody = people(&run, 12, &[]).await;
+    fill(&run, 5_200).await;
+    // That a first page is done is written, and whoever wrote it does not hear so.
+    run.refusals.lose("run-campaign", "DynamoDB_20120810.PutItem", 1);
+    ask(&run, "schedule").await;
+    minutes(&run, 3).await;
+    let got = mails(&run);
+    assert!(everybody.iter().all(|email| got.get(email) == Some(&1)), "{got:?}");
+    let pages = |item: &Value| {
+        let section: Value = serde_json::from_str(item["d"]["S"].as_str().unwrap()).unwrap();
+        section["p"].as_u64().unwrap()
+    };
+    let sections =
+        run.table().into_iter().filter(|((pk, sk), _)| pk == "campaign#spring" && sk.starts_with("s#"));
+    assert!(sections.map(|(_, item)| pages(&item)).max() > Some(1), "its parts have several pages");
+    assert_eq!(broadcast(&run).await["state"], "done");
+    counters_equal_the_ledger(&run);
+    run.finish().await;
+}
+
+#[tokio::test]
+async fn what_waits_anew_is_not_taken_from_what_waits_with_what_waited_before() {
+    let run = Setup::default().frozen().start().await;
+    let store = store(&run);
+    let now = run.stack.clock.now();
+    let document = serde_json::from_value(json!({
+        "name": "spring", "audience": { "segment": "vip" }, "send": { "template": "spring", "topic": "product" },
+    }));
+    let mut broadcast = Broadcast::new("spring", 1, Occurrence { at: now, local: None }, "ann", now);
+    broadcast.begin(&document.unwrap(), 1, None, now).unwrap();
+    let parked = Parked { id: "ms_1".to_owned(), queue: "bulk".to_owned(), body: "{}".to_owned() };
+    broadcast.pause().unwrap();
+    store.park(&broadcast, 0, &parked).await.unwrap();
+    assert!(store.parked(&broadcast, 0, 10).await.unwrap().is_empty(), "nobody has let it go on");
+    broadcast.resume(&Counts::default()).unwrap();
+    let waited = store.parked(&broadcast, 0, 10).await.unwrap();
+    assert_eq!(waited.len(), 1);
+    // It is paused again before that is over: the same message waits again.
+    let mut again = broadcast.clone();
+    again.pause().unwrap();
+    store.park(&again, 0, &parked).await.unwrap();
+    store.unpark(&broadcast, 0, &waited).await.unwrap();
+    assert!(store.parked(&broadcast, 0, 10).await.unwrap().is_empty());
+    again.resume(&Counts::default()).unwrap();
+    let waits: Vec<Parked> =
+        store.parked(&again, 0, 10).await.unwrap().into_iter().map(|(_, one)| one).collect();
+    assert_eq!(waits, [parked]);
+    run.finish().await;
+}
+
+#[tokio::test]
+async fn of_much_that_waits_some_is_handed_on_at_a_time_while_somebody_looks() {
+    let run = with("at: now\nrate: 2").await;
+    let everybody = people(&run, 20, &[]).await;
+    ask(&run, "schedule").await;
+    ask(&run, "pause").await;
+    minutes(&run, 3).await;
+    let table = run.table();
+    let waits = |(pk, _): &&(String, String)| pk.starts_with("parked#spring#");
+    let (_, own) = table.iter().find(|(key, _)| waits(key)).expect("something waits");
+    let held: Broadcast = serde_json::from_str(
+        table[&("campaign#spring".to_owned(), keys::broadcast(1))]["d"]["S"].as_str().unwrap(),
+    )
+    .unwrap();
+    let held = Broadcast { campaign: "spring".to_owned(), n: 1, ..held };
+    // Much that goes nowhere waits before it.
+    let one: Parked = serde_json::from_str(own["d"]["S"].as_str().unwrap()).unwrap();
+    let one = Parked { queue: "none".to_owned(), ..one };
+    let store = store(&run);
+    let park = |n: usize| {
+        let (store, held, parked) = (&store, &held, Parked { id: format!("again-{n}"), ..one.clone() });
+        async move { store.park(held, 0, &parked).await.unwrap() }
+    };
+    stream::iter((0..2_100).map(park)).buffer_unordered(16).collect::<Vec<()>>().await;
+    let before = run.table().keys().filter(waits).count();
+    let (status, _) = ask(&run, "resume").await;
+    assert_eq!(status, 200);
+    let table = run.table();
+    let left = table.keys().filter(waits).count();
+    assert!(left > 0 && left < before, "{left} of {before}");
+    let looks = |item: &Value| item["d"]["S"].as_str().is_some_and(|entry| entry.contains("watch"));
+    assert!(table.iter().any(|((pk, _), item)| pk.starts_with("due#") && looks(item)), "nobody looks");
+    minutes(&run, 25).await;
+    let got = mails(&run);
+    assert!(everybody.iter().all(|email| got.get(email) == Some(&1)), "{got:?}");
+    assert_eq!(run.table().keys().filter(waits).count(), 0);
+    counters_equal_the_ledger(&run);
     run.finish().await;
 }

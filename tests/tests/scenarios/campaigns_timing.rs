@@ -126,6 +126,56 @@ async fn what_recurs_goes_out_again_as_its_document_says_by_then() {
 }
 
 #[tokio::test]
+async fn what_recurs_and_was_paused_for_days_goes_out_when_it_is_time_again() {
+    let run = with("at: { every: day, time: \"09:20\", zone: UTC }").await;
+    people(&run, 3, &[]).await;
+    ask(&run, "schedule").await;
+    ask(&run, "pause").await;
+    run.stack.advance(Duration::from_secs(4 * 86_400));
+    minutes(&run, 2).await;
+    ask(&run, "resume").await;
+    minutes(&run, 2).await;
+    let (_, view) = run.api("GET", "/api/campaigns/spring", None).await;
+    let all = view["broadcasts"].as_array().unwrap();
+    assert_eq!(all.len(), 2, "{view:#}");
+    assert_eq!((&all[1]["state"], &all[1]["missed"]), (&json!("cancelled"), &json!(true)), "{view:#}");
+    assert_eq!((&all[0]["state"], &all[0]["missed"]), (&json!("scheduled"), &json!(false)), "{view:#}");
+    minutes(&run, 10).await;
+    assert!(mails(&run).is_empty(), "four days late: {:?}", mails(&run));
+    minutes(&run, 15).await;
+    assert_eq!(mails(&run).values().sum::<usize>(), 3);
+    ask(&run, "cancel").await;
+    run.stack.advance(Duration::from_secs(86_400));
+    minutes(&run, 3).await;
+    run.finish().await;
+}
+
+#[tokio::test]
+async fn what_waited_goes_on_at_the_rate_however_it_waited() {
+    let run = with("at: { time: \"2026-03-02T09:30:00Z\" }\nrate: 1").await;
+    let everybody = people(&run, 30, &[]).await;
+    ask(&run, "schedule").await;
+    // Its audience is gone through ahead; people wait in bundles of a minute.
+    minutes(&run, 25).await;
+    ask(&run, "pause").await;
+    minutes(&run, 15).await;
+    assert!(mails(&run).is_empty());
+    ask(&run, "resume").await;
+    for _ in 0..5 {
+        run.stack.advance(Duration::from_secs(2));
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        rest(&run).await;
+    }
+    let first = mails(&run).len();
+    assert!(first <= 20, "{first} in ten seconds");
+    minutes(&run, 4).await;
+    let got = mails(&run);
+    assert!(everybody.iter().all(|email| got.get(email) == Some(&1)), "{got:?}");
+    counters_equal_the_ledger(&run);
+    run.finish().await;
+}
+
+#[tokio::test]
 async fn spread_over_an_hour_it_goes_out_bit_by_bit_and_can_be_paused_and_cancelled_between() {
     let run = with("at: now\nspread: 1h").await;
     let everybody = people(&run, 40, &[]).await;

@@ -76,6 +76,44 @@ steps:
   - task: { title: Call them, within: 2d }
 ";
 
+const CAPPED: &str = "
+kind: channel
+name: email
+via: ses
+caps: [{ at_most: 1, within: 24h }]
+---
+kind: journey
+name: capped
+trigger: { event: signed_up }
+steps:
+  - send: { template: welcome, topic: product }
+  - wait: 1h
+  - send: { template: nudge, topic: product, at_cap: exit }
+  - wait: 1d
+  - tag: late
+";
+
+#[tokio::test]
+async fn a_message_at_a_cap_ends_its_journey_where_its_step_says_so() {
+    let run = started(CAPPED).await;
+    ada(&run).await;
+    take(&run, vec![Call::track("Signed Up", "1", EARLIER).user("ada")]).await;
+    assert_eq!(subjects(&run), ["Welcome"]);
+    run.stack.advance(HOUR);
+    pass_timers(&run, 3).await;
+    assert_eq!(subjects(&run), ["Welcome"]);
+    let customer = user(&run, "ada").await;
+    let all = runs(&customer);
+    assert_eq!((all.len(), all[0].0, all[0].1), (1, "capped", "ended"), "{customer:#}");
+    let all = timeline(&run, &customer).await;
+    let stopped: Vec<&Value> = all.iter().filter(|thing| thing["event"] == "message_stopped").collect();
+    assert_eq!(stopped.len(), 1, "{all:#?}");
+    // The wait that it had come to finds nobody.
+    run.stack.advance(24 * HOUR);
+    pass_timers(&run, 1).await;
+    run.finish().await;
+}
+
 #[tokio::test]
 async fn an_event_starts_a_journey_and_what_it_waits_for_moves_it_on() {
     let run = started(WELCOME).await;

@@ -214,6 +214,11 @@ async fn what_the_queue_does_not_take_is_to_be_repeated_and_the_repeat_is_absorb
     let answer = run.send("POST", "/v1/batch", &headers, body.as_bytes()).await;
     answer.is_problem(429, "queue-busy");
     assert_eq!(answer.header("retry-after"), Some("2"));
+    // PostHog's library for pages repeats no 4xx.
+    let hog = json!({"api_key": "api", "batch": [{"event": "Seen", "distinct_id": "d-1", "uuid": "1"}]});
+    let answer = run.send("POST", "/batch/", &[], hog.to_string().as_bytes()).await;
+    answer.is_problem(503, "queue-busy");
+    assert_eq!(answer.header("retry-after"), Some("2"));
     run.settle().await;
     let some = entries(&run).len();
     assert!((1..12).contains(&some), "{some}");
@@ -225,6 +230,43 @@ async fn what_the_queue_does_not_take_is_to_be_repeated_and_the_repeat_is_absorb
         assert_eq!(entries(&run).len(), 12);
     }
     assert!(run.table().keys().all(|(pk, _)| !pk.starts_with("due#")), "the queue is where events are");
+    run.finish().await;
+}
+
+#[tokio::test]
+async fn a_computer_that_many_people_use_brings_all_their_events() {
+    let run = start("write", "api").await;
+    let authorization = basic("write");
+    let headers = [("authorization", authorization.as_str())];
+    let batch: Vec<Value> = (0..60)
+        .map(|n| {
+            let traits = json!({"email": format!("p{n}@person.example"), "company": "Acme"});
+            json!({"type": "identify", "anonymousId": "desk", "userId": format!("u-{n}"), "messageId": n, "traits": traits})
+        })
+        .collect();
+    let body = json!({"batch": batch}).to_string();
+    assert_eq!(run.send("POST", "/v1/batch", &headers, body.as_bytes()).await.status, 200);
+    run.settle().await;
+    let taken = entries(&run).into_values().filter(|entry| entry.event.source == "page").count();
+    assert_eq!(taken, 60, "whatever they come to is taken in as many transactions as it needs");
+    run.finish().await;
+}
+
+#[tokio::test]
+async fn gzip_that_api_gateway_passed_on_as_text_is_refused_with_what_to_set_and_counted() {
+    let run = start("write", "api").await;
+    let bytes = b"POST /e/ HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\n\r\n{}";
+    let mut call = event(bytes, false);
+    call["body"] = "\u{1f}\u{fffd}\u{8}\u{0}\u{0}".into();
+    call["isBase64Encoded"] = false.into();
+    let answer = run.invoke("track-event", &call).await.expect("an HTTP answer");
+    let body: Value = serde_json::from_str(&text(&answer["body"])).unwrap();
+    assert_eq!(
+        (&answer["statusCode"], &body["type"]),
+        (&json!(400), &json!("urn:sluice:problem:gzip-garbled"))
+    );
+    assert!(text(&body["detail"]).contains("disable_compression: true"));
+    assert!(run.metrics.lines().iter().any(|line| line.contains("BodiesGarbled")));
     run.finish().await;
 }
 

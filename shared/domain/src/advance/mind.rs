@@ -20,7 +20,7 @@ pub(super) struct Mind<'a> {
     asked: BTreeSet<EventId>,
     entries: BTreeMap<EventId, (CustomerId, Entry)>,
     stored: BTreeMap<CustomerId, State>,
-    history: BTreeMap<CustomerId, Vec<Event>>,
+    history: BTreeMap<CustomerId, Live>,
     /// States that were looked at, as they shall be.
     pub(super) states: BTreeMap<CustomerId, State>,
     looked_up: Runs,
@@ -88,16 +88,15 @@ impl<'a> Mind<'a> {
             None if !self.before.contains(id) => State { live: Live::new(policy), ..State::default() },
             stored => {
                 let before = stored.unwrap_or_default();
-                let nothing = Vec::new();
-                let events = match self.history.get(id) {
-                    Some(events) => events,
-                    None if !policy.counts_anything() => &nothing,
+                let counted = match self.history.get(id) {
+                    Some(counted) => counted.clone(),
+                    None if !policy.counts_anything() => Live::default(),
                     None => {
                         self.missing.history.insert(id.clone());
                         return false;
                     }
                 };
-                State { live: recount(&before.live, events, policy, self.with.now), ..before }
+                State { live: recount(&before.live, counted, policy), ..before }
             }
         };
         self.states.insert(id.clone(), state);

@@ -97,8 +97,8 @@ pub struct Loaded {
     pub states: BTreeMap<CustomerId, State>,
     /// Runs that were asked for.
     pub runs: Runs,
-    /// All events of records that are to be counted anew.
-    pub history: BTreeMap<CustomerId, Vec<Event>>,
+    /// What all events of records come to that are to be counted anew.
+    pub history: BTreeMap<CustomerId, Live>,
 }
 
 /// What a decision needs besides and was not read: it is read, and all is decided again.
@@ -108,7 +108,7 @@ pub struct Missing {
     pub runs: BTreeSet<(CustomerId, String)>,
     /// Earlier versions of the policies.
     pub manifests: BTreeSet<u64>,
-    /// Records with all their events.
+    /// Records, counted anew from all their events.
     pub history: BTreeSet<CustomerId>,
     /// Events.
     pub events: BTreeSet<EventId>,
@@ -163,7 +163,7 @@ pub struct Taken {
 }
 
 impl Taken {
-    /// How many items it stores: a transaction holds 100.
+    /// How many items it stores.
     pub fn items(&self) -> usize {
         let beside = self.customers.len() + self.pointed.len() + self.seen_with.len() + self.messages.len();
         self.entries.len() + self.states.len() + self.runs.len() + self.tallies.len() + beside

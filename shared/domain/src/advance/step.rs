@@ -277,6 +277,11 @@ impl Mind<'_> {
     fn tell(&mut self, work: &mut Work, event: &Event) {
         let key = event.key();
         let active = self.active(&work.root);
+        if let Some((stopped, part)) = event.stops() {
+            for (id, journey) in active.iter().filter(|(_, journey)| journey == stopped) {
+                self.drive(work, id, journey, Input::Stopped { part, at: event.at });
+            }
+        }
         for (id, journey) in &active {
             let flow = self.with.policies.journeys.get(journey);
             let hears = flow.is_some_and(|flow| flow.events().any(|name| name == key));

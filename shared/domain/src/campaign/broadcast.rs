@@ -133,6 +133,9 @@ pub struct Broadcast {
     /// When it was over.
     #[serde(rename = "x", default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<Timestamp>,
+    /// It did not begin: its time was let pass by for too long.
+    #[serde(rename = "m", default, skip_serializing_if = "std::ops::Not::not")]
+    pub missed: bool,
     /// The winner among its variants.
     #[serde(rename = "w", default, skip_serializing_if = "Option::is_none")]
     pub winner: Option<Chosen>,
@@ -168,6 +171,7 @@ impl Broadcast {
             shards: 0,
             began: None,
             ended: None,
+            missed: false,
             winner: None,
             stopped: None,
             since: Counts::default(),
@@ -258,6 +262,12 @@ impl Broadcast {
                 Ok(self.change(BroadcastState::Cancelled))
             }
         }
+    }
+
+    /// It does not go out, since its time was let pass by for too long. Whether that is new.
+    pub fn miss(&mut self, now: Timestamp) -> bool {
+        self.missed = self.state == BroadcastState::Scheduled && self.cancel(now) == Ok(true);
+        self.missed
     }
 
     /// A guard rail was reached. Whether that stops it.

@@ -4,6 +4,7 @@
 mod broadcast;
 mod count;
 mod forecast;
+mod look;
 mod occurrence;
 mod plan;
 mod rail;
@@ -13,7 +14,8 @@ mod tests;
 pub use broadcast::{Broadcast, BroadcastState, Chosen, Refused, Sends, Stopped};
 pub use count::{Counts, names};
 pub use forecast::{Forecast, forecast};
-pub use occurrence::{LONGEST_DAY_MS, Occurrence, PLAN_AHEAD_MS, TooLate, first, next};
+pub use look::{Look, Seen};
+pub use occurrence::{LONGEST_DAY_MS, Occurrence, PLAN_AHEAD_MS, TooLate, first, is_missed, next};
 pub use plan::{Place, Planner, SECTIONS, Section, Share};
 pub use rail::{Rail, tripped, winner};
 

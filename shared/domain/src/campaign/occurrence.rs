@@ -10,6 +10,8 @@ use jiff::civil::{Date, DateTime};
 pub const PLAN_AHEAD_MS: i64 = 600_000;
 /// From when a day begins somewhere until it begins everywhere, in milliseconds: from UTC+14 to UTC-12.
 pub const LONGEST_DAY_MS: i64 = 26 * 3_600_000;
+/// How late one of several times may go out, in milliseconds.
+const MISSED_MS: i64 = 86_400_000;
 /// Where every day begins first (UTC+14).
 const FIRST: &str = "Pacific/Kiritimati";
 /// Days looked through for the next occurrence: every weekly or monthly one comes within them.
@@ -46,12 +48,17 @@ pub fn first(at: &At, now: Timestamp) -> Result<Occurrence, TooLate> {
     }
 }
 
-/// The time after one, if it goes out again.
-pub fn next(at: &At, last: Occurrence) -> Option<Occurrence> {
+/// The time after one, if it goes out again: behind `now` too, so what was missed meanwhile is not made up for.
+pub fn next(at: &At, last: Occurrence, now: Timestamp) -> Option<Occurrence> {
     match at {
-        At::Every(recurring) => after(recurring, last.at),
+        At::Every(recurring) => after(recurring, last.at.max(now)),
         At::Now | At::Time(_) | At::Local(_) => None,
     }
+}
+
+/// Whether a time of several was let pass by for so long that it does not go out any more: there is a later one.
+pub fn is_missed(at: &At, when: Occurrence, now: Timestamp) -> bool {
+    matches!(at, At::Every(_)) && now.since(when.at) > MISSED_MS
 }
 
 fn everywhere(local: DateTime) -> Option<Occurrence> {

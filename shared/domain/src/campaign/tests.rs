@@ -71,7 +71,7 @@ fn it_goes_out_again_on_its_days_and_months_have_a_last_one() {
         let mut last = first(&document.at, at(NOON)).unwrap();
         let mut times = vec![last.at.rfc3339()];
         for _ in 1..n {
-            last = next(&document.at, last).unwrap();
+            last = next(&document.at, last, last.at.plus_millis(-PLAN_AHEAD_MS)).unwrap();
             times.push(last.at.rfc3339());
         }
         times
@@ -93,7 +93,77 @@ fn it_goes_out_again_on_its_days_and_months_have_a_last_one() {
     );
     let own = all(json!({ "every": "day", "time": "09:00", "zone": "recipient" }), 2);
     assert_eq!(own, ["2027-03-01T19:00:00.000Z", "2027-03-02T19:00:00.000Z"]);
-    assert_eq!(next(&campaign(json!({})).at, Occurrence { at: at(NOON), local: None }), None);
+    assert_eq!(next(&campaign(json!({})).at, Occurrence { at: at(NOON), local: None }, at(NOON)), None);
+}
+
+#[test]
+fn what_was_missed_of_a_recurring_campaign_is_not_made_up_for() {
+    let daily = campaign(json!({ "at": { "every": "day", "time": "09:00", "zone": "UTC" } })).at;
+    let monday = first(&daily, at("2027-03-01T08:00:00Z")).unwrap();
+    let thursday = at("2027-03-04T10:00:00Z");
+    assert_eq!(next(&daily, monday, thursday).unwrap().at, at("2027-03-05T09:00:00Z"));
+    assert!(is_missed(&daily, monday, thursday));
+    let same_day = at("2027-03-02T08:59:00Z");
+    assert!(!is_missed(&daily, monday, same_day), "late, and still that day's");
+    assert_eq!(next(&daily, monday, same_day).unwrap().at, at("2027-03-02T09:00:00Z"));
+    assert!(!is_missed(&campaign(json!({})).at, monday, thursday), "one that goes out once is not missed");
+    let mut broadcast = Broadcast::new("spring", 1, monday, "ann", at(NOON));
+    assert!(broadcast.miss(thursday) && broadcast.state == BroadcastState::Cancelled && broadcast.missed);
+    let mut running = began(&campaign(json!({})), at(NOON));
+    assert!(!running.miss(thursday) && running.state == BroadcastState::Running && !running.missed);
+}
+
+/// So many parts that are gone through but the first, with a message planned in each.
+fn sections(done: bool) -> Vec<Section> {
+    let section = Section { page: 1, done: true, planned: 1, last: Some(at(NOON)), ..Section::default() };
+    let mut sections = vec![section; usize::from(SECTIONS)];
+    sections[0].done = done;
+    sections
+}
+
+fn sent(n: i64) -> Counts {
+    let mut counts = Counts::default();
+    counts.add("sent", n);
+    counts
+}
+
+#[test]
+fn it_is_done_late_only_once_nothing_has_come_to_its_end_for_a_day() {
+    let after = |hours: i64| at(NOON).plus_millis(hours * 3_600_000);
+    let seen = Look::first(at(NOON)).see(&sections(true), &sent(3), None, at(NOON));
+    assert!(!seen.is_done);
+    assert!(Look::first(at(NOON)).see(&sections(true), &sent(8), None, at(NOON)).is_done);
+    assert!(
+        !Look::first(after(30)).see(&sections(true), &sent(3), None, after(30)).is_done,
+        "nobody looked before"
+    );
+    // A day after the last place messages still go out, slowly.
+    let seen = seen.next.see(&sections(true), &sent(4), None, after(20));
+    let seen = seen.next.see(&sections(true), &sent(5), None, after(30));
+    assert!(!seen.is_done);
+    let seen = seen.next.see(&sections(true), &sent(5), None, after(53));
+    assert!(!seen.is_done);
+    assert!(seen.next.see(&sections(true), &sent(5), None, after(55)).is_done);
+    assert!(
+        !seen.next.see(&sections(false), &sent(5), None, after(55)).is_done,
+        "a part is still to be gone through"
+    );
+}
+
+#[test]
+fn a_part_of_the_audience_that_stands_still_is_gone_on_with_once_in_a_while() {
+    let after = |minutes: i64| at(NOON).plus_millis(minutes * 60_000);
+    let mut look = Look::first(at(NOON));
+    let mut still = Vec::new();
+    for minute in 0..30 {
+        let mut sections = sections(false);
+        // It moved in the third minute.
+        sections[0].page = if minute < 3 { 1 } else { 2 };
+        let seen = look.see(&sections, &sent(0), None, after(minute));
+        still.extend(seen.still.iter().map(|part| (minute, *part)));
+        look = seen.next;
+    }
+    assert_eq!(still, [(11, 0), (19, 0), (27, 0)]);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 /// Every event that is told by us, whoever tells of it: what our functions do, what it makes of a customer, and where journeys
 /// have them.
-pub const OWN_EVENTS: [&str; 29] = [
+pub const OWN_EVENTS: [&str; 30] = [
     "campaign_goal_reached",
     "campaign_held_out",
     "churn_changed",
@@ -29,6 +29,7 @@ pub const OWN_EVENTS: [&str; 29] = [
     "message_delivered",
     "message_opened",
     "message_sent",
+    "message_stopped",
     "qualification_changed",
     "score_changed",
     "segment_entered",
@@ -43,6 +44,20 @@ pub const OWN_EVENTS: [&str; 29] = [
 
 /// The most characters of what an address says of where somebody comes from.
 const LONGEST: usize = 100;
+
+/// What [`Teller::stopped`] tells.
+const STOPPED: &str = "message_stopped";
+
+impl Event {
+    /// The journey that is to end and the part of it that a message was of, if this is what [`Teller::stopped`] tells.
+    pub fn stops(&self) -> Option<(&str, &str)> {
+        if self.kind != EventKind::Own || self.name != STOPPED {
+            return None;
+        }
+        let said = |name: &str| self.properties.reveal().get(name)?.as_str();
+        Some((said("journey")?, said("part")?))
+    }
+}
 
 /// Who tells, and when.
 #[derive(Clone, Copy, Debug)]
@@ -132,6 +147,13 @@ impl Teller {
         let customer = lead.progress.customer.as_ref()?;
         let properties = json!({"lead": lead.id, "channel": channel, "by": by});
         Some(self.tell(customer, "contact_made", &[lead.id.as_str(), key], at, properties))
+    }
+
+    /// A message was left out, and the journey that it is of is to end with it.
+    pub fn stopped(self, message: &Message) -> Option<Happened> {
+        let cause = &message.order.cause;
+        let more = json!({"journey": cause.name, "part": cause.part});
+        self.message(message, STOPPED, "", self.now, more)
     }
 
     /// Something came of a message to the customer; `of` tells several such things of one message apart. Of a trial nothing is

@@ -1,22 +1,11 @@
 //! What a record's own events say of what was not counted before.
 
 use super::{Live, LivePolicy};
-use crate::event::Event;
-use crate::time::Timestamp;
 
-/// Counts everything anew by the policies of today, from the entries of the record, in any order. What is counted, scored
-/// and bought comes of the entries alone; tags, the stage, 三定, points that were given, the segments and what is waited for
+/// What counts now: `counted`, which is what the entries of the record come to by the policies of today, in any order. What is
+/// counted, scored and bought comes of the entries alone; tags, the stage, 三定, points that were given, the segments and what is waited for
 /// stay as they are, since journeys and people have their part in them.
-pub fn recount<'a>(
-    before: &Live,
-    entries: impl IntoIterator<Item = &'a Event>,
-    policy: &LivePolicy,
-    now: Timestamp,
-) -> Live {
-    let mut counted = Live::default();
-    for event in entries {
-        counted.apply(event, policy, now);
-    }
+pub fn recount(before: &Live, counted: Live, policy: &LivePolicy) -> Live {
     Live {
         counts: counted.counts,
         last: counted.last.max(before.last),

@@ -1,6 +1,6 @@
 //! How a message moves through its states.
 
-use super::{Bounce, Message, MessageState, OnUnknown, Otherwise};
+use super::{Bounce, CauseKind, Message, MessageState, OnUnknown, Otherwise};
 use crate::customer::AddressHash;
 use crate::gate::{Reason, Verdict};
 use crate::time::Timestamp;
@@ -71,6 +71,18 @@ impl Message {
             _ => None,
         };
         self.state == MessageState::Skipped && choice == Some(Otherwise::Replace)
+    }
+
+    /// Whether the journey that it is of ends with it: its author wants that at a cap or in quiet hours.
+    pub fn ends_its_journey(&self) -> bool {
+        let choice = match self.reason {
+            Some(Reason::Cap(_)) => self.order.at_cap,
+            Some(Reason::QuietHours) => self.order.in_quiet_hours,
+            _ => None,
+        };
+        self.order.cause.kind == CauseKind::Journey
+            && self.state == MessageState::Skipped
+            && choice == Some(Otherwise::Exit)
     }
 
     /// Takes down a verdict other than to send. What may have gone out before is not called left out: it is not sent again,

@@ -5,8 +5,8 @@ use crate::http::HttpResponse;
 use crate::problem::Problem;
 use serde_json::{Value, json};
 
-/// The answer to a call whose good events are durable. Libraries drop what is answered 400 and repeat what is answered 429
-/// or 500 and above, so a batch is answered 200 whatever some of its events are like; RudderStack's for Python takes nothing
+/// The answer to a call whose good events are durable. Libraries drop what is answered 400 and repeat what is answered 500
+/// and above, those of Segment and RudderStack also 429 (PostHog's for pages does not), so a batch is answered 200 whatever some of its events are like; RudderStack's for Python takes nothing
 /// but 200 for success.
 pub fn answer(call: &Call, taken: &Taken) -> Result<HttpResponse, Problem> {
     if call.is_single()
@@ -32,7 +32,7 @@ pub fn answer(call: &Call, taken: &Taken) -> Result<HttpResponse, Problem> {
     Ok(HttpResponse::json(200, &body))
 }
 
-/// PostHog's remote configuration: there are no flags, and nothing is to be recorded or collected by itself.
+/// PostHog's remote configuration: there are no flags, a page's library is not to send gzip ([`super::GARBLED`]), and nothing is to be recorded or collected by itself.
 pub fn content() -> Value {
     json!({
         "config": {},
@@ -41,7 +41,7 @@ pub fn content() -> Value {
         "featureFlagPayloads": {},
         "errorsWhileComputingFlags": false,
         "hasFeatureFlags": false,
-        "supportedCompression": ["gzip", "gzip-js", "base64"],
+        "supportedCompression": ["base64"],
         "sessionRecording": false,
         "autocapture_opt_out": true,
         "capturePerformance": false,

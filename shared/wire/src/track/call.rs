@@ -26,6 +26,8 @@ pub struct Call {
     items: Vec<Box<RawValue>>,
     /// What a batch says of all its events.
     context: Map<String, Value>,
+    /// How long that is as it was sent: it is part of each.
+    context_bytes: usize,
     sent_at: Option<Timestamp>,
 }
 
@@ -61,6 +63,18 @@ pub fn read(route: Route, request: &HttpRequest) -> Result<Call, Problem> {
         .or_else(|| items.first().and_then(|item| posthog::token(item)))
         .or_else(|| ["writeKey", "api_key", "token"].iter().find_map(|name| request.query_value(name)))
         .filter(|key| !key.is_empty());
+    let context = match route {
+        Route::Batch => members.get("context").map_or("", |context| context.get()),
+        _ => "",
+    };
+    if context.len() > MAX_EVENT {
+        let detail = format!(
+            "The batch's `context` is larger than {} KB. It is part of each event.",
+            MAX_EVENT / 1024
+        );
+        return Err(Problem::new(400, "context-too-large", detail).about("context"));
+    }
+    let context_bytes = context.len();
     let sent_at = ["sentAt", "sent_at"].iter().find_map(|name| member(&members, name));
     Ok(Call {
         route,
@@ -70,6 +84,7 @@ pub fn read(route: Route, request: &HttpRequest) -> Result<Call, Problem> {
             Route::Batch => value(&members, "context").unwrap_or_default(),
             _ => Map::new(),
         },
+        context_bytes,
         sent_at: sent_at.and_then(|at| Timestamp::parse(&at)),
     })
 }
@@ -165,7 +180,7 @@ impl Call {
         about: &About<'_>,
         id: impl FnOnce(Option<&str>, bool) -> EventId,
     ) -> Result<Happened, Why> {
-        if item.get().len() > MAX_EVENT {
+        if item.get().len() + self.context_bytes > MAX_EVENT {
             return Err(Why::TooLarge);
         }
         let value =

@@ -17,6 +17,7 @@ pub use bundle::{Bundle, MAX_BUNDLE_BYTES, MAX_BUNDLE_EVENTS, bundle};
 pub use call::{Call, Taken, read};
 pub(crate) use item::happened_at;
 pub use item::{Dropped, Why};
+pub use text::GARBLED;
 
 use sluice_domain::event::EventKind;
 

@@ -322,6 +322,33 @@ fn gzip_and_the_forms_of_pages_are_undone() {
 }
 
 #[test]
+fn gzip_that_was_passed_on_as_text_is_refused_with_what_to_set() {
+    let garbled = String::from_utf8_lossy(&gzip("{}")).into_owned();
+    let problem = read(Route::Posthog, &post("/e/", garbled)).unwrap_err();
+    assert_eq!((problem.status, problem.name), (400, GARBLED));
+    assert!(problem.detail.contains("disable_compression: true"));
+    assert_eq!(content()["supportedCompression"], json!(["base64"]));
+}
+
+#[test]
+fn a_batchs_context_is_part_of_each_event_and_counts_as_that() {
+    let batch = |context: usize, event: usize| {
+        let batch = [
+            json!({"type": "track", "userId": "u1", "event": "x", "messageId": "1", "properties": {"a": "x".repeat(event)}}),
+        ];
+        post("/v1/batch", json!({"batch": batch, "context": {"locale": "x".repeat(context)}}).to_string())
+    };
+    let taken = |context, event| {
+        let taken = read(Route::Batch, &batch(context, event)).unwrap().events("web", now(), || [0; 10]);
+        (taken.happened.len(), taken.dropped.first().map(|dropped| dropped.why.name()))
+    };
+    assert_eq!(taken(20 * 1024, 10 * 1024), (1, None));
+    assert_eq!(taken(20 * 1024, 20 * 1024), (0, Some(Why::TooLarge.name())));
+    let problem = read(Route::Batch, &batch(MAX_EVENT, 1)).unwrap_err();
+    assert_eq!((problem.status, problem.name), (400, "context-too-large"));
+}
+
+#[test]
 fn posthogs_names_and_ids_become_ours() {
     let of = |event: Value| one("/batch/", &json!({"batch": [event]}));
     let track = of(json!({

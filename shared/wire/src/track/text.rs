@@ -17,11 +17,22 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 /// What gzip begins with. (RFC 1952.)
 const GZIP: &[u8] = &[0x1f, 0x8b];
 
+/// What is left of that where it was read as UTF-8: the second byte is none.
+const GARBLED_GZIP: &str = "\u{1f}\u{fffd}";
+/// The problem with gzip that API Gateway passed on as text: it takes a body of `text/*` or JSON without `Content-Encoding` for
+/// UTF-8 and replaces what is none. So posthog-js sends it, unless it is told not to compress.
+pub const GARBLED: &str = "gzip-garbled";
+
 /// The body as text, whatever type it was declared as: libraries declare JSON as `text/plain`, so that a browser need not
 /// ask first, or as a form.
 pub(super) fn of(route: Route, request: &HttpRequest) -> Result<String, Problem> {
     let body = unpacked(gzip::undo(request)?)?;
     let text = String::from_utf8_lossy(&body);
+    if text.starts_with(GARBLED_GZIP) {
+        let detail = "The body is gzip that was passed on as text, which it does not survive. In a page, initialise posthog-js with \
+                      `disable_compression: true`; elsewhere send `Content-Encoding: gzip`.";
+        return Err(Problem::new(400, GARBLED, detail));
+    }
     let text = text.trim_start_matches('\u{feff}').trim();
     match (route, text.strip_prefix("data=")) {
         (Route::Posthog | Route::Flags, Some(_)) => of_form(text),

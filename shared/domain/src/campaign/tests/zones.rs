@@ -99,7 +99,7 @@ proptest! {
                 prop_assert!(before < own && wanted.date() == day.date().tomorrow().unwrap(), "{day} {wanted}");
             }
             last = Some((own, wanted));
-            when = next(&document.at, when).unwrap();
+            when = next(&document.at, when, when.at).unwrap();
         }
     }
 

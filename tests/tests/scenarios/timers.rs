@@ -1,0 +1,39 @@
+//! What is due is handed on each minute, whatever else is due.
+
+use crate::campaigns::store;
+use serde_json::json;
+use sluice_host::environment::Clock;
+use sluice_store::{DueEntry, keys};
+use sluice_tests::stack::Setup;
+use sluice_wire::queue::{CampaignMessage, CampaignTask, encode};
+
+#[tokio::test]
+async fn what_no_queue_takes_keeps_nobody_behind_it_waiting() {
+    let run = Setup::default().frozen().start().await;
+    let store = store(&run);
+    let now = run.stack.clock.now();
+    // More than one read of one shard, for a queue that a later version has.
+    let mut ids = (0..).map(|n: u32| format!("id-{n}")).filter(|id| keys::shard_of(id) == 0);
+    let mut stays = Vec::new();
+    for id in ids.by_ref().take(205) {
+        let entry =
+            DueEntry { at: now.plus_millis(-60_000), id, queue: "later".to_owned(), body: String::new() };
+        store.put_due(&entry).await.unwrap();
+        stays.push(entry);
+    }
+    let id = ids.next().unwrap();
+    let begin = CampaignMessage { campaign: "none".to_owned(), broadcast: 1, task: CampaignTask::Begin };
+    let body = encode(&begin);
+    let last = DueEntry { at: now, id, queue: "campaign".to_owned(), body };
+    store.put_due(&last).await.unwrap();
+    assert!(
+        run.invoke("fire-timers", &json!({})).await.is_err(),
+        "somebody has to look at what is not taken"
+    );
+    let left: Vec<_> = run.table().into_keys().filter(|(pk, _)| pk.starts_with("due#")).collect();
+    assert_eq!(left.len(), 205);
+    assert!(left.iter().all(|(_, sk)| !sk.ends_with(&last.id)));
+    store.delete_due(&stays).await.unwrap();
+    run.settle().await;
+    run.finish().await;
+}
