@@ -1,7 +1,7 @@
 //! The receivers of webhooks that documents name: whether they are sent to, what was delivered, and delivering it again.
 
 use crate::acts::ATTEMPTS;
-use crate::{Call, Console, messages, unavailable};
+use crate::{Call, Console, messages, no_such_cursor, unavailable};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures::future::try_join_all;
@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use sluice_domain::id::EndpointId;
 use sluice_domain::message::MessageState;
 use sluice_domain::policy::PolicySet;
+use sluice_domain::policy::journey::Act;
 use sluice_host::outbox::{Outgoing, QueueName};
 use sluice_store::{Endpoint, NoticeRecord, Written};
 use sluice_wire::http::HttpResponse;
@@ -27,24 +28,38 @@ const PAGE: usize = 50;
 /// The most deliveries of one page.
 const MOST: usize = 200;
 
+/// The longest place within a log, in bytes.
+const LONGEST: usize = 512;
+
+/// How the log of a journey's calls begins.
+const JOURNEY: &str = "journey/";
+
 /// A receiver as the documents have it.
 struct Named {
     url: String,
     reps: Vec<String>,
     webhooks: Vec<String>,
+    journeys: Vec<String>,
 }
 
 impl Named {
-    /// Under which names its deliveries are kept.
+    /// Under which names its deliveries are kept. A journey with several receivers has one log.
     fn logs(&self) -> impl Iterator<Item = String> {
-        self.reps.iter().cloned().chain(self.webhooks.iter().map(|name| format!("webhook/{name}")))
+        let webhooks = self.webhooks.iter().map(|name| format!("webhook/{name}"));
+        let journeys = self.journeys.iter().map(|name| format!("{JOURNEY}{name}"));
+        self.reps.iter().cloned().chain(webhooks).chain(journeys)
     }
 }
 
-/// The receivers within reach: those of reps, and for whoever sees everybody those of `kind: webhook`.
+/// The receivers within reach: those of reps, and for whoever sees everybody those of `kind: webhook` and of journeys' steps.
 fn named(call: &Call, policies: &PolicySet) -> BTreeMap<EndpointId, Named> {
     let mut all: BTreeMap<EndpointId, Named> = BTreeMap::new();
-    let fresh = |url: &str| Named { url: url.to_owned(), reps: Vec::new(), webhooks: Vec::new() };
+    let fresh = |url: &str| Named {
+        url: url.to_owned(),
+        reps: Vec::new(),
+        webhooks: Vec::new(),
+        journeys: Vec::new(),
+    };
     for (name, rep) in policies.reps.iter().filter(|(name, _)| call.sight.reach.has_rep(name)) {
         if let Some(webhook) = &rep.webhook {
             let receiver = all.entry(webhook.endpoint()).or_insert_with(|| fresh(&webhook.url));
@@ -54,6 +69,16 @@ fn named(call: &Call, policies: &PolicySet) -> BTreeMap<EndpointId, Named> {
     for (name, webhook) in policies.webhooks.iter().filter(|_| call.sight.reach.is_everybody()) {
         let receiver = all.entry(webhook.webhook().endpoint()).or_insert_with(|| fresh(&webhook.url));
         receiver.webhooks.push(name.clone());
+    }
+    for (name, journey) in policies.journeys.iter().filter(|_| call.sight.reach.is_everybody()) {
+        for step in &journey.journey().steps {
+            if let Act::Webhook(told) = &step.act {
+                let receiver = all.entry(told.receiver().endpoint()).or_insert_with(|| fresh(&told.url));
+                if receiver.journeys.last() != Some(name) {
+                    receiver.journeys.push(name.clone());
+                }
+            }
+        }
     }
     all
 }
@@ -109,10 +134,7 @@ impl Console {
             state => state.flatten(),
         };
         let before = match call.query("cursor").map(|cursor| read_place(&cursor)) {
-            Some(None) => {
-                let said = "This cursor is none of ours: take `cursor` of the page before as it is.";
-                return Err(Problem::new(422, "cursor-unreadable", said).about("cursor"));
-            }
+            Some(None) => return Err(no_such_cursor()),
             place => place.flatten().map(|(_, sort_key)| sort_key),
         };
         let limit = call.limit(PAGE, MOST);
@@ -157,7 +179,10 @@ impl Console {
                 return Err(Problem::new(409, "not-an-event", said).about("delivery"));
             };
             let now = self.env.clock.now();
-            if record.state.is_final() {
+            // Also one that waits for its next attempt; what somebody is delivering just now is left to them.
+            let is_held = record.state == MessageState::Claimed && record.claimed_until > now;
+            let is_due = record.state == MessageState::Ready && record.claimed_until <= now;
+            if !is_held && !is_due {
                 record.state = MessageState::Ready;
                 record.attempts = 0;
                 record.claimed_until = now;
@@ -209,6 +234,7 @@ impl Console {
             "url": named.url,
             "reps": named.reps,
             "webhooks": named.webhooks,
+            "journeys": named.journeys,
             "state": if gone.is_some() { "gone" } else { "enabled" },
             "gone": gone.map(|at| at.rfc3339()),
             "last": last.as_ref().map(delivery),
@@ -219,10 +245,11 @@ impl Console {
 /// A delivery as people see it.
 fn delivery(record: &NoticeRecord) -> Value {
     let heard = record.heard.as_ref();
-    let rep = heard.is_none().then_some(&record.rep);
+    let journey = record.rep.strip_prefix(JOURNEY);
+    let rep = (heard.is_none() && journey.is_none()).then_some(&record.rep);
     json!({
         "id": place_of(&record.rep, &record.sort_key),
-        "webhook": heard.map(|heard| &heard.webhook), "rep": rep, "lead": record.lead, "customer": record.customer,
+        "webhook": heard.map(|heard| &heard.webhook), "rep": rep, "journey": journey, "lead": record.lead, "customer": record.customer,
         "kind": record.kind, "at": heard.map(|heard| heard.at.rfc3339()), "state": record.state,
         "attempts": record.attempts, "unknown": record.unknown, "note": record.note,
     })
@@ -235,7 +262,7 @@ fn place_of(log: &str, sort_key: &str) -> String {
 
 fn read_place(text: &str) -> Option<(String, String)> {
     let text = String::from_utf8(URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
-    let (log, sort_key) = text.split_once('\n')?;
+    let (log, sort_key) = text.split_once('\n').filter(|(_, sort_key)| sort_key.len() <= LONGEST)?;
     Some((log.to_owned(), sort_key.to_owned()))
 }
 

@@ -1,7 +1,7 @@
 //! Addresses and customers.
 
 use crate::item::{Item, get_document, get_number, get_text, key, number, optional_text, text};
-use crate::lead::{read_cursor, write_cursor};
+use crate::lead::{read_start, write_cursor};
 use crate::{Page, Store, StoreError, keys};
 use sluice_domain::customer::{
     AddressHash, Claim, Customer, HashKeys, Identity, Known, KnownAddress, MAX_RECORDS, Pointer, Recognition,
@@ -277,7 +277,7 @@ impl Store {
             .filter_expression("sk = :sk AND begins_with(pk, :pk) AND attribute_not_exists(x)")
             .expression_attribute_values(":sk", text(keys::CUSTOMER))
             .expression_attribute_values(":pk", text(CustomerId::PREFIX))
-            .set_exclusive_start_key(cursor.map(read_cursor).transpose()?)
+            .set_exclusive_start_key(read_start(cursor, None)?)
             .send()
             .await?;
         let items = answer.items.unwrap_or_default().iter().map(read_customer).collect::<Result<_, _>>()?;

@@ -2,7 +2,7 @@
 
 use crate::commit::versioned_put;
 use crate::item::{Item, document, get_document, get_number, get_text, key, number, text};
-use crate::lead::{read_cursor, write_cursor};
+use crate::lead::{read_start, write_cursor};
 use crate::people::PAGE;
 use crate::{Commit, Page, Store, StoreError, keys};
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
@@ -86,7 +86,7 @@ impl Store {
             .filter_expression("sk = :sk AND begins_with(pk, :pk)")
             .expression_attribute_values(":sk", text(keys::run(journey)))
             .expression_attribute_values(":pk", text(CustomerId::PREFIX))
-            .set_exclusive_start_key(cursor.map(read_cursor).transpose()?)
+            .set_exclusive_start_key(read_start(cursor, None)?)
             .send()
             .await?;
         let one = |item: &Item| {
