@@ -10,7 +10,7 @@ use sluice::host::stack::{Options, Stack};
 use sluice_domain::time::Timestamp;
 use sluice_tests::stack::mail::Mail;
 use sluice_tests::stack::{POLICIES, Setup, http};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -124,11 +124,13 @@ impl Played {
         ses.list().into_iter().map(|mail| (mail.at, Mail::read(&mail.to, &read(&mail.id)))).collect()
     }
 
+    /// How many were told of each kind of happening.
     fn webhooks(&self) -> Vec<String> {
-        let mut lines: Vec<String> =
-            self.stage.outside.webhooks().iter().map(|body| format!("{}", body["type"])).collect();
-        lines.sort();
-        lines
+        let mut counts = BTreeMap::<String, usize>::new();
+        for body in self.stage.outside.webhooks() {
+            *counts.entry(body["type"].as_str().unwrap().to_owned()).or_default() += 1;
+        }
+        counts.into_iter().map(|(kind, n)| format!("{n} of {kind}")).collect()
     }
 }
 
