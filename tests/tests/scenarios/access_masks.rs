@@ -52,7 +52,8 @@ kind: template
 name: lacking
 channel: email
 subject: Hello
-html: <p>{{ customer.phone }} {{ customer.shoe_size }}</p>
+html: <p>{{ customer.phone }} {% for one in data.list %}{{ one }}{% endfor %}</p>
+defaults: { customer.phone: you }
 ---
 kind: template
 name: echo
@@ -284,8 +285,9 @@ async fn a_trial_is_of_what_was_looked_at() {
     let asked = json!({"customer": customer, "to": "me@shop.example"});
     // Nobody can say what a template reads that cannot be shown.
     let before = run.print();
+    let fails = json!({"customer": customer, "to": "me@shop.example", "data": {"list": 5}});
     let (status, problem) =
-        run.api_as(Some(&token), "POST", "/api/templates/lacking/test-send", Some(asked.clone())).await;
+        run.api_as(Some(&token), "POST", "/api/templates/lacking/test-send", Some(fails)).await;
     assert_eq!(
         (status, problem["type"].as_str()),
         (422, Some("urn:sluice:problem:template-fails")),
@@ -298,7 +300,7 @@ async fn a_trial_is_of_what_was_looked_at() {
         run.api_as(Some(&token), "POST", "/api/templates/plain/test-send", Some(asked)).await;
     assert_eq!(status, 202, "{answer:#}");
     run.refusals.lift();
-    run.apply("kind: template\nname: plain\nchannel: email\nsubject: Hello\nhtml: <p>Call {{ customer.phone }}</p>\n").await;
+    run.apply("kind: template\nname: plain\nchannel: email\nsubject: Hello\nhtml: <p>Call {{ customer.phone }}</p>\ndefaults: { customer.phone: you }\n").await;
     run.pass(Duration::from_secs(70)).await;
     run.fire_timers().await;
     let sent: Vec<String> = run

@@ -133,7 +133,7 @@ async fn no_explanation_names_a_customer_or_an_owner_out_of_reach() {
     }
     // Chief is above ann in west and sees her customers; cy's manager alone sees neither.
     let cy = run.new_token("manager", Some("cy")).await;
-    let tried = json!({"form": "contact", "body": json!({"email": "one@person.example", "phone": "+12015550122"}).to_string()});
+    let tried = json!({"form": "contact", "body": json!({"email": "one@person.example", "phone": "+12015550122", "topic": "another"}).to_string()});
     let (_, whole) = run.api("POST", "/api/leads/try", Some(tried.clone())).await;
     assert_eq!(whole["owner"]["rep"], "ann", "{whole:#}");
     let (status, tried) = run.api_as(Some(&cy), "POST", "/api/leads/try", Some(tried)).await;

@@ -59,7 +59,10 @@ async fn only_an_admin_says_where_data_goes_and_who_is_below_whom() {
             json!({"kind": "webhook", "name": "warehouse", "url": theirs, "secrets": ["env:HOOK"], "events": ["*"]}),
             "webhook/warehouse",
         ),
-        (json!({"kind": "source", "name": "meta", "type": "meta", "auth": "public"}), "source/meta"),
+        (
+            json!({"kind": "source", "name": "meta", "type": "meta", "secrets": {"app_secret": ["env:HOOK"], "verify_token": ["env:HOOK"], "page_token": ["env:HOOK"]}}),
+            "source/meta",
+        ),
         (json!({"kind": "rep", "name": "bo", "email": "bo@reps.example", "reports_to": "ann"}), "rep/bo"),
         (json!({"kind": "rep", "name": "bo", "email": "bo@reps.example", "webhook": signed}), "rep/bo"),
         (json!({"kind": "rep", "name": "bo", "email": "me@theirs.example"}), "rep/bo"),
