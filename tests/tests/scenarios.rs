@@ -13,8 +13,12 @@
 mod access;
 #[path = "scenarios/access_masks.rs"]
 mod access_masks;
+#[path = "scenarios/access_moves.rs"]
+mod access_moves;
 #[path = "scenarios/access_people.rs"]
 mod access_people;
+#[path = "scenarios/access_publishing.rs"]
+mod access_publishing;
 #[path = "scenarios/audit.rs"]
 mod audit;
 #[path = "scenarios/campaigns.rs"]
@@ -69,6 +73,8 @@ mod matching;
 mod messages;
 #[path = "scenarios/own_events.rs"]
 mod own_events;
+#[path = "scenarios/pages.rs"]
+mod pages;
 #[path = "scenarios/preferences.rs"]
 mod preferences;
 #[path = "scenarios/privacy.rs"]

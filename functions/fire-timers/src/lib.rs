@@ -113,8 +113,8 @@ impl Timers {
     /// The reconciler: reads the sparse index, drives again what stayed open, and measures it.
     async fn reconcile(&self, now: Timestamp) -> Result<(), StoreError> {
         let stuck_before = now.plus_millis(-STUCK_MS);
-        let stuck = self.store.open_leads(LeadState::Waiting, stuck_before, STUCK_LIMIT).await?;
-        let escalated = self.store.open_leads(LeadState::Escalated, now, ESCALATED_LIMIT).await?;
+        let stuck = self.store.open_leads(LeadState::Waiting, None, stuck_before, STUCK_LIMIT).await?;
+        let escalated = self.store.open_leads(LeadState::Escalated, None, now, ESCALATED_LIMIT).await?;
         let oldest = stuck.first().map_or(0, |lead| now.since(lead.since) / 1000);
         let stuck = stuck.into_iter().filter(|lead| is_turn(now.since(lead.since)));
         let again = stuck.chain(in_turn(escalated, now)).map(|lead| lead.id);

@@ -145,7 +145,7 @@ impl Router {
 
     async fn escalated(&self) -> Result<Vec<LeadId>, String> {
         let now = self.env.clock.now().plus_millis(1);
-        let open = self.store.open_leads(LeadState::Escalated, now, WAKE_LIMIT).await;
+        let open = self.store.open_leads(LeadState::Escalated, None, now, WAKE_LIMIT).await;
         Ok(open.map_err(|error| error.to_string())?.into_iter().map(|lead| lead.id).collect())
     }
 

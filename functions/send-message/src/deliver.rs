@@ -49,7 +49,6 @@ impl Sender {
 
     async fn attempt(&self, order: &Order, nonce: &str) -> Result<Attempt, String> {
         let now = self.env.clock.now();
-        let policies = self.policies.current(now).await.map_err(text)?;
         let id = order.id();
         let people = self.store.people(BTreeSet::from([order.customer.clone()]));
         let (known, stored) = futures::try_join!(people, self.store.message(&id)).map_err(text)?;
@@ -63,6 +62,11 @@ impl Sender {
             return Ok(Attempt::Done);
         }
         let mut message = stored.unwrap_or_else(|| Message::new(order.clone(), serde_json::Map::new()));
+        let policies = match message.policies.filter(|_| order.cause.kind == CauseKind::Test) {
+            // A trial is judged by what its template reads: what has been published since was not looked at.
+            Some(version) => self.policies.at(version).await.map_err(text)?,
+            None => self.policies.current(now).await.map_err(text)?,
+        };
         let policy = policies.channel(order.channel);
         let on_unknown = order.unknown.or(policy.as_ref().map(|policy| policy.unknown)).unwrap_or_default();
         // Our own claim, whose answer was lost.

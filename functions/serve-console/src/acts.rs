@@ -191,6 +191,11 @@ impl Console {
         }
         let root = person.and_then(|(root, known)| Some((known.customers.get(root)?, known)));
         if let (Step::Give { .. }, Some((root, known)), Some(assignment)) = (step, root, &after.assignment) {
+            let owner = known.whole(root).owner().map(|owner| owner.rep.as_str());
+            if !call.sight.may_claim(lead) && owner.is_some_and(|owner| !call.sight.reach.has_rep(owner)) {
+                let detail = "Its customer is somebody else's now.";
+                return Err(Problem::new(409, "out-of-place", detail));
+            }
             let mut root = root.clone();
             own(&mut root, assignment);
             let moved = owner_changes(known, std::slice::from_ref(&root)).into_iter();

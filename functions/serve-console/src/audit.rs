@@ -25,6 +25,10 @@ impl Console {
         }
         let who = call.query("who");
         let (since, until) = (call.time("since")?, call.time("until")?);
+        if since.zip(until).is_some_and(|(since, until)| since > until) {
+            let said = "`since` lies after `until`.";
+            return Err(Problem::new(422, "time-out-of-place", said).about("since"));
+        }
         let limit = call.limit(PAGE, MOST);
         let fits = |note: &Note| {
             kind.as_deref().is_none_or(|kind| note.change.kind() == kind)

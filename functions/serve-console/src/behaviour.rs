@@ -26,6 +26,7 @@ impl Console {
     /// What behaviour made of a person, for their view.
     pub(crate) async fn behaviour(
         &self,
+        call: &Call,
         whole: &Whole<'_>,
         policies: &PolicySet,
     ) -> Result<BTreeMap<&'static str, Value>, Problem> {
@@ -37,7 +38,10 @@ impl Console {
                 runs.push(run_view(&part.id, &journey, &run));
             }
         }
-        let mut shown = see(whole, |id| Some(&states.get(id)?.live), policies, self.env.clock.now(), shown);
+        let hidden = call.sight.mask.hidden_segments(policies);
+        let now = self.env.clock.now();
+        let mut shown =
+            see(whole, |id| Some(&states.get(id)?.live), policies, now, |view| shown(view, &hidden));
         shown.insert("runs", runs.into());
         Ok(shown)
     }
@@ -72,7 +76,7 @@ impl Console {
             },
         };
         // An answer to what is hidden would tell it.
-        if call.sight.mask.hides_condition(&condition) {
+        if call.sight.mask.hides_condition(&condition, &policies) {
             let said = "The condition reads facts that this token's role does not see.";
             return Err(Problem::new(403, "masked-fact", said).about("when"));
         }
@@ -141,7 +145,8 @@ impl Console {
     }
 }
 
-fn shown(view: &View<'_>) -> BTreeMap<&'static str, Value> {
+/// All of it but for the segments whose members would tell what is hidden.
+fn shown(view: &View<'_>, hidden: &BTreeSet<&str>) -> BTreeMap<&'static str, Value> {
     let (live, now, bought) = (view.live(), view.now(), view.bought());
     let tags = live
         .tags()
@@ -154,7 +159,8 @@ fn shown(view: &View<'_>) -> BTreeMap<&'static str, Value> {
         points.lines().iter().map(|(s, why, points)| json!({ "why": why, "points": points, "at": at(*s) }));
     let history =
         live.stage().history().iter().map(|(at, stage)| json!({ "stage": stage, "at": at.rfc3339() }));
-    let segments = live.segments().map(|(name, since)| json!({ "segment": name, "since": since.rfc3339() }));
+    let segments = live.segments().filter(|(name, _)| !hidden.contains(&name[..]));
+    let segments = segments.map(|(name, since)| json!({ "segment": name, "since": since.rfc3339() }));
     BTreeMap::from([
         ("stage", json!(Some(view.stage()).filter(|stage| !stage.is_empty()))),
         ("stages", history.collect()),

@@ -249,7 +249,7 @@ impl Console {
             "decisions": decisions(&whole),
         });
         if let Some(shown) = shown.as_object_mut() {
-            let behaviour = self.behaviour(&whole, &policies).await?;
+            let behaviour = self.behaviour(call, &whole, &policies).await?;
             shown.extend(behaviour.into_iter().map(|(name, value)| (name.to_owned(), value)));
         }
         Ok(shown)

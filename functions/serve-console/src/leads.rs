@@ -2,8 +2,8 @@
 
 use crate::acts::queue_of;
 use crate::contacts::{contact_view, past_view};
-use crate::sight::Sight;
-use crate::{Call, Console, person, unavailable};
+use crate::sight::{Sight, people_of};
+use crate::{Call, Console, no_such_cursor, person, unavailable};
 use serde_json::{Value, json};
 use sluice_domain::access::{Hidden, Role};
 use sluice_domain::clock;
@@ -12,7 +12,9 @@ use sluice_domain::id::{CustomerId, LeadId};
 use sluice_domain::identity::{Email, Phone};
 use sluice_domain::lead::{self, Act, Lead, LeadState, Work};
 use sluice_domain::policy::Reading;
-use sluice_domain::routing::explain;
+use sluice_domain::routing::{Receipt, explain};
+use sluice_domain::time::Timestamp;
+use sluice_store::OpenLead;
 use sluice_wire::http::HttpResponse;
 use sluice_wire::problem::Problem;
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,6 +23,29 @@ use std::collections::{BTreeMap, BTreeSet};
 const PAGE: usize = 50;
 /// Messages read to fill a page of a rep's leads.
 const MESSAGES: i32 = 100;
+
+/// After this many milliseconds a list says what it has found so far, and where it goes on.
+const LONG_ENOUGH: i64 = 8_000;
+
+/// Which leads a list is to have.
+struct Wanted<'a> {
+    call: &'a Call,
+    owner: Option<&'a str>,
+    state: Option<LeadState>,
+    only_open: bool,
+    since: Option<Timestamp>,
+}
+
+impl Wanted<'_> {
+    fn has(&self, lead: &Lead, row: &Value) -> bool {
+        self.call.sight.has_lead(lead, row["owner"].as_str())
+            && self.owner.is_none_or(|owner| row["owner"] == owner)
+            && (!self.only_open || !lead.progress.state.is_end() || lead.progress.work.is_open())
+            && self.state.is_none_or(|state| lead.progress.state == state)
+            && self.call.query("source").is_none_or(|source| source == lead.origin.name)
+            && self.since.is_none_or(|since| lead.received >= since)
+    }
+}
 
 impl Console {
     pub(crate) async fn show_lead(&self, call: &Call) -> Result<HttpResponse, Problem> {
@@ -61,26 +86,31 @@ impl Console {
         let (ids, next) = match (&owner, state) {
             (Some(owner), _) => self.told(owner, cursor.as_deref()).await?,
             (None, Some(state)) if state.is_end() => self.ended(state, cursor.as_deref()).await?,
-            (None, state) => (self.in_flight(state).await?, None),
+            (None, state) => {
+                let wanted = Wanted { call, owner: None, state, only_open, since };
+                return self.in_flight(&wanted, cursor.as_deref()).await;
+            }
         };
-        let mut leads = self.store.leads(&ids).await.map_err(unavailable)?;
+        let wanted = Wanted { call, owner: owner.as_deref(), state, only_open, since };
+        let rows = self.rows(&wanted, &ids).await?;
+        let items: Vec<Value> = rows.into_iter().map(|(_, row)| row).collect();
+        Ok(HttpResponse::json(200, &json!({"leads": items, "cursor": next})))
+    }
+
+    /// Of these leads those that are wanted, as rows, in their order.
+    async fn rows(&self, wanted: &Wanted<'_>, ids: &[LeadId]) -> Result<Vec<(LeadId, Value)>, Problem> {
+        let mut leads = self.store.leads(ids).await.map_err(unavailable)?;
         let people = leads.values().filter_map(|lead| lead.progress.customer.clone()).collect();
         let people = self.store.people(people).await.map_err(unavailable)?;
-        let mut items = Vec::new();
+        let mut rows = Vec::new();
         for lead in ids.iter().filter_map(|id| leads.remove(id)) {
             let person = lead.progress.customer.as_ref().map(|id| (people.root(id), &people));
             let row = row(&lead, person);
-            let fits = call.sight.has_lead(&lead, row["owner"].as_str())
-                && owner.as_ref().is_none_or(|owner| row["owner"] == Value::String(owner.clone()))
-                && (!only_open || !lead.progress.state.is_end() || lead.progress.work.is_open())
-                && state.is_none_or(|state| lead.progress.state == state)
-                && query("source").is_none_or(|source| source == lead.origin.name)
-                && since.is_none_or(|since| lead.received >= since);
-            if fits {
-                items.push(row);
+            if wanted.has(&lead, &row) {
+                rows.push((lead.id, row));
             }
         }
-        Ok(HttpResponse::json(200, &json!({"leads": items, "cursor": next})))
+        Ok(rows)
     }
 
     pub(crate) async fn told(
@@ -95,17 +125,43 @@ impl Console {
         Ok((ids.collect(), page.next))
     }
 
-    async fn in_flight(&self, state: Option<LeadState>) -> Result<Vec<LeadId>, Problem> {
-        let states = match state {
+    /// Leads that are on their way, oldest first, until a page is full, all were looked at, or it took long enough.
+    async fn in_flight(&self, wanted: &Wanted<'_>, cursor: Option<&str>) -> Result<HttpResponse, Problem> {
+        let states = match wanted.state {
             Some(state) => vec![state],
             None => LeadState::IN_FLIGHT.to_vec(),
         };
-        let mut open = Vec::new();
-        for state in states {
+        let mut after = cursor.map(|cursor| read_place(cursor).ok_or_else(no_such_cursor)).transpose()?;
+        let began = self.env.clock.now();
+        let mut items: Vec<Value> = Vec::new();
+        loop {
             let before = self.env.clock.now().plus_millis(1);
-            open.extend(self.store.open_leads(state, before, PAGE).await.map_err(unavailable)?);
+            let mut open = Vec::new();
+            for state in &states {
+                let found = self.store.open_leads(*state, after.as_ref(), before, PAGE).await;
+                open.extend(found.map_err(unavailable)?);
+            }
+            open.sort();
+            // Behind the last that fits there may be others of the states that were read to their ends.
+            let mut has_more = open.len() >= PAGE;
+            open.truncate(PAGE);
+            let ids: Vec<LeadId> = open.iter().map(|lead| lead.id.clone()).collect();
+            let mut rows = self.rows(wanted, &ids).await?;
+            let room = PAGE - items.len();
+            if let Some((first, _)) = rows.get(room) {
+                let end = open.iter().position(|lead| lead.id == *first).unwrap_or(open.len());
+                open.truncate(end);
+                rows.truncate(room);
+                has_more = true;
+            }
+            items.extend(rows.into_iter().map(|(_, row)| row));
+            after = open.pop().or(after);
+            let is_long = self.env.clock.now().since(began) > LONG_ENOUGH;
+            if !has_more || items.len() >= PAGE || is_long {
+                let next = after.filter(|_| has_more).map(|last| place_of(&last));
+                return Ok(HttpResponse::json(200, &json!({"leads": items, "cursor": next})));
+            }
         }
-        Ok(open.into_iter().map(|lead| lead.id).collect())
     }
 
     async fn ended(
@@ -113,13 +169,15 @@ impl Console {
         state: LeadState,
         cursor: Option<&str>,
     ) -> Result<(Vec<LeadId>, Option<String>), Problem> {
+        let began = self.env.clock.now();
         let mut ids = Vec::new();
         let mut cursor = cursor.map(str::to_owned);
         loop {
             let page = self.store.scan_ledger(0, 1, cursor.as_deref()).await.map_err(unavailable)?;
             ids.extend(page.items.into_iter().filter(|line| line.state == state).map(|line| line.id));
             cursor = page.next;
-            if cursor.is_none() || ids.len() >= PAGE {
+            let is_long = self.env.clock.now().since(began) > LONG_ENOUGH;
+            if cursor.is_none() || ids.len() >= PAGE || is_long {
                 return Ok((ids, cursor));
             }
         }
@@ -135,6 +193,17 @@ impl Console {
         let Some(id) = &lead.progress.customer else { return Ok(None) };
         let known = self.store.people(BTreeSet::from([id.clone()])).await.map_err(unavailable)?;
         Ok(Some((known.root(id), known)))
+    }
+
+    /// What was decided, without people out of reach.
+    async fn shown_receipt(&self, call: &Call, lead: &Lead) -> Result<Option<Receipt>, Problem> {
+        let Some(receipt) = &lead.progress.receipt else { return Ok(None) };
+        if call.sight.reach.is_everybody() {
+            return Ok(Some(receipt.clone()));
+        }
+        let named = people_of(receipt).cloned().collect();
+        let known = self.store.people(named).await.map_err(unavailable)?;
+        Ok(Some(call.sight.receipt(receipt, &known)))
     }
 
     /// Everything about one lead, and why it went where it went.
@@ -154,7 +223,8 @@ impl Console {
         let facts = lead::read(&lead.origin, &lead.envelope, &reading, &policies.settings);
         sight.lead(&lead.envelope, &facts, &reading);
         let mut view = row(lead, person.map(|(root, known)| (root.clone(), known)));
-        let explanation = lead.progress.receipt.as_ref().map(|receipt| explain(receipt, &facts, &policies));
+        let receipt = self.shown_receipt(call, lead).await?;
+        let explanation = receipt.as_ref().map(|receipt| explain(receipt, &facts, &policies));
         let consent = match &lead.envelope.consent {
             Some(proof) => {
                 let captured = self.policies.at(lead.manifest).await.map_err(unavailable)?;
@@ -223,7 +293,7 @@ impl Console {
             "external_id": lead.external_id,
             "import": import.map(|import| json!({"batch": import.batch, "row": import.row})),
             "previous": lead.progress.previous,
-            "suggestions": lead.progress.receipt.as_ref().map(|receipt| {
+            "suggestions": receipt.as_ref().map(|receipt| {
                 receipt.suggestions.iter().map(person::suggestion).collect::<Vec<_>>()
             }),
             "acts": lead.progress.acts.iter().map(|act| Act { key: None, ..act.clone() }).collect::<Vec<_>>(),
@@ -283,6 +353,16 @@ fn row(lead: &Lead, person: Option<(CustomerId, &Known)>) -> Value {
         "work": work,
         "queue": queue_of(lead),
     })
+}
+
+/// Where a list of leads that are on their way goes on.
+fn place_of(last: &OpenLead) -> String {
+    format!("{}.{}", last.since.millis(), last.id)
+}
+
+fn read_place(cursor: &str) -> Option<OpenLead> {
+    let (since, id) = cursor.split_once('.')?;
+    Some(OpenLead { since: Timestamp(since.parse().ok()?), id: LeadId::parse(id)? })
 }
 
 pub(crate) fn no_such_lead() -> Problem {

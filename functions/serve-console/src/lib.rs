@@ -272,6 +272,12 @@ pub(crate) const fn teller(now: Timestamp) -> Teller {
     Teller { function: "serve-console", now }
 }
 
+/// A cursor that no page of this list ended with.
+pub(crate) fn no_such_cursor() -> Problem {
+    let said = "This cursor is none of this list's: take `cursor` of the page before as it is.";
+    Problem::new(422, "cursor-unreadable", said).about("cursor")
+}
+
 /// What a caller is told when the store does not answer.
 pub(crate) fn unavailable(error: StoreError) -> Problem {
     match error {
@@ -279,6 +285,7 @@ pub(crate) fn unavailable(error: StoreError) -> Problem {
             tracing::warn!(why, "store unavailable");
             Problem::new(503, "unavailable", "The store does not answer just now. Try again.").retry_after(2)
         }
+        StoreError::Cursor => no_such_cursor(),
         StoreError::Corrupt(what) => {
             tracing::error!(what, "record cannot be read");
             Problem::new(500, "record-unreadable", "A record cannot be read. The log says which kind.")

@@ -2,7 +2,7 @@
 
 use crate::acts::ATTEMPTS;
 use crate::campaigns::no_such_campaign;
-use crate::{Call, Console, auth, teller, unavailable};
+use crate::{Call, Console, auth, no_such_cursor, teller, templates, unavailable};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use sluice_domain::access::Role;
@@ -240,6 +240,8 @@ impl Console {
         may_be_seen(call, &known, &order, &trial.data, &policies)?;
         let mut message = Message::new(order, trial.data);
         message.to = Some(Pii::new(trial.to.trim().to_owned()));
+        // What was looked at is what is sent.
+        message.policies = Some(policies.version);
         self.accept_message(call, message).await
     }
 
@@ -277,14 +279,18 @@ impl Console {
     async fn messages_of(&self, call: &Call, customer: &str) -> Result<HttpResponse, Problem> {
         let (root, known) = self.find_person(call, customer).await?;
         let cursor = call.query("cursor");
+        if cursor.as_ref().is_some_and(|cursor| cursor.len() > KEY) {
+            return Err(no_such_cursor());
+        }
         call.sight.people(&known);
         let Some(record) = known.customers.get(&root) else {
             return Err(crate::customers::no_such_customer());
         };
         let mut messages = Vec::new();
         for part in known.whole(record).parts() {
+            // One more than fits says that there is another page.
             messages.extend(
-                self.store.messages_of(&part.id, cursor.as_deref(), PAGE).await.map_err(unavailable)?,
+                self.store.messages_of(&part.id, cursor.as_deref(), PAGE + 1).await.map_err(unavailable)?,
             );
         }
         messages.sort_by(|a, b| b.id().own_part().cmp(a.id().own_part()));
@@ -398,7 +404,8 @@ fn may_be_seen(
         let whole = known.customers.get(&order.customer).map(|record| known.whole(record));
         let given = Given { data: Value::Object(data.clone()), ..Given::default() };
         let shown = preview(policies, &order.template, language, context(whole.as_ref(), policies, given));
-        let read = shown.map(|shown| shown.used).unwrap_or_default();
+        // Of one that cannot be shown nobody can say what it reads.
+        let read = shown.map_err(|failure| templates::refused(&failure))?.used;
         if let Some(used) = read.iter().find(|used| call.sight.mask.hides_path(&used.field)) {
             let said = format!("The template reads `{}`, which this token's role does not see.", used.field);
             return Err(Problem::new(403, "masked-fact", said).about("template"));

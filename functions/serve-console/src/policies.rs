@@ -3,8 +3,9 @@
 use crate::{Call, Console, unavailable};
 use ring::digest;
 use serde_json::{Value, json};
-use sluice_domain::access::{Change, Note, PolicyChange, Role};
+use sluice_domain::access::{Change, Note, PolicyChange, Role, changed};
 use sluice_domain::policy::Document;
+use sluice_domain::time::Timestamp;
 use sluice_host::outbox::{Outgoing, QueueName};
 use sluice_store::{Manifest, ManifestEntry, Written};
 use sluice_wire::http::HttpResponse;
@@ -93,12 +94,20 @@ impl Console {
                 return Err(Problem::new(409, "version-changed", detail));
             }
             let mut all: BTreeMap<String, Document> = BTreeMap::new();
+            let is_admin = call.who.role == Role::Admin;
+            let old = match prune && is_admin {
+                true => Vec::new(),
+                false => self.store.documents(&before).await.map_err(unavailable)?,
+            };
             if !prune {
-                let old = self.store.documents(&before).await.map_err(unavailable)?;
-                all.extend(old.into_iter().map(|document| (document.path(), document)));
+                all.extend(old.iter().map(|document| (document.path(), document.clone())));
             }
             all.extend(documents.iter().map(|document| (document.path(), document.clone())));
             let all: Vec<Document> = all.into_values().collect();
+            if let Some((document, what)) = changed(&old, &all).filter(|_| !is_admin) {
+                let detail = format!("Only an admin changes {what}: {document}.");
+                return Err(Problem::new(403, "not-allowed", detail));
+            }
             check_together(&all)?;
             let mut entries = Vec::with_capacity(all.len());
             let mut texts = Vec::new();
@@ -118,19 +127,20 @@ impl Console {
                 entries.push(ManifestEntry { kind, name, sha, since });
             }
             entries.sort();
-            if call.who.role != Role::Admin && of_access(&entries) != of_access(&before.documents) {
-                return Err(Problem::new(403, "not-allowed", "Only an admin says who sees what."));
-            }
             for (sha, text) in &texts {
                 self.store.put_policy_text(sha, text).await.map_err(unavailable)?;
             }
             let now = self.env.clock.now();
-            let changed: Vec<String> = entries
+            let published: Vec<String> = entries
                 .iter()
                 .filter(|entry| !before.documents.contains(entry))
                 .map(|entry| format!("{}/{}", entry.kind, entry.name))
                 .collect();
             if entries == before.documents {
+                // Published before, by a call that may have died before anything was told of it.
+                let latest: Vec<&Document> =
+                    all.iter().filter(|document| is_since(&entries, document, before.version)).collect();
+                self.tell_published(before.version, &latest, latest.is_empty(), now).await?;
                 return Ok(HttpResponse::json(200, &json!({"version": before.version, "changed": []})));
             }
             let manifest = Manifest { version: before.version, at: now, documents: entries };
@@ -138,39 +148,56 @@ impl Console {
             if self.store.publish(&manifest, &note).await.map_err(unavailable)? == Written::Conflict {
                 continue;
             }
-            // Somebody may be available under the new policies. Sooner, the lead would be tried under the old ones.
-            let body = encode(&LeadMessage::Wake("policies".to_owned()));
-            let id = format!("wake-policies-{}", manifest.version + 1);
-            let not_before = now.plus_millis(SEEN_MS);
             let version = manifest.version + 1;
-            let mut sent = vec![Outgoing { queue: QueueName::Lead, id, body, not_before }];
-            let is_gone = |old: &ManifestEntry| {
+            let is_gone = |old: &&ManifestEntry| {
                 !manifest.documents.iter().any(|new| new.kind == old.kind && new.name == old.name)
             };
-            let removed = before.documents.iter().filter(|old| is_gone(old)).map(|old| old.kind.as_str());
-            let mut kinds = changed.iter().filter_map(|path| path.split('/').next()).chain(removed);
-            // What a campaign asks of people's behaviour has to be counted; what it names is.
-            let asks = |document: &Document| matches!(document, Document::Campaign(campaign) if campaign.audience.query.is_some());
-            let asks_anew = all.iter().any(|document| asks(document) && changed.contains(&document.path()));
-            if asks_anew || kinds.any(|kind| BEHAVIOUR.contains(&kind)) {
-                sent.extend(Pass::all(version).into_iter().map(|pass| Outgoing {
-                    queue: QueueName::Event,
-                    id: pass.id(),
-                    body: encode(&EventMessage::Pass(pass)),
-                    not_before,
-                }));
-            }
-            self.outbox.hand_over(sent, now).await.map_err(unavailable)?;
-            return Ok(HttpResponse::json(200, &json!({"version": version, "changed": changed}))
+            let mut removed = before.documents.iter().filter(is_gone);
+            let removes = removed.any(|old| BEHAVIOUR.contains(&old.kind.as_str()));
+            let latest: Vec<&Document> =
+                all.iter().filter(|document| published.contains(&document.path())).collect();
+            self.tell_published(version, &latest, removes, now).await?;
+            return Ok(HttpResponse::json(200, &json!({"version": version, "changed": published}))
                 .with_header("etag", format!("\"{version}\"")));
         }
         Err(Problem::new(409, "busy", "Others are publishing. Try again.").retry_after(1))
     }
+
+    /// Whatever waits for a publication: leads, and customers if it says anew what behaviour makes of them. Told again under the
+    /// same ids.
+    async fn tell_published(
+        &self,
+        version: u64,
+        published: &[&Document],
+        looks_at_all: bool,
+        now: Timestamp,
+    ) -> Result<(), Problem> {
+        // Somebody may be available under the new policies. Sooner, the lead would be tried under the old ones.
+        let body = encode(&LeadMessage::Wake("policies".to_owned()));
+        let id = format!("wake-policies-{version}");
+        let not_before = now.plus_millis(SEEN_MS);
+        let mut sent = vec![Outgoing { queue: QueueName::Lead, id, body, not_before }];
+        // What a campaign asks of people's behaviour has to be counted; what it names is.
+        let asks = |document: &&Document| match document {
+            Document::Campaign(campaign) => campaign.audience.query.is_some(),
+            other => BEHAVIOUR.contains(&other.kind()),
+        };
+        if looks_at_all || published.iter().any(asks) {
+            sent.extend(Pass::all(version).into_iter().map(|pass| Outgoing {
+                queue: QueueName::Event,
+                id: pass.id(),
+                body: encode(&EventMessage::Pass(pass)),
+                not_before,
+            }));
+        }
+        self.outbox.hand_over(sent, now).await.map_err(unavailable)
+    }
 }
 
-/// Documents that say who sees what.
-fn of_access(entries: &[ManifestEntry]) -> Vec<&ManifestEntry> {
-    entries.iter().filter(|entry| entry.kind == "access").collect()
+/// Whether a document is as it is since this version.
+fn is_since(entries: &[ManifestEntry], document: &Document, version: u64) -> bool {
+    let is_it = |entry: &&ManifestEntry| entry.kind == document.kind() && entry.name == document.name();
+    entries.iter().find(is_it).is_some_and(|entry| entry.since == version)
 }
 
 /// What the audit says: every document that is not as before.

@@ -4,6 +4,7 @@ use crate::acts::{ATTEMPTS, Step};
 use crate::choose::Books;
 use crate::{Call, Console, unavailable};
 use serde_json::{Value, json};
+use sluice_domain::access::Reach;
 use sluice_domain::id::LeadId;
 use sluice_domain::lead::{Act, Lead, LeadState};
 use sluice_domain::policy::PolicySet;
@@ -19,10 +20,11 @@ struct Others {
 }
 
 impl Others {
-    /// To whom a lead goes: on in its team, if that has others; else where the caller says.
-    fn step(&self, lead: &Lead, policies: &PolicySet) -> Option<Step> {
+    /// To whom a lead goes: on in its team, if that is within reach; else where the caller says.
+    fn step(&self, lead: &Lead, policies: &PolicySet, reach: &Reach) -> Option<Step> {
         let team = lead.progress.assignment.as_ref().and_then(|assignment| assignment.team.clone());
-        let team = team.filter(|team| policies.teams.contains_key(team)).or_else(|| self.team.clone());
+        let team = team.filter(|team| policies.teams.contains_key(team) && reach.has_team(team));
+        let team = team.or_else(|| self.team.clone());
         let rep = self.rep.clone().filter(|_| team.is_none());
         (team.is_some() || rep.is_some()).then_some(Step::Give { rep, team })
     }
@@ -66,23 +68,24 @@ impl Console {
         let leads = if does {
             self.hand_over_all(call, &leaver, &ids, &others).await?
         } else {
-            self.preview(&leaver, &ids, &others, &policies).await?
+            self.preview(call, &leaver, &ids, &others, &policies).await?
         };
         Ok(HttpResponse::json(200, &json!({"rep": leaver, "done": does, "leads": leads, "cursor": cursor})))
     }
 
     async fn preview(
         &self,
+        call: &Call,
         leaver: &str,
         ids: &[LeadId],
         others: &Others,
         policies: &PolicySet,
     ) -> Result<Vec<Value>, Problem> {
-        let now = self.env.clock.now();
+        let (now, reach) = (self.env.clock.now(), &call.sight.reach);
         let mut leads = self.store.leads(ids).await.map_err(unavailable)?;
         leads.retain(|_, lead| is_open(lead, leaver));
         let mut missing = Missing::default();
-        for step in leads.values().filter_map(|lead| others.step(lead, policies)) {
+        for step in leads.values().filter_map(|lead| others.step(lead, policies, reach)) {
             if let Step::Give { team: Some(team), .. } = step {
                 missing.team(&team, policies, now);
             }
@@ -95,7 +98,7 @@ impl Console {
             if let Some(before) = &lead.progress.assignment {
                 books.leaves(&lead.id, before);
             }
-            rows.push(match others.step(&lead, policies) {
+            rows.push(match others.step(&lead, policies, reach) {
                 Some(Step::Give { rep: Some(rep), .. }) => {
                     row(&lead.id, Some(&rep), None, vec![NAMED.to_owned()])
                 }
@@ -145,7 +148,7 @@ impl Console {
                 }
                 return Ok(None);
             }
-            let Some(step) = others.step(&lead, &policies) else {
+            let Some(step) = others.step(&lead, &policies, &call.sight.reach) else {
                 return Ok(Some(row(id, None, None, vec![NO_TEAM.to_owned()])));
             };
             let person = self.person_of(&lead).await?;
@@ -178,8 +181,8 @@ impl Console {
 }
 
 const ACT: &str = "rebalance";
-const NAMED: &str = "No lead of a team: to the rep that was named.";
-const NO_TEAM: &str = "No lead of a team: say to whom it goes, `rep` or `team`.";
+const NAMED: &str = "No lead of a team of yours: to the rep that was named.";
+const NO_TEAM: &str = "No lead of a team of yours: say to whom it goes, `rep` or `team`.";
 
 fn reason(leaver: &str) -> String {
     format!("{leaver} leaves")

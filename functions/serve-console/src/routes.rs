@@ -91,6 +91,9 @@ pub const ROUTES: &[Route] = &[
     route("GET /api/audit", Right::Admin),
 ];
 
+/// The longest placeholder, in bytes: nothing of ours has a longer name or id.
+const LONGEST: usize = 256;
+
 /// The route of a request and what its placeholders are.
 pub(crate) fn find(method: &str, path: &str) -> Result<(Route, Vec<String>), Problem> {
     let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
@@ -118,6 +121,9 @@ fn matches(pattern: &str, parts: &[&str]) -> Option<Vec<String>> {
     let mut found = Vec::new();
     for (want, have) in pattern.iter().zip(parts) {
         if want.starts_with('{') {
+            if have.len() > LONGEST {
+                return None;
+            }
             found.push((*have).to_owned());
         } else if want != have {
             return None;

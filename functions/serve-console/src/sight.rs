@@ -7,8 +7,12 @@ use crate::{Call, Console};
 use serde_json::Value;
 use sluice_domain::access::{Hidden, Mask, Reach, Role};
 use sluice_domain::customer::{Customer, Known};
+use sluice_domain::id::CustomerId;
 use sluice_domain::lead::{Envelope, Facts, Lead, LeadState};
 use sluice_domain::policy::{FieldMap, Reading};
+use sluice_domain::routing::Receipt;
+use sluice_domain::template::Context;
+use sluice_domain::time::Timestamp;
 use sluice_wire::http::HttpResponse;
 use sluice_wire::problem::Problem;
 use std::sync::{Mutex, PoisonError};
@@ -21,6 +25,8 @@ use crate::auth::Principal;
 pub(crate) struct Sight {
     pub(crate) reach: Reach,
     pub(crate) mask: Mask,
+    /// The caller's name, as it stands in `by`.
+    me: String,
     /// Values that were loaded and are not to be shown.
     hidden: Mutex<Hidden>,
 }
@@ -28,12 +34,13 @@ pub(crate) struct Sight {
 impl Console {
     pub(crate) async fn sight(&self, who: &Principal) -> Result<Sight, Problem> {
         if who.role == Role::Admin {
-            return Ok(Sight { reach: Reach::everybody(), ..Sight::default() });
+            return Ok(Sight { reach: Reach::everybody(), me: who.name(), ..Sight::default() });
         }
         let policies = self.current().await?;
         Ok(Sight {
             reach: Reach::of(who.role, who.rep.as_deref(), &who.teams, &policies),
             mask: policies.access.mask(who.role),
+            me: who.name(),
             hidden: Mutex::default(),
         })
     }
@@ -116,6 +123,40 @@ impl Sight {
         value.filter(|_| self.mask.is_empty())
     }
 
+    /// A receipt as it is explained: without people out of reach who only came into question, and those whose part it is are not
+    /// named. `known` has everybody whom it names.
+    pub(crate) fn receipt(&self, receipt: &Receipt, known: &Known) -> Receipt {
+        let mut shown = receipt.clone();
+        if self.reach.is_everybody() {
+            return shown;
+        }
+        let is_seen =
+            |id: &CustomerId| known.customers.get(id).is_some_and(|record| self.has_person(known, record));
+        shown.found.retain(|found| found.passed_over.is_none() || is_seen(&found.customer));
+        shown.suggestions.retain(|one| is_seen(&one.customer));
+        let mut hidden = Hidden::default();
+        people_of(&shown).filter(|id| !is_seen(id)).for_each(|id| hidden.add(id.as_str()));
+        self.hide(hidden);
+        shown
+    }
+
+    /// Takes the owner's name out of the answer, if the owner is out of reach.
+    pub(crate) fn owner_of(&self, known: &Known, id: &CustomerId) {
+        let record = known.customers.get(&known.root(id));
+        let owner = record.and_then(|record| known.whole(record).owner());
+        if let Some(owner) = owner.filter(|owner| !self.reach.has_rep(&owner.rep)) {
+            let mut hidden = Hidden::default();
+            hidden.add(&owner.rep);
+            self.hide(hidden);
+        }
+    }
+
+    /// What a template may read, without what is hidden. From here on nothing is taken out of the answer any more.
+    pub(crate) fn without_hidden(&self, context: Context) -> Context {
+        let hidden = std::mem::take(&mut *self.hidden.lock().unwrap_or_else(PoisonError::into_inner));
+        context.without(&hidden)
+    }
+
     fn hide(&self, hidden: Hidden) {
         self.hidden.lock().unwrap_or_else(PoisonError::into_inner).extend(hidden);
     }
@@ -128,13 +169,61 @@ impl Sight {
         }
         let body = match serde_json::from_slice::<Value>(&answer.body) {
             Ok(mut body) => {
+                let own = own_texts(&body, &self.me);
                 hidden.scrub(&mut body);
+                for (place, text) in own {
+                    if let Some(shown) = body.pointer_mut(&place) {
+                        *shown = text;
+                    }
+                }
                 body.to_string()
             }
             Err(_) => hidden.scrubbed(&String::from_utf8_lossy(&answer.body)),
         };
         HttpResponse { body: body.into(), ..answer }
     }
+}
+
+/// Everybody whom a receipt names.
+pub(crate) fn people_of(receipt: &Receipt) -> impl Iterator<Item = &CustomerId> {
+    let found = receipt.found.iter().map(|found| &found.customer);
+    let merged = receipt.merges.iter().flat_map(|merge| [&merge.from, &merge.into]);
+    found.chain(merged).chain(receipt.suggestions.iter().map(|one| &one.customer))
+}
+
+/// What the caller wrote, with its place in an answer: notes and reasons. It is read back as it is. If it were not where it says
+/// what is hidden, writing would be a way to guess.
+fn own_texts(answer: &Value, me: &str) -> Vec<(String, Value)> {
+    let mut own = Vec::new();
+    let mut lines: Vec<String> = Vec::new();
+    for (list, member) in [("acts", "reason"), ("contacts", "note"), ("proofs", "note")] {
+        for (at, item) in answer[list].as_array().into_iter().flatten().enumerate() {
+            if item["by"] == me && item[member].is_string() {
+                own.push((format!("/{list}/{at}/{member}"), item[member].clone()));
+                lines.extend(act_line(item));
+            }
+        }
+    }
+    if answer["contact"]["by"] == me && answer["contact"]["note"].is_string() {
+        own.push(("/contact/note".to_owned(), answer["contact"]["note"].clone()));
+    }
+    for (at, line) in answer["why"].as_array().into_iter().flatten().enumerate() {
+        if line.as_str().is_some_and(|line| lines.iter().any(|own| own == line)) {
+            own.push((format!("/why/{at}"), line.clone()));
+        }
+    }
+    own
+}
+
+/// An act with its reason, as `why` has it.
+fn act_line(act: &Value) -> Option<String> {
+    Some(format!(
+        "{} by {} at {}: {}",
+        act["what"].as_str()?,
+        act["by"].as_str()?,
+        Timestamp(act["at"].as_i64()?),
+        act["reason"].as_str()?
+    ))
 }
 
 /// A rep who is out of reach is as one who is not there.

@@ -45,7 +45,9 @@ impl Console {
                     self.find_person(call, id).await.map_err(|problem| problem.about("customer"))?;
                 let known = call.sight.people(&known);
                 let whole = known.customers.get(&root).map(|record| known.whole(record));
-                context(whole.as_ref(), &policies, Given::default())
+                // What is hidden is taken out before the caller's own values come in: what they gave may be read back, whether
+                // it is right or not.
+                call.sight.without_hidden(context(whole.as_ref(), &policies, Given::default()))
             }
         };
         let given = [("data", asked.data), ("event", asked.event), ("lead", asked.lead)];
@@ -67,7 +69,7 @@ impl Console {
 }
 
 /// There is no message: which template is missing, or what at which line and column keeps it from being sent.
-fn refused(failure: &Failure) -> Problem {
+pub(crate) fn refused(failure: &Failure) -> Problem {
     match failure.reason {
         Reason::NoTemplate => {
             Problem::new(404, "no-such-template", format!("{}.", sentence(&failure.message)))

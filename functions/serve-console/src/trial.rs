@@ -105,7 +105,10 @@ impl Console {
             Outcome::Assigned { rep, team } => json!({"rep": rep, "team": team}),
             _ => json!(null),
         };
-        let explanation = explain(&receipt, &facts, &policies);
+        if let Some(who) = &who {
+            call.sight.owner_of(&known, &who.customer);
+        }
+        let explanation = explain(&call.sight.receipt(&receipt, &known), &facts, &policies);
         let (after, _) = change(case, receipt.clone(), &policies);
         let mut why = explanation.why;
         why.extend(clock::explain(&after));

@@ -1,7 +1,7 @@
 //! The receivers of webhooks that documents name: whether they are sent to, what was delivered, and delivering it again.
 
 use crate::acts::ATTEMPTS;
-use crate::{Call, Console, messages, unavailable};
+use crate::{Call, Console, messages, no_such_cursor, unavailable};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures::future::try_join_all;
@@ -28,6 +28,9 @@ const PAGE: usize = 50;
 /// The most deliveries of one page.
 const MOST: usize = 200;
 
+/// The longest place within a log, in bytes.
+const LONGEST: usize = 512;
+
 /// A receiver as the documents have it.
 #[derive(Default)]
 struct Named {
@@ -38,7 +41,7 @@ struct Named {
 }
 
 impl Named {
-    /// Under which names its deliveries are kept.
+    /// Under which names its deliveries are kept. A journey with several receivers has one log.
     fn logs(&self) -> impl Iterator<Item = String> {
         let of = |kind: &'static str| move |name: &String| format!("{kind}/{name}");
         let told = self.webhooks.iter().map(of("webhook")).chain(self.journeys.iter().map(of("journey")));
@@ -123,10 +126,7 @@ impl Console {
             state => state.flatten(),
         };
         let before = match call.query("cursor").map(|cursor| read_place(&cursor)) {
-            Some(None) => {
-                let said = "This cursor is none of ours: take `cursor` of the page before as it is.";
-                return Err(Problem::new(422, "cursor-unreadable", said).about("cursor"));
-            }
+            Some(None) => return Err(no_such_cursor()),
             place => place.flatten().map(|(_, sort_key)| sort_key),
         };
         let limit = call.limit(PAGE, MOST);
@@ -174,7 +174,10 @@ impl Console {
                 }
             };
             let now = self.env.clock.now();
-            if record.state.is_final() {
+            // Also one that waits for its next attempt; what somebody is delivering just now is left to them.
+            let is_held = record.state == MessageState::Claimed && record.claimed_until > now;
+            let is_due = record.state == MessageState::Ready && record.claimed_until <= now;
+            if !is_held && !is_due {
                 record.state = MessageState::Ready;
                 record.attempts = 0;
                 record.claimed_until = now;
@@ -259,7 +262,7 @@ fn place_of(log: &str, sort_key: &str) -> String {
 
 fn read_place(text: &str) -> Option<(String, String)> {
     let text = String::from_utf8(URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
-    let (log, sort_key) = text.split_once('\n')?;
+    let (log, sort_key) = text.split_once('\n').filter(|(_, sort_key)| sort_key.len() <= LONGEST)?;
     Some((log.to_owned(), sort_key.to_owned()))
 }
 

@@ -37,8 +37,10 @@ impl SecretStore {
 
     /// The value of a reference; `None` if there is no such secret, which makes its source refuse everything.
     pub async fn resolve(&self, reference: &SecretRef) -> Result<Option<Pii<String>>, SecretError> {
+        if let Some(name) = reference.variable() {
+            return Ok(self.env.optional(name).map(|value| Pii::new(value.to_owned())));
+        }
         match reference.0.split_once(':') {
-            Some(("env", name)) => Ok(self.env.optional(name).map(|value| Pii::new(value.to_owned()))),
             Some(("secret", name)) => {
                 let prefix = self.env.optional("SLUICE_SECRET_PREFIX").unwrap_or("sluice/sources");
                 self.fetch(&format!("{prefix}/{name}")).await

@@ -2,7 +2,7 @@
 
 use crate::commit::versioned_put;
 use crate::item::{document, get_document, key, text};
-use crate::lead::{read_cursor, write_cursor};
+use crate::lead::{read_start, write_cursor};
 use crate::{Page, Store, StoreError, keys};
 use aws_sdk_dynamodb::types::TransactWriteItem;
 use sluice_domain::access::Note;
@@ -36,7 +36,7 @@ impl Store {
             .expression_attribute_values(":to", text(to))
             .scan_index_forward(false)
             .limit(limit)
-            .set_exclusive_start_key(cursor.map(read_cursor).transpose()?)
+            .set_exclusive_start_key(read_start(cursor, Some(keys::AUDIT))?)
             .send()
             .await?;
         let items = answer

@@ -2,7 +2,7 @@
 
 use crate::commit::unbuilt;
 use crate::item::{Item, document, get_document, get_text, key, text};
-use crate::lead::{read_cursor, write_cursor};
+use crate::lead::{read_start, write_cursor};
 use crate::{Commit, Page, Store, StoreError, Written, keys};
 use aws_sdk_dynamodb::types::{Put, TransactWriteItem, Update};
 use sluice_domain::customer::Pointed;
@@ -156,7 +156,7 @@ impl Store {
             .expression_attribute_values(":pk", text(keys::customer(customer)))
             .expression_attribute_values(":sk", text(keys::ENTRIES))
             .consistent_read(true)
-            .set_exclusive_start_key(cursor.map(read_cursor).transpose()?)
+            .set_exclusive_start_key(read_start(cursor, Some(&keys::customer(customer)))?)
             .send()
             .await?;
         let items = answer.items.unwrap_or_default().iter().map(read_entry).collect::<Result<_, _>>()?;

@@ -11,6 +11,9 @@ pub enum StoreError {
     /// A record is not what this version writes. A person has to look.
     #[error("record cannot be read: {0}")]
     Corrupt(String),
+    /// A cursor that no page of this list ended with. The caller's mistake.
+    #[error("cursor cannot be read")]
+    Cursor,
 }
 
 impl<E: ProvideErrorMetadata, R> From<SdkError<E, R>> for StoreError {

@@ -4,7 +4,7 @@
 //! whoever brings rows in looks at the batch's state after writing them down. Of the two, one sees the other.
 
 use crate::item::{Item, document, get_document, get_number, get_text, key, number, text};
-use crate::lead::{read_cursor, write_cursor};
+use crate::lead::{read_start, write_cursor};
 use crate::{Page, Store, StoreError, Written, keys};
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde::{Deserialize, Serialize};
@@ -173,7 +173,7 @@ impl Store {
             .expression_attribute_values(":pk", text(pk))
             .consistent_read(true)
             .limit(limit)
-            .set_exclusive_start_key(cursor.map(read_cursor).transpose()?)
+            .set_exclusive_start_key(read_start(cursor, Some(pk))?)
             .send()
             .await?;
         let items = answer.items.unwrap_or_default().iter().map(read).collect::<Result<_, _>>()?;

@@ -544,10 +544,15 @@ pub fn shard_of(id: &str) -> u8 {
         % u32::from(DUE_SHARDS)) as u8
 }
 
-/// A time that sorts as text.
+/// A time that sorts as text: one with more than 13 digits, which is beyond the year 2286, counts as the last of them.
 pub fn millis(at: Timestamp) -> String {
-    format!("{:013}", at.millis().max(0))
+    format!("{:013}", at.millis().clamp(0, 9_999_999_999_999))
 }
+
+/// The longest partition key that DynamoDB has, in bytes.
+pub const MAX_PK: usize = 2_048;
+/// The longest sort key, in bytes.
+pub const MAX_SK: usize = 1_024;
 
 /// A customer's partition is its id.
 pub fn customer(id: &CustomerId) -> &str {

@@ -31,13 +31,13 @@ pub enum Accepted {
     Erased,
 }
 
-/// An entry of the sparse index.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// An entry of the sparse index, in the order of its lists.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct OpenLead {
-    /// The lead.
-    pub id: LeadId,
     /// Accepted when.
     pub since: Timestamp,
+    /// The lead.
+    pub id: LeadId,
 }
 
 /// A line of the ledger as a report needs it.
@@ -241,32 +241,66 @@ impl Store {
         }
     }
 
-    /// Open leads in one state accepted before `before`, oldest first over all partitions, at most `limit`.
+    /// Open leads in one state accepted before `before` and behind `after`, oldest first over all partitions, at most `limit`.
     pub async fn open_leads(
         &self,
         state: LeadState,
+        after: Option<&OpenLead>,
         before: Timestamp,
         limit: usize,
     ) -> Result<Vec<OpenLead>, StoreError> {
-        let partitions = (0..keys::OPEN_SHARDS).map(|shard| async move {
+        let partitions = (0..keys::OPEN_SHARDS).map(|shard| self.open_in(state, shard, after, before, limit));
+        let mut all: Vec<OpenLead> =
+            stream::iter(partitions).buffer_unordered(4).try_collect::<Vec<_>>().await?.concat();
+        all.sort();
+        all.truncate(limit);
+        Ok(all)
+    }
+
+    /// Those of one partition, with all that are as old as the last.
+    async fn open_in(
+        &self,
+        state: LeadState,
+        shard: u8,
+        after: Option<&OpenLead>,
+        before: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<OpenLead>, StoreError> {
+        let from = after.map_or(Timestamp(0), |after| after.since);
+        if before <= from {
+            return Ok(Vec::new());
+        }
+        let (mut found, mut start) = (Vec::<OpenLead>::new(), None);
+        loop {
             let answer = self
                 .client
                 .query()
                 .table_name(&self.table)
                 .index_name(keys::OPEN_INDEX)
-                .key_condition_expression("ix = :ix AND ia < :before")
+                .key_condition_expression("ix = :ix AND ia BETWEEN :from AND :to")
                 .expression_attribute_values(":ix", text(keys::open_shard(state, shard)))
-                .expression_attribute_values(":before", text(keys::millis(before)))
+                .expression_attribute_values(":from", text(keys::millis(from)))
+                .expression_attribute_values(":to", text(keys::millis(before.plus_millis(-1))))
                 .limit(i32::try_from(limit).unwrap_or(i32::MAX))
+                .set_exclusive_start_key(start)
                 .send()
                 .await?;
-            answer.items.unwrap_or_default().iter().map(read_open).collect::<Result<Vec<_>, StoreError>>()
-        });
-        let mut all: Vec<OpenLead> =
-            stream::iter(partitions).buffer_unordered(4).try_collect::<Vec<_>>().await?.concat();
-        all.sort_by(|a, b| (a.since, &a.id).cmp(&(b.since, &b.id)));
-        all.truncate(limit);
-        Ok(all)
+            for item in answer.items.unwrap_or_default() {
+                let lead = read_open(&item)?;
+                if after.is_none_or(|after| lead > *after) {
+                    found.push(lead);
+                }
+            }
+            start = answer.last_evaluated_key;
+            let last = found.last().map(|last| last.since);
+            let is_enough = limit
+                .checked_sub(1)
+                .and_then(|at| found.get(at))
+                .is_some_and(|nth| last.is_some_and(|last| last > nth.since));
+            if start.is_none() || is_enough || limit == 0 {
+                return Ok(found);
+            }
+        }
     }
 
     /// How many leads are open in a state.
@@ -417,11 +451,19 @@ pub(crate) fn write_cursor(last: &Item) -> Result<String, StoreError> {
     Ok(base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(serde_json::to_string(&pair)?))
 }
 
-pub(crate) fn read_cursor(cursor: &str) -> Result<Item, StoreError> {
+/// Where a page of this partition goes on; of any partition for a scan, which has none.
+pub(crate) fn read_start(cursor: Option<&str>, partition: Option<&str>) -> Result<Option<Item>, StoreError> {
+    cursor.map(|cursor| read_cursor(cursor, partition)).transpose()
+}
+
+fn read_cursor(cursor: &str, partition: Option<&str>) -> Result<Item, StoreError> {
     use base64::Engine;
-    let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD
-        .decode(cursor)
-        .map_err(|_| StoreError::Corrupt("not a cursor".to_owned()))?;
-    let (pk, sk): (String, String) = serde_json::from_slice(&bytes)?;
+    let bytes =
+        base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(cursor).map_err(|_| StoreError::Cursor)?;
+    let (pk, sk): (String, String) = serde_json::from_slice(&bytes).map_err(|_| StoreError::Cursor)?;
+    let is_key = !pk.is_empty() && pk.len() <= keys::MAX_PK && !sk.is_empty() && sk.len() <= keys::MAX_SK;
+    if !is_key || partition.is_some_and(|partition| partition != pk) {
+        return Err(StoreError::Cursor);
+    }
     Ok(key(pk, sk))
 }

@@ -1,7 +1,7 @@
 //! Notices, which are messages to reps: READY -> CLAIMED -> SENT / UNKNOWN / FAILED / SKIPPED. A rep's notices are the rep's list.
 
 use crate::item::{Item, document, get_document, get_number, get_text, key, number, text};
-use crate::lead::{read_cursor, write_cursor};
+use crate::lead::{read_start, write_cursor};
 use crate::{Page, Store, StoreError, Written, keys};
 use serde::{Deserialize, Serialize};
 use sluice_domain::event::{Call, Heard};
@@ -132,7 +132,7 @@ impl Store {
             .expression_attribute_values(":pk", text(keys::rep(rep)))
             .scan_index_forward(false)
             .limit(limit)
-            .set_exclusive_start_key(cursor.map(read_cursor).transpose()?)
+            .set_exclusive_start_key(read_start(cursor, Some(&keys::rep(rep)))?)
             .send()
             .await?;
         let items = answer.items.unwrap_or_default().iter().map(read_notice).collect::<Result<_, _>>()?;

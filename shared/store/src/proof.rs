@@ -1,7 +1,7 @@
 //! Proofs of what was said about addresses, beside the gates they changed: a word and its proof are one transaction.
 
 use crate::item::{Item, document, get_document, get_text, key, text};
-use crate::lead::{read_cursor, write_cursor};
+use crate::lead::{read_start, write_cursor};
 use crate::{Commit, Page, Store, StoreError, Written, keys};
 use sluice_domain::customer::{AddressHash, HashKeys};
 use sluice_domain::gate::Proof;
@@ -96,7 +96,7 @@ impl Store {
             .expression_attribute_values(":pk", text(keys::consent(channel, address)))
             .consistent_read(true)
             .limit(limit)
-            .set_exclusive_start_key(cursor.map(read_cursor).transpose()?)
+            .set_exclusive_start_key(read_start(cursor, Some(&keys::consent(channel, address)))?)
             .send()
             .await?;
         let items = answer.items.unwrap_or_default().iter().map(read_proof).collect::<Result<_, _>>()?;

@@ -1,7 +1,7 @@
 //! Going through the whole table, by parallel scan: each reader goes through one segment of it, page by page.
 
 use crate::item::{Item, text};
-use crate::lead::{read_cursor, write_cursor};
+use crate::lead::{read_start, write_cursor};
 use crate::{Page, Store, StoreError};
 use aws_sdk_dynamodb::operation::scan::builders::ScanFluentBuilder;
 
@@ -21,7 +21,7 @@ impl Store {
             .filter_expression("sk = :sk AND begins_with(pk, :pk)")
             .expression_attribute_values(":sk", text(sort_key))
             .expression_attribute_values(":pk", text(prefix))
-            .set_exclusive_start_key(cursor.map(read_cursor).transpose()?))
+            .set_exclusive_start_key(read_start(cursor, None)?))
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::audit::audit_put;
 use crate::commit::versioned_put;
 use crate::item::{Item, document, get_document, get_number, get_text, key, number, text};
-use crate::lead::{read_cursor, write_cursor};
+use crate::lead::{read_start, write_cursor};
 use crate::{Page, Store, StoreError, Written, keys};
 use aws_sdk_dynamodb::types::TransactWriteItem;
 use serde::{Deserialize, Serialize};
@@ -93,7 +93,7 @@ impl Store {
             .key_condition_expression("pk = :pk")
             .expression_attribute_values(":pk", text(keys::TOKENS))
             .limit(limit)
-            .set_exclusive_start_key(cursor.map(read_cursor).transpose()?)
+            .set_exclusive_start_key(read_start(cursor, Some(keys::TOKENS))?)
             .send()
             .await?;
         let items = answer.items.unwrap_or_default().iter().map(read_token).collect::<Result<_, _>>()?;

@@ -3,6 +3,7 @@
 use super::access::call;
 use serde_json::{Value, json};
 use sluice_tests::stack::{POLICIES, Running, Setup};
+use std::time::Duration;
 
 /// What the person says of each fact, as nothing else is written.
 const SAID: [(&str, &str); 7] = [
@@ -46,6 +47,32 @@ channel: email
 subject: Hello
 html: <p>Hello {{ customer.first_name }}</p>
 defaults: { customer.first_name: there }
+---
+kind: template
+name: lacking
+channel: email
+subject: Hello
+html: <p>{{ customer.phone }} {% for one in data.list %}{{ one }}{% endfor %}</p>
+defaults: { customer.phone: you }
+---
+kind: template
+name: echo
+channel: email
+subject: Hello
+html: <p>{{ data.guess }} {{ customer.phone }}</p>
+defaults: { customer.phone: you }
+---
+kind: segment
+name: reachable
+when: has(customer.phone)
+---
+kind: segment
+name: deep
+when: '"reachable" in segments'
+---
+kind: segment
+name: plain
+when: customer.leads > 0
 ---
 kind: source
 name: shop
@@ -178,6 +205,112 @@ async fn a_masked_fact_cannot_be_found_out_by_asking() {
         run.api_as(Some(&token), "POST", "/api/templates/plain/test-send", Some(asked)).await;
     assert_eq!(status, 202, "{answer:#}");
     run.settle().await;
+    run.finish().await;
+}
+
+#[tokio::test]
+async fn a_segment_does_not_tell_what_its_condition_reads() {
+    let Seen { run, customer, .. } = somebody().await;
+    let token = run.new_token("marketer", None).await;
+    for (name, when) in [
+        ("reachable", None),
+        ("deep", None),
+        ("any", Some("'deep' in segments")),
+        ("any", Some("size(segments) > 1")),
+        ("any", Some("segments.exists(one, one.startsWith('d'))")),
+    ] {
+        let body = when.map_or_else(|| json!({}), |when| json!({"when": when}));
+        let path = format!("/api/segments/{name}/preview");
+        let (status, problem) = run.api_as(Some(&token), "POST", &path, Some(body)).await;
+        assert_eq!(
+            (status, problem["type"].as_str()),
+            (403, Some("urn:sluice:problem:masked-fact")),
+            "{name} {when:?}: {problem:#}"
+        );
+    }
+    let names = |view: &Value| -> Vec<String> {
+        let segments = view["segments"].as_array().unwrap().iter();
+        segments.map(|one| one["segment"].as_str().unwrap().to_owned()).collect()
+    };
+    let path = format!("/api/customers/{customer}");
+    assert_eq!(names(&run.customer(&customer).await), ["deep", "plain", "reachable"]);
+    assert_eq!(names(&run.api_as(Some(&token), "GET", &path, None).await.1), ["plain"]);
+    assert_eq!(run.api_as(Some(&token), "POST", "/api/segments/plain/preview", Some(json!({}))).await.0, 200);
+    run.finish().await;
+}
+
+#[tokio::test]
+async fn what_a_caller_wrote_is_read_back_as_it_is_right_or_wrong() {
+    let Seen { run, lead, customer, .. } = somebody().await;
+    let marketer = run.new_token("marketer", None).await;
+    for guess in ["+4930901820", "+4930901821", "Kanarienvogel"] {
+        let asked = json!({"customer": customer, "language": "en", "data": {"guess": guess}});
+        let (status, shown) =
+            run.api_as(Some(&marketer), "POST", "/api/templates/echo/preview", Some(asked)).await;
+        assert_eq!(status, 200, "{shown:#}");
+        assert!(shown["html"].as_str().unwrap().contains(&format!("<p>{guess} •••")), "{shown:#}");
+    }
+    let owner = run.show(&lead).await["owner"].as_str().unwrap().to_owned();
+    let token = run.new_token("rep", Some(&owner)).await;
+    for guess in ["+4930901820", "+4930901821"] {
+        let note = json!({"channel": "phone", "note": format!("is it {guess}")});
+        let path = format!("/api/leads/{lead}/contacts");
+        let (status, answer) = run.api_as(Some(&token), "POST", &path, Some(note.clone())).await;
+        assert_eq!((status, &answer["contact"]["note"]), (200, &note["note"]), "{answer:#}");
+        let (_, view) = run.api_as(Some(&token), "GET", &format!("/api/leads/{lead}"), None).await;
+        let contacts = view["contacts"].as_array().unwrap();
+        assert!(contacts.iter().any(|one| one["note"] == note["note"]), "{view:#}");
+        // What somebody else wrote is not.
+        let others = contacts.iter().find(|one| one["by"] == "admin").unwrap();
+        assert_eq!(others["note"], "••• wants a call on •••");
+    }
+    let (status, view) = run
+        .api_as(
+            Some(&token),
+            "POST",
+            &format!("/api/leads/{lead}/disqualify"),
+            Some(json!({"reason": "no +4930901820"})),
+        )
+        .await;
+    assert_eq!((status, &view["acts"][0]["reason"]), (200, &json!("no +4930901820")), "{view:#}");
+    assert!(view["why"].to_string().contains(": no +4930901820"), "{view:#}");
+    run.settle().await;
+    run.finish().await;
+}
+
+#[tokio::test]
+async fn a_trial_is_of_what_was_looked_at() {
+    let Seen { run, customer, .. } = somebody().await;
+    let token = run.new_token("marketer", None).await;
+    let asked = json!({"customer": customer, "to": "me@shop.example"});
+    // Nobody can say what a template reads that cannot be shown.
+    let before = run.print();
+    let fails = json!({"customer": customer, "to": "me@shop.example", "data": {"list": 5}});
+    let (status, problem) =
+        run.api_as(Some(&token), "POST", "/api/templates/lacking/test-send", Some(fails)).await;
+    assert_eq!(
+        (status, problem["type"].as_str()),
+        (422, Some("urn:sluice:problem:template-fails")),
+        "{problem:#}"
+    );
+    assert!(run.print() == before);
+    // It reads more by the time it is sent.
+    run.refusals.refuse("serve-console", "AmazonSQS.", usize::MAX, (503, "ServiceUnavailable"));
+    let (status, answer) =
+        run.api_as(Some(&token), "POST", "/api/templates/plain/test-send", Some(asked)).await;
+    assert_eq!(status, 202, "{answer:#}");
+    run.refusals.lift();
+    run.apply("kind: template\nname: plain\nchannel: email\nsubject: Hello\nhtml: <p>Call {{ customer.phone }}</p>\ndefaults: { customer.phone: you }\n").await;
+    run.pass(Duration::from_secs(70)).await;
+    run.fire_timers().await;
+    let sent: Vec<String> = run
+        .raw_mails()
+        .into_iter()
+        .filter(|(to, _)| to[0].contains("me@shop.example"))
+        .map(|(_, mail)| mail)
+        .collect();
+    assert_eq!(sent.len(), 1);
+    assert!(sent[0].contains("Hello") && !sent[0].contains("901820"), "{}", sent[0]);
     run.finish().await;
 }
 

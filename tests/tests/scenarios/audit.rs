@@ -21,7 +21,7 @@ async fn every_change_of_a_policy_a_token_or_an_owner_says_who_when_and_what() {
     assert_eq!(first[0]["who"], json!({"name": "admin", "role": "admin", "token": "first"}));
     let marketer = run.new_token_of(json!({"role": "marketer"})).await;
     run.pass(Duration::from_secs(60)).await;
-    let changed = json!({"kind": "rep", "name": "ann", "full_name": "Ann"});
+    let changed = json!({"kind": "rep", "name": "ann", "full_name": "Ann", "email": "ann@reps.example"});
     let (status, _) = run.api_as(Some(&marketer), "PUT", "/api/policies/rep/ann", Some(changed)).await;
     assert_eq!(status, 200);
     run.pass(Duration::from_secs(5)).await;

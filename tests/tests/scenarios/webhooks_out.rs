@@ -206,3 +206,73 @@ async fn a_receiver_that_fails_is_tried_again_and_nothing_is_told_of_who_was_era
     }
     run.finish().await;
 }
+
+#[tokio::test]
+async fn a_delivery_that_waits_to_be_tried_again_begins_anew_when_asked_for() {
+    let ((all, _), (some, status)) = (receiver().await, receiver().await);
+    let run = stack(&all.url, &some.url).await;
+    status.store(503, Ordering::SeqCst);
+    post(&run, "Order Completed", "m-1").await;
+    let receiver = endpoint(&run, "crm").await;
+    let waiting = loop {
+        let waiting = deliveries(&run, &receiver, "?state=ready").await;
+        if waiting.len() == 2 {
+            break waiting;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    };
+    assert!(waiting[0]["attempts"].as_u64() > Some(0), "{waiting:#?}");
+    status.store(204, Ordering::SeqCst);
+    let path = format!("/api/webhooks/{}/redeliver", receiver["id"].as_str().unwrap());
+    let (status, again) = run.api("POST", &path, Some(json!({"delivery": waiting[0]["id"]}))).await;
+    assert_eq!((status, &again["attempts"]), (202, &json!(0)), "{again:#}");
+    run.settle().await;
+    run.pass(Duration::from_secs(6)).await;
+    assert_eq!(deliveries(&run, &receiver, "?state=sent").await.len(), 2);
+    run.finish().await;
+}
+
+#[tokio::test]
+async fn the_receiver_of_a_journeys_step_is_listed_and_turned_on_again() {
+    let (fake, answer) = receiver().await;
+    let documents = format!(
+        "{POLICIES}
+---
+kind: source
+name: shop
+type: segment
+trusted: true
+secrets: {{ write_key: [env:SHOP_KEY] }}
+---
+kind: journey
+name: told
+trigger: {{ event: order_completed }}
+entry: {{ again: always }}
+steps:
+  - webhook: {{ url: {}, secrets: [env:HOOK] }}
+",
+        fake.url
+    );
+    let run = Setup::policies(documents).var("HOOK", SECRET).var("SHOP_KEY", "shop-key").start().await;
+    answer.store(410, Ordering::SeqCst);
+    track(&run, "Order Completed", "m-1").await;
+    let list = |answer: Value| answer["webhooks"].as_array().unwrap().clone();
+    let found = list(run.api("GET", "/api/webhooks", None).await.1);
+    assert_eq!((found.len(), &found[0]["journeys"]), (1, &json!(["told"])), "{found:#?}");
+    assert_eq!(
+        (&found[0]["state"], &found[0]["last"]["journey"]),
+        (&json!("gone"), &json!("told")),
+        "{found:#?}"
+    );
+    // A manager sees only what reps of theirs are told.
+    let boss = run.new_token("manager", Some("boss")).await;
+    assert!(list(run.api_as(Some(&boss), "GET", "/api/webhooks", None).await.1).is_empty());
+    answer.store(204, Ordering::SeqCst);
+    let path = format!("/api/webhooks/{}/enable", found[0]["id"].as_str().unwrap());
+    let (status, enabled) = run.api("POST", &path, None).await;
+    assert_eq!((status, &enabled["state"]), (200, &json!("enabled")), "{enabled:#}");
+    let seen = fake.seen().len();
+    track(&run, "Order Completed", "m-2").await;
+    assert_eq!(fake.seen().len(), seen + 1);
+    run.finish().await;
+}

@@ -259,7 +259,9 @@ impl Console {
                 let corrupt = |task| (task, Err(StoreError::Corrupt(what.clone())));
                 tasks.into_iter().map(corrupt).collect()
             }
-            Err(StoreError::Unavailable(_)) => tasks.into_iter().map(|task| (task, Ok(None))).collect(),
+            Err(StoreError::Unavailable(_) | StoreError::Cursor) => {
+                tasks.into_iter().map(|task| (task, Ok(None))).collect()
+            }
         }
     }
 

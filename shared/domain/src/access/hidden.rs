@@ -1,5 +1,6 @@
 //! Values that a caller does not see, taken out of whatever is shown: explanations, notes and links may quote them.
 
+use crate::time::Timestamp;
 use serde_json::Value;
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
@@ -19,6 +20,9 @@ impl fmt::Debug for Hidden {
 impl Hidden {
     /// What stands in place of a value.
     pub const SHOWN: &'static str = "•••";
+
+    /// A number has to have as many digits to be taken for a hidden one: smaller ones are counts.
+    const DIGITS: usize = 5;
 
     /// Whether there is nothing to take out.
     pub fn is_empty(&self) -> bool {
@@ -52,14 +56,38 @@ impl Hidden {
         self.0.extend(other.0);
     }
 
-    /// Takes the values out of everything below `shown`. Names of members stay.
+    /// Takes the values out of everything below `shown`. Names of members stay, and so do times and what members of ours say
+    /// in words of ours: somebody may be called Open, or live at number 09.
     pub fn scrub(&self, shown: &mut Value) {
+        self.scrub_in(shown, true);
+    }
+
+    fn scrub_in(&self, shown: &mut Value, is_ours: bool) {
         match shown {
+            Value::String(text) if self.is_time(text) => {}
             Value::String(text) => *text = self.scrubbed(text),
-            Value::Array(items) => items.iter_mut().for_each(|item| self.scrub(item)),
-            Value::Object(members) => members.values_mut().for_each(|member| self.scrub(member)),
-            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+            Value::Number(number) => {
+                let written = number.to_string();
+                if written.len() >= Self::DIGITS && self.0.contains(&written) {
+                    *shown = Self::SHOWN.into();
+                }
+            }
+            Value::Array(items) => items.iter_mut().for_each(|item| self.scrub_in(item, is_ours)),
+            Value::Object(members) => {
+                for (name, member) in members {
+                    let is_word = is_ours && OURS.contains(&name.as_str()) && is_word(member);
+                    if !is_word {
+                        self.scrub_in(member, is_ours && !THEIRS.contains(&name.as_str()));
+                    }
+                }
+            }
+            Value::Null | Value::Bool(_) => {}
         }
+    }
+
+    /// Whether it is an instant, and not one that is hidden.
+    fn is_time(&self, text: &str) -> bool {
+        text.contains('T') && Timestamp::parse(text).is_some() && !self.0.contains(text)
     }
 
     /// A text without the values. One that is part of a longer word, or of an id, is not meant.
@@ -73,6 +101,19 @@ impl Hidden {
             if in_query == *value { clean } else { without(&clean, &in_query) }
         })
     }
+}
+
+/// Members of answers whose words are ours.
+const OURS: [&str; 10] =
+    ["id", "state", "kind", "channel", "what", "role", "type", "status", "work", "outcome"];
+
+/// Members of answers that hold what people and their systems said, by names of their own.
+const THEIRS: [&str; 7] = ["properties", "traits", "context", "data", "fields", "facts", "profile"];
+
+/// Whether it is one of the words that we use for states and kinds.
+fn is_word(value: &Value) -> bool {
+    let is_part = |c: char| c.is_ascii_lowercase() || c == '_';
+    value.as_str().is_some_and(|text| text.chars().all(is_part))
 }
 
 /// The text with `value` replaced where it is a word of its own.

@@ -7,7 +7,7 @@ use crate::customer::Customer;
 use crate::event::key_of;
 use crate::lead::{Envelope, Facts, standard_field};
 use crate::pii::Pii;
-use crate::policy::{FieldMap, Reading};
+use crate::policy::{FieldMap, PolicySet, Reading};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -59,9 +59,37 @@ impl Mask {
         }
     }
 
-    /// Whether a condition reads something hidden: its answer would tell what that is.
-    pub fn hides_condition(&self, condition: &Condition) -> bool {
-        !self.is_empty() && condition.reads().iter().any(|path| self.hides_path(path))
+    /// Whether a condition reads something hidden, by itself or by a segment that it asks for: its answer would tell what that
+    /// is.
+    pub fn hides_condition(&self, condition: &Condition, policies: &PolicySet) -> bool {
+        !self.is_empty() && self.hides_any(vec![condition], policies)
+    }
+
+    /// The segments whose members would tell what is hidden.
+    pub fn hidden_segments<'a>(&self, policies: &'a PolicySet) -> BTreeSet<&'a str> {
+        let segments = policies.live.segments.iter();
+        let hidden = segments.filter(|(_, segment)| self.hides_condition(&segment.condition, policies));
+        hidden.map(|(name, _)| name.as_str()).collect()
+    }
+
+    fn hides_any<'a>(&self, mut conditions: Vec<&'a Condition>, policies: &'a PolicySet) -> bool {
+        let mut seen: BTreeSet<&str> = BTreeSet::new();
+        while let Some(condition) = conditions.pop() {
+            if condition.reads().iter().any(|path| self.hides_path(path)) {
+                return true;
+            }
+            let looks = condition.looks();
+            // A list that it goes through may have any of them.
+            let all = policies.live.segments.keys().map(String::as_str);
+            let all = all.filter(|_| looks.lists.contains("segments"));
+            let named = looks.members.iter().filter(|(list, _)| *list == "segments");
+            for name in named.map(|(_, name)| name.as_str()).chain(all) {
+                if seen.insert(name) {
+                    conditions.extend(policies.segment(name));
+                }
+            }
+        }
+        false
     }
 
     /// The record as this role sees it, for showing and never for storing. Its hidden values go to `hidden`.

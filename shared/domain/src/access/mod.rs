@@ -1,6 +1,7 @@
 //! Who may do what, whose people they see, and what of them: rights by role, the team below a manager, masks.
 
 mod audit;
+mod guarded;
 mod hidden;
 mod mask;
 mod reach;
@@ -8,6 +9,7 @@ mod reach;
 mod tests;
 
 pub use audit::{Change, Changed, Doer, Note, PolicyChange, owner_changes, taken_from};
+pub use guarded::{Guarded, changed, guarded};
 pub use hidden::Hidden;
 pub use mask::Mask;
 pub use reach::Reach;

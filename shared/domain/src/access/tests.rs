@@ -129,6 +129,26 @@ fn a_value_within_a_longer_word_is_not_meant() {
 }
 
 #[test]
+fn words_and_times_of_ours_stay_and_numbers_that_are_hidden_do_not() {
+    let mut hidden = Hidden::default();
+    ["open", "09", "98765432", "17", "ada@example.org", "2027-03-01T09:00:00Z"]
+        .iter()
+        .for_each(|value| hidden.add(value));
+    let mut shown = json!({
+        "state": "open", "note": "open at 09", "at": "2027-03-02T09:00:00Z", "appointment": "2027-03-01T09:00:00Z",
+        "id": "ada@example.org", "budget": 98_765_432, "count": 17,
+        "properties": { "state": "open" },
+    });
+    hidden.scrub(&mut shown);
+    let expected = json!({
+        "state": "open", "note": "••• at •••", "at": "2027-03-02T09:00:00Z", "appointment": "•••",
+        "id": "•••", "budget": "•••", "count": 17,
+        "properties": { "state": "•••" },
+    });
+    assert_eq!(shown, expected);
+}
+
+#[test]
 fn a_mask_hides_by_name_whatever_the_name_is_written_like() {
     let mask = Mask::new(["phone", "last_name", "external_id", "budget"].map(str::to_owned));
     let map: FieldMap = [("phone".to_owned(), vec!["call_me_on".to_owned()])].into();

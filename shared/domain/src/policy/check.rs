@@ -472,9 +472,12 @@ impl Checker {
     }
 
     fn secrets(&mut self, path: &[&str], refs: &[SecretRef]) {
-        for SecretRef(text) in refs {
+        for reference in refs {
+            let SecretRef(text) = reference;
             if !text.starts_with("env:") && !text.starts_with("secret:") {
                 self.add(path, "a secret is a reference, `env:NAME` or `secret:NAME`, never the value");
+            } else if reference.is_reserved() {
+                self.add(path, format!("`{text}` is the function's own and no secret of a document"));
             }
         }
     }
@@ -489,6 +492,20 @@ mod tests {
     use super::*;
     use crate::lead::{Envelope, Origin, read};
     use crate::policy::{Reading, Settings};
+
+    #[test]
+    fn a_document_reads_its_own_variables_and_none_of_the_function() {
+        let reference = |text: &str| SecretRef(text.to_owned());
+        assert_eq!(reference("env:SMS_TOKEN").variable(), Some("SMS_TOKEN"));
+        for text in ["env:AWS_SECRET_ACCESS_KEY", "env:SLUICE_TABLE", "env:LAMBDA_TASK_ROOT", "env:_HANDLER"]
+        {
+            assert_eq!((reference(text).variable(), reference(text).is_reserved()), (None, true), "{text}");
+        }
+        for text in ["secret:AWS_KEY", "env:MY_AWS_KEY", "plain"] {
+            assert!(!reference(text).is_reserved(), "{text}");
+        }
+        assert_eq!(reference("secret:sms").variable(), None);
+    }
 
     #[test]
     fn conditions_may_name_exactly_what_a_lead_shows() {

@@ -382,6 +382,23 @@ pub struct Source {
 #[serde(transparent)]
 pub struct SecretRef(pub String);
 
+impl SecretRef {
+    /// How variables begin that are no secrets of the documents' own: the credentials that functions run with, and what the
+    /// stack and the runtime tell them.
+    const RESERVED: [&str; 4] = ["AWS_", "SLUICE_", "LAMBDA_", "_"];
+
+    /// The variable it names; none for another place, and for one that documents do not read.
+    pub fn variable(&self) -> Option<&str> {
+        self.0.strip_prefix("env:").filter(|_| !self.is_reserved())
+    }
+
+    /// Whether it names a variable that documents do not read.
+    pub fn is_reserved(&self) -> bool {
+        let name = self.0.strip_prefix("env:").map(str::to_ascii_uppercase);
+        name.is_some_and(|name| Self::RESERVED.iter().any(|begin| name.starts_with(begin)))
+    }
+}
+
 /// A sales person.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]

@@ -1,6 +1,7 @@
 //! What is known for one message: the customer, the owner, the company, and what whoever sends it gives.
 
 use super::fields;
+use crate::access::Hidden;
 use crate::customer::{Survivorship, Whole};
 use crate::identity::{Country, Language, LanguageTag};
 use crate::policy::{Company, Defaults, PolicySet};
@@ -159,6 +160,13 @@ impl Context {
         self.values.insert(root.to_owned(), value);
         self.samples.remove(root);
         self.forget_blanks();
+        self
+    }
+
+    /// The same without values that whoever looks at it does not see.
+    #[must_use]
+    pub fn without(mut self, hidden: &Hidden) -> Self {
+        self.values.values_mut().for_each(|value| hidden.scrub(value));
         self
     }
 
