@@ -167,7 +167,7 @@ fn a_comparison_says_what_it_means_and_how_sure_that_is() {
     let part = |n, of| Part { n, of };
     assert_eq!(
         compare(part(120, 1_000), part(8, 100)).unwrap(),
-        "Of 1000 who entered 12.0 % reached the goal, of 100 held out 8.0 %: 4.0 in a hundred more (-3.2 to 8.5 with a \
+        "Of 1000 who took part 12.0 % reached the goal, of 100 held out 8.0 %: 4.0 in a hundred more (-3.2 to 8.5 with a \
          certainty of 95 %), which may be chance."
     );
     assert!(compare(part(400, 1_000), part(20, 100)).unwrap().ends_with("it helps."));

@@ -88,7 +88,7 @@ name: product
         &journey(two),
         &expect![[r#"
 
-    "#]],
+        "#]],
     );
     warned(
         &format!(

@@ -160,7 +160,7 @@ attribution: {{ window: 2h, half_life: 1m }}
             p.yaml:61:8: `least` is only read where the measure is a part of a hundred
                61 | least: 5
                   |        ^
-            p.yaml:65:5: `page/x` is nothing that is counted; write it like `source/contact`, `ad/google/spring`, `journey/welcome`, `step/welcome/send.hello`, `team/dach` or `rep/ann`
+            p.yaml:65:5: `page/x` is nothing that is counted; write it like `source/contact`, `ad/google/spring`, `journey/welcome`, `step/welcome/send.hello`, `campaign/spring`, `team/dach` or `rep/ann`
                65 | of: page/x
                   |     ^
             p.yaml:66:10: `clicks` is none of the words for this (known: leads, assigned, disqualified_rate, entered, goal_rate, sent, bounce_rate, complaint_rate, unsubscribe_rate, open_rate, click_rate, orders, revenue, cost_per_lead)
