@@ -156,7 +156,7 @@ impl Store {
             .expression_attribute_values(":pk", text(keys::customer(customer)))
             .expression_attribute_values(":sk", text(keys::ENTRIES))
             .consistent_read(true)
-            .set_exclusive_start_key(read_start(cursor, Some(&keys::customer(customer)))?)
+            .set_exclusive_start_key(read_start(cursor, Some(keys::customer(customer)))?)
             .send()
             .await?;
         let items = answer.items.unwrap_or_default().iter().map(read_entry).collect::<Result<_, _>>()?;
