@@ -68,10 +68,18 @@ pub(crate) fn see(
 ) {
     let counted: Vec<&str> = actions.iter().map(|action| text(&action["Update"]["Key"], "pk")).collect();
     for message in actions.iter().filter_map(|action| message(&action["Put"]["Item"])) {
-        let Some(of) = message.order.campaign.as_ref().filter(|_| message.state == MessageState::Claimed)
-        else {
-            continue;
-        };
+        let Some(of) = &message.order.campaign else { continue };
+        let broadcast = format!("{}#{}", message.order.cause.name, of.broadcast);
+        let customer = message.order.customer.as_str();
+        match message.state {
+            MessageState::Claimed => {}
+            MessageState::Sent | MessageState::Unknown => continue,
+            // The claim was given back: it did not go out, and another record's may.
+            _ => {
+                seen.claimed.entry(broadcast).or_default().remove(customer);
+                continue;
+            }
+        }
         let id = message.id();
         let tally = format!("tally#{}#{}#{}", message.order.cause.name, of.broadcast, of.shard(&id));
         if !counted.contains(&tally.as_str()) {
@@ -80,8 +88,6 @@ pub(crate) fn see(
         if tallies.get(&tally) == Some(&false) {
             broken.push(format!("I4: {id} was claimed after its campaign was held back"));
         }
-        let broadcast = format!("{}#{}", message.order.cause.name, of.broadcast);
-        let customer = message.order.customer.as_str();
         let before = seen.claimed.get(&broadcast).into_iter().flatten();
         if before.clone().any(|other| other != customer && seen.root(other) == seen.root(customer)) {
             broken.push(format!("I3: {id} is for somebody who has got it by another record"));
