@@ -72,7 +72,11 @@ pub(crate) async fn campaigns(rig: &Rig, seconds: u64) -> Result<Section, String
         each(&sent, out.max(1.0)),
         "with what SES says of it and its counters",
     );
-    section.row("sent", format!("{:.0} messages/s", out / sent.seconds), format!("{out} of {people}"));
+    section.row(
+        "sent",
+        format!("{:.0} messages/s", out / sent.seconds),
+        format!("{out} of {people}; much of it is waiting for their places"),
+    );
     let usage = |step: &Step, of: f64, messages: f64| Usage {
         write: step.write / of,
         read: step.read / of,
