@@ -75,7 +75,7 @@ pub(crate) async fn campaigns(rig: &Rig, seconds: u64) -> Result<Section, String
     section.row(
         "sent",
         format!("{:.0} messages/s", out / sent.seconds),
-        format!("{out} of {people}; much of it is waiting for their places"),
+        format!("{out} of {people}; the processors are mostly idle meanwhile"),
     );
     let usage = |step: &Step, of: f64, messages: f64| Usage {
         write: step.write / of,
