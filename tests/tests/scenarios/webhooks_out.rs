@@ -99,6 +99,17 @@ pub(crate) async fn deliveries(run: &Running, endpoint: &Value, query: &str) -> 
     page["deliveries"].as_array().unwrap().clone()
 }
 
+/// Both deliveries, once each has failed and waits for its next attempt.
+async fn both_waiting(run: &Running, receiver: &Value) -> Vec<Value> {
+    loop {
+        let waiting = deliveries(run, receiver, "?state=ready").await;
+        if waiting.len() == 2 {
+            return waiting;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
 #[tokio::test]
 async fn each_event_goes_once_to_whoever_asked_for_it_signed_and_as_it_is_kept() {
     let ((all, _), (some, _)) = (receiver().await, receiver().await);
@@ -181,13 +192,7 @@ async fn a_receiver_that_fails_is_tried_again_and_nothing_is_told_of_who_was_era
     status.store(503, Ordering::SeqCst);
     post(&run, "Order Completed", "m-1").await;
     let receiver = endpoint(&run, "crm").await;
-    let waiting = loop {
-        let waiting = deliveries(&run, &receiver, "?state=ready").await;
-        if waiting.len() == 2 {
-            break waiting;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    };
+    let waiting = both_waiting(&run, &receiver).await;
     status.store(204, Ordering::SeqCst);
     run.pass(Duration::from_secs(6)).await;
     assert_eq!(deliveries(&run, &receiver, "?state=sent").await.len(), 2);
@@ -214,13 +219,7 @@ async fn a_delivery_that_waits_to_be_tried_again_begins_anew_when_asked_for() {
     status.store(503, Ordering::SeqCst);
     post(&run, "Order Completed", "m-1").await;
     let receiver = endpoint(&run, "crm").await;
-    let waiting = loop {
-        let waiting = deliveries(&run, &receiver, "?state=ready").await;
-        if waiting.len() == 2 {
-            break waiting;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    };
+    let waiting = both_waiting(&run, &receiver).await;
     assert!(waiting[0]["attempts"].as_u64() > Some(0), "{waiting:#?}");
     status.store(204, Ordering::SeqCst);
     let path = format!("/api/webhooks/{}/redeliver", receiver["id"].as_str().unwrap());
