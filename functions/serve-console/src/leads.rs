@@ -11,6 +11,7 @@ use sluice_domain::customer::Known;
 use sluice_domain::id::{CustomerId, LeadId};
 use sluice_domain::identity::{Email, Phone};
 use sluice_domain::lead::{self, Act, Lead, LeadState, Work};
+use sluice_domain::live::Lacking;
 use sluice_domain::policy::Reading;
 use sluice_domain::routing::{Receipt, explain};
 use sluice_domain::time::Timestamp;
@@ -20,20 +21,24 @@ use sluice_wire::problem::Problem;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Leads of one page.
-const PAGE: usize = 50;
+pub(crate) const PAGE: usize = 50;
 /// Messages read to fill a page of a rep's leads.
 const MESSAGES: i32 = 100;
 
 /// After this many milliseconds a list says what it has found so far, and where it goes on.
-const LONG_ENOUGH: i64 = 8_000;
+pub(crate) const LONG_ENOUGH: i64 = 8_000;
 
 /// Which leads a list is to have.
-struct Wanted<'a> {
+pub(crate) struct Wanted<'a> {
     call: &'a Call,
     owner: Option<&'a str>,
     state: Option<LeadState>,
     only_open: bool,
+    /// Only those that somebody works on.
+    in_progress: bool,
     since: Option<Timestamp>,
+    /// Only those whose people lack some of the three.
+    missing: Option<&'a Lacking>,
 }
 
 impl Wanted<'_> {
@@ -41,7 +46,12 @@ impl Wanted<'_> {
         self.call.sight.has_lead(lead, row["owner"].as_str())
             && self.owner.is_none_or(|owner| row["owner"] == owner)
             && (!self.only_open || !lead.progress.state.is_end() || lead.progress.work.is_open())
+            && (!self.in_progress || lead.progress.is_worked_on())
             && self.state.is_none_or(|state| lead.progress.state == state)
+            && self
+                .call
+                .query("team")
+                .is_none_or(|team| row["assignment"]["team"] == team || row["queue"] == team)
             && self.call.query("source").is_none_or(|source| source == lead.origin.name)
             && self.since.is_none_or(|since| lead.received >= since)
     }
@@ -57,9 +67,10 @@ impl Console {
         Ok(HttpResponse::json(200, &self.view(call, &lead, person.as_ref()).await?))
     }
 
-    /// `state`, `owner`, `source`, `since` narrow the list. A rep's list is what the rep was told, newest first; open
-    /// and escalated leads come from the index, oldest first; other states from the ledger, page by page. What is out of
-    /// reach is left out, and a rep who is, is not there.
+    /// `state`, `owner`, `team`, `source`, `since`, `missing` narrow the list. A rep's list is what the rep was told, newest
+    /// first; open and escalated leads come from the index, oldest first; other states from the ledger, page by page. What
+    /// is out of reach is left out, and a rep who is, is not there. With `missing` and without `state` it is of the leads
+    /// that somebody works on, rep by rep.
     pub(crate) async fn list_leads(&self, call: &Call) -> Result<HttpResponse, Problem> {
         let query = |name: &str| call.query(name);
         let state = match query("state").as_deref() {
@@ -82,35 +93,55 @@ impl Console {
         };
         owner.iter().try_for_each(|owner| call.reach_rep(owner))?;
         let only_open = query("state").as_deref() == Some("open");
-        let cursor = query("cursor");
+        let (missing, cursor) = (call.missing()?, query("cursor"));
+        let missing = missing.as_ref();
+        let wanted = Wanted { call, owner: None, state, only_open, in_progress: false, since, missing };
+        if missing.is_some() && query("state").is_none() {
+            let reps = match owner {
+                Some(owner) => BTreeSet::from([owner]),
+                None => call.sight.reach.reps(&*self.current().await?),
+            };
+            let wanted = Wanted { in_progress: true, ..wanted };
+            return self.unsettled(&wanted, reps, cursor.as_deref()).await;
+        }
         let (ids, next) = match (&owner, state) {
             (Some(owner), _) => self.told(owner, cursor.as_deref()).await?,
             (None, Some(state)) if state.is_end() => self.ended(state, cursor.as_deref()).await?,
-            (None, state) => {
-                let wanted = Wanted { call, owner: None, state, only_open, since };
-                return self.in_flight(&wanted, cursor.as_deref()).await;
-            }
+            (None, _) => return self.in_flight(&wanted, cursor.as_deref()).await,
         };
-        let wanted = Wanted { call, owner: owner.as_deref(), state, only_open, since };
+        let wanted = Wanted { owner: owner.as_deref(), ..wanted };
         let rows = self.rows(&wanted, &ids).await?;
         let items: Vec<Value> = rows.into_iter().map(|(_, row)| row).collect();
         Ok(HttpResponse::json(200, &json!({"leads": items, "cursor": next})))
     }
 
     /// Of these leads those that are wanted, as rows, in their order.
-    async fn rows(&self, wanted: &Wanted<'_>, ids: &[LeadId]) -> Result<Vec<(LeadId, Value)>, Problem> {
+    pub(crate) async fn rows(
+        &self,
+        wanted: &Wanted<'_>,
+        ids: &[LeadId],
+    ) -> Result<Vec<(LeadId, Value)>, Problem> {
         let mut leads = self.store.leads(ids).await.map_err(unavailable)?;
         let people = leads.values().filter_map(|lead| lead.progress.customer.clone()).collect();
         let people = self.store.people(people).await.map_err(unavailable)?;
         let mut rows = Vec::new();
         for lead in ids.iter().filter_map(|id| leads.remove(id)) {
-            let person = lead.progress.customer.as_ref().map(|id| (people.root(id), &people));
-            let row = row(&lead, person);
+            let root = lead.progress.customer.as_ref().map(|id| people.root(id));
+            let row = row(&lead, root.clone().map(|root| (root, &people)));
             if wanted.has(&lead, &row) {
-                rows.push((lead.id, row));
+                rows.push((lead.id, root, row));
             }
         }
-        Ok(rows)
+        if let Some(missing) = wanted.missing {
+            let settled = self.settled(&people, rows.iter().filter_map(|(_, root, _)| root.clone())).await?;
+            rows.retain_mut(|(_, root, row)| {
+                let settled = root.as_ref().and_then(|root| settled.get(root));
+                let Some(settled) = settled.filter(|settled| missing.has(settled)) else { return false };
+                row["missing"] = settled.missing_words().into();
+                true
+            });
+        }
+        Ok(rows.into_iter().map(|(id, _, row)| (id, row)).collect())
     }
 
     pub(crate) async fn told(
@@ -277,6 +308,7 @@ impl Console {
             });
         }
         let more = json!({
+            "missing": self.missing_of(person).await?,
             "fields": fields(lead, sight, &reading),
             "files": sight.whole(Some(&lead.envelope.files)),
             "email": sight.shown("email", facts.email.as_ref().map(Email::as_sent)),

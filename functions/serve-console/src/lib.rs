@@ -19,6 +19,7 @@ mod leads;
 mod leave;
 mod ledger;
 mod messages;
+mod missing;
 mod person;
 mod policies;
 mod rebalance;

@@ -202,6 +202,19 @@ pub fn parse_notice_lead(sk: &str) -> Option<LeadId> {
     sk.split('#').nth(2).and_then(LeadId::parse)
 }
 
+/// Of a notice's sort key the lead, what it says and the number of the assignment.
+pub fn parse_notice(sk: &str) -> Option<(LeadId, &str, u32)> {
+    let mut parts = sk.strip_prefix("m#")?.split('#').skip(1);
+    let (lead, said) = (LeadId::parse(parts.next()?)?, parts.next()?);
+    let kind = said.trim_end_matches(|c: char| c.is_ascii_digit());
+    Some((lead, kind, said.get(kind.len()..)?.parse().ok()?))
+}
+
+/// Where the notices of one thing begin, whatever the channel: what is before it in a list is about something else.
+pub fn notices_of_one(sk: &str) -> &str {
+    sk.rfind('#').and_then(|at| sk.get(..=at)).unwrap_or(sk)
+}
+
 /// Sort key of a record's state.
 pub const STATE: &str = "s";
 

@@ -50,7 +50,7 @@ pub use lead::{Accepted, LeadLine, OpenLead, Page, Standing};
 pub use lookalike::Lookalikes;
 pub use mark::Mark;
 pub use message::Asked;
-pub use notice::{Claim, NoticeRecord};
+pub use notice::{Claim, NoticeRecord, Told, ToldPlace};
 pub use pace::Slot;
 pub use person::WantedPerson;
 pub use policy::{Manifest, ManifestEntry, Policies};

@@ -68,6 +68,41 @@ const fn is_zero(n: &u32) -> bool {
     *n == 0
 }
 
+/// A lead that a rep was told of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// The lead.
+    pub lead: LeadId,
+    /// Number of the assignment.
+    pub n: u32,
+    /// Before which notices it stands: the list goes on from here.
+    pub place: String,
+}
+
+/// Where a list of what several reps were told goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ToldPlace {
+    /// The rep.
+    pub rep: String,
+    /// Behind what of the rep's, newest first; nothing is from the newest on.
+    pub before: Option<String>,
+}
+
+impl ToldPlace {
+    /// As a cursor.
+    pub fn cursor(&self) -> Result<String, StoreError> {
+        let before = self.before.as_deref().unwrap_or(keys::AFTER_NOTICES);
+        write_cursor(&key(keys::rep(&self.rep), before))
+    }
+
+    /// The place that a cursor names.
+    pub fn parse(cursor: &str) -> Result<Self, StoreError> {
+        let start = read_start(Some(cursor), None)?.ok_or(StoreError::Cursor)?;
+        let rep = keys::parse_rep(get_text(&start, "pk")?).ok_or(StoreError::Cursor)?.to_owned();
+        Ok(Self { rep, before: Some(get_text(&start, "sk")?.to_owned()) })
+    }
+}
+
 /// What became of claiming a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Claim {
@@ -115,6 +150,44 @@ impl Store {
             .send()
             .await?;
         answer.items.unwrap_or_default().iter().map(read_notice).collect()
+    }
+
+    /// The leads that a rep was told of in this way, newest first, each assignment once over however many channels: of at most
+    /// `limit` notices before a place, by their keys alone.
+    pub async fn told_of(
+        &self,
+        rep: &str,
+        kind: &str,
+        before: Option<&str>,
+        limit: i32,
+    ) -> Result<Page<Told>, StoreError> {
+        let answer = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("pk = :pk AND sk < :sk")
+            .expression_attribute_values(":pk", text(keys::rep(rep)))
+            .expression_attribute_values(":sk", text(before.unwrap_or(keys::AFTER_NOTICES)))
+            .projection_expression("pk, sk")
+            .scan_index_forward(false)
+            .limit(limit)
+            .send()
+            .await?;
+        let mut items: Vec<Told> = Vec::new();
+        for item in answer.items.unwrap_or_default() {
+            let sort_key = get_text(&item, "sk")?;
+            let Some((lead, _, n)) = keys::parse_notice(sort_key).filter(|(_, said, _)| *said == kind) else {
+                continue;
+            };
+            let place = keys::notices_of_one(sort_key).to_owned();
+            if items.last().is_none_or(|last| last.place != place) {
+                items.push(Told { lead, n, place });
+            }
+        }
+        let last = answer.last_evaluated_key.as_ref();
+        let next =
+            last.map(|last| Ok::<_, StoreError>(keys::notices_of_one(get_text(last, "sk")?).to_owned()));
+        Ok(Page { items, next: next.transpose()? })
     }
 
     /// What a rep was told, newest first.

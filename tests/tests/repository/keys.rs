@@ -28,6 +28,12 @@ fn every_constructor_round_trips_with_its_parser() {
     for at in TIMES.map(Timestamp) {
         let message = keys::notice(at, &lead, "assigned", 3, "email");
         assert_eq!(keys::parse_notice_lead(&message), Some(lead.clone()));
+        assert_eq!(keys::parse_notice(&message), Some((lead.clone(), "assigned", 3)));
+        let reminder = keys::notice(at, &lead, "reminder50.", 12, "webhook");
+        assert_eq!(keys::parse_notice(&reminder), Some((lead.clone(), "reminder50.", 12)));
+        let over_two = ["email", "webhook"].map(|channel| keys::notice(at, &lead, "assigned", 3, channel));
+        assert_eq!(keys::notices_of_one(&over_two[0]), keys::notices_of_one(&over_two[1]));
+        assert!(over_two.iter().all(|one| keys::notices_of_one(one) < one.as_str()));
         let proof = ProofId::derived(&["form", lead.as_str()]);
         assert_eq!(keys::parse_proof(&keys::proof(at, &proof)), Some((at, proof)));
         let audited = AuditId::derived(&["x"]);
@@ -50,6 +56,7 @@ fn every_constructor_round_trips_with_its_parser() {
     assert_eq!(keys::parse_run(&keys::run("welcome")), Some("welcome"));
     let told = keys::told(Timestamp(1), &customer, "0123456789abcdef", "email");
     assert_eq!(keys::parse_told(&told), Some(customer.clone()));
+    assert_eq!(keys::parse_notice(&told), None, "no lead's");
     assert_eq!(keys::parse_asked(&keys::asked("ab12")), Some("ab12"));
     for kind in MarkKind::ALL {
         assert_eq!(keys::parse_mark(&keys::mark(kind)), Some(kind));

@@ -45,6 +45,15 @@ impl Reach {
         self.everybody || self.reps.contains(rep)
     }
 
+    /// The reps within reach, in the order of their names: of everybody those whom the documents name.
+    pub fn reps(&self, policies: &PolicySet) -> BTreeSet<String> {
+        if !self.everybody {
+            return self.reps.clone();
+        }
+        let members = policies.teams.values().flat_map(|team| &team.members).map(|member| &member.rep);
+        policies.reps.keys().chain(members).cloned().collect()
+    }
+
     /// Whether leads may be given to this team.
     pub fn has_team(&self, team: &str) -> bool {
         self.everybody || self.teams.contains(team)

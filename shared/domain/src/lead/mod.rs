@@ -267,6 +267,13 @@ pub struct Progress {
     pub contact: Option<FirstContact>,
 }
 
+impl Progress {
+    /// Whether somebody has the lead and has not finished with it.
+    pub fn is_worked_on(&self) -> bool {
+        self.state == LeadState::Assigned && self.work.is_open()
+    }
+}
+
 impl Default for Progress {
     fn default() -> Self {
         Self {

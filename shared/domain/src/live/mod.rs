@@ -28,7 +28,7 @@ pub(crate) use orders::hundredths;
 pub use orders::{Bought, ORDER_EVENTS, Orders};
 pub use points::{Line, Points};
 pub use policy::{CompiledSegment, LiveDocuments, LivePolicy, Stages};
-pub use qualification::{Qualification, Settled};
+pub use qualification::{Lacking, Qualification, Settled};
 pub use recount::recount;
 pub use rhythm::{ChurnRisk, Rhythm};
 pub use stage::StageLog;
