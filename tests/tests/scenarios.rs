@@ -71,6 +71,8 @@ mod mail;
 mod matching;
 #[path = "scenarios/messages.rs"]
 mod messages;
+#[path = "scenarios/missing.rs"]
+mod missing;
 #[path = "scenarios/own_events.rs"]
 mod own_events;
 #[path = "scenarios/pages.rs"]

@@ -101,7 +101,8 @@ impl Router {
             if lead.progress.state.is_end() || lead.progress.state == LeadState::Queued {
                 match self.note_consent_again(&lead, &policies).await {
                     Ok(asked) => {
-                        let happened = outbox::events(teller(now).of_lead(&lead, &lead.progress), now);
+                        let map = policies.reading(&lead.origin).fields;
+                        let happened = outbox::events(teller(now).of_lead(&lead, &lead.progress, &map), now);
                         notices.push((id.clone(), [notices_of(&lead), asked, happened].concat()));
                     }
                     Err(why) => drop(pass.failed.insert(id.clone(), why)),
@@ -358,9 +359,10 @@ impl Router {
             .map(|Decided { work, receipt, company }| async move {
                 let outcome = receipt.outcome.clone();
                 let mut told = self.notices_for(&work.lead, &receipt, policies);
+                let map = policies.reading(&work.lead.origin).fields;
                 let (state, is_same) = (outcome.state(), work.lead.progress.state == LeadState::Escalated);
                 if outcome == Outcome::Escalated && is_same {
-                    let happened = teller(now).of_lead(&work.lead, &work.lead.progress);
+                    let happened = teller(now).of_lead(&work.lead, &work.lead.progress, &map);
                     told.extend(outbox::events(happened, now));
                     let known = (&work.facts, work.lead.progress.customer.as_ref());
                     let asked = self.note_consent(&work.lead, state, known, policies, true).await;
@@ -369,7 +371,7 @@ impl Router {
                 }
                 let (after, customers) = change(work.case(), receipt, policies);
                 let customer = after.customer.clone();
-                told.extend(outbox::events(teller(now).of_lead(&work.lead, &after), now));
+                told.extend(outbox::events(teller(now).of_lead(&work.lead, &after, &map), now));
                 let moved = taken_from(&work.known, &customers, FUNCTION, now, "rules", &work.lead.id);
                 let mut commit = Commit::default().lead(&work.lead, after).notes(moved);
                 for customer in customers {

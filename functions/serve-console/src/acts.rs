@@ -21,7 +21,7 @@ use sluice_wire::queue::{LeadMessage, NoticeKind, NoticeMessage, encode};
 use std::collections::BTreeMap;
 
 /// The longest `Idempotency-Key`, in bytes.
-const KEY: usize = 256;
+pub(crate) const KEY: usize = 256;
 
 /// How often an act is tried again because somebody else was faster.
 pub(crate) const ATTEMPTS: usize = 8;

@@ -10,7 +10,7 @@ use sluice_domain::customer::Whole;
 use sluice_domain::id::CustomerId;
 use sluice_domain::journey::Run;
 use sluice_domain::live::{View, see};
-use sluice_domain::policy::PolicySet;
+use sluice_domain::policy::{FieldMap, PolicySet};
 use sluice_domain::segment::Preview;
 use sluice_domain::time::Timestamp;
 use sluice_wire::http::HttpResponse;
@@ -43,6 +43,9 @@ impl Console {
         let mut shown =
             see(whole, |id| Some(&states.get(id)?.live), policies, now, |view| shown(view, &hidden));
         shown.insert("runs", runs.into());
+        if let Some(settled) = shown.get_mut("qualification") {
+            *settled = call.sight.members(settled.take(), &FieldMap::new());
+        }
         Ok(shown)
     }
 

@@ -184,6 +184,7 @@ impl Console {
             "POST /api/leads/{id}/close" => self.close(call).await,
             "POST /api/leads/{id}/disqualify" => self.disqualify(call).await,
             "POST /api/leads/{id}/contacts" => self.add_contact(call).await,
+            "POST /api/leads/{id}/qualify" => self.qualify(call).await,
             "GET /api/insight/speed-to-lead" => self.speed_to_lead(call).await,
             "GET /api/insight/journeys" => self.results(call, Of::Journeys).await,
             "GET /api/insight/campaigns" => self.results(call, Of::Campaigns).await,

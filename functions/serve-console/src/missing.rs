@@ -1,23 +1,28 @@
-//! Leads by what is missing of 三定: which of the three their people lack, and the list of those that somebody works on.
+//! 三定 of leads: saying what is settled, which of the three their people lack, and the list of those that somebody works on.
 //!
 //! No index knows what a person lacks: it would have to be written with every lead. The list goes through what the reps within reach
 //! were given, rep by rep, and looks at the people; how much one call reads is bounded, so a page may be short and its cursor goes on.
 
-use crate::leads::{LONG_ENOUGH, PAGE, Wanted};
-use crate::{Call, Console, unavailable};
-use serde_json::{Value, json};
+use crate::acts::KEY;
+use crate::auth;
+use crate::leads::{LONG_ENOUGH, PAGE, Wanted, no_such_lead};
+use crate::{Call, Console, teller, unavailable};
+use serde_json::{Map, Value, json};
 use sluice_domain::customer::Known;
 use sluice_domain::id::CustomerId;
 use sluice_domain::live::{Lacking, Qualification};
+use sluice_host::outbox;
 use sluice_store::{Told, ToldPlace};
 use sluice_wire::http::HttpResponse;
 use sluice_wire::problem::Problem;
 use sluice_wire::queue::NoticeKind;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Assignments looked at by one call, and by one of its rounds: each costs a notice's key, a lead, a person and a state.
+/// Assignments looked at by one call: each costs a notice's key, a lead, a person and a state.
 const LOOKED_AT: usize = 1_000;
+/// Notices looked at together, and as how many assignments they count at least.
 const AT_ONCE: i32 = 100;
+const AT_LEAST: usize = 10;
 
 impl Call {
     /// What the leads' people are to lack, by `missing`.
@@ -34,6 +39,28 @@ impl Call {
 }
 
 impl Console {
+    /// `{"need": …, "grade": …, "amount": …, "date": …}`, any of them: what was found out about whoever sent the lead. It is taken in
+    /// as an event is, within a moment; under the same `Idempotency-Key` once.
+    pub(crate) async fn qualify(&self, call: &Call) -> Result<HttpResponse, Problem> {
+        let lead = self.find_lead(call.part(0)).await?;
+        if !call.sight.reach.is_everybody() && !call.sight.works_on(&lead) {
+            return Err(no_such_lead());
+        }
+        let said = read_said(&call.json()?)?;
+        let key = call.request.header("idempotency-key");
+        if key.is_some_and(|key| key.is_empty() || key.len() > KEY) {
+            let detail = format!("An Idempotency-Key has 1 to {KEY} bytes.");
+            return Err(Problem::new(422, "key-unusable", detail).about("Idempotency-Key"));
+        }
+        let now = self.env.clock.now();
+        let key = key.map_or_else(|| now.millis().to_string(), auth::hash);
+        let told = teller(now).qualified(&lead, &key, said.clone(), &call.who.name()).ok_or_else(|| {
+            Problem::new(409, "out-of-place", "It is not known yet whose lead it is. Try again in a moment.")
+        })?;
+        self.outbox.hand_over(outbox::events(vec![told], now), now).await.map_err(unavailable)?;
+        Ok(HttpResponse::json(202, &json!({"lead": lead.id, "said": said})))
+    }
+
     /// What is settled of people, by the ids of their live records.
     pub(crate) async fn settled(
         &self,
@@ -91,7 +118,7 @@ impl Console {
             let room = PAGE - items.len();
             let cut =
                 rows.get(room).is_some().then(|| rows.get(room - 1).map(|(told, _)| told.place.clone()));
-            looked_at += page.items.len().max(1);
+            looked_at += page.items.len().max(AT_LEAST);
             items.extend(rows.into_iter().take(room).map(|(_, row)| row));
             place = match cut.flatten().or(page.next) {
                 Some(before) => Some(ToldPlace { before: Some(before), rep: at.rep }),
@@ -122,6 +149,26 @@ impl Console {
             (assignment["rep"] == rep && assignment["n"] == told.n).then(|| (told, row.clone()))
         };
         Ok(told.iter().filter_map(stands).collect())
+    }
+}
+
+/// The parts that are said, each usable.
+fn read_said(body: &Value) -> Result<Map<String, Value>, Problem> {
+    let parts = Qualification::PARTS.into_iter().filter_map(|part| {
+        let value = body.get(part).filter(|value| !value.is_null())?;
+        Some((part.to_owned(), value.clone()))
+    });
+    let said: Map<String, Value> = parts.collect();
+    if said.is_empty() {
+        let detail = "Say what is settled: `need`, `grade`, `amount` or `date`.";
+        return Err(Problem::new(422, "nothing-settled", detail).about("need"));
+    }
+    match Qualification::unusable(&said) {
+        None => Ok(said),
+        Some(part) => {
+            let detail = "A need and a grade have up to 120 bytes, an amount is a number, a date is written like 2027-03-31.";
+            Err(Problem::new(422, "qualification-unusable", detail).about(part))
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use crate::{Call, Console, unavailable};
 use serde_json::{Value, json};
 use sluice_domain::access::Reach;
 use sluice_domain::id::LeadId;
-use sluice_domain::lead::{Act, Lead, LeadState};
+use sluice_domain::lead::{Act, Lead};
 use sluice_domain::policy::PolicySet;
 use sluice_domain::routing::Missing;
 use sluice_store::{Wanted, Written};
@@ -189,8 +189,7 @@ fn reason(leaver: &str) -> String {
 }
 
 fn is_open(lead: &Lead, rep: &str) -> bool {
-    lead.progress.state == LeadState::Assigned
-        && lead.progress.work.is_open()
+    lead.progress.is_worked_on()
         && lead.progress.assignment.as_ref().is_some_and(|assignment| assignment.rep == rep)
 }
 

@@ -28,6 +28,7 @@ pub const ROUTES: &[Route] = &[
     route("POST /api/leads/{id}/close", Right::WorkLeads),
     route("POST /api/leads/{id}/disqualify", Right::WorkLeads),
     route("POST /api/leads/{id}/contacts", Right::WorkLeads),
+    route("POST /api/leads/{id}/qualify", Right::WorkLeads),
     route("POST /api/leads/{id}/reassign", Right::Manage),
     route("POST /api/leads/{id}/claim", Right::WorkLeads),
     route("POST /api/leads/{id}/credit", Right::Manage),

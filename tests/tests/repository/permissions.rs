@@ -519,6 +519,7 @@ async fn console(it: &Recorded, leads: &[String]) {
         ("GET", "/api/ledger".to_owned(), nothing.clone()),
         ("GET", "/api/leads?state=assigned".to_owned(), nothing.clone()),
         ("GET", "/api/leads?state=open".to_owned(), nothing.clone()),
+        ("GET", "/api/leads?missing=any".to_owned(), nothing.clone()),
         ("GET", "/api/messages?rep=ann".to_owned(), nothing.clone()),
         (
             "POST",
@@ -528,6 +529,7 @@ async fn console(it: &Recorded, leads: &[String]) {
         ("POST", format!("/api/leads/{}/accept", leads[0]), json!({})),
         ("POST", format!("/api/leads/{}/contacts", leads[0]), json!({ "channel": "phone", "key": "one" })),
         ("POST", format!("/api/leads/{}/contacts", leads[0]), json!({ "channel": "email" })),
+        ("POST", format!("/api/leads/{}/qualify", leads[0]), json!({ "grade": "A" })),
         ("GET", "/api/insight/speed-to-lead?by=rep".to_owned(), nothing.clone()),
         ("POST", format!("/api/leads/{}/reassign", leads[0]), json!({ "team": "hook", "reason": "asked" })),
         ("POST", format!("/api/leads/{}/credit", leads[0]), json!({ "reason": "a machine" })),

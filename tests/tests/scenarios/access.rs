@@ -17,6 +17,7 @@ const MAY: &[(&str, &[&str])] = &[
     ("POST /api/leads/{id}/close", &["admin", "manager", "rep"]),
     ("POST /api/leads/{id}/disqualify", &["admin", "manager", "rep"]),
     ("POST /api/leads/{id}/contacts", &["admin", "manager", "rep"]),
+    ("POST /api/leads/{id}/qualify", &["admin", "manager", "rep"]),
     ("POST /api/leads/{id}/reassign", &["admin", "manager"]),
     ("POST /api/leads/{id}/claim", &["admin", "manager", "rep"]),
     ("POST /api/leads/{id}/credit", &["admin", "manager"]),
@@ -114,6 +115,7 @@ pub(super) fn call(route: &str, lead: &str, [customer, other]: [&str; 2]) -> (St
             json!({"customer": customer, "to": "me@shop.example"})
         }
         "POST /api/leads/{id}/contacts" => json!({"channel": "phone"}),
+        "POST /api/leads/{id}/qualify" => json!({"grade": "A"}),
         "POST /api/leads/{id}/reassign" => json!({"rep": "bo"}),
         "POST /api/leads/{id}/claim" => json!({"rep": "boss"}),
         "POST /api/leads/{id}/credit" => json!({"reason": "no lead"}),

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 const MANY: usize = 53;
 
 /// Ids of all pages of a list, and how many pages there are.
-async fn all(run: &Running, token: &str, path: &str, list: &str) -> (Vec<String>, usize) {
+pub(crate) async fn all(run: &Running, token: &str, path: &str, list: &str) -> (Vec<String>, usize) {
     let (mut ids, mut pages, mut next) = (Vec::new(), 0, path.to_owned());
     loop {
         let (status, page) = run.api_as(Some(token), "GET", &next, None).await;
@@ -82,6 +82,7 @@ async fn what_is_no_cursor_and_no_time_is_the_callers_mistake() {
             "/api/messages?rep=ann&",
             "/api/leads?owner=ann&",
             "/api/leads?state=escalated&",
+            "/api/leads?missing=any&",
         ] {
             let (status, problem) = run.api("GET", &format!("{list}cursor={cursor}"), None).await;
             assert_eq!(

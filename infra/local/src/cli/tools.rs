@@ -77,6 +77,11 @@ async fn explain_lead(id: &str, stack: &StackArgs) -> Result<(), String> {
     if let Some(customer) = lead["customer"].as_str() {
         say(&format!("Customer: {customer}"));
     }
+    let missing: Vec<&str> =
+        lead["missing"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    if !missing.is_empty() {
+        say(&format!("Still to be settled: {}", missing.join(", ")));
+    }
     print_why(&lead);
     match lead["reproduced"].as_bool() {
         Some(true) => say(&format!(

@@ -46,9 +46,8 @@ impl Mask {
 
     /// Whether a path such as `customer.phone` shows something hidden, or everything at once.
     pub fn hides_path(&self, path: &str) -> bool {
-        let Some(fact) = path.strip_prefix("customer").or_else(|| path.strip_prefix("lead")) else {
-            return false;
-        };
+        let roots = ["customer", "lead", "qualification"];
+        let Some(fact) = roots.iter().find_map(|root| path.strip_prefix(root)) else { return false };
         let fact = fact.trim_start_matches('.');
         let fact = fact.strip_prefix("fields.").unwrap_or(fact);
         match fact {

@@ -60,6 +60,9 @@ fn what_nobody_owns_is_out_of_reach_but_for_those_who_see_everybody() {
     let policies = company();
     assert!(Reach::of(Role::Admin, None, &[], &policies).has_owner(None));
     assert!(!Reach::of(Role::Manager, Some("top"), &[], &policies).has_owner(None));
+    let names = |reach: &Reach| reach.reps(&policies).into_iter().collect::<Vec<_>>().join(" ");
+    assert_eq!(names(&Reach::everybody()), "ann assistant bo boss cy top");
+    assert_eq!(names(&Reach::of(Role::Manager, Some("boss"), &[], &policies)), "ann assistant bo boss");
     let bo = Reach::of(Role::Rep, Some("bo"), &[], &policies);
     assert!(bo.has_queue("sales") && bo.has_queue("west") && !bo.has_team("sales"));
     let boss = Reach::of(Role::Manager, Some("boss"), &[], &policies);
@@ -157,11 +160,17 @@ fn a_mask_hides_by_name_whatever_the_name_is_written_like() {
     }
     assert!(!mask.hides_field("email", &map) && !mask.hides_field("mobile", &map));
     assert!(mask.hides("external_id.crm") && !mask.hides("externals"));
-    for path in
-        ["customer.phone", "customer.external_id.crm", "lead.fields.budget", "customer", "customer.name"]
-    {
+    for path in [
+        "customer.phone",
+        "customer.external_id.crm",
+        "lead.fields.budget",
+        "customer",
+        "customer.name",
+        "qualification.budget",
+    ] {
         assert!(mask.hides_path(path), "{path}");
     }
+    assert!(!mask.hides_path("qualification.missing"), "that something is open tells nothing of it");
     assert!(!mask.hides_path("customer.city") && !mask.hides_path("customer.first_name"));
     assert!(!Mask::default().hides_path("customer"));
     let mut told =

@@ -2,14 +2,15 @@
 
 use super::{Event, EventKind, Happened, Who};
 use crate::id::{CustomerId, EventId};
-use crate::lead::{Assignment, Lead, LeadState, Progress, Work, attribution};
+use crate::lead::{Assignment, Lead, LeadState, Progress, Work, attribution, settled};
 use crate::message::{Cause, CauseKind, Message, Order};
+use crate::policy::FieldMap;
 use crate::time::Timestamp;
 use serde_json::{Map, Value, json};
 
 /// Every event that is told by us, whoever tells of it: what our functions do, what it makes of a customer, and where journeys
 /// have them.
-pub const OWN_EVENTS: [&str; 30] = [
+pub const OWN_EVENTS: [&str; 31] = [
     "campaign_goal_reached",
     "campaign_held_out",
     "churn_changed",
@@ -23,6 +24,7 @@ pub const OWN_EVENTS: [&str; 30] = [
     "lead_captured",
     "lead_closed",
     "lead_disqualified",
+    "lead_qualified",
     "message_bounced",
     "message_clicked",
     "message_complained",
@@ -98,9 +100,9 @@ impl Teller {
         Happened { who: Who::Customer(customer.clone()), event }
     }
 
-    /// What a lead that was decided says: that it came in, and who has it. Of one that a file brought nobody is told unless its
-    /// importer wants that, and of a repeat, a test or spam there is nothing to say.
-    pub fn of_lead(self, lead: &Lead, after: &Progress) -> Vec<Happened> {
+    /// What a lead that was decided says: that it came in, with what its form's map reads of 三定, and who has it. Of one that a
+    /// file brought nobody is told unless its importer wants that, and of a repeat, a test or spam there is nothing to say.
+    pub fn of_lead(self, lead: &Lead, after: &Progress, map: &FieldMap) -> Vec<Happened> {
         let is_told = matches!(after.state, LeadState::Assigned | LeadState::Escalated | LeadState::Queued);
         let is_quiet = after.import.as_ref().is_some_and(|import| import.quiet);
         let Some(customer) = after.customer.as_ref().filter(|_| is_told && !is_quiet) else {
@@ -114,6 +116,9 @@ impl Teller {
             if let Some(value) = attribution.get(name) {
                 properties[name] = value.chars().take(LONGEST).collect::<String>().into();
             }
+        }
+        if let Some(properties) = properties.as_object_mut() {
+            properties.extend(settled(&lead.envelope, map));
         }
         let captured = self.tell(customer, "lead_captured", &[id], lead.received, properties);
         let assigned = after.assignment.as_ref().map(|assignment| self.assigned(lead, customer, assignment));
@@ -140,6 +145,16 @@ impl Teller {
         let properties = json!({"lead": lead.id, "rep": assignment.rep, "team": assignment.team});
         let of = [lead.id.as_str(), &assignment.n.to_string()];
         Some(self.tell(customer, name, &of, at, properties))
+    }
+
+    /// Somebody settled some of 三定 for the person of a lead: `said` has the parts. `key` tells one word from another.
+    pub fn qualified(self, lead: &Lead, key: &str, said: Map<String, Value>, by: &str) -> Option<Happened> {
+        let customer = lead.progress.customer.as_ref()?;
+        let of = [lead.id.as_str(), key, &Value::Object(said.clone()).to_string()];
+        let mut properties = said;
+        properties.insert("lead".to_owned(), lead.id.as_str().into());
+        properties.insert("by".to_owned(), by.into());
+        Some(self.tell(customer, "lead_qualified", &of, self.now, properties.into()))
     }
 
     /// Somebody was in touch with the person of a lead; `key` tells one contact from another.

@@ -3,6 +3,7 @@
 use super::{Envelope, Origin, ids};
 use crate::customer::{Identity, IdentityKind};
 use crate::identity::{CompanyDomain, Country, Email, Language, Phone};
+use crate::live::Qualification;
 use crate::pii::Pii;
 use crate::policy::{FieldMap, Reading, Settings};
 use serde::{Deserialize, Serialize};
@@ -248,6 +249,22 @@ impl<'a> Said<'a> {
     }
 }
 
+/// What a submission says of 三定, by the names that the form's map gives `need`, `grade`, `amount` and `date`. Unlike standard fields
+/// they have no usual names: a field called `date` may be any day. What cannot be taken in is left out.
+pub fn settled(envelope: &Envelope, map: &FieldMap) -> Map<String, Value> {
+    let mut settled = Map::new();
+    let mapped = Qualification::PARTS.into_iter().filter(|part| map.contains_key(*part));
+    for part in mapped {
+        if let Some(value) = Said::of(envelope).find(part, &[], map) {
+            settled.insert(part.to_owned(), value.into());
+        }
+    }
+    while let Some(part) = Qualification::unusable(&settled) {
+        settled.remove(part);
+    }
+    settled
+}
+
 /// A field's name as names are compared: letters and digits in lower case.
 pub(crate) fn plain(name: &str) -> String {
     name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
@@ -308,6 +325,22 @@ mod tests {
         assert_eq!(email("1.3"), "first@person.example");
         assert_eq!(email("13"), "thirteen@person.example");
         assert_eq!(email("1 3"), "thirteen@person.example", "nearly is good enough where nothing is exact");
+    }
+
+    #[test]
+    fn of_the_three_is_read_what_the_map_names_and_can_be_taken_in() {
+        let envelope = envelope(&[
+            ("project", " a new roof "),
+            ("budget", "12500.50"),
+            ("wanted by", "next spring"),
+            ("grade", "A"),
+        ]);
+        let map: FieldMap = [("need", "project"), ("amount", "budget"), ("date", "wanted_by")]
+            .map(|(part, name)| (part.to_owned(), vec![name.to_owned()]))
+            .into();
+        let read = Value::Object(settled(&envelope, &map));
+        assert_eq!(read, json!({"need": "a new roof", "amount": "12500.50"}));
+        assert!(settled(&envelope, &FieldMap::new()).is_empty(), "nothing is guessed");
     }
 
     #[test]

@@ -9,7 +9,7 @@ mod tests;
 
 pub use consent::{Consented, consented, question, unconsented};
 pub(crate) use facts::plain;
-pub use facts::{ATTRIBUTION, Facts, Flag, attribution, read, standard_field};
+pub use facts::{ATTRIBUTION, Facts, Flag, attribution, read, settled, standard_field};
 pub use ids::{names_somebody, namespace_of, wechat_number};
 pub use mark::MarkKind;
 

@@ -1,5 +1,6 @@
 //! What people and journeys do to a customer's state.
 
+use super::Qualification;
 use crate::event::{Event, EventKind};
 use crate::pii::Pii;
 use crate::time::Timestamp;
@@ -44,7 +45,8 @@ impl Deed {
     pub const LONGEST: usize = 64;
 
     /// What an event of our own says was done: `tag_added {tag, until}`, `tag_removed {tag}`, `stage_set {stage}`,
-    /// `points_given {points, reason}`, `lead_qualified {need, grade, amount, date}`. Nobody else's events do anything.
+    /// `points_given {points, reason}`, `lead_qualified {need, grade, amount, date}` and `lead_captured` with any of the same.
+    /// Nobody else's events do anything.
     pub fn of(event: &Event) -> Option<Self> {
         if event.kind != EventKind::Own {
             return None;
@@ -65,7 +67,10 @@ impl Deed {
                 let points = said.get("points")?.as_i64()?.clamp(-1_000, 1_000);
                 Self::Points { points: points as i32, reason: text("reason")? }
             }
-            "lead_qualified" => Self::Qualify { said: event.properties.clone() },
+            "lead_captured" if !Qualification::PARTS.iter().any(|part| said.contains_key(*part)) => {
+                return None;
+            }
+            "lead_captured" | "lead_qualified" => Self::Qualify { said: event.properties.clone() },
             _ => return None,
         })
     }

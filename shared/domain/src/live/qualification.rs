@@ -3,6 +3,7 @@
 
 use super::orders::hundredths;
 use super::{Instant, Live};
+use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
@@ -90,6 +91,19 @@ impl Lacking {
 }
 
 impl Qualification {
+    /// The parts that something may be said of.
+    pub const PARTS: [&'static str; 4] = ["need", "grade", "amount", "date"];
+
+    /// The first part of which something is said that cannot be taken in: a word is at most 120 bytes long, an amount is no less
+    /// than 0, a date is written `2027-03-31`.
+    pub fn unusable(said: &Map<String, Value>) -> Option<&'static str> {
+        let given = |part: &&str| said.get(*part).is_some_and(|value| !value.is_null());
+        Self::PARTS.into_iter().filter(given).find(|part| {
+            let alone = said.get(*part).map(|value| ((*part).to_owned(), value.clone()));
+            !Self::default().say(&alone.into_iter().collect(), &Instant::look(Timestamp(0)))
+        })
+    }
+
     /// What is settled of a person, by the states of all their records.
     pub fn of<'a>(states: impl IntoIterator<Item = &'a Live>) -> Self {
         states.into_iter().fold(Self::default(), |mut all, state| {
@@ -205,6 +219,21 @@ mod tests {
         assert!(Settled::ALL.iter().all(|one| Settled::parse(one.name()) == Some(*one)));
         for unknown in ["", "need", "graded,", "Graded", "graded;any"] {
             assert_eq!(Lacking::parse(unknown), None, "{unknown}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_taken_in_is_named() {
+        let long = "x".repeat(121);
+        for (said, unusable) in [
+            (json!({"need": "a roof", "grade": "A", "amount": 0, "date": "2027-03-31"}), None),
+            (json!({"need": null, "amount": "1200.50"}), None),
+            (json!({"need": " "}), Some("need")),
+            (json!({"need": "a roof", "grade": long}), Some("grade")),
+            (json!({"amount": -1, "date": "soon"}), Some("amount")),
+            (json!({"date": "2027-02-30"}), Some("date")),
+        ] {
+            assert_eq!(Qualification::unusable(said.as_object().unwrap()), unusable, "{said}");
         }
     }
 
