@@ -5,7 +5,7 @@ use super::Hidden;
 use crate::condition::Condition;
 use crate::customer::Customer;
 use crate::event::key_of;
-use crate::lead::{Envelope, Facts, standard_field};
+use crate::lead::{Envelope, Facts, plain, standard_field};
 use crate::pii::Pii;
 use crate::policy::{FieldMap, PolicySet, Reading};
 use serde_json::Value;
@@ -41,7 +41,10 @@ impl Mask {
 
     /// Whether what was submitted or tracked under this name is hidden, by the fact that it is read as.
     pub fn hides_field(&self, name: &str, map: &FieldMap) -> bool {
-        self.hides(&key_of(name)) || standard_field(name, map).is_some_and(|fact| self.hides(fact))
+        let is_read_as = |names: &[String]| names.iter().any(|one| plain(one) == plain(name));
+        self.hides(&key_of(name))
+            || standard_field(name, map).is_some_and(|fact| self.hides(fact))
+            || map.iter().any(|(fact, names)| self.hides(fact) && is_read_as(names))
     }
 
     /// Whether a path such as `customer.phone` shows something hidden, or everything at once.
