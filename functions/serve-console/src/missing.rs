@@ -104,7 +104,7 @@ impl Console {
             Some(place) if reps.contains(&place.rep) => Some(place),
             // Whoever it was is not within reach any more: on with whoever comes next.
             Some(place) => next_of(&reps, &place.rep),
-            None => reps.first().map(first_of),
+            None => reps.first().map(|rep| first_of(rep)),
         };
         let (mut items, mut looked_at) = (Vec::new(), 0);
         while let Some(at) = place.take() {
@@ -172,13 +172,13 @@ fn read_said(body: &Value) -> Result<Map<String, Value>, Problem> {
     }
 }
 
-fn first_of(rep: &String) -> ToldPlace {
-    ToldPlace { rep: rep.clone(), before: None }
+fn first_of(rep: &str) -> ToldPlace {
+    ToldPlace { rep: rep.to_owned(), before: None }
 }
 
 /// The beginning of the next rep's, if there is one.
 fn next_of(reps: &BTreeSet<String>, rep: &str) -> Option<ToldPlace> {
-    reps.iter().find(|next| next.as_str() > rep).map(first_of)
+    reps.iter().find(|next| next.as_str() > rep).map(|next| first_of(next))
 }
 
 #[cfg(test)]
