@@ -14,7 +14,7 @@ pub(super) fn rows(world: &mut World) -> Prepare<'_> {
     Box::pin(async {
         let known = accept(world, "web", "1", &[("email", "grace@example.org")], 0).await;
         play(world, &[&known]).await;
-        begin(world, false, false).await;
+        begin(world, false).await;
         let next = accept(world, "web", "2", &[("email", "ada@example.org"), ("name", "Ada")], 0).await;
         (send(&people()), vec![("lead", lead_body(&next))])
     })
@@ -23,7 +23,7 @@ pub(super) fn rows(world: &mut World) -> Prepare<'_> {
 /// The same on their way to owners, who are not told.
 pub(super) fn routed(world: &mut World) -> Prepare<'_> {
     Box::pin(async {
-        begin(world, true, false).await;
+        begin(world, true).await;
         (send(&people()), Vec::new())
     })
 }
@@ -37,16 +37,16 @@ pub(super) fn revert(world: &mut World) -> Prepare<'_> {
         let joins = json!({"n": 5, "fields": [["email", "grace@example.org"], ["phone", "+4930901820"]]});
         let mut rows = people();
         rows.push(joins);
-        brought_in(world, [false, false], &rows).await;
+        brought_in(world, false, &rows).await;
         let next = accept(world, "web", "3", &[("email", "ada@example.org"), ("name", "Ada")], 0).await;
         (take_back(), vec![("lead", lead_body(&next))])
     })
 }
 
-/// Leads with owners go, and their places come free; what was told of them goes along.
+/// Leads with owners go, and their places come free.
 pub(super) fn revert_routed(world: &mut World) -> Prepare<'_> {
     Box::pin(async {
-        brought_in(world, [true, true], &people()).await;
+        brought_in(world, true, &people()).await;
         (take_back(), Vec::new())
     })
 }
@@ -63,13 +63,13 @@ fn people() -> Vec<Value> {
     .collect()
 }
 
-async fn begin(world: &World, route: bool, notify: bool) {
+async fn begin(world: &World, route: bool) {
     let batch = Batch {
         name: BATCH.to_owned(),
         version: 0,
         form: "web".to_owned(),
         route,
-        notify,
+        notify: false,
         state: BatchState::Open,
         by: "admin".to_owned(),
         at: Timestamp(world.clock.millis()),
@@ -77,8 +77,8 @@ async fn begin(world: &World, route: bool, notify: bool) {
     assert_eq!(world.store().begin_batch(&batch).await.unwrap(), None);
 }
 
-async fn brought_in(world: &mut World, [route, notify]: [bool; 2], rows: &[Value]) {
-    begin(world, route, notify).await;
+async fn brought_in(world: &mut World, route: bool, rows: &[Value]) {
+    begin(world, route).await;
     let Event::Http(post) = send(rows) else { return };
     let answer = world.invoke(Name::Console, post.payload).await.unwrap().unwrap();
     let answer: Value = serde_json::from_slice(&answer).unwrap();
