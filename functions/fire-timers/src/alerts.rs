@@ -2,11 +2,11 @@
 //! alert's days, whatever is repeated: the notice's id is the alarm's, which is stored first.
 
 use crate::Timers;
-use sluice_domain::insight::{Alarm, Costs, Day, Rings, Tallies, day, judge, looked_at, read_for, rings};
+use sluice_domain::insight::{Alarm, Costs, Day, Rings, Sums, day, judge, looked_at, read_for, rings};
 use sluice_domain::policy::{Alert, PolicySet};
 use sluice_domain::time::Timestamp;
 use sluice_host::outbox::{Outgoing, QueueName};
-use sluice_store::{StoreError, Written};
+use sluice_store::{Counted, StoreError, Written};
 use sluice_wire::queue::{AlarmMessage, TellMessage, encode};
 
 /// Each alert is looked at once within so many minutes.
@@ -36,9 +36,9 @@ impl Timers {
         now: Timestamp,
     ) -> Result<Vec<Outgoing>, StoreError> {
         let (from, to) = looked_at(alert, day(now));
-        let counted = self.counted(alert, from, to).await?;
+        let sums = self.counted(alert, from, to).await?;
         let costs = Costs::between(policies.costs.values(), from, to);
-        let wrong = judge(alert, &counted.between(from, to), &costs);
+        let wrong = judge(alert, &sums, &costs);
         let before = self.store.alarm(&alert.name).await?;
         match rings(alert, before.as_ref(), wrong, now) {
             Rings::No => Ok(Vec::new()),
@@ -51,20 +51,19 @@ impl Timers {
     }
 
     /// What is read for an alert: at most 31 days lie in two months.
-    async fn counted(&self, alert: &Alert, from: Day, to: Day) -> Result<Tallies, StoreError> {
-        let mut all = Tallies::default();
+    async fn counted(&self, alert: &Alert, from: Day, to: Day) -> Result<Sums, StoreError> {
+        let mut all = Counted::default();
         let mut first = from;
         while first <= to {
             let last = first.last_of_month().min(to);
             let month = format!("{:04}-{:02}", first.year(), first.month());
             for begins in read_for(alert) {
-                let counted = self.store.counted(&month, (first.day(), last.day()), &begins).await?;
-                all.merge(counted.tallies);
+                all.and(self.store.counted(&month, (first.day(), last.day()), &begins).await?);
             }
             let Ok(next) = last.tomorrow() else { break };
             first = next;
         }
-        Ok(all)
+        Ok(all.sums)
     }
 }
 

@@ -6,8 +6,8 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use serde_json::{Value, json};
 use sluice_domain::access::Reach;
 use sluice_domain::insight::{
-    Broadcasts, Costs, Day, Dimension, Key, Model, ReportWith, attribution, campaigns, day, journeys, people,
-    sources,
+    Broadcasts, Cell, Costs, Day, Dimension, Key, Model, ReportWith, attribution, campaigns, day, journeys,
+    people, sources,
 };
 use sluice_domain::policy::PolicySet;
 use sluice_domain::speed::{Group, Histogram, Tally};
@@ -109,8 +109,7 @@ impl Console {
             })?,
         };
         let days = self.days(call, "from", "to")?;
-        let counted = self.counted(days, of.dimensions()).await?;
-        let mut sums = counted.tallies.between(days.from, days.to);
+        let Counted { mut sums, last } = self.counted(days, of.dimensions()).await?;
         let everybody = Reach::everybody();
         let reach = if of.is_of_people() { &call.sight.reach } else { &everybody };
         let is_within = |key: &Key| match key {
@@ -143,8 +142,8 @@ impl Console {
         answer["model"] = model.name().into();
         answer["currency"] = policies.settings.rfm.currency.clone().into();
         answer["counted"] = json!({
-            "until": counted.last.map(|(at, _)| at.rfc3339()),
-            "late_seconds": counted.last.map(|(at, received)| at.since(received).max(0) as f64 / 1000.0),
+            "until": last.map(|(at, _)| at.rfc3339()),
+            "late_seconds": last.map(|(at, received)| at.since(received).max(0) as f64 / 1000.0),
             "note": LATE,
         });
         Ok(HttpResponse::json(200, &answer))
@@ -183,11 +182,12 @@ impl Console {
 
     /// What was counted of some kinds of key.
     async fn counted(&self, days: Days, dimensions: &[Dimension]) -> Result<Counted, Problem> {
-        let wanted = days.months().flat_map(|(month, bounds)| {
-            dimensions.iter().map(move |dimension| (month.clone(), bounds, dimension.prefix()))
-        });
+        let begin = Cell::counting_for_all(dimensions);
+        let wanted = days
+            .months()
+            .flat_map(|(month, bounds)| begin.iter().map(move |begins| (month.clone(), bounds, begins)));
         let read = wanted
-            .map(|(month, bounds, begins)| async move { self.store.counted(&month, bounds, &begins).await });
+            .map(|(month, bounds, begins)| async move { self.store.counted(&month, bounds, begins).await });
         let read: Vec<Counted> = stream::iter(read.collect::<Vec<_>>())
             .buffered(AT_ONCE)
             .try_collect()

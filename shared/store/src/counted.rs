@@ -1,4 +1,4 @@
-//! Counters of results: by month, part, key and day. They are added in the transaction that stores the entries they are counted
+//! Counters of results: by month, part, cell and day. They are added in the transaction that stores the entries they are counted
 //! from, so they equal these for ever (I12).
 
 use crate::commit::unbuilt;
@@ -9,7 +9,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem, Update};
 use futures::future::try_join_all;
 use sluice_domain::event::Entry;
 use sluice_domain::id::CustomerId;
-use sluice_domain::insight::{Counter, Counts, Tallies};
+use sluice_domain::insight::{Counter, Counts, Sums, Tallies, roll_up, sum_up};
 use sluice_domain::time::Timestamp;
 
 /// What is counted of entries, and when.
@@ -28,8 +28,8 @@ pub struct Counting {
 /// What was counted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counted {
-    /// By day and key.
-    pub tallies: Tallies,
+    /// By key: the cells and their days are rolled up as they are read, so that no more is held than keys are named.
+    pub sums: Sums,
     /// When anything of it was counted last, and when that had been received.
     pub last: Option<(Timestamp, Timestamp)>,
 }
@@ -37,7 +37,7 @@ pub struct Counted {
 impl Counted {
     /// What else was counted.
     pub fn and(&mut self, other: Self) {
-        self.tallies.merge(other.tallies);
+        other.sums.iter().for_each(|(key, counts)| sum_up(key, counts, &mut self.sums));
         self.last = self.last.max(other.last);
     }
 }
@@ -67,8 +67,8 @@ impl Store {
     /// The writes that count.
     pub(crate) fn counting_writes(&self, counting: &Counting) -> Result<Vec<TransactWriteItem>, StoreError> {
         let part = keys::counter_part(&counting.home);
-        let writes = counting.tallies.iter().map(|(day, counted, counts)| {
-            let (pk, sk) = keys::counter(day, counted, part);
+        let writes = counting.tallies.iter().map(|(day, cell, counts)| {
+            let (pk, sk) = keys::counter(day, cell, part);
             let mut update = Update::builder()
                 .table_name(&self.table)
                 .set_key(Some(key(pk, sk)))
@@ -88,7 +88,7 @@ impl Store {
         writes.collect()
     }
 
-    /// What was counted in a month (`2026-11`) between two days of it, both counted, of all keys that begin like this.
+    /// What was counted in a month (`2026-11`) between two days of it, both counted, of all cells that begin like this.
     pub async fn counted(
         &self,
         month: &str,
@@ -123,14 +123,12 @@ impl Store {
                 .send()
                 .await?;
             for item in answer.items.unwrap_or_default() {
-                let (day, counted) = keys::parse_counter(get_text(&item, "pk")?, get_text(&item, "sk")?)
+                let (day, cell) = keys::parse_counter(get_text(&item, "pk")?, get_text(&item, "sk")?)
                     .ok_or_else(|| StoreError::Corrupt("not a counter".to_owned()))?;
                 if !(from_day..=to_day).contains(&day.day()) {
                     continue;
                 }
-                for (counter, n) in read_counts(&item) {
-                    all.tallies.add(day, counted.clone(), counter, n);
-                }
+                roll_up(&cell, &read_counts(&item), &mut all.sums);
                 let at = |name: &str| item.get(name).and_then(as_number).map(Timestamp);
                 all.last = all.last.max(at("ca").zip(at("re")));
             }

@@ -29,7 +29,7 @@
 //! | receiver of webhooks | `ep_…` | `h` | send-message before each webhook; the list of receivers |
 //! | due | `due#<shard>` | `<ms>#<id>` | fire-timers, oldest first |
 //! | first contacts of a day | `speed#<year>-<month>` | `<day>#<source>#<team>#<rep>` | speed to lead, month by month |
-//! | counters of results of a day | `counted#<year>-<month>#<part>` | `<key>#<day>` | reports and alerts, month by month, by what keys begin with |
+//! | counters of results of a day | `counted#<year>-<month>#<part>` | `<cell>#<day>` | reports and alerts, month by month, by what cells begin with |
 //! | what an alert told last | `alarm#<alert>` | `a` | fire-timers, when it looks at the alert |
 //! | policy document | `policy#<sha>` | `<chunk>` | functions, once per version |
 //! | manifest | `manifest` | `<version>` | functions, every few seconds, newest first |
@@ -47,7 +47,7 @@
 
 use sluice_domain::customer::AddressHash;
 use sluice_domain::id::{AuditId, CustomerId, EventId, LeadId, MessageId, ProofId};
-use sluice_domain::insight::{Day, Key};
+use sluice_domain::insight::{Cell, Day};
 use sluice_domain::lead::{LeadState, MarkKind};
 use sluice_domain::message::Channel;
 use sluice_domain::speed::Group;
@@ -393,21 +393,16 @@ pub fn counters(month: &str, part: u8) -> String {
     format!("counted#{month}#{part}")
 }
 
-/// Partition and sort key of the counters of a key on a day. A key holds no `#`.
-pub fn counter(day: Day, key: &Key, part: u8) -> (String, String) {
-    (counters(&day.strftime("%Y-%m").to_string(), part), format!("{key}#{:02}", day.day()))
+/// Partition and sort key of the counters of a cell on a day.
+pub fn counter(day: Day, cell: &Cell, part: u8) -> (String, String) {
+    (counters(&day.strftime("%Y-%m").to_string(), part), format!("{cell}#{:02}", day.day()))
 }
 
-/// What the sort keys of the counters of one key begin with, and no others.
-pub fn counters_of(key: &Key) -> String {
-    format!("{key}#")
-}
-
-/// The day and the key in their partition and sort key.
-pub fn parse_counter(pk: &str, sk: &str) -> Option<(Day, Key)> {
+/// The day and the cell in their partition and sort key.
+pub fn parse_counter(pk: &str, sk: &str) -> Option<(Day, Cell)> {
     let (month, _part) = pk.strip_prefix("counted#")?.split_once('#')?;
-    let (key, day) = sk.rsplit_once('#')?;
-    Some((format!("{month}-{day}").parse().ok()?, Key::parse(key)?))
+    let (cell, day) = sk.rsplit_once('#')?;
+    Some((format!("{month}-{day}").parse().ok()?, Cell::parse(cell)?))
 }
 
 /// Sort key of what an alert told last.

@@ -18,11 +18,11 @@ pub(super) struct Counters {
 impl Counters {
     /// Reads an item, if it has to do with counters.
     pub(super) fn take(&mut self, pk: &str, sk: &str, item: &Value) {
-        if let Some((day, key)) = keys::parse_counter(pk, sk) {
+        if let Some((day, cell)) = keys::parse_counter(pk, sk) {
             for (name, value) in item.as_object().into_iter().flatten() {
                 let n = value["N"].as_str().and_then(|n| n.parse().ok());
                 if let (Some(counter), Some(n)) = (Counter::parse(name), n) {
-                    self.stored.add(day, key.clone(), counter, n);
+                    self.stored.add(day, cell.clone(), counter, n);
                 }
             }
         } else if keys::parse_entry(sk).is_some() && pk.starts_with("cu_") {

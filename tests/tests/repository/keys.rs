@@ -2,7 +2,7 @@
 
 use sluice_domain::customer::AddressHash;
 use sluice_domain::id::{AuditId, CustomerId, EndpointId, EventId, LeadId, MessageId, ProofId};
-use sluice_domain::insight::Key;
+use sluice_domain::insight::Cell;
 use sluice_domain::lead::{LeadState, MarkKind};
 use sluice_domain::message::Channel;
 use sluice_domain::speed::Group;
@@ -74,11 +74,18 @@ fn every_constructor_round_trips_with_its_parser() {
         assert_eq!(keys::parse_speed(&pk, &sk), Some(group));
     }
     for day in ["2026-02-28", "2027-12-01"] {
-        for text in ["source/web-1", "ad/google/spring 2027", "step/welcome/send.hello", "nothing"] {
-            let (day, counted) = (day.parse().unwrap(), Key::parse(text).unwrap());
-            let (pk, sk) = keys::counter(day, &counted, keys::counter_part(&customer));
-            assert!(sk.starts_with(&keys::counters_of(&counted)));
-            assert_eq!(keys::parse_counter(&pk, &sk), Some((day, counted)));
+        for text in [
+            "source/web-1",
+            "source/web-1#ad/google/spring 2027",
+            "team/dach#rep/li.wei",
+            "step/welcome/send.hello",
+            "nothing",
+        ] {
+            let (day, cell) = (day.parse().unwrap(), Cell::parse(text).unwrap());
+            let (pk, sk) = keys::counter(day, &cell, keys::counter_part(&customer));
+            let begins = cell.keys().map(Cell::counting_for).collect::<Vec<_>>();
+            assert!(begins.iter().all(|begin| begin.iter().any(|begin| sk.starts_with(begin))), "{begins:?}");
+            assert_eq!(keys::parse_counter(&pk, &sk), Some((day, cell)));
         }
     }
     assert_eq!(keys::parse_campaign(&keys::campaign("spring-1")), Some("spring-1"));

@@ -70,10 +70,10 @@ pub(crate) fn counters_equal_the_entries(run: &Running) {
     entries(run).values().for_each(|entry| counted.merge(tally(entry)));
     let mut stored = Tallies::default();
     for ((pk, sk), item) in run.table() {
-        let Some((day, key)) = keys::parse_counter(&pk, &sk) else { continue };
+        let Some((day, cell)) = keys::parse_counter(&pk, &sk) else { continue };
         for (name, value) in item.as_object().unwrap() {
             if let (Some(counter), Some(n)) = (Counter::parse(name), value["N"].as_str()) {
-                stored.add(day, key.clone(), counter, n.parse().unwrap());
+                stored.add(day, cell.clone(), counter, n.parse().unwrap());
             }
         }
     }

@@ -94,7 +94,7 @@ mod tests {
     use crate::customer::{Customer, HashKey, HashKeys, Ownership};
     use crate::event::{Event, EventKind, Happened, Who};
     use crate::id::{CustomerId, EventId};
-    use crate::insight::{Counter, Key, Touches, day};
+    use crate::insight::{Cell, Counter, Key, Touches, day};
     use crate::pii::Pii;
     use crate::policy::{Document, PolicySet};
     use crate::time::Timestamp;
@@ -225,7 +225,7 @@ mod tests {
                 ["campaign_goal_reached"]
             );
             let key = Key::Campaign("spring".to_owned(), more["variant"].as_u64().map(|_| 1));
-            let counted = bought.tallies.iter().find(|(_, counted, _)| **counted == key);
+            let counted = bought.tallies.iter().find(|(_, cell, _)| **cell == Cell::of(key.clone()));
             let (on, _, counts) = counted.expect("it is counted");
             assert_eq!((on, counts.get(&counter)), (day(Timestamp(10 * DAY)), Some(&1)));
             let again = take_by(&policies, &[order("Order Completed", 13, 5.0)], kept(&states, &bought));

@@ -1,6 +1,6 @@
 //! Alerts: whether a measure is out of its bounds, and whether somebody has to be told.
 
-use super::{Costs, Day, Key, Measured, Sums, measured};
+use super::{Cell, Costs, Day, Key, Measured, Sums, measured};
 use crate::policy::{Alert, Bound};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -42,14 +42,14 @@ pub fn looked_at(alert: &Alert, today: Day) -> (Day, Day) {
     }
 }
 
-/// The keys whose counters are read: of a journey its steps' too, of a campaign its variants'. What each begins with.
+/// The cells whose counters are read: of a journey its steps' too, of a campaign its variants'. What each begins with.
 pub fn read_for(alert: &Alert) -> Vec<String> {
-    let own = format!("{}#", alert.of);
-    match &alert.of {
-        Key::Journey(journey) => vec![own, format!("step/{journey}/")],
-        Key::Campaign(campaign, None) => vec![own, format!("campaign/{campaign}/")],
-        _ => vec![own],
-    }
+    let parts = match &alert.of {
+        Key::Journey(journey) => Some(format!("step/{journey}/")),
+        Key::Campaign(campaign, None) => Some(format!("campaign/{campaign}/")),
+        _ => None,
+    };
+    Cell::counting_for(&alert.of).into_iter().chain(parts).collect()
 }
 
 /// What is wrong, in a sentence; nothing if nothing is, or if nothing can be said.

@@ -6,6 +6,7 @@
 
 mod alarm;
 mod campaigns;
+mod cell;
 mod cost;
 mod counter;
 mod credit;
@@ -21,6 +22,7 @@ mod touch;
 
 pub use alarm::{Alarm, Rings, judge, looked_at, read_for, rings};
 pub use campaigns::{Broadcasts, CampaignRow, Outcome, VariantRow, campaigns};
+pub use cell::Cell;
 pub use cost::{Costs, share_out};
 pub use counter::{Counter, Model, Worth};
 pub use credit::{Credited, credit};
@@ -33,5 +35,5 @@ pub use report::{
     AttributionRow, Delivery, Earned, JourneyRow, PeopleRow, Report, ReportWith, SourceRow, StepRow,
     attribution, journeys, people, sources,
 };
-pub use tally::{Counts, Sums, Tallies, day, tally};
+pub use tally::{Counts, Sums, Tallies, day, roll_up, sum_up, tally};
 pub use touch::{Touch, Touches};

@@ -1,7 +1,7 @@
 //! What an entry counts.
 
 use super::touch::{ad, campaign, is_first, origin, said, sender, text};
-use super::{Counter, Credited, Key, Model, Worth, credit};
+use super::{Cell, Counter, Credited, Key, Model, Touch, Worth, credit};
 use crate::event::{Entry, Event, EventKind};
 use crate::time::Timestamp;
 use jiff::civil::Date;
@@ -9,14 +9,14 @@ use jiff::tz::TimeZone;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
-/// Counters of one key.
+/// Counters of one cell or key.
 pub type Counts = BTreeMap<Counter, i64>;
 /// Counters by key.
 pub type Sums = BTreeMap<Key, Counts>;
 
-/// Counters by day, in UTC, and key. A sum: the same entries give the same in whatever order.
+/// Counters by day, in UTC, and cell. A sum: the same entries give the same in whatever order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Tallies(BTreeMap<(Date, Key), Counts>);
+pub struct Tallies(BTreeMap<(Date, Cell), Counts>);
 
 impl Tallies {
     /// Whether nothing is counted.
@@ -24,17 +24,17 @@ impl Tallies {
         self.0.is_empty()
     }
 
-    /// How many keys of a day something is counted of.
+    /// How many cells of a day something is counted of.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
     /// Counts `n` more.
-    pub fn add(&mut self, day: Date, key: Key, counter: Counter, n: i64) {
+    pub fn add(&mut self, day: Date, cell: Cell, counter: Counter, n: i64) {
         if n == 0 {
             return;
         }
-        let at = (day, key);
+        let at = (day, cell);
         let counts = self.0.entry(at.clone()).or_default();
         let held = counts.entry(counter).or_default();
         *held += n;
@@ -48,24 +48,26 @@ impl Tallies {
 
     /// Counts what others counted.
     pub fn merge(&mut self, other: Self) {
-        for ((day, key), counts) in other.0 {
-            counts.into_iter().for_each(|(counter, n)| self.add(day, key.clone(), counter, n));
+        for ((day, cell), counts) in other.0 {
+            counts.into_iter().for_each(|(counter, n)| self.add(day, cell.clone(), counter, n));
         }
     }
 
-    /// What was counted, by day and key.
-    pub fn iter(&self) -> impl Iterator<Item = (Date, &Key, &Counts)> {
-        self.0.iter().map(|((day, key), counts)| (*day, key, counts))
+    /// What was counted, by day and cell.
+    pub fn iter(&self) -> impl Iterator<Item = (Date, &Cell, &Counts)> {
+        self.0.iter().map(|((day, cell), counts)| (*day, cell, counts))
     }
+}
 
-    /// What was counted between two days, both counted, by key.
-    pub fn between(&self, from: Date, to: Date) -> Sums {
-        let mut sums = Sums::new();
-        for (_, key, counts) in self.iter().filter(|(day, _, _)| (from..=to).contains(day)) {
-            let held = sums.entry(key.clone()).or_default();
-            counts.iter().for_each(|(counter, n)| *held.entry(*counter).or_default() += n);
-        }
-        sums
+/// Adds what was counted of a cell to everything that it counts for.
+pub fn roll_up(cell: &Cell, counts: &Counts, sums: &mut Sums) {
+    cell.keys().for_each(|key| sum_up(key, counts, sums));
+}
+
+/// Adds what was counted of a key; nought, as when an order was cancelled on its day, makes no key of its own.
+pub fn sum_up(key: &Key, counts: &Counts, sums: &mut Sums) {
+    for (counter, n) in counts.iter().filter(|(_, n)| **n != 0) {
+        *sums.entry(key.clone()).or_default().entry(*counter).or_default() += n;
     }
 }
 
@@ -94,42 +96,34 @@ pub fn tally(entry: &Entry) -> Tallies {
 /// campaign came to on the day of its broadcast. What became of a campaign's messages its tallies count (`campaign::names`).
 fn count(event: &Event, tallies: &mut Tallies) {
     let Some(said) = said(event) else { return };
-    let on = day(event.at);
-    let mut add = |day: Date, key: Option<Key>, counter: Counter| {
-        if let Some(key) = key {
-            tallies.add(day, key, counter, 1);
-        }
-    };
-    let mut worked = |counter: Counter| {
-        add(on, text(said, "rep").map(|rep| Key::Rep(rep.to_owned())), counter);
-        add(on, text(said, "team").map(|team| Key::Team(team.to_owned())), counter);
-    };
-    match event.name.as_str() {
-        "lead_captured" => {
-            add(on, origin(said), Counter::Leads);
-            add(on, ad(said), Counter::Leads);
-        }
-        "lead_assigned" => worked(Counter::Assigned),
-        "lead_accepted" => worked(Counter::Accepted),
-        "lead_closed" => worked(Counter::Closed),
-        "lead_disqualified" => worked(Counter::Disqualified),
-        "journey_entered" => add(began(said, event), journey(said), Counter::Entered),
-        "journey_held_out" => add(began(said, event), journey(said), Counter::HeldOut),
-        "journey_goal_reached" => {
-            add(began(said, event), journey(said), reached(said));
-        }
+    let today = day(event.at);
+    let work = || Cell::work(text(said, "team"), text(said, "rep"));
+    let of_sender = || sender(said).map(Cell::of);
+    let of_run = || journey(said).map(Cell::of);
+    let (on, cell, counter) = match event.name.as_str() {
+        "lead_captured" => (today, origin(said).map(|key| Cell::origin(key, ad(said))), Counter::Leads),
+        "lead_assigned" => (today, work(), Counter::Assigned),
+        "lead_accepted" => (today, work(), Counter::Accepted),
+        "lead_closed" => (today, work(), Counter::Closed),
+        "lead_disqualified" => (today, work(), Counter::Disqualified),
+        "journey_entered" => (began(said, event), of_run(), Counter::Entered),
+        "journey_held_out" => (began(said, event), of_run(), Counter::HeldOut),
+        "journey_goal_reached" => (began(said, event), of_run(), reached(said)),
         "campaign_goal_reached" => {
             let broadcast = text(said, "broadcast_at").and_then(Timestamp::parse).unwrap_or(event.at);
-            add(day(broadcast), campaign(said), reached(said));
+            (day(broadcast), campaign(said).map(Cell::of), reached(said))
         }
-        "message_sent" => add(on, sender(said), Counter::Sent),
-        "message_delivered" => add(on, sender(said), Counter::Delivered),
-        "message_bounced" => add(on, sender(said), Counter::Bounced),
-        "message_complained" => add(on, sender(said), Counter::Complained),
-        "message_opened" if is_first(said) => add(on, sender(said), Counter::Opened),
-        "message_clicked" if is_first(said) => add(on, sender(said), Counter::Clicked),
-        "unsubscribed" => add(on, sender(said), Counter::Unsubscribed),
-        _ => {}
+        "message_sent" => (today, of_sender(), Counter::Sent),
+        "message_delivered" => (today, of_sender(), Counter::Delivered),
+        "message_bounced" => (today, of_sender(), Counter::Bounced),
+        "message_complained" => (today, of_sender(), Counter::Complained),
+        "message_opened" if is_first(said) => (today, of_sender(), Counter::Opened),
+        "message_clicked" if is_first(said) => (today, of_sender(), Counter::Clicked),
+        "unsubscribed" => (today, of_sender(), Counter::Unsubscribed),
+        _ => return,
+    };
+    if let Some(cell) = cell {
+        tallies.add(on, cell, counter, 1);
     }
 }
 
@@ -156,9 +150,7 @@ fn order(credited: &Credited, on: Date, tallies: &mut Tallies) {
         Worth::Buyers => *buyers,
         Worth::Revenue => *money,
     };
-    let owners =
-        rep.iter().map(|rep| Key::Rep(rep.clone())).chain(team.iter().map(|team| Key::Team(team.clone())));
-    for owner in owners {
+    if let Some(owner) = Cell::work(team.as_deref(), rep.as_deref()) {
         Worth::ALL
             .into_iter()
             .for_each(|kind| tallies.add(on, owner.clone(), Counter::Whole(kind), worth(kind)));
@@ -168,12 +160,14 @@ fn order(credited: &Credited, on: Date, tallies: &mut Tallies) {
         for model in Model::ALL {
             let counter = Counter::Credited(model, kind);
             if touches.is_empty() {
-                tallies.add(on, Key::Nothing, counter, amount);
+                tallies.add(on, Cell::of(Key::Nothing), counter, amount);
             }
             let shares = credit(model, touches, *at, amount, *half_life);
-            for (touch, share) in touches.iter().zip(shares) {
-                touch.keys().for_each(|key| tallies.add(on, key.clone(), counter, share));
-            }
+            touches
+                .iter()
+                .map(Touch::cell)
+                .zip(shares)
+                .for_each(|(cell, share)| tallies.add(on, cell, counter, share));
         }
     }
 }

@@ -200,10 +200,10 @@ fn entry(event: &Event, led: Led) -> Entry {
 fn counted(entries: &[Entry]) -> Vec<String> {
     let mut all = Tallies::default();
     entries.iter().for_each(|entry| all.merge(tally(entry)));
-    let lines = all.iter().map(|(day, key, counts)| {
+    let lines = all.iter().map(|(day, cell, counts)| {
         let counts: Vec<String> =
             counts.iter().map(|(counter, n)| format!("{}={n}", counter.name())).collect();
-        format!("{day} {key} {}", counts.join(" "))
+        format!("{day} {cell} {}", counts.join(" "))
     });
     lines.collect()
 }
@@ -214,10 +214,17 @@ fn events_count_for_what_they_are_about() {
     let first = json!({"journey": "welcome", "step": "send.hello", "first": true});
     let captured = json!({"form": "contact", "utm_source": "Google", "utm_campaign": "Spring / 2027"});
     let assigned = json!({"rep": "ann", "team": "dach", "n": 1});
+    // Without an advertisement, and by no team.
+    let plain = json!({"source": "fair"});
+    let kept = json!({"rep": "ann", "team": null, "n": 1});
     let entries = [
         entry(&event("lead_captured", 1, captured), Led::default()),
         entry(&event("lead_assigned", 2, assigned.clone()), Led::default()),
         entry(&event("lead_closed", 2, assigned), Led::default()),
+        entry(&event("lead_captured", 2, plain), Led::default()),
+        entry(&event("lead_assigned", 3, kept), Led::default()),
+        entry(&event("lead_assigned", 4, json!({"rep": null, "team": "dach"})), Led::default()),
+        entry(&event("lead_closed", 4, json!({"lead": "ld_1"})), Led::default()),
         entry(&event("message_sent", 3, of_message.clone()), Led::default()),
         entry(&event("message_opened", 4, first.clone()), Led::default()),
         entry(&event("message_opened", 5, of_message.clone()), Led::default()),
@@ -229,11 +236,12 @@ fn events_count_for_what_they_are_about() {
     assert_eq!(
         counted(&entries),
         [
-            "1970-01-01 source/contact leads=1",
-            "1970-01-01 ad/google/spring - 2027 leads=1",
+            "1970-01-01 source/contact#ad/google/spring - 2027 leads=1",
+            "1970-01-01 source/fair leads=1",
             "1970-01-01 step/welcome/send.hello sent=1 opened=1 clicked=1 unsubscribed=1",
-            "1970-01-01 team/dach assigned=1 closed=1",
-            "1970-01-01 rep/ann assigned=1 closed=1",
+            "1970-01-01 team/dach assigned=1",
+            "1970-01-01 team/dach#rep/ann assigned=1 closed=1",
+            "1970-01-01 rep/ann assigned=1",
         ]
     );
 }
@@ -290,25 +298,93 @@ fn an_order_counts_for_its_owner_and_for_what_brought_it() {
     let ad = Touch { ad: Key::ad("google", None), ..touch(DAY, "contact") };
     let step = Touch { key: Key::Step("welcome".into(), "send.hello".into()), ..touch(2 * DAY, "") };
     let lines = counted(&[by(credited(1, 1, 10_001, vec![ad.clone(), step.clone()]))]);
-    assert_eq!(lines.len(), 4);
-    assert!(
-        lines[0].starts_with(
-            "1970-01-11 source/contact orders.first=1000 buyers.first=1000 revenue.first=10001 "
-        )
-    );
+    assert_eq!(lines.len(), 3);
+    assert!(lines[0].starts_with(
+        "1970-01-11 source/contact#ad/google orders.first=1000 buyers.first=1000 revenue.first=10001 "
+    ));
     assert!(lines[0].contains("orders.linear=500 buyers.linear=500 revenue.linear=5001 "), "{}", lines[0]);
-    assert_eq!(lines[0].replace("source/contact", "ad/google"), lines[1]);
     assert!(
-        lines[2].contains("revenue.last=10001 ") && lines[2].contains("revenue.linear=5000 "),
+        lines[1].contains("revenue.last=10001 ") && lines[1].contains("revenue.linear=5000 "),
         "{}",
-        lines[2]
+        lines[1]
     );
-    assert_eq!(lines[3], "1970-01-11 rep/ann orders=1 buyers=1 revenue=10001");
+    assert_eq!(lines[2], "1970-01-11 rep/ann orders=1 buyers=1 revenue=10001");
     // Taken back, nothing is left.
     let there = by(credited(1, 1, 10_001, vec![ad.clone(), step.clone()]));
     assert_eq!(counted(&[there, by(credited(-1, -1, -10_001, vec![ad, step]))]), Vec::<String>::new());
     let nothing = counted(&[by(credited(1, 0, 500, Vec::new()))]);
     assert!(nothing[1].starts_with("1970-01-11 nothing orders.first=1000 revenue.first=500 "), "{nothing:?}");
+}
+
+#[test]
+fn what_a_cell_counts_counts_for_each_of_its_keys_and_cells_add_up() {
+    let mut sums = Sums::new();
+    for (cell, n) in [
+        ("team/dach#rep/ann", 3),
+        ("team/uk#rep/ann", 2),
+        ("team/dach#rep/bo", 5),
+        ("rep/ann", 1),
+        ("team/uk", 4),
+        ("source/web#ad/google", 7),
+        ("source/web", 1),
+        ("source/quiet", 0),
+    ] {
+        roll_up(&Cell::parse(cell).unwrap(), &Counts::from([(Counter::Assigned, n)]), &mut sums);
+    }
+    let sums: Vec<String> =
+        sums.iter().map(|(key, counts)| format!("{key} {}", counts[&Counter::Assigned])).collect();
+    assert_eq!(
+        sums,
+        ["source/web 8", "ad/google 7", "team/dach 8", "team/uk 6", "rep/ann 6", "rep/bo 5"],
+        "and nought makes no key"
+    );
+}
+
+/// Whatever is asked for, each cell that counts for it is read once.
+#[test]
+fn every_cell_of_a_key_is_read_once() {
+    let cells = [
+        "source/web",
+        "source/web#ad/google/spring",
+        "source/web-2#ad/google/spring",
+        "journey/welcome",
+        "step/welcome/send.hello",
+        "campaign/spring",
+        "campaign/spring/1",
+        "team/dach",
+        "team/dach#rep/ann",
+        "rep/ann",
+        "rep/anna",
+        "nothing",
+    ]
+    .map(|text| {
+        let cell = Cell::parse(text).unwrap();
+        assert_eq!(cell.to_string(), text);
+        cell
+    });
+    let read = |cell: &Cell, begins: &mut dyn Iterator<Item = String>| {
+        begins.filter(|begin| format!("{cell}#28").starts_with(begin)).count()
+    };
+    for cell in &cells {
+        for key in cells.iter().flat_map(Cell::keys) {
+            let times = read(cell, &mut Cell::counting_for(key).into_iter());
+            let counts_for_it = cell.keys().any(|of| of == key);
+            assert!(times == 1 || times == 0 && !counts_for_it, "{cell} for {key}: {times}");
+        }
+        for dimension in Dimension::ALL {
+            for other in Dimension::ALL {
+                let asked = [dimension, other];
+                let times = read(cell, &mut Cell::counting_for_all(&asked).into_iter());
+                let counts_for_it = cell.keys().any(|of| asked.contains(&of.dimension()));
+                assert!(times == 1 || times == 0 && !counts_for_it, "{cell} for {asked:?}: {times}");
+            }
+        }
+    }
+    for text in
+        ["", "ad/google", "source/web#rep/ann", "team/dach#ad/google", "rep/ann#team/dach", "source/web#"]
+    {
+        assert_eq!(Cell::parse(text), None, "{text}");
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Touches: what brought somebody.
 
-use super::Key;
 use super::exposure::variant;
+use super::{Cell, Key};
 use crate::event::{Event, EventKind};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -33,9 +33,9 @@ impl Touch {
         Some(Self { at: event.at.seconds(), key, ad })
     }
 
-    /// Everything that it is counted under.
-    pub fn keys(&self) -> impl Iterator<Item = &Key> {
-        std::iter::once(&self.key).chain(&self.ad)
+    /// What it is counted under.
+    pub fn cell(&self) -> Cell {
+        Cell::origin(self.key.clone(), self.ad.clone())
     }
 }
 
