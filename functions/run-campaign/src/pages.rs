@@ -21,7 +21,8 @@ use std::collections::{BTreeMap, BTreeSet};
 const PAGES: u32 = 20;
 /// What is to go out within this is put on its queue at once, in milliseconds; the rest waits in bundles.
 const NEAR_MS: i64 = 120_000;
-/// A bundle is of one minute, in milliseconds.
+/// A bundle is of one minute, in milliseconds. Minutes count from the broadcast's own time, so that one which comes late has
+/// nobody wait for its first seconds again, in which nothing was to go out.
 const MINUTE_MS: i64 = 60_000;
 /// People of one bundle at most.
 const BUNDLE: usize = 100;
@@ -116,7 +117,7 @@ impl Runner {
         now: Timestamp,
     ) -> Result<(), String> {
         let mut sends = Vec::new();
-        let mut bundles: BTreeMap<i64, Vec<(CustomerId, Share, i64)>> = BTreeMap::new();
+        let mut bundles: BTreeMap<Timestamp, Vec<(CustomerId, Share, i64)>> = BTreeMap::new();
         for (customer, place) in places {
             let is_near = place.at.since(now) <= NEAR_MS && place.share != Share::Winner;
             match broadcast.order(&customer, place, channel).filter(|_| is_near) {
@@ -127,14 +128,13 @@ impl Runner {
                     not_before: place.at,
                 }),
                 None => {
-                    let minute = place.at.millis().div_euclid(MINUTE_MS) * MINUTE_MS;
-                    let people = bundles.entry(minute).or_default();
-                    people.push((customer, place.share, place.at.millis() - minute));
+                    let after = place.at.since(broadcast.at).rem_euclid(MINUTE_MS);
+                    let minute = place.at.plus_millis(-after);
+                    bundles.entry(minute).or_default().push((customer, place.share, after));
                 }
             }
         }
-        for (minute, people) in bundles {
-            let at = Timestamp(minute);
+        for (at, people) in bundles {
             sends.extend(people.chunks(BUNDLE).map(|people| {
                 let bundle = Bundle { at, people: people.to_vec() };
                 outgoing(broadcast, CampaignTask::Bundle(bundle), at)

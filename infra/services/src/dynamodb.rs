@@ -7,6 +7,7 @@ use dynoxide::actions::batch_write_item::BatchWriteItemRequest;
 use dynoxide::actions::create_table::CreateTableRequest;
 use dynoxide::actions::delete_item::DeleteItemRequest;
 use dynoxide::actions::get_item::GetItemRequest;
+use dynoxide::actions::list_tables::ListTablesRequest;
 use dynoxide::actions::put_item::PutItemRequest;
 use dynoxide::actions::query::QueryRequest;
 use dynoxide::actions::scan::ScanRequest;
@@ -162,7 +163,26 @@ impl DynamoDb {
         let database = Database::new(&path.to_string_lossy())?;
         // The one call that sets `synchronous = NORMAL`; its other settings are the defaults.
         database.disable_bulk_loading()?;
-        Ok(Self { database, meter: Arc::default(), file: Some(path.to_owned()) })
+        let store = Self { database, meter: Arc::default(), file: Some(path.to_owned()) };
+        store.order_segments(&store.database.list_tables(ListTablesRequest::default())?.table_names)?;
+        Ok(store)
+    }
+
+    /// Has the items of each segment of a parallel scan lie together. The store orders them by the hash of their partition key and
+    /// keeps nothing in that order, so that each page of a segment would read and sort the whole table: 23 milliseconds for 500 of
+    /// 47,000 items, with this 2. A write takes 10 microseconds more. In memory, where tables are small, it is done without.
+    fn order_segments(&self, tables: &[String]) -> Result<()> {
+        let Some(file) = &self.file else { return Ok(()) };
+        let failed = |error: rusqlite::Error| DynoxideError::InternalServerError(error.to_string());
+        let connection = Connection::open(file).map_err(failed)?;
+        connection.busy_timeout(PATIENCE).map_err(failed)?;
+        for table in tables {
+            // A table's name holds letters, digits, `_`, `-` and `.` only.
+            let index =
+                format!("CREATE INDEX IF NOT EXISTS \"{table}::segments\" ON \"{table}\" (hash_prefix)");
+            connection.execute_batch(&index).map_err(failed)?;
+        }
+        Ok(())
     }
 
     /// Writes the file anew, so that nothing is left in it of what was deleted: neither in free pages nor in its log. It takes
@@ -242,7 +262,10 @@ impl DynamoDb {
             "CreateTable" => {
                 let request: CreateTableRequest = read(body)?;
                 refuse_stream(request.stream_specification.as_ref().is_some_and(|s| s.stream_enabled))?;
-                write(&db.create_table(request)?)
+                let tables = [request.table_name.clone()];
+                let created = db.create_table(request)?;
+                self.order_segments(&tables)?;
+                write(&created)
             }
             "UpdateTable" => {
                 let request: UpdateTableRequest = read(body)?;
@@ -443,6 +466,60 @@ mod tests {
         assert_eq!(missing.status().as_u16(), 400);
         assert!(error["__type"].as_str().unwrap().ends_with("#ResourceNotFoundException"), "{error}");
         assert_eq!(call("Something.Else", json!({})).await.status().as_u16(), 400);
+    }
+
+    #[test]
+    fn a_page_of_a_segment_does_not_sort_the_whole_table() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("table.sqlite");
+        let store = DynamoDb::open(&path).unwrap();
+        create(&store);
+        // A connection of its own each time: only one that reads the file anew sees what others changed in its schema.
+        let way = || {
+            let file = Connection::open(&path).unwrap();
+            let page = "EXPLAIN QUERY PLAN SELECT pk, sk, item_json FROM leads WHERE (hash_prefix, pk, sk) > (?1, ?2, ?3) \
+                        AND substr(hash_prefix, 1, 3) >= ?4 AND substr(hash_prefix, 1, 3) <= ?5 \
+                        ORDER BY hash_prefix ASC, pk ASC, sk ASC LIMIT 500";
+            let mut steps = file.prepare(page).unwrap();
+            let steps =
+                steps.query_map(["a", "b", "c", "d", "e"], |row| row.get::<_, String>("detail")).unwrap();
+            steps.map(|step| step.unwrap()).collect::<Vec<_>>().join("; ")
+        };
+        assert!(way().contains("USING INDEX leads::segments (hash_prefix>?)"), "{}", way());
+        // A file of before is given it when it is opened.
+        Connection::open(&path).unwrap().execute_batch("DROP INDEX \"leads::segments\"").unwrap();
+        assert!(way().contains("SCAN leads"), "{}", way());
+        drop((store, DynamoDb::open(&path).unwrap()));
+        assert!(way().contains("USING INDEX"), "{}", way());
+    }
+
+    #[test]
+    fn segments_share_a_table_among_them_page_by_page() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = DynamoDb::open(&folder.path().join("table.sqlite")).unwrap();
+        create(&store);
+        for n in 0..60 {
+            run(&store, "PutItem", put(&format!("item {n}"), false)).unwrap();
+        }
+        let mut found = Vec::new();
+        for segment in 0..4 {
+            let mut request =
+                json!({ "TableName": "leads", "Segment": segment, "TotalSegments": 4, "Limit": 4 });
+            loop {
+                let page = run(&store, "Scan", request.clone()).unwrap();
+                let items = page["Items"].as_array().unwrap();
+                assert!(items.len() <= 4);
+                found.extend(items.iter().map(|item| item["pk"]["S"].as_str().unwrap().to_owned()));
+                if page["LastEvaluatedKey"].is_null() {
+                    break;
+                }
+                request["ExclusiveStartKey"] = page["LastEvaluatedKey"].clone();
+            }
+        }
+        found.sort();
+        let mut all: Vec<String> = (0..60).map(|n| format!("item {n}")).collect();
+        all.sort();
+        assert_eq!(found, all);
     }
 
     #[test]

@@ -182,8 +182,6 @@ impl Store {
     }
 }
 
-/// Items that one page of a scan goes through.
-pub(crate) const PAGE: i32 = 500;
 /// Rounds of following links between customers: a person is of so many records at most.
 pub(crate) const ROUNDS: usize = MAX_RECORDS + 1;
 
@@ -266,7 +264,7 @@ impl Store {
         segments: i32,
         cursor: Option<&str>,
     ) -> Result<Page<Customer>, StoreError> {
-        let scan = self.scan(CustomerId::PREFIX, keys::CUSTOMER, (segment, segments), cursor)?.limit(PAGE);
+        let scan = self.scan(CustomerId::PREFIX, keys::CUSTOMER, (segment, segments), cursor)?;
         let is_there = "sk = :sk AND begins_with(pk, :pk) AND attribute_not_exists(x)";
         page(scan.filter_expression(is_there), read_customer).await
     }

@@ -2,7 +2,6 @@
 
 use crate::commit::versioned_put;
 use crate::item::{Item, document, get_document, get_number, get_text, key, number, text};
-use crate::people::PAGE;
 use crate::scan::page;
 use crate::{Commit, Page, Store, StoreError, keys};
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
@@ -76,8 +75,7 @@ impl Store {
         segments: i32,
         cursor: Option<&str>,
     ) -> Result<Page<(CustomerId, Run)>, StoreError> {
-        let scan =
-            self.scan(CustomerId::PREFIX, &keys::run(journey), (segment, segments), cursor)?.limit(PAGE);
+        let scan = self.scan(CustomerId::PREFIX, &keys::run(journey), (segment, segments), cursor)?;
         let read = |item: &Item| {
             let id = CustomerId::parse(get_text(item, "pk")?);
             let id = id.ok_or_else(|| StoreError::Corrupt("not a customer id".to_owned()))?;

@@ -221,7 +221,7 @@ pub(crate) fn store(run: &Running) -> Store {
     sluice_host::aws::store(&env).unwrap()
 }
 
-/// So many rows that have nothing to do with anything: an audience is read in pages of the table.
+/// So many rows that have nothing to do with anything, all in one part of the table: an audience is read in pages of it.
 async fn fill(run: &Running, rows: usize) {
     let store = store(run);
     let now = run.stack.clock.now();
@@ -229,8 +229,8 @@ async fn fill(run: &Running, rows: usize) {
         let store = &store;
         async move {
             let at = Occurrence { at: now, local: None };
-            let other = Broadcast::new(&format!("other-{n}"), 1, at, "ann", now);
-            let parked = Parked { id: "x".to_owned(), queue: "bulk".to_owned(), body: String::new() };
+            let other = Broadcast::new("other", 1, at, "ann", now);
+            let parked = Parked { id: n.to_string(), queue: "bulk".to_owned(), body: String::new() };
             store.park(&other, 0, &parked).await.unwrap();
         }
     };
@@ -241,7 +241,7 @@ async fn fill(run: &Running, rows: usize) {
 async fn an_answer_that_is_lost_while_the_audience_is_gone_through_loses_nobody() {
     let run = with("at: now").await;
     let everybody = people(&run, 12, &[]).await;
-    fill(&run, 5_200).await;
+    fill(&run, 4_200).await;
     // That a first page is done is written, and whoever wrote it does not hear so.
     run.refusals.lose("run-campaign", "DynamoDB_20120810.PutItem", 1);
     ask(&run, "schedule").await;
@@ -254,7 +254,7 @@ async fn an_answer_that_is_lost_while_the_audience_is_gone_through_loses_nobody(
     };
     let sections =
         run.table().into_iter().filter(|((pk, sk), _)| pk == "campaign#spring" && sk.starts_with("s#"));
-    assert!(sections.map(|(_, item)| pages(&item)).max() > Some(1), "its parts have several pages");
+    assert!(sections.map(|(_, item)| pages(&item)).max() > Some(1), "a part has several pages");
     assert_eq!(broadcast(&run).await["state"], "done");
     counters_equal_the_ledger(&run);
     run.finish().await;

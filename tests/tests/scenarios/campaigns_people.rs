@@ -2,6 +2,8 @@
 
 use crate::campaigns::{ask, broadcast, counters_equal_the_ledger, mails, minutes, people, rest, with};
 use serde_json::{Value, json};
+use sluice::host::spec::named;
+use sluice_store::keys;
 use sluice_tests::stack::Running;
 
 /// Says that two records are one person.
@@ -67,5 +69,32 @@ async fn who_is_one_person_when_it_begins_is_planned_for_once() {
     );
     assert_eq!(mails(&run).values().sum::<usize>(), 2);
     counters_equal_the_ledger(&run);
+    run.finish().await;
+}
+
+#[tokio::test]
+async fn an_audience_is_found_among_whatever_else_the_table_holds() {
+    let run = with("at: now").await;
+    let everybody = people(&run, 20, &[]).await;
+    let table = named("Table");
+    for n in 0..640 {
+        let other = |at: usize| json!({"PutRequest": {"Item": {"pk": {"S": format!("other#{n}")}, "sk": {"S": at.to_string()}}}});
+        let body = json!({"RequestItems": {&table: (0..25).map(other).collect::<Vec<_>>()}});
+        run.stack.dynamodb.run("BatchWriteItem", body.to_string().as_bytes()).unwrap();
+    }
+    ask(&run, "schedule").await;
+    minutes(&run, 2).await;
+    let got = mails(&run);
+    assert!(everybody.iter().all(|email| got.get(email) == Some(&1)), "{got:?}");
+    // Of 2,000 items of each part a page holds all, since it holds few people.
+    let pages: Vec<i64> = run
+        .table()
+        .iter()
+        .filter_map(|((pk, sk), item)| {
+            keys::parse_section(sk).filter(|_| *pk == keys::campaign("spring"))?;
+            serde_json::from_str::<Value>(item["d"]["S"].as_str()?).ok()?["p"].as_i64()
+        })
+        .collect();
+    assert_eq!(pages, [1; 8]);
     run.finish().await;
 }

@@ -7,6 +7,7 @@ use crate::engagement::mail_to;
 use serde_json::{Value, json};
 use sluice::host::spec::named;
 use sluice_domain::time::Timestamp;
+use sluice_host::environment::Clock;
 use sluice_services::sqs::OutgoingMessage;
 use sluice_tests::stack::Running;
 use std::collections::BTreeSet;
@@ -146,6 +147,24 @@ async fn what_recurs_and_was_paused_for_days_goes_out_when_it_is_time_again() {
     assert_eq!(mails(&run).values().sum::<usize>(), 3);
     ask(&run, "cancel").await;
     run.stack.advance(Duration::from_secs(86_400));
+    minutes(&run, 3).await;
+    run.finish().await;
+}
+
+#[tokio::test]
+async fn what_comes_late_does_not_wait_for_the_second_of_its_minute_again() {
+    let run = with("at: { time: \"2026-03-02T09:30:40Z\" }").await;
+    let everybody = people(&run, 5, &[]).await;
+    ask(&run, "schedule").await;
+    minutes(&run, 25).await;
+    assert!(mails(&run).is_empty());
+    // The timers come five seconds late, with all that was to go out.
+    let late = Timestamp::parse("2026-03-02T09:30:45Z").unwrap().since(run.stack.clock.now());
+    run.stack.advance(Duration::from_millis(late.unsigned_abs()));
+    run.invoke("fire-timers", &json!({})).await.unwrap();
+    rest(&run).await;
+    let got = mails(&run);
+    assert!(everybody.iter().all(|email| got.get(email) == Some(&1)), "{got:?}");
     minutes(&run, 3).await;
     run.finish().await;
 }
