@@ -36,7 +36,7 @@ pub(crate) async fn erase(id: &str, no_wait: bool, stack: &StackArgs) -> Result<
                 PATIENCE.as_secs() / 60
             ));
         }
-        if waited.as_millis() % SAY.as_millis() == 0 {
+        if waited.as_millis().is_multiple_of(SAY.as_millis()) {
             note(&format!("Still deleting, after {} s.", waited.as_secs()));
         }
     }
