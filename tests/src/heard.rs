@@ -22,8 +22,8 @@ const SOFT: Cap = Cap { at_most: 3, within: Period::days(30) };
 pub fn keys_of(world: &World) -> HashKeys {
     let one = HashKey::new("1", "k".repeat(64).as_bytes());
     match world.is_rotated() {
-        false => HashKeys { current: one, previous: None },
-        true => HashKeys { current: HashKey::new("2", "r".repeat(64).as_bytes()), previous: Some(one) },
+        false => HashKeys::new(one),
+        true => HashKeys::new(HashKey::new("2", "r".repeat(64).as_bytes())).with_old(one),
     }
 }
 

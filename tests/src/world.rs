@@ -46,7 +46,7 @@ pub const MAX_DELIVERIES: u32 = 120;
 
 /// The keys that addresses are hashed with, before any rotation.
 pub fn hash_keys() -> HashKeys {
-    HashKeys { current: HashKey::new("1", HASH_KEY.repeat(64).as_bytes()), previous: None }
+    HashKeys::new(HashKey::new("1", HASH_KEY.repeat(64).as_bytes()))
 }
 
 /// The keys of links in messages.
@@ -376,9 +376,7 @@ impl World {
 
     /// Addresses are hashed with another key from now on; the one before is still known.
     pub fn rotate(&mut self) {
-        let (current, previous) = ("r".repeat(64), HASH_KEY.repeat(64));
-        let keys =
-            json!({ "version": "2", "current": current, "previous_version": "1", "previous": previous });
+        let keys = json!({ "version": "2", "current": "r".repeat(64), "old": { "1": HASH_KEY.repeat(64) } });
         self.secrets.put("sluice/hash-key", keys.to_string()).unwrap();
         self.is_rotated = true;
     }

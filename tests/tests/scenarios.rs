@@ -71,6 +71,8 @@ mod mail;
 mod matching;
 #[path = "scenarios/messages.rs"]
 mod messages;
+#[path = "scenarios/messages_held_back.rs"]
+mod messages_held_back;
 #[path = "scenarios/missing.rs"]
 mod missing;
 #[path = "scenarios/own_events.rs"]

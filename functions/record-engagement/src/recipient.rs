@@ -7,7 +7,7 @@ use sluice_domain::event::{Happened, Teller};
 use sluice_domain::gate::{Change, Choice, EVERY_TOPIC, Gate, How, Proof, Wish};
 use sluice_domain::identity::Language;
 use sluice_domain::link::Subject;
-use sluice_domain::message::Message;
+use sluice_domain::message::{CauseKind, Message};
 use sluice_domain::pii::Pii;
 use sluice_domain::policy::PolicySet;
 use sluice_host::metrics::Metrics;
@@ -49,7 +49,7 @@ impl Engagement {
             let facts = whole.facts(&policies.settings.survivorship);
             Language::parse(facts.get("language")?.value.reveal())
         });
-        // While the hash key is rotated an address has two hashes; the link knows the one of its time.
+        // Since the hash key was rotated an address has several hashes; the link knows the one of its time.
         let identities = whole.iter().flat_map(|whole| whole.parts()).flat_map(|part| part.identities());
         let address = identities
             .map(|identity| keys.hashes(&identity))
@@ -97,6 +97,7 @@ impl Engagement {
                 }
             }
             if let Some(mut message) = message.take()
+                && !is_trial(&message)
                 && message.trail.unsubscribed.is_none()
                 && changes.iter().any(|change| refuses(change, &message.order.topic))
             {
@@ -122,6 +123,10 @@ impl Engagement {
         gate: &Gate,
         topics: impl Iterator<Item = &'a str>,
     ) -> Vec<Happened> {
+        // Whoever tests is not the customer whose message they looked at.
+        if who.message.as_ref().is_some_and(is_trial) {
+            return Vec::new();
+        }
         let Subject { message, channel, .. } = &who.subject;
         let tell = |topic: &str| {
             let (wish, at) = gate.wish(topic).filter(|(wish, _)| *wish == Wish::No)?;
@@ -162,6 +167,10 @@ impl Engagement {
         }
         metrics.emit(&self.env, self.now());
     }
+}
+
+fn is_trial(message: &Message) -> bool {
+    message.order.cause.kind == CauseKind::Test
 }
 
 /// Whether a change keeps messages about the topic back.

@@ -70,6 +70,20 @@ impl Ses {
     }
 }
 
+/// Errors of status 400 that are about the account and not about the mail. (SES v2, `SendEmail`, and the errors common to all
+/// actions.)
+const OF_THE_ACCOUNT: [&str; 9] = [
+    "AccountSuspendedException",
+    "ExpiredTokenException",
+    "LimitExceededException",
+    "MailFromDomainNotVerifiedException",
+    "RequestExpired",
+    "SendingPausedException",
+    "ServiceUnavailable",
+    "ThrottlingException",
+    "UnrecognizedClientException",
+];
+
 /// A definite refusal (4xx) gives the claim back, anything else may have gone out.
 fn outcome<E: ProvideErrorMetadata>(
     error: &SdkError<E, aws_smithy_runtime_api::client::orchestrator::HttpResponse>,
@@ -79,11 +93,10 @@ fn outcome<E: ProvideErrorMetadata>(
             let status = service.raw().status().as_u16();
             let why = service.err().code().unwrap_or("refused").to_owned();
             match status {
-                429 => Handover::NotNow { why, after: None },
-                // The account's quota and pauses come as 400 and pass; a bad message does not.
-                400..=499 if matches!(why.as_str(), "LimitExceededException" | "SendingPausedException") => {
-                    Handover::NotNow { why, after: None }
-                }
+                // Who we are, what we may, and a configuration set that is missing: nothing about the message.
+                401 | 403 | 404 | 408 | 429 => Handover::NotNow { why, after: None },
+                // What ails the account comes as 400 and passes; a bad message does not.
+                400 if OF_THE_ACCOUNT.contains(&why.as_str()) => Handover::NotNow { why, after: None },
                 400..=499 => Handover::Refused(why),
                 _ => Handover::Unknown,
             }

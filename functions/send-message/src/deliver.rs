@@ -17,9 +17,14 @@ use sluice_host::metrics::Metrics;
 use sluice_store::{Commit, GateRecord, Written};
 use sluice_wire::queue::OrderMessage;
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 /// How often a message is decided again because somebody was faster.
-const TRIES: usize = 6;
+const TRIES: u32 = 6;
+/// When it comes by again if somebody was faster each time, in milliseconds; at random up to four times as late.
+const LATER_MS: i64 = 2_000;
+/// Items of other addresses that a claim is held to: a transaction takes a hundred.
+const MOST_HELD: usize = 80;
 
 /// What came of one attempt.
 pub(crate) enum Attempt {
@@ -36,15 +41,31 @@ impl Sender {
     pub(crate) async fn deliver(&self, order: &Order) -> Result<Option<Happened>, String> {
         let mut bytes = [0u8; 8];
         self.env.random.fill(&mut bytes);
-        let nonce = u64::from_le_bytes(bytes).to_string();
-        for _ in 0..TRIES {
+        let random = u64::from_le_bytes(bytes);
+        let nonce = random.to_string();
+        for tries in 0..TRIES {
+            self.pause(tries).await;
             match self.attempt(order, &nonce).await? {
                 Attempt::Done => return Ok(None),
                 Attempt::Told(message) => return Ok(self.told_of(&message)),
                 Attempt::Conflict => {}
             }
         }
-        Err("others changed the same records each time".to_owned())
+        let now = self.env.clock.now();
+        let later = LATER_MS + i64::try_from(random % LATER_MS.unsigned_abs()).unwrap_or_default() * 3;
+        self.again(order, now.plus_millis(later), now).await?;
+        Ok(None)
+    }
+
+    /// Lets whoever was faster finish; random, so that two do not meet again: all messages to one address change one gate.
+    async fn pause(&self, tries: u32) {
+        if tries == 0 {
+            return;
+        }
+        let mut byte = [0];
+        self.env.random.fill(&mut byte);
+        let ms = u64::from(tries) * 4 + u64::from(byte[0]) * u64::from(tries) / 16;
+        tokio::time::sleep(Duration::from_millis(ms)).await;
     }
 
     async fn attempt(&self, order: &Order, nonce: &str) -> Result<Attempt, String> {
@@ -92,11 +113,12 @@ impl Sender {
             return self.refuse(message, Verdict::Skip(Reason::NoChannel), now).await;
         };
         let people = Person::of(&whole, &message, &policies, &policy);
-        let Some(to) = &people.own else {
+        let Some((to, _)) = &people.own else {
             return self.refuse(message, Verdict::Skip(Reason::NoAddress), now).await;
         };
         let keys = self.secrets.hash_keys().await.map_err(|error| error.to_string())?;
-        let gates = self.store.gates(&people.wanted(&keys, order.channel)).await.map_err(text)?;
+        let wanted = people.wanted(&keys, order.channel);
+        let gates = self.store.gates(&wanted.gates).await.map_err(text)?;
         let Some((own, others)) = gates.split_first() else { return Err("no gate".to_owned()) };
         let Some(address) = own.address().cloned() else { return Err("no gate".to_owned()) };
         if !is_ours && let Some(attempt) = self.hold_twin(&message, &whole, now).await? {
@@ -136,13 +158,19 @@ impl Sender {
             let commit = Commit::default().message(message.clone()).gate(own.clone(), gate);
             // Written, not only held to: whoever still takes two records for two people fails, and looks again.
             let is_joined = order.campaign.is_some() && whole.parts().nth(1).is_some();
-            let commit = others.iter().cloned().fold(commit, |commit, other| match is_joined {
-                true => {
-                    let gate = other.gate.clone();
-                    commit.gate(other, gate)
-                }
-                false => commit.unchanged_gate(other),
-            });
+            let mut room = MOST_HELD;
+            let mut commit = commit;
+            for (place, other) in (1..).zip(others.iter().cloned()) {
+                let Some(left) = room.checked_sub(other.items()) else { break };
+                room = left;
+                commit = match is_joined && place < wanted.spelled {
+                    true => {
+                        let gate = other.gate.clone();
+                        commit.gate(other, gate)
+                    }
+                    false => commit.unchanged_gate(other),
+                };
+            }
             if self.store.commit(commit).await.map_err(text)? == Written::Conflict {
                 return Ok(Attempt::Conflict);
             }
@@ -261,10 +289,13 @@ impl Sender {
     ) -> Result<Attempt, String> {
         let nonce = message.nonce.clone();
         let claimed = message.claimed;
-        for _ in 0..TRIES {
+        for tries in 0..TRIES {
+            self.pause(tries).await;
             let mut after = message.clone();
             let settled = after.settle(handed.clone(), on_unknown, now);
-            let written = match (settled.give_back, &message.address, claimed) {
+            // What became of it matters more than that its claim counts for a cap: at last it is written down alone.
+            let is_given_back = settled.give_back && tries + 1 < TRIES;
+            let written = match (is_given_back, &message.address, claimed) {
                 (true, Some(address), Some(claimed)) => self.give_back(&after, address, claimed).await?,
                 _ => self.store.put_message(&after).await.map_err(text)?,
             };
@@ -330,50 +361,72 @@ impl Sender {
 
 /// The addresses of a person that matter for a message.
 struct Person {
-    /// Where it goes.
-    own: Option<Destination>,
-    /// The person's others on the channel, and those on other channels where caps hold over all.
-    others: Vec<(Channel, Destination)>,
+    /// Where it goes, and whose gate that is.
+    own: Option<(Destination, Identity)>,
+    /// All the person's on the channel, and those on other channels where caps hold over all.
+    spelled: Vec<(Channel, Identity)>,
+    /// The same of those that are held and that nobody spells out any more: what was said of them still counts, and what was sent.
+    held: Vec<(Channel, AddressHash)>,
+}
+
+/// The gates of a person that are read, the one of the message first.
+struct Wanted {
+    gates: Vec<(Channel, Vec<AddressHash>)>,
+    /// So many are of addresses that are spelled out: the first.
+    spelled: usize,
 }
 
 impl Person {
     fn of(whole: &Whole<'_>, message: &Message, policies: &PolicySet, policy: &ChannelPolicy) -> Self {
         let kind = policy.address_kind();
         if let Some(to) = &message.to {
-            return Self { own: Some(Destination { kind, value: to.clone() }), others: Vec::new() };
+            let mut facts = whole.parts().flat_map(|part| &part.facts);
+            let known = facts.find(|(name, fact)| is_of(name, kind) && fact.value == *to);
+            let name = known.map_or(kind.identity().name(), |(name, _)| name.as_str());
+            let own = identity(kind, name, to.reveal());
+            let own = own.map(|identity| (Destination { kind, value: to.clone() }, identity));
+            return Self { own, spelled: Vec::new(), held: Vec::new() };
         }
         let facts = whole.facts(&policies.settings.survivorship);
-        let own = facts.iter().find(|(name, _)| is_of(name, kind));
-        let own = own.map(|(_, fact)| Destination { kind, value: fact.value.clone() });
+        let own = facts.iter().find(|(name, _)| is_of(name, kind)).and_then(|(name, fact)| {
+            let destination = Destination { kind, value: fact.value.clone() };
+            Some((destination, identity(kind, name, fact.value.reveal())?))
+        });
         let over_all = !policies.settings.messaging.caps.is_empty();
         let channels = Channel::ALL.into_iter().filter(|channel| *channel == policy.name || over_all);
-        let mut others = Vec::new();
+        let (mut spelled, mut held) = (Vec::new(), Vec::new());
         for channel in channels {
             let Some(policy) = policies.channel(channel) else { continue };
             let kind = policy.address_kind();
             for part in whole.parts() {
-                for (_, fact) in part.facts.iter().filter(|(name, _)| is_of(name, kind)) {
-                    let other = (channel, Destination { kind, value: fact.value.clone() });
-                    let is_own = channel == message.order.channel && own.as_ref() == Some(&other.1);
-                    if !is_own && !others.contains(&other) {
-                        others.push(other);
-                    }
-                }
+                let facts = part.facts.iter().filter(|(name, _)| is_of(name, kind));
+                let identities = facts.filter_map(|(name, fact)| identity(kind, name, fact.value.reveal()));
+                spelled.extend(identities.map(|identity| (channel, identity)));
+                let keys = part.keys.iter().filter(|(of, _)| *of == kind.identity());
+                held.extend(keys.map(|(_, hash)| (channel, hash.clone())));
             }
         }
-        Self { own, others }
+        Self { own, spelled, held }
     }
 
-    /// The gates to read, the one of the message first. Two ways to write one address have one gate.
-    fn wanted(&self, keys: &HashKeys, channel: Channel) -> Vec<(Channel, Vec<AddressHash>)> {
-        let own = self.own.iter().map(|own| (channel, own));
-        let others = self.others.iter().map(|(channel, other)| (*channel, other));
-        let mut wanted: Vec<(Channel, Vec<AddressHash>)> = Vec::new();
-        for (channel, destination) in own.chain(others) {
-            let gate = identity(destination).map(|identity| (channel, keys.hashes(&identity)));
-            wanted.extend(gate.filter(|gate| !wanted.contains(gate)));
+    /// The gates to read, each once. Two ways to write one address have one gate.
+    fn wanted(&self, keys: &HashKeys, channel: Channel) -> Wanted {
+        let own = self.own.iter().map(|(_, identity)| (channel, identity));
+        let spelled = self.spelled.iter().map(|(channel, identity)| (*channel, identity));
+        let mut gates: Vec<(Channel, Vec<AddressHash>)> = Vec::new();
+        for (channel, identity) in own.chain(spelled) {
+            let gate = (channel, keys.hashes(identity));
+            if !gates.contains(&gate) {
+                gates.push(gate);
+            }
         }
-        wanted
+        let spelled = gates.len();
+        for (channel, hash) in &self.held {
+            if !gates.iter().any(|(of, hashes)| of == channel && hashes.contains(hash)) {
+                gates.push((*channel, vec![hash.clone()]));
+            }
+        }
+        Wanted { gates, spelled }
     }
 }
 
@@ -383,13 +436,13 @@ fn is_of(fact: &str, kind: AddressKind) -> bool {
     plain == kind.identity().name()
 }
 
-/// The identity whose gate it is. For all apps one: an openid is another in each.
-fn identity(destination: &Destination) -> Option<Identity> {
-    let value = destination.value.reveal();
-    let value = match destination.kind {
+/// The identity whose gate it is, by the fact that names it: the one that consent, the preference page and an erasure know.
+fn identity(kind: AddressKind, fact: &str, value: &str) -> Option<Identity> {
+    let value = match kind {
         AddressKind::Email => Email::parse(value).ok()?.match_key(),
         AddressKind::Phone => Phone::parse(value, None).ok()?.e164().to_owned(),
-        AddressKind::WechatOpenid => value.clone(),
+        AddressKind::WechatOpenid => value.to_owned(),
     };
-    Some(Identity::new(destination.kind.identity(), value))
+    let namespace = fact.split_once('.').map(|(_, namespace)| namespace).unwrap_or_default();
+    Some(Identity::within(kind.identity(), namespace, value))
 }

@@ -84,7 +84,13 @@ impl Sender {
         match fetch_public(&self.env, "POST", &call.url, &headers, body.into_bytes(), LIMIT).await {
             Ok(answer) => match answer.status {
                 200..=299 => Handed::Sent(answer_id(call, &answer.body).unwrap_or_default()),
-                429 => Handed::NotNow("status 429".to_owned(), answer.retry_after),
+                // Who we are, what we may, or that it comes too early, is nothing about the message: it waits until that is mended.
+                status @ (401 | 403 | 408 | 425 | 429) => {
+                    if status == 401 {
+                        self.forget_secrets(call);
+                    }
+                    Handed::NotNow(format!("status {status}"), answer.retry_after)
+                }
                 status @ 400..=499 => Handed::Refused(format!("status {status}")),
                 // It may have taken the message before it failed.
                 _ => Handed::Unknown,
@@ -119,6 +125,12 @@ impl Sender {
             headers.extend(standard_webhooks::headers(&keys, id.as_str(), now, body.as_bytes()));
         }
         Ok(headers)
+    }
+
+    /// They may have been changed since they were read.
+    fn forget_secrets(&self, call: &ProviderCall) {
+        let references = call.bearer.iter().chain(&call.basic).chain(&call.secrets);
+        references.for_each(|reference| self.secrets.forget(reference));
     }
 
     async fn secret(&self, reference: &SecretRef) -> Result<Pii<String>, Handed> {

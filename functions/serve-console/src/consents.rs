@@ -14,8 +14,6 @@ use sluice_wire::problem::Problem;
 
 /// Proofs shown, the newest.
 const SHOWN: usize = 200;
-/// Proofs of one read.
-const PAGE: i32 = 200;
 /// The longest note and wording, in characters.
 const NOTE: usize = 2_000;
 /// The longest topic, in bytes.
@@ -137,7 +135,8 @@ impl Console {
                     said.clone(),
                     How::Api,
                     now,
-                    &["api", root.as_str(), place.channel.name(), &cause],
+                    // By the id that the call names: the live record may be another the next time.
+                    &["api", call.part(0), place.channel.name(), &cause],
                 )
             };
             if key.is_some() && self.is_told(place, &proof).await? {
@@ -162,19 +161,8 @@ impl Console {
 
     /// Everything that was said about an address, oldest first.
     pub(crate) async fn proofs_of(&self, place: &Place) -> Result<Vec<Proof>, Problem> {
-        let mut proofs = Vec::new();
-        for hash in &place.hashes {
-            let mut cursor = None;
-            loop {
-                let page = self.store.proofs(place.channel, hash, cursor.as_deref(), PAGE).await;
-                let page = page.map_err(unavailable)?;
-                proofs.extend(page.items);
-                cursor = page.next;
-                if cursor.is_none() {
-                    break;
-                }
-            }
-        }
+        let proofs = self.store.all_proofs(place.channel, &place.hashes).await;
+        let mut proofs = proofs.map_err(unavailable)?;
         proofs.sort_by(|a, b| (a.at, &a.id).cmp(&(b.at, &b.id)));
         proofs.dedup_by(|a, b| (a.at, &a.id) == (b.at, &b.id));
         Ok(proofs)

@@ -16,6 +16,7 @@ use sluice_domain::id::{CustomerId, LeadId};
 use sluice_domain::lead::Lead;
 use sluice_domain::message::Message;
 use sluice_domain::policy::{FieldMap, PolicySet};
+use sluice_domain::time::Timestamp;
 use sluice_wire::http::HttpResponse;
 use sluice_wire::problem::Problem;
 
@@ -95,6 +96,7 @@ impl Console {
                     "owner": whole.owner(),
                     "records": whole.parts().map(record_view).collect::<Vec<_>>(),
                     "gates": gates.collect::<Vec<_>>(),
+                    "behaviour": self.behaviour_export(call, &whole, &policies).await?,
                 });
                 document.extend(head.as_object().cloned().unwrap_or_default());
                 Some(Next::Consents(0))
@@ -192,6 +194,34 @@ impl Console {
                 })
             }
         }
+    }
+
+    /// What behaviour made of the person, with what is only counted by: what brought them, and campaigns that have a goal.
+    async fn behaviour_export(
+        &self,
+        call: &Call,
+        whole: &Whole<'_>,
+        policies: &PolicySet,
+    ) -> Result<Value, Problem> {
+        let mut behaviour = self.behaviour(call, whole, policies).await?;
+        let ids = whole.parts().map(|part| part.id.clone()).collect();
+        let states = self.store.states(&ids).await.map_err(unavailable)?;
+        let touches = states.values().flat_map(|state| state.touches.iter()).map(|touch| {
+            json!({
+                "at": Timestamp::from_seconds(touch.at).rfc3339(), "by": touch.key.to_string(),
+                "advertisement": touch.ad.as_ref().map(ToString::to_string),
+            })
+        });
+        behaviour.insert("touches", touches.collect());
+        let exposures = states.values().flat_map(|state| state.exposures.iter()).map(|exposure| {
+            json!({
+                "campaign": exposure.campaign, "broadcast": exposure.broadcast, "variant": exposure.variant,
+                "held_out": exposure.held_out, "goal": exposure.goal, "at": exposure.at.rfc3339(),
+                "until": exposure.until.rfc3339(),
+            })
+        });
+        behaviour.insert("campaigns", exposures.collect());
+        Ok(json!(behaviour))
     }
 
     /// A lead as people see it, and what arrived as it arrived.

@@ -126,18 +126,25 @@ impl Console {
         let message = Message::new(order, wanted.data);
         match key {
             None => self.accept_message(call, message).await,
-            Some(key) => self.accept_once(call, message, key).await,
+            Some(key) => self.accept_once(call, message, &wanted.customer, key).await,
         }
     }
 
-    /// The same call again finds what the first one asked for.
-    async fn accept_once(&self, call: &Call, message: Message, key: &str) -> Result<HttpResponse, Problem> {
+    /// The same call again finds what the first one asked for: beside the record that it `named`, whoever that record is of by
+    /// now. The live record of a person may be another the next time.
+    async fn accept_once(
+        &self,
+        call: &Call,
+        message: Message,
+        named: &CustomerId,
+        key: &str,
+    ) -> Result<HttpResponse, Problem> {
         let customer = message.order.customer.clone();
         let hash = auth::hash(key);
         let parsed: Value = serde_json::from_slice(&call.request.body).unwrap_or_default();
         let fingerprint = auth::hash(&parsed.to_string());
         for _ in 0..ATTEMPTS {
-            if let Some(asked) = self.store.asked(&customer, &hash).await.map_err(unavailable)? {
+            if let Some(asked) = self.store.asked(named, &hash).await.map_err(unavailable)? {
                 if asked.fingerprint != fingerprint {
                     let said = "This Idempotency-Key was used for another message.";
                     return Err(Problem::new(409, "key-used", said));
@@ -149,7 +156,7 @@ impl Console {
                 return Ok(HttpResponse::json(202, &json!({ "message_id": asked.message })));
             }
             let asked = Asked { message: message.id(), fingerprint: fingerprint.clone() };
-            let commit = Commit::default().message(message.clone()).asked(&customer, &hash, asked);
+            let commit = Commit::default().message(message.clone()).asked(named, &hash, asked);
             let commit = commit.standing_customer(&customer);
             if self.store.commit(commit).await.map_err(unavailable)? == Written::Done {
                 self.queue(&message.order).await?;

@@ -40,13 +40,23 @@ impl SecretStore {
         if let Some(name) = reference.variable() {
             return Ok(self.env.optional(name).map(|value| Pii::new(value.to_owned())));
         }
-        match reference.0.split_once(':') {
-            Some(("secret", name)) => {
-                let prefix = self.env.optional("SLUICE_SECRET_PREFIX").unwrap_or("sluice/sources");
-                self.fetch(&format!("{prefix}/{name}")).await
-            }
-            _ => Ok(None),
+        match self.id_of(reference) {
+            Some(id) => self.fetch(&id).await,
+            None => Ok(None),
         }
+    }
+
+    /// Reads a secret anew the next time: somebody who should know it does not.
+    pub fn forget(&self, reference: &SecretRef) {
+        if let Some(id) = self.id_of(reference) {
+            self.cache.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+        }
+    }
+
+    fn id_of(&self, reference: &SecretRef) -> Option<String> {
+        let name = reference.0.strip_prefix("secret:")?;
+        let prefix = self.env.optional("SLUICE_SECRET_PREFIX").unwrap_or("sluice/sources");
+        Some(format!("{prefix}/{name}"))
     }
 
     /// A secret by name or ARN.
@@ -70,12 +80,15 @@ impl SecretStore {
     }
 
     /// The keys that addresses are hashed with, from the secret that `SLUICE_HASH_KEY_SECRET` names:
-    /// `{"version": "2", "current": "…", "previous_version": "1", "previous": "…"}`.
+    /// `{"version": "2", "current": "…", "old": {"1": "…"}}`. Whatever was current once stays among the old ones, or what
+    /// people refused under it is forgotten. `previous_version` and `previous` are one more old key.
     pub async fn hash_keys(&self) -> Result<HashKeys, SecretError> {
         #[derive(Deserialize)]
         struct Stored {
             version: String,
             current: String,
+            #[serde(default)]
+            old: BTreeMap<String, String>,
             previous_version: Option<String>,
             previous: Option<String>,
         }
@@ -83,11 +96,9 @@ impl SecretStore {
         let unreadable = || SecretError(id.to_owned());
         let value = self.fetch(id).await?.ok_or_else(unreadable)?;
         let stored: Stored = serde_json::from_str(value.reveal()).map_err(|_| unreadable())?;
-        let previous = stored.previous_version.zip(stored.previous);
-        Ok(HashKeys {
-            current: HashKey::new(stored.version, stored.current.as_bytes()),
-            previous: previous.map(|(version, key)| HashKey::new(version, key.as_bytes())),
-        })
+        let current = HashKeys::new(HashKey::new(stored.version, stored.current.as_bytes()));
+        let old = stored.previous_version.zip(stored.previous).into_iter().chain(stored.old);
+        Ok(old.fold(current, |keys, (version, key)| keys.with_old(HashKey::new(version, key.as_bytes()))))
     }
 
     /// The keys of links in messages, from the secret that `SLUICE_LINK_KEY_SECRET` names:

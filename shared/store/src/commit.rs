@@ -307,7 +307,7 @@ impl Store {
             items.extend(read.writes(gate, &self.table)?);
         }
         for read in &commit.unchanged_gates {
-            items.extend(read.checks(0, &self.table)?);
+            items.extend(read.checks(&self.table)?);
         }
         for (channel, address, proof) in &commit.proofs {
             let put = versioned_put(&self.table, proof_item(*channel, address, proof)?, 0)?;

@@ -9,7 +9,7 @@ use sluice_domain::gate::Gate;
 use sluice_domain::message::Channel;
 use std::collections::BTreeMap;
 
-/// A gate as it was read. While the hash key is rotated an address has two items, and what they say counts together.
+/// A gate as it was read. Since the hash key was rotated an address has several items, and what they say counts together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GateRecord {
     /// The channel.
@@ -18,6 +18,8 @@ pub struct GateRecord {
     pub gate: Gate,
     /// The address under each key with the version read, 0 for "not stored yet"; the first is the one to write.
     rows: Vec<(AddressHash, u64)>,
+    /// What it is changed to takes the place of each item.
+    everywhere: bool,
 }
 
 impl GateRecord {
@@ -26,28 +28,41 @@ impl GateRecord {
         self.rows.first().map(|(hash, _)| hash)
     }
 
+    /// Items that a transaction with it touches.
+    pub const fn items(&self) -> usize {
+        self.rows.len()
+    }
+
     /// Whether anything is stored of it.
     pub fn is_stored(&self) -> bool {
         self.rows.iter().any(|(_, version)| *version > 0)
     }
 
-    /// The writes that store `gate` in place of what was read.
-    pub(crate) fn writes(&self, gate: &Gate, table: &str) -> Result<Vec<TransactWriteItem>, StoreError> {
-        let mut writes = self.checks(1, table)?;
-        if let Some((hash, version)) = self.rows.first() {
-            let put = versioned_put(table, gate_item(self.channel, hash, *version + 1, gate)?, *version)?;
-            writes.push(TransactWriteItem::builder().put(put).build());
-        }
-        Ok(writes)
+    /// To be changed in each of its items: something is taken out of it, that the others would still say.
+    #[must_use]
+    pub fn everywhere(self) -> Self {
+        Self { everywhere: true, ..self }
     }
 
-    /// Conditions that its items from `from` on are as they were read.
-    pub(crate) fn checks(&self, from: usize, table: &str) -> Result<Vec<TransactWriteItem>, StoreError> {
-        let rows = self.rows.iter().skip(from);
-        rows.map(|(hash, version)| {
-            check_version(table, key(keys::gate(self.channel, hash), keys::GATE), *version)
-        })
-        .collect()
+    /// The writes that store `gate` in place of what was read.
+    pub(crate) fn writes(&self, gate: &Gate, table: &str) -> Result<Vec<TransactWriteItem>, StoreError> {
+        let write = |(place, (hash, version)): (usize, &(AddressHash, u64))| {
+            if place > 0 && !(self.everywhere && *version > 0) {
+                return self.check(hash, *version, table);
+            }
+            let put = versioned_put(table, gate_item(self.channel, hash, *version + 1, gate)?, *version)?;
+            Ok(TransactWriteItem::builder().put(put).build())
+        };
+        self.rows.iter().enumerate().map(write).collect()
+    }
+
+    /// Conditions that its items are as they were read.
+    pub(crate) fn checks(&self, table: &str) -> Result<Vec<TransactWriteItem>, StoreError> {
+        self.rows.iter().map(|(hash, version)| self.check(hash, *version, table)).collect()
+    }
+
+    fn check(&self, hash: &AddressHash, version: u64, table: &str) -> Result<TransactWriteItem, StoreError> {
+        check_version(table, key(keys::gate(self.channel, hash), keys::GATE), version)
     }
 }
 
@@ -67,7 +82,8 @@ impl Store {
             found.insert(named, (get_document(&item, "d")?, get_number(&item, "v")?));
         }
         let record = |(channel, hashes): &(Channel, Vec<AddressHash>)| {
-            let mut record = GateRecord { channel: *channel, gate: Gate::default(), rows: Vec::new() };
+            let (gate, rows) = (Gate::default(), Vec::new());
+            let mut record = GateRecord { channel: *channel, gate, rows, everywhere: false };
             for hash in hashes {
                 let (gate, version) = found.get(&(*channel, hash.clone())).cloned().unwrap_or_default();
                 record.gate = record.gate.together(&gate);

@@ -4,12 +4,15 @@ use crate::item::{Item, document, get_document, get_text, key, text};
 use crate::lead::{read_start, write_cursor};
 use crate::{Commit, Page, Store, StoreError, Written, keys};
 use sluice_domain::customer::{AddressHash, HashKeys};
-use sluice_domain::gate::Proof;
+use sluice_domain::gate::{Proof, Said};
 use sluice_domain::lead::Consented;
 use sluice_domain::message::Channel;
 
 /// How often a word is told again because the gate was changed meanwhile.
 const ATTEMPTS: u32 = 12;
+
+/// Proofs of one read.
+const PAGE: i32 = 200;
 
 /// What became of a word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +41,14 @@ impl Store {
             let Some(kept) = proof.beside(&read.gate) else { return Ok(Recorded::Forgotten) };
             let mut gate = read.gate.clone();
             kept.tell(&mut gate);
+            let mut read = read;
+            if let Said::TakenBack { topic } = &kept.said {
+                // Read after the gate, which changes with each proof: what is committed at its version has seen them all.
+                let mut proofs = self.all_proofs(channel, address).await?;
+                proofs.push(kept.clone());
+                gate.leave_of_imports(topic, Proof::newest_import(&proofs, topic));
+                read = read.everywhere();
+            }
             if self.commit(Commit::default().proof(channel, own, kept).gate(read, gate)).await?
                 == Written::Done
             {
@@ -66,6 +77,27 @@ impl Store {
             let _: Recorded = self.record_wish(*channel, &hashes, proof).await?;
         }
         Ok(())
+    }
+
+    /// Everything that was said about an address, under each of its hashes.
+    pub async fn all_proofs(
+        &self,
+        channel: Channel,
+        address: &[AddressHash],
+    ) -> Result<Vec<Proof>, StoreError> {
+        let mut proofs = Vec::new();
+        for hash in address {
+            let mut cursor = None;
+            loop {
+                let page = self.proofs(channel, hash, cursor.as_deref(), PAGE).await?;
+                proofs.extend(page.items);
+                cursor = page.next;
+                if cursor.is_none() {
+                    break;
+                }
+            }
+        }
+        Ok(proofs)
     }
 
     /// Whether it is written down, under any of the address's hashes.

@@ -25,7 +25,7 @@ pub(crate) async fn address(run: &Running, email: &str) -> Gate {
     let key =
         HashKey::new(secret["version"].as_str().unwrap(), secret["current"].as_str().unwrap().as_bytes());
     let identity = Identity::new(IdentityKind::Email, Email::parse(email).unwrap().match_key());
-    let hashes = HashKeys { current: key, previous: None }.hashes(&identity);
+    let hashes = HashKeys::new(key).hashes(&identity);
     let mut env = run.sdk();
     env.vars.insert("SLUICE_TABLE".to_owned(), named("Table"));
     let store = sluice_host::aws::store(&env).unwrap();

@@ -96,7 +96,7 @@ async fn gate(run: &Running, channel: Channel, kind: IdentityKind, value: &str) 
             .unwrap();
     let key =
         HashKey::new(secret["version"].as_str().unwrap(), secret["current"].as_str().unwrap().as_bytes());
-    let keys = HashKeys { current: key, previous: None };
+    let keys = HashKeys::new(key);
     let hashes = keys.hashes(&Identity::new(kind, value.to_owned()));
     store(run).gates(&[(channel, hashes)]).await.unwrap().remove(0)
 }

@@ -1,6 +1,7 @@
 //! What people have a right to: that what they want is written down and holds, and that they are told all that is kept.
 
 use crate::command::binaries;
+use crate::messages_held_back::rotate;
 use serde_json::{Value, json};
 use sluice::host::spec::named;
 use sluice_services::sqs::OutgoingMessage;
@@ -226,6 +227,46 @@ async fn a_file_says_yes_only_where_nobody_said_no_and_takes_it_back() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_taken_back_leaves_what_other_files_said_also_while_the_hash_key_is_rotated() {
+    let run = Setup::default().start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("people.csv");
+    let import = async |batch: &str| {
+        std::fs::write(&file, format!("email,newsletter,note\nann@person.example,yes,{batch}\n")).unwrap();
+        let import = ["import", file.to_str().unwrap(), "--form", "contact", "--batch", batch];
+        assert!(sluice(&run, &import).await.status.success());
+        run.pass(std::time::Duration::from_secs(61)).await;
+    };
+    let revert = async |batch: &str| {
+        assert!(sluice(&run, &["import", "revert", batch]).await.status.success());
+        run.pass(std::time::Duration::from_secs(1)).await;
+    };
+    let stands = async || {
+        let (_, ann) = run.lookup(json!({"email": "ann@person.example"})).await;
+        let said = consents(&run, &ann["id"]).await;
+        wish(&said, "email", "product").map(str::to_owned)
+    };
+    // Somebody the company knows anyway, so that the address is theirs whatever goes.
+    run.lead(&[("email", "ann@person.example")]).await;
+    for batch in ["spring", "summer", "autumn"] {
+        import(batch).await;
+    }
+    let yes = Some("yes".to_owned());
+    revert("summer").await;
+    assert_eq!(stands().await, yes, "the newest says so");
+    rotate(&run).await;
+    revert("autumn").await;
+    assert_eq!(stands().await, yes, "the oldest says so");
+    revert("spring").await;
+    assert_eq!(stands().await, None, "nobody says so any more");
+    import("summer").await;
+    assert_eq!(stands().await, yes, "what was taken back came in again");
+    revert("summer").await;
+    assert_eq!(stands().await, None);
+    run.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn everything_that_is_kept_is_exported_over_all_records_as_one_document() {
     let run = Setup::default().start().await;
     let long = "word ".repeat(6_000);
@@ -265,6 +306,7 @@ async fn everything_that_is_kept_is_exported_over_all_records_as_one_document() 
     assert_eq!((&whole["format"], &whole["version"]), (&json!("sluice-export"), &json!(1)));
     let names: Vec<&str> = whole.as_object().unwrap().keys().map(String::as_str).collect();
     let shape = [
+        "behaviour",
         "consents",
         "customer",
         "events",
@@ -315,5 +357,76 @@ async fn everything_that_is_kept_is_exported_over_all_records_as_one_document() 
     let mut printed: Value = serde_json::from_slice(&printed.stdout).unwrap();
     printed["exported"] = whole["exported"].clone();
     assert_eq!(printed, whole);
+    run.finish().await;
+}
+
+/// What lies beside a customer, as `keys.rs` lists it, and where the export has it.
+const KEPT: [(&str, &str, &str); 6] = [
+    ("customer", "c", "/records/0"),
+    ("entry: an event, and its receipt", "e#", "/events/0"),
+    ("state: what behaviour made of a record", "s", "/behaviour/tags/0"),
+    ("run: a record's way through a journey", "r#", "/behaviour/runs/0"),
+    ("message to a customer", "m#", "/messages/0"),
+    // A hash that a program of the company's chose, and the id of the message, which is there.
+    ("key of a call that asked for a message", "k#", "/messages/0/id"),
+];
+
+const LIVED: &str = r#"
+---
+kind: journey
+name: waits
+trigger: { event: lead_captured }
+steps:
+  - tag: { name: looked_at }
+---
+kind: segment
+name: readers
+when: has(customer.email)
+---
+kind: lifecycle
+name: default
+stages: [stranger, known]
+moves: [{ to: known, from: [stranger], on: lead_captured }]
+"#;
+
+#[tokio::test]
+async fn whatever_lies_beside_a_customer_is_in_their_export() {
+    let keys = include_str!("../../../shared/store/src/keys.rs");
+    let listed = keys.lines().filter(|line| line.starts_with("//!") && line.contains("| `cu_…` |"));
+    let listed: BTreeSet<&str> = listed.filter_map(|line| line.split('|').nth(1)).map(str::trim).collect();
+    assert_eq!(listed, KEPT.iter().map(|(item, ..)| *item).collect(), "a kind that the export does not know");
+
+    let run = Setup::policies(format!("{POLICIES}{}{LIVED}", crate::engagement::MESSAGES)).start().await;
+    let lead = run.lead(&[MAIL, ("utm_source", "magazine")]).await;
+    let customer = run.show(&lead).await["customer"].as_str().unwrap().to_owned();
+    let bearer = format!("Bearer {}", run.token);
+    let headers = [
+        ("content-type", "application/json"),
+        ("authorization", bearer.as_str()),
+        ("idempotency-key", "one"),
+    ];
+    let body = json!({"customer": customer, "template": "news", "topic": "product"}).to_string();
+    assert_eq!(run.send("POST", "/api/messages", &headers, body.as_bytes()).await.status, 202);
+    run.settle().await;
+    let sort_keys: Vec<String> =
+        run.table().into_keys().filter(|(pk, _)| *pk == customer).map(|(_, sk)| sk).collect();
+    let kind = |sk: &str| {
+        KEPT.iter().find(|(_, of, _)| if of.ends_with('#') { sk.starts_with(of) } else { sk == *of })
+    };
+    let there: BTreeSet<&str> =
+        sort_keys.iter().map(|sk| kind(sk).unwrap_or_else(|| panic!("{sk} is not listed")).0).collect();
+    assert_eq!(there, listed, "one of each");
+    let (status, whole) = run.api("GET", &format!("/api/customers/{customer}/export"), None).await;
+    assert_eq!((status, &whole["next"]), (200, &Value::Null), "{whole:#}");
+    for (item, _, place) in KEPT {
+        assert!(whole.pointer(place).is_some(), "{item}: nothing at {place} in {whole:#}");
+    }
+    let behaviour = &whole["behaviour"];
+    assert_eq!(behaviour["stage"], "known", "{behaviour:#}");
+    assert_eq!(behaviour["segments"][0]["segment"], "readers", "{behaviour:#}");
+    assert_eq!(behaviour["tags"][0]["tag"], "looked_at", "{behaviour:#}");
+    assert_eq!(behaviour["runs"][0]["journey"], "waits", "{behaviour:#}");
+    assert_eq!(behaviour["touches"][0]["advertisement"], "ad/magazine", "{behaviour:#}");
+    assert!(behaviour["scores"]["fit"]["points"].is_number(), "{behaviour:#}");
     run.finish().await;
 }

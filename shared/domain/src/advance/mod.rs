@@ -300,7 +300,7 @@ fn place_of(
         changed.and(Changed::facts(["external_id"]));
     }
     if stitch.customers.get(&place.home).is_some_and(|record| traits.change(record)) {
-        traits.apply(stitch.change(&place.home, event.at));
+        stitch.restate(&place.home, event.at, |record| traits.apply(record));
         changed.and(Changed::facts(traits.names()));
     }
     Some(place)

@@ -153,7 +153,7 @@ mod tests {
     }
 
     fn take_by(policies: &PolicySet, happened: &[Happened], states: BTreeMap<CustomerId, State>) -> Taken {
-        let keys = HashKeys { current: HashKey::new("1", b"test"), previous: None };
+        let keys = HashKeys::new(HashKey::new("1", b"test"));
         let older = BTreeMap::new();
         let incoming: Vec<Incoming> = happened.iter().cloned().map(Incoming::Happened).collect();
         let now = Timestamp(400 * DAY);

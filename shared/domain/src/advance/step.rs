@@ -452,7 +452,7 @@ impl Mind<'_> {
                 };
                 let source = format!("journey/{journey}");
                 let by = By { source: &source, at, tie: Some(work.cause.tie()) };
-                return match self.stitch.change(&root, at).note(&fact, text, by) {
+                return match self.stitch.restate(&root, at, |record| record.note(&fact, text, by)) {
                     true => Changed::facts([fact.as_str()]),
                     false => Changed::default(),
                 };

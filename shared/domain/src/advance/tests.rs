@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
 fn keys() -> HashKeys {
-    HashKeys { current: HashKey::new("1", b"test"), previous: None }
+    HashKeys::new(HashKey::new("1", b"test"))
 }
 
 fn decide(happened: &[Happened], loaded: Loaded) -> Taken {

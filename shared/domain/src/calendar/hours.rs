@@ -126,8 +126,10 @@ impl Spans {
         })?;
         let (day, to) = if to >= DAY { (day.tomorrow().ok()?, to - DAY) } else { (day, to) };
         let time = jiff::civil::time((to / 60) as i8, (to % 60) as i8, 0, 0);
-        let end = zone.rules().to_ambiguous_zoned(day.to_datetime(time)).compatible().ok()?;
-        Some(Timestamp(end.timestamp().as_millisecond())).filter(|end| *end > at)
+        // Of a time that comes twice it is the first that is still to come.
+        let ends = zone.rules().to_ambiguous_zoned(day.to_datetime(time));
+        let ends = [ends.clone().compatible(), ends.later()].into_iter().flatten();
+        ends.map(|end| Timestamp(end.timestamp().as_millisecond())).find(|end| *end > at)
     }
 
     /// What is left of them before a minute of the day.

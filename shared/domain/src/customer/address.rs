@@ -125,22 +125,32 @@ impl fmt::Debug for HashKey {
     }
 }
 
-/// The current key and, while a rotation lasts, the one before: claims use the current, look-ups try both.
+/// The current key and all that were current once: claims and gates are written under the current, look-ups try all. What
+/// was written under an old one stays where it is, so no key is ever given up.
 #[derive(Clone, Debug)]
 pub struct HashKeys {
-    /// The key new claims use.
-    pub current: HashKey,
-    /// The key before, during a rotation.
-    pub previous: Option<HashKey>,
+    current: HashKey,
+    old: Vec<HashKey>,
 }
 
 impl HashKeys {
+    /// With the key that is written under.
+    pub const fn new(current: HashKey) -> Self {
+        Self { current, old: Vec::new() }
+    }
+
+    /// With a key that something may have been written under, or that others may write under already.
+    #[must_use]
+    pub fn with_old(mut self, key: HashKey) -> Self {
+        if key.version != self.current.version && self.old.iter().all(|held| held.version != key.version) {
+            self.old.push(key);
+        }
+        self
+    }
+
     /// The hashes to look an identity up by, the one to claim first.
     pub fn hashes(&self, identity: &Identity) -> Vec<AddressHash> {
-        std::iter::once(&self.current)
-            .chain(&self.previous)
-            .map(|key| AddressHash::of(key, identity))
-            .collect()
+        self.all().map(|key| AddressHash::of(key, identity)).collect()
     }
 
     /// The hash an identity is claimed under now.
@@ -151,21 +161,17 @@ impl HashKeys {
     /// The hashes to look a blocking key up by, the one to write first.
     pub fn block_hashes(&self, block: &BlockingKey) -> Vec<AddressHash> {
         let input = format!("block\u{0}{}", block.as_str());
-        std::iter::once(&self.current)
-            .chain(&self.previous)
-            .map(|key| AddressHash::sign(key, &input, ""))
-            .collect()
+        self.all().map(|key| AddressHash::sign(key, &input, "")).collect()
     }
-}
 
-impl HashKeys {
     /// The hashes that anything said about a person is found again by, without keeping it.
     pub fn fact_hashes(&self, value: &str) -> Vec<AddressHash> {
         let input = format!("fact\u{0}{value}");
-        std::iter::once(&self.current)
-            .chain(&self.previous)
-            .map(|key| AddressHash::sign(key, &input, ""))
-            .collect()
+        self.all().map(|key| AddressHash::sign(key, &input, "")).collect()
+    }
+
+    fn all(&self) -> impl Iterator<Item = &HashKey> {
+        std::iter::once(&self.current).chain(&self.old)
     }
 }
 
@@ -214,12 +220,28 @@ mod tests {
 
     #[test]
     fn the_same_value_under_another_kind_or_key_is_another_address() {
-        let keys =
-            HashKeys { current: HashKey::new("2", b"now"), previous: Some(HashKey::new("1", b"before")) };
+        let keys = HashKeys::new(HashKey::new("2", b"now")).with_old(HashKey::new("1", b"before"));
         let email = keys.hashes(&Identity::new(IdentityKind::Email, "1".into()));
         let phone = keys.hashes(&Identity::new(IdentityKind::Phone, "1".into()));
         assert_eq!(email.len(), 2);
         assert!(email[0].as_str().starts_with("2.") && email[1].as_str().starts_with("1."));
         assert_ne!(email[0], phone[0]);
+    }
+
+    #[test]
+    fn however_often_the_key_was_rotated_an_address_is_found_under_each_key_once() {
+        let identity = Identity::new(IdentityKind::Email, "ada@example.org".into());
+        let first = HashKeys::new(HashKey::new("1", b"first"));
+        let third = HashKeys::new(HashKey::new("3", b"third"))
+            .with_old(HashKey::new("1", b"first"))
+            .with_old(HashKey::new("2", b"second"))
+            .with_old(HashKey::new("3", b"third"))
+            .with_old(HashKey::new("1", b"first"));
+        let hashes = third.hashes(&identity);
+        let versions: Vec<&str> =
+            hashes.iter().map(|hash| hash.as_str().split('.').next().unwrap_or_default()).collect();
+        assert_eq!(versions, ["3", "1", "2"], "the one to write first, and no key twice");
+        assert!(hashes.contains(&first.hash(&identity)));
+        assert_eq!(hashes[0], third.hash(&identity));
     }
 }

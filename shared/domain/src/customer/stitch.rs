@@ -191,6 +191,30 @@ impl<'a> Stitch<'a> {
         self.customers.entry(id.clone()).or_insert_with(|| Customer::new(id.clone(), at))
     }
 
+    /// Changes what a record says of its person; `how` answers whether it did. An address of theirs that it spells out no
+    /// more stays theirs, under every key by which something may have been said of it: from now on nobody can tell its hashes.
+    pub fn restate(
+        &mut self,
+        id: &CustomerId,
+        at: Timestamp,
+        how: impl FnOnce(&mut Customer) -> bool,
+    ) -> bool {
+        let record = self.change(id, at);
+        let before = record.identities();
+        if !how(record) {
+            return false;
+        }
+        let now = record.identities();
+        for gone in before.iter().filter(|identity| identity.kind.is_strong() && !now.contains(identity)) {
+            let keys = self.keys.hashes(gone).into_iter().map(|hash| (gone.kind, hash));
+            let keys: BTreeSet<(IdentityKind, AddressHash)> = keys.collect();
+            if self.parts(&self.root(id)).iter().any(|part| !part.keys.is_disjoint(&keys)) {
+                self.change(id, at).keys.extend(keys);
+            }
+        }
+        true
+    }
+
     /// The live record that an id leads to.
     pub fn root(&self, id: &CustomerId) -> CustomerId {
         let mut at = id.clone();

@@ -25,7 +25,7 @@ struct Read {
 }
 
 fn keys() -> HashKeys {
-    HashKeys { current: HashKey::new("1", b"test"), previous: None }
+    HashKeys::new(HashKey::new("1", b"test"))
 }
 
 fn identity(kind: IdentityKind, value: &str) -> Identity {
@@ -239,8 +239,8 @@ fn who_was_taken_apart_stays_apart() {
 
 #[test]
 fn while_a_key_is_rotated_claims_under_the_previous_are_found() {
-    let old = HashKeys { current: HashKey::new("1", b"old"), previous: None };
-    let new = HashKeys { current: HashKey::new("2", b"new"), previous: Some(old.current.clone()) };
+    let old = HashKeys::new(HashKey::new("1", b"old"));
+    let new = HashKeys::new(HashKey::new("2", b"new")).with_old(HashKey::new("1", b"old"));
     assert!(new.hashes(&email("a")).contains(&old.hashes(&email("a"))[0]));
 }
 

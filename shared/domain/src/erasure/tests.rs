@@ -8,7 +8,7 @@ use crate::team::{Grant, MemberState};
 const NOW: Timestamp = Timestamp(1_795_692_000_000);
 
 fn keys() -> HashKeys {
-    HashKeys { current: HashKey::new("2", b"now"), previous: Some(HashKey::new("1", b"before")) }
+    HashKeys::new(HashKey::new("2", b"now")).with_old(HashKey::new("1", b"before"))
 }
 
 fn email(value: &str) -> Identity {

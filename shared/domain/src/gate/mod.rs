@@ -269,13 +269,12 @@ impl Gate {
         self.hear(topic, Says { imported: Some(at), ..Says::default() });
     }
 
-    /// What files said about a topic until `at` is taken back.
-    pub fn take_import_back(&mut self, topic: &str, at: Timestamp) {
-        if let Some(says) = self.says.get_mut(topic) {
-            says.imported = says.imported.filter(|imported| *imported > at);
-            if *says == Says::default() {
-                self.says.remove(topic);
-            }
+    /// Of what files said about a topic the `newest` yes is left that was not taken back.
+    pub fn leave_of_imports(&mut self, topic: &str, newest: Option<Timestamp>) {
+        let says = self.says.entry(topic.to_owned()).or_default();
+        says.imported = newest;
+        if *says == Says::default() {
+            self.says.remove(topic);
         }
     }
 

@@ -149,6 +149,28 @@ impl Proof {
         Self::new(Said::Wish { topic: topic.to_owned(), wish }, how, at, cause)
     }
 
+    /// That the file which said so was taken back at `now`; nothing of what no file said.
+    pub fn taken_back(&self, now: Timestamp) -> Option<Self> {
+        let Said::Wish { topic, .. } = &self.said else { return None };
+        let said = Said::TakenBack { topic: topic.clone() };
+        let of_import = (self.how == How::Import)
+            .then(|| Self::new(said, How::Import, now, &["taken back", self.id.as_str()]))?;
+        Some(Self { source: self.source.clone(), lead: self.lead.clone(), ..of_import })
+    }
+
+    /// When the newest file said yes to a topic of those that were not taken back since, by all that was said of an address.
+    pub fn newest_import(proofs: &[Self], topic: &str) -> Option<Timestamp> {
+        let is_back = |wish: &Self| {
+            let Some(back) = wish.taken_back(wish.at) else { return false };
+            proofs.iter().any(|proof| proof.id == back.id && proof.said == back.said && proof.at >= wish.at)
+        };
+        let says_yes = |proof: &&Self| {
+            proof.how == How::Import
+                && matches!(&proof.said, Said::Wish { topic: of, wish: Wish::Yes | Wish::Confirmed } if of == topic)
+        };
+        proofs.iter().filter(says_yes).filter(|wish| !is_back(wish)).map(Self::counts_from).max()
+    }
+
     /// What is kept of it beside such a gate; none if nothing is. After an erasure a yes from before it is forgotten, and what
     /// keeps messages back is kept without anything personal. A yes from after it is a new one, with all its proof, unless
     /// a file says so.
@@ -177,7 +199,8 @@ impl Proof {
         self.as_of.unwrap_or(self.at)
     }
 
-    /// Takes it down in the gate of its address.
+    /// Takes it down in the gate of its address. Of a file that was taken back the gate is told what is left, see
+    /// [`Self::newest_import`].
     pub fn tell(&self, gate: &mut Gate) {
         let at = self.counts_from();
         match &self.said {
@@ -185,7 +208,7 @@ impl Proof {
                 gate.import(topic, at);
             }
             Said::Wish { topic, wish } => gate.say(topic, *wish, at),
-            Said::TakenBack { topic } => gate.take_import_back(topic, at),
+            Said::TakenBack { .. } => {}
             Said::Suppressed(why) => gate.suppress(*why, at),
             Said::Lifted => gate.lift(at),
         }

@@ -257,6 +257,36 @@ fn a_file_that_says_yes_never_overrules_a_person_who_said_no_nor_an_erasure() {
 }
 
 #[test]
+fn of_files_that_say_yes_the_newest_counts_that_was_not_taken_back() {
+    let wish = |lead: &str, at: Timestamp| {
+        Proof::wish("product", Wish::Yes, How::Import, at, &["lead", lead, "product", "email"])
+    };
+    let (spring, summer) = (wish("1", ago(3 * DAY)), wish("2", ago(2 * DAY)));
+    let own_word = Proof::wish("product", Wish::Yes, How::Form, ago(DAY), &["form"]);
+    let back = |wish: &Proof, at: Timestamp| wish.taken_back(at).unwrap();
+    let newest = |proofs: &[&Proof]| {
+        let proofs: Vec<Proof> = proofs.iter().map(|proof| Proof::clone(proof)).collect();
+        Proof::newest_import(&proofs, "product")
+    };
+    assert_eq!(newest(&[&spring, &summer, &own_word]), Some(summer.at));
+    assert_eq!(newest(&[&spring, &summer, &back(&summer, ago(5))]), Some(spring.at));
+    assert_eq!(newest(&[&spring, &summer, &back(&spring, ago(5))]), Some(summer.at));
+    let all_back = [&spring, &summer, &back(&spring, ago(5)), &back(&summer, ago(4))];
+    assert_eq!(newest(&all_back), None);
+    // The same row of the same file, brought in again since.
+    let again = wish("2", ago(1));
+    assert_eq!(newest(&[&all_back[..], &[&again]].concat()), Some(again.at));
+    assert_eq!(Proof::newest_import(&[summer], "offers"), None, "of another topic");
+    assert_eq!(own_word.taken_back(NOW), None, "nobody but the person takes back what they said");
+    let mut gate = Gate::default();
+    gate.import("product", ago(2 * DAY));
+    gate.leave_of_imports("product", Some(ago(3 * DAY)));
+    assert_eq!(gate.wish("product"), Some((Wish::Yes, ago(3 * DAY))));
+    gate.leave_of_imports("product", None);
+    assert_eq!(gate, Gate::default());
+}
+
+#[test]
 fn an_erasure_that_is_done_again_leaves_what_was_said_since() {
     let mut gate = Gate::default();
     gate.erase(ago(2 * DAY));
@@ -381,6 +411,26 @@ fn a_cap_over_all_counts_every_channel_and_every_address_of_the_person() {
     assert_eq!(case.decide(&gates), Verdict::Defer(room, Reason::Cap(cap)));
     let own_cap = Case { caps: vec![cap], ..Case::default() };
     assert_eq!(own_cap.decide(&gates), Verdict::Send);
+}
+
+#[test]
+fn quiet_hours_hold_in_both_hours_when_the_clocks_go_back_within_them() {
+    let quiet = Some(Spans::parse("22:00-02:30").unwrap());
+    let at = |text: &str| Timestamp::parse(text).unwrap();
+    // Three o'clock becomes two on the 25th of October, at one by UTC.
+    for (now, until) in [
+        ("2026-10-25T00:10:00Z", Some("2026-10-25T00:30:00Z")),
+        ("2026-10-25T00:40:00Z", None),
+        ("2026-10-25T01:10:00Z", Some("2026-10-25T01:30:00Z")),
+        ("2026-10-25T01:30:00Z", None),
+        // Two o'clock becomes three on the 29th of March, at one by UTC.
+        ("2026-03-29T00:10:00Z", Some("2026-03-29T01:30:00Z")),
+    ] {
+        let zone = Zone::named("Europe/Berlin").unwrap();
+        let case = Case { quiet: quiet.clone(), zone, ..Case::default() };
+        let expected = until.map_or(Verdict::Send, |until| Verdict::Defer(at(until), Reason::QuietHours));
+        assert_eq!(case.decide_at(&Gates::default(), at(now)), expected, "{now}");
+    }
 }
 
 #[test]

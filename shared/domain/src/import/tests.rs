@@ -24,7 +24,7 @@ struct World {
 }
 
 fn keys() -> HashKeys {
-    HashKeys { current: HashKey::new("1", b"k"), previous: None }
+    HashKeys::new(HashKey::new("1", b"k"))
 }
 
 fn facts(lead: &Lead, policies: &PolicySet) -> Facts {

@@ -93,6 +93,11 @@ impl Exposures {
         self.0.is_empty()
     }
 
+    /// Each of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Exposure> {
+        self.0.iter()
+    }
+
     /// One more, once for each broadcast. Of too many the one goes that ends first.
     pub fn add(&mut self, exposure: Exposure) {
         let same =

@@ -89,6 +89,11 @@ impl Touches {
         self.0.is_empty()
     }
 
+    /// Each of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Touch> {
+        self.0.iter()
+    }
+
     /// One more.
     pub fn add(&mut self, touch: Touch) {
         if let Err(at) = self.0.binary_search(&touch) {

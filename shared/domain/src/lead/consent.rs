@@ -65,16 +65,7 @@ pub fn consented(
 
 /// What is said once the file a lead came with is taken back: its wishes count no more from `now` on.
 pub fn unconsented(wishes: Vec<Consented>, now: Timestamp) -> Vec<Consented> {
-    let one = |wish: Consented| {
-        let Said::Wish { topic, .. } = wish.proof.said else { return None };
-        let said = Said::TakenBack { topic };
-        let proof = Proof {
-            source: wish.proof.source,
-            lead: wish.proof.lead,
-            ..Proof::new(said, How::Import, now, &["taken back", wish.proof.id.as_str()])
-        };
-        Some(Consented { proof, ..wish })
-    };
+    let one = |wish: Consented| Some(Consented { proof: wish.proof.taken_back(now)?, ..wish });
     wishes.into_iter().filter_map(one).collect()
 }
 

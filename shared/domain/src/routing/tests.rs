@@ -60,7 +60,7 @@ impl Office {
     fn decide(&mut self, lead: &Lead) -> Receipt {
         let reading = self.policies.reading(&lead.origin);
         let facts = read(&lead.origin, &lead.envelope, &reading, &self.policies.settings);
-        let keys = HashKeys { current: HashKey::new("1", b"k"), previous: None };
+        let keys = HashKeys::new(HashKey::new("1", b"k"));
         let addresses = facts.identities.iter().map(|id| (keys.hashes(id).remove(0), None)).collect();
         let known = Known { addresses, ..Known::default() };
         let who = recognise(&lead.id, &facts.identities, &known, 3);
