@@ -261,6 +261,28 @@ def queue_alarms(stack):
             yield queue, "no alarm on the age of its oldest message"
 
 
+@rule("call-alarms", "what a door or a schedule does not take is in no ledger and on no queue, so nobody ever misses it")
+def call_alarms(stack):
+    seen = set()
+    for p in stack.of("AWS::CloudWatch::Alarm").values():
+        if p["ComparisonOperator"] == "GreaterThanThreshold" and p["Threshold"] == 0 and p["Statistic"] == "Sum":
+            seen.update((p["Namespace"], p["MetricName"], name_of(one["Value"])) for one in p.get("Dimensions", []))
+    for id in stack.of("AWS::ApiGatewayV2::Api"):
+        if ("AWS/ApiGateway", "5xx", id) not in seen:
+            yield id, "no alarm on calls that it does not take"
+    for id, p in stack.of("AWS::Scheduler::Schedule").items():
+        function = name_of(p["Target"]["Arn"])
+        if ("AWS/Lambda", "Errors", function) not in seen:
+            yield function, "no alarm on its failing, though nobody repeats what a schedule calls"
+
+
+@rule("own-metrics", "two stacks of an account would set off each other's alarms")
+def own_metrics(stack):
+    for id, p in stack.of("AWS::CloudWatch::Alarm").items():
+        if p["Namespace"] == "Sluice" and {"Name": "Stack", "Value": {"Ref": "AWS::StackName"}} not in p.get("Dimensions", []):
+            yield id, "watches the metrics of every stack"
+
+
 @rule("source-partial-failures", "without it one poison record repeats its whole batch")
 def source_partial_failures(stack):
     for id, p, _, _ in stack.sources():
@@ -490,9 +512,10 @@ def function_logs(stack):
 
 def kept(stack, id):
     """Complaints about a resource that goes with its stack."""
-    for policy in ("DeletionPolicy", "UpdateReplacePolicy"):
-        if stack.resources[id].get(policy) != "Retain":
-            yield id, f"its {policy} is not Retain"
+    if stack.resources[id].get("DeletionPolicy") not in ("Retain", "RetainExceptOnCreate"):
+        yield id, "its DeletionPolicy is not Retain"
+    if stack.resources[id].get("UpdateReplacePolicy") != "Retain":
+        yield id, "its UpdateReplacePolicy is not Retain"
 
 
 def lint(stack):
@@ -558,6 +581,11 @@ VARIANTS = [
     ("queue-alarms", {"EnrichDeadLettersAlarm.Properties.Threshold": 100}),
     ("queue-alarms", {"LeadQueueAgeAlarm.Properties.Dimensions.0.Value": {"Fn::GetAtt": ["EnrichQueue", "QueueName"]}}),
     ("queue-alarms", {"EscalatedLeadsAlarm.Properties.AlarmActions": GONE}),
+    ("call-alarms", {"DoorAlarm": GONE}),
+    ("call-alarms", {"DoorAlarm.Properties.Threshold": 10}),
+    ("call-alarms", {"DoorAlarm.Properties.MetricName": "4xx"}),
+    ("call-alarms", {"TimersFailAlarm.Properties.Dimensions.0.Value": {"Ref": "RouteLead"}}),
+    ("own-metrics", {"EscalatedLeadsAlarm.Properties.Dimensions": GONE}),
     ("source-partial-failures", {SOURCE.format("RouteLead", "FunctionResponseTypes"): GONE}),
     ("source-concurrency", {SOURCE.format("EnrichLead", "ScalingConfig"): GONE}),
     ("queue-policy", {QUEUE_POLICY.format("0.Principal"): "*"}),

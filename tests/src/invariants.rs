@@ -124,6 +124,9 @@ impl Books {
                 _ => {}
             }
         }
+        let has_record = |pk: &str| items.contains_key(&(pk.to_owned(), "c".to_owned()));
+        let stray = items.keys().filter(|(pk, _)| pk.starts_with("cu_") && !has_record(pk));
+        books.broken.extend(stray.map(|(pk, sk)| format!("I1: {pk} {sk} is there without its record")));
         books
     }
 

@@ -18,7 +18,7 @@ pub fn check(name: &str, items: &[Value], visits: Visits) -> Vec<String> {
         .collect();
     match name {
         "engage-open" | "engage-click" => counted(&messages, visits, &mut broken),
-        "engage-unsubscribe" => {
+        "engage-unsubscribe" | "engage-open-refused" => {
             wishes(items, &[("product", Wish::No)], &mut broken);
             let first = messages.iter().min_by_key(|message| message.order.at);
             if first.is_none_or(|message| message.trail.unsubscribed.is_none()) {

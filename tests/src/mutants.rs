@@ -37,7 +37,7 @@ pub enum Mutant {
     ChecksThenWrites,
     /// Stores customers without their owners.
     LosesOwners,
-    /// Forgets who of a team got how much.
+    /// Thinks that whoever of a team has less than another has had more than enough.
     FavoursOne,
     /// Gives leads to a rep without holding the rep's other teams to what it read.
     UnwatchesTeams,
@@ -181,7 +181,7 @@ impl Mutant {
             }
             (Self::FavoursOne, Host::Table, "PutItem") => {
                 let mut body = call.json().clone();
-                forget_passes(&mut body["Item"]);
+                favour_one(&mut body["Item"]);
                 Rewritten::Call(Box::new(call.with_body(&body)))
             }
             (_, Host::Table, "TransactWriteItems") => {
@@ -247,7 +247,7 @@ impl Mutant {
             }
             Self::OverwritesGates if is_put("gate#") => drop_condition(&mut action["Put"]),
             Self::UnwatchesTeams if is_put("team#") => drop_condition(&mut action["Put"]),
-            Self::FavoursOne if is_put("team#") => forget_passes(&mut action["Put"]["Item"]),
+            Self::FavoursOne if is_put("team#") => favour_one(&mut action["Put"]["Item"]),
             Self::LosesOwners if is_put("cu_") => {
                 edit(&mut action["Put"]["Item"], |customer: &mut Customer| customer.owner = None);
             }
@@ -359,10 +359,16 @@ fn is_run(action: &Value) -> bool {
     text(&action["Put"]["Item"], "sk").starts_with("r#")
 }
 
-fn forget_passes(team: &mut Value) {
+/// Turns that nobody has in a lifetime.
+const FAR: u64 = 1 << 50;
+
+fn favour_one(team: &mut Value) {
     if text(team, "pk").starts_with("team#") {
         edit(team, |state: &mut TeamState| {
-            state.members.values_mut().for_each(|member| (member.pass, member.turn) = (0, 0));
+            let most = state.members.values().map(|member| member.open).max().unwrap_or_default();
+            for member in state.members.values_mut() {
+                member.pass = if member.open == most { 0 } else { FAR };
+            }
         });
     }
 }

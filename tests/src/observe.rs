@@ -111,10 +111,13 @@ impl Observed {
     fn update(&mut self, update: &Value) {
         let pk = text(&update["Key"], "pk");
         let progress = document::<Progress>(&update["ExpressionAttributeValues"], ":d");
-        if let Some(progress) = progress.as_ref().filter(|progress| progress.contact.is_some()) {
+        if let Some(progress) = &progress {
             let taken = progress.silent().count();
-            let before = *self.contacted.entry(pk.to_owned()).or_insert(taken);
-            if taken > before {
+            if progress.contact.is_some() {
+                self.contacted.entry(pk.to_owned()).or_insert(taken);
+            }
+            // Also where the contact is not there any more.
+            if self.contacted.get(pk).is_some_and(|before| taken > *before) {
                 self.broken.push(format!("I15: {pk} was taken from its owner after a contact"));
             }
         }

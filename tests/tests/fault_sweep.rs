@@ -154,11 +154,9 @@ fn a_pair_that_met_a_known_way_ends_so_by_itself() {
 fn caught_by(mutant: Mutant) -> Option<(&'static str, &'static str)> {
     let by = match mutant {
         // What these break is not found within the plans that every run of the tests can afford.
-        Mutant::FavoursOne
-        | Mutant::UnwatchesTeams
-        | Mutant::MovesLeadsBlindly
-        | Mutant::KeepsWhatItErases
-        | Mutant::CountsBlindly => return None,
+        Mutant::FavoursOne | Mutant::UnwatchesTeams | Mutant::KeepsWhatItErases => return None,
+        Mutant::MovesLeadsBlindly => ("clock-answered", "I15"),
+        Mutant::CountsBlindly => ("engage-open-refused", "I12"),
         Mutant::OverwritesGates => ("refuse-one-click", "I4"),
         Mutant::AcceptsTwice => ("capture-form-key", "I9"),
         Mutant::ClaimsOver => ("route-repeat", "I1"),
@@ -252,15 +250,15 @@ fn every_invariant_that_is_checked_is_broken_by_somebody() {
     let said = sources.iter().flat_map(|source| source.split('"')).filter_map(|text| text.split_once(": "));
     let checked = said.map(|(name, _)| name).filter(|name| is_invariant(name));
     let checked: BTreeSet<&str> = checked.filter(|name| !UNBROKEN.contains(name)).collect();
-    let broken = Mutant::ALL.into_iter().flat_map(caught_by).map(|(_, invariant)| invariant);
+    let broken = Mutant::ALL.into_iter().filter_map(caught_by).map(|(_, invariant)| invariant);
     let broken = BTreeSet::from_iter(broken.map(|invariant| invariant.split(':').next().unwrap()));
     assert_eq!(checked, broken);
-    assert!(checked.len() >= 10, "{checked:?}");
+    assert!(checked.len() >= 11, "{checked:?}");
 }
 
 /// Invariants that are checked and that no bad handler is shown to break here. I5 has bad variants in the team's own property
-/// test; those of I8 and I15 are in none of the plans that every run of the tests can afford.
-const UNBROKEN: [&str; 3] = ["I5", "I8", "I15"];
+/// test; one that leaves something of an erased person does not come to rest (I11), and only what has come to rest is looked at.
+const UNBROKEN: [&str; 2] = ["I5", "I8"];
 
 fn is_invariant(name: &str) -> bool {
     name.strip_prefix('I')

@@ -8,7 +8,7 @@ use sluice_domain::id::LeadId;
 use sluice_domain::lead::{self, Facts, Lead, LeadState};
 use sluice_domain::policy::PolicySet;
 use sluice_domain::routing::{
-    Case, Desk, LiveTeams, Missing, Outcome, Receipt, Verdict, change, decide, is_round, owner, watched,
+    Case, Desk, LiveTeams, Missing, Outcome, Receipt, change, decide, is_round, owner, watched,
 };
 use sluice_domain::team::{self, TeamState};
 use sluice_domain::time::Timestamp;
@@ -68,7 +68,7 @@ struct Decided {
 }
 
 /// A lead with what was decided, what is to be told, and whether all of it is stored.
-type Committed = (Lead, Outcome, Vec<Outgoing>, Result<Written, String>);
+type Committed = (Lead, Outcome, bool, Vec<Outgoing>, Result<Written, String>);
 
 /// What a batch changes in teams.
 #[derive(Default)]
@@ -359,7 +359,7 @@ impl Router {
     ) {
         let results: Vec<Committed> = stream::iter(decided)
             .map(|Decided { work, receipt, company }| async move {
-                let outcome = receipt.outcome.clone();
+                let (outcome, waits) = (receipt.outcome.clone(), receipt.waits_for_hours());
                 let mut told = self.notices_for(&work.lead, &receipt, policies);
                 let (state, is_same) = (outcome.state(), work.lead.progress.state == LeadState::Escalated);
                 if outcome == Outcome::Escalated && is_same {
@@ -368,7 +368,7 @@ impl Router {
                     let known = (&work.facts, work.lead.progress.customer.as_ref());
                     let asked = self.note_consent(&work.lead, state, known, policies, true).await;
                     let noted = asked.map(|asked| told.extend(asked));
-                    return (work.lead, outcome, told, noted.map(|()| Written::Done));
+                    return (work.lead, outcome, waits, told, noted.map(|()| Written::Done));
                 }
                 let (after, customers) = change(work.case(), receipt, policies);
                 let customer = after.customer.clone();
@@ -393,18 +393,18 @@ impl Router {
                     let noted = asked.map(|asked| told.extend(asked));
                     written = noted.map(|()| Written::Done);
                 }
-                (work.lead, outcome, told, written)
+                (work.lead, outcome, waits, told, written)
             })
             .buffer_unordered(AT_ONCE)
             .collect()
             .await;
-        for (lead, outcome, told, written) in results {
+        for (lead, outcome, waits, told, written) in results {
             match written {
                 Ok(Written::Done) => {
                     let was = lead.progress.state;
                     notices.push((lead.id.clone(), told));
                     if outcome.state() != was {
-                        self.measure(&lead, &outcome, now);
+                        self.measure(&lead, &outcome, waits, now);
                     }
                     let mut settled = self.settled.lock().unwrap_or_else(PoisonError::into_inner);
                     if outcome.state() == LeadState::Assigned {
@@ -420,10 +420,11 @@ impl Router {
         }
     }
 
-    fn measure(&self, lead: &Lead, outcome: &Outcome, now: Timestamp) {
+    fn measure(&self, lead: &Lead, outcome: &Outcome, waits: bool, now: Timestamp) {
         let state = outcome.state();
         let metrics = Metrics::new().by("State", state.name());
         let metrics = match state {
+            LeadState::Escalated if waits => metrics.count("WaitingForHours", 1),
             LeadState::Escalated => metrics.count("Escalated", 1),
             LeadState::Queued => metrics.count("Queued", 1),
             LeadState::Assigned => metrics.count("Ended", 1).millis("PostToOwner", now.since(lead.received)),
@@ -449,8 +450,7 @@ impl Router {
             }
             // Told again each time it is tried: the first telling may have been lost, and a message goes out once.
             Outcome::Escalated => {
-                let is_nobodys_fault = receipt.tried.last() == Some(&Verdict::Waits);
-                let mut told = match is_nobodys_fault {
+                let mut told = match receipt.waits_for_hours() {
                     true => Vec::new(),
                     false => escalated(&lead.id, 0, lead.received, policies),
                 };

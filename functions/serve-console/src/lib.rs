@@ -175,7 +175,7 @@ impl Console {
     async fn carry_out(&self, route: &str, call: &Call) -> Result<HttpResponse, Problem> {
         match route {
             "GET /api/health" => self.health().await,
-            "GET /api/ledger" => self.ledger().await,
+            "GET /api/ledger" => self.ledger(call).await,
             "GET /api/leads" => self.list_leads(call).await,
             "GET /api/leads/{id}" => self.show_lead(call).await,
             "POST /api/leads/try" => self.try_lead(call).await,

@@ -18,13 +18,15 @@ use sluice_domain::policy::{AddressKind, PolicySet, Topic};
 use sluice_domain::template::{Given, context, preview};
 use sluice_domain::time::Timestamp;
 use sluice_host::outbox::{self, Outgoing, QueueName};
-use sluice_store::{Asked, Commit, Written, keys};
+use sluice_store::{Asked, Commit, Written};
 use sluice_wire::http::HttpResponse;
 use sluice_wire::problem::Problem;
 use sluice_wire::queue::{OrderMessage, encode};
 
 /// Messages of one page.
 const PAGE: i32 = 50;
+/// Messages whose outcome is unknown that are looked at for one page of those within reach.
+const LOOKED_AT: usize = 500;
 /// The largest values for a template, in bytes of JSON: they are part of an item that is written several times.
 const DATA: usize = 4_096;
 /// The longest key, in bytes.
@@ -306,9 +308,14 @@ impl Console {
             let said = "Only messages whose outcome is unknown are listed by their state: ?state=unknown.";
             return Err(Problem::new(422, "no-such-list", said).about("state"));
         }
-        let mut items = Vec::new();
-        for shard in 0..keys::OPEN_SHARDS {
-            for id in self.store.unknown_messages(shard, PAGE).await.map_err(unavailable)? {
+        let (mut items, mut looked_at) = (Vec::new(), 0);
+        let mut cursor = call.query("cursor");
+        loop {
+            // Never more than fit: the cursor stands behind the last that was looked at.
+            let room = PAGE - i32::try_from(items.len()).unwrap_or(PAGE);
+            let page = self.store.unknown_messages(cursor.as_deref(), room).await.map_err(unavailable)?;
+            looked_at += page.items.len();
+            for id in page.items {
                 // The index may be behind: what is settled meanwhile is not listed.
                 let message = self.store.message(&id).await.map_err(unavailable)?;
                 let unknown = message.filter(|message| message.state == MessageState::Unknown);
@@ -318,8 +325,12 @@ impl Console {
                     items.push(view(&message));
                 }
             }
+            cursor = page.next;
+            if cursor.is_none() || items.len() >= PAGE as usize || looked_at >= LOOKED_AT {
+                break;
+            }
         }
-        Ok(HttpResponse::json(200, &json!({"messages": items, "cursor": null})))
+        Ok(HttpResponse::json(200, &json!({"messages": items, "cursor": cursor})))
     }
 
     pub(crate) async fn show_message(&self, call: &Call) -> Result<HttpResponse, Problem> {

@@ -262,7 +262,8 @@ fn place_of(log: &str, sort_key: &str) -> String {
 
 fn read_place(text: &str) -> Option<(String, String)> {
     let text = String::from_utf8(URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
-    let (log, sort_key) = text.split_once('\n').filter(|(_, sort_key)| sort_key.len() <= LONGEST)?;
+    let (log, sort_key) =
+        text.split_once('\n').filter(|(_, sort_key)| (1..=LONGEST).contains(&sort_key.len()))?;
     Some((log.to_owned(), sort_key.to_owned()))
 }
 

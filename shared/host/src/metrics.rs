@@ -6,6 +6,9 @@ use serde_json::{Map, Value, json};
 use sluice_domain::time::Timestamp;
 use std::collections::BTreeMap;
 
+/// The dimension that says of which stack a metric is.
+const STACK: &str = "Stack";
+
 /// One line's worth of metrics. Dimensions are names of documents and states, never anything personal.
 #[derive(Debug, Default)]
 pub struct Metrics {
@@ -50,9 +53,11 @@ impl Metrics {
         }
         let definitions: Vec<Value> =
             self.values.iter().map(|(name, (_, unit))| json!({"Name": name, "Unit": unit})).collect();
-        // Once over all and once by the dimensions: alarms watch the sum.
-        let by: Vec<&str> = self.dimensions.keys().copied().collect();
-        let dimensions = if by.is_empty() { json!([[]]) } else { json!([[], by]) };
+        // Once over all of this stack and once by the dimensions: alarms watch the sum.
+        let stack = env.optional("SLUICE_STACK").map(str::to_owned);
+        let all: Vec<&str> = stack.iter().map(|_| STACK).collect();
+        let by: Vec<&str> = all.iter().copied().chain(self.dimensions.keys().copied()).collect();
+        let dimensions = if by == all { json!([all]) } else { json!([all, by]) };
         let mut line = Map::new();
         line.insert(
             "_aws".to_owned(),
@@ -60,6 +65,7 @@ impl Metrics {
                 {"Namespace": "Sluice", "Dimensions": dimensions, "Metrics": definitions}
             ]}),
         );
+        line.extend(stack.map(|stack| (STACK.to_owned(), Value::String(stack))));
         for (name, value) in self.dimensions {
             line.insert(name.to_owned(), Value::String(value));
         }

@@ -1,7 +1,7 @@
 //! The audit: one item for each change, written in the transaction of what it is about.
 
 use crate::commit::versioned_put;
-use crate::item::{document, get_document, key, text};
+use crate::item::{document, get_document, get_text, key, text};
 use crate::lead::{read_start, write_cursor};
 use crate::{Page, Store, StoreError, keys};
 use aws_sdk_dynamodb::types::TransactWriteItem;
@@ -26,6 +26,12 @@ impl Store {
     ) -> Result<Page<Note>, StoreError> {
         let from = keys::millis(since.unwrap_or(Timestamp(0)));
         let to = keys::millis(until.unwrap_or(Timestamp(i64::MAX)));
+        let start = read_start(cursor, Some(keys::AUDIT))?;
+        // Of a page between other times.
+        let stands = start.as_ref().map(|start| get_text(start, "sk")).transpose()?;
+        if stands.is_some_and(|at| at < from.as_str() || at > to.as_str()) {
+            return Err(StoreError::Cursor);
+        }
         let answer = self
             .client
             .query()
@@ -36,7 +42,7 @@ impl Store {
             .expression_attribute_values(":to", text(to))
             .scan_index_forward(false)
             .limit(limit)
-            .set_exclusive_start_key(read_start(cursor, Some(keys::AUDIT))?)
+            .set_exclusive_start_key(start)
             .send()
             .await?;
         let items = answer

@@ -56,6 +56,8 @@ pub struct LeadLine {
     pub received: Timestamp,
     /// The batch it was imported with.
     pub batch: Option<String>,
+    /// Whether the index of open leads has it where its state belongs, and not at all once it has ended.
+    pub is_in_its_place: bool,
 }
 
 /// How far a lead is.
@@ -351,7 +353,7 @@ impl Store {
         cursor: Option<&str>,
     ) -> Result<Page<LeadLine>, StoreError> {
         let scan = self.scan(LeadId::PREFIX, keys::LEAD, (segment, segments), cursor)?;
-        page(scan.projection_expression("pk, st, o, r, b"), read_line).await
+        page(scan.projection_expression("pk, st, o, r, b, ix"), read_line).await
     }
 }
 
@@ -449,9 +451,13 @@ fn read_open(item: &Item) -> Result<OpenLead, StoreError> {
 
 fn read_line(item: &Item) -> Result<LeadLine, StoreError> {
     let state = LeadState::parse(get_text(item, "st")?);
+    let state = state.ok_or_else(|| StoreError::Corrupt("not a state".to_owned()))?;
+    let id = read_id(item)?;
+    let place = (!state.is_end()).then(|| keys::open(state, &id));
     Ok(LeadLine {
-        id: read_id(item)?,
-        state: state.ok_or_else(|| StoreError::Corrupt("not a state".to_owned()))?,
+        is_in_its_place: optional_text(item, "ix") == place.as_deref(),
+        id,
+        state,
         source: read_origin(item)?.1.to_owned(),
         received: Timestamp(get_number(item, "r")?),
         batch: optional_text(item, "b").map(str::to_owned),

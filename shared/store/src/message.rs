@@ -3,8 +3,10 @@
 use crate::campaign::tally_write;
 use crate::commit::versioned_put;
 use crate::item::{Item, document, get_document, get_number, get_text, key, number, text};
-use crate::{Commit, Store, StoreError, Written, keys};
+use crate::{Commit, Page, Store, StoreError, Written, keys};
 use aws_sdk_dynamodb::types::TransactWriteItem;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use sluice_domain::campaign::names;
 use sluice_domain::id::{CustomerId, MessageId};
@@ -71,29 +73,73 @@ impl Store {
         found.take(limit.max(0) as usize).map(read_message).collect()
     }
 
-    /// Messages whose outcome is unknown, of one shard, oldest first. The index may be a moment behind.
-    pub async fn unknown_messages(&self, shard: u8, limit: i32) -> Result<Vec<MessageId>, StoreError> {
+    /// Messages whose outcome is unknown, from `cursor` on, shard by shard and oldest first in each: at most `limit`, and fewer
+    /// where a shard ends. The index may be a moment behind.
+    pub async fn unknown_messages(
+        &self,
+        cursor: Option<&str>,
+        limit: i32,
+    ) -> Result<Page<MessageId>, StoreError> {
+        let place = match cursor {
+            None => UnknownPlace(0, None),
+            Some(cursor) => UnknownPlace::parse(cursor).ok_or(StoreError::Cursor)?,
+        };
+        let UnknownPlace(shard, behind) = place;
+        let partition = keys::unknown_shard(shard);
+        let start = behind.map(|(pk, sk, since)| {
+            let mut start = key(pk, sk);
+            start.insert("ix".to_owned(), text(&partition));
+            start.insert("ia".to_owned(), text(since));
+            start
+        });
         let answer = self
             .client
             .query()
             .table_name(&self.table)
             .index_name(keys::OPEN_INDEX)
             .key_condition_expression("ix = :ix")
-            .expression_attribute_values(":ix", text(keys::unknown_shard(shard)))
+            .expression_attribute_values(":ix", text(&partition))
             .limit(limit)
+            .set_exclusive_start_key(start)
             .send()
             .await?;
         let id = |item: &Item| {
             let named = keys::parse_message(get_text(item, "pk")?, get_text(item, "sk")?);
             named.ok_or_else(|| StoreError::Corrupt("not a message".to_owned()))
         };
-        answer.items.unwrap_or_default().iter().map(id).collect()
+        let items = answer.items.unwrap_or_default().iter().map(id).collect::<Result<_, _>>()?;
+        let next = match &answer.last_evaluated_key {
+            Some(last) => {
+                let part = |name| get_text(last, name).map(str::to_owned);
+                Some(UnknownPlace(shard, Some((part("pk")?, part("sk")?, part("ia")?))))
+            }
+            None => Some(UnknownPlace(shard + 1, None)).filter(|place| place.0 < keys::OPEN_SHARDS),
+        };
+        Ok(Page { items, next: next.map(|place| place.write()).transpose()? })
     }
 
     /// What a call with this key asked for.
     pub async fn asked(&self, customer: &CustomerId, hash: &str) -> Result<Option<Asked>, StoreError> {
         let item = self.get(customer.as_str(), &keys::asked(hash)).await?;
         item.as_ref().map(|item| get_document(item, "d")).transpose()
+    }
+}
+
+/// How far a list of messages whose outcome is unknown is: in this shard, behind the message with these keys, unknown since then.
+#[derive(Serialize, Deserialize)]
+struct UnknownPlace(u8, Option<(String, String, String)>);
+
+impl UnknownPlace {
+    fn parse(cursor: &str) -> Option<Self> {
+        let place: Self = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(cursor).ok()?).ok()?;
+        let is_key = place.1.as_ref().is_none_or(|(pk, sk, since)| {
+            keys::parse_message(pk, sk).is_some() && !since.is_empty() && since.len() <= keys::MAX_SK
+        });
+        (place.0 < keys::OPEN_SHARDS && is_key).then_some(place)
+    }
+
+    fn write(&self) -> Result<String, StoreError> {
+        Ok(URL_SAFE_NO_PAD.encode(serde_json::to_string(self)?))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Response clocks: a reminder, an owner whose time runs out, a contact at that moment, a lead nobody answers.
 
 use super::console::act;
+use super::erase::asked;
 use super::{Event, Prepare, accept, lead_body};
 use crate::events::queue_event;
 use crate::world::{ADMIN_TOKEN, Name, World};
@@ -50,6 +51,19 @@ pub(super) fn contact(world: &mut World) -> Prepare<'_> {
         let path = format!("/api/leads/{lead}/contacts");
         let event = act(ADMIN_TOKEN, &path, &json!({ "channel": "phone", "key": "call" }));
         (event, vec![("lead", body(&tick))])
+    })
+}
+
+/// The window ends, and in the midst of it somebody is in touch.
+pub(super) fn answered(world: &mut World) -> Prepare<'_> {
+    Box::pin(async {
+        let (lead, tick) = assigned(world, "timed").await;
+        remind(world, &tick).await;
+        let tick = outstanding(world, &lead).await;
+        world.clock.advance(tick.at.millis() - world.clock.millis());
+        let path = format!("/api/leads/{lead}/contacts");
+        let contact = act(ADMIN_TOKEN, &path, &json!({ "channel": "phone", "key": "call" }));
+        (Event::Queue { queue: "lead", bodies: vec![body(&tick)] }, vec![asked(contact)])
     })
 }
 

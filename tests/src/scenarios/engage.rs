@@ -1,6 +1,6 @@
 //! What recipients do by the links of a message that they got: open it, follow a link, say no, choose, confirm.
 
-use super::erase::{meanwhile, person};
+use super::erase::{asked as said, meanwhile, person};
 use super::messages::{ada, body, order};
 use super::{Event, POISON, Post, Prepare, accept_with, lead_body};
 use crate::events::http_event;
@@ -66,6 +66,16 @@ pub(super) fn open(world: &mut World) -> Prepare<'_> {
     Box::pin(async {
         let (_, subject) = got(world).await;
         (request("GET", &Link::Open(subject.message), ""), Vec::new())
+    })
+}
+
+/// It is opened in the moment in which its recipient says that they want no more.
+pub(super) fn open_refused(world: &mut World) -> Prepare<'_> {
+    Box::pin(async {
+        let (_, subject) = got(world).await;
+        let open = request("GET", &Link::Open(subject.message.clone()), "");
+        let no = request("POST", &Link::Preferences(subject), "List-Unsubscribe=One-Click");
+        (open, vec![said(no)])
     })
 }
 

@@ -6,8 +6,8 @@ use sluice::template::Template;
 use sluice_store::keys;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What every function has without naming it: how much it logs.
-const EVERYWHERE: &str = "SLUICE_LOG";
+/// What every function has without naming it: how much it logs, and whose metrics they are.
+const EVERYWHERE: [&str; 2] = ["SLUICE_LOG", "SLUICE_STACK"];
 
 fn template() -> Template {
     local_template().unwrap()
@@ -89,7 +89,7 @@ fn variables_are_those_that_the_functions_read() {
     for function in &template().functions {
         let declared: BTreeSet<String> = function.environment.keys().cloned().collect();
         let mut meant = read[function.name.as_str()].clone();
-        meant.insert(EVERYWHERE.to_owned());
+        meant.extend(texts(&EVERYWHERE));
         wrong.extend(differences(&function.name, &declared, &meant));
     }
     none("variables", wrong);

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use sluice_domain::time::Timestamp;
 use sluice_host::environment::{Clock, Environment};
 use sluice_host::lambda::SystemClock;
+use sluice_tests::stack::fake::Fake;
 use sluice_tests::stack::http::{self, Answer};
 use sluice_tests::stack::{POLICIES, Setup};
 use std::collections::{BTreeMap, BTreeSet};
@@ -304,6 +305,52 @@ async fn the_tools_answer_in_words_and_by_how_they_exit() {
     assert!(String::from_utf8_lossy(&gone.stderr).contains("is the stack running"), "{gone:?}");
 }
 
+/// `sluice` in a folder, without a word about which stack.
+async fn sluice_in(folder: &Path, arguments: &[&str]) -> Output {
+    let mut process = tokio::process::Command::new(binaries().join("sluice"));
+    process.args(arguments).current_dir(folder).env_remove("SLUICE_TOKEN").stdin(Stdio::null());
+    process.output().await.unwrap()
+}
+
+#[tokio::test]
+async fn commands_find_the_stack_of_their_folder_and_give_its_token_to_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let sluice = Sluice::start(&Command::new(&folder.path().join(".sluice"))).await;
+    let ledger = sluice_in(folder.path(), &["ledger"]).await;
+    assert!(ledger.status.success(), "{ledger:?}");
+    // Something else listens there, and says yes to everything.
+    let other = Fake::start(|_| (200, json!("welcome"))).await;
+    let asked = sluice_in(folder.path(), &["ledger", "--url", &other.url]).await;
+    assert!(String::from_utf8_lossy(&asked.stderr).contains("no token"), "{asked:?}");
+    assert!(other.seen().is_empty());
+    for command in [&["token", "revoke", "tk_any"][..], &["ledger"], &["erase", "cu_any"]] {
+        let with = [command, &["--url", &other.url, "--token", "slt_any"]].concat();
+        let output = sluice_in(folder.path(), &with).await;
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success() && said.contains("does not answer as Sluice does"), "{output:?}");
+    }
+    drop(sluice);
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_documents_is_told_to_programs_too() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("a.yaml"), "kind: rep\nname: ann\nemial: ann@shop.example\n").unwrap();
+    let output = sluice_in(folder.path(), &["validate", ".", "--json"]).await;
+    assert!(!output.status.success());
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(told["valid"], false);
+    assert_eq!(
+        (&told["errors"][0]["line"], &told["errors"][0]["column"]),
+        (&json!(3), &json!(1)),
+        "{told:#}"
+    );
+    // A folder that was named and cannot be published is no stack without policies.
+    let output = sluice_in(folder.path(), &["dev", "--port", "0", "--json", "--policies", "."]).await;
+    assert!(!output.status.success() && output.stdout.is_empty(), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("no policies were published"), "{output:?}");
+}
+
 #[tokio::test]
 async fn a_ledger_that_does_not_add_up_is_said_and_the_command_fails() {
     // A lead whose state and whose place in the index disagree, as only a fault of ours could make it.
@@ -321,7 +368,11 @@ async fn a_ledger_that_does_not_add_up_is_said_and_the_command_fails() {
         run.stack.dynamodb.run("UpdateItem", request.to_string().as_bytes()).unwrap();
     };
     set("SET ix = :x, ia = :a", json!({":x": {"S": "waiting#0"}, ":a": {"S": "0000000000001"}}));
-    assert_eq!(run.ledger().await["adds_up"], false);
+    let ledger = run.ledger().await;
+    assert_eq!(
+        (&ledger["adds_up"], &ledger["disagree"], &ledger["leads"]),
+        (&json!(false), &json!(1), &json!([id]))
+    );
     let output = tokio::task::spawn_blocking({
         let (url, token) = (run.stack.addresses.url.clone(), run.token.clone());
         move || {
@@ -331,10 +382,8 @@ async fn a_ledger_that_does_not_add_up_is_said_and_the_command_fails() {
     });
     let output = output.await.unwrap();
     assert!(!output.status.success());
-    assert!(
-        String::from_utf8_lossy(&output.stderr).contains("accepted is not ended + in flight"),
-        "{output:?}"
-    );
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("accepted is not ended + in flight") && said.contains(&id), "{said}");
     set("REMOVE ix, ia", Value::Null);
     run.finish().await;
 }

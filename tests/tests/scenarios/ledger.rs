@@ -1,5 +1,7 @@
 //! No accepted lead is lost: refused queues, a throttled table, poison, and the count that proves it.
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use sluice::host::spec::named;
 use sluice_services::sqs::{OutgoingMessage, Sqs};
@@ -237,5 +239,32 @@ async fn the_ledger_counts_every_lead_by_state_and_source() {
     assert_eq!(ended, [3, 1, 1]);
     assert_eq!(ledger["sources"]["contact"]["accepted"], 4);
     assert_eq!(ledger["sources"]["demo"], json!({"accepted": 1, "assigned": 1}));
+    run.finish().await;
+}
+
+#[tokio::test]
+async fn the_parts_of_a_ledger_are_its_sum() {
+    let run = Setup::default().start().await;
+    for at in 0..12 {
+        run.lead(&[("email", &format!("part{at}@person.example"))]).await;
+    }
+    let whole = run.ledger().await;
+    assert_eq!((&whole["accepted"], &whole["cursor"]), (&json!(12), &json!(null)), "{whole:#}");
+    let mut sum = 0;
+    for segment in 0..4 {
+        // As an answer that stopped before this segment began, and behind the others, would say it.
+        let places: Vec<Value> =
+            (0..4).map(|at| if at == segment { json!("") } else { json!(null) }).collect();
+        let cursor = URL_SAFE_NO_PAD.encode(json!(places).to_string());
+        let (status, part) = run.api("GET", &format!("/api/ledger?cursor={cursor}"), None).await;
+        assert_eq!((status, &part["cursor"]), (200, &json!(null)), "{part:#}");
+        sum += part["accepted"].as_u64().unwrap();
+        assert_eq!(part["accepted"], part["ended"]["assigned"], "{part:#}");
+    }
+    assert_eq!(sum, 12);
+    for wrong in ["x", &URL_SAFE_NO_PAD.encode("[\"\"]"), &URL_SAFE_NO_PAD.encode("[\"x\",null,null,null]")] {
+        let (status, problem) = run.api("GET", &format!("/api/ledger?cursor={wrong}"), None).await;
+        assert_eq!((status, &problem["type"]), (422, &json!("urn:sluice:problem:cursor-unreadable")));
+    }
     run.finish().await;
 }

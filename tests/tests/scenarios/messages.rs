@@ -8,6 +8,7 @@ use sluice_domain::time::Timestamp;
 use sluice_store::{GateRecord, Store, Written};
 use sluice_tests::stack::fake::Fake;
 use sluice_tests::stack::{POLICIES, Running, Setup};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 const SES: &str = "/v2/email/outbound-emails";
@@ -282,6 +283,32 @@ async fn a_refusal_gives_the_claim_back_and_a_lost_answer_is_a_state_of_its_own(
     let failed = sent(&run, &ada, json!({"topic": "service"})).await;
     assert_eq!((&failed["state"], &failed["note"]), (&json!("failed"), &json!("MessageRejected")));
     assert_eq!(mails_to(&run, EMAIL).len(), 2);
+    run.finish().await;
+}
+
+#[tokio::test]
+async fn all_messages_whose_outcome_is_unknown_are_listed_page_by_page() {
+    let (run, ada) = with_ada(with("kind: channel\nname: email\nvia: ses\n")).await;
+    run.refusals.refuse("send-message", SES, usize::MAX, (500, "InternalFailure"));
+    let mut asked = BTreeSet::new();
+    for _ in 0..60 {
+        asked.insert(ask(&run, &ada, json!({"topic": "service"})).await);
+    }
+    run.settle().await;
+    let (mut listed, mut pages, mut path) = (BTreeSet::new(), 0, "/api/messages?state=unknown".to_owned());
+    loop {
+        let (status, page) = run.api("GET", &path, None).await;
+        assert_eq!(status, 200, "{page:#}");
+        let ids = page["messages"].as_array().unwrap().iter().map(|message| message["id"].as_str().unwrap());
+        ids.for_each(|id| assert!(listed.insert(id.to_owned()), "{id} is listed twice"));
+        pages += 1;
+        let Some(cursor) = page["cursor"].as_str() else { break };
+        path = format!("/api/messages?state=unknown&cursor={cursor}");
+    }
+    assert_eq!((listed, pages), (asked, 2));
+    let (status, _) = run.api("GET", "/api/messages?state=unknown&cursor=x", None).await;
+    assert_eq!(status, 422);
+    run.refusals.lift();
     run.finish().await;
 }
 

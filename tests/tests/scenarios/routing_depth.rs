@@ -142,6 +142,8 @@ async fn a_team_says_what_becomes_of_leads_at_night() {
     let said = why(&run, &waits).await;
     assert!(said.contains("Waits for the first who is back, at 2026-03-02T12:00:00.000Z."), "{said}");
     assert_eq!(run.mails().len(), mails, "nobody is disturbed");
+    let measured = |name: &str| run.metrics.sum(name, ("State", "escalated"));
+    assert_eq!((measured("WaitingForHours"), measured("Escalated")), (1.0, 0.0), "no alarm goes off");
     pass(&run, HOUR * 3).await;
     assert_eq!(owner(&run, &waits).await, "ann");
     run.finish().await;

@@ -94,9 +94,16 @@ pub(crate) async fn run(args: DevArgs) -> Result<(), String> {
         .ok_or("the stack has no admin token; the template lost AdminTokenSecret")?;
     leave_session(&data, &stack, &token)?;
     let url = stack.addresses.url.clone();
-    let here = StackArgs { url: url.clone(), token: Some(token.clone()), json: false };
+    let here = StackArgs { url: Some(url.clone()), token: Some(token.clone()), json: false };
     let published = first_policies(&args, &here).await;
+    if let (Err(why), Some(named)) = (&published, &args.policies) {
+        stack.stop().await;
+        return Err(format!("no policies were published from {}: {why}", named.display()));
+    }
     if args.json {
+        if let Err(why) = &published {
+            note(&format!("No policies yet: {why}"));
+        }
         say(&json!({
             "url": url,
             "token": token,
@@ -110,7 +117,11 @@ pub(crate) async fn run(args: DevArgs) -> Result<(), String> {
         })
         .to_string());
     } else {
-        welcome(&url, &token, &data, args.smtp.as_deref(), published);
+        let others = match args.data {
+            None => String::new(),
+            Some(_) => format!(" --url {url} --token {token}"),
+        };
+        welcome(&url, &token, &data, args.smtp.as_deref(), published, &others);
     }
     wait_for_the_end().await;
     note("Stopping: calls that have begun may end.");
@@ -183,6 +194,7 @@ fn welcome(
     data: &Path,
     smtp: Option<&str>,
     published: Result<Option<usize>, String>,
+    others: &str,
 ) {
     say(&format!("Sluice is running on {url}   (data in {}, stop with Ctrl-C)", data.display()));
     match published {
@@ -204,7 +216,7 @@ fn welcome(
     say("See its owner and why:");
     say(&format!("  curl -s {url}/api/leads/LEAD_ID -H 'authorization: Bearer {token}'"));
     if std::io::stdout().is_terminal() {
-        say("  or, in another terminal: cargo run -q -- explain lead LEAD_ID");
+        say(&format!("  or, in another terminal: cargo run -q -- explain lead LEAD_ID{others}"));
     }
 }
 

@@ -456,10 +456,10 @@ impl Architectures {
 /// Which stack to talk to.
 #[derive(Clone, Debug, Args)]
 struct StackArgs {
-    /// The stack's URL.
-    #[arg(long, default_value = "http://127.0.0.1:8787")]
-    url: String,
-    /// API token; without one, that of the local stack in ./.sluice.
+    /// The stack's URL; without one, that of the local stack in ./.sluice.
+    #[arg(long)]
+    url: Option<String>,
+    /// API token; without one, that of the local stack in ./.sluice, for that stack only.
     #[arg(long, env = "SLUICE_TOKEN", hide_env_values = true)]
     token: Option<String>,
     /// Machine-readable output.

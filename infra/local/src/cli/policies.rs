@@ -38,7 +38,22 @@ pub(crate) fn documents_in(dir: &Path) -> Result<Vec<Document>, String> {
 
 /// Checks files; the error has all findings.
 fn check(files: &[SourceText]) -> Result<Examined, String> {
-    examine(files).map_err(|errors| format!("{} to mend\n{}", errors.len(), lines(&errors)))
+    examine(files).map_err(|errors| format!("{}\n{}", to_mend(&errors), lines(&errors)))
+}
+
+fn to_mend(errors: &[PolicyError]) -> String {
+    format!("{} to mend", errors.len())
+}
+
+/// Checks files; for programs, which read stdout, the findings are there.
+fn check_for(files: &[SourceText], json: bool) -> Result<Examined, String> {
+    if !json {
+        return check(files);
+    }
+    examine(files).map_err(|errors| {
+        say(&json!({"valid": false, "errors": errors, "warnings": []}).to_string());
+        to_mend(&errors)
+    })
 }
 
 fn lines(errors: &[PolicyError]) -> String {
@@ -54,10 +69,10 @@ fn warn(warnings: &[PolicyError]) {
 
 pub(crate) fn validate(dir: &Path, json: bool) -> Result<(), String> {
     let files = read_folder(dir)?;
-    let Examined { documents, warnings } = check(&files)?;
+    let Examined { documents, warnings } = check_for(&files, json)?;
     if json {
         let documents: Vec<String> = documents.iter().map(Document::path).collect();
-        say(&json!({"valid": true, "documents": documents, "warnings": warnings}).to_string());
+        say(&json!({"valid": true, "documents": documents, "errors": [], "warnings": warnings}).to_string());
     } else {
         warn(&warnings);
         say(&format!("{} documents in {} files are fine.", documents.len(), files.len()));
@@ -67,7 +82,7 @@ pub(crate) fn validate(dir: &Path, json: bool) -> Result<(), String> {
 
 pub(crate) async fn apply(dir: &Path, prune: bool, stack: &StackArgs) -> Result<(), String> {
     let files = read_folder(dir)?;
-    warn(&check(&files)?.warnings);
+    warn(&check_for(&files, stack.json)?.warnings);
     let answer = publish(&files, prune, stack).await?;
     if stack.json {
         say(&pretty(&answer));

@@ -6,8 +6,11 @@ use sluice_host::environment::Environment;
 use sluice_host::fetch::{FetchError, fetch};
 use std::time::Duration;
 
-/// Long enough for a ledger of millions.
+/// Longer than any call of the API may take: 30 seconds on AWS.
 const LIMIT: Duration = Duration::from_secs(120);
+
+/// Where a local stack listens if nothing else is said.
+const USUAL: &str = "http://127.0.0.1:8787";
 
 /// How long is waited before a call is repeated; each time twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -18,6 +21,13 @@ const PAUSES: u32 = 7;
 pub(crate) const SESSION_FILE: &str = "dev.json";
 
 impl StackArgs {
+    /// Where the stack is, without a slash at the end.
+    pub(crate) fn url(&self) -> String {
+        let local = || session().and_then(|session| session["url"].as_str().map(str::to_owned));
+        let url = self.url.clone().or_else(local).unwrap_or_else(|| USUAL.to_owned());
+        url.trim_end_matches('/').to_owned()
+    }
+
     /// Calls the API; a refusal is an error in the API's own words.
     pub(crate) async fn call(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Value, String> {
         let body = body.map(|body| body.to_string().into_bytes()).unwrap_or_default();
@@ -62,12 +72,13 @@ impl StackArgs {
         body: Vec<u8>,
         key: Option<&str>,
     ) -> Result<Value, Refusal> {
-        let token = self.token.clone().or_else(local_token).ok_or_else(|| {
+        let stack = self.url();
+        let token = self.token.clone().or_else(|| local_token(self.url.as_deref())).ok_or_else(|| {
             let words = "no token: give --token or SLUICE_TOKEN, or run this where `sluice dev` keeps its data (./.sluice)";
             Refusal::Never(words.to_owned())
         })?;
         let env = Environment::of_process();
-        let url = format!("{}{path}", self.url.trim_end_matches('/'));
+        let url = format!("{stack}{path}");
         let mut headers = vec![
             ("authorization".to_owned(), format!("Bearer {token}")),
             ("content-type".to_owned(), "application/json".to_owned()),
@@ -75,15 +86,22 @@ impl StackArgs {
         headers.extend(key.map(|key| ("idempotency-key".to_owned(), key.to_owned())));
         let answer = fetch(&env, method, &url, &headers, body, LIMIT).await.map_err(|error| match error {
             FetchError::Unknown | FetchError::Unreachable => {
-                let why =
-                    format!("no answer from {}: is the stack running? `sluice dev` starts one", self.url);
+                let why = format!("no answer from {stack}: is the stack running? `sluice dev` starts one");
                 Refusal::NotNow { why, after: None }
             }
             FetchError::NotSent(_) | FetchError::Forbidden(_) => Refusal::Never(format!("{url}: {error}")),
         })?;
         let value: Value = serde_json::from_slice(&answer.body).unwrap_or(Value::Null);
         if (200..300).contains(&answer.status) {
-            return Ok(value);
+            // Whatever else listens there may say yes to everything.
+            let is_ours = value.is_object() || (answer.status == 204 && answer.body.is_empty());
+            return is_ours.then_some(value).ok_or_else(|| {
+                Refusal::Never(format!(
+                    "{stack} does not answer as Sluice does ({method} {path}: {} without an object): \
+                                        is this the stack's URL?",
+                    answer.status
+                ))
+            });
         }
         let detail =
             value["detail"].as_str().or_else(|| value["message"].as_str()).unwrap_or("no reason given");
@@ -112,8 +130,15 @@ impl Refusal {
     }
 }
 
-pub(crate) fn local_token() -> Option<String> {
+/// The token of the local stack, for that stack only: `url` is the one that was asked for, if any was.
+pub(crate) fn local_token(url: Option<&str>) -> Option<String> {
+    let session = session()?;
+    let is_meant = url.is_none_or(|url| Some(url.trim_end_matches('/')) == session["url"].as_str());
+    session["token"].as_str().filter(|_| is_meant).map(str::to_owned)
+}
+
+/// What the local stack left about itself.
+fn session() -> Option<Value> {
     let text = std::fs::read_to_string(std::path::Path::new(".sluice").join(SESSION_FILE)).ok()?;
-    let value: Value = serde_json::from_str(&text).ok()?;
-    value["token"].as_str().map(str::to_owned)
+    serde_json::from_str(&text).ok()
 }

@@ -10,6 +10,10 @@ use std::time::Duration;
 
 /// How long is waited between two looks at an erasure.
 const LOOK: Duration = Duration::from_millis(500);
+/// How often is said that it goes on.
+const SAY: Duration = Duration::from_secs(30);
+/// How long is waited for an erasure in all. Each of its steps takes minutes at most, for whoever has very much.
+const PATIENCE: Duration = Duration::from_secs(15 * 60);
 
 /// Erases and waits until everything is gone; asked for again, it goes on waiting.
 pub(crate) async fn erase(id: &str, no_wait: bool, stack: &StackArgs) -> Result<(), String> {
@@ -20,9 +24,21 @@ pub(crate) async fn erase(id: &str, no_wait: bool, stack: &StackArgs) -> Result<
             "Nothing is sent to this person any more. What is kept is being deleted; this may be stopped and asked for again.",
         );
     }
+    let mut waited = Duration::ZERO;
     while !no_wait && answer["state"] != "erased" {
         tokio::time::sleep(LOOK).await;
+        waited += LOOK;
         answer = stack.insist("GET", &look, &Value::Null).await?;
+        if waited >= PATIENCE {
+            return Err(format!(
+                "not everything is deleted after {} minutes; nothing is sent to this person all the same. It goes on by \
+                 itself: GET {look} says how far it is. If it stays, look into the dead letters of the erase queue.",
+                PATIENCE.as_secs() / 60
+            ));
+        }
+        if waited.as_millis().is_multiple_of(SAY.as_millis()) {
+            note(&format!("Still deleting, after {} s.", waited.as_secs()));
+        }
     }
     if stack.json {
         say(&pretty(&answer));

@@ -9,7 +9,7 @@ use sluice_wire::sources::{KEY_PARAMETER, Need, Source, find, hubspot, needs, re
 use std::path::Path;
 
 pub(crate) async fn list(dir: Option<&Path>, all: bool, stack: &StackArgs) -> Result<(), String> {
-    let base = stack.url.trim_end_matches('/');
+    let base = &stack.url();
     let key = if all { "types" } else { "sources" };
     let listed: Vec<Value> = match (all, dir) {
         (true, _) => registry().iter().map(|source| of_type(*source, base)).collect(),

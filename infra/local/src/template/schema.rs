@@ -89,7 +89,7 @@ const OUTPUT: Shape = Map(&[must("Value", Value), may("Description", Literal)]);
 /// What a resource has beside its properties; both policies concern deployment only.
 pub(super) const RESOURCE: &[Field] = &[
     must("Type", Literal),
-    may("DeletionPolicy", OneOf(&["Delete", "Retain"])),
+    may("DeletionPolicy", OneOf(&["Delete", "Retain", "RetainExceptOnCreate"])),
     may("UpdateReplacePolicy", OneOf(&["Delete", "Retain"])),
 ];
 

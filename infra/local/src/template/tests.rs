@@ -155,6 +155,7 @@ fn variables_are_those_of_all_functions_and_its_own() {
         ("SLUICE_LINKEDIN_VERSION", "202606"),
         ("SLUICE_LOG", "info"),
         ("SLUICE_SECRET_PREFIX", "AWS::StackName/sources"),
+        ("SLUICE_STACK", "AWS::StackName"),
         ("SLUICE_TABLE", "Table"),
     ];
     assert_eq!(variables, expected.map(|(k, v)| (k.to_owned(), v.to_owned())).into_iter().collect());
@@ -350,7 +351,11 @@ fn known_bad_templates_are_refused() {
         ("Queue: !GetAtt EnrichQueue.Arn", "Queue: !Ref EnrichQueue", "of an AWS::SQS::Queue is needed here"),
         ("[ReportBatchItemFailures]", "[]", "failures are always reported by record"),
         ("AttributeName: ia, KeyType", "AttributeName: ib, KeyType", "the attribute ib is not defined"),
-        ("    DeletionPolicy: Retain", "    DependsOn: Api", "DependsOn of a resource is not supported"),
+        (
+            "    DeletionPolicy: RetainExceptOnCreate",
+            "    DependsOn: Api",
+            "DependsOn of a resource is not supported",
+        ),
         ("../target/lambda/route-lead/bootstrap.zip", "./route", "the CodeUri ./route is not supported"),
         ("    Handler: bootstrap\n", "", "Handler of CaptureLead is missing"),
         ("'{\"version\":\"1\"}'", "'version'", "SecretStringTemplate is not a JSON object"),

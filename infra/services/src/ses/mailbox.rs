@@ -99,19 +99,21 @@ impl Mailbox {
     /// Removes mails, their files and their lines of the index. How many.
     pub(super) fn remove(&self, is_meant: impl Fn(&Mail) -> bool) -> io::Result<usize> {
         let mut kept = self.kept();
-        let (gone, left): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut kept.mails).into_iter().partition(|(mail, _)| is_meant(mail));
-        kept.mails = left;
-        // The files first: what the index lists after a crash in between is shown as gone, and removed the next time.
-        for (mail, _) in &gone {
-            if let Some(path) = &mail.path
-                && let Err(error) = fs::remove_file(path)
-                && error.kind() != io::ErrorKind::NotFound
-            {
-                return Err(error);
+        // The files first: what the index lists after a crash in between is shown as gone, and removed the next time. So is
+        // what has a file that cannot be removed.
+        let (mut failed, before) = (None, kept.mails.len());
+        kept.mails.retain(|(mail, _)| {
+            let Some(path) = mail.path.as_ref().filter(|_| is_meant(mail)) else { return !is_meant(mail) };
+            match fs::remove_file(path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    failed = Some(error);
+                    true
+                }
+                _ => false,
             }
-        }
-        if let Some(folder) = self.folder.as_ref().filter(|_| !gone.is_empty()) {
+        });
+        let gone = before - kept.mails.len();
+        if let Some(folder) = self.folder.as_ref().filter(|_| gone > 0) {
             let (path, next) = (folder.join(INDEX), folder.join("index.next"));
             let lines: Vec<Vec<u8>> =
                 kept.mails.iter().map(|(mail, _)| line(mail)).collect::<Result<_, _>>()?;
@@ -119,7 +121,7 @@ impl Mailbox {
             fs::rename(&next, &path)?;
             kept.index = Some(append_to(&path)?);
         }
-        Ok(gone.len())
+        failed.map_or(Ok(gone), Err)
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {

@@ -44,7 +44,7 @@ pub fn explain(receipt: &Receipt, facts: &Facts, policies: &PolicySet) -> Explan
             "The sender says that it is a test of its own: no person, nobody told.".to_owned()
         }
         Outcome::Ended(_) => format!("Ended as {} by the rule.", receipt.outcome.state().name()),
-        Outcome::Escalated if receipt.tried.last() == Some(&Verdict::Waits) => match receipt.saw.first_back() {
+        Outcome::Escalated if receipt.waits_for_hours() => match receipt.saw.first_back() {
             Some(back) => format!("Waits for the first who is back, at {back}."),
             None => "Waits for the first who is back.".to_owned(),
         },

@@ -180,6 +180,13 @@ pub struct Receipt {
     pub outcome: Outcome,
 }
 
+impl Receipt {
+    /// Whether the lead waits because its rule's team is off duty and said that its leads wait: nobody need be told.
+    pub fn waits_for_hours(&self) -> bool {
+        self.outcome == Outcome::Escalated && self.tried.last() == Some(&Verdict::Waits)
+    }
+}
+
 /// Where members of teams come from: the live teams when deciding, the receipt when deciding again.
 pub trait Shares {
     /// The next member of a team who brings what is asked. Counts.

@@ -27,8 +27,11 @@ pub(crate) async fn run(args: DemoArgs) -> Result<(), String> {
     let (door, secrets, outside) = match (&stage, &args.url) {
         (Some(stage), _) => (stage.door.clone(), stage.secrets.clone(), Some(stage.outside.clone())),
         (None, url) => {
-            let token =
-                args.token.clone().or_else(local_token).ok_or("no token: give --token or SLUICE_TOKEN")?;
+            let token = args
+                .token
+                .clone()
+                .or_else(|| local_token(url.as_deref()))
+                .ok_or("no token: give --token or SLUICE_TOKEN")?;
             let secrets = Secrets(Environment::of_process().vars);
             (Door::new(url.as_deref().unwrap_or_default(), token), secrets, None)
         }
@@ -75,7 +78,7 @@ async fn own(args: &DemoArgs) -> Result<Stage, String> {
     let eve = Timestamp::parse(EVE).ok_or("no time")?;
     let stage = Stage::start(&policies, eve, args.data.clone(), 0).await?;
     let here = StackArgs {
-        url: stage.door.url().to_owned(),
+        url: Some(stage.door.url().to_owned()),
         token: Some(stage.door.token().to_owned()),
         json: args.json,
     };

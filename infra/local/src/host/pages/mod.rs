@@ -77,8 +77,7 @@ impl Pages {
     fn index(&self) -> Response<Bytes> {
         let count = self.ses.list().len();
         Page::new("This stack").show(&format!(
-            "<ul class=\"cards\"><li><a href=\"/_local/mail\"><b>Mail</b> {count} taken</a></li>\
-             <li><a href=\"/api/health\"><b>Health</b> of the functions</a></li></ul>"
+            "<ul class=\"cards\"><li><a href=\"/_local/mail\"><b>Mail</b> {count} taken</a></li></ul>"
         ))
     }
 
