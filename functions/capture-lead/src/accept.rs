@@ -30,6 +30,21 @@ impl Ledger {
         })
     }
 
+    /// Puts a lead into the ledger that a robot sent: it has ended.
+    pub(crate) async fn put_spam(&self, lead: &Lead) -> Result<Accepted, Problem> {
+        let accepted = self.store.accept_ended_lead(lead).await.map_err(|error| {
+            tracing::error!(lead = %lead.id, %error, "lead not stored");
+            unavailable()
+        })?;
+        if accepted == Accepted::New {
+            let (now, source) = (self.env.clock.now(), &lead.origin.name);
+            let counted = Metrics::new().count("Accepted", 1).count("Spam", 1);
+            counted.by("Source", source).emit(&self.env, now);
+            Metrics::new().count("Ended", 1).by("State", lead.progress.state.name()).emit(&self.env, now);
+        }
+        Ok(accepted)
+    }
+
     /// Writes down what a sender says of a lead.
     pub(crate) async fn mark(&self, lead: &LeadId, mark: Mark) -> Result<(), Problem> {
         self.store.put_mark(lead, mark).await.map_err(|error| {

@@ -3,10 +3,9 @@
 use crate::{Capture, cors, unavailable};
 use serde_json::json;
 use sluice_domain::id::LeadId;
-use sluice_domain::lead::{Lead, Origin, Progress};
+use sluice_domain::lead::{Lead, LeadState, Origin, Progress};
 use sluice_domain::policy::{Form, PolicySet};
 use sluice_domain::time::Timestamp;
-use sluice_host::metrics::Metrics;
 use sluice_store::Accepted;
 use sluice_wire::http::{HttpRequest, HttpResponse};
 use sluice_wire::problem::Problem;
@@ -38,24 +37,28 @@ impl Capture {
         let now = self.env.clock.now();
         let key = idempotency_key(request)?;
         let submission = body::parse(request).await?;
-        let fresh = self.fresh_id(now);
-        if capture::is_spam(form, &submission) {
-            Metrics::new().count("Spam", 1).by("Source", &form.name).emit(&self.env, now);
-            return Ok(success(form, request, &fresh));
-        }
-        let id = key.map_or(fresh, |key| LeadId::derived(&["form", &form.name, key]));
+        let id = key.map_or_else(|| self.fresh_id(now), |key| LeadId::derived(&["form", &form.name, key]));
+        let is_spam = capture::is_spam(form, &submission);
+        let (envelope, state) = match is_spam {
+            true => (capture::from_robot(form, request, &submission), LeadState::Spam),
+            false => (capture::from_form(form, request, submission)?, LeadState::Waiting),
+        };
         let lead = Lead {
             id,
             origin: Origin { kind: "form".to_owned(), name: form.name.clone() },
             external_id: None,
             received: now,
-            envelope: capture::from_form(form, request, submission)?,
+            envelope,
             needs_enrichment: false,
             manifest: policies.version,
-            progress: Progress::default(),
+            progress: Progress { state, ..Progress::default() },
             version: 0,
         };
-        let new = match self.ledger.put(&lead, key.is_some()).await? {
+        let accepted = match is_spam {
+            true => self.ledger.put_spam(&lead).await?,
+            false => self.ledger.put(&lead, key.is_some()).await?,
+        };
+        let new = match accepted {
             Accepted::New => 1,
             // Whatever it says, the answer is that of the first time, and nothing of it is kept.
             Accepted::Erased => return Ok(success(form, request, &lead.id)),
@@ -69,7 +72,9 @@ impl Capture {
                 .about("Idempotency-Key"));
             }
         };
-        self.ledger.hand_on(std::slice::from_ref(&lead), new).await?;
+        if !is_spam {
+            self.ledger.hand_on(std::slice::from_ref(&lead), new).await?;
+        }
         Ok(success(form, request, &lead.id))
     }
 

@@ -36,9 +36,11 @@ const AT_ONCE: usize = 5;
 const LIMIT: Duration = Duration::from_secs(10);
 /// How long a refusal that is not the lead's fault (a rate limit, a token) is waited out at least, in milliseconds.
 const LATER_MS: i64 = 300_000;
+const HOUR_MS: i64 = 3_600_000;
+const DAY_MS: i64 = 24 * HOUR_MS;
 
-/// From this age on, in milliseconds, a lead that its sender does not know is not asked for again: three days.
-const GIVE_UP_MS: i64 = 259_200_000;
+/// From this age on, in milliseconds, a lead that its sender does not know or refuses to tell is not asked for again: three days.
+const GIVE_UP_MS: i64 = 3 * DAY_MS;
 
 /// Builds the function.
 pub fn build(env: Environment) -> BoxFuture<'static, Result<Arc<dyn Function>, StartError>> {
@@ -106,9 +108,7 @@ impl Enricher {
                 Answer::Later(why) => {
                     tracing::warn!(lead = %id, why, "lead fetched later");
                     let body = encode(&EnrichMessage::Lead(id.clone()));
-                    // On the boundary, so that repeats of this lead become one due entry.
-                    let boundary = (now.millis() / LATER_MS + 2) * LATER_MS;
-                    let not_before = Timestamp(boundary);
+                    let not_before = asked_again(&lead, now);
                     let again = Outgoing { queue: QueueName::Enrich, id: id.to_string(), body, not_before };
                     return self.outbox.hand_over(vec![again], now).await.map_err(|error| error.to_string());
                 }
@@ -150,10 +150,24 @@ impl Enricher {
         answer.map_err(|error| format!("the sender's API: {error}"))
     }
 
-    /// Whether a lead that its sender does not know is given up.
+    /// Whether a lead that its sender does not know, or refuses for good, is given up.
     fn is_old(&self, lead: &Lead) -> bool {
         self.env.clock.now().since(lead.received) > GIVE_UP_MS
     }
+}
+
+/// When a lead is asked for again: within minutes at first, within the hour once it is older, and from the age at which others
+/// are given up within the day, since then it takes a person. On a boundary, so that repeats of this lead become one due
+/// entry; each lead has its own, so that not all come at once.
+fn asked_again(lead: &Lead, now: Timestamp) -> Timestamp {
+    let every = match now.since(lead.received) {
+        ..HOUR_MS => LATER_MS,
+        HOUR_MS..GIVE_UP_MS => HOUR_MS,
+        _ => DAY_MS,
+    };
+    let own = lead.received.millis() % every;
+    let past = now.millis() + LATER_MS - own;
+    Timestamp((past / every + 1) * every + own)
 }
 
 /// The lead with what its sender told.
@@ -177,4 +191,53 @@ fn nothing_more(lead: &Lead, why: &str) -> Answer {
     let mut envelope = lead.envelope.clone();
     envelope.unreadable.push(why.to_owned());
     Answer::Complete(envelope)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{DAY_MS, GIVE_UP_MS, HOUR_MS, LATER_MS, asked_again};
+    use sluice_domain::id::LeadId;
+    use sluice_domain::lead::{Envelope, Lead, Origin, Progress};
+    use sluice_domain::time::Timestamp;
+    use std::collections::BTreeSet;
+
+    fn lead(received: i64) -> Lead {
+        Lead {
+            id: LeadId::derived(&["l"]),
+            origin: Origin { kind: "meta".to_owned(), name: "meta".to_owned() },
+            external_id: None,
+            received: Timestamp(received),
+            envelope: Envelope::default(),
+            needs_enrichment: true,
+            manifest: 1,
+            progress: Progress::default(),
+            version: 1,
+        }
+    }
+
+    #[test]
+    fn the_older_a_lead_the_more_rarely_it_is_asked_for() {
+        let received = 1_767_605_400_123;
+        let lead = lead(received);
+        let wait = |age: i64| asked_again(&lead, Timestamp(received + age)).millis() - (received + age);
+        for (age, every) in [
+            (0, LATER_MS),
+            (HOUR_MS - 1, LATER_MS),
+            (HOUR_MS, HOUR_MS),
+            (DAY_MS + 7, HOUR_MS),
+            (GIVE_UP_MS, DAY_MS),
+            (90 * DAY_MS + 1, DAY_MS),
+        ] {
+            assert!((LATER_MS..=LATER_MS + every).contains(&wait(age)), "{age}: {}", wait(age));
+        }
+        let times = |from: i64, to: i64| {
+            let at = |age| asked_again(&lead, Timestamp(received + age));
+            (from..to).step_by(60_000).map(at).collect::<BTreeSet<_>>().len()
+        };
+        assert!(
+            times(2 * HOUR_MS, 3 * HOUR_MS) <= 2,
+            "repeats within the hour are one entry, or on either side of it"
+        );
+        assert!(times(5 * DAY_MS, 6 * DAY_MS) <= 2);
+    }
 }

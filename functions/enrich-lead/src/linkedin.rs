@@ -25,6 +25,9 @@ impl Enricher {
             Err(LinkedinError::Unknown) if self.is_old(lead) => {
                 Ok(nothing_more(lead, "LinkedIn no longer has this lead"))
             }
+            Err(LinkedinError::Refused(status)) if self.is_old(lead) => {
+                Ok(nothing_more(lead, &format!("LinkedIn refuses to tell this lead (status {status})")))
+            }
             Err(refusal) => Ok(Answer::Later(refusal.to_string())),
         }
     }

@@ -25,6 +25,9 @@ impl Enricher {
             GraphError::Unknown if self.is_old(lead) => {
                 Ok(nothing_more(lead, "Meta no longer has this lead"))
             }
+            GraphError::Refused(code) if self.is_old(lead) => {
+                Ok(nothing_more(lead, &format!("Meta refuses to tell this lead (code {code})")))
+            }
             _ => Ok(Answer::Later(refusal.to_string())),
         }
     }

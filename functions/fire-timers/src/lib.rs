@@ -12,7 +12,7 @@ use sluice_host::function::{Function, StartError};
 use sluice_host::metrics::Metrics;
 use sluice_host::outbox::{Outbox, Outgoing, QueueName};
 use sluice_host::schedule::{Schedule, ScheduleHandler};
-use sluice_store::{DueEntry, OpenLead, Policies, Store, StoreError, keys};
+use sluice_store::{DueEntry, DuePage, OpenLead, Policies, Store, StoreError, keys};
 use sluice_wire::queue::{LeadMessage, encode};
 use std::sync::Arc;
 
@@ -38,13 +38,17 @@ const PAGE: i32 = 200;
 const BUDGET_MS: i64 = 30_000;
 /// How old a waiting lead must be to be driven again, in milliseconds: older than a queue needs to bring it again.
 const STUCK_MS: i64 = 240_000;
-/// Waiting leads driven again in one run.
+/// Waiting leads driven again in one run. Where more have their turn, they take turns by the minute.
 const STUCK_LIMIT: usize = 5_000;
-/// Escalated leads looked at in one run.
-const ESCALATED_LIMIT: usize = 2_000;
-/// Of these, tried again: the oldest, and as many of the others in turn, so that none waits behind those that nobody
-/// can take. A change that may help wakes the oldest sooner.
+/// Open leads of one state that are looked at in one run. Counting them reads as much of the index.
+const LOOKED_AT: usize = 100_000;
+/// Escalated leads tried again in one run: the oldest, and as many of the others in turn at least, so that none waits behind
+/// those that nobody can take. A change that may help wakes the oldest sooner.
 const ESCALATED_TRIED: usize = 10;
+/// Within how many minutes every escalated lead has its turn.
+const ESCALATED_ROUND: usize = 60;
+/// Others in turn in one run, at most: above that the round takes longer.
+const ESCALATED_MOST: usize = 100;
 
 /// Builds the function.
 pub fn build(env: Environment) -> BoxFuture<'static, Result<Arc<dyn Function>, StartError>> {
@@ -81,12 +85,12 @@ impl ScheduleHandler for Timers {
 impl Timers {
     /// Sends what is due, then deletes what was sent. A crash between the two sends twice, which is harmless.
     async fn shard(&self, shard: u8, now: Timestamp) -> Result<(), StoreError> {
-        let (mut behind, mut is_refused): (Option<DueEntry>, bool) = (None, false);
+        let (mut behind, mut stays) = (None, false);
         while self.env.clock.now().since(now) < BUDGET_MS {
             let before = now.plus_millis(AHEAD_MS);
-            let entries = self.store.due_before(shard, before, behind.as_ref(), PAGE).await?;
-            let count = entries.len();
-            behind = entries.last().cloned();
+            let DuePage { entries, unreadable, end } =
+                self.store.due_before(shard, before, behind, PAGE).await?;
+            let count = entries.len() + unreadable;
             let messages = entries.iter().filter_map(outgoing).collect();
             let refused = self.outbox.enqueue(messages, now).await;
             // An entry for a queue that this version does not know stays for one that does.
@@ -99,13 +103,16 @@ impl Timers {
                 .collect();
             self.store.delete_due(&sent).await?;
             // What stays keeps nobody behind it waiting.
-            is_refused |= sent.len() < count;
-            if count < PAGE as usize {
+            stays |= sent.len() < count;
+            behind = end;
+            if behind.is_none() {
                 break;
             }
         }
-        match is_refused {
-            true => Err(StoreError::Unavailable("a queue refuses, or is not known".to_owned())),
+        match stays {
+            true => Err(StoreError::Unavailable(
+                "a queue refuses or is not known, or an entry is unreadable".to_owned(),
+            )),
             false => Ok(()),
         }
     }
@@ -113,10 +120,11 @@ impl Timers {
     /// The reconciler: reads the sparse index, drives again what stayed open, and measures it.
     async fn reconcile(&self, now: Timestamp) -> Result<(), StoreError> {
         let stuck_before = now.plus_millis(-STUCK_MS);
-        let stuck = self.store.open_leads(LeadState::Waiting, None, stuck_before, STUCK_LIMIT).await?;
-        let escalated = self.store.open_leads(LeadState::Escalated, None, now, ESCALATED_LIMIT).await?;
+        let stuck = self.store.open_leads(LeadState::Waiting, None, stuck_before, LOOKED_AT).await?;
+        let escalated = self.store.open_leads(LeadState::Escalated, None, now, LOOKED_AT).await?;
         let oldest = stuck.first().map_or(0, |lead| now.since(lead.since) / 1000);
-        let stuck = stuck.into_iter().filter(|lead| is_turn(now.since(lead.since)));
+        let stuck = stuck.into_iter().filter(|lead| is_turn(now.since(lead.since))).collect();
+        let stuck = window(stuck, STUCK_LIMIT, scattered(minute(now))).into_iter();
         let again = stuck.chain(in_turn(escalated, now)).map(|lead| lead.id);
         // One that is still to be completed is sent on by route-lead.
         let messages: Vec<Outgoing> = again
@@ -146,23 +154,36 @@ impl Timers {
 
 /// The oldest of the escalated leads and, minute by minute, a window over the rest.
 fn in_turn(mut leads: Vec<OpenLead>, now: Timestamp) -> Vec<OpenLead> {
-    let mut rest = leads.split_off(leads.len().min(ESCALATED_TRIED));
-    let windows = rest.len().div_ceil(ESCALATED_TRIED);
-    if let Ok(minute) = usize::try_from(now.seconds() / 60)
-        && windows > 0
-    {
-        let from = minute % windows * ESCALATED_TRIED;
-        leads.extend(rest.drain(from..rest.len().min(from + ESCALATED_TRIED)));
-    }
+    let rest = leads.split_off(leads.len().min(ESCALATED_TRIED));
+    let size = rest.len().div_ceil(ESCALATED_ROUND).clamp(ESCALATED_TRIED, ESCALATED_MOST);
+    leads.extend(window(rest, size, minute(now)));
     leads
 }
 
+/// The `n`th window over these leads, after the last the first again.
+fn window(mut leads: Vec<OpenLead>, size: usize, n: usize) -> Vec<OpenLead> {
+    let windows = leads.len().div_ceil(size).max(1);
+    let from = n % windows * size;
+    leads.drain(from..leads.len().min(from + size)).collect()
+}
+
+fn minute(now: Timestamp) -> usize {
+    usize::try_from(now.seconds() / 60).unwrap_or(0)
+}
+
+/// A number that looks drawn: whoever has a turn every so many minutes would meet the windows in step, and always the same one.
+const fn scattered(n: usize) -> usize {
+    n.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32
+}
+
 /// Whether a lead that has been open for this long, in milliseconds, is driven again in this minute: at first every
-/// minute, then ever less often, at least about hourly. What keeps it open may last, and repeats must not pile up.
+/// minute, then ever less often, about hourly until the third day, and at least about daily after it. What keeps it open may
+/// last, and repeats must not pile up.
 const fn is_turn(open_ms: i64) -> bool {
     let minutes = open_ms / 60_000;
+    let rarest = if minutes < 3 * 24 * 60 { 64 } else { 1024 };
     let mut step = 1;
-    while step < 64 && step * 16 <= minutes {
+    while step < rarest && step * 16 <= minutes {
         step *= 2;
     }
     minutes % step == 0
@@ -175,7 +196,7 @@ fn outgoing(entry: &DueEntry) -> Option<Outgoing> {
 
 #[cfg(test)]
 mod tests {
-    use super::{ESCALATED_TRIED, Timestamp, in_turn, is_turn};
+    use super::{ESCALATED_MOST, ESCALATED_TRIED, Timestamp, in_turn, is_turn, scattered, window};
     use sluice_domain::id::LeadId;
     use sluice_store::OpenLead;
     use std::collections::BTreeSet;
@@ -190,6 +211,29 @@ mod tests {
         assert_eq!(tried.len(), 47);
         assert!(in_turn((0..47).map(lead).collect(), Timestamp(0)).len() <= 2 * ESCALATED_TRIED);
         assert!(in_turn(Vec::new(), Timestamp(0)).is_empty());
+        // Many are gone over in larger windows, and none is left out.
+        let many: BTreeSet<LeadId> = (0..60)
+            .flat_map(|minute| in_turn((0..4_000).map(lead).collect(), Timestamp(minute * 60_000)))
+            .map(|lead| lead.id)
+            .collect();
+        assert_eq!(many.len(), 4_000);
+        assert!(
+            in_turn((0..90_000).map(lead).collect(), Timestamp(0)).len() <= ESCALATED_TRIED + ESCALATED_MOST
+        );
+    }
+
+    #[test]
+    fn of_more_stuck_leads_than_one_run_drives_each_has_its_minute() {
+        let lead = |n: usize| OpenLead { id: LeadId::derived(&[&n.to_string()]), since: Timestamp(n as i64) };
+        let driven = |minute: usize| window((0..23).map(lead).collect(), 10, scattered(minute));
+        // Whether every minute, or every 64th.
+        for step in [1, 64] {
+            let all: BTreeSet<LeadId> =
+                (0..20).flat_map(|turn| driven(turn * step)).map(|lead| lead.id).collect();
+            assert_eq!(all.len(), 23, "every {step} minutes");
+        }
+        assert!((0..9).all(|minute| driven(minute).len() <= 10));
+        assert_eq!(window((0..10).map(lead).collect(), 10, 7).len(), 10);
     }
 
     #[test]
@@ -198,5 +242,7 @@ mod tests {
         assert_eq!(turns(4, 16), 12);
         assert_eq!(turns(16, 32), 8);
         assert!((20..=24).contains(&turns(24 * 60, 48 * 60)), "about hourly on the second day");
+        assert!((8..=15).contains(&turns(4 * 24 * 60, 7 * 24 * 60)), "a few times a day on the days after");
+        assert!((8..=15).contains(&turns(20 * 24 * 60, 30 * 24 * 60)), "about daily in the end");
     }
 }

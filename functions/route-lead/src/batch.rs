@@ -1,6 +1,6 @@
 //! One pass over a batch: load together, claim and decide each, write the teams, commit each, hand on the notices.
 
-use crate::{FUNCTION, Router, teller};
+use crate::{FUNCTION, Router, Stopped, teller};
 use futures::stream::{self, StreamExt};
 use sluice_domain::access::taken_from;
 use sluice_domain::customer::{AddressHash, Known, Ownership, Recognition, blocking_keys, recognise};
@@ -25,6 +25,8 @@ const AT_ONCE: usize = 10;
 const OLD_GRANT_MS: i64 = 10_000;
 /// Outstanding grants from which all are looked up, so that the team's item stays small.
 const MANY_GRANTS: usize = 20;
+/// The same for the members that they saw, of some 60 bytes each: a large team's grants are settled sooner.
+const MANY_SEEN: usize = 60;
 /// Leads remembered as settled.
 const REMEMBERED: usize = 2_000;
 
@@ -80,12 +82,11 @@ struct TeamWrites {
 
 impl Router {
     /// Goes over the batch once. `held` remembers, over passes, the team that granted a lead.
-    pub(crate) async fn pass(&self, ids: &[LeadId], held: &mut Held) -> Result<Pass, String> {
-        let text = |error: StoreError| error.to_string();
+    pub(crate) async fn pass(&self, ids: &[LeadId], held: &mut Held) -> Result<Pass, Stopped> {
         let now = self.env.clock.now();
-        let policies = self.policies.current(now).await.map_err(text)?;
-        let keys = self.secrets.hash_keys().await.map_err(|error| error.to_string())?;
-        let mut leads = self.store.leads(ids).await.map_err(text)?;
+        let policies = self.policies.current(now).await?;
+        let keys = self.secrets.hash_keys().await.map_err(|error| Stopped::Unavailable(error.to_string()))?;
+        let mut leads = self.store.leads(ids).await?;
 
         let mut pass = Pass::default();
         let mut notices = Vec::new();
@@ -134,15 +135,15 @@ impl Router {
         }
 
         let identities: Vec<_> = works.iter().map(|work: &Work| work.facts.identities.as_slice()).collect();
-        let known = self.store.known(&identities, &keys).await.map_err(text)?;
+        let known = self.store.known(&identities, &keys).await?;
         for (work, known) in works.iter_mut().zip(known) {
             work.known = known;
         }
         let mut works = Self::in_time(works, &policies, now, &mut notices);
-        self.find_lookalikes(&mut works, &policies, &keys).await.map_err(text)?;
+        self.find_lookalikes(&mut works, &policies, &keys).await?;
         let works = self.claim(works, &policies, &mut pass).await;
-        let (decided, teams) = self.decide(works, &policies, held, now, &mut pass).await.map_err(text)?;
-        let decided = self.write_teams(decided, teams, &mut pass).await.map_err(text)?;
+        let (decided, teams) = self.decide(works, &policies, held, now, &mut pass).await?;
+        let decided = self.write_teams(decided, teams, &mut pass).await?;
         self.commit(decided, &policies, now, &mut pass, &mut notices).await;
         self.hand_on(notices, now, &mut pass).await;
         Ok(pass)
@@ -264,7 +265,8 @@ impl Router {
         let ids: Vec<LeadId> = works.iter().map(|work| work.lead.id.clone()).collect();
         let standings = self.store.standings(&ids).await?;
         let (open, moved): (Vec<Work>, Vec<Work>) = works.into_iter().partition(|work| {
-            standings.get(&work.lead.id).is_some_and(|now| now.version == work.lead.version)
+            let now = standings.get(&work.lead.id).and_then(Option::as_ref);
+            now.is_some_and(|now| now.version == work.lead.version)
         });
         pass.again.extend(moved.into_iter().map(|work| work.lead.id));
         Ok(open)
@@ -280,7 +282,7 @@ impl Router {
     ) -> Result<(), StoreError> {
         let ours: BTreeSet<&LeadId> = works.iter().map(|work| &work.lead.id).collect();
         let mut unsure = Vec::new();
-        let many = state.grants.len() > MANY_GRANTS;
+        let many = are_many(state);
         let outstanding: Vec<(LeadId, Timestamp, String)> =
             state.grants.iter().map(|(lead, grant)| (lead.clone(), grant.at, grant.rep.clone())).collect();
         for (lead, at, rep) in outstanding {
@@ -304,7 +306,8 @@ impl Router {
             team::give_back(state, id);
         }
         for (id, lead) in standings {
-            let Some(grant) = state.grants.get(&id) else { continue };
+            // One that cannot be read keeps its grant: what became of it is for a person to see.
+            let (Some(grant), Some(lead)) = (state.grants.get(&id), lead) else { continue };
             let assignment = lead.progress.assignment.as_ref();
             if assignment.is_some_and(|a| stands(name, &grant.rep, &a.rep, a.team.as_deref())) {
                 team::settle(state, &id);
@@ -490,7 +493,13 @@ pub(crate) fn notice(lead: &LeadId, rep: &str, kind: NoticeKind, n: u32, at: Tim
 fn is_worth_writing(before: &TeamState, after: &TeamState) -> bool {
     let only_cleared = after.members == before.members
         && after.grants.iter().all(|(lead, grant)| before.grants.get(lead) == Some(grant));
-    !only_cleared || before.grants.len() > MANY_GRANTS && after.grants.len() < before.grants.len()
+    !only_cleared || are_many(before) && after.grants.len() < before.grants.len()
+}
+
+/// Whether a team's outstanding grants make its item large.
+fn are_many(state: &TeamState) -> bool {
+    let seen: usize = state.grants.values().map(|grant| grant.seen.members.len()).sum();
+    state.grants.len() > MANY_GRANTS || seen > MANY_SEEN
 }
 
 /// Remembers where a lead is granted now. A grant that an earlier pass took elsewhere goes back.

@@ -5,6 +5,7 @@ mod clock;
 mod lookalikes;
 mod rights;
 
+use batch::Held;
 use futures::future::BoxFuture;
 use sluice_domain::clock::Tick;
 use sluice_domain::event::Teller;
@@ -17,7 +18,7 @@ use sluice_host::function::{Function, StartError};
 use sluice_host::outbox::{Outbox, QueueName};
 use sluice_host::queue::{Failed, Queue, QueueHandler, Record};
 use sluice_host::secrets::SecretStore;
-use sluice_store::{Policies, Store};
+use sluice_store::{Policies, Store, StoreError};
 use sluice_wire::queue::LeadMessage;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -38,6 +39,12 @@ pub const VARIABLES: [&str; 7] = [
 pub(crate) const ATTEMPTS: u32 = 12;
 /// Escalated leads tried again for one wake-up.
 const WAKE_LIMIT: usize = 10;
+/// Escalated leads looked at in one read to find them, after a first one of as many as are tried.
+const WAKE_PAGE: usize = 100;
+/// Reads for one wake-up, at most: whoever is behind has a turn within the hour.
+const WAKE_PAGES: usize = 6;
+/// How long is read for one wake-up, in milliseconds.
+const WAKE_BUDGET_MS: i64 = 5_000;
 
 /// What it is called where it says that it did something.
 pub(crate) const FUNCTION: &str = "route-lead";
@@ -86,6 +93,23 @@ pub(crate) struct Router {
     pub(crate) settled: Mutex<BTreeMap<LeadId, Outcome>>,
 }
 
+/// Why a pass came to nothing.
+pub(crate) enum Stopped {
+    /// A record that is not what this version writes: of one of the leads, or of whom or what it needs.
+    Unreadable(String),
+    /// The store or the secrets did not answer.
+    Unavailable(String),
+}
+
+impl From<StoreError> for Stopped {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Corrupt(_) => Self::Unreadable(error.to_string()),
+            StoreError::Unavailable(_) | StoreError::Cursor => Self::Unavailable(error.to_string()),
+        }
+    }
+}
+
 impl QueueHandler for Router {
     async fn handle(&self, records: &[Record]) -> Vec<Failed> {
         let mut failed = Vec::new();
@@ -115,14 +139,29 @@ impl QueueHandler for Router {
 
 impl Router {
     /// Routes leads until each is done or has failed; answers with the failed ones.
-    async fn route_all(&self, mut left: Vec<LeadId>) -> BTreeMap<LeadId, String> {
-        let mut failed = BTreeMap::new();
-        let mut held = BTreeMap::new();
+    async fn route_all(&self, leads: Vec<LeadId>) -> BTreeMap<LeadId, String> {
+        let (mut failed, mut held) = (BTreeMap::new(), Held::new());
+        // A record that cannot be read stops the lead it belongs to and nobody else.
+        for lead in self.route(leads, &mut held, &mut failed).await {
+            self.route(vec![lead], &mut held, &mut failed).await;
+        }
+        failed
+    }
+
+    /// Routes leads together until each is done or has `failed`; answers with those to go over one by one, because a record
+    /// that one of them needs cannot be read.
+    async fn route(
+        &self,
+        mut left: Vec<LeadId>,
+        held: &mut Held,
+        failed: &mut BTreeMap<LeadId, String>,
+    ) -> Vec<LeadId> {
         let mut attempt = 0;
         while !left.is_empty() {
-            let pass = match self.pass(&left, &mut held).await {
+            let pass = match self.pass(&left, held).await {
                 Ok(pass) => pass,
-                Err(why) => {
+                Err(Stopped::Unreadable(_)) if left.len() > 1 => return left,
+                Err(Stopped::Unreadable(why) | Stopped::Unavailable(why)) => {
                     failed.extend(left.into_iter().map(|lead| (lead, why.clone())));
                     break;
                 }
@@ -140,13 +179,34 @@ impl Router {
                 self.pause(attempt).await;
             }
         }
-        failed
+        Vec::new()
     }
 
+    /// The oldest escalated leads that routing may try. Those that wait for a person are left out: they can be many, and the
+    /// oldest of all.
     async fn escalated(&self) -> Result<Vec<LeadId>, String> {
-        let now = self.env.clock.now().plus_millis(1);
-        let open = self.store.open_leads(LeadState::Escalated, None, now, WAKE_LIMIT).await;
-        Ok(open.map_err(|error| error.to_string())?.into_iter().map(|lead| lead.id).collect())
+        let began = self.env.clock.now();
+        let before = began.plus_millis(1);
+        let (mut found, mut after) = (Vec::new(), None);
+        for page in 0..WAKE_PAGES {
+            let size = if page == 0 { WAKE_LIMIT } else { WAKE_PAGE };
+            let open = self.store.open_leads(LeadState::Escalated, after.as_ref(), before, size).await;
+            let open = open.map_err(|error| error.to_string())?;
+            let ids: Vec<LeadId> = open.iter().map(|lead| lead.id.clone()).collect();
+            let standings = self.store.standings(&ids).await.map_err(|error| error.to_string())?;
+            let may_be_tried = |id: &LeadId| {
+                let standing = standings.get(id).and_then(Option::as_ref);
+                standing.is_some_and(|standing| !standing.progress.waits_for_a_person())
+            };
+            found.extend(ids.into_iter().filter(may_be_tried));
+            let is_last = open.len() < size;
+            after = open.into_iter().next_back();
+            if is_last || found.len() >= WAKE_LIMIT || self.env.clock.now().since(began) > WAKE_BUDGET_MS {
+                break;
+            }
+        }
+        found.truncate(WAKE_LIMIT);
+        Ok(found)
     }
 
     /// Lets whoever was faster finish; random, so that two do not meet again.

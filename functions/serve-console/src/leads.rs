@@ -303,6 +303,11 @@ impl Console {
             let state = lead.progress.state;
             why.push(match lead.needs_enrichment {
                 _ if state == LeadState::Erased => "Its person was erased.".to_owned(),
+                _ if state == LeadState::Spam => {
+                    "The field was filled in that people cannot see (`honeypot` of its form): nobody is told, and it is \
+                     kept for 30 days."
+                        .to_owned()
+                }
                 true => "Accepted; its fields are still to be fetched from the sender.".to_owned(),
                 false => "Accepted; routing is still to come.".to_owned(),
             });

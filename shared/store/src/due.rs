@@ -31,20 +31,35 @@ impl DueEntry {
     }
 }
 
+/// Where a page of due entries ended.
+#[derive(Clone, Debug)]
+pub struct DueEnd(Item);
+
+/// A page of due entries of one shard.
+#[derive(Debug, Default)]
+pub struct DuePage {
+    /// The entries, oldest first.
+    pub entries: Vec<DueEntry>,
+    /// Entries that this version cannot read. They stay, for a person to look at.
+    pub unreadable: usize,
+    /// Where the next page begins. A page ends where the store ends it, at 1 MB if not before: how many it holds says nothing.
+    pub end: Option<DueEnd>,
+}
+
 impl Store {
     /// Puts an entry. Putting it again changes nothing; firing twice is harmless.
     pub async fn put_due(&self, entry: &DueEntry) -> Result<(), StoreError> {
         self.put_once(entry.item()?).await.map(|_| ())
     }
 
-    /// Entries of one shard due before `before`, oldest first; those `behind` one.
+    /// Entries of one shard due before `before`, oldest first; those behind the end of another page.
     pub async fn due_before(
         &self,
         shard: u8,
         before: Timestamp,
-        behind: Option<&DueEntry>,
+        behind: Option<DueEnd>,
         limit: i32,
-    ) -> Result<Vec<DueEntry>, StoreError> {
+    ) -> Result<DuePage, StoreError> {
         use crate::item::text;
         let answer = self
             .client
@@ -53,12 +68,19 @@ impl Store {
             .key_condition_expression("pk = :pk AND sk < :before")
             .expression_attribute_values(":pk", text(keys::due(shard)))
             .expression_attribute_values(":before", text(keys::millis(before)))
-            .set_exclusive_start_key(behind.map(due_key))
+            .set_exclusive_start_key(behind.map(|end| end.0))
             .limit(limit)
             .consistent_read(true)
             .send()
             .await?;
-        answer.items.unwrap_or_default().iter().map(read_due).collect()
+        let mut page = DuePage { end: answer.last_evaluated_key.map(DueEnd), ..DuePage::default() };
+        for item in answer.items.unwrap_or_default() {
+            match read_due(&item) {
+                Ok(entry) => page.entries.push(entry),
+                Err(_) => page.unreadable += 1,
+            }
+        }
+        Ok(page)
     }
 
     /// Deletes entries whose messages were sent. One left over fires again, which is harmless.

@@ -17,6 +17,9 @@ use std::collections::{BTreeMap, HashMap};
 /// update is charged on the whole item.
 const INLINE_ENVELOPE: usize = 480;
 
+/// For how many days a lead is kept that came from a robot.
+const ROBOT_DAYS: i64 = 30;
+
 /// What became of accepting a lead.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Accepted {
@@ -113,6 +116,18 @@ impl Store {
         Err(StoreError::Unavailable("too much contention on a lead".to_owned()))
     }
 
+    /// Puts a lead that has ended as it is accepted, and that is nobody's: in no index, and gone by itself after
+    /// `ROBOT_DAYS` days, since no erasure finds what belongs to no customer.
+    pub async fn accept_ended_lead(&self, lead: &Lead) -> Result<Accepted, StoreError> {
+        let mut item = ended_lead(lead, &lead.progress)?;
+        let gone = lead.received.plus_millis(ROBOT_DAYS * 86_400_000);
+        item.insert("ttl".to_owned(), number(gone.seconds()));
+        match self.put_once(item).await? {
+            None => Ok(Accepted::New),
+            Some(old) => accepted_before(&old),
+        }
+    }
+
     /// Sort keys of everything kept under a lead's id: the lead, and envelopes stored apart.
     pub async fn lead_items(&self, id: &LeadId) -> Result<Vec<String>, StoreError> {
         let answer = self
@@ -182,17 +197,15 @@ impl Store {
             .collect()
     }
 
-    /// How far leads are, without what was submitted; what is not there is not in the answer.
-    pub async fn standings(&self, ids: &[LeadId]) -> Result<BTreeMap<LeadId, Standing>, StoreError> {
+    /// How far leads are, without what was submitted; what is not there is not in the answer, and what cannot be read is
+    /// `None`, so that one such lead hides no other.
+    pub async fn standings(&self, ids: &[LeadId]) -> Result<BTreeMap<LeadId, Option<Standing>>, StoreError> {
         let wanted = ids.iter().map(|id| key(id.as_str(), keys::LEAD)).collect();
         let items = self.get_many(wanted).await?;
-        items
-            .iter()
-            .map(|item| {
-                let standing = Standing { progress: read_progress(item)?, version: get_number(item, "v")? };
-                Ok((read_id(item)?, standing))
-            })
-            .collect()
+        let standing = |item: &Item| -> Result<Standing, StoreError> {
+            Ok(Standing { progress: read_progress(item)?, version: get_number(item, "v")? })
+        };
+        items.iter().map(|item| Ok((read_id(item)?, standing(item).ok()))).collect()
     }
 
     /// One lead.

@@ -40,7 +40,7 @@ pub use commit::{Commit, Writes};
 pub use contact::Contact;
 pub use counted::{Counted, Counting};
 pub use desk::{CompanyRecord, Desk, LeaveRecord, Wanted};
-pub use due::DueEntry;
+pub use due::{DueEnd, DueEntry, DuePage};
 pub use endpoint::Endpoint;
 pub use entry::History;
 pub use error::StoreError;

@@ -15,6 +15,11 @@ pub const MAX_STORED: usize = 256 * 1024;
 
 /// Longest header or other note kept as attribution, in bytes.
 const MAX_HEADER: usize = 512;
+/// Of a robot's submission: fields looked at, bytes kept of a name or value, and bytes of the whole, which keep the lead's item
+/// within one write unit.
+const ROBOT_FIELDS: usize = 32;
+const ROBOT_TEXT: usize = 64;
+const ROBOT_STORED: usize = 480;
 
 /// Whether the field that people cannot see was filled in.
 pub fn is_spam(form: &Form, submission: &Submission) -> bool {
@@ -40,6 +45,22 @@ pub fn from_form(form: &Form, request: &HttpRequest, submission: Submission) -> 
     };
     bound(&mut envelope)?;
     Ok(envelope)
+}
+
+/// What the ledger keeps of a submission in which the field was filled in that people cannot see: that field first, and of the
+/// others what there is room for. It is enough to know a person by, and no robot decides what it costs.
+pub fn from_robot(form: &Form, request: &HttpRequest, submission: &Submission) -> Envelope {
+    let is_trap = |name: &str| form.honeypot.as_deref() == Some(name);
+    let attribution = request.source_ip.iter().map(|ip| ("ip".to_owned(), ip.clone())).collect();
+    let mut envelope = Envelope { attribution, ..Envelope::default() };
+    let (trap, others): (Vec<_>, Vec<_>) = submission.fields.iter().partition(|(name, _)| is_trap(name));
+    for (name, value) in trap.into_iter().chain(others).take(ROBOT_FIELDS) {
+        envelope.fields.push((cut_to(name, ROBOT_TEXT).to_owned(), cut_to(value, ROBOT_TEXT).to_owned()));
+        if serde_json::to_vec(&envelope).map_or(usize::MAX, |bytes| bytes.len()) > ROBOT_STORED {
+            envelope.fields.pop();
+        }
+    }
+    envelope
 }
 
 /// What the ledger keeps of a lead that a source announced.
@@ -105,7 +126,11 @@ fn of_request(request: &HttpRequest) -> BTreeMap<String, String> {
 }
 
 fn cut(text: &str) -> &str {
-    let mut end = text.len().min(MAX_HEADER);
+    cut_to(text, MAX_HEADER)
+}
+
+fn cut_to(text: &str, most: usize) -> &str {
+    let mut end = text.len().min(most);
     while !text.is_char_boundary(end) {
         end -= 1;
     }

@@ -175,17 +175,45 @@ async fn an_empty_post_is_accepted_and_ends_as_invalid() {
 }
 
 #[tokio::test]
-async fn a_robot_that_fills_in_what_people_cannot_see_is_answered_and_not_stored() {
+async fn a_robot_that_fills_in_what_people_cannot_see_is_answered_and_its_lead_is_spam() {
     let run = Setup::default().start().await;
-    let before = run.table();
     let robot = [("email", "robot@person.example"), ("website_url2", "http://spam.example")];
-    let answer = run.post("contact", &robot).await;
-    assert_eq!(answer.status, 202);
+    let _ = run.stack.dynamodb.take_meter();
+    let id = run.post("contact", &robot).await.lead_id();
+    assert_eq!(run.stack.dynamodb.take_meter().write_units(), 1.0);
     run.settle().await;
-    assert_eq!(run.table(), before);
+    let view = run.show(&id).await;
+    assert_eq!((&view["state"], &view["customer"]), (&json!("spam"), &Value::Null), "{view:#}");
+    assert!(view["why"].to_string().contains("that people cannot see"), "{view:#}");
+    assert_eq!(view["fields"][1], json!(["email", "robot@person.example"]), "who was wronged is found");
+    let ledger = run.ledger().await;
+    assert_eq!((&ledger["accepted"], &ledger["ended"]["spam"]), (&json!(1), &json!(1)), "{ledger:#}");
+    assert!(run.mails().is_empty());
     // A person's post differs from it in nothing but the empty field, and that is not kept.
     let id = run.lead(&[("email", "person@person.example"), ("website_url2", "")]).await;
     assert_eq!(run.show(&id).await["fields"], json!([["email", "person@person.example"]]));
+    run.finish().await;
+}
+
+#[tokio::test]
+async fn a_robot_does_not_decide_what_it_costs_and_its_key_stands_for_one_lead() {
+    let run = Setup::default().start().await;
+    let headers = [("content-type", "application/json"), ("idempotency-key", "robot")];
+    let mut body = json!({"website_url2": "\u{1}".repeat(5_000)});
+    for n in 0..500 {
+        body[format!("field{n}")] = json!("\u{2}ß".repeat(300));
+    }
+    let body = body.to_string();
+    let _ = run.stack.dynamodb.take_meter();
+    let id = run.send("POST", "/f/contact", &headers, body.as_bytes()).await.lead_id();
+    assert_eq!(run.stack.dynamodb.take_meter().write_units(), 1.0);
+    assert_eq!(run.send("POST", "/f/contact", &headers, body.as_bytes()).await.lead_id(), id);
+    // Somebody corrects what their browser filled in: it is no repeat, and the caller is told so.
+    let corrected = run.send("POST", "/f/contact", &headers, br#"{"email":"a@person.example"}"#).await;
+    corrected.is_problem(409, "idempotency-key-reused");
+    run.settle().await;
+    let expected = vec![id];
+    assert_eq!(run.leads(), expected);
     run.finish().await;
 }
 

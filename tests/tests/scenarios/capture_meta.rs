@@ -107,6 +107,28 @@ async fn a_lead_waits_in_the_ledger_while_meta_is_down_and_is_routed_once_it_ans
 }
 
 #[tokio::test]
+async fn what_meta_refuses_for_good_is_given_up_after_days_with_its_code() {
+    let graph = Fake::start(|_| {
+        (400, json!({"error": {"code": 2500, "message": "An active access token must be used"}}))
+    });
+    let graph = graph.await;
+    let run = Setup::default().var("SLUICE_GRAPH_URL", &graph.url).start().await;
+    assert_eq!(announce(&run, SECRET, &["79"]).await.status, 200);
+    run.settle().await;
+    let id = run.leads().remove(0);
+    assert_eq!(run.show(&id).await["state"], "waiting");
+    run.pass(Duration::from_secs(3 * 86_400 - 60)).await;
+    run.fire_timers().await;
+    assert_eq!(run.show(&id).await["state"], "waiting", "for three days somebody may mend it");
+    run.pass(Duration::from_secs(86_400 + 3_600)).await;
+    run.fire_timers().await;
+    let lead = run.show(&id).await;
+    assert_ne!(lead["state"], "waiting", "{lead:#}");
+    assert!(lead["unreadable"].to_string().contains("refuses to tell this lead (code 2500)"), "{lead:#}");
+    run.finish().await;
+}
+
+#[tokio::test]
 async fn metas_own_test_lead_ends_as_the_rules_say() {
     let with_rule = "rules:\n  - name: tests\n    when: has(lead.attribution.test)\n    end: test\n";
     let graph = Fake::start(|_| {

@@ -198,6 +198,34 @@ async fn what_nobody_answers_waits_for_a_person_and_is_not_routed_again() {
 }
 
 #[tokio::test]
+async fn those_that_wait_for_a_person_keep_nobody_waiting_who_could_be_taken() {
+    let teams = [
+        ("sdr", "[{ rep: one }]\nresponse: { within: 2h, then: escalate }"),
+        ("tiny", "[{ rep: only, capacity: 1 }]"),
+    ];
+    let tiny = "  - name: tiny\n    when: lead.fields.desk == 'tiny'\n    assign: { team: tiny }\n";
+    let run = Setup::policies(policies(&["one", "only"], &teams, &format!("{tiny}{EVERYONE}"))).start().await;
+    for n in 0..12 {
+        run.lead(&[("email", &format!("silent{n}@person.example"))]).await;
+    }
+    leap(&run, 7_200).await;
+    leap(&run, 60).await;
+    let waiting = run.ledger().await["in_flight"]["escalated"].clone();
+    assert_eq!(waiting, 12, "they wait for a person, older than any other");
+    let mut leads = Vec::new();
+    for email in ["tiny0@person.example", "tiny1@person.example"] {
+        leads.push(run.lead(&[("email", email), ("desk", "tiny")]).await);
+    }
+    assert_eq!(run.show(&leads[1]).await["state"], "escalated");
+    let (status, _) = act(&run, &run.token, &leads[0], "close", json!({"reason": "won"})).await;
+    assert_eq!(status, 200);
+    run.settle().await;
+    assert_eq!(owner(&run, &leads[1]).await, "only", "at once, not in an hour");
+    assert_eq!(run.ledger().await["in_flight"]["escalated"], 12);
+    run.finish().await;
+}
+
+#[tokio::test]
 async fn a_window_runs_in_working_time_and_heeds_leave_that_is_set_later() {
     let hours =
         "hours: { zone: Europe/Berlin, mon-fri: \"09:00-17:00\" }\nresponse: { within: 10m, limit: 2 }\n";

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use sluice::host::spec::named;
 use sluice_services::sqs::{OutgoingMessage, Sqs};
 use sluice_tests::stack::{Running, Setup};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 const DOWN: (u16, &str) = (500, "InternalError");
@@ -158,6 +159,53 @@ async fn poison_ends_in_the_dead_letters_and_neither_hides_nor_stops_a_lead() {
     }
     assert_eq!(run.depth(&dead), 1, "{}", run.depths());
     sdk.purge_queue().queue_url(run.stack.addresses.queue_url(&dead)).send().await.unwrap();
+    run.finish().await;
+}
+
+#[tokio::test]
+async fn a_record_that_cannot_be_read_stops_its_own_lead_and_no_other_of_the_batch() {
+    let run = Setup::default().frozen().start().await;
+    let known = run.lead(&[("email", "known@person.example")]).await;
+    let customer = run.show(&known).await["customer"].as_str().unwrap().to_owned();
+    run.refusals.refuse("capture-lead", "AmazonSQS.", usize::MAX, DOWN);
+    let mut ids =
+        vec![run.post("contact", &[("email", "known@person.example"), ("note", "2")]).await.lead_id()];
+    for n in 0..9 {
+        ids.push(run.post("contact", &[("email", &format!("batch{n}@person.example"))]).await.lead_id());
+    }
+    run.refusals.lift();
+    // One lead is not what this version writes, and of another the customer is not.
+    let put = |item: &Value| {
+        let put = json!({"TableName": named("Table"), "Item": item});
+        run.stack.dynamodb.run("PutItem", put.to_string().as_bytes()).unwrap();
+    };
+    let table = run.table();
+    let broken =
+        [(ids[1].clone(), "l".to_owned()), (customer, "c".to_owned())].map(|key| table[&key].clone());
+    for item in &broken {
+        let mut strange = item.clone();
+        strange["v"] = json!({"S": "one"});
+        put(&strange);
+    }
+    let record = |id: &String| json!({"messageId": id, "body": json!({"lead": id}).to_string()});
+    let records: Vec<Value> = ids.iter().map(record).collect();
+    let answer = run.invoke("route-lead", &json!({"Records": records})).await.unwrap();
+    let failed: BTreeSet<&str> = answer["batchItemFailures"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|failure| failure["itemIdentifier"].as_str())
+        .collect();
+    assert_eq!(failed, BTreeSet::from([ids[0].as_str(), ids[1].as_str()]));
+    for id in &ids[2..] {
+        assert_eq!(state(&run, id).await, "assigned");
+    }
+    broken.iter().for_each(put);
+    run.fire_timers().await;
+    assert_eq!(
+        (state(&run, &ids[0]).await, state(&run, &ids[1]).await),
+        ("assigned".into(), "assigned".into())
+    );
     run.finish().await;
 }
 

@@ -2,6 +2,7 @@
 
 use crate::campaigns::store;
 use serde_json::json;
+use sluice::host::spec::named;
 use sluice_host::environment::Clock;
 use sluice_store::{DueEntry, keys};
 use sluice_tests::stack::Setup;
@@ -32,6 +33,37 @@ async fn what_no_queue_takes_keeps_nobody_behind_it_waiting() {
     );
     let left: Vec<_> = run.table().into_keys().filter(|(pk, _)| pk.starts_with("due#")).collect();
     assert_eq!(left.len(), 205);
+    assert!(left.iter().all(|(_, sk)| !sk.ends_with(&last.id)));
+    store.delete_due(&stays).await.unwrap();
+    run.settle().await;
+    run.finish().await;
+}
+
+#[tokio::test]
+async fn entries_that_fill_a_read_or_cannot_be_read_keep_nobody_behind_them_waiting() {
+    let run = Setup::default().frozen().start().await;
+    let store = store(&run);
+    let now = run.stack.clock.now();
+    // The store ends a read at 1 MB: these are three reads, of far fewer entries than are asked for.
+    let mut ids = (0..).map(|n: u32| format!("id-{n}")).filter(|id| keys::shard_of(id) == 0);
+    let mut stays = Vec::new();
+    for id in ids.by_ref().take(45) {
+        let (at, body) = (now.plus_millis(-60_000), "x".repeat(50_000));
+        let entry = DueEntry { at, id, queue: "later".to_owned(), body };
+        store.put_due(&entry).await.unwrap();
+        stays.push(entry);
+    }
+    let strange = stays.first().unwrap();
+    let item = json!({"pk": {"S": keys::due(0)}, "sk": {"S": keys::due_at(strange.at, &strange.id)}, "d": {"S": "{"}});
+    let put = json!({"TableName": named("Table"), "Item": item});
+    run.stack.dynamodb.run("PutItem", put.to_string().as_bytes()).unwrap();
+    let begin = CampaignMessage { campaign: "none".to_owned(), broadcast: 1, task: CampaignTask::Begin };
+    let last =
+        DueEntry { at: now, id: ids.next().unwrap(), queue: "campaign".to_owned(), body: encode(&begin) };
+    store.put_due(&last).await.unwrap();
+    assert!(run.invoke("fire-timers", &json!({})).await.is_err(), "somebody has to look at what stays");
+    let left: Vec<_> = run.table().into_keys().filter(|(pk, _)| pk.starts_with("due#")).collect();
+    assert_eq!(left.len(), 45);
     assert!(left.iter().all(|(_, sk)| !sk.ends_with(&last.id)));
     store.delete_due(&stays).await.unwrap();
     run.settle().await;

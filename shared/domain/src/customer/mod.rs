@@ -234,13 +234,10 @@ impl Customer {
     ) {
         self.leads = self.leads.saturating_add(1);
         self.last_lead = Some(lead.clone());
-        self.recent.retain(|recent| {
-            received.since(recent.at).abs() <= window_ms && recent.fingerprint != fingerprint
-        });
-        self.recent.push(Recent { fingerprint: fingerprint.to_owned(), at: received, lead: lead.clone() });
-        if self.recent.len() > MAX_RECENT {
-            self.recent.remove(0);
-        }
+        self.remember(
+            Recent { fingerprint: fingerprint.to_owned(), at: received, lead: lead.clone() },
+            window_ms,
+        );
         let said = u8::try_from(self.said.len()).ok();
         let mut filled = false;
         let mut fill = |name: &str, value: String| {
@@ -279,6 +276,21 @@ impl Customer {
         if filled {
             self.said.push(Said { lead: Some(lead.clone()), source: source.to_owned() });
         }
+    }
+
+    /// Remembers what was said, for [`Self::repeats`]: the latest leads in the order they were received, whatever the order they
+    /// are worked on in. One that comes late takes nothing from those after it.
+    fn remember(&mut self, said: Recent, window_ms: i64) {
+        match self.recent.iter_mut().find(|recent| recent.fingerprint == said.fingerprint) {
+            Some(same) if same.at > said.at => {}
+            Some(same) => *same = said,
+            None => self.recent.push(said),
+        }
+        self.recent.sort_by_key(|recent| recent.at);
+        let newest = self.recent.last().map_or(Timestamp(0), |recent| recent.at);
+        self.recent.retain(|recent| newest.since(recent.at) <= window_ms);
+        let too_many = self.recent.len().saturating_sub(MAX_RECENT);
+        self.recent.drain(..too_many);
     }
 
     /// Takes down what somebody says. What is known stands, unless who says it is believed, and what is known was said by

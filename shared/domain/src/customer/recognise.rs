@@ -212,7 +212,10 @@ pub(super) fn recognise_or(
         }
         if let Some(reason) = passed_over {
             suggestions.push(by_identity(root.clone(), identity.kind, reason));
-            seen_with.push(hash.clone());
+            // Over the limit it identifies nobody whoever else comes with it: a switchboard's record does not grow.
+            if claim.others.len() <= shared_after {
+                seen_with.push(hash.clone());
+            }
         } else if !roots.iter().any(|(_, known)| *known == root) {
             roots.push((identity.kind, root.clone()));
         }

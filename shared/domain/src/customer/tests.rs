@@ -201,6 +201,19 @@ fn a_switchboard_stops_identifying_anybody() {
 }
 
 #[test]
+fn what_is_remembered_of_a_switchboard_stops_growing() {
+    let mut town = Town::default();
+    for n in 0..50 {
+        town.post(&[email(&n.to_string()), phone("switchboard")]);
+    }
+    let hash = keys().hashes(&phone("switchboard")).remove(0);
+    assert_eq!(town.addresses[&hash].others.len(), SHARED_AFTER + 1);
+    let who = town.post(&[email("one more"), phone("switchboard")]);
+    assert_eq!(who.found[0].passed_over, Some(SuggestionReason::SharedAddress));
+    assert!(who.seen_with.is_empty(), "and costs no write");
+}
+
+#[test]
 fn an_address_claimed_without_its_customer_leads_to_that_customer() {
     let mut town = Town::default();
     let ghost = CustomerId::derived(&["ghost"]);
@@ -282,6 +295,33 @@ fn the_same_within_the_window_is_a_repeat_and_later_is_not() {
     assert_eq!(customer.repeats("same", Timestamp(601_000), 600_000), Some(&lead));
     assert_eq!(customer.repeats("same", Timestamp(601_001), 600_000), None);
     assert_eq!(customer.repeats("other", Timestamp(1_001), 600_000), None);
+}
+
+#[test]
+fn a_lead_worked_on_late_makes_nobody_forget_those_after_it() {
+    let mut customer = Customer::new(CustomerId::derived(&["c"]), Timestamp(0));
+    let nothing = read(
+        &Origin { kind: "form".into(), name: "f".into() },
+        &Envelope::default(),
+        &Reading::default(),
+        &Settings::default(),
+    );
+    let (day, window) = (86_400_000, 600_000);
+    let mut take = |what: &str, at: i64| {
+        let lead = LeadId::derived(&[what, &at.to_string()]);
+        customer.absorb(&lead, "f", what, Timestamp(at), &nothing, window);
+        (lead, customer.clone())
+    };
+    let (new, _) = take("new", 2 * day);
+    let (_, after) = take("old", day);
+    assert_eq!(after.repeats("new", Timestamp(2 * day + 1), window), Some(&new));
+    assert_eq!(after.recent.len(), 1, "what is past the window is not remembered");
+    let (_, after) = take("new", 2 * day - 5);
+    assert_eq!(after.repeats("new", Timestamp(2 * day + window), window), Some(&new));
+    for n in 0..9 {
+        take(&n.to_string(), 2 * day - 9 + n);
+    }
+    assert_eq!(take("last", 2 * day - 20).1.repeats("new", Timestamp(2 * day), window), Some(&new));
 }
 
 #[test]

@@ -23,6 +23,11 @@ use crate::template;
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Members of a team at most: the explanation of each of its leads lists them, and its record those of the leads under way.
+const MOST_MEMBERS: usize = 200;
+/// The most that `shared_after` may be: an address remembers as many customers.
+const MOST_SHARED: u32 = 100;
+
 /// One thing to mend.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
@@ -112,6 +117,14 @@ pub fn check(documents: &[Document]) -> Vec<Finding> {
                 if team.members.is_empty() {
                     checker.add(&["members"], "a team needs at least one member");
                 }
+                if team.members.len() > MOST_MEMBERS {
+                    let message = format!(
+                        "a team has at most {MOST_MEMBERS} members, this one {}; make several teams of it, which a \
+                         rule names in `teams`",
+                        team.members.len()
+                    );
+                    checker.add(&["members"], message);
+                }
                 for (i, member) in team.members.iter().enumerate() {
                     let i = i.to_string();
                     checker.known(&["members", &i, "rep"], "rep", &member.rep, &reps);
@@ -160,6 +173,10 @@ pub fn check(documents: &[Document]) -> Vec<Finding> {
             Document::Settings(settings) => {
                 for (i, rep) in settings.escalate_to.iter().enumerate() {
                     checker.known(&["escalate_to", &i.to_string()], "rep", rep, &reps);
+                }
+                if settings.shared_after > MOST_SHARED {
+                    let message = format!("an address is shared after at most {MOST_SHARED} customers");
+                    checker.add(&["shared_after"], message);
                 }
                 checker.survivorship(&settings.survivorship, &origins);
                 checker.messaging(&settings.messaging);

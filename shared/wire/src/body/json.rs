@@ -51,6 +51,22 @@ impl Node {
         }
     }
 
+    /// As JSON, in which numbers and truth values are text.
+    pub(crate) fn to_json(&self) -> String {
+        let quoted = |text: &str| serde_json::Value::from(text).to_string();
+        match self {
+            Self::Null => "null".to_owned(),
+            Self::Text(text) => quoted(text),
+            Self::List(items) => {
+                format!("[{}]", items.iter().map(Self::to_json).collect::<Vec<_>>().join(","))
+            }
+            Self::Object(members) => {
+                let member = |(name, node): &(String, Self)| format!("{}:{}", quoted(name), node.to_json());
+                format!("{{{}}}", members.iter().map(member).collect::<Vec<_>>().join(","))
+            }
+        }
+    }
+
     /// The items of a list; nothing for anything else.
     pub(crate) fn items(&self) -> &[Node] {
         match self {

@@ -411,6 +411,21 @@ fn documents_that_are_only_parsed_may_name_what_is_elsewhere() {
 }
 
 #[test]
+fn a_team_and_the_memory_of_a_shared_address_have_a_size() {
+    let team = |n: usize| {
+        let reps: String = (0..n).map(|n| format!("kind: rep\nname: r{n}\n---\n")).collect();
+        let members: Vec<String> = (0..n).map(|n| format!("{{ rep: r{n} }}")).collect();
+        format!("{reps}kind: team\nname: t\nmembers: [{}]\n", members.join(", "))
+    };
+    accepted(&team(200));
+    let Err(refusals) = load(&[file("p.yaml", &team(201))]) else { panic!("201 are too many") };
+    let refusals = refusals.to_string();
+    assert!(refusals.contains("a team has at most 200 members, this one 201"), "{refusals}");
+    accepted("kind: settings\nshared_after: 100\n");
+    assert!(load(&[file("p.yaml", "kind: settings\nshared_after: 101\n")]).is_err());
+}
+
+#[test]
 fn names_lead_to_documents_that_exist() {
     refused(
         &routing(

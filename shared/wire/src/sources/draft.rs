@@ -1,14 +1,15 @@
 //! A lead while a source reads it: fields under our names, notes on where it came from.
 
-use super::{Delivery, SourceLead, names};
+use super::{Delivery, SourceLead, names, signature};
 use crate::body::json::{self, Node};
 use crate::body::{FileNote, Submission};
+use ring::digest;
 use sluice_domain::identity::Email;
 use sluice_domain::lead::ATTRIBUTION;
 use sluice_domain::policy::FieldMap;
 use sluice_domain::time::Timestamp;
 
-/// Longest id a sender may give a lead, in bytes.
+/// Longest id of a sender's that is kept as it is, in bytes.
 const MAX_ID: usize = 400;
 
 pub(super) struct Draft<'a> {
@@ -32,10 +33,15 @@ impl<'a> Draft<'a> {
         (Self { submission: body, ..Self::new(delivery) }, fields)
     }
 
-    /// The sender's own id; empty and endless ones are none.
+    /// The sender's own id; an empty one is none, and of an endless one its hash is kept, which tells it from others as well.
     pub(super) fn id(&mut self, id: Option<&str>) {
-        let id = id.map(str::trim).filter(|id| (1..=MAX_ID).contains(&id.len()));
-        self.lead.external_id = id.map(str::to_owned);
+        let id = id.map(str::trim).filter(|id| !id.is_empty());
+        self.lead.external_id = id.map(|id| match id.len() {
+            ..=MAX_ID => id.to_owned(),
+            _ => {
+                format!("sha256-{}", signature::hex(digest::digest(&digest::SHA256, id.as_bytes()).as_ref()))
+            }
+        });
     }
 
     /// When the person submitted it.

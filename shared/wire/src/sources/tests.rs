@@ -110,6 +110,45 @@ fn a_key_in_the_address_is_compared_with_every_value_of_the_secret() {
 }
 
 #[test]
+fn ids_of_any_length_tell_one_lead_from_another() {
+    let request = HttpRequest::default();
+    let (document, secrets) = (document("json"), Secrets::default());
+    let delivery = Delivery {
+        request: &request,
+        document: &document,
+        secrets: &secrets,
+        certificate: None,
+        now: Timestamp(0),
+    };
+    let kept = |id: &str| {
+        let mut draft = draft::Draft::new(&delivery);
+        draft.id(Some(id));
+        draft.lead.external_id
+    };
+    let (one, other) = (format!("{}1", "x".repeat(400)), format!("{}2", "x".repeat(400)));
+    assert_eq!(kept(&one[1..]).as_deref(), Some(&one[1..]), "400 bytes are kept as they are");
+    assert_eq!(kept(&one), kept(&format!(" {one} ")));
+    assert_ne!(kept(&one), kept(&other));
+    assert!(kept(&one).is_some_and(|id| id.len() < 100));
+    assert_eq!(kept(" "), None);
+}
+
+#[test]
+fn a_tiktok_lead_without_an_id_is_called_by_what_its_event_says() {
+    let told = |body: &str| {
+        let request =
+            HttpRequest { method: "POST".into(), body: body.to_owned().into(), ..HttpRequest::default() };
+        read(&tiktok::Tiktok, &document("tiktok"), &request).0.remove(0).external_id.unwrap()
+    };
+    let id = told(r#"{"event":"lead.new","create_time":1,"content":"{\"name\":\"Ada\",\"n\":[1,null]}"}"#);
+    let text = "lead.new\n1\n{\"name\":\"Ada\",\"n\":[\"1\",null]}";
+    let sha = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
+    assert_eq!(id, signature::hex(sha.as_ref()));
+    assert_eq!(id, told(r#"{"create_time":1,"event":"lead.new","content":{"name":"Ada","n":[1,null]}}"#));
+    assert_ne!(id, told(r#"{"create_time":2,"event":"lead.new","content":{"name":"Ada","n":[1,null]}}"#));
+}
+
+#[test]
 fn secrets_are_never_printed() {
     assert!(!format!("{:?}", Secrets::default().with("app_secret", "hush")).contains("hush"));
 }

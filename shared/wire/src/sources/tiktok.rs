@@ -54,8 +54,7 @@ impl Source for Tiktok {
             return Ok(Vec::new());
         }
         let mut draft = Draft::new(delivery);
-        let told =
-            [event, body.get("create_time").text().unwrap_or_default(), &format!("{content:?}")].join("\n");
+        let told = [event, body.get("create_time").text().unwrap_or_default(), &content.to_json()].join("\n");
         let told = signature::hex(digest::digest(&digest::SHA256, told.as_bytes()).as_ref());
         draft.id(content.get("lead_id").text().or(Some(&told)));
         told_fields(&mut draft, &content);
