@@ -47,7 +47,7 @@ impl Console {
             return Ok(HttpResponse::json(
                 200,
                 &json!({
-                    "state": "spam", "why": ["The field that people cannot see was filled in: answered, not stored."],
+                    "state": "spam", "why": ["The field that people cannot see was filled in: it ends as spam, and nobody is told."],
                 }),
             ));
         }

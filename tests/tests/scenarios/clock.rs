@@ -203,8 +203,9 @@ async fn those_that_wait_for_a_person_keep_nobody_waiting_who_could_be_taken() {
         ("sdr", "[{ rep: one }]\nresponse: { within: 2h, then: escalate }"),
         ("tiny", "[{ rep: only, capacity: 1 }]"),
     ];
-    let tiny = "  - name: tiny\n    when: lead.fields.desk == 'tiny'\n    assign: { team: tiny }\n";
-    let run = Setup::policies(policies(&["one", "only"], &teams, &format!("{tiny}{EVERYONE}"))).start().await;
+    let rules = "  - name: tiny\n    when: has(lead.fields.desk)\n    assign: { team: tiny }\n  \
+                 - name: all\n    when: \"!has(lead.fields.desk)\"\n    assign: { team: sdr }\n";
+    let run = Setup::policies(policies(&["one", "only"], &teams, rules)).start().await;
     for n in 0..12 {
         run.lead(&[("email", &format!("silent{n}@person.example"))]).await;
     }

@@ -419,8 +419,8 @@ fn a_team_and_the_memory_of_a_shared_address_have_a_size() {
     };
     accepted(&team(200));
     let Err(refusals) = load(&[file("p.yaml", &team(201))]) else { panic!("201 are too many") };
-    let refusals = refusals.to_string();
-    assert!(refusals.contains("a team has at most 200 members, this one 201"), "{refusals}");
+    let refusal = refusals[0].to_string();
+    assert!(refusal.contains("a team has at most 200 members, this one 201"), "{refusal}");
     accepted("kind: settings\nshared_after: 100\n");
     assert!(load(&[file("p.yaml", "kind: settings\nshared_after: 101\n")]).is_err());
 }
