@@ -265,7 +265,7 @@ fn of_files_that_say_yes_the_newest_counts_that_was_not_taken_back() {
     let own_word = Proof::wish("product", Wish::Yes, How::Form, ago(DAY), &["form"]);
     let back = |wish: &Proof, at: Timestamp| wish.taken_back(at).unwrap();
     let newest = |proofs: &[&Proof]| {
-        let proofs: Vec<Proof> = proofs.iter().map(|proof| Proof::clone(proof)).collect();
+        let proofs: Vec<Proof> = proofs.iter().copied().cloned().collect();
         Proof::newest_import(&proofs, "product")
     };
     assert_eq!(newest(&[&spring, &summer, &own_word]), Some(summer.at));
