@@ -3,6 +3,7 @@
 use crate::item::{Item, document, get_document, get_number, get_text, key, number, text};
 use crate::lead::{read_start, write_cursor};
 use crate::{Page, Store, StoreError, Written, keys};
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use serde::{Deserialize, Serialize};
 use sluice_domain::event::{Call, Heard};
 use sluice_domain::id::{CustomerId, LeadId};
@@ -138,8 +139,13 @@ impl Store {
         before: Option<&str>,
         limit: i32,
     ) -> Result<Vec<NoticeRecord>, StoreError> {
-        let answer = self
-            .client
+        let answer = self.notices_back(rep, before, limit).send().await?;
+        answer.items.unwrap_or_default().iter().map(read_notice).collect()
+    }
+
+    /// A page of what somebody was told, newest first.
+    fn notices_back(&self, rep: &str, before: Option<&str>, limit: i32) -> QueryFluentBuilder {
+        self.client
             .query()
             .table_name(&self.table)
             .key_condition_expression("pk = :pk AND sk < :sk")
@@ -147,9 +153,6 @@ impl Store {
             .expression_attribute_values(":sk", text(before.unwrap_or(keys::AFTER_NOTICES)))
             .scan_index_forward(false)
             .limit(limit)
-            .send()
-            .await?;
-        answer.items.unwrap_or_default().iter().map(read_notice).collect()
     }
 
     /// The leads that a rep was told of in this way, newest first, each assignment once over however many channels: of at most
@@ -161,18 +164,8 @@ impl Store {
         before: Option<&str>,
         limit: i32,
     ) -> Result<Page<Told>, StoreError> {
-        let answer = self
-            .client
-            .query()
-            .table_name(&self.table)
-            .key_condition_expression("pk = :pk AND sk < :sk")
-            .expression_attribute_values(":pk", text(keys::rep(rep)))
-            .expression_attribute_values(":sk", text(before.unwrap_or(keys::AFTER_NOTICES)))
-            .projection_expression("pk, sk")
-            .scan_index_forward(false)
-            .limit(limit)
-            .send()
-            .await?;
+        let notices = self.notices_back(rep, before, limit);
+        let answer = notices.projection_expression("pk, sk").send().await?;
         let mut items: Vec<Told> = Vec::new();
         for item in answer.items.unwrap_or_default() {
             let sort_key = get_text(&item, "sk")?;

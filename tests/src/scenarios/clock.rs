@@ -22,10 +22,7 @@ pub(super) fn reminder(world: &mut World) -> Prepare<'_> {
 /// The whole window is over, and the person writes once more.
 pub(super) fn expiry(world: &mut World) -> Prepare<'_> {
     Box::pin(async {
-        let (lead, tick) = assigned(world, "timed").await;
-        remind(world, &tick).await;
-        let tick = outstanding(world, &lead).await;
-        world.clock.advance(tick.at.millis() - world.clock.millis());
+        let (_, tick) = window_over(world).await;
         let again = [("email", "ada@example.org"), ("name", "Ada")];
         let next = accept(world, "timed", "2", &again, 0).await;
         (Event::Queue { queue: "lead", bodies: vec![body(&tick)] }, vec![("lead", lead_body(&next))])
@@ -44,12 +41,8 @@ pub(super) fn very_late(world: &mut World) -> Prepare<'_> {
 /// Somebody is in touch at the moment at which the window ends.
 pub(super) fn contact(world: &mut World) -> Prepare<'_> {
     Box::pin(async {
-        let (lead, tick) = assigned(world, "timed").await;
-        remind(world, &tick).await;
-        let tick = outstanding(world, &lead).await;
-        world.clock.advance(tick.at.millis() - world.clock.millis());
-        let path = format!("/api/leads/{lead}/contacts");
-        let event = act(ADMIN_TOKEN, &path, &json!({ "channel": "phone", "key": "call" }));
+        let (lead, tick) = window_over(world).await;
+        let event = in_touch(&lead);
         (event, vec![("lead", body(&tick))])
     })
 }
@@ -57,14 +50,24 @@ pub(super) fn contact(world: &mut World) -> Prepare<'_> {
 /// The window ends, and in the midst of it somebody is in touch.
 pub(super) fn answered(world: &mut World) -> Prepare<'_> {
     Box::pin(async {
-        let (lead, tick) = assigned(world, "timed").await;
-        remind(world, &tick).await;
-        let tick = outstanding(world, &lead).await;
-        world.clock.advance(tick.at.millis() - world.clock.millis());
-        let path = format!("/api/leads/{lead}/contacts");
-        let contact = act(ADMIN_TOKEN, &path, &json!({ "channel": "phone", "key": "call" }));
-        (Event::Queue { queue: "lead", bodies: vec![body(&tick)] }, vec![asked(contact)])
+        let (lead, tick) = window_over(world).await;
+        (Event::Queue { queue: "lead", bodies: vec![body(&tick)] }, vec![asked(in_touch(&lead))])
     })
+}
+
+/// A lead whose owner was reminded and has no time left, and the point of its clock that says so.
+async fn window_over(world: &mut World) -> (LeadId, Tick) {
+    let (lead, tick) = assigned(world, "timed").await;
+    remind(world, &tick).await;
+    let tick = outstanding(world, &lead).await;
+    world.clock.advance(tick.at.millis() - world.clock.millis());
+    (lead, tick)
+}
+
+/// Somebody called the person of the lead.
+fn in_touch(lead: &LeadId) -> Event {
+    let path = format!("/api/leads/{lead}/contacts");
+    act(ADMIN_TOKEN, &path, &json!({ "channel": "phone", "key": "call" }))
 }
 
 /// A lead with its owner, who was told, and the first point of its clock.
