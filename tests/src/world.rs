@@ -548,6 +548,7 @@ fn variables(queues: &Sqs) -> BTreeMap<String, String> {
         ("SLUICE_LINK_KEY_SECRET", "sluice/link-key".to_owned()),
         ("SLUICE_MAIL_SET", "mail".to_owned()),
         ("SLUICE_ADMIN_TOKEN_SECRET", "sluice/admin-token".to_owned()),
+        ("SLUICE_TEMPLATE", "000000000000".to_owned()),
         ("SLUICE_SECRET_PREFIX", "sluice/sources".to_owned()),
         ("SLUICE_MAIL_FROM", "sales@example.org".to_owned()),
         ("SLUICE_PUBLIC_URL", "https://sluice.example.org".to_owned()),

@@ -54,8 +54,11 @@ use std::sync::Arc;
 /// The description of the whole API.
 const CONTRACT: &str = include_str!("../../../infra/openapi.yaml");
 
+/// What `sluice package` built this from; whoever builds otherwise knows.
+const COMMIT: Option<&str> = option_env!("SLUICE_COMMIT");
+
 /// Variables read besides those every function has.
-pub const VARIABLES: [&str; 10] = [
+pub const VARIABLES: [&str; 11] = [
     "SLUICE_TABLE",
     "SLUICE_LEAD_QUEUE_URL",
     "SLUICE_NOTICE_QUEUE_URL",
@@ -66,6 +69,7 @@ pub const VARIABLES: [&str; 10] = [
     "SLUICE_CAMPAIGN_QUEUE_URL",
     "SLUICE_HASH_KEY_SECRET",
     "SLUICE_ADMIN_TOKEN_SECRET",
+    "SLUICE_TEMPLATE",
 ];
 
 /// Builds the function.
@@ -89,6 +93,7 @@ pub fn build(env: Environment) -> BoxFuture<'static, Result<Arc<dyn Function>, S
                 ],
             )?,
             admin_token_secret: env.required("SLUICE_ADMIN_TOKEN_SECRET")?.to_owned(),
+            template: env.required("SLUICE_TEMPLATE")?.to_owned(),
             store,
             env,
         };
@@ -103,6 +108,8 @@ pub(crate) struct Console {
     pub(crate) secrets: SecretStore,
     pub(crate) outbox: Outbox,
     pub(crate) admin_token_secret: String,
+    /// Which infra/template.yaml the stack was deployed from.
+    pub(crate) template: String,
     pub(crate) store: Store,
     pub(crate) env: Environment,
 }
@@ -261,7 +268,8 @@ impl Console {
             200,
             &serde_json::json!({
                 "status": "ok",
-                "version": env!("CARGO_PKG_VERSION"),
+                "build": {"version": env!("CARGO_PKG_VERSION"), "commit": COMMIT},
+                "template": self.template,
                 "policies": {"version": manifest.version, "documents": manifest.documents.len()},
                 "time": self.env.clock.now().rfc3339(),
             }),

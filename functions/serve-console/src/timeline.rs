@@ -31,7 +31,7 @@ impl Console {
         let limit = call.limit(PAGE, MOST);
         let before = match call.request.query_value("cursor").map(|cursor| read_cursor(&cursor)) {
             Some(None) => {
-                let said = "This cursor is none of ours: take `next` of the page before as it is.";
+                let said = "This cursor is none of ours: take `cursor` of the page before as it is.";
                 return Err(Problem::new(422, "cursor-unreadable", said).about("cursor"));
             }
             cursor => cursor.flatten(),
@@ -47,7 +47,7 @@ impl Console {
         things.truncate(limit);
         let last = things.last().filter(|_| has_more).map(|((at, id), _)| format!("{}.{id}", at.millis()));
         let things: Vec<Value> = things.into_iter().map(|(_, thing)| thing).collect();
-        Ok(HttpResponse::json(200, &json!({ "customer": root, "timeline": things, "next": last })))
+        Ok(HttpResponse::json(200, &json!({ "customer": root, "timeline": things, "cursor": last })))
     }
 
     /// The newest things of one record before a place.

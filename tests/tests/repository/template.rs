@@ -51,6 +51,21 @@ fn the_template_the_command_and_the_variables_name_the_same_functions() {
     assert_eq!(in_template, in_test);
 }
 
+/// `GET /api/health` says from which template a stack was deployed: a digest of the file but for the line that has it.
+#[test]
+fn the_template_names_itself() {
+    let text = std::fs::read_to_string(root().join("infra/template.yaml")).unwrap();
+    let (own, others): (Vec<&str>, Vec<&str>) =
+        text.lines().partition(|line| line.trim_start().starts_with("SLUICE_TEMPLATE:"));
+    let digest = ring::digest::digest(&ring::digest::SHA256, others.join("\n").as_bytes());
+    let digest: String = digest.as_ref()[..6].iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(own.len(), 1, "{own:?}");
+    assert!(
+        own[0].contains(&format!("\"{digest}\"")),
+        "infra/template.yaml changed: its SLUICE_TEMPLATE is now \"{digest}\""
+    );
+}
+
 #[test]
 fn routes_are_those_of_the_functions() {
     let template = template();

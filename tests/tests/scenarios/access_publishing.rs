@@ -159,6 +159,9 @@ async fn a_publication_whose_answer_was_lost_wakes_those_who_wait_when_it_is_rep
     assert_eq!(status, 503, "{problem:#}");
     run.refusals.lift();
     let (_, health) = run.api("GET", "/api/health", None).await;
+    let template = format!("SLUICE_TEMPLATE: {}", health["template"]);
+    assert!(include_str!("../../../infra/template.yaml").contains(&template), "{health:#}");
+    assert_eq!(health["build"]["version"], env!("CARGO_PKG_VERSION"), "{health:#}");
     let (status, again) = run.api("PUT", "/api/policies/rep/ann", Some(back)).await;
     assert_eq!((status, &again["version"]), (200, &health["policies"]["version"]), "{again:#}");
     assert_eq!(again["changed"], json!([]), "it was published by the first call");

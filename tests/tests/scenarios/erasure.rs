@@ -164,7 +164,8 @@ async fn nothing_is_left_of_who_came_by_form_advertisement_file_and_word_of_mout
     assert_eq!((&ledger["ended"]["erased"], &ledger["adds_up"]), (&json!(6), &json!(true)), "{ledger:#}");
     let after = run.table();
     for (key, item) in &before {
-        let is_counted = ["team#", "speed#", "rep#", "counted#"].iter().any(|prefix| key.0.starts_with(prefix));
+        let is_counted =
+            ["team#", "speed#", "rep#", "counted#"].iter().any(|prefix| key.0.starts_with(prefix));
         assert!(is_counted || after.get(key) == Some(item), "{key:?}: {item}\n{:?}", after.get(key));
     }
     let state: Value =

@@ -185,7 +185,7 @@ async fn a_timeline_is_paged_and_shows_each_thing_once() {
         seen.extend(
             things.iter().map(|thing| (thing["at"].clone(), thing["id"].as_str().unwrap().to_owned())),
         );
-        match page["next"].as_str() {
+        match page["cursor"].as_str() {
             Some(next) => cursor = format!("&cursor={next}"),
             None => break,
         }

@@ -38,10 +38,11 @@ pub(crate) async fn run(args: PackageArgs) -> Result<(), String> {
         return Err(format!("{TOOL} is missing: pip install {TOOL} ziglang"));
     }
     let names: Vec<String> = local_template()?.functions.into_iter().map(|function| function.name).collect();
+    let commit = commit().await;
     for architecture in args.arch.each() {
         let folder = args.out.join(architecture.name());
         for name in &names {
-            build(name, *architecture, &folder).await?;
+            build(name, *architecture, &folder, commit.as_deref()).await?;
         }
         let template = packaged(TEMPLATE, &names, *architecture)?;
         let path = folder.join("template.yaml");
@@ -60,7 +61,12 @@ pub(crate) async fn run(args: PackageArgs) -> Result<(), String> {
 }
 
 /// Builds one function's zip. By itself, because Cargo unifies features over what is built together.
-async fn build(name: &str, architecture: Architecture, folder: &Path) -> Result<(), String> {
+async fn build(
+    name: &str,
+    architecture: Architecture,
+    folder: &Path,
+    commit: Option<&str>,
+) -> Result<(), String> {
     note(&format!("{} {name} ...", architecture.name()));
     let started = now();
     // Cargo.toml's release profile is the one that counts: cargo-lambda's own would abort on a panic.
@@ -76,6 +82,7 @@ async fn build(name: &str, architecture: Architecture, folder: &Path) -> Result<
         ])
         .args([architecture.option(), "--package", name, "--lambda-dir"])
         .arg(folder)
+        .envs(commit.map(|commit| ("SLUICE_COMMIT", commit))) // GET /api/health says it
         .stdin(Stdio::null())
         .status()
         .await;
@@ -100,6 +107,14 @@ fn packaged(template: &str, functions: &[String], architecture: Architecture) ->
         1 => Ok(text.replacen(&from, &to, 1)),
         found => Err(format!("infra/template.yaml has {found} times instead of once:\n{from}")),
     })
+}
+
+/// What is checked out here, with a mark if that is not all; none outside of a repository.
+async fn commit() -> Option<String> {
+    let described =
+        Command::new("git").args(["describe", "--always", "--dirty", "--abbrev=12"]).output().await;
+    let described = described.ok().filter(|output| output.status.success())?;
+    Some(String::from_utf8_lossy(&described.stdout).trim().to_owned()).filter(|commit| !commit.is_empty())
 }
 
 /// Whether a command can be run and ends well; what it says is of no interest.

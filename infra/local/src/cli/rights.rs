@@ -1,7 +1,7 @@
 //! A person's record: erase it, and write out all that is kept.
 
 use super::StackArgs;
-use super::output::{note, pretty, say};
+use super::output::{Output, note, pretty, say};
 use serde_json::{Map, Value, json};
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -75,7 +75,7 @@ pub(crate) async fn export(id: &str, out: Option<&Path>, stack: &StackArgs) -> R
             note(&format!("Written to {}.", file.display()));
             Ok(())
         }
-        None => put_together(&mut Writer::new(io::stdout()), first, &path, stack, failed).await,
+        None => put_together(&mut Writer::new(Output::default()), first, &path, stack, failed).await,
     }
 }
 
