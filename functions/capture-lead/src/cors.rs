@@ -15,7 +15,7 @@ pub(crate) fn allow(form: &Form, request: &HttpRequest, answer: HttpResponse) ->
 pub(crate) fn preflight(form: &Form, request: &HttpRequest) -> HttpResponse {
     let answer = HttpResponse::empty(204)
         .with_header("access-control-allow-methods", "POST")
-        .with_header("access-control-allow-headers", "content-type, idempotency-key")
+        .with_header("access-control-allow-headers", "content-type, content-encoding, idempotency-key")
         .with_header("access-control-max-age", "600");
     allow(form, request, answer)
 }
@@ -29,7 +29,7 @@ pub(crate) fn anywhere(answer: HttpResponse) -> HttpResponse {
 pub(crate) fn preflight_anywhere() -> HttpResponse {
     let answer = HttpResponse::empty(204)
         .with_header("access-control-allow-methods", "POST")
-        .with_header("access-control-allow-headers", "content-type")
+        .with_header("access-control-allow-headers", "content-type, content-encoding")
         .with_header("access-control-max-age", "600");
     anywhere(answer)
 }

@@ -131,15 +131,14 @@ impl Enricher {
         }
     }
 
-    /// The first value there is of a source's secret.
-    async fn token(&self, source: &Document, name: &str) -> Result<Option<Pii<String>>, String> {
+    /// The values there are of a source's secret, in the order of its document: while a token is replaced there are two,
+    /// of which the sender may refuse either.
+    async fn tokens(&self, source: &Document, name: &str) -> Result<Vec<Pii<String>>, String> {
+        let mut tokens = Vec::new();
         for reference in source.secrets.get(name).into_iter().flatten() {
-            let value = self.secrets.resolve(reference).await.map_err(|error| error.to_string())?;
-            if value.is_some() {
-                return Ok(value);
-            }
+            tokens.extend(self.secrets.resolve(reference).await.map_err(|error| error.to_string())?);
         }
-        Ok(None)
+        Ok(tokens)
     }
 
     /// One call with a token.

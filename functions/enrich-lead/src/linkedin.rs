@@ -13,11 +13,20 @@ impl Enricher {
         if marks.iter().any(|mark| mark.kind == MarkKind::Withdrawn) {
             return Ok(nothing_more(lead, "withdrawn at LinkedIn before it was fetched"));
         }
-        let Some(token) = self.token(source, "access_token").await? else {
+        let id = lead.external_id.as_deref().unwrap_or_default();
+        let mut answer = None;
+        for token in self.tokens(source, "access_token").await? {
+            let told = self.fetch_linkedin(id, &token).await?;
+            let is_for_the_next = matches!(told, Err(LinkedinError::Token));
+            answer = Some(told);
+            if !is_for_the_next {
+                break;
+            }
+        }
+        let Some(answer) = answer else {
             return Ok(Answer::Later("the source has no access_token".to_owned()));
         };
-        let id = lead.external_id.as_deref().unwrap_or_default();
-        match self.fetch_linkedin(id, &token).await? {
+        match answer {
             Ok(told) => Ok(complete(lead, told.fields, told.attribution, told.test)),
             Err(refusal @ (LinkedinError::Unavailable(_) | LinkedinError::Unreadable)) => {
                 Err(refusal.to_string())

@@ -2,23 +2,33 @@
 
 use crate::{Answer, Enricher, complete, nothing_more};
 use sluice_domain::lead::Lead;
+use sluice_domain::pii::Pii;
 use sluice_domain::policy::Source as Document;
-use sluice_wire::sources::meta::{self, GraphError};
+use sluice_wire::sources::meta::{self, GraphError, GraphLead};
 
 impl Enricher {
     pub(crate) async fn ask_meta(&self, lead: &Lead, source: &Document) -> Result<Answer, String> {
-        let Some(token) = self.token(source, "page_token").await? else {
-            return Ok(Answer::Later("the source has no page_token".to_owned()));
-        };
         let external_id = lead.external_id.as_deref().unwrap_or_default();
         let url = format!("{}{}", self.graph, meta::graph_path(external_id));
-        let answer = self.get(&url, &token, &[]).await?;
-        let refusal = match answer.status {
-            200 => match meta::read_graph(&answer.body) {
-                Ok(graph) => return Ok(complete(lead, graph.fields, graph.attribution, graph.test)),
-                Err(error) => error,
-            },
-            status => GraphError::classify(status, &answer.body),
+        let mut refusal = None;
+        for token in self.tokens(source, "page_token").await? {
+            match self.ask_graph(&url, &token).await? {
+                Ok(mut told) => {
+                    // A notification usually says it already.
+                    let created =
+                        told.created_at.filter(|_| !lead.envelope.attribution.contains_key("created_at"));
+                    told.attribution.extend(created.map(|at| ("created_at".to_owned(), at.rfc3339())));
+                    return Ok(complete(lead, told.fields, told.attribution, told.test));
+                }
+                Err(why @ GraphError::Token(_)) => refusal = Some(why),
+                Err(why) => {
+                    refusal = Some(why);
+                    break;
+                }
+            }
+        }
+        let Some(refusal) = refusal else {
+            return Ok(Answer::Later("the source has no page_token".to_owned()));
         };
         match refusal {
             GraphError::Unavailable(_) | GraphError::Unreadable => Err(refusal.to_string()),
@@ -30,5 +40,17 @@ impl Enricher {
             }
             _ => Ok(Answer::Later(refusal.to_string())),
         }
+    }
+
+    async fn ask_graph(
+        &self,
+        url: &str,
+        token: &Pii<String>,
+    ) -> Result<Result<GraphLead, GraphError>, String> {
+        let answer = self.get(url, token, &[]).await?;
+        Ok(match answer.status {
+            200 => meta::read_graph(&answer.body),
+            status => Err(GraphError::classify(status, &answer.body)),
+        })
     }
 }

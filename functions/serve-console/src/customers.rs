@@ -236,9 +236,7 @@ impl Console {
         let mut shown = json!({
             "id": root,
             "created": record.created.rfc3339(),
-            "owner": whole.owner().map(|owner| json!({
-                "rep": owner.rep, "team": owner.team, "since": owner.since.rfc3339(),
-            })),
+            "owner": whole.owner().map(person::owner),
             "identities": person::identities(&whole, &keys),
             "facts": person::facts(&whole, &policies.settings.survivorship),
             "suggestions": suggestions,

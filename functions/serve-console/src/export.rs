@@ -93,7 +93,7 @@ impl Console {
                 let head = json!({
                     "profile": person::facts(&whole, &policies.settings.survivorship),
                     "identities": person::identities(&whole, &keys),
-                    "owner": whole.owner(),
+                    "owner": whole.owner().map(person::owner),
                     "records": whole.parts().map(record_view).collect::<Vec<_>>(),
                     "gates": gates.collect::<Vec<_>>(),
                     "behaviour": self.behaviour_export(call, &whole, &policies).await?,
@@ -261,9 +261,17 @@ fn record_view(record: &Customer) -> Value {
             (name.clone(), view)
         })
         .collect();
+    let apart: Map<String, Value> = record
+        .apart
+        .iter()
+        .map(|(id, said)| {
+            let said = said.as_ref().map(|said| json!({"by": said.by, "at": said.at.rfc3339()}));
+            (id.to_string(), said.unwrap_or(Value::Null))
+        })
+        .collect();
     json!({
-        "id": record.id, "created": record.created.rfc3339(), "owner": record.owner, "leads": record.leads,
-        "joined_to": record.into, "kept_apart_from": record.apart, "facts": facts,
+        "id": record.id, "created": record.created.rfc3339(), "owner": record.owner.as_ref().map(person::owner),
+        "leads": record.leads, "joined_to": record.into, "kept_apart_from": apart, "facts": facts,
     })
 }
 

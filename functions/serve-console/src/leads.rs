@@ -333,7 +333,7 @@ impl Console {
             "suggestions": receipt.as_ref().map(|receipt| {
                 receipt.suggestions.iter().map(person::suggestion).collect::<Vec<_>>()
             }),
-            "acts": lead.progress.acts.iter().map(|act| Act { key: None, ..act.clone() }).collect::<Vec<_>>(),
+            "acts": lead.progress.acts.iter().map(act_view).collect::<Vec<_>>(),
             "marks": marks,
             "clock": self.clock_view(lead).await?,
             "past": past_view(lead),
@@ -348,6 +348,11 @@ impl Console {
         }
         Ok(view)
     }
+}
+
+/// What somebody did with a lead. Keys of repeats are nobody's business.
+fn act_view(act: &Act) -> Value {
+    json!({"what": act.what, "by": act.by, "at": act.at.rfc3339(), "reason": act.reason})
 }
 
 /// What was submitted, by the names it came under.

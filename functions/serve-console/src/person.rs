@@ -3,7 +3,7 @@
 use crate::sight::Sight;
 use serde_json::{Map, Value, json};
 use sluice_domain::customer::{
-    AddressHash, Candidate, HashKeys, Identity, Suggestion, Survivor, Survivorship, Whole,
+    AddressHash, Candidate, HashKeys, Identity, Ownership, Suggestion, Survivor, Survivorship, Whole,
 };
 use sluice_domain::matching::Evidence;
 use sluice_domain::time::Timestamp;
@@ -58,6 +58,11 @@ pub(crate) fn identities(whole: &Whole<'_>, keys: &HashKeys) -> Vec<Value> {
         })
     })
     .collect()
+}
+
+/// Whose a customer is.
+pub(crate) fn owner(owner: &Ownership) -> Value {
+    json!({"rep": owner.rep, "team": owner.team, "since": owner.since.rfc3339()})
 }
 
 /// The identities a lead carries.

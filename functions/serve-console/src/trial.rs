@@ -1,7 +1,7 @@
 //! `POST /api/leads/try`: what would happen to this lead now, and why. Writes nothing.
 
 use crate::customers::check_person;
-use crate::{Call, Console, unavailable};
+use crate::{Call, Console, person, unavailable};
 use base64::Engine;
 use serde_json::json;
 use sluice_domain::clock;
@@ -47,7 +47,9 @@ impl Console {
             return Ok(HttpResponse::json(
                 200,
                 &json!({
-                    "state": "spam", "why": ["The field that people cannot see was filled in: it ends as spam, and nobody is told."],
+                    "state": "spam", "owner": null, "customer": null, "identities": [], "flags": [], "unreadable": [], "clock": null,
+                    "why": ["The field that people cannot see was filled in: it ends as spam, and nobody is told."],
+                    "policy_version": policies.version,
                 }),
             ));
         }
@@ -119,6 +121,8 @@ impl Console {
                 "state": receipt.outcome.state().name(),
                 "owner": owner,
                 "customer": who.as_ref().map(|who| &who.customer).filter(|id| check_person(call, &known, id).is_ok()),
+                "identities": person::carried(&facts.identities, &call.sight),
+                "unreadable": lead.envelope.unreadable,
                 "flags": facts.flags.iter().map(|flag| flag.name()).collect::<Vec<_>>(),
                 "clock": self.clock_view(&after).await?,
                 "why": why,

@@ -107,6 +107,26 @@ async fn a_lead_waits_in_the_ledger_while_meta_is_down_and_is_routed_once_it_ans
 }
 
 #[tokio::test]
+async fn while_a_page_token_is_changed_the_lead_is_fetched_with_whichever_is_good() {
+    let policies = POLICIES.replace("[env:META_PAGE_TOKEN]", "[env:META_PAGE_TOKEN_OLD, env:META_PAGE_TOKEN]");
+    let graph = Fake::start(|request| match request.headers()["authorization"].to_str() {
+        Ok("Bearer revoked") => (400, json!({"error": {"code": 190, "message": "The session is invalid"}})),
+        _ => {
+            let answer = json!([{"name": "email", "values": ["meta80@person.example"]}]);
+            (200, json!({"id": "80", "created_time": "2026-03-01T08:00:00+0000", "field_data": answer}))
+        }
+    });
+    let graph = graph.await;
+    let setup = Setup::policies(&policies).var("META_PAGE_TOKEN_OLD", "revoked");
+    let run = setup.var("SLUICE_GRAPH_URL", &graph.url).start().await;
+    assert_eq!(announce(&run, SECRET, &["80"]).await.status, 200);
+    run.settle().await;
+    let lead = run.show(&run.leads().remove(0)).await;
+    assert_eq!((&lead["state"], &lead["email"]), (&json!("assigned"), &json!("meta80@person.example")));
+    run.finish().await;
+}
+
+#[tokio::test]
 async fn what_meta_refuses_for_good_is_given_up_after_days_with_its_code() {
     let graph = Fake::start(|_| {
         (400, json!({"error": {"code": 2500, "message": "An active access token must be used"}}))

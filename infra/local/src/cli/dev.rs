@@ -87,7 +87,13 @@ pub(crate) async fn run(args: DevArgs) -> Result<(), String> {
     };
     let stack = Stack::start(options, |addresses| StackSpec::from_template(&template, addresses))
         .await
-        .map_err(|error| format!("{error}"))?;
+        .map_err(|error| match error.to_string() {
+            text if text.contains("is locked") => format!(
+                "{} is in use by another `sluice dev`: stop that, or name another folder by --data",
+                data.display()
+            ),
+            text => text,
+        })?;
     let token = stack
         .secrets
         .value(&named("AdminTokenSecret"))
@@ -121,7 +127,7 @@ pub(crate) async fn run(args: DevArgs) -> Result<(), String> {
             None => String::new(),
             Some(_) => format!(" --url {url} --token {token}"),
         };
-        welcome(&url, &token, &data, args.smtp.as_deref(), published, &others);
+        welcome(&url, &token, &data, args.smtp.as_deref(), &published, &others);
     }
     wait_for_the_end().await;
     note("Stopping: calls that have begun may end.");
@@ -193,14 +199,19 @@ fn welcome(
     token: &str,
     data: &Path,
     smtp: Option<&str>,
-    published: Result<Option<usize>, String>,
+    published: &Result<Option<usize>, String>,
     others: &str,
 ) {
     say(&format!("Sluice is running on {url}   (data in {}, stop with Ctrl-C)", data.display()));
     match published {
-        Ok(Some(n)) => say(&format!("Published {n} sample policies.")),
+        Ok(Some(n)) => say(&format!("Published {n} policies.")),
         Ok(None) => {}
-        Err(why) => say(&format!("No policies yet: {why}\nPublish some with `sluice apply DIR`.")),
+        Err(why) => {
+            say(&format!(
+                "No policies yet, so there is no form to post to: {why}\nPublish some with `sluice apply DIR`, or start with \
+                 `--policies DIR`; samples/policies of the project is a small company."
+            ));
+        }
     }
     say("");
     say(&format!("Admin token   {token}"));
@@ -209,6 +220,9 @@ fn welcome(
         Some(server) => say(&format!("Mail sent     for real, by {server}")),
     }
     say("");
+    if published.is_err() {
+        return;
+    }
     say("Post a lead:");
     say(&format!(
         "  curl -s {url}/f/contact -d first_name=Ada -d email=ada@example.com -d country=DE -d employees=250"

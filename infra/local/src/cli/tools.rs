@@ -21,6 +21,7 @@ pub(crate) async fn try_lead(file: &Path, form: &str, stack: &StackArgs) -> Resu
         Some(owner) => format!("{}: {owner}", words(&answer["state"])),
         None => words(&answer["state"]),
     });
+    print_reading(&answer);
     print_why(&answer);
     say("Nothing was written.");
     Ok(())
@@ -82,6 +83,7 @@ async fn explain_lead(id: &str, stack: &StackArgs) -> Result<(), String> {
     if !missing.is_empty() {
         say(&format!("Still to be settled: {}", missing.join(", ")));
     }
+    print_reading(&lead);
     print_why(&lead);
     match lead["reproduced"].as_bool() {
         Some(true) => say(&format!(
@@ -240,6 +242,26 @@ pub(crate) async fn rebalance(
     match (does, left) {
         (true, 1..) => Err(format!("{left} stayed; --to REP or --team TEAM says where they go")),
         _ => Ok(()),
+    }
+}
+
+/// By what the person can be recognised, and what a person should look at.
+fn print_reading(answer: &Value) {
+    let list = |name: &str| answer[name].as_array().into_iter().flatten();
+    let identity = |one: &Value| {
+        let weak = if one["strong"] == true { "" } else { " (a hint only)" };
+        let within =
+            one["namespace"].as_str().map(|namespace| format!(" of {namespace}")).unwrap_or_default();
+        format!("{}{within} {}{weak}", words(&one["kind"]), words(&one["value"]))
+    };
+    let identities: Vec<String> = list("identities").map(identity).collect();
+    say(&format!(
+        "Identities: {}",
+        if identities.is_empty() { "none".to_owned() } else { identities.join(", ") }
+    ));
+    let flags: Vec<String> = list("flags").chain(list("unreadable")).map(words).collect();
+    if !flags.is_empty() {
+        say(&format!("To be looked at: {}", flags.join(", ")));
     }
 }
 

@@ -18,6 +18,8 @@ pub enum Flag {
     EmailInvalid,
     /// A phone number was given and cannot be one.
     PhoneInvalid,
+    /// A country was given and is none that we know: the form's is taken for it.
+    CountryUnknown,
     /// The e-mail address is on the junk list: it identifies nobody.
     EmailJunk,
     /// The phone number is on the junk list.
@@ -38,6 +40,7 @@ impl Flag {
         match self {
             Self::EmailInvalid => "email_invalid",
             Self::PhoneInvalid => "phone_invalid",
+            Self::CountryUnknown => "country_unknown",
             Self::EmailJunk => "email_junk",
             Self::PhoneJunk => "phone_junk",
             Self::NoIdentity => "no_identity",
@@ -109,6 +112,9 @@ pub fn read(origin: &Origin, envelope: &Envelope, reading: &Reading, settings: &
     let text = |name: &str| standard.get(name).map(|value: &Pii<String>| value.reveal().as_str());
 
     let named = text("country").and_then(Country::parse);
+    if named.is_none() && text("country").is_some() {
+        flags.push(Flag::CountryUnknown);
+    }
     let country = named.or(reading.default_country);
     let email =
         text("email").and_then(|value| Email::parse(value).map_err(|_| flags.push(Flag::EmailInvalid)).ok());
@@ -273,7 +279,8 @@ pub(crate) fn plain(name: &str) -> String {
 fn view(origin: &Origin, envelope: &Envelope, facts: &Facts) -> Value {
     let mut fields = Map::new();
     for (name, value) in &envelope.fields {
-        let value = Value::String(value.clone());
+        // Space around a value is the keyboard's, and a number with it would be none.
+        let value = Value::String(value.trim().to_owned());
         match fields.get_mut(name) {
             None => {
                 fields.insert(name.clone(), value);
@@ -341,6 +348,18 @@ mod tests {
         let read = Value::Object(settled(&envelope, &map));
         assert_eq!(read, json!({"need": "a new roof", "amount": "12500.50"}));
         assert!(settled(&envelope, &FieldMap::new()).is_empty(), "nothing is guessed");
+    }
+
+    #[test]
+    fn a_country_that_is_none_is_flagged_and_conditions_see_values_without_the_space_around_them() {
+        let read = |country: &str| {
+            facts(&envelope(&[("country", country), ("employees", " 250 ")]), FieldMap::new())
+        };
+        assert!(read("Narnia").flags.contains(&Flag::CountryUnknown));
+        for good in ["DE", "Germany", " "] {
+            assert!(!read(good).flags.contains(&Flag::CountryUnknown), "{good}");
+        }
+        assert_eq!(read("DE").view["fields"]["employees"], "250");
     }
 
     #[test]

@@ -152,15 +152,23 @@ pub struct Envelope {
 
 impl Envelope {
     /// A fingerprint of what was submitted: the same parsed fields give the same 128 bits (hex), whatever the
-    /// encoding, headers or time.
+    /// encoding, headers or time, and in whatever order they came; only values of one name keep theirs.
     pub fn fingerprint(&self) -> String {
         let mut context = digest::Context::new(&digest::SHA256);
-        let files = self.files.iter().map(|file| (&file.field, &file.name));
-        for (name, value) in self.fields.iter().map(|(n, v)| (n, v)).chain(files) {
-            for part in [name, value] {
-                context.update(&(part.len() as u64).to_be_bytes());
-                context.update(part.as_bytes());
-            }
+        let mut parts: Vec<[&[u8]; 3]> = Vec::new();
+        parts.extend(
+            self.fields.iter().map(|(name, value)| [name.as_bytes(), value.as_bytes(), b"".as_slice()]),
+        );
+        let sizes: Vec<[u8; 8]> = self.files.iter().map(|file| file.size.to_be_bytes()).collect();
+        let files = self.files.iter().zip(&sizes);
+        parts
+            .extend(files.map(|(file, size)| [file.field.as_bytes(), file.name.as_bytes(), size.as_slice()]));
+        parts.sort_by_key(|[name, ..]| *name);
+        // What could not be read is known by its bytes.
+        parts.extend(self.raw.iter().map(|raw| [b"".as_slice(), b"".as_slice(), raw.as_bytes()]));
+        for part in parts.iter().flatten() {
+            context.update(&(part.len() as u64).to_be_bytes());
+            context.update(part);
         }
         context.finish().as_ref()[..16].iter().map(|byte| format!("{byte:02x}")).collect()
     }
