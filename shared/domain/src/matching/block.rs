@@ -89,13 +89,13 @@ fn pairs(left: &[Profile], right: &[Profile], within: bool) -> Vec<(u32, u32)> {
 pub struct BlockingKey(String);
 
 /// The most keys of one description: each is an item to write and to read.
-pub(super) const MAX_KEYS: usize = 3;
+pub(super) const MAX_KEYS: usize = 4;
 
 /// Digits of a phone number that are compared by themselves: its end, which a wrong prefix leaves as it is.
 const ENDING: usize = 6;
 
 impl BlockingKey {
-    /// The keys of a description, those that say most first, at most three. A name alone is none: too many have
+    /// The keys of a description, those that say most first, at most four. A name alone is none: too many have
     /// it. Names count by their sound, in either order. An e-mail address counts by itself where one mailbox has many
     /// spellings; everywhere else the same address is the same person already.
     pub fn of(profile: &Profile) -> Vec<Self> {
@@ -117,7 +117,7 @@ impl BlockingKey {
         let with = |tag: &str, name: &Option<String>, field: Field| said(tag, name, profile.get(field));
         let keys = [
             said("mail", &Some(String::new()), loose.as_deref()),
-            with("birth", &family, Field::BirthDate),
+            said("birth", &Some(String::new()), profile.get(Field::BirthDate)),
             with("postal", &family, Field::PostalCode),
             with("company", &both, Field::Company),
             said("domain", &both, domain.as_ref().map(CompanyDomain::as_str)),
