@@ -221,7 +221,7 @@ fn act_line(act: &Value) -> Option<String> {
         "{} by {} at {}: {}",
         act["what"].as_str()?,
         act["by"].as_str()?,
-        Timestamp(act["at"].as_i64()?),
+        Timestamp::parse(act["at"].as_str()?)?,
         act["reason"].as_str()?
     ))
 }
