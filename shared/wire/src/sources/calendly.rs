@@ -43,7 +43,7 @@ impl Source for Calendly {
         if body.get("event").text() != Some("invitee.created") || invitee.members().is_empty() {
             return Ok(Vec::new());
         }
-        let mut draft = Draft::new(delivery);
+        let mut draft = Draft::json(delivery, &body);
         draft.id(invitee.get("uri").text());
         for (standard, name) in [
             ("email", "email"),

@@ -2,7 +2,8 @@
 
 use super::{Delivery, SourceLead, names, signature};
 use crate::body::json::{self, Node};
-use crate::body::{FileNote, Submission};
+use crate::body::{FileNote, Json, Submission};
+use bytes::Bytes;
 use ring::digest;
 use sluice_domain::identity::Email;
 use sluice_domain::lead::ATTRIBUTION;
@@ -15,6 +16,8 @@ const MAX_ID: usize = 400;
 pub(super) struct Draft<'a> {
     map: &'a FieldMap,
     submission: Submission,
+    /// The body, to be kept if it turns out that not all of it can be.
+    whole: Option<Bytes>,
     pub(super) lead: SourceLead,
 }
 
@@ -23,6 +26,7 @@ impl<'a> Draft<'a> {
         Self {
             map: &delivery.document.fields,
             submission: Submission::default(),
+            whole: None,
             lead: SourceLead::default(),
         }
     }
@@ -31,6 +35,11 @@ impl<'a> Draft<'a> {
     pub(super) fn of(delivery: &Delivery<'a>, mut body: Submission) -> (Self, Vec<(String, String)>) {
         let fields = std::mem::take(&mut body.fields);
         (Self { submission: body, ..Self::new(delivery) }, fields)
+    }
+
+    /// The same for a body that is JSON: what could not be read as sent is flagged, and the body kept with it.
+    pub(super) fn json(delivery: &Delivery<'a>, body: &Json) -> Self {
+        Self { submission: body.submission(), whole: Some(body.raw().clone()), ..Self::new(delivery) }
     }
 
     /// The sender's own id; an empty one is none, and of an endless one its hash is kept, which tells it from others as well.
@@ -145,6 +154,7 @@ impl<'a> Draft<'a> {
 
     pub(super) fn finish(self) -> SourceLead {
         let Submission { fields, files, flags, raw } = self.submission;
+        let raw = raw.or(self.whole.filter(|_| !flags.is_empty()));
         SourceLead { fields, files, flags, raw, ..self.lead }
     }
 }

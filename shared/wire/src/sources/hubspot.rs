@@ -54,10 +54,10 @@ impl Source for Hubspot {
 
     fn leads(&self, delivery: &Delivery<'_>) -> Result<Vec<SourceLead>, Problem> {
         let body = parse_json(delivery.request)?;
-        if !matches!(body, Node::Object(_)) {
+        if !matches!(*body, Node::Object(_)) {
             return Err(not_fields("What is no object"));
         }
-        let mut draft = Draft::new(delivery);
+        let mut draft = Draft::json(delivery, &body);
         for field in body.get("fields").items() {
             let Some(name) = field.get("name").text() else { continue };
             match (field.get("objectTypeId").text().unwrap_or(CONTACT), name) {

@@ -41,7 +41,7 @@ impl Source for Tally {
         if !is_response || data.members().is_empty() {
             return Ok(Vec::new());
         }
-        let mut draft = Draft::new(delivery);
+        let mut draft = Draft::json(delivery, &body);
         let ids = [data.get("submissionId"), data.get("responseId"), body.get("eventId")];
         draft.id(ids.into_iter().find_map(Node::text));
         for field in data.get("fields").items() {

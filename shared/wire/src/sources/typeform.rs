@@ -43,7 +43,7 @@ impl Source for Typeform {
         if !is_whole || response.members().is_empty() {
             return Ok(Vec::new());
         }
-        let mut draft = Draft::new(delivery);
+        let mut draft = Draft::json(delivery, &body);
         draft.id(response.get("token").text().or_else(|| body.get("event_id").text()));
         for (name, value) in response.get("hidden").members() {
             draft.field(name, value);

@@ -47,7 +47,7 @@ impl Source for Webflow {
         if !is_submission || answers.is_empty() {
             return Ok(Vec::new());
         }
-        let mut draft = Draft::new(delivery);
+        let mut draft = Draft::json(delivery, &body);
         draft.id(payload.get("id").text().or_else(|| payload.get("_id").text()));
         for (name, value) in answers {
             draft.field(name, value);
