@@ -2,7 +2,8 @@
 
 use super::{Delivery, SourceLead, names, signature};
 use crate::body::json::{self, Node};
-use crate::body::{FileNote, Json, Submission};
+use crate::body::{BodyFlag, FileNote, Json, Submission};
+use crate::capture::MAX_WORDING;
 use bytes::Bytes;
 use ring::digest;
 use sluice_domain::identity::Email;
@@ -124,6 +125,15 @@ impl<'a> Draft<'a> {
         if !value.trim().is_empty() {
             self.lead.attribution.push((name.to_owned(), value.trim().to_owned()));
         }
+    }
+
+    /// The words that somebody agreed to, kept whole: they are the proof. What is too long even for that is cut and flagged.
+    pub(super) fn wording(&mut self, name: &str, text: &str) {
+        let text = text.trim();
+        if text.len() > MAX_WORDING {
+            self.submission.flag(BodyFlag::ValueCut);
+        }
+        self.note_text(name, &text[..text.floor_char_boundary(MAX_WORDING)]);
     }
 
     /// The page it was on, with the campaign parameters of its address.
