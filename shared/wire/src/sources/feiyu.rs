@@ -36,7 +36,9 @@ impl Source for Feiyu {
     }
 
     fn leads(&self, delivery: &Delivery<'_>) -> Result<Vec<SourceLead>, Problem> {
-        let Ok(body) = parse_json(delivery.request) else { return Ok(posted(delivery)?.into_iter().collect()) };
+        let Ok(body) = parse_json(delivery.request) else {
+            return Ok(posted(delivery)?.into_iter().collect());
+        };
         let clues = match &*body {
             Node::List(clues) => clues.as_slice(),
             one => std::slice::from_ref(one),

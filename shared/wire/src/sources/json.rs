@@ -58,7 +58,8 @@ impl Source for Json {
     }
 
     fn leads(&self, delivery: &Delivery<'_>) -> Result<Vec<SourceLead>, Problem> {
-        let Some(body) = parse_json(delivery.request).ok().filter(|body| matches!(**body, Node::List(_))) else {
+        let Some(body) = parse_json(delivery.request).ok().filter(|body| matches!(**body, Node::List(_)))
+        else {
             return Ok(vec![lead(delivery, parse_now(delivery.request)?)]);
         };
         let items = body.items();

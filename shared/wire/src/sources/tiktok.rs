@@ -108,7 +108,9 @@ fn told(draft: &mut Draft<'_>, path: &str, name: &str, value: &Node) {
 
 /// `{"name": "email", "values": ["ada@example.com"]}` and what is made like it.
 fn pair(item: &Node) -> Option<(&str, &Node)> {
-    let name = ["name", "field_name", "key", "question", "label"].into_iter().find_map(|key| item.get(key).text());
-    let value = ["values", "value", "field_value", "answer"].into_iter().find(|key| item.get(key) != &Node::Null);
+    let name =
+        ["name", "field_name", "key", "question", "label"].into_iter().find_map(|key| item.get(key).text());
+    let value =
+        ["values", "value", "field_value", "answer"].into_iter().find(|key| item.get(key) != &Node::Null);
     Some((name.filter(|name| !name.trim().is_empty())?, item.get(value?)))
 }

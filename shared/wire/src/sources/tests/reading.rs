@@ -1,6 +1,7 @@
 //! What is read of bodies that are not quite what their sender documents.
 
 use super::*;
+use serde_json::{Value, json};
 
 fn post(content_type: &str, body: impl Into<Bytes>) -> HttpRequest {
     HttpRequest {
@@ -46,7 +47,11 @@ fn what_a_contact_form_posts_is_kept_whatever_it_is() {
         ("multipart/form-data", "Hello"),
     ] {
         let kept = lead("contact_form_7", content_type, body);
-        assert_eq!((kept.fields.len(), kept.flags.as_slice()), (0, [BodyFlag::NotFields].as_slice()), "{body}");
+        assert_eq!(
+            (kept.fields.len(), kept.flags.as_slice()),
+            (0, [BodyFlag::NotFields].as_slice()),
+            "{body}"
+        );
         assert_eq!(kept.raw.as_deref(), Some(body.as_bytes()), "{content_type}");
     }
     for content_type in ["text/plain", JSON] {
@@ -59,14 +64,14 @@ fn what_a_contact_form_posts_is_kept_whatever_it_is() {
 #[test]
 fn a_file_of_a_contact_form_is_described_and_its_content_left_out() {
     let content = "QUJD".repeat(20_000);
-    let body = serde_json::json!({
+    let body = json!({
         "your-email": "a@b.example",
         "cv": {"filename": "cv.pdf", "content": content},
         "more": [{"filename": "a.txt", "content": "QQ=="}, {"filename": "b.txt", "content": "QUI="}],
         "choice": ["x", "y"],
     });
     let read = lead("contact_form_7", JSON, body.to_string());
-    assert_eq!(pairs(&read), [("email", "a@b.example"), ("choice", "x"), ("choice", "y")]);
+    assert_eq!(pairs(&read), [("choice", "x"), ("choice", "y"), ("email", "a@b.example")]);
     let files: Vec<_> =
         read.files.iter().map(|file| (file.field.as_str(), file.file_name.as_str(), file.size)).collect();
     assert_eq!(files, [("cv", "cv.pdf", 60_000), ("more", "a.txt", 1), ("more", "b.txt", 2)]);
@@ -104,10 +109,15 @@ fn webhooks_are_read_in_their_encoding_and_what_is_none_of_it_is_flagged() {
 #[test]
 fn of_a_batch_the_lead_is_flagged_that_was_mended_and_none_keeps_what_others_said() {
     for kind in ["json", "feiyu"] {
-        let body = b"[{\"email\":\"a@b.example\"},{\"email\":\"b@b.example\",\"city\":\"K\xf6ln\"},{\"x\":NaN}]";
+        let body = b"[{\"email\":\"a@b.example\"},{\"email\":\"b@b.example\",\"city\":\"K\xf6ln\"},{\"city\":\"K\xf6ln\"}]";
         let (leads, _) = read(find(kind).unwrap(), &document(kind), &post(JSON, body.as_slice()));
         let flags: Vec<_> = leads.iter().map(|lead| lead.flags.clone()).collect();
-        assert_eq!(flags, [vec![], vec![BodyFlag::BadEncoding], vec![BodyFlag::RepairedJson]], "{kind}");
+        assert_eq!(flags, [vec![], vec![BodyFlag::BadEncoding], vec![BodyFlag::BadEncoding]], "{kind}");
+        let (mended, _) = read(find(kind).unwrap(), &document(kind), &post(JSON, r#"[{"x":1},{"x":NaN}]"#));
+        assert_eq!(
+            (mended[0].flags.len(), mended[1].flags.as_slice()),
+            (0, [BodyFlag::RepairedJson].as_slice())
+        );
         assert!(leads.iter().all(|lead| lead.raw.is_none()));
         let one = lead(kind, JSON, b"[{\"city\":\"K\xf6ln\"}]".as_slice());
         assert!(one.raw.is_some());
@@ -166,4 +176,261 @@ fn feiyu_may_post_a_form_and_names_times_of_beijing() {
     assert_eq!(read.created_at, Timestamp::parse("2026-01-05T09:30:00Z"));
     let json = lead("feiyu", JSON, r#"{"id":"7","create_time":"2026-01-05 17:30:00"}"#);
     assert_eq!(json.created_at, read.created_at);
+}
+
+#[test]
+fn a_meeting_by_phone_has_the_number_to_call_and_the_time_zone() {
+    let booking = |more: &str| {
+        let body = format!(
+            r#"{{"event":"invitee.created","payload":{{"uri":"i","email":"a@b.example","timezone":"Europe/Berlin",{more}}}}}"#
+        );
+        lead("calendly", JSON, body)
+    };
+    let called =
+        booking(r#""scheduled_event":{"location":{"type":"outbound_call","location":"+49 30 901820"}}"#);
+    let expected = [("email", "a@b.example"), ("time_zone", "Europe/Berlin"), ("phone", "+49 30 901820")];
+    assert_eq!(pairs(&called), expected);
+    assert_eq!(note(&called, "timezone"), None, "it is said once");
+    // The host's own number, and one that was said before.
+    for (more, phones) in [
+        (r#""scheduled_event":{"location":{"type":"inbound_call","location":"+49 30 901820"}}"#, 0),
+        (
+            r#""text_reminder_number":"+4930901820","scheduled_event":{"location":{"type":"outbound_call","location":"+4930901820"}}"#,
+            1,
+        ),
+        (r#""scheduled_event":{"location":{"type":"outbound_call","location":null}}"#, 0),
+    ] {
+        let said = booking(more);
+        assert_eq!(pairs(&said).iter().filter(|(name, _)| *name == "phone").count(), phones, "{more}");
+    }
+}
+
+#[test]
+fn every_part_of_an_answer_of_jotform_is_kept() {
+    let answers = json!({
+        "q1_name": {"prefix": "Dr.", "first": "Ada", "middle": "K.", "last": "Lovelace", "suffix": ""},
+        "q2_home": {"addr_line1": "Main St 1", "addr_line2": "Flat 2", "city": "Köln", "postal": "50667"},
+        "q3_phone": {"country": "49", "area": "30", "phone": "901820", "extension": "7"},
+        "q4_mobile": {"full": "+49 30 901820", "kind": "office"},
+    });
+    let body = form_urlencoded::Serializer::new(String::new())
+        .append_pair("rawRequest", &answers.to_string())
+        .append_pair("submissionID", "1")
+        .finish();
+    let read = lead("jotform", "application/x-www-form-urlencoded", body);
+    for pair in [
+        ("name.prefix", "Dr."),
+        ("first_name", "Ada"),
+        ("name.middle", "K."),
+        ("last_name", "Lovelace"),
+        ("street", "Main St 1"),
+        ("home.addr_line2", "Flat 2"),
+        ("postal_code", "50667"),
+        ("phone", "49 30 901820"),
+        ("phone.extension", "7"),
+        ("mobile.kind", "office"),
+    ] {
+        assert_eq!(
+            pairs(&read).iter().filter(|found| **found == pair).count(),
+            1,
+            "{pair:?} {:?}",
+            pairs(&read)
+        );
+    }
+    assert!(pairs(&read).iter().all(|(name, _)| !name.ends_with("suffix") && *name != "name.first"));
+}
+
+#[test]
+fn questions_of_typeform_within_others_have_their_titles_and_what_it_worked_out_is_kept() {
+    let body = json!({"form_response": {
+        "token": "t",
+        "definition": {"fields": [
+            {"id": "c", "type": "contact_info", "title": "Kontakt", "properties": {"fields": [
+                {"id": "c1", "title": "Vorname", "subfield_key": "first_name"},
+                {"id": "c2", "title": "Nachname"},
+                {"id": "c3", "title": "Firma"},
+            ]}},
+            {"id": "g", "type": "group", "title": "Group", "properties": {"fields": [
+                {"id": "g1", "title": "Inner", "properties": {"fields": [{"id": "g2", "title": "Which plan?"}]}},
+            ]}},
+        ]},
+        "answers": [
+            {"type": "text", "text": "Ada", "field": {"id": "c1", "ref": "r1"}},
+            {"type": "text", "text": "Lovelace", "field": {"id": "c2", "ref": "r2", "subfield_key": "last_name"}},
+            {"type": "text", "text": "Analytical", "field": {"id": "c3", "ref": "r3"}},
+            {"type": "choice", "choice": {"label": "L"}, "field": {"id": "g2", "ref": "r4"}},
+            {"type": "text", "text": "x", "field": {"id": "gone", "ref": "r5"}},
+        ],
+        "variables": [
+            {"key": "score", "type": "number", "number": 4},
+            {"key": "price", "type": "number", "number": 9.50},
+            {"key": "name", "type": "text", "text": "gold"},
+        ],
+        "outcome": {"id": "o1", "title": "You are a builder"},
+    }});
+    let read = lead("typeform", JSON, body.to_string());
+    let expected = [
+        ("first_name", "Ada"),
+        ("last_name", "Lovelace"),
+        ("Firma", "Analytical"),
+        ("Which plan?", "L"),
+        ("r5", "x"),
+        ("variables.price", "9.5"),
+        ("variables.name", "gold"),
+    ];
+    assert_eq!(pairs(&read), expected);
+    let notes = ["score", "outcome", "outcome_id"].map(|name| note(&read, name));
+    assert_eq!(notes, [Some("4"), Some("You are a builder"), Some("o1")]);
+}
+
+#[test]
+fn what_somebody_agreed_to_is_kept_whole_and_only_what_was_ticked_is_named() {
+    let long = format!("I agree. {}", "é".repeat(600));
+    let submitted = |options: Value| {
+        let body =
+            json!({"fields": [{"name": "email", "value": "a@b.example"}], "legalConsentOptions": options});
+        lead("hubspot", JSON, body.to_string())
+    };
+    let boxes = |second: bool| {
+        json!([
+            {"subscriptionTypeId": 999, "value": true, "text": long},
+            {"subscriptionTypeId": 777, "value": second, "text": "And by phone."},
+        ])
+    };
+    let consent = json!({"consentToProcess": true, "text": "Store my data.", "communications": boxes(false)});
+    let read = submitted(json!({"consent": consent}));
+    let proof = read.consent.clone().unwrap();
+    assert_eq!((proof.given, proof.version.as_str()), (true, "999"));
+    let kept = crate::capture::from_source(&read).unwrap();
+    assert_eq!(kept.attribution["consent_text"], long);
+    assert_eq!(kept.attribution["consent_to_process_text"], "Store my data.");
+    assert_eq!((kept.unreadable, kept.raw), (vec![], None));
+
+    let both = submitted(json!({"consent": {"communications": boxes(true)}}));
+    assert_eq!(both.consent.as_ref().unwrap().version, "999,777");
+    assert_eq!(note(&both, "consent_text"), Some(format!("{long}\nAnd by phone.").as_str()));
+    let none = json!([{"subscriptionTypeId": 777, "value": false, "text": "By phone."}]);
+    let refused = submitted(json!({"consent": {"communications": none}})).consent.unwrap();
+    assert_eq!((refused.given, refused.version.as_str()), (false, "777"));
+
+    let interest = json!({"value": true, "subscriptionTypeId": 999, "legalBasis": "LEAD", "text": long});
+    let interest = submitted(json!({"legitimateInterest": interest}));
+    assert_eq!(
+        (note(&interest, "legal_basis"), note(&interest, "legal_basis_type")),
+        (Some("LEAD"), Some("999"))
+    );
+    assert_eq!(note(&interest, "legal_basis_text"), Some(long.as_str()));
+    assert_eq!(interest.consent, None, "it is not consent");
+
+    let endless = submitted(json!({"consent": {"text": "é".repeat(10_000)}}));
+    assert_eq!((endless.flags.as_slice(), endless.raw.is_some()), ([BodyFlag::ValueCut].as_slice(), true));
+    assert_eq!(note(&endless, "consent_text").map(str::len), Some(crate::capture::MAX_WORDING));
+}
+
+#[test]
+fn what_elementor_adds_is_no_field_in_any_language() {
+    let read = |pairs: &[(&str, &str)]| {
+        let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
+        lead("elementor", "application/x-www-form-urlencoded", body)
+    };
+    let spanish = |time: &'static str| {
+        read(&[
+            ("Nombre", "Eva"),
+            ("Correo", "eva@b.example"),
+            ("Página", "https://eva.example"),
+            ("Cita", "12 de mayo de 2026"),
+            ("Fecha", "5 de mayo de 2026"),
+            ("Hora", time),
+            ("URL de la página", "https://our.example/?utm_source=q"),
+            ("Agente de usuario", "Mozilla/5.0 (X11)"),
+            ("IP remota", "203.0.113.7"),
+            ("Funciona con", "Elementor"),
+            ("form_id", "e1"),
+            ("form_name", "Ask"),
+        ])
+    };
+    let one = spanish("9:30 am");
+    let expected = [
+        ("Nombre", "Eva"),
+        ("email", "eva@b.example"),
+        ("Página", "https://eva.example"),
+        ("Cita", "12 de mayo de 2026"),
+    ];
+    assert_eq!(pairs(&one), expected);
+    assert_eq!(one.fields, spanish("09:31").fields, "a double click says the same");
+    for (name, value) in
+        [("time", "9:30 am"), ("ip", "203.0.113.7"), ("utm_source", "q"), ("user_agent", "Mozilla/5.0 (X11)")]
+    {
+        assert_eq!(note(&one, name), Some(value));
+    }
+    let chinese = read(&[
+        ("姓名", "伟"),
+        ("日期", "2026年5月5日"),
+        ("时间", "上午9:30"),
+        ("IP", "203.0.113.7"),
+        ("form_id", "e"),
+    ]);
+    assert_eq!(pairs(&chinese), [("姓名", "伟")]);
+    // Nothing says that these are not what somebody filled in.
+    let own = [("Nombre", "Eva"), ("Fecha", "5 de mayo de 2026"), ("Hora", "9:30"), ("form_id", "e")];
+    assert_eq!(pairs(&read(&own)), own[..3]);
+    let website = [("Website", "https://eva.example"), ("IP", "203.0.113.7"), ("form_id", "e")];
+    assert_eq!(pairs(&read(&website)), [("website", "https://eva.example")]);
+}
+
+#[test]
+fn a_submission_of_webflow_without_answers_is_in_the_ledger_and_whole_numbers_are_phones() {
+    let submitted = |document: &Document, data: &str| {
+        let body = format!(r#"{{"triggerType":"form_submission","payload":{{"id":"w1","data":{data}}}}}"#);
+        lead_of(document, JSON, body)
+    };
+    let anywhere = document("webflow");
+    let empty = submitted(&anywhere, "{}");
+    assert_eq!((empty.external_id.as_deref(), empty.fields.len()), (Some("w1"), 0));
+    let (none, _) = read(
+        find("webflow").unwrap(),
+        &anywhere,
+        &post(JSON, r#"{"triggerType":"form_submission","payload":{"data":{}}}"#),
+    );
+    assert_eq!(none, []);
+
+    let phone = |document: &Document, data: &str| submitted(document, data).fields[0].1.clone();
+    let german =
+        Document { default_country: sluice_domain::identity::Country::parse("DE"), ..document("webflow") };
+    for (document, data, expected) in [
+        (&anywhere, r#"{"Phone Number":14155552671}"#, "+14155552671"),
+        (&anywhere, r#"{"Tel":4930901820}"#, "4930901820"),
+        (&anywhere, r#"{"Mobile":493090182000}"#, "+493090182000"),
+        (&anywhere, r#"{"Phone":"01712345678"}"#, "01712345678"),
+        (&anywhere, r#"{"Order":14155552671}"#, "14155552671"),
+        (&anywhere, r#"{"Phone":14155552671,"Country":"US"}"#, "14155552671"),
+        (&german, r#"{"Phone":15112345678}"#, "15112345678"),
+    ] {
+        assert_eq!(phone(document, data), expected, "{data}");
+    }
+}
+
+#[test]
+fn files_of_tally_can_be_fetched_and_its_tables_are_told_in_words() {
+    let body = json!({"eventType": "FORM_RESPONSE", "data": {"submissionId": "S", "fields": [
+        {"key": "q1", "label": "CV", "type": "FILE_UPLOAD",
+            "value": [{"name": "cv.pdf", "url": "https://t.example/cv", "size": 9}]},
+        {"key": "q2", "label": "Skills", "type": "MATRIX",
+            "value": {"r1": ["c2"], "r2": ["c1", "c2"], "r9": ["c9"]},
+            "rows": [{"id": "r1", "text": "Rust"}, {"id": "r2", "text": "SQL"}],
+            "columns": [{"id": "c1", "text": "some"}, {"id": "c2", "text": "much"}]},
+    ]}});
+    let read = lead("tally", JSON, body.to_string());
+    let mut expected = [
+        ("CV", "https://t.example/cv"),
+        ("Skills.Rust", "much"),
+        ("Skills.SQL", "some"),
+        ("Skills.SQL", "much"),
+        ("Skills.r9", "c9"),
+    ];
+    expected.sort_unstable();
+    let mut found = pairs(&read);
+    found.sort_unstable();
+    assert_eq!(found, expected);
+    assert_eq!((read.files[0].file_name.as_str(), read.files[0].size), ("cv.pdf", 9));
 }
