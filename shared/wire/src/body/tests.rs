@@ -239,7 +239,10 @@ fn what_a_body_is_does_not_depend_on_a_right_content_type() {
         }
     }
     let nearly = read("text/plain", "\u{feff}{\"a\": \"b\\ud800\"}").unwrap();
-    assert_eq!((pairs(&nearly), nearly.flags), (vec![("a", "b\u{fffd}")], vec![BodyFlag::RepairedJson]));
+    assert_eq!(
+        (pairs(&nearly), nearly.flags.clone()),
+        (vec![("a", "b\u{fffd}")], vec![BodyFlag::RepairedJson])
+    );
     let problem = read("application/xml", "<a/>").unwrap_err();
     assert_eq!((problem.status, problem.name), (415, "unsupported-media-type"));
 }
