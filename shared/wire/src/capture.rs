@@ -15,6 +15,10 @@ pub const MAX_STORED: usize = 256 * 1024;
 
 /// Longest header or other note kept as attribution, in bytes.
 const MAX_HEADER: usize = 512;
+/// Longest wording that somebody agreed to, in bytes: a note whose name ends in [`WORDING`].
+pub const MAX_WORDING: usize = 8 * 1024;
+/// How the name of such a note ends, as in `consent_text`.
+const WORDING: &str = "_text";
 /// Of a robot's submission: fields looked at, bytes kept of a name or value, and bytes of the whole, which keep the lead's item
 /// within one write unit.
 const ROBOT_FIELDS: usize = 32;
@@ -71,7 +75,10 @@ pub fn from_source(lead: &SourceLead) -> Result<Envelope, Problem> {
         attribution: lead
             .attribution
             .iter()
-            .map(|(name, value)| (name.clone(), cut(value).to_owned()))
+            .map(|(name, value)| {
+                let most = if name.ends_with(WORDING) { MAX_WORDING } else { MAX_HEADER };
+                (name.clone(), cut_to(value, most).to_owned())
+            })
             .collect(),
         unreadable: lead.flags.iter().map(|flag| flag.name().to_owned()).collect(),
         raw: lead.raw.as_ref().map(|raw| STANDARD.encode(raw)),

@@ -71,7 +71,7 @@ pub(crate) async fn run(args: DevArgs) -> Result<(), String> {
         .vars
         .into_iter()
         .filter(|(name, _)| !name.starts_with("AWS_") && !name.starts_with("SLUICE_"))
-        .chain(process_graph_url())
+        .chain(process_urls())
         .chain([(MAIL_VIA.to_owned(), args.smtp.clone().unwrap_or_else(|| "ses".to_owned()))])
         // Receivers that are being written run beside the stack.
         .chain([(web::ALLOW.to_owned(), "loopback".to_owned())])
@@ -135,10 +135,11 @@ pub(crate) async fn run(args: DevArgs) -> Result<(), String> {
     Ok(())
 }
 
-/// Where the Graph API is, for tests of the whole command.
-fn process_graph_url() -> Option<(String, String)> {
-    let graph = Environment::of_process().vars.remove("SLUICE_GRAPH_URL")?;
-    Some(("SLUICE_GRAPH_URL".to_owned(), graph))
+/// Where the APIs are from which answers are fetched, for tests of the whole command.
+fn process_urls() -> Vec<(String, String)> {
+    let mut vars = Environment::of_process().vars;
+    let urls = ["SLUICE_GRAPH_URL", "SLUICE_LINKEDIN_URL"].into_iter();
+    urls.filter_map(|name| Some((name.to_owned(), vars.remove(name)?))).collect()
 }
 
 /// Warnings and errors to the data folder; the terminal is for the person.

@@ -67,6 +67,16 @@ impl Node {
         }
     }
 
+    /// Whether any value in it is such a one: a text, or none for `null`.
+    pub(crate) fn any(&self, is: &dyn Fn(Option<&str>) -> bool) -> bool {
+        match self {
+            Self::Null => is(None),
+            Self::Text(text) => is(Some(text)),
+            Self::List(items) => items.iter().any(|item| item.any(is)),
+            Self::Object(members) => members.iter().any(|(name, node)| is(Some(name)) || node.any(is)),
+        }
+    }
+
     /// The items of a list; nothing for anything else.
     pub(crate) fn items(&self) -> &[Node] {
         match self {
@@ -155,6 +165,11 @@ fn flatten(name: &str, node: Node, depth: usize, submission: &mut Submission) {
             }
         }
     }
+}
+
+/// Whether it is JSON, once the slips of common senders are mended.
+pub(super) fn is_mendable(text: &str) -> bool {
+    is_well_formed(&mend(text).0)
 }
 
 fn is_well_formed(text: &str) -> bool {

@@ -15,7 +15,7 @@ mod tests;
 use crate::{http::HttpRequest, problem::Problem};
 use bytes::Bytes;
 use futures::FutureExt;
-use std::fmt;
+use std::{fmt, ops::Deref};
 
 /// Largest body in bytes, before and after `Content-Encoding` is undone.
 pub const MAX_BODY: usize = 1024 * 1024;
@@ -119,13 +119,63 @@ pub(crate) fn parse_now(request: &HttpRequest) -> Result<Submission, Problem> {
     parse(request).now_or_never().unwrap_or_else(|| Err(malformed("The body is not all there.")))
 }
 
-/// The body as JSON, whatever type it was declared as. Fails with 413 `body-too-large` or 400 `malformed-body`.
-pub(crate) fn parse_json(request: &HttpRequest) -> Result<json::Node, Problem> {
-    let body = gzip::undo(request)?;
-    let text = String::from_utf8_lossy(&body);
-    let (node, _) = json::read(text.trim_start_matches('\u{feff}'))
+/// A body that is JSON, with what could not be read as sent.
+pub(crate) struct Json {
+    node: json::Node,
+    flags: Vec<BodyFlag>,
+    raw: Bytes,
+}
+
+impl Deref for Json {
+    type Target = json::Node;
+
+    fn deref(&self) -> &json::Node {
+        &self.node
+    }
+}
+
+impl Json {
+    /// A submission without fields yet: what is to be known of the body, and the body where that is anything.
+    pub(crate) fn submission(&self) -> Submission {
+        let raw = (!self.flags.is_empty()).then(|| self.raw.clone());
+        Submission { flags: self.flags.clone(), raw, ..Submission::default() }
+    }
+
+    /// The same for one of several items. The body says of others what is none of its business, so it is not kept; and
+    /// only an item that shows traces of a mend was mended.
+    pub(crate) fn submission_of(&self, item: &json::Node, of: usize) -> Submission {
+        if of == 1 {
+            return self.submission();
+        }
+        let is_its_own = |flag: &BodyFlag| match flag {
+            BodyFlag::BadEncoding => item.any(&|text| text.is_some_and(|text| text.contains('\u{fffd}'))),
+            BodyFlag::RepairedJson => item.any(&|text| text.is_none_or(|text| text.contains('\u{fffd}'))),
+            _ => true,
+        };
+        let flags = self.flags.iter().copied().filter(is_its_own).collect();
+        Submission { flags, ..Submission::default() }
+    }
+
+    /// The body as it came.
+    pub(crate) fn raw(&self) -> &Bytes {
+        &self.raw
+    }
+}
+
+/// The body as JSON, whatever type it was declared as, in the encoding that is stated. Fails with 413 `body-too-large`
+/// or 400 `malformed-body`.
+pub(crate) fn parse_json(request: &HttpRequest) -> Result<Json, Problem> {
+    let raw = gzip::undo(request)?;
+    let declared = ContentType::of(request.header("content-type").unwrap_or_default());
+    let mut submission = Submission::default();
+    let text = charset::decode(&raw, declared.charset(), &mut submission);
+    let (node, repaired) = json::read(text.trim_start_matches('\u{feff}'))
         .map_err(|_| malformed("The webhook's body is not JSON."))?;
-    Ok(node)
+    drop(text);
+    if repaired {
+        submission.flag(BodyFlag::RepairedJson);
+    }
+    Ok(Json { node, flags: submission.flags, raw })
 }
 
 /// The fields of a query string.
@@ -251,8 +301,13 @@ impl<'a> ContentType<'a> {
 
 fn sniff(body: &[u8]) -> Kind {
     let text = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body).trim_ascii();
-    if matches!(text.first(), Some(b'{' | b'[')) || is_whole_json(text) {
+    if is_whole_json(text) {
         return Kind::Json;
+    }
+    // A text that begins with a brace, such as a template of somebody's own. Slips that can be mended make JSON of it.
+    if matches!(text.first(), Some(b'{' | b'[')) {
+        let is_nearly_json = json::is_mendable(&String::from_utf8_lossy(text));
+        return if is_nearly_json { Kind::Json } else { Kind::Unknown };
     }
     match first_line(body) {
         Some(boundary) => Kind::Multipart(boundary),

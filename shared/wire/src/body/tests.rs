@@ -227,6 +227,22 @@ fn what_a_body_is_does_not_depend_on_a_right_content_type() {
     let prose = read("text/plain", "Please call me.\nMia").unwrap();
     assert_eq!((prose.fields.len(), prose.flags.as_slice()), (0, [BodyFlag::NotFields].as_slice()));
     assert!(prose.raw.is_some());
+    for body in ["{name} wrote", "{\"a\": \"b", "[a] b=c", "{\"a\": 01}"] {
+        for content_type in ["text/plain", "", "application/octet-stream"] {
+            let kept = read(content_type, body).unwrap();
+            assert_eq!(
+                (kept.fields.len(), kept.flags.as_slice()),
+                (0, [BodyFlag::NotFields].as_slice()),
+                "{body}"
+            );
+            assert_eq!(kept.raw.as_deref(), Some(body.as_bytes()));
+        }
+    }
+    let nearly = read("text/plain", "\u{feff}{\"a\": \"b\\ud800\"}").unwrap();
+    assert_eq!(
+        (pairs(&nearly), nearly.flags.clone()),
+        (vec![("a", "b\u{fffd}")], vec![BodyFlag::RepairedJson])
+    );
     let problem = read("application/xml", "<a/>").unwrap_err();
     assert_eq!((problem.status, problem.name), (415, "unsupported-media-type"));
 }

@@ -43,7 +43,7 @@ impl Source for Calendly {
         if body.get("event").text() != Some("invitee.created") || invitee.members().is_empty() {
             return Ok(Vec::new());
         }
-        let mut draft = Draft::new(delivery);
+        let mut draft = Draft::json(delivery, &body);
         draft.id(invitee.get("uri").text());
         for (standard, name) in [
             ("email", "email"),
@@ -51,8 +51,18 @@ impl Source for Calendly {
             ("first_name", "first_name"),
             ("last_name", "last_name"),
             ("phone", "text_reminder_number"),
+            ("time_zone", "timezone"),
         ] {
             draft.known(standard, name, invitee.get(name));
+        }
+        let meeting = invitee.get("scheduled_event");
+        let place = meeting.get("location");
+        // Where the host is to call; `inbound_call` has the host's own number.
+        if place.get("type").text() == Some("outbound_call") {
+            let number = place.get("location");
+            if number != invitee.get("text_reminder_number") {
+                draft.known("phone", "location", number);
+            }
         }
         for answer in invitee.get("questions_and_answers").items() {
             if let Some(question) = answer.get("question").text() {
@@ -62,9 +72,7 @@ impl Source for Calendly {
         for (name, value) in invitee.get("tracking").members() {
             draft.note(name, value);
         }
-        let meeting = invitee.get("scheduled_event");
         for (name, value) in [
-            ("timezone", invitee.get("timezone")),
             ("meeting", meeting.get("name")),
             ("meeting_start", meeting.get("start_time")),
             ("meeting_uri", invitee.get("event")),

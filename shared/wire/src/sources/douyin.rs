@@ -6,7 +6,6 @@
 use super::draft::Draft;
 use super::tiktok::{content, told_fields};
 use super::{Delivery, Need, Refusal, Secrets, Source, SourceLead, signature};
-use crate::body::json::Node;
 use crate::body::parse_json;
 use crate::http::{HttpRequest, HttpResponse};
 use crate::problem::Problem;
@@ -76,12 +75,9 @@ impl Source for Douyin {
             return Ok(Vec::new());
         }
         let content = content(body.get("content"));
-        let mut draft = Draft::new(delivery);
+        let mut draft = Draft::json(delivery, &body);
         draft.id(delivery.request.header("msg-id"));
-        match &content {
-            Node::Object(_) => told_fields(&mut draft, &content),
-            other => draft.field("content", other),
-        }
+        told_fields(&mut draft, &content);
         draft.note_text("event", event);
         for name in ["client_key", "from_user_id", "to_user_id", "log_id"] {
             draft.note(name, body.get(name));

@@ -2,7 +2,9 @@
 
 use super::{Delivery, SourceLead, names, signature};
 use crate::body::json::{self, Node};
-use crate::body::{FileNote, Submission};
+use crate::body::{BodyFlag, FileNote, Json, Submission};
+use crate::capture::MAX_WORDING;
+use bytes::Bytes;
 use ring::digest;
 use sluice_domain::identity::Email;
 use sluice_domain::lead::ATTRIBUTION;
@@ -15,6 +17,8 @@ const MAX_ID: usize = 400;
 pub(super) struct Draft<'a> {
     map: &'a FieldMap,
     submission: Submission,
+    /// The body, to be kept if it turns out that not all of it can be.
+    whole: Option<Bytes>,
     pub(super) lead: SourceLead,
 }
 
@@ -23,6 +27,7 @@ impl<'a> Draft<'a> {
         Self {
             map: &delivery.document.fields,
             submission: Submission::default(),
+            whole: None,
             lead: SourceLead::default(),
         }
     }
@@ -31,6 +36,11 @@ impl<'a> Draft<'a> {
     pub(super) fn of(delivery: &Delivery<'a>, mut body: Submission) -> (Self, Vec<(String, String)>) {
         let fields = std::mem::take(&mut body.fields);
         (Self { submission: body, ..Self::new(delivery) }, fields)
+    }
+
+    /// The same for a body that is JSON: what could not be read as sent is flagged, and the body kept with it.
+    pub(super) fn json(delivery: &Delivery<'a>, body: &Json) -> Self {
+        Self { submission: body.submission(), whole: Some(body.raw().clone()), ..Self::new(delivery) }
     }
 
     /// The sender's own id; an empty one is none, and of an endless one its hash is kept, which tells it from others as well.
@@ -117,6 +127,15 @@ impl<'a> Draft<'a> {
         }
     }
 
+    /// The words that somebody agreed to, kept whole: they are the proof. What is too long even for that is cut and flagged.
+    pub(super) fn wording(&mut self, name: &str, text: &str) {
+        let text = text.trim();
+        if text.len() > MAX_WORDING {
+            self.submission.flag(BodyFlag::ValueCut);
+        }
+        self.note_text(name, &text[..text.floor_char_boundary(MAX_WORDING)]);
+    }
+
     /// The page it was on, with the campaign parameters of its address.
     pub(super) fn page(&mut self, url: &str) {
         self.note_text("page_url", url);
@@ -145,6 +164,7 @@ impl<'a> Draft<'a> {
 
     pub(super) fn finish(self) -> SourceLead {
         let Submission { fields, files, flags, raw } = self.submission;
+        let raw = raw.or(self.whole.filter(|_| !flags.is_empty()));
         SourceLead { fields, files, flags, raw, ..self.lead }
     }
 }

@@ -2,11 +2,12 @@
 //! mode nested by field id. Nothing is signed or numbered, and the visitor sees an error for any answer but exactly 200.
 
 use super::draft::Draft;
-use super::{Delivery, Source, SourceLead};
+use super::{Delivery, Source, SourceLead, names};
 use crate::body::parse_now;
 use crate::problem::Problem;
 use sluice_domain::policy::Auth;
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 /// The source `elementor`.
 #[derive(Clone, Copy, Debug)]
@@ -54,11 +55,55 @@ fn meta(draft: &mut Draft<'_>, name: &str, value: &str) -> bool {
 }
 
 fn plain(draft: &mut Draft<'_>, fields: &[(String, String)]) {
-    for (name, value) in fields {
-        if draft.is_named(name) || !meta(draft, name, value) {
+    let added = added(draft, fields);
+    for (at, (name, value)) in fields.iter().enumerate() {
+        let id = added.get(&at).copied().unwrap_or(name);
+        if draft.is_named(name) || !meta(draft, id, value) {
             draft.text(name, value);
         }
     }
+}
+
+/// What Elementor added, by its place, where the site's language is another: it stands between the last field and
+/// `form_id`, and is known by its look. The browser, its address or Elementor's own name has to be among it, or it may as
+/// well be what somebody filled in.
+fn added<'a>(draft: &Draft<'_>, fields: &'a [(String, String)]) -> BTreeMap<usize, &'a str> {
+    let mut found = BTreeMap::new();
+    let end = fields.iter().position(|(name, _)| name == "form_id").unwrap_or(0);
+    for (at, (name, value)) in fields.iter().enumerate().take(end).rev() {
+        let is_a_field = draft.is_named(name) || names::ours(name).is_some();
+        let Some(id) = look(value).filter(|id| !is_a_field && !found.values().any(|seen| seen == id)) else {
+            break;
+        };
+        found.insert(at, id);
+    }
+    let is_sure = found.values().any(|id| matches!(*id, "credit" | "remote_ip" | "user_agent"));
+    if is_sure { found } else { BTreeMap::new() }
+}
+
+/// Which of the things Elementor adds this looks like.
+fn look(value: &str) -> Option<&'static str> {
+    let value = value.trim();
+    let numbers: Vec<&str> =
+        value.split(|c: char| !c.is_ascii_digit()).filter(|number| !number.is_empty()).collect();
+    let is_short = |number: &&str| number.len() <= 2;
+    let is_year = |number: &&str| number.len() == 4;
+    let is_text = value.chars().count() > 40 || value.contains(['@', '?', '!']);
+    Some(match value {
+        "Elementor" => "credit",
+        _ if value.parse::<IpAddr>().is_ok() => "remote_ip",
+        _ if value.starts_with("Mozilla/") || value.starts_with("Opera/") => "user_agent",
+        _ if value.starts_with("https://") || value.starts_with("http://") => "page_url",
+        _ if is_text => return None,
+        _ if (2..=3).contains(&numbers.len())
+            && numbers.iter().filter(|number| is_year(number)).count() == 1
+            && numbers.iter().all(|number| is_short(number) || is_year(number)) =>
+        {
+            "date"
+        }
+        _ if (2..=3).contains(&numbers.len()) && numbers.iter().all(is_short) && is_clock(value) => "time",
+        _ => return None,
+    })
 }
 
 fn advanced(draft: &mut Draft<'_>, fields: &[(String, String)]) {
@@ -90,4 +135,16 @@ fn advanced(draft: &mut Draft<'_>, fields: &[(String, String)]) {
             _ => draft.text(title, value),
         }
     }
+}
+
+/// Whether hours and minutes stand on both sides of what stands between them: `9:30 am`, `9h30`, `오전 9시 30분`.
+fn is_clock(value: &str) -> bool {
+    let ends_in_digit = |text: &str| text.trim_end().ends_with(|c: char| c.is_ascii_digit());
+    let begins_with_digit = |text: &str| text.trim_start().starts_with(|c: char| c.is_ascii_digit());
+    let signs = value.match_indices([':', '.', 'h', '时', '時', '시']);
+    value.len() <= 24
+        && signs.into_iter().any(|(at, sign)| {
+            let after = value.get(at + sign.len()..).unwrap_or_default();
+            value.get(..at).is_some_and(ends_in_digit) && begins_with_digit(after)
+        })
 }

@@ -6,12 +6,13 @@
 use super::draft::Draft;
 use super::{Delivery, Source, SourceLead};
 use crate::body::json::{self, Node};
-use crate::body::parse_json;
+use crate::body::{Submission, parse_json, parse_now};
 use crate::http::HttpResponse;
 use crate::problem::Problem;
 use serde_json::json;
 use sluice_domain::id::LeadId;
 use sluice_domain::policy::Auth;
+use sluice_domain::time::Timestamp;
 use std::collections::HashSet;
 
 /// The source `feiyu`.
@@ -35,13 +36,18 @@ impl Source for Feiyu {
     }
 
     fn leads(&self, delivery: &Delivery<'_>) -> Result<Vec<SourceLead>, Problem> {
-        let body = parse_json(delivery.request)?;
-        let clues = match &body {
+        let Ok(body) = parse_json(delivery.request) else {
+            return Ok(posted(delivery)?.into_iter().collect());
+        };
+        let clues = match &*body {
             Node::List(clues) => clues.as_slice(),
             one => std::slice::from_ref(one),
         };
         let mut seen = HashSet::new();
-        let leads = clues.iter().filter(|clue| !clue.members().is_empty()).map(|clue| lead(delivery, clue));
+        let leads = clues.iter().filter(|clue| !clue.members().is_empty()).map(|clue| {
+            let (draft, _) = Draft::of(delivery, body.submission_of(clue, clues.len()));
+            lead(delivery, draft, clue)
+        });
         Ok(leads.filter(|lead| lead.external_id.as_ref().is_none_or(|id| seen.insert(id.clone()))).collect())
     }
 
@@ -50,8 +56,16 @@ impl Source for Feiyu {
     }
 }
 
-fn lead(delivery: &Delivery<'_>, clue: &Node) -> SourceLead {
-    let mut draft = Draft::new(delivery);
+/// The rule may say that a form is posted.
+fn posted(delivery: &Delivery<'_>) -> Result<Option<SourceLead>, Problem> {
+    let body: Submission = parse_now(delivery.request)?;
+    let (draft, fields) = Draft::of(delivery, body);
+    let clue = Node::Object(fields.into_iter().map(|(name, value)| (name, Node::Text(value))).collect());
+    let lead = lead(delivery, draft, &clue);
+    Ok((!clue.members().is_empty() || lead.raw.is_some()).then_some(lead))
+}
+
+fn lead(delivery: &Delivery<'_>, mut draft: Draft<'_>, clue: &Node) -> SourceLead {
     for (name, value) in clue.members().iter().filter(|(_, value)| value.text() != Some("")) {
         match name.as_str() {
             "id" if !draft.is_named(name) => draft.id(value.text()),
@@ -62,7 +76,10 @@ fn lead(delivery: &Delivery<'_>, clue: &Node) -> SourceLead {
             "address.wechat" | "weixin" | "wechat" => draft.known("wechat_id", name, value),
             "name" => draft.known("full_name", name, value),
             "external_url" => draft.page(value.text().unwrap_or_default()),
-            "create_time" => draft.at(value),
+            "create_time" => {
+                draft.at(value);
+                draft.lead.created_at = draft.lead.created_at.or_else(|| beijing(value.text()?));
+            }
             "clue_convert_status" => {
                 draft.lead.test = value.text() == Some(PREVIEW);
                 draft.note(name, value);
@@ -82,6 +99,11 @@ fn lead(delivery: &Delivery<'_>, clue: &Node) -> SourceLead {
         }
     }
     draft.finish()
+}
+
+/// A time without a zone, `2026-01-05 17:30:00`, is that of Beijing.
+fn beijing(text: &str) -> Option<Timestamp> {
+    Timestamp::parse(&format!("{}+08:00", text.trim().replace(' ', "T")))
 }
 
 /// Mobile numbers of the mainland come without their country, which the document need not name for a Chinese platform.

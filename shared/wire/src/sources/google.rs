@@ -8,12 +8,31 @@ use super::{Delivery, Need, Refusal, Source, SourceLead, signature};
 use crate::body::parse_json;
 use crate::http::HttpResponse;
 use crate::problem::Problem;
+use bytes::Bytes;
 use serde_json::json;
 use sluice_domain::id::LeadId;
 
 /// The source `google`.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Google;
+
+/// The bytes with every `key` in them as asterisks; none of them if the key is not written as it reads.
+fn without(raw: &[u8], key: &str) -> Bytes {
+    let (key, mut left) = (key.as_bytes(), raw.to_vec());
+    if key.is_empty() {
+        return left.into();
+    }
+    let mut at = 0;
+    let mut found = false;
+    while at + key.len() <= left.len() {
+        if left[at..].starts_with(key) {
+            left[at..at + key.len()].fill(b'*');
+            found = true;
+        }
+        at += 1;
+    }
+    if found { left.into() } else { Bytes::new() }
+}
 
 impl Source for Google {
     fn kind(&self) -> &'static str {
@@ -39,10 +58,11 @@ impl Source for Google {
 
     fn leads(&self, delivery: &Delivery<'_>) -> Result<Vec<SourceLead>, Problem> {
         let body = parse_json(delivery.request)?;
-        let mut draft = Draft::new(delivery);
+        let mut draft = Draft::json(delivery, &body);
         draft.id(body.get("lead_id").text());
         for column in body.get("user_column_data").items() {
-            let name = column.get("column_id").text().or_else(|| column.get("column_name").text());
+            let named = |name: &str| column.get(name).text().filter(|name| !name.trim().is_empty());
+            let name = named("column_id").or_else(|| named("column_name"));
             if let Some(name) = name {
                 draft.field(name, column.get("string_value"));
             }
@@ -61,7 +81,11 @@ impl Source for Google {
         }
         draft.at(body.get("lead_submit_time"));
         draft.lead.test = body.get("is_test").text() == Some("true");
-        Ok(vec![draft.finish()])
+        let mut lead = draft.finish();
+        // The key is in the body, and no business of who may read leads.
+        let key = body.get("google_key").text().unwrap_or_default();
+        lead.raw = lead.raw.map(|raw| without(&raw, key));
+        Ok(vec![lead])
     }
 
     fn answer(&self, _delivery: &Delivery<'_>, _accepted: &[LeadId]) -> HttpResponse {

@@ -54,10 +54,10 @@ impl Source for Hubspot {
 
     fn leads(&self, delivery: &Delivery<'_>) -> Result<Vec<SourceLead>, Problem> {
         let body = parse_json(delivery.request)?;
-        if !matches!(body, Node::Object(_)) {
+        if !matches!(*body, Node::Object(_)) {
             return Err(not_fields("What is no object"));
         }
-        let mut draft = Draft::new(delivery);
+        let mut draft = Draft::json(delivery, &body);
         for field in body.get("fields").items() {
             let Some(name) = field.get("name").text() else { continue };
             match (field.get("objectTypeId").text().unwrap_or(CONTACT), name) {
@@ -93,21 +93,32 @@ impl Source for Hubspot {
     }
 }
 
-/// Consent to be written to, with the words it was given to.
+/// Consent to be written to, with the words it was given to. Of several boxes those count that are ticked; where none is,
+/// what is said is said of all of them.
 fn consent(draft: &mut Draft<'_>, options: &Node) {
-    let consent = options.get("consent");
-    let boxes = consent.get("communications").items();
+    let (consent, interest) = (options.get("consent"), options.get("legitimateInterest"));
     draft.note("consent_to_process", consent.get("consentToProcess"));
-    draft.note("legal_basis", options.at(&["legitimateInterest", "legalBasis"]));
-    let text = boxes.iter().find_map(|ticked| ticked.get("text").text());
-    draft.note_text("consent_text", text.or_else(|| consent.get("text").text()).unwrap_or_default());
-    if !boxes.is_empty() {
-        let types: Vec<&str> =
-            boxes.iter().filter_map(|ticked| ticked.get("subscriptionTypeId").text()).collect();
-        draft.lead.consent = Some(ConsentProof {
-            topic: "marketing".to_owned(),
-            given: boxes.iter().any(|ticked| ticked.get("value").text() == Some("true")),
-            version: types.join(","),
-        });
+    draft.note("legal_basis", interest.get("legalBasis"));
+    draft.note("legal_basis_type", interest.get("subscriptionTypeId"));
+    draft.wording("legal_basis_text", interest.get("text").text().unwrap_or_default());
+    let boxes: Vec<&Node> = consent.get("communications").items().iter().collect();
+    let is_ticked = |one: &&Node| one.get("value").text() == Some("true");
+    let ticked: Vec<&Node> = boxes.iter().copied().filter(is_ticked).collect();
+    let given = !ticked.is_empty();
+    let meant = if given { ticked } else { boxes };
+    let mut texts: Vec<&str> = meant.iter().filter_map(|one| one.get("text").text()).collect();
+    texts.dedup();
+    let process = consent.get("text").text().unwrap_or_default();
+    match texts.iter().any(|text| !text.trim().is_empty()) {
+        true => {
+            draft.wording("consent_text", &texts.join("\n"));
+            draft.wording("consent_to_process_text", process);
+        }
+        false => draft.wording("consent_text", process),
+    }
+    if !meant.is_empty() {
+        let types: Vec<&str> = meant.iter().filter_map(|one| one.get("subscriptionTypeId").text()).collect();
+        draft.lead.consent =
+            Some(ConsentProof { topic: "marketing".to_owned(), given, version: types.join(",") });
     }
 }

@@ -98,31 +98,38 @@ fn question(name: &str) -> &str {
     }
 }
 
-/// Names, numbers and addresses come in parts.
+/// Names, numbers and addresses come in parts; a part that has no name of ours is kept as `question.part`.
 fn answer(draft: &mut Draft<'_>, name: &str, value: &Node) {
     let part = |part: &str| value.get(part).text();
     let is = |part: &str| part_of(value, part);
-    if is("first") || is("last") {
-        for (standard, part) in [("first_name", "first"), ("last_name", "last")] {
-            draft.known(standard, &format!("{name}.{part}"), value.get(part));
-        }
+    let known: &[(&str, &str)] = if is("first") || is("last") {
+        &[("first_name", "first"), ("last_name", "last")]
     } else if is("full") {
         draft.known("phone", name, value.get("full"));
+        &[("", "full")]
     } else if is("area") && is("phone") {
         let number = ["country", "area", "phone"].into_iter().filter_map(part).collect::<Vec<_>>().join(" ");
         draft.known_text("phone", name, &number);
+        &[("", "country"), ("", "area"), ("", "phone")]
     } else if is("postal") || is("addr_line1") {
-        for (standard, part) in [
+        &[
             ("street", "addr_line1"),
             ("city", "city"),
             ("region", "state"),
             ("postal_code", "postal"),
             ("country", "country"),
-        ] {
-            draft.known(standard, &format!("{name}.{part}"), value.get(part));
-        }
+        ]
     } else {
-        draft.field(name, value);
+        return draft.field(name, value);
+    };
+    for (standard, part) in known.iter().filter(|(standard, _)| !standard.is_empty()) {
+        draft.known(standard, &format!("{name}.{part}"), value.get(part));
+    }
+    let is_said = |value: &Node| value.text().is_none_or(|text| !text.trim().is_empty());
+    for (part, value) in value.members().iter().filter(|(_, value)| is_said(value)) {
+        if !known.iter().any(|(_, known)| known == part) {
+            draft.field(&format!("{name}.{part}"), value);
+        }
     }
 }
 

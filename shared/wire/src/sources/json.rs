@@ -58,9 +58,11 @@ impl Source for Json {
     }
 
     fn leads(&self, delivery: &Delivery<'_>) -> Result<Vec<SourceLead>, Problem> {
-        let Ok(Node::List(items)) = parse_json(delivery.request) else {
+        let Some(body) = parse_json(delivery.request).ok().filter(|body| matches!(**body, Node::List(_)))
+        else {
             return Ok(vec![lead(delivery, parse_now(delivery.request)?)]);
         };
+        let items = body.items();
         if items.len() > MAX_BATCH {
             let detail = format!("A batch holds at most {MAX_BATCH} leads. Send the rest in another.");
             return Err(Problem::new(413, "batch-too-large", detail));
@@ -71,7 +73,7 @@ impl Source for Json {
         }
         let mut seen = HashSet::new();
         let leads = items.iter().filter(|item| !item.members().is_empty()).map(|item| {
-            let mut submission = Submission::default();
+            let mut submission = body.submission_of(item, items.len());
             for (name, value) in item.members() {
                 push(name, value, &mut submission);
             }

@@ -2,11 +2,16 @@
 
 /// Our name for a sender's field; a custom question keeps its own.
 pub(super) fn standard(name: &str) -> String {
+    ours(name).unwrap_or(name.trim()).to_owned()
+}
+
+/// Our name for a sender's field, where there is one.
+pub(super) fn ours(name: &str) -> Option<&'static str> {
     let words: Vec<&str> = name
         .split(|c: char| c.is_whitespace() || matches!(c, '_' | '-'))
         .filter(|word| !word.is_empty())
         .collect();
-    match words.join("_").to_ascii_lowercase().as_str() {
+    Some(match words.join("_").to_ascii_lowercase().as_str() {
         "email" | "e_mail" | "email_address" | "work_email" | "user_email" => "email",
         "phone" | "phone_number" | "work_phone" | "work_phone_number" | "mobile_phone" | "mobilephone"
         | "user_phone" | "telephone" | "telphone" => "phone",
@@ -24,9 +29,8 @@ pub(super) fn standard(name: &str) -> String {
         "gender" => "gender",
         "website" => "website",
         "weixin" | "wechat" | "wechat_id" => "wechat_id",
-        _ => return name.trim().to_owned(),
-    }
-    .to_owned()
+        _ => return None,
+    })
 }
 
 /// Whether a field is called an e-mail address, as leads are read.

@@ -62,7 +62,7 @@ impl Source for Netlify {
         if submission.members().is_empty() {
             return Ok(Vec::new());
         }
-        let mut draft = Draft::new(delivery);
+        let mut draft = Draft::json(delivery, &body);
         draft.id(submission.get("id").text());
         for (name, value) in submission.get("data").members() {
             match name.as_str() {

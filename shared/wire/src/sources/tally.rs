@@ -41,7 +41,7 @@ impl Source for Tally {
         if !is_response || data.members().is_empty() {
             return Ok(Vec::new());
         }
-        let mut draft = Draft::new(delivery);
+        let mut draft = Draft::json(delivery, &body);
         let ids = [data.get("submissionId"), data.get("responseId"), body.get("eventId")];
         draft.id(ids.into_iter().find_map(Node::text));
         for field in data.get("fields").items() {
@@ -66,6 +66,14 @@ fn answer(draft: &mut Draft<'_>, field: &Node) {
             for file in value.items() {
                 let size = file.get("size").text().and_then(|size| size.parse().ok());
                 draft.file(label, file.get("name").text().unwrap_or_default(), size.unwrap_or(0));
+                // Where it can be fetched: it is kept there alone.
+                draft.field(label, file.get("url"));
+            }
+        }
+        "MATRIX" => {
+            for (row, columns) in value.members() {
+                let row = texts(field.get("rows"), row).unwrap_or(row);
+                draft.field(&format!("{label}.{row}"), &chosen(columns, field.get("columns")));
             }
         }
         _ => draft.field(label, &chosen(value, field.get("options"))),
@@ -76,10 +84,12 @@ fn answer(draft: &mut Draft<'_>, field: &Node) {
 fn chosen(value: &Node, options: &Node) -> Node {
     match value {
         Node::List(items) => Node::List(items.iter().map(|item| chosen(item, options)).collect()),
-        Node::Text(id) => {
-            let named = options.items().iter().find(|option| option.get("id").text() == Some(id));
-            named.map_or(value, |option| option.get("text")).clone()
-        }
+        Node::Text(id) => Node::Text(texts(options, id).unwrap_or(id).to_owned()),
         other => other.clone(),
     }
+}
+
+/// The text of the option, row or column of that id.
+fn texts<'a>(options: &'a Node, id: &str) -> Option<&'a str> {
+    options.items().iter().find(|option| option.get("id").text() == Some(id))?.get("text").text()
 }

@@ -4,6 +4,8 @@ use super::*;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 
+mod reading;
+
 /// A document of that type, with the proof that suits it best.
 pub(super) fn document(kind: &str) -> Document {
     let auth = find(kind).unwrap().proofs()[0];

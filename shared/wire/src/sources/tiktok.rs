@@ -4,7 +4,7 @@
 //! TikTok repeats a call for 72 hours and says nothing of an id: the lead's own id counts, else what the event says.
 
 use super::draft::Draft;
-use super::{Delivery, Need, Refusal, Source, SourceLead, signature};
+use super::{Delivery, Need, Refusal, Source, SourceLead, names, signature};
 use crate::body::json::{self, Node};
 use crate::body::parse_json;
 use crate::problem::Problem;
@@ -53,7 +53,7 @@ impl Source for Tiktok {
         if !is_lead {
             return Ok(Vec::new());
         }
-        let mut draft = Draft::new(delivery);
+        let mut draft = Draft::json(delivery, &body);
         let told = [event, body.get("create_time").text().unwrap_or_default(), &content.to_json()].join("\n");
         let told = signature::hex(digest::digest(&digest::SHA256, told.as_bytes()).as_ref());
         draft.id(content.get("lead_id").text().or(Some(&told)));
@@ -73,13 +73,44 @@ pub(super) fn content(node: &Node) -> Node {
     }
 }
 
-/// What an event says, as fields; its ids say where the lead came from.
+/// What an event says, as fields; its ids say where the lead came from. What is no object is one field.
 pub(super) fn told_fields(draft: &mut Draft<'_>, content: &Node) {
-    for (name, value) in content.members() {
+    let Node::Object(members) = content else { return draft.field("content", content) };
+    for (name, value) in members {
         match name.as_str() {
             "lead_id" => {}
             name if name.ends_with("_id") && value.text().is_some() => draft.note(name, value),
-            name => draft.field(name, value),
+            name => told(draft, name, name, value),
         }
     }
+}
+
+/// Longest path that is still put before the names of an object's members, in bytes.
+const MAX_PATH: usize = 200;
+
+/// One member, however deep: lists of names and values are fields by those names, and what is called a standard name is
+/// that, unless it was said further up.
+fn told(draft: &mut Draft<'_>, path: &str, name: &str, value: &Node) {
+    let pairs: Option<Vec<(&str, &Node)>> = value.items().iter().map(pair).collect();
+    match (pairs.unwrap_or_default(), value) {
+        (pairs, _) if !pairs.is_empty() => pairs.iter().for_each(|(name, value)| draft.field(name, value)),
+        (_, Node::Object(members)) if path.len() <= MAX_PATH => {
+            for (member, value) in members {
+                told(draft, &format!("{path}.{member}"), member, value);
+            }
+        }
+        _ => match names::ours(name) {
+            Some(standard) if path != name && !draft.has(standard) => draft.known(standard, path, value),
+            _ => draft.field(path, value),
+        },
+    }
+}
+
+/// `{"name": "email", "values": ["ada@example.com"]}` and what is made like it.
+fn pair(item: &Node) -> Option<(&str, &Node)> {
+    let name =
+        ["name", "field_name", "key", "question", "label"].into_iter().find_map(|key| item.get(key).text());
+    let value =
+        ["values", "value", "field_value", "answer"].into_iter().find(|key| item.get(key) != &Node::Null);
+    Some((name.filter(|name| !name.trim().is_empty())?, item.get(value?)))
 }

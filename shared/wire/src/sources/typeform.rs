@@ -2,7 +2,7 @@
 //! often it is delivered.
 
 use super::draft::Draft;
-use super::{Delivery, Need, Refusal, Source, SourceLead, signature};
+use super::{Delivery, Need, Refusal, Source, SourceLead, names, signature};
 use crate::body::json::Node;
 use crate::body::parse_json;
 use crate::problem::Problem;
@@ -43,7 +43,7 @@ impl Source for Typeform {
         if !is_whole || response.members().is_empty() {
             return Ok(Vec::new());
         }
-        let mut draft = Draft::new(delivery);
+        let mut draft = Draft::json(delivery, &body);
         draft.id(response.get("token").text().or_else(|| body.get("event_id").text()));
         for (name, value) in response.get("hidden").members() {
             draft.field(name, value);
@@ -51,12 +51,8 @@ impl Source for Typeform {
         let definition = response.get("definition");
         for answer in response.get("answers").items() {
             let question = answer.get("field");
-            let of = |field: &&Node| field.get("id") == question.get("id");
-            let title = definition.get("fields").items().iter().find(of).unwrap_or(question).get("title");
-            let title =
-                title.text().or_else(|| question.get("ref").text()).or_else(|| question.get("id").text());
             let kind = answer.get("type").text().unwrap_or_default();
-            let title = title.unwrap_or(kind);
+            let title = title(definition.get("fields"), question).unwrap_or(kind);
             match kind {
                 "email" => draft.known("email", title, answer.get(kind)),
                 "phone_number" => draft.known("phone", title, answer.get(kind)),
@@ -73,10 +69,42 @@ impl Source for Typeform {
                 kind => draft.field(title, answer.get(kind)),
             }
         }
+        // What the form worked out from the answers. Its score is noted below.
+        for variable in response.get("variables").items() {
+            let value = variable.get(variable.get("type").text().unwrap_or_default());
+            if let Some(name) = variable.get("key").text().filter(|name| *name != "score") {
+                draft.field(&format!("variables.{name}"), value);
+            }
+        }
+        draft.note("outcome", response.at(&["outcome", "title"]));
+        draft.note("outcome_id", response.at(&["outcome", "id"]));
         draft.note("form_id", response.get("form_id"));
         draft.note("form_name", definition.get("title"));
-        draft.note("score", response.at(&["calculated", "score"]));
+        let is_score = |variable: &&Node| variable.get("key").text() == Some("score");
+        let score = response.get("variables").items().iter().find(is_score);
+        let calculated = response.at(&["calculated", "score"]);
+        draft.note("score", score.map_or(calculated, |variable| variable.get("number")));
         draft.at(response.get("submitted_at"));
         Ok(vec![draft.finish()])
     }
+}
+
+/// What an answer is to: the part of a block such as contact information by its key, which is the same in every language;
+/// else the question's title, which may be that of a question within others.
+fn title<'a>(fields: &'a Node, question: &'a Node) -> Option<&'a str> {
+    let said = |node: &'a Node| node.text().filter(|text| !text.trim().is_empty());
+    let key = ["subfield_key", "ref", "id"].map(|name| said(question.get(name)));
+    let [part, reference, id] = key;
+    let asked = find(fields, question.get("id"));
+    let of_asked = |name: &str| asked.and_then(|field| said(field.get(name)));
+    let part = part.or_else(|| of_asked("subfield_key")).filter(|part| names::ours(part).is_some());
+    part.or_else(|| of_asked("title")).or_else(|| said(question.get("title"))).or(reference).or(id)
+}
+
+/// The question of that id, at whatever depth.
+fn find<'a>(fields: &'a Node, id: &Node) -> Option<&'a Node> {
+    fields.items().iter().find_map(|field| match field.get("id") == id {
+        true => Some(field),
+        false => find(field.at(&["properties", "fields"]), id).or_else(|| find(field.get("fields"), id)),
+    })
 }

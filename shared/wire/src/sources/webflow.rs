@@ -2,9 +2,12 @@
 //! version. The time is signed in milliseconds.
 
 use super::draft::Draft;
-use super::{Delivery, Need, Refusal, Source, SourceLead, signature};
+use super::{Delivery, Need, Refusal, Source, SourceLead, names, signature};
+use crate::body::json::Node;
 use crate::body::parse_json;
 use crate::problem::Problem;
+use sluice_domain::identity::Phone;
+use sluice_domain::lead::standard_field;
 use sluice_domain::policy::Encoding;
 use sluice_domain::time::Timestamp;
 
@@ -44,13 +47,20 @@ impl Source for Webflow {
         let is_submission = matches!(body.get("triggerType").text(), None | Some("form_submission"));
         let payload = if body.get("payload").members().is_empty() { &body } else { body.get("payload") };
         let answers = payload.get("data").members();
-        if !is_submission || answers.is_empty() {
+        let id = payload.get("id").text().or_else(|| payload.get("_id").text());
+        if !is_submission || answers.is_empty() && id.is_none_or(|id| id.trim().is_empty()) {
             return Ok(Vec::new());
         }
-        let mut draft = Draft::new(delivery);
-        draft.id(payload.get("id").text().or_else(|| payload.get("_id").text()));
+        let mut draft = Draft::json(delivery, &body);
+        draft.id(id);
+        let country = |(name, value): &(String, Node)| {
+            standard_field(name, &delivery.document.fields) == Some("country")
+                && value.text().is_some_and(|country| !country.trim().is_empty())
+        };
+        let is_anywhere = delivery.document.default_country.is_none() && !answers.iter().any(country);
         for (name, value) in answers {
-            draft.field(name, value);
+            let whole = is_anywhere.then(|| whole_number(delivery, name, value)).flatten();
+            draft.field(name, &whole.map_or_else(|| value.clone(), Node::Text));
         }
         for (name, key) in [
             ("form_id", "formId"),
@@ -66,4 +76,15 @@ impl Source for Webflow {
         draft.at(payload.get(at));
         Ok(vec![draft.finish_by_look()])
     }
+}
+
+/// A phone number that was typed in whole arrives as a JSON number, 15550000000: without its plus, and of no country.
+fn whole_number(delivery: &Delivery<'_>, name: &str, value: &Node) -> Option<String> {
+    let ours = names::standard(name);
+    let is_phone = ours == "phone" || standard_field(name, &delivery.document.fields) == Some("phone");
+    let digits = value.text().filter(|_| is_phone)?.trim();
+    let is_long = (11..=15).contains(&digits.len()) && !digits.starts_with('0');
+    let whole = format!("+{digits}");
+    let is_number = is_long && digits.bytes().all(|byte| byte.is_ascii_digit());
+    (is_number && Phone::parse(&whole, None).is_ok()).then_some(whole)
 }

@@ -22,8 +22,6 @@ use sluice_wire::imports::{self, Begin, Begun, RowAnswers};
 use source::Source;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::mpsc;
 
 /// Rows of one request.
@@ -41,6 +39,8 @@ struct Chunk {
     rows: Vec<Read1>,
     /// Column names not seen before.
     columns: Vec<String>,
+    /// Bytes of the file down to its last row.
+    end: u64,
 }
 
 pub(crate) async fn run(args: ImportArgs) -> Result<(), String> {
@@ -60,8 +60,7 @@ async fn import(args: ImportArgs) -> Result<(), String> {
         Some(name) => name.clone(),
         None => source.batch(form)?,
     };
-    let position = Arc::<AtomicU64>::default();
-    let rows = Rows::open(source.reopen()?, source.reading, position.clone())?;
+    let rows = Rows::open(source.reopen()?, source.reading)?;
     let columns = rows.columns.clone();
     if !args.dry_run {
         begin(&args, &batch, form, &columns).await?;
@@ -91,7 +90,7 @@ async fn import(args: ImportArgs) -> Result<(), String> {
                 errors.add(row, &columns, why)?;
             }
         }
-        progress.at(totals.rows, position.load(Ordering::Relaxed));
+        progress.at(totals.rows, chunk.end);
     }
     progress.end();
     let errors_file = (errors.rows > 0).then(|| errors.path().display().to_string());
@@ -122,7 +121,7 @@ async fn begin(args: &ImportArgs, batch: &str, form: &str, columns: &[String]) -
 }
 
 /// Reads on a thread of its own, a few requests ahead.
-fn read_ahead(rows: Rows) -> impl futures::Stream<Item = Result<Chunk, String>> {
+fn read_ahead(mut rows: Rows) -> impl futures::Stream<Item = Result<Chunk, String>> {
     let (sender, receiver) = mpsc::channel(IN_FLIGHT);
     std::thread::spawn(move || {
         let mut seen = BTreeSet::new();
@@ -131,7 +130,7 @@ fn read_ahead(rows: Rows) -> impl futures::Stream<Item = Result<Chunk, String>> 
             seen.insert(name.clone());
             chunk.columns.push(name.clone());
         }
-        for read in rows {
+        while let Some(read) = rows.next() {
             let read = match read {
                 Ok(read) => read,
                 Err(why) => {
@@ -156,6 +155,7 @@ fn read_ahead(rows: Rows) -> impl futures::Stream<Item = Result<Chunk, String>> 
             }
             bytes += size;
             chunk.rows.push(read);
+            chunk.end = rows.bytes();
         }
         let _ = sender.blocking_send(Ok(chunk));
     });

@@ -55,9 +55,11 @@ pub(super) struct Rows {
     delimiter: u8,
     next: u64,
     since_row: Arc<AtomicU64>,
+    /// Bytes of lines of NDJSON handed out.
+    lines: u64,
 }
 
-type Text = Limited<Utf8<io::Chain<Cursor<Vec<u8>>, Counted>>>;
+type Text = Limited<Utf8<io::Chain<Cursor<Vec<u8>>, File>>>;
 
 enum Kind {
     Csv(Box<csv::Reader<Text>>),
@@ -65,24 +67,38 @@ enum Kind {
 }
 
 impl Rows {
-    /// Begins with a file; `position` is kept at the bytes read.
-    pub(super) fn open(file: File, reading: Reading, position: Arc<AtomicU64>) -> Result<Self, String> {
-        let mut file = Counted { file, position };
+    /// Begins with a file.
+    pub(super) fn open(mut file: File, reading: Reading) -> Result<Self, String> {
         let mut sample = Vec::new();
         let limit = SAMPLE as u64;
         (&mut file).take(limit).read_to_end(&mut sample).map_err(|error| error.to_string())?;
-        let encoding = reading.encoding.unwrap_or_else(|| text::detect(&sample));
-        let delimiter = reading.delimiter.unwrap_or_else(|| delimiter(&sample, encoding));
+        let encoding = reading.encoding.unwrap_or_else(|| match reading.format {
+            FileFormat::Csv => text::detect(&sample),
+            FileFormat::Ndjson => text::of_json(&sample),
+        });
+        let said = said_delimiter(&sample, encoding).filter(|_| reading.format == FileFormat::Csv);
+        let delimiter = reading.delimiter.or(said).unwrap_or_else(|| delimiter(&sample, encoding));
         let since_row = Arc::<AtomicU64>::default();
-        let text = Limited {
+        let mut text = Limited {
             inner: Utf8::new(Cursor::new(sample).chain(file), encoding),
             since_row: since_row.clone(),
         };
+        if said.is_some() {
+            skip_line(&mut text).map_err(|error| error.to_string())?;
+        }
         let (kind, columns) = match reading.format {
             FileFormat::Csv => csv(text, delimiter)?,
             FileFormat::Ndjson => ndjson(text)?,
         };
-        Ok(Self { kind, columns, encoding, delimiter, next: 1, since_row })
+        Ok(Self { kind, columns, encoding, delimiter, next: 1, since_row, lines: 0 })
+    }
+
+    /// How many of the file's bytes the rows took that were handed out, about; what is read is ahead of them.
+    pub(super) fn bytes(&self) -> u64 {
+        match &self.kind {
+            Kind::Csv(reader) => reader.get_ref().inner.bytes_of(reader.position().byte()),
+            Kind::Ndjson { lines, .. } => lines.get_ref().inner.bytes_of(self.lines),
+        }
     }
 
     /// What the file is taken for.
@@ -107,7 +123,10 @@ impl Rows {
                     Err(error) => return Err(format!("row {n}: {}", error_words(&error))),
                 }
             }
-            Kind::Ndjson { lines, first } => next_line(lines, first, n)?.map(|line| of_line(n, line)),
+            Kind::Ndjson { lines, first } => next_line(lines, first, n)?.map(|line| {
+                self.lines += line.len() as u64 + 1;
+                of_line(n, line)
+            }),
         };
         self.next += 1;
         Ok(found.map(|mut read| {
@@ -217,6 +236,25 @@ fn is_ours(name: &str) -> bool {
     matches!(name, ROW | REASON | LINE)
 }
 
+/// What Excel's first line says that separates cells: `sep=;`, which is no row.
+fn said_delimiter(sample: &[u8], encoding: &'static Encoding) -> Option<u8> {
+    let (text, _, _) = encoding.decode(sample.get(..64).unwrap_or(sample));
+    let (line, _) = text.split_once('\n')?;
+    let line = line.strip_suffix('\r').unwrap_or(line);
+    let line = line.strip_prefix('"').and_then(|line| line.strip_suffix('"')).unwrap_or(line);
+    let sign = line.get(..4).filter(|word| word.eq_ignore_ascii_case("sep=")).and_then(|_| line.get(4..))?;
+    match sign.as_bytes() {
+        [sign] if sign.is_ascii() => Some(*sign),
+        _ => None,
+    }
+}
+
+fn skip_line(text: &mut impl Read) -> io::Result<()> {
+    let mut byte = [0];
+    while text.read(&mut byte)? == 1 && byte != *b"\n" {}
+    Ok(())
+}
+
 /// Whatever separates most cells of the first line, outside of quotes.
 fn delimiter(sample: &[u8], encoding: &'static Encoding) -> u8 {
     let (text, _, _) = encoding.decode(sample);
@@ -247,19 +285,6 @@ fn error_words(error: &csv::Error) -> String {
     }
 }
 
-struct Counted {
-    file: File,
-    position: Arc<AtomicU64>,
-}
-
-impl Read for Counted {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let n = self.file.read(buffer)?;
-        self.position.fetch_add(n as u64, Ordering::Relaxed);
-        Ok(n)
-    }
-}
-
 /// Ends with an error when a row does not end.
 struct Limited<R> {
     inner: R,
@@ -274,5 +299,64 @@ impl<R: Read> Read for Limited<R> {
             return Err(io::Error::other(words));
         }
         Ok(n)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Seek, SeekFrom, Write};
+
+    fn open(bytes: &[u8], format: FileFormat) -> Rows {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(bytes).unwrap();
+        file.seek(SeekFrom::Start(0)).unwrap();
+        Rows::open(file, Reading { format, encoding: None, delimiter: None }).unwrap()
+    }
+
+    #[test]
+    fn the_line_in_which_excel_names_the_delimiter_is_no_row() {
+        for first in ["sep=;\r\n", "\u{feff}SEP=;\n", "\"sep=;\"\n"] {
+            let rows = open(format!("{first}name;note\nJörg;a,b,c,d\n").as_bytes(), FileFormat::Csv);
+            assert_eq!(
+                (rows.columns.clone(), rows.delimiter),
+                (vec!["name".to_owned(), "note".to_owned()], b';')
+            );
+            let rows: Vec<Read1> = rows.map(Result::unwrap).collect();
+            assert_eq!((rows.len(), rows[0].row.n, rows[0].flaw.clone()), (1, 1, None));
+        }
+        assert_eq!(open(b"sep=name;email\na;b\n", FileFormat::Csv).columns, ["sep=name", "email"]);
+    }
+
+    #[test]
+    fn the_row_with_a_bad_byte_is_put_aside_and_the_others_are_read() {
+        let csv = [b"name\n".as_slice(), "Jörg 张伟\n".repeat(20).as_bytes(), b"Ren\xe9\n"].concat();
+        let json = ["{\"name\":\"Jörg\"}\n".as_bytes(), b"{\"name\":\"Ren\xe9\"}\n"].concat();
+        for (bytes, format) in [(csv, FileFormat::Csv), (json, FileFormat::Ndjson)] {
+            let mut rows: Vec<Read1> = open(&bytes, format).map(Result::unwrap).collect();
+            let bad = rows.pop().unwrap();
+            assert!(bad.flaw.is_some_and(|why| why.contains("not UTF-8")), "{format:?}");
+            let is_read = |row: &Read1| row.flaw.is_none() && row.row.fields[0].1.starts_with("Jörg");
+            assert!(!rows.is_empty() && rows.iter().all(is_read), "{format:?}");
+        }
+    }
+
+    #[test]
+    fn how_far_it_is_counts_the_rows_that_were_handed_out() {
+        let lines = "name,ort\n".to_owned() + &"Jörg,Köln\n".repeat(999);
+        let (western, ..) = encoding_rs::WINDOWS_1252.encode(&lines);
+        let json = "{\"n\":\"Jörg\"}\n".repeat(1000);
+        for (bytes, format) in [
+            (lines.as_bytes(), FileFormat::Csv),
+            (&*western, FileFormat::Csv),
+            (json.as_bytes(), FileFormat::Ndjson),
+        ] {
+            let mut rows = open(bytes, format);
+            assert!(rows.by_ref().take(499).all(|row| row.is_ok()));
+            let percent = rows.bytes() * 100 / bytes.len() as u64;
+            assert!((48..=52).contains(&percent), "{percent}");
+            assert!(rows.by_ref().all(|row| row.is_ok()));
+            assert_eq!(rows.bytes(), bytes.len() as u64);
+        }
     }
 }

@@ -7,8 +7,8 @@ use std::io::{self, Read};
 pub(super) const SAMPLE: usize = 1024 * 1024;
 const BUFFER: usize = 64 * 1024;
 
-/// The encoding of a text that begins like this. A byte order mark decides; then whatever is sound UTF-8 is UTF-8;
-/// then bytes above 127 that come in pairs are Chinese, and others Western European.
+/// The encoding of a text that begins like this. A byte order mark decides; then what is UTF-8 but for a slip here and
+/// there is UTF-8; then bytes above 127 that come in pairs are Chinese, and others Western European.
 pub(super) fn detect(sample: &[u8]) -> &'static Encoding {
     if let Some((encoding, _)) = Encoding::for_bom(sample) {
         return encoding;
@@ -20,13 +20,29 @@ pub(super) fn detect(sample: &[u8]) -> &'static Encoding {
         (even, _) if even > some => return UTF_16BE,
         _ => {}
     }
-    match std::str::from_utf8(sample) {
-        Ok(_) => return UTF_8,
-        // Cut in the middle of a character.
-        Err(error) if error.error_len().is_none() => return UTF_8,
-        Err(_) => {}
+    if is_utf8(sample) {
+        return UTF_8;
     }
     if looks_chinese(sample) { GB18030 } else { WINDOWS_1252 }
+}
+
+/// The encoding of JSON that begins like this: UTF-8 (RFC 8259), unless a byte order mark says otherwise.
+pub(super) fn of_json(sample: &[u8]) -> &'static Encoding {
+    Encoding::for_bom(sample).map_or(UTF_8, |(encoding, _)| encoding)
+}
+
+/// Whether the characters above 127 are those of UTF-8, nearly all of them: one cell that was pasted from elsewhere does not
+/// make a file of something else. In no other encoding do bytes follow each other like that but by chance.
+fn is_utf8(sample: &[u8]) -> bool {
+    let (mut sound, mut bad) = (0_usize, 0_usize);
+    let mut chunks = sample.utf8_chunks().peekable();
+    while let Some(chunk) = chunks.next() {
+        // The sample of a longer file may end in the middle of a character.
+        let is_cut = sample.len() >= SAMPLE && chunks.peek().is_none();
+        sound += chunk.valid().chars().filter(|c| !c.is_ascii()).count();
+        bad += usize::from(!chunk.invalid().is_empty() && !is_cut);
+    }
+    bad == 0 || sound >= bad * 4
 }
 
 /// GB 18030 writes a character as a byte of 0x81 to 0xFE and one of 0x40 to 0xFE, mostly above 0xA0 both; in Western
@@ -57,12 +73,21 @@ pub(super) struct Utf8<R> {
     text: Vec<u8>,
     at: usize,
     ended: bool,
+    /// Bytes read of the source, and what they came to.
+    read: u64,
+    decoded: u64,
 }
 
 impl<R: Read> Utf8<R> {
     pub(super) fn new(inner: R, encoding: &'static Encoding) -> Self {
         let decoder = encoding.new_decoder_with_bom_removal();
-        Self { inner, decoder, raw: Vec::new(), text: Vec::new(), at: 0, ended: false }
+        Self { inner, decoder, raw: Vec::new(), text: Vec::new(), at: 0, ended: false, read: 0, decoded: 0 }
+    }
+
+    /// How many of the source's bytes so many bytes of the text are: by the share that those already read have.
+    pub(super) fn bytes_of(&self, text: u64) -> u64 {
+        let bytes = u128::from(text) * u128::from(self.read) / u128::from(self.decoded.max(1));
+        u64::try_from(bytes).unwrap_or(u64::MAX)
     }
 
     fn fill(&mut self) -> io::Result<()> {
@@ -79,6 +104,8 @@ impl<R: Read> Utf8<R> {
             let raw = self.raw.get(..got).unwrap_or_default();
             let (_, _, written, _) = self.decoder.decode_to_utf8(raw, &mut self.text, self.ended);
             self.text.truncate(written);
+            self.read += got as u64;
+            self.decoded += written as u64;
             self.at = 0;
         }
         Ok(())
@@ -129,6 +156,30 @@ mod tests {
         ] {
             assert_eq!(read(&bytes), (encoding, text.to_owned()));
         }
+    }
+
+    #[test]
+    fn a_bad_byte_in_a_file_of_utf8_makes_no_other_encoding_of_it() {
+        let mut bytes = "name\n".to_owned().into_bytes();
+        bytes.extend("Jörg 张伟\n".repeat(20).bytes());
+        bytes.extend(b"Ren\xe9\n");
+        let (encoding, text) = read(&bytes);
+        assert_eq!((encoding, text.matches("Jörg 张伟").count()), ("UTF-8", 20));
+        assert!(text.ends_with("Ren\u{fffd}\n"));
+        // Western names and Chinese ones stay what they are, long or short.
+        for names in ["René", "Jörg\nÅsa\nZoë\nÉva", "naïve café, garçon"] {
+            assert_eq!(read(&WINDOWS_1252.encode(names).0), ("windows-1252", names.to_owned()));
+        }
+        for names in ["张伟", "王小明,海港货运\n李雷,上海", "欧阳娜娜\n诸葛亮"] {
+            assert_eq!(read(&GB18030.encode(names).0), ("gb18030", names.to_owned()));
+        }
+    }
+
+    #[test]
+    fn json_is_utf8_whatever_is_wrong_in_it() {
+        assert_eq!(of_json(b"{\"name\":\"Ren\xe9\"}"), UTF_8);
+        assert_eq!(of_json(&GB18030.encode("{\"name\":\"张伟\"}").0), UTF_8);
+        assert_eq!(of_json(b"\xff\xfe{\0}\0"), UTF_16LE);
     }
 
     #[test]

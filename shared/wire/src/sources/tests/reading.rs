@@ -1,0 +1,436 @@
+//! What is read of bodies that are not quite what their sender documents.
+
+use super::*;
+use serde_json::{Value, json};
+
+fn post(content_type: &str, body: impl Into<Bytes>) -> HttpRequest {
+    HttpRequest {
+        method: "POST".into(),
+        headers: vec![("content-type".to_owned(), content_type.to_owned())],
+        body: body.into(),
+        ..HttpRequest::default()
+    }
+}
+
+/// The one lead of a body.
+fn lead(kind: &str, content_type: &str, body: impl Into<Bytes>) -> SourceLead {
+    lead_of(&document(kind), content_type, body)
+}
+
+fn lead_of(document: &Document, content_type: &str, body: impl Into<Bytes>) -> SourceLead {
+    let (mut leads, _) = read(find(&document.sender).unwrap(), document, &post(content_type, body));
+    assert_eq!(leads.len(), 1);
+    leads.remove(0)
+}
+
+const JSON: &str = "application/json";
+
+fn pairs(lead: &SourceLead) -> Vec<(&str, &str)> {
+    lead.fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
+}
+
+fn note<'a>(lead: &'a SourceLead, name: &str) -> Option<&'a str> {
+    lead.attribution.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+}
+
+#[test]
+fn what_a_contact_form_posts_is_kept_whatever_it_is() {
+    for (content_type, body) in [
+        ("text/plain", "{name} wrote: call me"),
+        ("text/plain; charset=UTF-8", "{\"email\": \"a@b.example\", \"text\": \"he said \"no\"\"}"),
+        ("text/plain", "[your-name] a=b"),
+        ("text/plain", "[\"a list\"]"),
+        (JSON, "{\"email\": \"a@b.example\", \"text\": \"he said \"no\"\"}"),
+        (JSON, "Hello"),
+        (JSON, "null"),
+        ("text/html", "<p>Hello</p>"),
+        ("multipart/form-data", "Hello"),
+    ] {
+        let kept = lead("contact_form_7", content_type, body);
+        assert_eq!(
+            (kept.fields.len(), kept.flags.as_slice()),
+            (0, [BodyFlag::NotFields].as_slice()),
+            "{body}"
+        );
+        assert_eq!(kept.raw.as_deref(), Some(body.as_bytes()), "{content_type}");
+    }
+    for content_type in ["text/plain", JSON] {
+        let whole = lead("contact_form_7", content_type, r#" {"your-email": "a@b.example", "n": NaN} "#);
+        assert_eq!(pairs(&whole), [("email", "a@b.example")]);
+        assert_eq!(whole.flags, [BodyFlag::RepairedJson]);
+    }
+}
+
+#[test]
+fn a_file_of_a_contact_form_is_described_and_its_content_left_out() {
+    let content = "QUJD".repeat(20_000);
+    let body = json!({
+        "your-email": "a@b.example",
+        "cv": {"filename": "cv.pdf", "content": content},
+        "more": [{"filename": "a.txt", "content": "QQ=="}, {"filename": "b.txt", "content": "QUI="}],
+        "choice": ["x", "y"],
+    });
+    let read = lead("contact_form_7", JSON, body.to_string());
+    assert_eq!(pairs(&read), [("choice", "x"), ("choice", "y"), ("email", "a@b.example")]);
+    let files: Vec<_> =
+        read.files.iter().map(|file| (file.field.as_str(), file.file_name.as_str(), file.size)).collect();
+    assert_eq!(files, [("cv", "cv.pdf", 60_000), ("more", "a.txt", 1), ("more", "b.txt", 2)]);
+    assert_eq!((read.flags, read.raw), (vec![], None));
+}
+
+#[test]
+fn webhooks_are_read_in_their_encoding_and_what_is_none_of_it_is_flagged() {
+    let (gbk, ..) = encoding_rs::GBK.encode(r#"{"id":"7","name":"张伟","telphone":"13800138000"}"#);
+    let stated = lead("feiyu", "application/json; charset=GBK", gbk.to_vec());
+    assert!(pairs(&stated).contains(&("full_name", "张伟")), "{:?}", pairs(&stated));
+    assert_eq!((stated.flags, stated.raw), (vec![], None));
+    let unstated = lead("feiyu", JSON, gbk.to_vec());
+    assert_eq!((unstated.flags, unstated.raw.as_deref()), (vec![BodyFlag::BadEncoding], Some(&*gbk)));
+
+    let typeform = |text: &[u8]| {
+        let body = [
+            br#"{"form_response":{"token":"t","answers":[{"type":"text","text":""#.as_slice(),
+            text,
+            br#"","field":{"id":"1","ref":"q"}}]}}"#,
+        ];
+        (body.concat(), lead("typeform", JSON, body.concat()))
+    };
+    for (text, flag) in
+        [(b"\\ud83d".as_slice(), BodyFlag::RepairedJson), (b"J\xf6rg".as_slice(), BodyFlag::BadEncoding)]
+    {
+        let (body, read) = typeform(text);
+        assert_eq!((read.flags, read.raw.as_deref()), (vec![flag], Some(body.as_slice())));
+    }
+    let (body, cut) = typeform(&vec![b'a'; 40_000]);
+    assert_eq!((cut.flags, cut.raw.as_deref()), (vec![BodyFlag::ValueCut], Some(body.as_slice())));
+    assert_eq!(typeform(b"fine").1.raw, None);
+}
+
+#[test]
+fn of_a_batch_the_lead_is_flagged_that_was_mended_and_none_keeps_what_others_said() {
+    for kind in ["json", "feiyu"] {
+        let body = b"[{\"email\":\"a@b.example\"},{\"email\":\"b@b.example\",\"city\":\"K\xf6ln\"},{\"city\":\"K\xf6ln\"}]";
+        let (leads, _) = read(find(kind).unwrap(), &document(kind), &post(JSON, body.as_slice()));
+        let flags: Vec<_> = leads.iter().map(|lead| lead.flags.clone()).collect();
+        assert_eq!(flags, [vec![], vec![BodyFlag::BadEncoding], vec![BodyFlag::BadEncoding]], "{kind}");
+        let (mended, _) = read(find(kind).unwrap(), &document(kind), &post(JSON, r#"[{"x":1},{"x":NaN}]"#));
+        assert_eq!(
+            (mended[0].flags.len(), mended[1].flags.as_slice()),
+            (0, [BodyFlag::RepairedJson].as_slice())
+        );
+        assert!(leads.iter().all(|lead| lead.raw.is_none()));
+        let one = lead(kind, JSON, b"[{\"city\":\"K\xf6ln\"}]".as_slice());
+        assert!(one.raw.is_some());
+    }
+}
+
+#[test]
+fn what_google_sends_is_kept_without_its_key() {
+    let body = b"{\"google_key\":\"open sesame\",\"lead_id\":\"1\",\"user_column_data\":[{\"column_id\":\"\",\
+        \"column_name\":\"Full Name\",\"string_value\":\"J\xf6rg\"},{\"column_id\":\"\",\"string_value\":\"x\"}]}";
+    let read = lead("google", JSON, body.as_slice());
+    assert_eq!(pairs(&read), [("full_name", "J\u{fffd}rg")]);
+    let raw = String::from_utf8_lossy(read.raw.as_deref().unwrap()).into_owned();
+    assert!(raw.contains("\"google_key\":\"***********\"") && !raw.contains("sesame"), "{raw}");
+}
+
+#[test]
+fn an_event_is_read_however_it_says_what_somebody_filled_in() {
+    let told = |kind: &str, content: &str| {
+        let body = format!(r#"{{"event":"lead.new","create_time":1,"content":{content}}}"#);
+        lead(kind, JSON, body)
+    };
+    for kind in ["tiktok", "douyin"] {
+        assert_eq!(pairs(&told(kind, r#""Ada called""#)), [("content", "Ada called")]);
+        let list = r#"{"lead_id":"1","form_id":"f","field_data":[{"name":"Email","values":["a@b.example"]},
+            {"name":"phone_number","value":"+4930901820"},{"name":"Which?","values":["x","y"]}]}"#;
+        let read = told(kind, list);
+        let expected = [("email", "a@b.example"), ("phone", "+4930901820"), ("Which?", "x"), ("Which?", "y")];
+        assert_eq!(pairs(&read), expected);
+        assert_eq!(note(&read, "form_id"), Some("f"));
+        let nested = r#"{"email":"first@b.example","answers":{"Email":"second@b.example","Phone Number":"+4930901820",
+            "deep":{"list":[1,{"a":2}]}}}"#;
+        let expected = [
+            ("email", "first@b.example"),
+            ("answers.Email", "second@b.example"),
+            ("phone", "+4930901820"),
+            ("answers.deep.list", "1"),
+            ("answers.deep.list.a", "2"),
+        ];
+        assert_eq!(pairs(&told(kind, nested)), expected);
+    }
+    let mapped = Document {
+        fields: [("email".to_owned(), vec!["answers.Email".to_owned()])].into(),
+        ..document("tiktok")
+    };
+    let body = r#"{"event":"lead.new","content":{"answers":{"Email":"a@b.example"}}}"#;
+    assert_eq!(pairs(&lead_of(&mapped, JSON, body)), [("answers.Email", "a@b.example")]);
+}
+
+#[test]
+fn feiyu_may_post_a_form_and_names_times_of_beijing() {
+    let form = "id=7&name=%E5%BC%A0%E4%BC%9F&telphone=13800138000&create_time=2026-01-05+17%3A30%3A00";
+    let read = lead("feiyu", "application/x-www-form-urlencoded", form);
+    assert_eq!(read.external_id.as_deref(), Some("7"));
+    assert_eq!(pairs(&read), [("full_name", "张伟"), ("phone", "+8613800138000")]);
+    assert_eq!(read.created_at, Timestamp::parse("2026-01-05T09:30:00Z"));
+    let json = lead("feiyu", JSON, r#"{"id":"7","create_time":"2026-01-05 17:30:00"}"#);
+    assert_eq!(json.created_at, read.created_at);
+}
+
+#[test]
+fn a_meeting_by_phone_has_the_number_to_call_and_the_time_zone() {
+    let booking = |more: &str| {
+        let body = format!(
+            r#"{{"event":"invitee.created","payload":{{"uri":"i","email":"a@b.example","timezone":"Europe/Berlin",{more}}}}}"#
+        );
+        lead("calendly", JSON, body)
+    };
+    let called =
+        booking(r#""scheduled_event":{"location":{"type":"outbound_call","location":"+49 30 901820"}}"#);
+    let expected = [("email", "a@b.example"), ("time_zone", "Europe/Berlin"), ("phone", "+49 30 901820")];
+    assert_eq!(pairs(&called), expected);
+    assert_eq!(note(&called, "timezone"), None, "it is said once");
+    // The host's own number, and one that was said before.
+    for (more, phones) in [
+        (r#""scheduled_event":{"location":{"type":"inbound_call","location":"+49 30 901820"}}"#, 0),
+        (
+            r#""text_reminder_number":"+4930901820","scheduled_event":{"location":{"type":"outbound_call","location":"+4930901820"}}"#,
+            1,
+        ),
+        (r#""scheduled_event":{"location":{"type":"outbound_call","location":null}}"#, 0),
+    ] {
+        let said = booking(more);
+        assert_eq!(pairs(&said).iter().filter(|(name, _)| *name == "phone").count(), phones, "{more}");
+    }
+}
+
+#[test]
+fn every_part_of_an_answer_of_jotform_is_kept() {
+    let answers = json!({
+        "q1_name": {"prefix": "Dr.", "first": "Ada", "middle": "K.", "last": "Lovelace", "suffix": ""},
+        "q2_home": {"addr_line1": "Main St 1", "addr_line2": "Flat 2", "city": "Köln", "postal": "50667"},
+        "q3_phone": {"country": "49", "area": "30", "phone": "901820", "extension": "7"},
+        "q4_mobile": {"full": "+49 30 901820", "kind": "office"},
+    });
+    let body = form_urlencoded::Serializer::new(String::new())
+        .append_pair("rawRequest", &answers.to_string())
+        .append_pair("submissionID", "1")
+        .finish();
+    let read = lead("jotform", "application/x-www-form-urlencoded", body);
+    for pair in [
+        ("name.prefix", "Dr."),
+        ("first_name", "Ada"),
+        ("name.middle", "K."),
+        ("last_name", "Lovelace"),
+        ("street", "Main St 1"),
+        ("home.addr_line2", "Flat 2"),
+        ("postal_code", "50667"),
+        ("phone", "49 30 901820"),
+        ("phone.extension", "7"),
+        ("mobile.kind", "office"),
+    ] {
+        assert_eq!(
+            pairs(&read).iter().filter(|found| **found == pair).count(),
+            1,
+            "{pair:?} {:?}",
+            pairs(&read)
+        );
+    }
+    assert!(pairs(&read).iter().all(|(name, _)| !name.ends_with("suffix") && *name != "name.first"));
+}
+
+#[test]
+fn questions_of_typeform_within_others_have_their_titles_and_what_it_worked_out_is_kept() {
+    let body = json!({"form_response": {
+        "token": "t",
+        "definition": {"fields": [
+            {"id": "c", "type": "contact_info", "title": "Kontakt", "properties": {"fields": [
+                {"id": "c1", "title": "Vorname", "subfield_key": "first_name"},
+                {"id": "c2", "title": "Nachname"},
+                {"id": "c3", "title": "Firma"},
+            ]}},
+            {"id": "g", "type": "group", "title": "Group", "properties": {"fields": [
+                {"id": "g1", "title": "Inner", "properties": {"fields": [{"id": "g2", "title": "Which plan?"}]}},
+            ]}},
+        ]},
+        "answers": [
+            {"type": "text", "text": "Ada", "field": {"id": "c1", "ref": "r1"}},
+            {"type": "text", "text": "Lovelace", "field": {"id": "c2", "ref": "r2", "subfield_key": "last_name"}},
+            {"type": "text", "text": "Analytical", "field": {"id": "c3", "ref": "r3"}},
+            {"type": "choice", "choice": {"label": "L"}, "field": {"id": "g2", "ref": "r4"}},
+            {"type": "text", "text": "x", "field": {"id": "gone", "ref": "r5"}},
+        ],
+        "variables": [
+            {"key": "score", "type": "number", "number": 4},
+            {"key": "price", "type": "number", "number": 9.50},
+            {"key": "name", "type": "text", "text": "gold"},
+        ],
+        "outcome": {"id": "o1", "title": "You are a builder"},
+    }});
+    let read = lead("typeform", JSON, body.to_string());
+    let expected = [
+        ("first_name", "Ada"),
+        ("last_name", "Lovelace"),
+        ("Firma", "Analytical"),
+        ("Which plan?", "L"),
+        ("r5", "x"),
+        ("variables.price", "9.5"),
+        ("variables.name", "gold"),
+    ];
+    assert_eq!(pairs(&read), expected);
+    let notes = ["score", "outcome", "outcome_id"].map(|name| note(&read, name));
+    assert_eq!(notes, [Some("4"), Some("You are a builder"), Some("o1")]);
+}
+
+#[test]
+fn what_somebody_agreed_to_is_kept_whole_and_only_what_was_ticked_is_named() {
+    let long = format!("I agree. {}", "é".repeat(600));
+    let submitted = |options: Value| {
+        let body =
+            json!({"fields": [{"name": "email", "value": "a@b.example"}], "legalConsentOptions": options});
+        lead("hubspot", JSON, body.to_string())
+    };
+    let boxes = |second: bool| {
+        json!([
+            {"subscriptionTypeId": 999, "value": true, "text": long},
+            {"subscriptionTypeId": 777, "value": second, "text": "And by phone."},
+        ])
+    };
+    let consent = json!({"consentToProcess": true, "text": "Store my data.", "communications": boxes(false)});
+    let read = submitted(json!({"consent": consent}));
+    let proof = read.consent.clone().unwrap();
+    assert_eq!((proof.given, proof.version.as_str()), (true, "999"));
+    let kept = crate::capture::from_source(&read).unwrap();
+    assert_eq!(kept.attribution["consent_text"], long);
+    assert_eq!(kept.attribution["consent_to_process_text"], "Store my data.");
+    assert_eq!((kept.unreadable, kept.raw), (vec![], None));
+
+    let both = submitted(json!({"consent": {"communications": boxes(true)}}));
+    assert_eq!(both.consent.as_ref().unwrap().version, "999,777");
+    assert_eq!(note(&both, "consent_text"), Some(format!("{long}\nAnd by phone.").as_str()));
+    let none = json!([{"subscriptionTypeId": 777, "value": false, "text": "By phone."}]);
+    let refused = submitted(json!({"consent": {"communications": none}})).consent.unwrap();
+    assert_eq!((refused.given, refused.version.as_str()), (false, "777"));
+
+    let interest = json!({"value": true, "subscriptionTypeId": 999, "legalBasis": "LEAD", "text": long});
+    let interest = submitted(json!({"legitimateInterest": interest}));
+    assert_eq!(
+        (note(&interest, "legal_basis"), note(&interest, "legal_basis_type")),
+        (Some("LEAD"), Some("999"))
+    );
+    assert_eq!(note(&interest, "legal_basis_text"), Some(long.as_str()));
+    assert_eq!(interest.consent, None, "it is not consent");
+
+    let endless = submitted(json!({"consent": {"text": "é".repeat(10_000)}}));
+    assert_eq!((endless.flags.as_slice(), endless.raw.is_some()), ([BodyFlag::ValueCut].as_slice(), true));
+    assert_eq!(note(&endless, "consent_text").map(str::len), Some(crate::capture::MAX_WORDING));
+}
+
+#[test]
+fn what_elementor_adds_is_no_field_in_any_language() {
+    let read = |pairs: &[(&str, &str)]| {
+        let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
+        lead("elementor", "application/x-www-form-urlencoded", body)
+    };
+    let spanish = |time: &'static str| {
+        read(&[
+            ("Nombre", "Eva"),
+            ("Correo", "eva@b.example"),
+            ("Página", "https://eva.example"),
+            ("Cita", "12 de mayo de 2026"),
+            ("Fecha", "5 de mayo de 2026"),
+            ("Hora", time),
+            ("URL de la página", "https://our.example/?utm_source=q"),
+            ("Agente de usuario", "Mozilla/5.0 (X11)"),
+            ("IP remota", "203.0.113.7"),
+            ("Funciona con", "Elementor"),
+            ("form_id", "e1"),
+            ("form_name", "Ask"),
+        ])
+    };
+    let one = spanish("9:30 am");
+    let expected = [
+        ("Nombre", "Eva"),
+        ("email", "eva@b.example"),
+        ("Página", "https://eva.example"),
+        ("Cita", "12 de mayo de 2026"),
+    ];
+    assert_eq!(pairs(&one), expected);
+    assert_eq!(one.fields, spanish("09:31").fields, "a double click says the same");
+    for (name, value) in
+        [("time", "9:30 am"), ("ip", "203.0.113.7"), ("utm_source", "q"), ("user_agent", "Mozilla/5.0 (X11)")]
+    {
+        assert_eq!(note(&one, name), Some(value));
+    }
+    let chinese = read(&[
+        ("姓名", "伟"),
+        ("日期", "2026年5月5日"),
+        ("时间", "上午9:30"),
+        ("IP", "203.0.113.7"),
+        ("form_id", "e"),
+    ]);
+    assert_eq!(pairs(&chinese), [("姓名", "伟")]);
+    // Nothing says that these are not what somebody filled in.
+    let own = [("Nombre", "Eva"), ("Fecha", "5 de mayo de 2026"), ("Hora", "9:30"), ("form_id", "e")];
+    assert_eq!(pairs(&read(&own)), own[..3]);
+    let website = [("Website", "https://eva.example"), ("IP", "203.0.113.7"), ("form_id", "e")];
+    assert_eq!(pairs(&read(&website)), [("website", "https://eva.example")]);
+}
+
+#[test]
+fn a_submission_of_webflow_without_answers_is_in_the_ledger_and_whole_numbers_are_phones() {
+    let submitted = |document: &Document, data: &str| {
+        let body = format!(r#"{{"triggerType":"form_submission","payload":{{"id":"w1","data":{data}}}}}"#);
+        lead_of(document, JSON, body)
+    };
+    let anywhere = document("webflow");
+    let empty = submitted(&anywhere, "{}");
+    assert_eq!((empty.external_id.as_deref(), empty.fields.len()), (Some("w1"), 0));
+    let (none, _) = read(
+        find("webflow").unwrap(),
+        &anywhere,
+        &post(JSON, r#"{"triggerType":"form_submission","payload":{"data":{}}}"#),
+    );
+    assert_eq!(none, []);
+
+    let phone = |document: &Document, data: &str| submitted(document, data).fields[0].1.clone();
+    let german =
+        Document { default_country: sluice_domain::identity::Country::parse("DE"), ..document("webflow") };
+    for (document, data, expected) in [
+        (&anywhere, r#"{"Phone Number":14155552671}"#, "+14155552671"),
+        (&anywhere, r#"{"Tel":4930901820}"#, "4930901820"),
+        (&anywhere, r#"{"Mobile":493090182000}"#, "+493090182000"),
+        (&anywhere, r#"{"Phone":"01712345678"}"#, "01712345678"),
+        (&anywhere, r#"{"Order":14155552671}"#, "14155552671"),
+        (&anywhere, r#"{"Phone":14155552671,"Country":"US"}"#, "14155552671"),
+        (&german, r#"{"Phone":15112345678}"#, "15112345678"),
+    ] {
+        assert_eq!(phone(document, data), expected, "{data}");
+    }
+}
+
+#[test]
+fn files_of_tally_can_be_fetched_and_its_tables_are_told_in_words() {
+    let body = json!({"eventType": "FORM_RESPONSE", "data": {"submissionId": "S", "fields": [
+        {"key": "q1", "label": "CV", "type": "FILE_UPLOAD",
+            "value": [{"name": "cv.pdf", "url": "https://t.example/cv", "size": 9}]},
+        {"key": "q2", "label": "Skills", "type": "MATRIX",
+            "value": {"r1": ["c2"], "r2": ["c1", "c2"], "r9": ["c9"]},
+            "rows": [{"id": "r1", "text": "Rust"}, {"id": "r2", "text": "SQL"}],
+            "columns": [{"id": "c1", "text": "some"}, {"id": "c2", "text": "much"}]},
+    ]}});
+    let read = lead("tally", JSON, body.to_string());
+    let mut expected = [
+        ("CV", "https://t.example/cv"),
+        ("Skills.Rust", "much"),
+        ("Skills.SQL", "some"),
+        ("Skills.SQL", "much"),
+        ("Skills.r9", "c9"),
+    ];
+    expected.sort_unstable();
+    let mut found = pairs(&read);
+    found.sort_unstable();
+    assert_eq!(found, expected);
+    assert_eq!((read.files[0].file_name.as_str(), read.files[0].size), ("cv.pdf", 9));
+}
