@@ -108,7 +108,8 @@ async fn a_lead_waits_in_the_ledger_while_meta_is_down_and_is_routed_once_it_ans
 
 #[tokio::test]
 async fn while_a_page_token_is_changed_the_lead_is_fetched_with_whichever_is_good() {
-    let policies = POLICIES.replace("[env:META_PAGE_TOKEN]", "[env:META_PAGE_TOKEN_OLD, env:META_PAGE_TOKEN]");
+    let policies =
+        POLICIES.replace("[env:META_PAGE_TOKEN]", "[env:META_PAGE_TOKEN_OLD, env:META_PAGE_TOKEN]");
     let graph = Fake::start(|request| match request.headers()["authorization"].to_str() {
         Ok("Bearer revoked") => (400, json!({"error": {"code": 190, "message": "The session is invalid"}})),
         _ => {

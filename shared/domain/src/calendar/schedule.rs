@@ -85,6 +85,12 @@ impl Schedule {
         Self { away, ..self.clone() }
     }
 
+    /// The same hours, and never absent.
+    #[must_use]
+    pub fn without_leave(&self) -> Self {
+        Self { week: self.week.clone(), zone: self.zone.clone(), away: Vec::new() }
+    }
+
     /// Where the clock is read.
     pub const fn zone(&self) -> &Zone {
         &self.zone

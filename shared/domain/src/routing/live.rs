@@ -153,6 +153,18 @@ pub fn watched(
     watched
 }
 
+/// Whether a rep who is asked for as somebody's owner is on leave: their customers wait overnight. `team` is whose time
+/// zone they live by if they have no hours of their own.
+pub fn on_leave(
+    policies: &PolicySet,
+    rep: &str,
+    team: Option<&str>,
+    leave: Option<&Leave>,
+    now: Timestamp,
+) -> Option<OffDuty> {
+    off_duty(policies, rep, team, leave, now).filter(|off_duty| off_duty.why == Why::Leave)
+}
+
 fn off_duty(
     policies: &PolicySet,
     rep: &str,

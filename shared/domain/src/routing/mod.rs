@@ -12,7 +12,9 @@ pub(crate) use decide::absorb;
 pub use decide::{Case, change, decide, own, owner};
 pub use explain::{Explanation, explain};
 pub use import::import;
-pub use live::{Desk, LiveTeams, Missing, ask_anyway, is_round, lacks, members, round_name, watched};
+pub use live::{
+    Desk, LiveTeams, Missing, ask_anyway, is_round, lacks, members, on_leave, round_name, watched,
+};
 
 use crate::condition::Scope;
 use crate::customer::{Found, Merge, Ownership, Suggestion, Whole};
