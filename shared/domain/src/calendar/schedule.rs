@@ -56,7 +56,12 @@ pub enum Reason {
 impl Schedule {
     /// Day and night.
     pub fn always() -> Self {
-        Self { week: None, zone: Zone::utc(), away: Vec::new() }
+        Self::always_in(Zone::utc())
+    }
+
+    /// Day and night, where days are those of `zone`.
+    pub const fn always_in(zone: Zone) -> Self {
+        Self { week: None, zone, away: Vec::new() }
     }
 
     /// These hours, without those days of the calendar. The later of two entries for one date holds.
