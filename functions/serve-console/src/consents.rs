@@ -1,6 +1,7 @@
 //! What a person wants, by address and channel, with proof; and what the company writes down for them.
 
 use crate::auth;
+use crate::messages::topics;
 use crate::{Call, Console, unavailable};
 use serde_json::{Value, json};
 use sluice_domain::customer::{AddressHash, HashKeys, IdentityKind, Whole};
@@ -16,8 +17,6 @@ use sluice_wire::problem::Problem;
 const SHOWN: usize = 200;
 /// The longest note and wording, in characters.
 const NOTE: usize = 2_000;
-/// The longest topic, in bytes.
-const WORD: usize = 64;
 
 /// An address of a person on a channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,7 +61,7 @@ impl Console {
     pub(crate) async fn add_consent(&self, call: &Call) -> Result<HttpResponse, Problem> {
         let body = call.json()?;
         let topic =
-            body["topic"].as_str().map(str::trim).filter(|topic| is_topic(topic)).ok_or_else(|| {
+            body["topic"].as_str().map(str::trim).filter(|topic| !topic.is_empty()).ok_or_else(|| {
                 Problem::new(422, "topic-missing", "Say about what: `topic`, or `*` for everything.")
                     .about("topic")
             })?;
@@ -78,6 +77,12 @@ impl Console {
             Problem::new(422, "channel-missing", "Say over what: `channel` is email, sms or chat.")
                 .about("channel")
         })?;
+        let policies = self.current().await?;
+        if topic != EVERY_TOPIC && !policies.is_topic(topic) {
+            // A no to what nobody sends would be answered, and keep nothing back.
+            let said = format!("There is no {} `*` is everything.", topics(&policies));
+            return Err(Problem::new(422, "no-such-topic", said).about("topic"));
+        }
         self.write_down(call, &body, "note", Said::Wish { topic: topic.to_owned(), wish }).await
     }
 
@@ -139,21 +144,32 @@ impl Console {
                     &["api", call.part(0), place.channel.name(), &cause],
                 )
             };
-            if key.is_some() && self.is_told(place, &proof).await? {
-                continue;
+            let before = if key.is_some() { self.told_before(place, &proof).await? } else { None };
+            if before.is_none() {
+                let _: Recorded = self
+                    .store
+                    .record_wish(place.channel, &place.hashes, &proof)
+                    .await
+                    .map_err(unavailable)?;
             }
-            let _: Recorded =
-                self.store.record_wish(place.channel, &place.hashes, &proof).await.map_err(unavailable)?;
+            // Whether they meant it is theirs to say, where the topic asks for that. A repeat hands on the same question.
+            let proof = before.unwrap_or(proof);
+            let to = place.value.as_deref();
+            let question =
+                to.and_then(|to| lead::question_of_staff(&proof, place.channel, to, &root, &policies));
+            if let Some(question) = question {
+                self.accept_message(call, question).await?;
+            }
         }
         Ok(HttpResponse::json(200, &self.consents(call, root.as_str()).await?))
     }
 
-    /// Whether a call with the same key has said this before.
-    async fn is_told(&self, place: &Place, proof: &Proof) -> Result<bool, Problem> {
+    /// What a call with the same key has said before, which is the same.
+    async fn told_before(&self, place: &Place, proof: &Proof) -> Result<Option<Proof>, Problem> {
         let before = self.proofs_of(place).await?.into_iter().find(|before| before.id == proof.id);
-        let Some(before) = before else { return Ok(false) };
+        let Some(before) = before else { return Ok(None) };
         if before.said == proof.said && before.wording == proof.wording && before.note == proof.note {
-            return Ok(true);
+            return Ok(Some(before));
         }
         let detail = "This Idempotency-Key was used to say something else of this customer. Use a new one.";
         Err(Problem::new(409, "idempotency-key-reused", detail).about("Idempotency-Key"))
@@ -258,11 +274,6 @@ fn with_reason(call: &Call) -> Result<Value, Problem> {
         Some(reason) if !reason.trim().is_empty() => Ok(body),
         _ => Err(Problem::new(422, "reason-missing", "Say why: `reason`.").about("reason")),
     }
-}
-
-fn is_topic(topic: &str) -> bool {
-    let is_word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    topic == EVERY_TOPIC || !topic.is_empty() && topic.len() <= WORD && topic.chars().all(is_word)
 }
 
 /// The hashes of an address as it is written: an e-mail address or a phone number.

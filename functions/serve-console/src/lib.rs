@@ -54,6 +54,12 @@ use std::sync::Arc;
 /// The description of the whole API.
 const CONTRACT: &str = include_str!("../../../infra/openapi.yaml");
 
+/// The page of a lead, the same for every lead.
+const PAGE: &str = include_str!("lead.html");
+/// It asks this host only, and nobody puts it into a page of theirs.
+const PAGE_POLICY: &str = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; connect-src 'self'; \
+                           base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
 /// What `sluice package` built this from; whoever builds otherwise knows.
 const COMMIT: Option<&str> = option_env!("SLUICE_COMMIT");
 
@@ -170,6 +176,9 @@ impl HttpHandler for Console {
 impl Console {
     async fn answer(&self, request: HttpRequest) -> Result<HttpResponse, Problem> {
         let (route, path) = routes::find(&request.method, &request.path)?;
+        if route.name == "GET /api/leads/{id}" && is_a_browsers(&request) {
+            return Ok(lead_page());
+        }
         let who = self.authenticate(&request).await?;
         if !who.role.may(route.right) {
             return Err(Problem::new(403, "not-allowed", "This token's role may not do that."));
@@ -275,6 +284,20 @@ impl Console {
             }),
         ))
     }
+}
+
+/// Whether somebody has followed a link: no program, which brings its token.
+fn is_a_browsers(request: &HttpRequest) -> bool {
+    let wants_page = request.header("accept").is_some_and(|kinds| kinds.contains("text/html"));
+    wants_page && request.header("authorization").is_none()
+}
+
+/// What the link of a notice leads to: a page that asks for the reader's token and shows the lead with it.
+fn lead_page() -> HttpResponse {
+    HttpResponse::empty(200)
+        .with_body("text/html; charset=utf-8", PAGE)
+        .with_header("content-security-policy", PAGE_POLICY)
+        .with_header("referrer-policy", "no-referrer")
 }
 
 /// As whom it tells of what happened to customers.

@@ -168,7 +168,11 @@ impl Console {
         Err(Problem::new(409, "busy", "The same call is being made elsewhere. Try again.").retry_after(1))
     }
 
-    async fn accept_message(&self, call: &Call, message: Message) -> Result<HttpResponse, Problem> {
+    pub(crate) async fn accept_message(
+        &self,
+        call: &Call,
+        message: Message,
+    ) -> Result<HttpResponse, Problem> {
         if self.store.put_message(&message).await.map_err(unavailable)? == Written::Conflict {
             // A repeat of the SDK's whose first answer was lost, since the id is drawn at random; or the customer was
             // erased at this moment.
@@ -216,8 +220,7 @@ impl Console {
             }
         };
         let template = campaign.template(place).to_owned();
-        let of_template = policies.templates.templates.get(&template).map(|template| template.channel);
-        let channel = trial.channel.or(campaign.send.channel).or(of_template);
+        let channel = trial.channel.or(campaign.send.channel);
         self.try_template(call, template, Trial { channel, ..trial }).await
     }
 
@@ -229,7 +232,8 @@ impl Console {
     ) -> Result<HttpResponse, Problem> {
         let (root, known) = self.find_person(call, trial.customer.as_str()).await?;
         let policies = self.current().await?;
-        let channel = trial.channel.unwrap_or(Channel::Email);
+        let of_template = policies.templates.templates.get(&template).map(|template| template.channel);
+        let channel = trial.channel.or(of_template).unwrap_or(Channel::Email);
         let kind = policies.channel(channel).map(|policy| policy.address_kind());
         let is_address = match kind {
             Some(AddressKind::Email) => Email::parse(&trial.to).is_ok(),
@@ -432,6 +436,12 @@ fn may_be_seen(
     Ok(())
 }
 
+/// What there is instead of a topic that nobody has described.
+pub(crate) fn topics(policies: &PolicySet) -> String {
+    let known: Vec<&str> = policies.topics.keys().map(String::as_str).chain([Topic::SERVICE]).collect();
+    format!("such topic; known: {}.", known.join(", "))
+}
+
 /// What would keep every such message from going out is said at once.
 fn may_be_sent(order: &Order, data: &Map<String, Value>, policies: &PolicySet) -> Result<(), Problem> {
     let replacement = order.replacement.as_ref();
@@ -446,6 +456,10 @@ fn may_be_sent(order: &Order, data: &Map<String, Value>, policies: &PolicySet) -
             let said = format!("There is no template `{template}` for the channel `{}`.", channel.name());
             return Err(Problem::new(422, "no-such-template", said).about("template"));
         }
+    }
+    if !policies.is_topic(&order.topic) {
+        let said = format!("There is no {}", topics(policies));
+        return Err(Problem::new(422, "no-such-topic", said).about("topic"));
     }
     let wants_other = [order.at_cap, order.in_quiet_hours].contains(&Some(Otherwise::Replace));
     if wants_other && replacement.is_none() {

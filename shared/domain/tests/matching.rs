@@ -13,7 +13,9 @@
 #[path = "matching/people.rs"]
 mod people;
 
-use sluice_domain::matching::{Candidates, Field, Model, Profile, clusters, one_to_one, score_all};
+use sluice_domain::matching::{
+    BlockingKey, Candidates, Field, Model, Profile, Verdict, clusters, one_to_one, score_all,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
@@ -132,6 +134,34 @@ fn within(name: &str, data: &Data) -> (f64, f64) {
     (exact, report(&format!("{name}, clustered"), &pairs_of(members), &truth))
 }
 
+/// As leads come, one after the other: each is compared, by the weights that leads are compared by, with those before it that
+/// share a blocking key, and joins the first that is certainly the same.
+fn as_they_come(name: &str, data: &Data) -> f64 {
+    let truth = pairs_of((0u32..).zip(&data.truth));
+    let model = Model::standard();
+    let mut held: BTreeMap<BlockingKey, Vec<u32>> = BTreeMap::new();
+    let mut group: Vec<u32> = Vec::new();
+    let mut compared = 0;
+    for (at, profile) in (0u32..).zip(&data.profiles) {
+        let keys = BlockingKey::of(profile);
+        let before: BTreeSet<u32> = keys.iter().filter_map(|key| held.get(key)).flatten().copied().collect();
+        compared += before.len();
+        let is_same =
+            |one: &&u32| model.score(profile, &data.profiles[**one as usize]).verdict() == Verdict::Same;
+        // Who shares an address is one person already.
+        let key = data.exact[at as usize].as_ref();
+        let exact = (0..at).filter(|one| key.is_some() && data.exact[*one as usize].as_ref() == key);
+        let same: BTreeSet<u32> =
+            before.iter().filter(is_same).copied().chain(exact).map(|one| group[one as usize]).collect();
+        let own = same.first().copied().unwrap_or(at);
+        group.iter_mut().filter(|one| same.contains(one)).for_each(|one| *one = own);
+        group.push(own);
+        keys.into_iter().for_each(|key| held.entry(key).or_default().push(at));
+    }
+    println!("{name}: {compared} comparisons as they come");
+    report(&format!("{name}, joined as they come"), &pairs_of((0u32..).zip(group)), &truth)
+}
+
 /// Links between two lists.
 fn between(name: &str, left: &Data, right: &Data) -> f64 {
     let whose: BTreeMap<&str, Vec<u32>> =
@@ -170,6 +200,7 @@ fn duplicates_of_one_list_are_clustered() {
     for name in files("febrl-dataset").filter(|name| !name.contains("dataset4")) {
         let data = read(&name, &FEBRL, febrl).unwrap();
         assert!(within(&name, &data).1 >= 0.97, "{name}");
+        assert!(as_they_come(&name, &data) >= 0.9, "{name}");
     }
 }
 
@@ -178,6 +209,7 @@ fn records_with_many_slips_are_clustered() {
     for name in files("splink-") {
         let data = read(&name, &SPLINK, str::to_owned).unwrap();
         assert!(within(&name, &data).1 >= 0.95, "{name}");
+        assert!(as_they_come(&name, &data) >= 0.9, "{name}");
     }
 }
 
@@ -188,5 +220,6 @@ fn made_up_people_are_clustered_families_and_colleagues_stay_apart() {
         let name = format!("{people} made-up people, {slips} % slips");
         let (exact, fuzzy) = within(&name, &data);
         assert!(fuzzy >= least && fuzzy > exact, "{name}");
+        assert!(as_they_come(&name, &data) > exact, "{name}");
     }
 }

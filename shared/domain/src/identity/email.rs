@@ -81,13 +81,18 @@ impl Email {
     /// same host. `None` elsewhere (Google Workspace domains keep dots), where nothing is left, and where it would
     /// say no more than [`Email::match_key`]. It may suggest a match, never decide one.
     pub fn weak_key(&self) -> Option<String> {
-        let (local, domain) = self.parts();
-        if !matches!(domain, "gmail.com" | "googlemail.com") {
+        if !self.is_loose() {
             return None;
         }
+        let (local, _) = self.parts();
         let bare = local.split('+').next().unwrap_or_default().replace('.', "").to_lowercase();
         let key = format!("{bare}@gmail.com");
         (!bare.is_empty() && key != self.match_key()).then_some(key)
+    }
+
+    /// Whether one mailbox has many spellings here, see [`Email::weak_key`].
+    pub fn is_loose(&self) -> bool {
+        matches!(self.parts().1, "gmail.com" | "googlemail.com")
     }
 
     fn parts(&self) -> (&str, &str) {

@@ -79,21 +79,42 @@ pub fn question(
     customer: &CustomerId,
     policies: &PolicySet,
 ) -> Option<Message> {
-    let Said::Wish { topic, wish: Wish::Yes } = &wish.proof.said else { return None };
-    let topic = policies.topics.get(topic)?;
-    let rule = topic.consent.unwrap_or(policies.settings.messaging.consent);
-    let is_asked = rule == ConsentRule::DoubleOptIn
-        && wish.proof.how == How::Form
-        && state != LeadState::Suppressed
-        && !topic.service;
-    let template = policies.templates.templates.get(topic.confirm.as_ref().filter(|_| is_asked)?)?;
+    if wish.proof.how != How::Form || state == LeadState::Suppressed {
+        return None;
+    }
     let to = match wish.address.kind {
         IdentityKind::Email => facts.email.as_ref()?.as_sent().to_owned(),
         _ => wish.address.value().to_owned(),
     };
     let part = wish.proof.lead.as_ref()?.to_string();
+    ask((&wish.proof, part), wish.channel, to, customer, policies)
+}
+
+/// The same of a wish that staff wrote down: of one proof it is always the same message.
+pub fn question_of_staff(
+    proof: &Proof,
+    channel: Channel,
+    to: &str,
+    customer: &CustomerId,
+    policies: &PolicySet,
+) -> Option<Message> {
+    ask((proof, proof.id.to_string()), channel, to.to_owned(), customer, policies)
+}
+
+fn ask(
+    (proof, part): (&Proof, String),
+    channel: Channel,
+    to: String,
+    customer: &CustomerId,
+    policies: &PolicySet,
+) -> Option<Message> {
+    let Said::Wish { topic, wish: Wish::Yes } = &proof.said else { return None };
+    let topic = policies.topics.get(topic)?;
+    let rule = topic.consent.unwrap_or(policies.settings.messaging.consent);
+    let is_asked = rule == ConsentRule::DoubleOptIn && !topic.service;
+    let template = policies.templates.templates.get(topic.confirm.as_ref().filter(|_| is_asked)?)?;
     let cause = Cause { kind: CauseKind::Confirmation, name: topic.name.clone(), part };
-    let order = Order::new(customer.clone(), wish.proof.at, cause, wish.channel, &template.name, &topic.name);
+    let order = Order::new(customer.clone(), proof.at, cause, channel, &template.name, &topic.name);
     let message = Message { to: Some(Pii::new(to)), ..Message::new(order, Map::new()) };
-    (template.channel == wish.channel).then_some(message)
+    (template.channel == channel).then_some(message)
 }

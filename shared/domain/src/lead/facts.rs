@@ -109,19 +109,38 @@ pub fn read(origin: &Origin, envelope: &Envelope, reading: &Reading, settings: &
         }
     }
     let mut flags = Vec::new();
-    let text = |name: &str| standard.get(name).map(|value: &Pii<String>| value.reveal().as_str());
-
-    let named = text("country").and_then(Country::parse);
-    if named.is_none() && text("country").is_some() {
+    // Of several the first that can be one: a placeholder in one field does not hide the answer in another.
+    let every = |name: &str| {
+        let usual =
+            STANDARD.iter().find(|(standard, _)| *standard == name).map_or(&[][..], |(_, usual)| usual);
+        said.every(name, usual, &reading.fields)
+    };
+    let email = every("email").into_iter().find_map(|value| Some((value, Email::parse(value).ok()?)));
+    let email = email.map(|(value, email)| {
+        standard.insert("email", Pii::new(value.to_owned()));
+        email
+    });
+    if email.is_none() && standard.contains_key("email") {
+        flags.push(Flag::EmailInvalid);
+    }
+    let default_country = reading.default_country;
+    let named = standard.get("country").and_then(|value: &Pii<String>| Country::parse(value.reveal()));
+    if named.is_none() && standard.contains_key("country") {
         flags.push(Flag::CountryUnknown);
     }
-    let country = named.or(reading.default_country);
-    let email =
-        text("email").and_then(|value| Email::parse(value).map_err(|_| flags.push(Flag::EmailInvalid)).ok());
-    let phone = text("phone")
-        .and_then(|value| Phone::parse(value, country).map_err(|_| flags.push(Flag::PhoneInvalid)).ok());
+    let parse = |value| Phone::parse(value, named.or(default_country)).ok();
+    let phone = every("phone").into_iter().find_map(|value| Some((value, parse(value)?)));
+    let phone = phone.map(|(value, phone)| {
+        standard.insert("phone", Pii::new(value.to_owned()));
+        phone
+    });
+    if phone.is_none() && standard.contains_key("phone") {
+        flags.push(Flag::PhoneInvalid);
+    }
+    let text = |name: &str| standard.get(name).map(|value: &Pii<String>| value.reveal().as_str());
+
     // A number with its own country code says more than the form does.
-    let country = named.or(phone.as_ref().and_then(Phone::country)).or(reading.default_country);
+    let country = named.or(phone.as_ref().and_then(Phone::country)).or(default_country);
     let asked_for = envelope.attribution.get("accept_language").map(String::as_str);
     let language = [text("language"), asked_for].into_iter().flatten().find_map(Language::parse);
     let company_domain = email
@@ -245,13 +264,24 @@ impl<'a> Said<'a> {
 
     /// The value of a standard field: under the names that the form maps to it, best first, else under its usual ones.
     pub(super) fn find(&self, name: &str, usual: &[&str], map: &FieldMap) -> Option<&'a str> {
-        let of_plain =
-            |wanted: &str| self.0.iter().find(|(plain, _, _)| plain == wanted).map(|(_, _, value)| *value);
-        let Some(mapped) = map.get(name) else { return usual.iter().find_map(|wanted| of_plain(wanted)) };
+        self.every(name, usual, map).first().copied()
+    }
+
+    /// Every value that may be meant, best first.
+    fn every(&self, name: &str, usual: &[&str], map: &FieldMap) -> Vec<&'a str> {
+        let of_plain = |wanted: &str| {
+            let wanted = wanted.to_owned();
+            self.0.iter().filter(move |(plain, _, _)| *plain == wanted).map(|(_, _, value)| *value)
+        };
+        let Some(mapped) = map.get(name) else {
+            return usual.iter().flat_map(|wanted| of_plain(wanted)).collect();
+        };
         // As written first: to a form whose fields are called `1.3` and `13` these are two.
-        let exact = mapped.iter().find_map(|wanted| self.0.iter().find(|(_, name, _)| name == wanted));
-        let exact = exact.map(|(_, _, value)| *value);
-        exact.or_else(|| mapped.iter().find_map(|wanted| of_plain(&plain(wanted))))
+        let exact = mapped.iter().flat_map(|wanted| self.0.iter().filter(move |(_, name, _)| name == wanted));
+        exact
+            .map(|(_, _, value)| *value)
+            .chain(mapped.iter().flat_map(|wanted| of_plain(&plain(wanted))))
+            .collect()
     }
 }
 
@@ -348,6 +378,24 @@ mod tests {
         let read = Value::Object(settled(&envelope, &map));
         assert_eq!(read, json!({"need": "a new roof", "amount": "12500.50"}));
         assert!(settled(&envelope, &FieldMap::new()).is_empty(), "nothing is guessed");
+    }
+
+    #[test]
+    fn the_first_address_and_number_that_can_be_one_are_taken() {
+        let read = |fields: &[(&str, &str)]| facts(&envelope(fields), FieldMap::new());
+        let ada = read(&[
+            ("email", "xxxxx"),
+            ("work_email", "ada@person.example"),
+            ("phone", "n/a"),
+            ("mobile", "+1 415 555 2671"),
+        ]);
+        assert_eq!(ada.email.unwrap().as_sent(), "ada@person.example");
+        assert_eq!(ada.phone.unwrap().e164(), "+14155552671");
+        assert_eq!((ada.flags, &ada.view["email"]), (vec![], &json!("ada@person.example")));
+        let twice = read(&[("email", "bad"), ("email", "bo@person.example"), ("phone", "n/a")]);
+        assert_eq!(twice.email.unwrap().as_sent(), "bo@person.example");
+        assert_eq!(twice.flags, [Flag::PhoneInvalid]);
+        assert!(read(&[("email", "bad"), ("mail", "worse")]).flags.contains(&Flag::EmailInvalid));
     }
 
     #[test]

@@ -7,7 +7,7 @@ mod mark;
 #[cfg(test)]
 mod tests;
 
-pub use consent::{Consented, consented, question, unconsented};
+pub use consent::{Consented, consented, question, question_of_staff, unconsented};
 pub(crate) use facts::plain;
 pub use facts::{ATTRIBUTION, Facts, Flag, attribution, read, settled, standard_field};
 pub use ids::{names_somebody, namespace_of, wechat_number};

@@ -1,6 +1,7 @@
 //! Which pairs are compared at all: those that share something.
 
 use super::profile::{Field, Profile};
+use crate::identity::{CompanyDomain, Email};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
@@ -88,27 +89,41 @@ fn pairs(left: &[Profile], right: &[Profile], within: bool) -> Vec<(u32, u32)> {
 pub struct BlockingKey(String);
 
 /// The most keys of one description: each is an item to write and to read.
-pub(super) const MAX_KEYS: usize = 3;
+pub(super) const MAX_KEYS: usize = 4;
+
+/// Digits of a phone number that are compared by themselves: its end, which a wrong prefix leaves as it is.
+const ENDING: usize = 6;
 
 impl BlockingKey {
-    /// The keys of a description, those that say most first, at most three. A name alone is none: too many have
-    /// it. Names count by their sound, in either order.
+    /// The keys of a description, those that say most first, at most four. A name alone is none: too many have
+    /// it. Names count by their sound, in either order. An e-mail address counts by itself where one mailbox has many
+    /// spellings; everywhere else the same address is the same person already.
     pub fn of(profile: &Profile) -> Vec<Self> {
         let sound = |field: Field| profile.get(field).map(sound).filter(|sound| !sound.is_empty());
         let mut names: Vec<String> =
             [sound(Field::Given), sound(Field::Family)].into_iter().flatten().collect();
         names.sort_unstable();
         let both = (names.len() == 2).then(|| names.join("+"));
-        let with = |tag: &str, name: &Option<String>, field: Field| {
-            Some(Self(format!("{tag}\u{0}{}\u{0}{}", name.as_ref()?, profile.get(field)?)))
-        };
         let family = sound(Field::Family).or_else(|| sound(Field::Given));
+        let email = profile.get(Field::Email).and_then(|email| Email::parse(email).ok());
+        let loose = email.as_ref().filter(|email| email.is_loose());
+        let loose = loose.map(|email| email.weak_key().unwrap_or_else(|| email.match_key()));
+        let domain = email.as_ref().and_then(CompanyDomain::of_email);
+        let ending =
+            profile.get(Field::Phone).and_then(|phone| phone.get(phone.len().checked_sub(ENDING)?..));
+        let said = |tag: &str, name: &Option<String>, value: Option<&str>| {
+            Some(Self(format!("{tag}\u{0}{}\u{0}{}", name.as_ref()?, value?)))
+        };
+        let with = |tag: &str, name: &Option<String>, field: Field| said(tag, name, profile.get(field));
         let keys = [
-            with("birth", &family, Field::BirthDate),
+            said("mail", &Some(String::new()), loose.as_deref()),
+            said("birth", &Some(String::new()), profile.get(Field::BirthDate)),
             with("postal", &family, Field::PostalCode),
             with("company", &both, Field::Company),
+            said("domain", &both, domain.as_ref().map(CompanyDomain::as_str)),
             with("city", &both, Field::City),
             with("street", &both, Field::Street),
+            said("phone", &family, ending),
         ];
         keys.into_iter().flatten().take(MAX_KEYS).collect()
     }
@@ -169,5 +184,21 @@ mod tests {
         let company = [(Field::Company, "Acme GmbH")];
         assert_eq!(keys("Jan", "Maier", &company), keys("Maier", "Jan", &company));
         assert_eq!(keys("小明", "王", &company).len(), 1);
+    }
+
+    #[test]
+    fn spellings_of_one_mailbox_colleagues_of_one_name_and_ends_of_one_number_meet() {
+        let meet = |one: &[(Field, &str)], other: &[(Field, &str)]| {
+            let held = keys("Jo", "Lind", one);
+            keys("Jo", "Lindt", other).iter().any(|key| held.contains(key))
+        };
+        assert!(meet(
+            &[(Field::Email, "jo.lind@gmail.com")],
+            &[(Field::Email, "jolind+news@googlemail.com")]
+        ));
+        assert!(meet(&[(Field::Email, "jolind@gmail.com")], &[(Field::Email, "jo.lind@gmail.com")]));
+        assert!(meet(&[(Field::Email, "jo.lind@acme.example")], &[(Field::Email, "jo.lnid@acme.example")]));
+        assert!(!meet(&[(Field::Email, "jo.lind@web.de")], &[(Field::Email, "jo.lnid@web.de")]));
+        assert!(meet(&[(Field::Phone, "+4930901820")], &[(Field::Phone, "+4989901820")]));
     }
 }

@@ -242,6 +242,8 @@ impl Topic {
 
     /// The topic of messages that a person asked for; it needs no document.
     pub const SERVICE: &'static str = "service";
+    /// The most characters of a topic's name.
+    pub const LONGEST: usize = 64;
 
     /// The name for people in a language.
     pub fn title(&self, language: Option<&str>) -> &str {

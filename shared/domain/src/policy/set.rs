@@ -252,6 +252,14 @@ impl PolicySet {
         self.channel(channel).map_or(AddressKind::usual(channel), |channel| channel.address_kind())
     }
 
+    /// Whether messages may be about this: [`Topic::SERVICE`], or what has a document. Where no topic has one, anything that is a
+    /// word is a topic like any other.
+    pub fn is_topic(&self, name: &str) -> bool {
+        let is_word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        let is_name = !name.is_empty() && name.len() <= Topic::LONGEST && name.chars().all(is_word);
+        is_name && (name == Topic::SERVICE || self.topics.is_empty() || self.topics.contains_key(name))
+    }
+
     /// A topic: as its document says, or without one.
     pub fn topic(&self, name: &str) -> Cow<'_, Topic> {
         self.topics.get(name).map_or_else(|| Cow::Owned(Topic::plain(name)), Cow::Borrowed)

@@ -135,6 +135,9 @@ impl Checker {
             return self.add(path, format!("a part has at most {MAX_SOURCE} bytes"));
         }
         let tags = scan::tags(source);
+        if let Some((at, why)) = scan::too_deep(&tags) {
+            return self.add_at(path, Some(line_and_column(source, at)), why, None);
+        }
         let stars = tags.iter().flat_map(|tag| &tag.tokens).filter(|token| matches!(token.text, "*" | "**"));
         let stars: Vec<_> = stars.filter(|token| token.kind == scan::Kind::Sign).collect();
         for star in &stars {

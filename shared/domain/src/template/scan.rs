@@ -1,6 +1,6 @@
 //! The tags of a template's source with their places: what minijinja's own analysis does not tell.
 //!
-//! Read after minijinja has accepted the source, by the same rules: strings, comments and `raw` blocks hold no tags.
+//! Read by minijinja's rules, whether it will accept the source or not: strings, comments and `raw` blocks hold no tags.
 
 use std::iter::Peekable;
 use std::ops::Range;
@@ -100,6 +100,45 @@ pub(super) fn tags(source: &str) -> Vec<Tag<'_>> {
     all
 }
 
+/// The most words and signs of one tag.
+const MOST_TOKENS: usize = 200;
+/// The most blocks within each other, each `elif` counted as one more.
+const MOST_BLOCKS: usize = 50;
+
+/// Where a source is deeper than people write, and why: what reads it calls itself for each link of a chain and each block
+/// within a block, and would run out of stack.
+pub(super) fn too_deep(tags: &[Tag<'_>]) -> Option<(usize, String)> {
+    let mut open: Vec<usize> = Vec::new();
+    let mut depth = 0;
+    for tag in tags {
+        if tag.tokens.len() > MOST_TOKENS {
+            return Some((tag.span.start, format!("a tag has at most {MOST_TOKENS} words and signs")));
+        }
+        match tag.statement().map(|word| word.text) {
+            Some("elif" | "else") => {
+                depth += 1;
+                if let Some(last) = open.last_mut() {
+                    *last += 1;
+                }
+            }
+            Some("raw" | "include" | "set" | "import" | "from" | "extends" | "do" | "continue" | "break")
+            | None => {}
+            Some(word) if word.starts_with("end") => depth -= open.pop().unwrap_or(depth),
+            Some(_) => {
+                depth += 1;
+                open.push(1);
+            }
+        }
+        if depth > MOST_BLOCKS {
+            return Some((
+                tag.span.start,
+                format!("blocks stand within at most {MOST_BLOCKS} others, with each `elif`"),
+            ));
+        }
+    }
+    None
+}
+
 /// The tokens of the tag that opens at `open`, and the place behind it.
 fn inside<'a>(source: &'a str, open: usize, close: &str) -> (Vec<Token<'a>>, usize) {
     // A sign for blanks may stand at either end: `{%- if a +%}`.
@@ -110,7 +149,7 @@ fn inside<'a>(source: &'a str, open: usize, close: &str) -> (Vec<Token<'a>>, usi
     while let Some(&(offset, c)) = chars.peek() {
         let start = at + offset;
         let rest = &source[start..];
-        if depth == 0 && rest.trim_start_matches(['-', '+']).starts_with(close) {
+        if depth == 0 && rest.strip_prefix(['-', '+']).unwrap_or(rest).starts_with(close) {
             return (tokens, start + rest.find(close).unwrap_or(0) + close.len());
         }
         let (kind, range) = match c {

@@ -108,6 +108,11 @@ impl<'d> Doubter<'d> {
                     self.event(&["events", &i.to_string()], Some(name));
                 }
             }
+            Document::Form(form) => {
+                if let Some(consent) = &form.consent {
+                    self.topic(&["consent", "topic"], &consent.topic);
+                }
+            }
             Document::Journey(journey) => self.journey(journey),
             Document::Campaign(campaign) => self.campaign(campaign),
             _ => {}
@@ -154,8 +159,21 @@ impl<'d> Doubter<'d> {
                         self.condition(&place(&number, step, &[&n, "when"]), case.when.as_deref());
                     }
                 }
+                Act::Send(send) => self.topic(&place(&number, step, &["topic"]), &send.topic),
                 _ => {}
             }
+        }
+    }
+
+    /// Doubts a topic that has no document where others have.
+    fn topic(&mut self, at: &[&str], name: &str) {
+        if name != Topic::SERVICE && !self.topics.is_empty() && !self.topics.contains_key(name) {
+            let known: Vec<&str> = self.topics.keys().copied().collect();
+            let message = format!(
+                "no document describes the topic `{name}`, and people who say no to another go on to hear of it; described: {}",
+                known.join(", ")
+            );
+            self.checker.add(at, message);
         }
     }
 
@@ -175,6 +193,7 @@ impl<'d> Doubter<'d> {
 
     fn campaign(&mut self, campaign: &Campaign) {
         self.condition(&["audience", "query"], campaign.audience.query.as_deref());
+        self.topic(&["send", "topic"], &campaign.send.topic);
         let tracking = self.tracking(&campaign.send);
         let is_counted = campaign.winner.as_ref().is_none_or(|winner| match winner.by {
             Metric::Opened => tracking.opens,

@@ -15,6 +15,35 @@ fn what_fuel_does_not_see_is_refused() {
     assert_eq!(findings(list).len(), 1);
 }
 
+/// What reads a template calls itself for each link of a chain and each block in a block: neither may take the stack.
+#[test]
+fn chains_and_blocks_that_nobody_writes_are_refused_before_they_are_read() {
+    let chains = ["|upper", "+1", "~'a'", ".a", "[0]", "-1", " or a"]
+        .map(|link| format!("{{{{ a{} }}}}", link.repeat(50_000 / link.len())));
+    let nested = |open: &str, close: &str| format!("{}{}", open.repeat(3_000), close.repeat(3_000));
+    let blocks = [
+        format!("{{{{ {}a }}}}", "not ".repeat(10_000)),
+        format!("{{{{ {}a }}}}", "-".repeat(50_000)),
+        format!("{{{{ {}a{} }}}}", "(".repeat(10_000), ")".repeat(10_000)),
+        format!("{{% if a %}}{}{{% endif %}}", "{% elif a %}".repeat(3_000)),
+        nested("{% if a %}", "{% endif %}"),
+        nested("{% for a in b %}", "{% endfor %}"),
+        nested("{% with a = 1 %}", "{% endwith %}"),
+        nested("{% filter upper %}", "{% endfilter %}"),
+    ];
+    for source in chains.iter().chain(&blocks) {
+        let list = json!([{"kind": "template", "name": "a", "subject": "s", "text": source}]);
+        let found: Vec<String> = findings(list).iter().map(|finding| finding.message.clone()).collect();
+        assert!(found.len() == 1 && found[0].contains("at most"), "{}: {found:?}", &source[..40]);
+    }
+    let fine = format!("{}{{{{ data.a }}}}{}", "{% if data.a %}".repeat(40), "{% endif %}".repeat(40));
+    let many = "{% if data.a %}{{ data.a|upper }}{% elif data.b %}b{% endif %}".repeat(500);
+    for source in [fine, many] {
+        let list = json!([{"kind": "template", "name": "a", "subject": "s", "text": source}]);
+        assert_eq!(findings(list), [], "{}", &source[..40]);
+    }
+}
+
 #[test]
 fn numbers_are_multiplied() {
     let env = environment();

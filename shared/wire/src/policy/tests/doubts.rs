@@ -159,3 +159,22 @@ rules:
     assert_eq!(warnings(&settings("repeat_minutes: 10\n")).len(), 1);
     assert_eq!(warnings(&settings("escalate_to: [bo]\n")), Vec::<String>::new());
 }
+
+#[test]
+fn a_topic_that_no_document_describes_is_named_where_others_are_described() {
+    let topics = "kind: topic\nname: offers\nconsent: double_opt_in\n---\n";
+    let form = |topic: &str| {
+        format!(
+            "kind: form\nname: signup\nconsent: {{ field: box, wording: \"Yes\", version: \"1\", topic: {topic} }}\n"
+        )
+    };
+    let found = warnings(&format!("{topics}{}", form("ofers")));
+    assert!(
+        matches!(found.as_slice(), [one] if one.contains("no document describes the topic `ofers`")),
+        "{found:?}"
+    );
+    for fine in [format!("{topics}{}", form("offers")), format!("{topics}{}", form("service")), form("ofers")]
+    {
+        assert_eq!(warnings(&fine), Vec::<String>::new(), "{fine}");
+    }
+}
