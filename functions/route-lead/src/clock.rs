@@ -111,13 +111,10 @@ impl Router {
             lead::read(&lead.origin, &lead.envelope, &policies.reading(&lead.origin), &policies.settings);
         let own = lead.progress.clock.as_ref().map(|clock| clock.team.as_str());
         let decided = match &lead.progress.receipt {
-            Some(receipt) => Some((self.policies.at(receipt.manifest).await?, receipt.tried.len())),
+            Some(receipt) => Some((self.policies.at(receipt.manifest).await?, receipt)),
             None => None,
         };
-        let by_rule = decided.as_ref().and_then(|(policies, tried)| {
-            let (rule, _) = policies.routing.rules.get(tried.checked_sub(1)?)?;
-            Some(&rule.assign.as_ref()?.need)
-        });
+        let by_rule = decided.as_ref().and_then(|(policies, receipt)| receipt.need(policies));
         let of = |team: &str| {
             let by_team = policies.teams.get(team).map(|team| &team.need);
             let needs = by_team.into_iter().chain(by_rule.filter(|_| own == Some(team)));

@@ -9,7 +9,7 @@ use sluice_domain::clock::PastEnd;
 use sluice_domain::customer::Known;
 use sluice_domain::id::CustomerId;
 use sluice_domain::lead::{Act, Assignment, Lead, LeadState, Progress, Work};
-use sluice_domain::policy::PolicySet;
+use sluice_domain::policy::{Need, PolicySet};
 use sluice_domain::routing::{Missing, Outcome, own, watched};
 use sluice_domain::team::TeamState;
 use sluice_domain::time::Timestamp;
@@ -164,8 +164,10 @@ impl Console {
                 let (rep, share) = match (rep, team) {
                     (Some(rep), team) => (books.give_rep(lead, rep, team.as_deref())?, false),
                     (None, team) => {
-                        let seen = books.give_team(lead, team.as_deref().unwrap_or_default(), except);
-                        (seen.chosen_rep().ok_or_else(choose::nobody)?, true)
+                        let need = self.need_of(lead).await?;
+                        let team = team.as_deref().unwrap_or_default();
+                        let seen = books.give_team(lead, team, except, need.as_ref());
+                        (seen.chosen_rep().ok_or_else(|| choose::nobody(&seen))?, true)
                     }
                 };
                 let n = after.next_n();
@@ -203,6 +205,13 @@ impl Console {
             commit = commit.notes(notes).customer(root);
         }
         Ok((commit, after))
+    }
+
+    /// What the rule that decided about a lead asks of whoever gets it.
+    pub(crate) async fn need_of(&self, lead: &Lead) -> Result<Option<Need>, Problem> {
+        let Some(receipt) = &lead.progress.receipt else { return Ok(None) };
+        let policies = self.policies.at(receipt.manifest).await.map_err(unavailable)?;
+        Ok(receipt.need(&policies).cloned())
     }
 
     /// The team a lead leaves, the one it goes to, and what has to be known of those it might go to there.

@@ -3,9 +3,9 @@
 use sluice_domain::calendar::Leave;
 use sluice_domain::id::LeadId;
 use sluice_domain::lead::{self, Assignment, Lead};
-use sluice_domain::policy::PolicySet;
-use sluice_domain::routing::{Asked, lacks, members};
-use sluice_domain::team::{self, Member, PassedOver, Snapshot, TeamState};
+use sluice_domain::policy::{Need, PolicySet};
+use sluice_domain::routing::{Asked, ask_anyway, lacks, members};
+use sluice_domain::team::{self, Member, PassedOver, Seen, Snapshot, TeamState};
 use sluice_domain::time::Timestamp;
 use sluice_store::Desk;
 use sluice_wire::problem::Problem;
@@ -67,17 +67,25 @@ impl<'a> Books<'a> {
         Ok(rep.to_owned())
     }
 
-    /// To the next of a team who brings what the team asks, and is not `except`.
-    pub(crate) fn give_team(&mut self, lead: &Lead, name: &str, except: Option<&str>) -> Snapshot {
-        let members = self.members(name);
+    /// To the next of a team who brings what the team and `need` ask, and is not `except`.
+    pub(crate) fn give_team(
+        &mut self,
+        lead: &Lead,
+        name: &str,
+        except: Option<&str>,
+        need: Option<&Need>,
+    ) -> Snapshot {
+        let mut members = self.members(name);
         let reading = self.policies.reading(&lead.origin);
         let facts = lead::read(&lead.origin, &lead.envelope, &reading, &self.policies.settings);
-        let asked = Asked::of(self.policies.teams.get(name).map(|team| &team.need), &facts);
+        let of_team = self.policies.teams.get(name).map(|team| &team.need);
+        let asked = Asked::of(need.into_iter().chain(of_team), &facts);
         let passed_over = |rep: &str| {
             let excluded = (Some(rep) == except).then_some(PassedOver::Excluded);
             excluded.or_else(|| lacks(self.policies.reps.get(rep), &asked))
         };
         let state = self.teams.entry(name.to_owned()).or_default();
+        ask_anyway(self.policies, name, state, &mut members, &passed_over);
         match team::grant(state, &members, &lead.id, self.now, &passed_over) {
             team::Assignment::Granted { seen, .. } => {
                 team::settle(state, &lead.id);
@@ -92,6 +100,15 @@ impl<'a> Books<'a> {
     }
 }
 
-pub(crate) fn nobody() -> Problem {
-    Problem::new(409, "nobody-available", "Nobody else in this team can take it now.").about("team")
+/// Why nobody of a team got a lead.
+pub(crate) fn nobody(seen: &Snapshot) -> Problem {
+    let lacks = |seen: &Seen| matches!(seen.passed_over, Some(PassedOver::Language | PassedOver::Skill));
+    let detail = match seen.members.iter().any(lacks) {
+        true => {
+            "Nobody else in this team who brings what the lead's rule and the team ask can take it now. To give it to \
+             somebody all the same, name a `rep`."
+        }
+        false => "Nobody else in this team can take it now.",
+    };
+    Problem::new(409, "nobody-available", detail).about("team")
 }

@@ -196,6 +196,7 @@ pub(crate) fn past_view(lead: &Lead) -> Vec<Value> {
     let view = |past: &sluice_domain::clock::Past| {
         let why = match &past.end {
             PastEnd::Given => "given",
+            PastEnd::Silent { saw, .. } if saw.gone => "away",
             PastEnd::Silent { .. } => "silent",
         };
         let to = match &past.end {

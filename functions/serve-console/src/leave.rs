@@ -74,7 +74,7 @@ impl Console {
         let planned = policies.reps.get(rep).map(|rep| &rep.leave);
         let closed = schedule.closed(self.env.clock.now());
         let body = json!({
-            "rep": rep, "leave": record.leave, "planned": planned, "zone": schedule.zone(),
+            "rep": rep, "leave": record.leave, "planned": planned, "zone": policies.zone_of(rep, None),
             "at_work": closed.is_none(),
             "back": closed.and_then(|closed| closed.back).map(|back| back.rfc3339()),
         });

@@ -103,7 +103,8 @@ impl Console {
                     row(&lead.id, Some(&rep), None, vec![NAMED.to_owned()])
                 }
                 Some(Step::Give { team: Some(team), .. }) => {
-                    let seen = books.give_team(&lead, &team, Some(leaver));
+                    let need = self.need_of(&lead).await?;
+                    let seen = books.give_team(&lead, &team, Some(leaver), need.as_ref());
                     row(&lead.id, seen.chosen_rep().as_deref(), Some(&team), seen.words())
                 }
                 _ => row(&lead.id, None, None, vec![NO_TEAM.to_owned()]),

@@ -264,6 +264,31 @@ async fn a_window_runs_in_working_time_and_heeds_leave_that_is_set_later() {
 }
 
 #[tokio::test]
+async fn who_goes_on_leave_with_no_end_known_does_not_keep_the_lead() {
+    let run = Setup::policies(usual()).start().await;
+    let lead = run.lead(&[("email", "gone@person.example")]).await;
+    let first = owner(&run, &lead).await;
+    let second = if first == "one" { "two" } else { "one" };
+    let path = format!("/api/reps/{first}/leave");
+    let now = run.show(&lead).await["received"].clone();
+    assert_eq!(run.api("PUT", &path, Some(json!({"leave": [{"from": now}]}))).await.0, 200);
+    minutes(&run, 7).await;
+    let view = run.show(&lead).await;
+    assert_eq!((&view["owner"], &view["clock"]["running"]), (&json!(second), &json!(true)), "{view:#}");
+    assert_eq!((&view["past"][0]["rep"], &view["past"][0]["why"]), (&json!(first), &json!("away")));
+    assert_eq!(reminders(&run, &first), 0);
+    let why = view["why"].to_string();
+    assert!(why.contains(&format!("{first} is away with no end known")), "{why}");
+    // The other one goes as well.
+    let path = format!("/api/reps/{second}/leave");
+    assert_eq!(run.api("PUT", &path, Some(json!({"leave": [{"from": now}]}))).await.0, 200);
+    minutes(&run, 7).await;
+    let view = run.show(&lead).await;
+    assert_eq!((&view["owner"], &view["clock"]), (&json!("boss"), &Value::Null), "{view:#}");
+    run.finish().await;
+}
+
+#[tokio::test]
 async fn speed_to_lead_is_reported_by_source_team_and_rep_within_its_bound() {
     let run = Setup::policies(team("response: { within: 2h, then: escalate }\n")).start().await;
     let mut waited = Vec::new();

@@ -192,3 +192,53 @@ async fn lists_show_what_was_asked_for_and_a_rep_only_their_own() {
     }
     run.finish().await;
 }
+
+#[tokio::test]
+async fn who_is_next_in_a_team_brings_what_the_rule_asked_for_and_is_asked_at_night_where_the_team_says_so() {
+    let hours = "hours: { zone: UTC, daily: \"12:00-17:00\" }\noff_hours: anyway";
+    let teams = [
+        ("sdr", "[{ rep: ann }, { rep: bo }, { rep: cy }]".to_owned()),
+        ("night", format!("[{{ rep: ann }}, {{ rep: cy }}]\n{hours}")),
+        ("english", "[{ rep: bo }]".to_owned()),
+    ];
+    let teams = teams.each_ref().map(|(name, members)| (*name, members.as_str()));
+    let rules = "  - name: night\n    when: has(lead.fields.night)\n    assign: { team: night }\n  \
+                 - name: german\n    assign: { team: sdr, need: { language: lead.language } }\n";
+    let mut text = policies(&["ann", "bo", "cy"], &teams, rules);
+    for (rep, languages) in [("ann", "[de, en]"), ("bo", "[en]"), ("cy", "[de]")] {
+        let mail = format!("email: {rep}@reps.example\n");
+        text = text.replace(&mail, &format!("{mail}languages: {languages}\n"));
+    }
+    let run = Setup::policies(text).start().await;
+    let german = run.lead(&[("email", "g@person.example"), ("language", "de")]).await;
+    for _ in 0..4 {
+        let before = owner(&run, &german).await;
+        let (status, view) = act(&run, &run.token, &german, "reassign", json!({"team": "sdr"})).await;
+        assert_eq!(status, 200, "{view:#}");
+        let other = if before == "ann" { "cy" } else { "ann" };
+        assert_eq!(view["owner"], other, "{view:#}");
+    }
+    let (status, problem) = act(&run, &run.token, &german, "reassign", json!({"team": "english"})).await;
+    let detail = problem["detail"].as_str().unwrap_or_default();
+    assert_eq!(
+        (status, detail.contains("what the lead's rule and the team ask")),
+        (409, true),
+        "{problem:#}"
+    );
+    let before = owner(&run, &german).await;
+    let path = format!("/api/reps/{before}/rebalance");
+    let (_, preview) = run.api("POST", &path, Some(json!({}))).await;
+    let other = if before == "ann" { "cy" } else { "ann" };
+    assert_eq!(preview["leads"][0]["to"], other, "{preview:#}");
+    assert!(preview["leads"][0]["why"].to_string().contains("bo: passed over, does not speak the language"));
+    // It is nine in the morning, and the team of the night is on from twelve.
+    let night = run.lead(&[("email", "n@person.example"), ("night", "yes")]).await;
+    let before = owner(&run, &night).await;
+    let (status, view) = act(&run, &run.token, &night, "reassign", json!({"team": "night"})).await;
+    let other = if before == "ann" { "cy" } else { "ann" };
+    assert_eq!((status, &view["owner"]), (200, &json!(other)), "{view:#}");
+    let (_, done) = run.api("POST", &format!("/api/reps/{other}/rebalance"), Some(json!({"do": true}))).await;
+    run.settle().await;
+    assert_eq!(owner(&run, &night).await, before, "{done:#}");
+    run.finish().await;
+}

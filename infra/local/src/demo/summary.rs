@@ -368,8 +368,13 @@ fn waited_for(lead: &Value, who: String) -> Option<Waited> {
         return waited(None, last_reason(lead));
     }
     let past = lead["past"].as_array().into_iter().flatten();
-    let silent: Vec<String> =
-        past.filter(|past| past["why"] == "silent").map(|past| words::text(past, "/rep")).collect();
+    let silent: Vec<String> = past
+        .filter_map(|past| match past["why"].as_str()? {
+            "silent" => Some(words::text(past, "/rep")),
+            "away" => Some(format!("{} (away)", words::text(past, "/rep"))),
+            _ => None,
+        })
+        .collect();
     if !silent.is_empty() {
         let contact = time("/contact/at");
         let owner = words::text(lead, "/owner");

@@ -56,7 +56,12 @@ pub enum Reason {
 impl Schedule {
     /// Day and night.
     pub fn always() -> Self {
-        Self { week: None, zone: Zone::utc(), away: Vec::new() }
+        Self::always_in(Zone::utc())
+    }
+
+    /// Day and night, where days are those of `zone`.
+    pub const fn always_in(zone: Zone) -> Self {
+        Self { week: None, zone, away: Vec::new() }
     }
 
     /// These hours, without those days of the calendar. The later of two entries for one date holds.
@@ -83,6 +88,12 @@ impl Schedule {
             }
         }
         Self { away, ..self.clone() }
+    }
+
+    /// The same hours, and never absent.
+    #[must_use]
+    pub fn without_leave(&self) -> Self {
+        Self { week: self.week.clone(), zone: self.zone.clone(), away: Vec::new() }
     }
 
     /// Where the clock is read.

@@ -1,6 +1,6 @@
 //! A lead's clocks in words.
 
-use super::{Clock, Past, PastEnd, To};
+use super::{Clock, Mark, Past, PastEnd, To};
 use crate::lead::{Assignment, Progress};
 use crate::policy::{Point, length};
 
@@ -15,10 +15,12 @@ pub fn explain(progress: &Progress) -> Vec<String> {
     }
     if let (Some(clock), Some(assignment)) = (&progress.clock, &progress.assignment) {
         lines.push(ran(clock, assignment));
-        lines.extend(clock.next.map(|next| match next.point {
-            Point::END => format!("The window ends at {}.", next.at),
-            point => format!("Next: a reminder at {point}, {}.", next.at),
-        }));
+        let waits = progress.contact.is_none() && progress.work.is_open();
+        lines.extend(match clock.next {
+            Some(Mark { point: Point::END, at }) => Some(format!("The window ends at {at}.")),
+            Some(Mark { point, at }) => Some(format!("Next: a reminder at {point}, {at}.")),
+            None => waits.then(|| "No point of it is to come: the clock has stopped.".to_owned()),
+        });
     }
     if let Some(contact) = &progress.contact {
         let within = match contact.within {
@@ -58,10 +60,19 @@ fn ended(past: &Past, next: Option<&Assignment>, reassignments: &mut u32, lines:
         lines.push(format!("{rep} had it until {}, when it was given to somebody else by hand.", past.until));
         return;
     };
-    lines.push(format!(
-        "No contact by {rep} within the window ({}): {rep} is passed over for this lead from now on.",
-        past.until
-    ));
+    let why = match saw.gone {
+        false => format!("No contact by {rep} within the window ({})", past.until),
+        true => format!("{rep} is away with no end known ({}), so the window never ends", past.until),
+    };
+    lines.push(format!("{why}: {rep} is passed over for this lead from now on."));
+    if let Some((owner, _)) = &saw.owner {
+        let reason = match (saw.owner_away, saw.has_room) {
+            (Some(off_duty), _) => Some(off_duty.to_string()),
+            (None, Some(false)) => Some("full".to_owned()),
+            (None, _) => None,
+        };
+        lines.extend(reason.map(|reason| format!("{owner}, who owns the customer by now, is {reason}.")));
+    }
     for (team, seen) in &saw.asked {
         lines.push(format!("The next of team {team}:"));
         lines.extend(seen.words());

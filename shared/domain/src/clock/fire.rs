@@ -6,7 +6,7 @@ use crate::calendar::Leave;
 use crate::customer::Ownership;
 use crate::lead::{Assignment, Lead, LeadState, Progress, Work};
 use crate::policy::{CatchAll, Point, PolicySet, Response, Then};
-use crate::routing::{Asked, Missing, ask_anyway, lacks, members};
+use crate::routing::{Asked, Missing, ask_anyway, lacks, members, on_leave};
 use crate::team::{self, PassedOver, TeamState};
 use crate::time::Timestamp;
 use std::collections::BTreeMap;
@@ -57,7 +57,7 @@ pub fn receivers<'a>(lead: &'a Lead, policies: &'a PolicySet) -> impl Iterator<I
     clock.map(|clock| clock.team.as_str()).into_iter().chain(last)
 }
 
-/// What [`fire`] needs to decide: the owner's absences, the teams that the lead may leave or go to, and what has to be
+/// What [`fire`] needs to decide: the absences of the lead's owner and the customer's, the teams that the lead may leave or go to, and what has to be
 /// known of their members.
 pub fn asked_for(lead: &Lead, owner: Option<&Ownership>, policies: &PolicySet, now: Timestamp) -> Missing {
     let mut asked = Missing::default();
@@ -69,6 +69,7 @@ pub fn asked_for(lead: &Lead, owner: Option<&Ownership>, policies: &PolicySet, n
         asked.reps.insert(assignment.rep.clone());
         asked.teams.extend(assignment.team.clone());
     }
+    asked.reps.extend(owner.map(|owner| owner.rep.clone()));
     asked
 }
 
@@ -100,8 +101,14 @@ pub fn fire(
     let passed = schedule.open_time_between(clock.started, now.max(tick.at));
     let done = clock.reminded();
     let reached = reached(response, done, passed);
-    if reached == Some(Point::END) && response.then != Then::RemindOnly {
-        return Some(take(lead, floor, response, teams, (now, passed), assignment));
+    let is_over = reached == Some(Point::END);
+    // Neither the point that is due nor anything after it will come.
+    let due = response.within.until(response.after(done));
+    let never = || reached.is_none() && schedule.add_open_time(clock.started, due).is_none();
+    let gone = !is_over && (never() || schedule.next_open(now.max(tick.at)).is_none());
+    if (is_over || gone) && response.then != Then::RemindOnly {
+        let saw = Saw { passed: Some(passed), gone, ..Saw::default() };
+        return Some(take(lead, floor, response, teams, (now, saw), assignment));
     }
     let what = match (reached.filter(|point| *point < Point::END), after.clock.as_mut()) {
         (Some(point), Some(clock)) => {
@@ -110,7 +117,7 @@ pub fn fire(
             clock.next = next(clock, response, point, &schedule);
             What::Reminded(mark)
         }
-        (None, Some(clock)) if reached.is_none() => {
+        (None, Some(clock)) if reached.is_none() && !gone => {
             clock.next = next(clock, response, done, &schedule);
             if clock.next.is_some() { What::Rearmed } else { What::Stopped }
         }
@@ -131,7 +138,7 @@ fn take(
     floor: Floor<'_>,
     response: &Response,
     teams: &mut BTreeMap<String, TeamState>,
-    (now, passed): (Timestamp, i64),
+    (now, saw): (Timestamp, Saw),
     from: &Assignment,
 ) -> Change {
     let before = &lead.progress;
@@ -141,8 +148,7 @@ fn take(
     }
     let rule = before.clock.as_ref().map(|clock| clock.team.clone()).unwrap_or_default();
     let was = Before::of(&before.past, from);
-    let mut live =
-        Live { lead, floor, teams, was: &was, now, saw: Saw { passed: Some(passed), ..Saw::default() } };
+    let mut live = Live { lead, floor, teams, was: &was, now, saw };
     let found = next_owner(&was, floor.policies, response, &rule, &mut live);
     let saw = live.saw;
     let was_granted = saw.asked.last().is_some_and(|(_, seen)| seen.chosen.is_some());
@@ -183,6 +189,12 @@ impl Hands for Live<'_> {
         let owner = self.floor.owner.map(|owner| (owner.rep.clone(), owner.team.clone()));
         self.saw.owner.clone_from(&owner);
         owner
+    }
+
+    fn on_leave(&mut self, rep: &str, team: Option<&str>) -> bool {
+        let Floor { policies, leave, .. } = self.floor;
+        self.saw.owner_away = on_leave(policies, rep, team, leave.get(rep), self.now);
+        self.saw.owner_away.is_some()
     }
 
     fn keep(&mut self, team: &str, rep: &str) -> bool {

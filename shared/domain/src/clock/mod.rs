@@ -11,10 +11,12 @@
 //!
 //! - The first contact stops the clock of a lead for good; closing and disqualifying stop it too. Accepting is no
 //!   contact and stops nothing.
+//! - Whoever goes on leave with no end known is as good as silent: at the next point of their clock, which is still
+//!   outstanding at the time it would have without the leave, the lead is taken from them.
 //! - Whoever lets a window run out is passed over for that lead from then on. Their place is free again; what the lead
 //!   cost them in their team's order is not refunded, so that nobody gains by waiting.
-//! - If the customer has become somebody else's meanwhile, the lead follows the customer. Otherwise another member of
-//!   the team gets it, whose window starts afresh, at most `limit` times. Then, or when no other member can take it
+//! - If the customer has become somebody else's meanwhile, who is not on leave, the lead follows the customer. Otherwise
+//!   another member of the team gets it, whose window starts afresh, at most `limit` times. Then, or when no other member can take it
 //!   just now, the catch-all gets it, for whom no clock runs.
 //! - Without a catch-all it is escalated and somebody is told. Such a lead waits for a person: routing does not try it
 //!   again, since the rules have been through with it.
@@ -37,7 +39,7 @@ use crate::calendar::Schedule;
 use crate::id::LeadId;
 use crate::lead::{Assignment, LeadState, Progress};
 use crate::policy::{Point, PolicySet, Response, Then, Window};
-use crate::team::Snapshot;
+use crate::team::{OffDuty, Snapshot};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -107,9 +109,15 @@ pub struct Saw {
     /// Working time that had passed since the clock started, in milliseconds.
     #[serde(rename = "p", default, skip_serializing_if = "Option::is_none")]
     pub passed: Option<i64>,
+    /// The window was not over and never would be: whoever had the lead is away with no end known.
+    #[serde(rename = "g", default, skip_serializing_if = "std::ops::Not::not")]
+    pub gone: bool,
     /// The customer's owner and the team they have them through, where that was asked.
     #[serde(rename = "o", default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<(String, Option<String>)>,
+    /// That owner was on leave.
+    #[serde(rename = "a", default, skip_serializing_if = "Option::is_none")]
+    pub owner_away: Option<OffDuty>,
     /// Whether that owner had room, where that was asked.
     #[serde(rename = "k", default, skip_serializing_if = "Option::is_none")]
     pub has_room: Option<bool>,
@@ -181,7 +189,7 @@ pub struct Past {
 pub enum PastEnd {
     /// A person gave the lead to somebody else.
     Given,
-    /// Its window ran out: the receipt of that decision.
+    /// Its window ran out, or never would: the receipt of that decision.
     Silent {
         /// The manifest version it used.
         #[serde(rename = "m")]
@@ -244,7 +252,7 @@ impl Progress {
         self.assignment.as_ref().map_or(last, |assignment| assignment.n.max(last)) + 1
     }
 
-    /// Who let a window of this lead run out.
+    /// Who let a window of this lead run out, or went away for good while they had it.
     pub fn silent(&self) -> impl Iterator<Item = &str> {
         let silent = |past: &&Past| matches!(past.end, PastEnd::Silent { .. });
         self.past.iter().filter(silent).map(|past| past.assignment.rep.as_str())
@@ -318,10 +326,14 @@ impl Progress {
     }
 }
 
-/// The point after `point`, and when it is. None after the last, and none for somebody who never works.
+/// The point after `point`, and when it is: for somebody who is away with no end known, when it would be if they were
+/// not. None after the last, and none for somebody who never works.
 fn next(clock: &Clock, response: &Response, point: Point, schedule: &Schedule) -> Option<Mark> {
     let point = response.after(point);
     let is_one = point < Point::END || response.then != Then::RemindOnly;
-    let at = schedule.add_open_time(clock.started, response.within.until(point)).filter(|_| is_one)?;
-    Some(Mark { point, at })
+    let millis = response.within.until(point);
+    let in_time = || schedule.add_open_time(clock.started, millis);
+    let at =
+        is_one.then(|| in_time().or_else(|| schedule.without_leave().add_open_time(clock.started, millis)));
+    Some(Mark { point, at: at.flatten()? })
 }

@@ -1,4 +1,4 @@
-//! To whom a lead goes whose window ran out: decided on the teams of now, and again on what that decision saw.
+//! To whom a lead goes whose window ran out or never would: decided on the teams of now, and again on what that decision saw.
 
 use super::{Past, PastEnd, Reminder, Saw, To};
 use crate::lead::{Assignment, Progress};
@@ -11,6 +11,8 @@ use std::sync::Arc;
 pub(super) trait Hands {
     /// Who owns the customer, with the team they have them through.
     fn owner(&mut self) -> Option<(String, Option<String>)>;
+    /// Whether that owner is on leave.
+    fn on_leave(&mut self, rep: &str, team: Option<&str>) -> bool;
     /// Gives the owner one more lead of the team; `false` if the owner is full there. Counts.
     fn keep(&mut self, team: &str, rep: &str) -> bool;
     /// The next member of a team who has not had this lead in vain. Counts.
@@ -78,14 +80,14 @@ pub(super) fn next_owner(
     }
 }
 
-/// The customer's owner, if that is somebody who has not had this lead in vain.
+/// The customer's owner, if that is somebody who takes leads now and has not had this one in vain.
 fn follow(
     before: &Before<'_>,
     policies: &PolicySet,
     hands: &mut dyn Hands,
 ) -> Option<(String, Option<String>)> {
     let (rep, team) = hands.owner().filter(|(rep, _)| !before.silent.contains(rep.as_str()))?;
-    if !policies.is_available(&rep) {
+    if !policies.is_available(&rep) || hands.on_leave(&rep, team.as_deref()) {
         return None;
     }
     let is_member = |team: &String| policies.teams.get(team).is_some_and(|team| team.member(&rep).is_some());
@@ -122,7 +124,7 @@ pub fn reproduced(progress: &Progress, policies: &BTreeMap<u64, Arc<PolicySet>>)
         let Some(passed) = saw.passed else { return true };
         let Some(clock) = &past.clock else { return false };
         let Some((policies, response)) = response(manifest, &clock.team) else { return false };
-        let is_over = reached(response, clock.reminded(), passed) == Some(Point::END);
+        let is_over = (reached(response, clock.reminded(), passed) == Some(Point::END)) != saw.gone;
         let before = Before::of(progress.past.get(..at).unwrap_or_default(), &past.assignment);
         let mut again = AsSeen { saw, asked: saw.asked.iter() };
         let found = next_owner(&before, policies, response, &clock.team, &mut again);
@@ -155,6 +157,10 @@ struct AsSeen<'a> {
 impl Hands for AsSeen<'_> {
     fn owner(&mut self) -> Option<(String, Option<String>)> {
         self.saw.owner.clone()
+    }
+
+    fn on_leave(&mut self, _: &str, _: Option<&str>) -> bool {
+        self.saw.owner_away.is_some()
     }
 
     fn keep(&mut self, _: &str, _: &str) -> bool {

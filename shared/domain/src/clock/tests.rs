@@ -252,6 +252,67 @@ fn an_absence_written_down_later_moves_the_point() {
     assert!(matches!(desk.tick(None), Some(What::Taken(To::Member))), "the window is over by now");
 }
 
+fn from(day: &str) -> Leave {
+    Leave(vec![Absence { from: Moment::At(at(day)), to: None }])
+}
+
+#[test]
+fn who_is_away_with_no_end_known_loses_the_lead_at_the_next_point() {
+    let mut desk = Desk::new(&plain(), "ann", MONDAY);
+    desk.leave.insert("ann".to_owned(), from("2026-03-23T09:10:00Z"));
+    assert_eq!(
+        desk.tick(None),
+        Some(What::Taken(To::Member)),
+        "instead of the reminder at half of the window"
+    );
+    assert_eq!((desk.rep() != "ann", desk.open("sdr", "ann")), (true, 0));
+    assert!(!desk.due().is_empty(), "the next one has a window");
+    let words = explain(&desk.lead.progress).join("\n");
+    for part in [
+        "ann is away with no end known (2026-03-23T09:30:00.000Z), so the window never ends: ann is passed over",
+        "ann: passed over, on leave",
+        "(reassignment 1)",
+    ] {
+        assert!(words.contains(part), "{part} in\n{words}");
+    }
+    let rest = |progress: &mut Progress, change: &dyn Fn(&mut Saw)| match &mut progress.past[0].end {
+        PastEnd::Silent { saw, .. } => change(saw),
+        PastEnd::Given => unreachable!("nobody gave it away"),
+    };
+    rest(&mut desk.lead.progress, &|saw| saw.gone = false);
+    assert!(!desk.reproduced(), "ten minutes are no window");
+}
+
+#[test]
+fn a_leave_without_end_that_begins_within_the_window_is_reached_as_if_it_did_not() {
+    let mut desk = Desk::new(&plain(), "ann", MONDAY);
+    // She is reminded at half, goes ten minutes later, and would have been reminded again eighteen minutes later.
+    desk.leave.insert("ann".to_owned(), from("2026-03-23T09:40:00Z"));
+    assert!(matches!(desk.tick(None), Some(What::Reminded(mark)) if mark.point.value() == 50));
+    assert_eq!(desk.due(), "80% 2026-03-23T09:48:00.000Z");
+    assert_eq!(desk.tick(None), Some(What::Taken(To::Member)));
+    // Given by hand to somebody who is away: they have the window they would have if they were not.
+    let mut desk = Desk::new(&plain(), "ann", MONDAY);
+    desk.leave.insert("ann".to_owned(), from("2026-03-01T00:00:00Z"));
+    let schedule = desk.schedule("ann", Some("sdr"));
+    desk.lead.progress.start_clock(&desk.policies, Some("sdr"), &schedule);
+    assert_eq!(desk.due(), "50% 2026-03-23T09:30:00.000Z");
+    // Where nobody is ever to get it, there is nothing left to do, and it says so.
+    let response = json!({"within": "1h", "remind": ["50%"], "then": "remind_only"});
+    let mut desk = Desk::new(&response, "ann", MONDAY);
+    desk.leave.insert("ann".to_owned(), from("2026-03-01T00:00:00Z"));
+    assert_eq!((desk.tick(None), desk.rep()), (Some(What::Stopped), "ann"));
+    assert!(explain(&desk.lead.progress).join("\n").contains("the clock has stopped"));
+}
+
+#[test]
+fn all_away_with_no_end_known_is_for_a_person() {
+    let mut desk = Desk::new(&json!({"within": "1h"}), "ann", MONDAY);
+    desk.leave = ["ann", "bob", "cal"].map(|rep| (rep.to_owned(), from("2026-03-01T00:00:00Z"))).into();
+    assert_eq!((desk.tick(None), desk.rep()), (Some(What::Taken(To::Nobody)), "nobody"));
+    assert!(desk.lead.progress.waits_for_a_person());
+}
+
 #[test]
 fn a_rule_that_is_gone_stops_its_clocks() {
     let mut desk = Desk::new(&plain(), "ann", MONDAY);
@@ -318,6 +379,34 @@ fn a_lead_follows_its_customer_to_somebody_who_has_not_had_it_in_vain() {
         assert_eq!(desk.open("sdr", desk.rep()), 1);
         assert!(!desk.due().is_empty());
     }
+}
+
+#[test]
+fn an_owner_on_leave_does_not_get_the_lead_that_follows_its_customer() {
+    let absent = |to: Option<&str>| {
+        Leave(vec![Absence {
+            from: Moment::Day("2026-03-23".parse().unwrap()),
+            to: to.map(|day| Moment::Day(day.parse().unwrap())),
+        }])
+    };
+    for (leave, reason) in [(absent(Some("2026-03-24")), "on leave until"), (absent(None), "on leave.")] {
+        for team in [Some("sdr"), None] {
+            let mut desk = Desk::new(&plain(), "ann", MONDAY);
+            let team = team.map(str::to_owned);
+            desk.owner = Some(Ownership { rep: "cal".to_owned(), team, since: at(MONDAY) });
+            desk.leave.insert("cal".to_owned(), leave.clone());
+            let asked = asked_for(&desk.lead, desk.owner.as_ref(), &desk.policies, at(MONDAY));
+            assert!(asked.reps.contains("cal"), "{:?}", asked.reps);
+            assert_eq!(desk.tick(Some("2026-03-23T10:00:00Z")), Some(What::Taken(To::Member)));
+            assert_eq!(desk.rep(), "bob");
+            let words = explain(&desk.lead.progress).join("\n");
+            assert!(words.contains(&format!("cal, who owns the customer by now, is {reason}")), "{words}");
+        }
+    }
+    // Outside their hours they are still whose customer it is.
+    let mut desk = Desk::new(&plain(), "bob", MONDAY);
+    desk.owner = Some(Ownership { rep: "cal".to_owned(), team: None, since: at(MONDAY) });
+    assert_eq!(desk.tick(Some("2026-03-23T23:00:00Z")), Some(What::Taken(To::Owner)));
 }
 
 #[test]

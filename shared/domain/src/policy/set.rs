@@ -6,7 +6,7 @@ use super::{
     Settings, Source, Subscription, Target, Team, Templates, Topic,
 };
 use crate::advance::Triggers;
-use crate::calendar::{Hours, Leave, Schedule};
+use crate::calendar::{Hours, Leave, Schedule, Zone};
 use crate::condition::{Condition, ConditionError};
 use crate::journey::Flow;
 use crate::live::{LiveDocuments, LivePolicy};
@@ -198,10 +198,40 @@ impl PolicySet {
     /// document and `leave` say.
     pub fn schedule(&self, rep: &str, team: Option<&str>, leave: Option<&Leave>) -> Schedule {
         let teams = || self.schedules.teams.get(team?);
-        let hours = self.schedules.reps.get(rep).or_else(teams).cloned().unwrap_or_else(Schedule::always);
+        self.absent(self.schedules.reps.get(rep).or_else(teams), rep, team, leave)
+    }
+
+    /// When a rep is there, whatever the hours of a team are: by hours of their own, else always; absent as their
+    /// document and `leave` say, by the days of [`Self::zone_of`].
+    pub fn presence(&self, rep: &str, team: Option<&str>, leave: Option<&Leave>) -> Schedule {
+        self.absent(self.schedules.reps.get(rep), rep, team, leave)
+    }
+
+    fn absent(
+        &self,
+        hours: Option<&Schedule>,
+        rep: &str,
+        team: Option<&str>,
+        leave: Option<&Leave>,
+    ) -> Schedule {
         let planned = self.reps.get(rep).map(|rep| &rep.leave);
         let absences = planned.into_iter().chain(leave).filter(|leave| !leave.is_empty());
+        let mut absences = absences.peekable();
+        let hours = match (hours, absences.peek()) {
+            (Some(hours), _) => hours.clone(),
+            (None, Some(_)) => Schedule::always_in(self.zone_of(rep, team)),
+            (None, None) => return Schedule::always(),
+        };
         absences.fold(hours, |schedule, leave| schedule.with_leave(leave))
+    }
+
+    /// Whose days a rep lives by: those of their own hours, else of the team's, else of the first of their teams that
+    /// has hours.
+    pub fn zone_of(&self, rep: &str, team: Option<&str>) -> Zone {
+        let of_team = |team: &str| self.schedules.teams.get(team);
+        let own = self.schedules.reps.get(rep).or_else(|| of_team(team?));
+        let found = own.or_else(|| self.teams_of(rep).find_map(|team| of_team(&team.name)));
+        found.map_or_else(Zone::utc, |schedule| schedule.zone().clone())
     }
 
     /// When a team works, if it has hours.

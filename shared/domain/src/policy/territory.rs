@@ -103,6 +103,41 @@ fn plain(code: &str) -> String {
         .collect()
 }
 
+/// Countries whose sign before a postal code, as on letters from abroad (`D-80331`), is not their alpha-2 code: the
+/// distinguishing signs of their vehicles.
+const SIGNS: [(&str, &str); 23] = [
+    ("AT", "A"),
+    ("BA", "BIH"),
+    ("BE", "B"),
+    ("DE", "D"),
+    ("EE", "EST"),
+    ("ES", "E"),
+    ("FI", "FIN"),
+    ("FR", "F"),
+    ("GB", "UK"),
+    ("HU", "H"),
+    ("IE", "IRL"),
+    ("IT", "I"),
+    ("LI", "FL"),
+    ("LU", "L"),
+    ("ME", "MNE"),
+    ("MK", "NMK"),
+    ("NO", "N"),
+    ("PT", "P"),
+    ("RS", "SRB"),
+    ("RU", "RUS"),
+    ("SE", "S"),
+    ("SI", "SLO"),
+    ("VA", "V"),
+];
+
+/// A plain code without the sign of its country before it; `None` if there is none.
+fn without_country(code: &str, country: Country) -> Option<&str> {
+    let signs = SIGNS.iter().filter(|(of, _)| *of == country.code()).map(|(_, sign)| *sign);
+    let rests = signs.chain([country.code()]).filter_map(|sign| code.strip_prefix(sign));
+    rests.into_iter().find(|rest| rest.starts_with(|first: char| first.is_ascii_digit()))
+}
+
 /// Where two territories claim the same: the place of the later in its document, and what it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Clash {
@@ -174,7 +209,9 @@ impl Map {
     pub fn of(&self, facts: &Facts) -> Option<&str> {
         let parts = self.countries.get(&facts.country?)?;
         let text = |name: &str| facts.standard.get(name).map(|value| value.reveal().as_str());
-        let postal = text("postal_code").map(plain).and_then(|code| parts.by_code(&code));
+        let postal = text("postal_code").map(plain).and_then(|code| {
+            parts.by_code(&code).or_else(|| parts.by_code(without_country(&code, facts.country?)?))
+        });
         let region = || parts.regions.get(&text("region")?.trim().to_lowercase());
         postal.or_else(region).or(parts.whole.as_ref()).map(String::as_str)
     }

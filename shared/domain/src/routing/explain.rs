@@ -1,6 +1,6 @@
 //! A decision in words, rendered when somebody asks.
 
-use super::{Asks, Outcome, Receipt, Verdict, replay, round_name};
+use super::{Asks, Outcome, Receipt, Verdict, owner_name, replay, round_name};
 use crate::customer::{Found, SuggestionReason};
 use crate::lead::Facts;
 use crate::policy::{Assign, By, PolicySet, Target};
@@ -149,6 +149,7 @@ fn verdict_words(verdict: &Verdict, assign: Option<&Assign>, receipt: &Receipt) 
         Some(Target::CompanysOwner) => ("company", &receipt.saw.company),
         _ => ("customer", &receipt.saw.owner),
     };
+    let owner_name = owner.as_ref().map_or_else(String::new, |(rep, team)| owner_name(rep, team.as_deref()));
     let owner = owner.as_ref().map_or("", |(rep, _)| rep.as_str());
     let away = |rep: &str| match receipt.saw.off_duty.get(rep) {
         Some(off_duty) => format!("is {off_duty}"),
@@ -158,7 +159,7 @@ fn verdict_words(verdict: &Verdict, assign: Option<&Assign>, receipt: &Receipt) 
         Verdict::NoMatch => "does not match.".to_owned(),
         Verdict::Error(reason) => format!("could not be evaluated ({reason}), which counts as no match."),
         Verdict::NoOwner => format!("matches, but the {whose} has no owner."),
-        Verdict::OwnerAway => format!("matches, but the owner {owner} {}.", away(owner)),
+        Verdict::OwnerAway => format!("matches, but the owner {owner} {}.", away(&owner_name)),
         Verdict::OwnerFull => format!("matches, but the owner {owner} is full."),
         Verdict::RepAway => match target {
             Some(Target::Rep(rep)) => format!("matches, but {rep} {}.", away(rep)),
@@ -168,7 +169,12 @@ fn verdict_words(verdict: &Verdict, assign: Option<&Assign>, receipt: &Receipt) 
             Some(Target::Teams { .. }) => "matches, but nobody in the teams can take it:".to_owned(),
             _ => "matches, but nobody in the team can take it:".to_owned(),
         },
-        Verdict::Waits => "matches, nobody of the team is on duty, and its leads wait:".to_owned(),
+        Verdict::Waits => match target {
+            Some(Target::Teams { .. }) => {
+                "matches, nobody of the teams is on duty, and their leads wait:".to_owned()
+            }
+            _ => "matches, nobody of the team is on duty, and its leads wait:".to_owned(),
+        },
         Verdict::Decided => match target {
             Some(Target::CustomersOwner | Target::CompanysOwner) => {
                 format!("matches: the owner {owner} keeps the {whose}.")

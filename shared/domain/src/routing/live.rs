@@ -1,7 +1,7 @@
 //! Live teams while deciding: loaded ones answer and change; what turns out to be needed is noted, to be loaded.
 
-use super::{Asked, Asks, Saw, Shares, Turn};
-use crate::calendar::{Leave, Reason};
+use super::{Asked, Asks, Saw, Shares, Turn, owner_name};
+use crate::calendar::{Leave, Reason, Schedule};
 use crate::id::LeadId;
 use crate::policy::{OffHours, PolicySet, Rep};
 use crate::team::{self, Load, Member, OffDuty, PassedOver, Snapshot, TeamState, Why};
@@ -32,13 +32,15 @@ impl Missing {
         self.teams.is_empty() && self.reps.is_empty()
     }
 
-    /// A team and what will be asked with it: the absences of members who would be on duty, and other teams of those
-    /// who have a capacity over all.
+    /// A team and what will be asked with it: the absences of members who would be on duty (or are asked all the same),
+    /// and other teams of those who have a capacity over all.
     pub fn team(&mut self, team: &str, policies: &PolicySet, now: Timestamp) {
         self.teams.insert(team.to_owned());
-        for member in policies.teams.get(team).map(|team| team.members.as_slice()).unwrap_or_default() {
+        let Some(document) = policies.teams.get(team) else { return };
+        let anyway = document.off_hours == OffHours::Anyway;
+        for member in &document.members {
             let Some(rep) = policies.reps.get(&member.rep).filter(|rep| rep.available.0) else { continue };
-            if policies.schedule(&rep.name, Some(team), None).is_open(now) {
+            if anyway || policies.schedule(&rep.name, Some(team), None).is_open(now) {
                 self.reps.insert(rep.name.clone());
             }
             if rep.capacity.is_some() {
@@ -100,7 +102,7 @@ pub fn members(
                 weight: member.weight,
                 capacity: member.capacity,
                 available: policies.is_available(rep),
-                off_duty: off_duty(policies, rep, Some(team), leave.get(rep), now),
+                off_duty: off_duty(&policies.schedule(rep, Some(team), leave.get(rep)), now),
                 anyway: false,
                 load: capacity.map(|capacity| Load { elsewhere: elsewhere(), capacity }),
             }
@@ -153,14 +155,20 @@ pub fn watched(
     watched
 }
 
-fn off_duty(
+/// Whether a rep who is asked for as somebody's owner is on leave: their customers wait overnight. `team` is whose time
+/// zone they live by if they have no hours of their own.
+pub fn on_leave(
     policies: &PolicySet,
     rep: &str,
     team: Option<&str>,
     leave: Option<&Leave>,
     now: Timestamp,
 ) -> Option<OffDuty> {
-    let closed = policies.schedule(rep, team, leave).closed(now)?;
+    off_duty(&policies.presence(rep, team, leave), now).filter(|off_duty| off_duty.why == Why::Leave)
+}
+
+fn off_duty(schedule: &Schedule, now: Timestamp) -> Option<OffDuty> {
+    let closed = schedule.closed(now)?;
     let why = match closed.reason {
         Reason::Leave => Why::Leave,
         Reason::Holiday(_) => Why::Holiday,
@@ -208,7 +216,17 @@ impl Live<'_> {
     }
 }
 
-impl Live<'_> {
+impl<'a> Live<'a> {
+    /// The absences that a rep has set, unless they have to be loaded first.
+    fn leave(&mut self, rep: &str) -> Option<&'a Leave> {
+        let leave = self.teams.desk.leave.get(rep);
+        if leave.is_none() {
+            self.lacks = true;
+            self.teams.missing.reps.insert(rep.to_owned());
+        }
+        leave
+    }
+
     /// The next of a team, written down as the answer to `ask`.
     fn take(&mut self, team: &str, asked: &Asked, ask: &str) -> Turn {
         let nobody = Turn::Nobody { off_duty: false };
@@ -236,7 +254,11 @@ impl Shares for Live<'_> {
         self.take(team, asked, &ask)
     }
 
-    fn round(&mut self, teams: &[String], needs: &BTreeMap<&str, Asked>) -> Option<(String, String)> {
+    fn round(
+        &mut self,
+        teams: &[String],
+        needs: &BTreeMap<&str, Asked>,
+    ) -> Result<(String, String), Vec<Turn>> {
         let name = round_name(teams);
         if !self.teams.teams.contains_key(&name) {
             self.lacks = true;
@@ -247,7 +269,7 @@ impl Shares for Live<'_> {
         let asks: BTreeMap<&String, String> = teams.iter().map(|team| (team, self.asks.next(team))).collect();
         // A grant that a team did not keep is given back, and the others are asked: at most once each.
         for _ in 0..=teams.len() {
-            let mut turns = Vec::new();
+            let (mut turns, mut answers) = (Vec::new(), Vec::new());
             for team in teams {
                 let seen = self.look(team, asked(team)).map(|(_, seen)| seen).unwrap_or_default();
                 let holds =
@@ -261,18 +283,19 @@ impl Shares for Live<'_> {
                     anyway: false,
                     load: None,
                 });
+                answers.push(Turn::seen(&seen));
                 self.saw.teams.extend(asks.get(team).map(|ask| (ask.clone(), seen)));
             }
             if self.lacks {
-                return None;
+                return Err(Vec::new());
             }
-            let state = self.teams.teams.get_mut(&name)?;
+            let Some(state) = self.teams.teams.get_mut(&name) else { return Err(answers) };
             let turn = team::grant(state, &turns, self.lead, self.now, &|_| None);
             let (team, seen) = match turn {
                 team::Assignment::Granted { rep, seen } => (rep, seen),
                 team::Assignment::Nobody { seen } => {
                     self.saw.rounds.insert(name, seen);
-                    return None;
+                    return Err(answers);
                 }
             };
             // A team is never full of leads: only the order counts.
@@ -281,11 +304,13 @@ impl Shares for Live<'_> {
             if let Some(ask) = asks.get(&team)
                 && let Turn::Of(rep) = self.take(&team, asked(&team), ask)
             {
-                return Some((team, rep));
+                return Ok((team, rep));
             }
-            team::give_back(self.teams.teams.get_mut(&name)?, self.lead);
+            if let Some(state) = self.teams.teams.get_mut(&name) {
+                team::give_back(state, self.lead);
+            }
         }
-        None
+        Err(Vec::new())
     }
 
     fn keep(&mut self, team: &str, rep: &str) -> bool {
@@ -298,15 +323,17 @@ impl Shares for Live<'_> {
         has_room
     }
 
-    fn off_duty(&mut self, rep: &str, is_owner: bool) -> Option<OffDuty> {
-        let Some(leave) = self.teams.desk.leave.get(rep) else {
-            self.lacks = true;
-            self.teams.missing.reps.insert(rep.to_owned());
-            return None;
-        };
-        let off_duty = off_duty(self.policies, rep, None, Some(leave), self.now)
-            .filter(|off_duty| !is_owner || off_duty.why == Why::Leave)?;
+    fn off_duty(&mut self, rep: &str) -> Option<OffDuty> {
+        let leave = self.leave(rep)?;
+        let off_duty = off_duty(&self.policies.presence(rep, None, Some(leave)), self.now)?;
         self.saw.off_duty.insert(rep.to_owned(), off_duty);
+        Some(off_duty)
+    }
+
+    fn on_leave(&mut self, rep: &str, team: Option<&str>) -> Option<OffDuty> {
+        let leave = self.leave(rep)?;
+        let off_duty = on_leave(self.policies, rep, team, Some(leave), self.now)?;
+        self.saw.off_duty.insert(owner_name(rep, team), off_duty);
         Some(off_duty)
     }
 

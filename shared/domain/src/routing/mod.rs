@@ -12,7 +12,9 @@ pub(crate) use decide::absorb;
 pub use decide::{Case, change, decide, own, owner};
 pub use explain::{Explanation, explain};
 pub use import::import;
-pub use live::{Desk, LiveTeams, Missing, ask_anyway, is_round, lacks, members, round_name, watched};
+pub use live::{
+    Desk, LiveTeams, Missing, ask_anyway, is_round, lacks, members, on_leave, round_name, watched,
+};
 
 use crate::condition::Scope;
 use crate::customer::{Found, Merge, Ownership, Suggestion, Whole};
@@ -96,7 +98,7 @@ pub enum Verdict {
     RepAway,
     /// It matched, and nobody in the team can take it.
     Nobody,
-    /// It matched, nobody of the team is on duty, and its leads wait for who is back.
+    /// It matched, nobody of the team (or of the teams) is on duty, and its leads wait for who is back.
     Waits,
     /// It decided.
     #[serde(rename = "yes")]
@@ -118,7 +120,7 @@ pub struct Saw {
     /// The owner of the lead's company and the team it came through.
     #[serde(rename = "co", default, skip_serializing_if = "Option::is_none")]
     pub company: Option<(String, Option<String>)>,
-    /// Owners and reps named by rules who were not at work.
+    /// Reps named by rules who were not at work, and owners who were on leave as `rep` or `team/rep`.
     #[serde(rename = "a", default, skip_serializing_if = "BTreeMap::is_empty")]
     pub off_duty: BTreeMap<String, OffDuty>,
     /// Whose turn it was between teams, by the name of the round; the teams are its members.
@@ -181,7 +183,14 @@ pub struct Receipt {
 }
 
 impl Receipt {
-    /// Whether the lead waits because its rule's team is off duty and said that its leads wait: nobody need be told.
+    /// What the rule that decided asks of whoever gets the lead. `policies` are those of its manifest version.
+    pub fn need<'p>(&self, policies: &'p PolicySet) -> Option<&'p Need> {
+        let (Verdict::Decided, before) = self.tried.split_last()? else { return None };
+        let (rule, _) = policies.routing.rules.get(before.len())?;
+        rule.assign.as_ref().map(|assign| &assign.need)
+    }
+
+    /// Whether the lead waits because its rule's teams are off duty and said that their leads wait: nobody need be told.
     pub fn waits_for_hours(&self) -> bool {
         self.outcome == Outcome::Escalated && self.tried.last() == Some(&Verdict::Waits)
     }
@@ -191,13 +200,20 @@ impl Receipt {
 pub trait Shares {
     /// The next member of a team who brings what is asked. Counts.
     fn next(&mut self, team: &str, need: &Asked) -> Turn;
-    /// Of several teams the one whose turn it is, and its next member. Counts.
-    fn round(&mut self, teams: &[String], needs: &BTreeMap<&str, Asked>) -> Option<(String, String)>;
+    /// Of several teams the one whose turn it is, and its next member; if there is nobody, why not in each of them.
+    /// Counts.
+    fn round(
+        &mut self,
+        teams: &[String],
+        needs: &BTreeMap<&str, Asked>,
+    ) -> Result<(String, String), Vec<Turn>>;
     /// Gives the owner one more lead; `false` if the team lets returning customers not exceed capacity and the owner
     /// is full. Counts.
     fn keep(&mut self, team: &str, rep: &str) -> bool;
-    /// Why a rep is not at work. Of an owner only leave is asked for: their customers wait overnight.
-    fn off_duty(&mut self, rep: &str, is_owner: bool) -> Option<OffDuty>;
+    /// Why a rep who is named by a rule is not at work.
+    fn off_duty(&mut self, rep: &str) -> Option<OffDuty>;
+    /// Whether an owner, whom somebody is theirs through `team`, is on leave: their customers wait overnight.
+    fn on_leave(&mut self, rep: &str, team: Option<&str>) -> Option<OffDuty>;
     /// Whether an answer was only made up, so that what comes of it does not count and nothing more is to be asked.
     fn is_waiting(&self) -> bool {
         false
@@ -382,34 +398,43 @@ fn give(
         Target::CompanysOwner => keep(policies, customer.company.as_ref(), shares),
         Target::Team(team) => match shares.next(team, &asked(team)) {
             Turn::Of(rep) => Ok(Outcome::Assigned { rep, team: Some(team.clone()) }),
-            Turn::Nobody { off_duty } => {
-                let waits = policies.teams.get(team).is_some_and(|team| team.off_hours == OffHours::Wait);
-                Err(if waits && off_duty { Verdict::Waits } else { Verdict::Nobody })
-            }
+            turn @ Turn::Nobody { .. } => Err(nobody(policies, std::slice::from_ref(team), &[turn])),
         },
         Target::Teams { teams, by: By::First } => {
+            let mut turns = Vec::new();
             for team in teams {
-                if let Turn::Of(rep) = shares.next(team, &asked(team)) {
-                    return Ok(Outcome::Assigned { rep, team: Some(team.clone()) });
+                match shares.next(team, &asked(team)) {
+                    Turn::Of(rep) => return Ok(Outcome::Assigned { rep, team: Some(team.clone()) }),
+                    turn @ Turn::Nobody { .. } => turns.push(turn),
                 }
                 if shares.is_waiting() {
                     break;
                 }
             }
-            Err(Verdict::Nobody)
+            Err(nobody(policies, teams, &turns))
         }
         Target::Teams { teams, by: By::Round } => {
             let needs: BTreeMap<&str, Asked> =
                 teams.iter().map(|team| (team.as_str(), asked(team))).collect();
-            let (team, rep) = shares.round(teams, &needs).ok_or(Verdict::Nobody)?;
+            let (team, rep) = shares.round(teams, &needs).map_err(|turns| nobody(policies, teams, &turns))?;
             Ok(Outcome::Assigned { rep, team: Some(team) })
         }
         Target::Queue(team) => Ok(Outcome::Queued { team: team.clone() }),
-        Target::Rep(rep) if policies.is_available(rep) && shares.off_duty(rep, false).is_none() => {
+        Target::Rep(rep) if policies.is_available(rep) && shares.off_duty(rep).is_none() => {
             Ok(Outcome::Assigned { rep: rep.clone(), team: None })
         }
         Target::Rep(_) => Err(Verdict::RepAway),
     }
+}
+
+/// What becomes of a lead that nobody of these teams takes: it waits if every one of them is off duty and says so.
+fn nobody(policies: &PolicySet, teams: &[String], turns: &[Turn]) -> Verdict {
+    let waits = |(team, turn): (&String, &Turn)| {
+        let says_so = policies.teams.get(team).is_some_and(|team| team.off_hours == OffHours::Wait);
+        says_so && *turn == Turn::Nobody { off_duty: true }
+    };
+    let is_whole = teams.len() == turns.len();
+    if is_whole && teams.iter().zip(turns).all(waits) { Verdict::Waits } else { Verdict::Nobody }
 }
 
 /// Whoever owns the customer or the company gets the lead too, and it counts for the team they have them through.
@@ -419,7 +444,7 @@ fn keep(
     shares: &mut dyn Shares,
 ) -> Result<Outcome, Verdict> {
     let Some((rep, team)) = owner else { return Err(Verdict::NoOwner) };
-    if !policies.is_available(rep) || shares.off_duty(rep, true).is_some() {
+    if !policies.is_available(rep) || shares.on_leave(rep, team.as_deref()).is_some() {
         return Err(Verdict::OwnerAway);
     }
     let is_member = |team: &&String| policies.teams.get(*team).is_some_and(|team| team.member(rep).is_some());
@@ -428,6 +453,11 @@ fn keep(
         Some(team) if !shares.keep(team, rep) => Err(Verdict::OwnerFull),
         _ => Ok(Outcome::Assigned { rep: rep.clone(), team: team.cloned() }),
     }
+}
+
+/// The name an owner's leave is written down under: which days it is depends on the team they have somebody through.
+fn owner_name(rep: &str, team: Option<&str>) -> String {
+    team.map_or_else(|| rep.to_owned(), |team| format!("{team}/{rep}"))
 }
 
 /// The name of an answer: a team is asked once for each rule that names it.
@@ -455,19 +485,30 @@ pub fn replay(receipt: &Receipt, facts: &Facts, policies: &PolicySet) -> (Vec<Ve
         fn next(&mut self, team: &str, _: &Asked) -> Turn {
             self.0.teams.get(&self.1.next(team)).map_or(Turn::Nobody { off_duty: false }, Turn::seen)
         }
-        fn round(&mut self, teams: &[String], _: &BTreeMap<&str, Asked>) -> Option<(String, String)> {
-            let asks: BTreeMap<&String, String> =
-                teams.iter().map(|team| (team, self.1.next(team))).collect();
-            let team = self.0.rounds.get(&round_name(teams)).and_then(Snapshot::chosen_rep)?;
-            let rep = self.0.teams.get(asks.get(&team)?).and_then(Snapshot::chosen_rep)?;
-            Some((team, rep))
+        fn round(
+            &mut self,
+            teams: &[String],
+            _: &BTreeMap<&str, Asked>,
+        ) -> Result<(String, String), Vec<Turn>> {
+            let turns: Vec<Turn> = teams.iter().map(|team| self.next(team, &Asked::default())).collect();
+            let team = self.0.rounds.get(&round_name(teams)).and_then(Snapshot::chosen_rep);
+            let found =
+                team.and_then(|team| match turns.get(teams.iter().position(|one| *one == team)?)? {
+                    Turn::Of(rep) => Some((team, rep.clone())),
+                    Turn::Nobody { .. } => None,
+                });
+            found.ok_or(turns)
         }
         fn keep(&mut self, team: &str, rep: &str) -> bool {
             self.0.owner_has_room.get(&format!("{team}/{rep}")).copied().unwrap_or(true)
         }
-        fn off_duty(&mut self, rep: &str, is_owner: bool) -> Option<OffDuty> {
-            // The same rep may be asked for as an owner and by name.
-            self.0.off_duty.get(rep).copied().filter(|off_duty| !is_owner || off_duty.why == Why::Leave)
+        fn off_duty(&mut self, rep: &str) -> Option<OffDuty> {
+            self.0.off_duty.get(rep).copied()
+        }
+        fn on_leave(&mut self, rep: &str, team: Option<&str>) -> Option<OffDuty> {
+            // Without a team, the same rep may be asked for by name as well.
+            let off_duty = self.0.off_duty.get(&owner_name(rep, team)).copied();
+            off_duty.filter(|off_duty| off_duty.why == Why::Leave)
         }
     }
     if receipt.outcome == Outcome::Imported {

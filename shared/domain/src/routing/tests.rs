@@ -48,12 +48,48 @@ fn lead(n: usize, fields: &[(&str, &str)]) -> Lead {
 struct Office {
     policies: PolicySet,
     teams: BTreeMap<String, TeamState>,
+    companies: BTreeMap<String, (String, Option<String>)>,
+    now: Timestamp,
 }
 
 impl Office {
     fn new() -> Self {
         let teams = ["big", "all"].map(|name| (name.to_owned(), TeamState::default()));
-        Self { policies: policies(), teams: teams.into() }
+        Self { policies: policies(), teams: teams.into(), companies: BTreeMap::new(), now: Timestamp(9) }
+    }
+
+    /// An office with reps called so, these other documents and rules.
+    fn of<const N: usize>(reps: &[&str], documents: [Value; N], rules: Value) -> Self {
+        let reps = reps.iter().map(|name| json!({"kind": "rep", "name": name}));
+        let routing = json!({"kind": "routing", "name": "default", "rules": rules});
+        let documents: Vec<Document> = documents
+            .into_iter()
+            .chain(reps)
+            .chain([routing])
+            .map(|document| Document::from_json(document).unwrap())
+            .collect();
+        assert_eq!(crate::policy::check(&documents), []);
+        let policies = PolicySet::build(7, documents).unwrap();
+        let rounds =
+            policies.routing.rules.iter().filter_map(|(rule, _)| match &rule.assign.as_ref()?.target {
+                Target::Teams { teams, .. } => Some(round_name(teams)),
+                _ => None,
+            });
+        let names = policies.teams.keys().cloned().chain(rounds);
+        let teams = names.map(|name| (name, TeamState::default())).collect();
+        Self { policies, teams, companies: BTreeMap::new(), now: Timestamp(9) }
+    }
+
+    /// The same at another time.
+    fn at(&mut self, now: &str) -> &mut Self {
+        self.now = Timestamp::parse(now).unwrap();
+        self
+    }
+
+    fn why(&self, lead: &Lead, receipt: &Receipt) -> String {
+        let reading = self.policies.reading(&lead.origin);
+        let facts = read(&lead.origin, &lead.envelope, &reading, &self.policies.settings);
+        explain(receipt, &facts, &self.policies).why.join("\n")
     }
 
     /// Decides a lead of an unknown person, and checks that the receipt reproduces after a trip through JSON.
@@ -66,11 +102,12 @@ impl Office {
         let who = recognise(&lead.id, &facts.identities, &known, 3);
         let case = Case { lead, facts: &facts, known: &known, who: Some(&who) };
         let reps = self.policies.reps.keys().cloned();
-        let desk = Desk { leave: reps.map(|rep| (rep, Leave::default())).collect(), ..Desk::default() };
+        let leave = reps.map(|rep| (rep, Leave::default())).collect();
+        let desk = Desk { leave, companies: self.companies.clone() };
         let mut missing = Missing::default();
         let live =
             LiveTeams { teams: &mut self.teams, desk: &desk, missing: &mut missing, looks_ahead: false };
-        let receipt = decide(case, &self.policies, live, Timestamp(9));
+        let receipt = decide(case, &self.policies, live, self.now);
         assert!(missing.is_empty());
         let stored: Receipt = serde_json::from_str(&serde_json::to_string(&receipt).unwrap()).unwrap();
         assert_eq!(stored, receipt);
@@ -171,4 +208,105 @@ fn what_is_missing_is_asked_for_as_it_is_needed_and_then_all_at_once() {
     assert_eq!(asked(false), (vec!["big".to_owned()], vec!["li".to_owned()]));
     let all = vec!["all".to_owned(), "big".to_owned()];
     assert_eq!(asked(true), (all, vec!["ana".to_owned(), "li".to_owned()]));
+}
+
+#[test]
+fn teams_that_are_all_off_duty_and_say_wait_keep_the_lead_from_later_rules() {
+    let team = |name: &str, rep: &str, hours: &str, off_hours: &str| {
+        json!({"kind": "team", "name": name, "members": [{"rep": rep}], "off_hours": off_hours,
+            "hours": {"zone": "UTC", "daily": hours}})
+    };
+    for by in ["first", "round"] {
+        let office = |teams: [&str; 2]| {
+            let documents = [
+                team("early", "ann", "10:00-17:00", "wait"),
+                team("late", "bo", "12:00-17:00", "wait"),
+                team("usual", "bo", "12:00-17:00", "escalate"),
+            ];
+            let rules = json!([
+                {"name": "both", "assign": {"teams": teams, "by": by}},
+                {"name": "rest", "assign": {"rep": "cy"}},
+            ]);
+            Office::of(&["ann", "bo", "cy"], documents, rules)
+        };
+        let lead = lead(1, &[("email", "a@person.example")]);
+        let mut waiting = office(["late", "early"]);
+        let receipt = waiting.at("2026-03-02T09:00:00Z").decide(&lead);
+        assert_eq!((&receipt.tried, &receipt.outcome), (&vec![Verdict::Waits], &Outcome::Escalated), "{by}");
+        assert!(receipt.waits_for_hours());
+        assert_eq!(receipt.saw.first_back(), Timestamp::parse("2026-03-02T10:00:00Z"));
+        let why = waiting.why(&lead, &receipt);
+        assert!(why.contains("nobody of the teams is on duty, and their leads wait:"), "{why}");
+        assert!(why.contains("Waits for the first who is back, at 2026-03-02T10:00:00.000Z."), "{why}");
+        let receipt = waiting.at("2026-03-02T10:00:00Z").decide(&lead);
+        assert_eq!(receipt.outcome, Outcome::Assigned { rep: "ann".into(), team: Some("early".into()) });
+        // One of them does not wait.
+        let receipt = office(["early", "usual"]).at("2026-03-02T09:00:00Z").decide(&lead);
+        assert_eq!(receipt.tried, [Verdict::Nobody, Verdict::Decided], "{by}");
+    }
+}
+
+#[test]
+fn a_day_of_leave_is_one_of_the_team_for_who_has_no_hours_of_their_own() {
+    let team = |name: &str, zone: &str| {
+        json!({"kind": "team", "name": name, "members": [{"rep": "ann"}],
+            "hours": {"zone": zone, "daily": "09:00-17:00"}})
+    };
+    let ann = json!({"kind": "rep", "name": "ann", "leave": [{"from": "2026-01-05", "to": "2026-01-05"}]});
+    let rules = json!([
+        {"name": "owner", "assign": {"owner": "company"}},
+        {"name": "named", "when": "has(lead.fields.ann)", "assign": {"rep": "ann"}},
+        {"name": "rest", "assign": {"rep": "bo"}},
+    ]);
+    let owner = |receipt: &Receipt| match &receipt.outcome {
+        Outcome::Assigned { rep, .. } => rep.clone(),
+        other => panic!("{other:?}"),
+    };
+    let known = [("email", "a@firm.example"), ("ann", "yes")];
+    // Six in the evening of the fourth there, five in the evening of the fifth, and the sixth.
+    let times = ["2026-01-05T02:00:00Z", "2026-01-06T01:00:00Z", "2026-01-06T08:00:00Z"];
+    let la = team("la", "America/Los_Angeles");
+    let mut office = Office::of(&["bo"], [la.clone(), ann.clone()], rules.clone());
+    assert_eq!(office.policies.zone_of("ann", None).name(), "America/Los_Angeles");
+    office.companies.insert("firm.example".into(), ("ann".into(), Some("la".into())));
+    for (n, (now, expected)) in times.into_iter().zip(["ann", "bo", "ann"]).enumerate() {
+        let lead = lead(n, &known);
+        let receipt = office.at(now).decide(&lead);
+        assert_eq!(owner(&receipt), expected, "{now}");
+        if expected == "bo" {
+            let why = office.why(&lead, &receipt);
+            assert!(why.contains("the owner ann is on leave until 2026-01-06T08:00:00.000Z"), "{why}");
+            assert!(why.contains("but ann is on leave until 2026-01-06T08:00:00.000Z"), "{why}");
+        }
+    }
+    // Of several teams it is the one they have the customer through; asked for by name, the first.
+    let mut office = Office::of(&["bo"], [la, team("berlin", "Europe/Berlin"), ann], rules);
+    office.companies.insert("firm.example".into(), ("ann".into(), Some("la".into())));
+    let receipt = office.at("2026-01-06T01:00:00Z").decide(&lead(9, &known));
+    assert_eq!((&receipt.tried[..1], owner(&receipt)), (&[Verdict::OwnerAway][..], "ann".to_owned()));
+}
+
+#[test]
+fn who_is_asked_although_off_duty_is_asked_for_their_leave() {
+    let team = json!({"kind": "team", "name": "sdr", "members": [{"rep": "ann"}], "off_hours": "anyway",
+        "hours": {"zone": "UTC", "daily": "10:00-17:00"}});
+    let office = Office::of(&["ann"], [team], json!([{"name": "all", "assign": {"team": "sdr"}}]));
+    let mut missing = Missing::default();
+    missing.team("sdr", &office.policies, Timestamp::parse("2026-03-02T09:00:00Z").unwrap());
+    assert!(missing.reps.contains("ann"), "{missing:?}");
+}
+
+#[test]
+fn what_the_rule_that_decided_asks_for_is_known_afterwards() {
+    let rule = |when: &str, skill: &str| json!({"name": skill, "when": when, "assign": {"team": "sdr", "need": {"skills": [skill]}}});
+    let rules = json!([rule("lead.country == 'DE'", "german"), rule("lead.country == 'FR'", "french")]);
+    let ann = json!({"kind": "rep", "name": "ann", "skills": ["german", "french"]});
+    let team = json!({"kind": "team", "name": "sdr", "members": [{"rep": "ann"}]});
+    let mut office = Office::of(&[], [ann, team], rules);
+    let mut need = |n: usize, country: &str| {
+        let receipt = office.decide(&lead(n, &[("email", "a@person.example"), ("country", country)]));
+        receipt.need(&office.policies).map(|need| need.skills.clone())
+    };
+    assert_eq!(need(1, "FR"), Some(vec!["french".to_owned()]));
+    assert_eq!(need(2, "IT"), None, "no rule decided");
 }

@@ -58,15 +58,23 @@ impl Shares for First<'_> {
         first.map_or(Turn::Nobody { off_duty: false }, |member| Turn::Of(member.rep.clone()))
     }
 
-    fn round(&mut self, teams: &[String], needs: &BTreeMap<&str, Asked>) -> Option<(String, String)> {
-        let team = teams.first()?;
-        match self.next(team, needs.get(team.as_str())?) {
-            Turn::Of(rep) => Some((team.clone(), rep)),
-            Turn::Nobody { .. } => None,
+    fn round(
+        &mut self,
+        teams: &[String],
+        needs: &BTreeMap<&str, Asked>,
+    ) -> Result<(String, String), Vec<Turn>> {
+        let first = teams.first().and_then(|team| Some((team, needs.get(team.as_str())?)));
+        match first.map(|(team, need)| (team, self.next(team, need))) {
+            Some((team, Turn::Of(rep))) => Ok((team.clone(), rep)),
+            _ => Err(Vec::new()),
         }
     }
 
-    fn off_duty(&mut self, _: &str, _: bool) -> Option<OffDuty> {
+    fn off_duty(&mut self, _: &str) -> Option<OffDuty> {
+        None
+    }
+
+    fn on_leave(&mut self, _: &str, _: Option<&str>) -> Option<OffDuty> {
         None
     }
 

@@ -1,4 +1,4 @@
-//! What may be published and is probably not meant: events that nobody will ever tell of.
+//! What may be published and is probably not meant: events that nobody will ever tell of, and what nobody is told of.
 
 use super::journey::{Ways, place};
 use super::{Checker, Finding};
@@ -28,6 +28,7 @@ pub fn doubts(documents: &[Document]) -> Vec<Finding> {
         doubter.checker.at = at;
         doubter.document(document);
     }
+    doubter.escalations(documents);
     doubter.checker.findings
 }
 
@@ -60,8 +61,34 @@ impl<'d> Doubter<'d> {
         doubter
     }
 
+    /// Where leads are routed, somebody is told of those that nobody can take.
+    fn escalations(&mut self, documents: &[Document]) {
+        let position = |kind: &str| documents.iter().position(|document| document.kind() == kind);
+        let Some(routing) = position("routing") else { return };
+        let names_somebody = |document: &Document| match document {
+            Document::Settings(settings) => !settings.escalate_to.is_empty(),
+            _ => false,
+        };
+        if documents.iter().any(names_somebody) {
+            return;
+        }
+        let settings = position("settings");
+        self.checker.at = settings.unwrap_or(routing);
+        let whose = if settings.is_some() { "" } else { " of a `settings` document" };
+        let message =
+            format!("nobody is told of a lead that nobody can take; name reps in `escalate_to`{whose}");
+        self.checker.add(if settings.is_some() { &["escalate_to"] } else { &["name"] }, message);
+    }
+
     fn document(&mut self, document: &Document) {
         match document {
+            Document::Rep(rep) if rep.email.is_none() && rep.webhook.is_none() => {
+                let message = format!(
+                    "{} is told of nothing, no lead and no escalation; give an `email` or a `webhook`",
+                    rep.name
+                );
+                self.checker.add(&["name"], message);
+            }
             Document::Segment(segment) => self.condition(&["when"], Some(&segment.when)),
             Document::Lifecycle(lifecycle) => {
                 for (i, step) in lifecycle.moves.iter().enumerate() {

@@ -117,6 +117,50 @@ winner: { by: opened, test: 20%, after: 2h }
 }
 
 #[test]
+fn who_is_told_of_nothing_and_leads_nobody_is_told_of_are_warned_of() {
+    let rest = "kind: rep
+name: ann
+hours: { zone: UTC, daily: \"09:00-17:00\" }
+---
+kind: rep
+name: bo
+email: bo@company.example
+---
+kind: team
+name: sdr
+members: [{ rep: ann }, { rep: bo }]
+---
+kind: routing
+name: default
+rules:
+  - { name: all, assign: { team: sdr } }
+";
+    warned(
+        rest,
+        &expect![[r#"
+            p.yaml:2:7: ann is told of nothing, no lead and no escalation; give an `email` or a `webhook`
+                2 | name: ann
+                  |       ^
+            p.yaml:14:7: nobody is told of a lead that nobody can take; name reps in `escalate_to` of a `settings` document
+               14 | name: default
+                  |       ^
+        "#]],
+    );
+    let rest = rest.replace("hours: {", "email: ann@company.example\nhours: {");
+    let settings = |more: &str| format!("kind: settings\nname: default\n{more}---\n{rest}");
+    warned(
+        &settings("escalate_to: []\n"),
+        &expect![[r#"
+            p.yaml:3:14: nobody is told of a lead that nobody can take; name reps in `escalate_to`
+                3 | escalate_to: []
+                  |              ^
+        "#]],
+    );
+    assert_eq!(warnings(&settings("repeat_minutes: 10\n")).len(), 1);
+    assert_eq!(warnings(&settings("escalate_to: [bo]\n")), Vec::<String>::new());
+}
+
+#[test]
 fn a_topic_that_no_document_describes_is_named_where_others_are_described() {
     let topics = "kind: topic\nname: offers\nconsent: double_opt_in\n---\n";
     let form = |topic: &str| {
