@@ -124,9 +124,9 @@ impl Notice {
         }
     }
 
-    /// Whether nobody reads out of it who it is about: the lead says no name.
+    /// Whether it is about somebody who was known before and sent a lead without a name.
     pub(crate) fn names_nobody(&self) -> bool {
-        self.name.is_none() && self.reason_not_to_send.is_none()
+        self.came_back && self.name.is_none() && self.reason_not_to_send.is_none()
     }
 
     /// Names who it is about by what is known of the customer, as far as the lead itself does not.

@@ -9,6 +9,7 @@ use crate::channel::Handover;
 use crate::mime::{Mail, Mailbox};
 use crate::notice::Notice;
 use futures::future::join_all;
+use sluice_domain::customer::Whole;
 use sluice_domain::identity::Email;
 use sluice_domain::lead::LeadState;
 use sluice_domain::message::{Channel, MessageState};
@@ -39,9 +40,10 @@ impl Sender {
         let Some(lead) = lead.filter(|lead| lead.progress.state != LeadState::Erased) else { return Ok(()) };
         let mut notice = Notice::new(message, &lead, &policies, &self.public_url);
         if let Some(id) = lead.progress.customer.as_ref().filter(|_| notice.names_nobody()) {
-            let known = self.store.people(BTreeSet::from([id.clone()])).await.map_err(text)?;
-            if let Some(root) = known.customers.get(&known.root(id)) {
-                notice.name_by(&known.whole(root), &policies);
+            // By the record that the lead is on: what others of one person said goes if they are told apart and erased.
+            let known = self.store.customers(&BTreeSet::from([id.clone()])).await.map_err(text)?;
+            if let Some(root) = known.get(id) {
+                notice.name_by(&Whole { root, halves: Vec::new() }, &policies);
             }
         }
         let rep = policies.reps.get(&message.rep);
