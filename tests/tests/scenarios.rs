@@ -95,6 +95,8 @@ mod rights;
 mod routing;
 #[path = "scenarios/routing_depth.rs"]
 mod routing_depth;
+#[path = "scenarios/routing_waits.rs"]
+mod routing_waits;
 #[path = "scenarios/sdks.rs"]
 mod sdks;
 #[path = "scenarios/senders.rs"]

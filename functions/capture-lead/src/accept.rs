@@ -53,19 +53,22 @@ impl Ledger {
         })
     }
 
+    /// Counts leads that are new. As soon as they are in the ledger: whatever fails then, they are known when they come again.
+    pub(crate) fn count(&self, source: &str, new: usize) {
+        if new > 0 {
+            Metrics::new().count("Accepted", new).by("Source", source).emit(&self.env, self.env.clock.now());
+        }
+    }
+
     /// Hands leads on to their queues. Leads that were known are handed on again: the call that stored them may have
     /// died before, and consumers drop what they have done.
-    pub(crate) async fn hand_on(&self, leads: &[Lead], new: usize) -> Result<(), Problem> {
+    pub(crate) async fn hand_on(&self, leads: &[Lead]) -> Result<(), Problem> {
         let now = self.env.clock.now();
         let messages = leads.iter().map(|lead| outgoing(&lead.id, lead.needs_enrichment, lead)).collect();
         self.outbox.hand_over(messages, now).await.map_err(|error| {
             tracing::error!(%error, "leads stored but not handed on");
             unavailable()
-        })?;
-        if let Some(lead) = leads.first().filter(|_| new > 0) {
-            Metrics::new().count("Accepted", new).by("Source", &lead.origin.name).emit(&self.env, now);
-        }
-        Ok(())
+        })
     }
 }
 

@@ -73,7 +73,8 @@ impl Capture {
             }
         };
         if !is_spam {
-            self.ledger.hand_on(std::slice::from_ref(&lead), new).await?;
+            self.ledger.count(&lead.origin.name, new);
+            self.ledger.hand_on(std::slice::from_ref(&lead)).await?;
         }
         Ok(success(form, request, &lead.id))
     }

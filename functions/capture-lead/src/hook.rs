@@ -1,7 +1,7 @@
 //! `GET, POST /hooks/{source}`, and the submit route of HubSpot's forms.
 
 use crate::{Capture, cors, unavailable};
-use futures::stream::{self, StreamExt, TryStreamExt};
+use futures::stream::{self, StreamExt};
 use sluice_domain::id::LeadId;
 use sluice_domain::lead::{Lead, Origin, Progress};
 use sluice_domain::policy::{Auth, PolicySet, Source as Document};
@@ -97,9 +97,12 @@ impl Capture {
         // The first wins: a lead that is known was delivered again.
         let puts: Vec<_> =
             leads.iter().map(|lead| self.ledger.put(lead, lead.external_id.is_some())).collect();
-        let stored: Vec<Accepted> = stream::iter(puts).buffer_unordered(AT_ONCE).try_collect().await?;
-        let new = stored.iter().filter(|accepted| **accepted == Accepted::New).count();
-        self.ledger.hand_on(&leads, new).await?;
+        let stored: Vec<Result<Accepted, Problem>> =
+            stream::iter(puts).buffer_unordered(AT_ONCE).collect().await;
+        let new = stored.iter().filter(|accepted| **accepted == Ok(Accepted::New)).count();
+        self.ledger.count(&document.name, new);
+        stored.into_iter().collect::<Result<Vec<Accepted>, Problem>>()?;
+        self.ledger.hand_on(&leads).await?;
         let ids: Vec<LeadId> = leads.into_iter().map(|lead| lead.id).collect();
         Ok(source.answer(&delivery, &ids))
     }

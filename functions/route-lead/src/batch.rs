@@ -68,7 +68,7 @@ struct Decided {
 }
 
 /// A lead with what was decided, what is to be told, and whether all of it is stored.
-type Committed = (Lead, Outcome, bool, Vec<Outgoing>, Result<Written, String>);
+type Committed = (Lead, Receipt, Vec<Outgoing>, Result<Written, String>);
 
 /// What a batch changes in teams.
 #[derive(Default)]
@@ -360,19 +360,19 @@ impl Router {
     ) {
         let results: Vec<Committed> = stream::iter(decided)
             .map(|Decided { work, receipt, company }| async move {
-                let (outcome, waits) = (receipt.outcome.clone(), receipt.waits_for_hours());
                 let mut told = self.notices_for(&work.lead, &receipt, policies);
                 let map = policies.reading(&work.lead.origin).fields;
-                let (state, is_same) = (outcome.state(), work.lead.progress.state == LeadState::Escalated);
-                if outcome == Outcome::Escalated && is_same {
+                let (state, before) = (receipt.outcome.state(), &work.lead.progress);
+                let is_again = state == LeadState::Escalated && before.state == state;
+                if is_again && before.receipt.as_ref().is_some_and(|before| receipt.says_the_same(before)) {
                     let happened = teller(now).of_lead(&work.lead, &work.lead.progress, &map);
                     told.extend(outbox::events(happened, now));
                     let known = (&work.facts, work.lead.progress.customer.as_ref());
                     let asked = self.note_consent(&work.lead, state, known, policies, true).await;
                     let noted = asked.map(|asked| told.extend(asked));
-                    return (work.lead, outcome, waits, told, noted.map(|()| Written::Done));
+                    return (work.lead, receipt, told, noted.map(|()| Written::Done));
                 }
-                let (after, customers) = change(work.case(), receipt, policies);
+                let (after, customers) = change(work.case(), receipt.clone(), policies);
                 let customer = after.customer.clone();
                 told.extend(outbox::events(teller(now).of_lead(&work.lead, &after, &map), now));
                 let moved = taken_from(&work.known, &customers, FUNCTION, now, "rules", &work.lead.id);
@@ -391,23 +391,21 @@ impl Router {
                 let mut written = self.store.commit(commit).await.map_err(|error| error.to_string());
                 if written == Ok(Written::Done) {
                     let known = (&work.facts, customer.as_ref());
-                    let asked = self.note_consent(&work.lead, state, known, policies, false).await;
+                    let asked = self.note_consent(&work.lead, state, known, policies, is_again).await;
                     let noted = asked.map(|asked| told.extend(asked));
                     written = noted.map(|()| Written::Done);
                 }
-                (work.lead, outcome, waits, told, written)
+                (work.lead, receipt, told, written)
             })
             .buffer_unordered(AT_ONCE)
             .collect()
             .await;
-        for (lead, outcome, waits, told, written) in results {
+        for (lead, receipt, told, written) in results {
             match written {
                 Ok(Written::Done) => {
-                    let was = lead.progress.state;
                     notices.push((lead.id.clone(), told));
-                    if outcome.state() != was {
-                        self.measure(&lead, &outcome, waits, now);
-                    }
+                    self.measure(&lead, &receipt, now);
+                    let outcome = receipt.outcome;
                     let mut settled = self.settled.lock().unwrap_or_else(PoisonError::into_inner);
                     if outcome.state() == LeadState::Assigned {
                         settled.insert(lead.id, outcome);
@@ -422,15 +420,18 @@ impl Router {
         }
     }
 
-    fn measure(&self, lead: &Lead, outcome: &Outcome, waits: bool, now: Timestamp) {
-        let state = outcome.state();
+    /// Counts a lead that came to another state, and one that waited for hours when somebody is told that nobody can take it.
+    fn measure(&self, lead: &Lead, receipt: &Receipt, now: Timestamp) {
+        let (state, waits) = (receipt.outcome.state(), receipt.waits_for_hours());
         let metrics = Metrics::new().by("State", state.name());
         let metrics = match state {
-            LeadState::Escalated if waits => metrics.count("WaitingForHours", 1),
+            LeadState::Escalated if waits && lead.progress.state != state => {
+                metrics.count("WaitingForHours", 1)
+            }
+            LeadState::Escalated if waits || lead.progress.was_escalated() => return,
             LeadState::Escalated => metrics.count("Escalated", 1),
             LeadState::Queued => metrics.count("Queued", 1),
-            LeadState::Assigned => metrics.count("Ended", 1).millis("PostToOwner", now.since(lead.received)),
-            _ => metrics.count("Ended", 1),
+            _ => Metrics::ended(lead, state, now),
         };
         metrics.emit(&self.env, now);
     }

@@ -50,6 +50,22 @@ pub const VARIABLES: [&str; 11] = [
 /// Records worked on at the same time.
 const AT_ONCE: usize = 10;
 
+/// Milliseconds that the slowest receiver may take of an invocation: a message waits for its room and is handed over, a notice
+/// goes over all of its channels side by side, and so do the records of a batch. What is left of the function's timeout is for
+/// reading, claiming and writing down what became of it.
+pub const SLOWEST_MS: u128 = {
+    let mail = smtp::BEFORE.as_millis() + smtp::CONTENT.as_millis();
+    let call = if provider::LIMIT.as_millis() > webhook::LIMIT.as_millis() {
+        provider::LIMIT.as_millis()
+    } else {
+        webhook::LIMIT.as_millis()
+    };
+    pace::WAIT_MS.unsigned_abs() as u128 + if mail > call { mail } else { call }
+};
+
+/// Milliseconds that a claim of a notice stands.
+pub const CLAIM_MS: i64 = tell::CLAIM_MS;
+
 /// Builds the function.
 pub fn build(env: Environment) -> BoxFuture<'static, Result<Arc<dyn Function>, StartError>> {
     Box::pin(async move {

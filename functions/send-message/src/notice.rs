@@ -1,7 +1,7 @@
 //! What a notice says.
 
 use serde_json::{Map, Value};
-use sluice_domain::id::CustomerId;
+use sluice_domain::customer::Whole;
 use sluice_domain::lead::{self, Lead, Progress};
 use sluice_domain::policy::{PolicySet, length};
 use sluice_domain::time::Timestamp;
@@ -63,14 +63,6 @@ pub(crate) struct Notice {
     pub(crate) reason_not_to_send: Option<&'static str>,
 }
 
-/// Whether somebody who was known before sent the lead. Of one that waited the last decision finds the customer that the first
-/// one made, whose id is derived from the lead's.
-fn came_back(lead: &Lead) -> bool {
-    let made = CustomerId::derived(&[lead.id.as_str()]);
-    let found = lead.progress.receipt.as_ref().is_some_and(|receipt| !receipt.new_customer);
-    found && lead.progress.customer.as_ref() != Some(&made)
-}
-
 impl Notice {
     pub(crate) fn new(message: &NoticeMessage, lead: &Lead, policies: &PolicySet, public_url: &str) -> Self {
         let reading = policies.reading(&lead.origin);
@@ -125,11 +117,26 @@ impl Notice {
             phone: facts.phone.as_ref().map(|phone| phone.e164().to_owned()),
             company: facts.standard.get("company").map(|company| company.reveal().clone()),
             flags: facts.flags.iter().map(|flag| flag.name()).collect(),
-            came_back: came_back(lead),
+            came_back: lead.progress.receipt.as_ref().is_some_and(|receipt| !receipt.new_customer),
             is_quiet: message.n <= 1 && lead.progress.import.as_ref().is_some_and(|import| import.quiet),
             window,
             reason_not_to_send: (!stands).then_some("overtaken: the lead has moved on"),
         }
+    }
+
+    /// Whether it is about somebody who was known before and sent a lead without a name.
+    pub(crate) fn names_nobody(&self) -> bool {
+        self.came_back && self.name.is_none() && self.reason_not_to_send.is_none()
+    }
+
+    /// Names who it is about by what is known of the customer, as far as the lead itself does not.
+    pub(crate) fn name_by(&mut self, whole: &Whole<'_>, policies: &PolicySet) {
+        let facts = whole.facts(&policies.settings.survivorship);
+        let fact = |name: &str| facts.get(name).map(|fact| fact.value.reveal().clone());
+        let names: Vec<String> = [fact("first_name"), fact("last_name")].into_iter().flatten().collect();
+        let name = || fact("full_name").or_else(|| (!names.is_empty()).then(|| names.join(" ")));
+        self.name = self.name.take().or_else(name);
+        self.company = self.company.take().or_else(|| fact("company"));
     }
 
     /// That a campaign was stopped.

@@ -15,7 +15,7 @@ use std::time::Duration;
 const AHEAD_MS: i64 = 60_000;
 const AHEAD_BULK_MS: i64 = 2_000;
 /// What is waited for here, in milliseconds; longer waits are the queue's.
-const WAIT_MS: i64 = 1_000;
+pub(crate) const WAIT_MS: i64 = 1_000;
 
 type Of<'a> = (&'a Record, Task);
 type Waiting<'a> = (&'a Record, Box<OrderMessage>);

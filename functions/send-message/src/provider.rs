@@ -19,7 +19,7 @@ use sluice_wire::standard_webhooks;
 use std::time::Duration;
 
 /// How long a provider may take.
-const LIMIT: Duration = Duration::from_secs(10);
+pub(crate) const LIMIT: Duration = Duration::from_secs(10);
 
 impl Sender {
     /// Hands a mail over.

@@ -18,9 +18,9 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// How long everything may take that comes before the content.
-const BEFORE: Duration = Duration::from_secs(8);
-/// How long the content and the answer to it may take. Both together fit into the function's time.
-const CONTENT: Duration = Duration::from_secs(10);
+pub(crate) const BEFORE: Duration = Duration::from_secs(5);
+/// How long the content and the answer to it may take.
+pub(crate) const CONTENT: Duration = Duration::from_secs(8);
 /// How long a connection is kept for the next mail, in milliseconds.
 const IDLE_MS: i64 = 20_000;
 /// Connections kept.

@@ -8,6 +8,8 @@ use crate::Sender;
 use crate::channel::Handover;
 use crate::mime::{Mail, Mailbox};
 use crate::notice::Notice;
+use futures::future::join_all;
+use sluice_domain::customer::Whole;
 use sluice_domain::identity::Email;
 use sluice_domain::lead::LeadState;
 use sluice_domain::message::{Channel, MessageState};
@@ -17,9 +19,10 @@ use sluice_host::metrics::Metrics;
 use sluice_host::outbox::{Outgoing, QueueName};
 use sluice_store::{Claim, NoticeRecord, Written, keys};
 use sluice_wire::queue::{NoticeMessage, encode};
+use std::collections::BTreeSet;
 
 /// How long a claim stands, in milliseconds: longer than the function may run.
-const CLAIM_MS: i64 = 25_000;
+pub(crate) const CLAIM_MS: i64 = 25_000;
 /// Seconds to wait before the next attempt, by attempts made: a day and an hour in all, after which a notice has failed.
 /// (Standard Webhooks 1.0.0 recommends a schedule of this shape.)
 const RETRY_SECONDS: [i64; 9] = [5, 30, 120, 600, 1_800, 7_200, 18_000, 28_800, 33_000];
@@ -35,21 +38,24 @@ impl Sender {
         let lead = self.store.lead(&message.lead).await.map_err(text)?;
         // A lead is in the ledger before anybody is to be told of it: it was taken back since, or erased.
         let Some(lead) = lead.filter(|lead| lead.progress.state != LeadState::Erased) else { return Ok(()) };
-        let notice = Notice::new(message, &lead, &policies, &self.public_url);
+        let mut notice = Notice::new(message, &lead, &policies, &self.public_url);
+        if let Some(id) = lead.progress.customer.as_ref().filter(|_| notice.names_nobody()) {
+            // By the record that the lead is on: what others of one person said goes if they are told apart and erased.
+            let known = self.store.customers(&BTreeSet::from([id.clone()])).await.map_err(text)?;
+            if let Some(root) = known.get(id) {
+                notice.name_by(&Whole { root, halves: Vec::new() }, &policies);
+            }
+        }
         let rep = policies.reps.get(&message.rep);
 
-        let mut wait: Option<Timestamp> = None;
-        for channel in if notice.is_quiet { vec!["none"] } else { channels(rep) } {
-            let kind = message.kind.label();
-            let fresh = NoticeRecord {
-                sort_key: keys::notice(notice.at, &message.lead, &kind, message.n, channel),
-                lead: Some(message.lead.clone()),
-                ..claimed(&message.rep, message.kind.name(), channel, now)
-            };
-            let to = Recipient { rep, webhook: rep.and_then(|rep| rep.webhook.as_ref()) };
-            let again = self.over(channel, fresh, to, &notice, &policies, now).await?;
-            wait = [wait, again].into_iter().flatten().min();
-        }
+        let kind = message.kind.label();
+        let fresh = |channel| NoticeRecord {
+            sort_key: keys::notice(notice.at, &message.lead, &kind, message.n, channel),
+            lead: Some(message.lead.clone()),
+            ..claimed(&message.rep, message.kind.name(), channel, now)
+        };
+        let channels = if notice.is_quiet { vec!["none"] } else { channels(rep) };
+        let wait = self.over_all(channels, fresh, rep, &notice, &policies, now).await?;
         let Some(not_before) = wait else { return Ok(()) };
         let again = Outgoing {
             queue: QueueName::Notice,
@@ -58,6 +64,25 @@ impl Sender {
             not_before,
         };
         self.outbox.hand_over(vec![again], now).await.map_err(text)
+    }
+
+    /// A rep's channels side by side: one after the other, a slow receiver would leave the next no time. Answers with the
+    /// time to come again, if there is one.
+    pub(crate) async fn over_all(
+        &self,
+        channels: Vec<&'static str>,
+        fresh: impl Fn(&'static str) -> NoticeRecord,
+        rep: Option<&Rep>,
+        notice: &Notice,
+        policies: &PolicySet,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, String> {
+        let to = Recipient { rep, webhook: rep.and_then(|rep| rep.webhook.as_ref()) };
+        let over = |channel| self.over(channel, fresh(channel), to, notice, policies, now);
+        // Each comes to its end: what went out over one is written down whatever becomes of the other.
+        let each: Vec<_> = join_all(channels.into_iter().map(over)).await;
+        let waits = each.into_iter().collect::<Result<Vec<_>, String>>()?;
+        Ok(waits.into_iter().flatten().min())
     }
 
     /// One channel: claim, hand over, settle. Answers with the time to come again, if there is one.

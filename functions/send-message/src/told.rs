@@ -36,22 +36,18 @@ impl Sender {
         // Of somebody who was erased nothing is told.
         let Some(root) = known.customers.get(&known.root(customer)) else { return Ok(()) };
         let whole = known.whole(root);
-        let mut wait: Option<Timestamp> = None;
+        let mut wait = None;
         match message {
             TellMessage::Tell(tell) => {
                 let rep = policies.reps.get(&tell.rep);
                 let notice = self.of_tell(tell, &whole, &policies);
                 let kind = if tell.task.is_some() { "task" } else { "notify" };
-                let to = Recipient { rep, webhook: rep.and_then(|rep| rep.webhook.as_ref()) };
-                for channel in channels(rep) {
-                    let fresh = NoticeRecord {
-                        text: tell.text.clone(),
-                        due: tell.task.as_ref().and_then(|task| task.due),
-                        ..record(&tell.rep, kind, customer, &id, at, channel, now)
-                    };
-                    let again = self.over(channel, fresh, to, &notice, &policies, now).await?;
-                    wait = [wait, again].into_iter().flatten().min();
-                }
+                let fresh = |channel| NoticeRecord {
+                    text: tell.text.clone(),
+                    due: tell.task.as_ref().and_then(|task| task.due),
+                    ..record(&tell.rep, kind, customer, &id, at, channel, now)
+                };
+                wait = self.over_all(channels(rep), fresh, rep, &notice, &policies, now).await?;
             }
             TellMessage::Call(call) => {
                 let notice = self.of_call(call, &whole, &policies);
@@ -91,19 +87,13 @@ impl Sender {
         now: Timestamp,
     ) -> Result<Option<Timestamp>, String> {
         let rep = policies.reps.get(&alarm.rep);
-        let to = Recipient { rep, webhook: rep.and_then(|rep| rep.webhook.as_ref()) };
         let notice = Notice::of_alarm(alarm, &self.public_url);
-        let mut wait: Option<Timestamp> = None;
-        for channel in channels(rep) {
-            let fresh = NoticeRecord {
-                sort_key: keys::alerted(alarm.at, &alarm.alert, channel),
-                text: Some(alarm.text.clone()),
-                ..claimed(&alarm.rep, "alert", channel, now)
-            };
-            let again = self.over(channel, fresh, to, &notice, policies, now).await?;
-            wait = [wait, again].into_iter().flatten().min();
-        }
-        Ok(wait)
+        let fresh = |channel| NoticeRecord {
+            sort_key: keys::alerted(alarm.at, &alarm.alert, channel),
+            text: Some(alarm.text.clone()),
+            ..claimed(&alarm.rep, "alert", channel, now)
+        };
+        self.over_all(channels(rep), fresh, rep, &notice, policies, now).await
     }
 
     async fn tell_again(
@@ -126,19 +116,13 @@ impl Sender {
         now: Timestamp,
     ) -> Result<Option<Timestamp>, String> {
         let rep = policies.reps.get(&halt.rep);
-        let to = Recipient { rep, webhook: rep.and_then(|rep| rep.webhook.as_ref()) };
         let notice = Notice::of_halt(halt, &self.public_url);
-        let mut wait: Option<Timestamp> = None;
-        for channel in channels(rep) {
-            let fresh = NoticeRecord {
-                sort_key: keys::halted(halt.at, &halt.campaign, halt.broadcast, channel),
-                text: Some(notice.subject()),
-                ..claimed(&halt.rep, "halt", channel, now)
-            };
-            let again = self.over(channel, fresh, to, &notice, policies, now).await?;
-            wait = [wait, again].into_iter().flatten().min();
-        }
-        Ok(wait)
+        let fresh = |channel| NoticeRecord {
+            sort_key: keys::halted(halt.at, &halt.campaign, halt.broadcast, channel),
+            text: Some(notice.subject()),
+            ..claimed(&halt.rep, "halt", channel, now)
+        };
+        self.over_all(channels(rep), fresh, rep, &notice, policies, now).await
     }
 
     fn of_tell(&self, tell: &Tell, whole: &Whole<'_>, policies: &PolicySet) -> Notice {
@@ -201,17 +185,15 @@ impl Sender {
     ) -> Notice {
         let facts = whole.facts(&policies.settings.survivorship);
         let fact = |name: &str| facts.get(name).map(|fact| fact.value.reveal().clone());
-        let names: Vec<String> = [fact("first_name"), fact("last_name")].into_iter().flatten().collect();
-        let name = fact("full_name").or_else(|| (!names.is_empty()).then(|| names.join(" ")));
         let link = format!("{}/api/customers/{}", self.public_url, told.customer);
-        Notice {
+        let mut notice = Notice {
             told: Some(told),
-            name,
             email: fact("email"),
             phone: fact("phone"),
-            company: fact("company"),
             ..Notice::bare(id.to_owned(), event.into(), at, link)
-        }
+        };
+        notice.name_by(whole, policies);
+        notice
     }
 }
 

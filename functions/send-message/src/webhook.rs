@@ -14,7 +14,7 @@ use sluice_wire::standard_webhooks::{SigningKey, headers};
 use std::time::Duration;
 
 /// How long a receiver may take.
-const LIMIT: Duration = Duration::from_secs(15);
+pub(crate) const LIMIT: Duration = Duration::from_secs(12);
 
 impl Sender {
     pub(crate) async fn webhook(

@@ -13,6 +13,7 @@ use sluice_domain::policy::{Need, PolicySet};
 use sluice_domain::routing::{Missing, Outcome, own, watched};
 use sluice_domain::team::TeamState;
 use sluice_domain::time::Timestamp;
+use sluice_host::metrics::Metrics;
 use sluice_host::outbox::{self, Outgoing, QueueName};
 use sluice_store::{Commit, Desk, TeamRecord, Wanted, Written};
 use sluice_wire::http::HttpResponse;
@@ -114,6 +115,10 @@ impl Console {
             let (commit, after) = self.prepare(call, &lead, person.as_ref(), &step, act, &policies).await?;
             if self.store.commit(commit).await.map_err(unavailable)? == Written::Conflict {
                 continue;
+            }
+            // Nobody had it before: its first owner is the end that it waited for.
+            if after.assignment.as_ref().is_some_and(|first| first.n == 1 && first.at == now) {
+                Metrics::ended(&lead, after.state, now).emit(&self.env, now);
             }
             self.tell(&lead, &after, &step, now).await?;
             let lead = self.find_lead(call.part(0)).await?;

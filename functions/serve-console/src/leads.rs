@@ -44,7 +44,7 @@ pub(crate) struct Wanted<'a> {
 impl Wanted<'_> {
     fn has(&self, lead: &Lead, row: &Value) -> bool {
         self.call.sight.has_lead(lead, row["owner"].as_str())
-            && self.owner.is_none_or(|owner| row["owner"] == owner)
+            && self.owner.is_none_or(|owner| is_of(lead, row, owner))
             && (!self.only_open || !lead.progress.state.is_end() || lead.progress.work.is_open())
             && (!self.in_progress || lead.progress.is_worked_on())
             && self.state.is_none_or(|state| lead.progress.state == state)
@@ -55,6 +55,11 @@ impl Wanted<'_> {
             && self.call.query("source").is_none_or(|source| source == lead.origin.name)
             && self.since.is_none_or(|since| lead.received >= since)
     }
+}
+
+/// Whether a lead belongs in a rep's list: its customer is theirs, or it is theirs to work on, whoever has its customer now.
+fn is_of(lead: &Lead, row: &Value, rep: &str) -> bool {
+    row["owner"] == rep || lead.progress.is_worked_on() && row["assignment"]["rep"] == rep
 }
 
 impl Console {
@@ -232,9 +237,10 @@ impl Console {
         if call.sight.reach.is_everybody() {
             return Ok(Some(receipt.clone()));
         }
-        let named = people_of(receipt).cloned().collect();
+        let from = lead.progress.customer.as_ref();
+        let named = people_of(receipt).chain(from).cloned().collect();
         let known = self.store.people(named).await.map_err(unavailable)?;
-        Ok(Some(call.sight.receipt(receipt, &known)))
+        Ok(Some(call.sight.receipt(receipt, &known, from)))
     }
 
     /// Everything about one lead, and why it went where it went.
@@ -272,6 +278,7 @@ impl Console {
             .map(|import| format!("Imported by batch {}, row {} of its file.", import.batch, import.row))
             .into_iter()
             .collect();
+        why.extend(lead.progress.waits.iter().map(ToString::to_string));
         why.extend(explanation.as_ref().map(|explanation| explanation.why.clone()).unwrap_or_default());
         why.extend(lead.progress.acts.iter().map(|act| {
             let reason = act.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();

@@ -124,8 +124,8 @@ impl Sight {
     }
 
     /// A receipt as it is explained: without people out of reach who only came into question, and those whose part it is are not
-    /// named. `known` has everybody whom it names.
-    pub(crate) fn receipt(&self, receipt: &Receipt, known: &Known) -> Receipt {
+    /// named, except whom a lead within reach is from. `known` has everybody whom it names.
+    pub(crate) fn receipt(&self, receipt: &Receipt, known: &Known, from: Option<&CustomerId>) -> Receipt {
         let mut shown = receipt.clone();
         if self.reach.is_everybody() {
             return shown;
@@ -135,7 +135,10 @@ impl Sight {
         shown.found.retain(|found| found.passed_over.is_none() || is_seen(&found.customer));
         shown.suggestions.retain(|one| is_seen(&one.customer));
         let mut hidden = Hidden::default();
-        people_of(&shown).filter(|id| !is_seen(id)).for_each(|id| hidden.add(id.as_str()));
+        let from = from.map(|id| known.root(id));
+        let is_theirs = |id: &&CustomerId| from.as_ref().is_some_and(|from| *from == known.root(id));
+        let unnamed = people_of(&shown).filter(|id| !is_seen(id)).filter(|id| !is_theirs(id));
+        unnamed.for_each(|id| hidden.add(id.as_str()));
         self.hide(hidden);
         shown
     }

@@ -110,7 +110,7 @@ impl Console {
         if let Some(who) = &who {
             call.sight.owner_of(&known, &who.customer);
         }
-        let explanation = explain(&call.sight.receipt(&receipt, &known), &facts, &policies);
+        let explanation = explain(&call.sight.receipt(&receipt, &known, None), &facts, &policies);
         let (after, _) = change(case, receipt.clone(), &policies);
         let mut why = explanation.why;
         why.extend(clock::explain(&after));

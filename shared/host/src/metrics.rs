@@ -3,6 +3,7 @@
 
 use crate::environment::Environment;
 use serde_json::{Map, Value, json};
+use sluice_domain::lead::{Lead, LeadState};
 use sluice_domain::time::Timestamp;
 use std::collections::BTreeMap;
 
@@ -20,6 +21,15 @@ impl Metrics {
     /// Nothing measured yet.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// That a lead came to an end, and how long that took, if it is its first owner.
+    pub fn ended(lead: &Lead, state: LeadState, now: Timestamp) -> Self {
+        let metrics = Self::new().by("State", state.name()).count("Ended", 1);
+        match state {
+            LeadState::Assigned => metrics.millis("PostToOwner", now.since(lead.received)),
+            _ => metrics,
+        }
     }
 
     /// Counts `n` of something.

@@ -89,8 +89,17 @@ pub fn check(document: &Value, schema: &Value, value: &Value, place: &str, wrong
                 }
             }
             "pattern" => {
-                // Patterns are of ids only: `^ld_[…]{26}$`, or `^(ld|cu)_…`.
+                // Patterns are of ids only: `^ld_[…]{26}$`, or `^(ld|cu)_…`; and of the template's digest.
                 let said = said.as_str().unwrap_or_default();
+                if said == "^[0-9a-f]{12}$" {
+                    let is_hex = |text: &str| {
+                        text.len() == 12 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+                    };
+                    if value.as_str().is_some_and(|text| !is_hex(text)) {
+                        wrong.push(format!("{place} is no digest: {value}"));
+                    }
+                    continue;
+                }
                 let kinds = said.trim_start_matches('^').split('_').next().unwrap_or_default();
                 assert!(
                     said.ends_with("_[0-9a-hjkmnp-tv-z]{26}$"),

@@ -141,3 +141,16 @@ fn every_alarm_of_ours_watches_a_metric_that_the_code_writes() {
     let unknown = watched.iter().filter(|name| !code.contains(&format!("(\"{name}\"")));
     none("alarms", unknown.map(|name| format!("nothing writes {name}")).collect());
 }
+
+#[test]
+fn the_slowest_receiver_leaves_a_message_time_to_be_written_down() {
+    // Reading and claiming before, settling and telling after it: calls of the store that take 3 s at most, one of each kind
+    // tried twice.
+    const OWN_MS: u128 = 5_000;
+    let template = template();
+    let sender = template.functions.iter().find(|function| function.name == "send-message").unwrap();
+    let timeout_ms = u128::from(sender.timeout_seconds) * 1000;
+    assert!(send_message::SLOWEST_MS + OWN_MS <= timeout_ms, "{timeout_ms}");
+    // A claim outlasts whoever made it, and what runs out in the middle is taken over once.
+    assert!(u128::try_from(send_message::CLAIM_MS).unwrap() > timeout_ms, "{timeout_ms}");
+}

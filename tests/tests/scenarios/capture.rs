@@ -132,6 +132,30 @@ async fn an_idempotency_key_stands_for_one_lead_whatever_the_encoding() {
 }
 
 #[tokio::test]
+async fn a_lead_that_could_not_be_handed_on_at_first_is_counted_once() {
+    let run = Setup::default().start().await;
+    let accepted = || run.metrics.sum("Accepted", ("Source", "contact"));
+    let key = ("idempotency-key", "order-5813");
+    let body = br#"{"email":"late@person.example"}"#;
+    // It is in the ledger; neither its queue nor the table takes its message.
+    run.refusals.pass_first("capture-lead", "DynamoDB_20120810.PutItem", 1);
+    run.refusals.refuse(
+        "capture-lead",
+        "DynamoDB_20120810.PutItem",
+        usize::MAX,
+        (500, "InternalServerError"),
+    );
+    run.refusals.refuse("capture-lead", "AmazonSQS.", usize::MAX, (503, "ServiceUnavailable"));
+    run.send("POST", "/f/contact", &[JSON, key], body).await.is_problem(503, "unavailable");
+    run.refusals.lift();
+    assert_eq!((run.leads().len(), accepted()), (1, 1.0));
+    run.send("POST", "/f/contact", &[JSON, key], body).await.lead_id();
+    run.settle().await;
+    assert_eq!((run.leads().len(), accepted()), (1, 1.0));
+    run.finish().await;
+}
+
+#[tokio::test]
 async fn a_bad_field_flags_the_lead_and_is_kept_as_typed() {
     let run = Setup::default().start().await;
     let id =

@@ -93,9 +93,10 @@ async fn what_each_kind_of_lead_costs() {
             ("new, with two identities", sum([(6.0, 10.0), TELL, (4.0, 12.0)])),
             ("a repeat, of which nobody is told", (4.0, 7.0)),
             // The owner has it by no team: none is written, and the state is there already.
-            ("a returning customer, who keeps the owner", sum([(7.0, 8.0), TELL, (4.0, 10.0)])),
+            // Neither they nor who was joined said a name: the notice looks for it in their record.
+            ("a returning customer, who keeps the owner", sum([(7.0, 8.0), TELL, (1.0, 0.0), (4.0, 10.0)])),
             // The events read the other half's record and state, and look for themselves there, too.
-            ("two customers become one", sum([(8.0, 10.0), TELL, (8.0, 10.0)])),
+            ("two customers become one", sum([(8.0, 10.0), TELL, (1.0, 0.0), (8.0, 10.0)])),
         ]
     );
     run.finish().await;

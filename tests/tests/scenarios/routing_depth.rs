@@ -6,21 +6,21 @@ use sluice_tests::stack::{Running, Setup};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-const HOUR: Duration = Duration::from_secs(3600);
+pub(crate) const HOUR: Duration = Duration::from_secs(3600);
 
 /// The clock begins on Monday, 2 March 2026, at 9:00 UTC.
-fn stack(documents: &str) -> Setup {
+pub(crate) fn stack(documents: &str) -> Setup {
     let forms = "kind: form\nname: contact\n---\nkind: settings\nname: default\nescalate_to: [boss]\n---\n\
                  kind: rep\nname: boss\nemail: boss@reps.example\n---\n";
     Setup::policies(format!("{forms}{documents}"))
 }
 
 /// A rep with a mailbox and more lines.
-fn rep(name: &str, more: &str) -> String {
+pub(crate) fn rep(name: &str, more: &str) -> String {
     format!("kind: rep\nname: {name}\nemail: {name}@reps.example\n{more}---\n")
 }
 
-fn rules(lines: &[&str]) -> String {
+pub(crate) fn rules(lines: &[&str]) -> String {
     let lines: String = lines.iter().map(|line| format!("  - {{ {line} }}\n")).collect();
     format!("kind: routing\nname: default\nrules:\n{lines}")
 }
@@ -35,14 +35,14 @@ async fn lead(run: &Running, name: &str, fields: &[(&str, &str)]) -> String {
     run.lead(&all).await
 }
 
-async fn why(run: &Running, lead: &str) -> String {
+pub(crate) async fn why(run: &Running, lead: &str) -> String {
     let view = run.show(lead).await;
     assert_eq!(view["reproduced"], true, "{view:#}");
     view["why"].as_array().unwrap().iter().filter_map(Value::as_str).collect::<Vec<_>>().join("\n")
 }
 
 /// Time passes, minute by minute as far as the timers are concerned.
-async fn pass(run: &Running, by: Duration) {
+pub(crate) async fn pass(run: &Running, by: Duration) {
     run.pass(by).await;
     run.fire_timers().await;
     run.pass(Duration::from_secs(125)).await;

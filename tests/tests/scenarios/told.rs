@@ -56,6 +56,22 @@ async fn an_owner_gets_one_mail_with_a_link_to_the_lead() {
     run.finish().await;
 }
 
+#[tokio::test]
+async fn who_came_back_without_a_name_is_told_of_by_the_name_that_is_known() {
+    let run = Setup::default().start().await;
+    let ada = [("email", "ada@person.example"), ("first_name", "Ada"), ("last_name", "Lovelace")];
+    run.lead(&[&ada[..], &[("company", "Byron")]].concat()).await;
+    run.lead(&[("email", "ada@person.example"), ("about", "engines")]).await;
+    let (_, text) = run.mails().pop().unwrap();
+    assert!(text.contains("Subject: Came back: Ada Lovelace (contact)"), "{text}");
+    assert!(text.contains("Name: Ada Lovelace") && text.contains("Company: Byron"), "{text}");
+    // What the lead says itself comes first.
+    run.lead(&[("email", "ada@person.example"), ("full_name", "Ada King"), ("about", "looms")]).await;
+    let (_, text) = run.mails().pop().unwrap();
+    assert!(text.contains("Subject: Came back: Ada King (contact)"), "{text}");
+    run.finish().await;
+}
+
 async fn first_message(run: &Running) -> Value {
     let mut all = run.messages("ann").await;
     all.extend(run.messages("bo").await);

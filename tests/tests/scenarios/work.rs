@@ -148,9 +148,15 @@ async fn an_escalated_lead_is_for_who_claims_it_first() {
     let winner = if one.0 == 200 { ("fast", &fast) } else { ("slow", &slow) };
     assert_eq!(owner(&run, &lead).await, winner.0);
     assert_eq!(act(&run, winner.1, &lead, "claim", json!({})).await.0, 200, "again is fine");
+    let ended = || run.metrics.sum("Ended", ("State", "assigned"));
+    assert_eq!(ended(), 2.0, "the one that the team got and the one that was claimed");
+    assert!(run.metrics.sum("PostToOwner", ("State", "assigned")) > 0.0);
     assert_eq!(run.show(&lead).await["assignment"]["n"], 1);
     let (status, _) = act(&run, &run.token, &lead, "claim", json!({"rep": "full"})).await;
     assert_eq!(status, 409);
+    let to = if winner.0 == "fast" { "slow" } else { "fast" };
+    assert_eq!(act(&run, &run.token, &lead, "reassign", json!({"rep": to})).await.0, 200);
+    assert_eq!(ended(), 2.0, "it had its first owner");
     run.finish().await;
 }
 
@@ -240,5 +246,47 @@ async fn who_is_next_in_a_team_brings_what_the_rule_asked_for_and_is_asked_at_ni
     let (_, done) = run.api("POST", &format!("/api/reps/{other}/rebalance"), Some(json!({"do": true}))).await;
     run.settle().await;
     assert_eq!(owner(&run, &night).await, before, "{done:#}");
+    run.finish().await;
+}
+
+/// Leads in a rep's own list that are open.
+async fn open_of(run: &Running, rep: &str) -> std::collections::BTreeSet<String> {
+    let token = run.new_token("rep", Some(rep)).await;
+    listed(run, &token, "state=open").await.into_iter().collect()
+}
+
+#[tokio::test]
+async fn an_open_lead_is_in_the_list_of_whoever_works_on_it_whoever_has_its_customer() {
+    let rules = "  - name: keep\n    when: customer.owner != \"\"\n    assign: { owner: customer }\n\
+                 \x20 - name: two\n    when: 'lead.fields.to == \"two\"'\n    assign: { rep: two }\n\
+                 \x20 - name: all\n    assign: { rep: one }\n";
+    let run = Setup::policies(policies(&["one", "two"], &[], rules)).start().await;
+    let set = |leads: &[&String]| leads.iter().map(|lead| (*lead).clone()).collect();
+    // One of a customer's two open leads goes to somebody else, and the customer with it.
+    let first = run.lead(&[("email", "ada@person.example"), ("about", "shoes")]).await;
+    let second = run.lead(&[("email", "ada@person.example"), ("about", "hats")]).await;
+    assert_eq!(open_of(&run, "one").await, set(&[&first, &second]));
+    assert_eq!(act(&run, &run.token, &first, "reassign", json!({"rep": "two"})).await.0, 200);
+    assert_eq!(run.show(&second).await["owner"], "two", "the customer is theirs");
+    assert_eq!(open_of(&run, "one").await, set(&[&second]));
+    assert_eq!(open_of(&run, "two").await, set(&[&first]));
+    assert_eq!(listed(&run, &run.token, "state=open&owner=one").await, [second.clone()]);
+    // Whoever works on it finishes it, and has nothing left.
+    let one = run.new_token("rep", Some("one")).await;
+    let (status, closed) = act(&run, &one, &second, "close", json!({})).await;
+    assert_eq!((status, &closed["customer"]), (200, &run.show(&first).await["customer"]), "whose it is");
+    assert_eq!(open_of(&run, "one").await, set(&[]));
+    assert_eq!(listed(&run, &one, "").await, [""; 0], "what is closed is with its customer's owner");
+
+    // Two customers of two owners turn out to be one.
+    let hers = run.lead(&[("email", "eve@person.example")]).await;
+    let theirs = run.lead(&[("email", "eve@office.example"), ("to", "two")]).await;
+    let customers = [run.show(&hers).await, run.show(&theirs).await].map(|lead| lead["customer"].clone());
+    let path = format!("/api/customers/{}/merge", customers[0].as_str().unwrap());
+    assert_eq!(run.api("POST", &path, Some(json!({"with": customers[1]}))).await.0, 200);
+    run.settle().await;
+    assert_eq!(run.show(&hers).await["owner"], run.show(&theirs).await["owner"]);
+    assert_eq!(open_of(&run, "one").await, set(&[&hers]));
+    assert_eq!(open_of(&run, "two").await, set(&[&first, &theirs]));
     run.finish().await;
 }

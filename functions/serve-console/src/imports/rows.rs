@@ -2,7 +2,7 @@
 
 use super::{answer, body, find_form, not_open};
 use crate::{Call, Console, unavailable};
-use futures::stream::{self, StreamExt, TryStreamExt};
+use futures::stream::{self, StreamExt};
 use ring::digest;
 use sluice_domain::customer::{AddressHash, HashKeys, Known, recognise};
 use sluice_domain::id::LeadId;
@@ -19,6 +19,7 @@ use sluice_wire::imports::{Fate, MAX_REQUEST, MAX_ROWS, Row, RowAnswer, RowAnswe
 use sluice_wire::problem::Problem;
 use sluice_wire::queue::{LeadMessage, encode};
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// Rows whose people are loaded together.
@@ -48,6 +49,8 @@ struct Common<'a> {
     policies: &'a PolicySet,
     keys: &'a HashKeys,
     now: Timestamp,
+    /// Rows that are in the ledger now.
+    stored: &'a AtomicUsize,
 }
 
 impl Console {
@@ -79,13 +82,9 @@ impl Console {
         let form = find_form(&policies, &batch.form)?;
         let (tasks, mut answers) = prepare(&batch, form, &policies, asked.rows, now);
         let done = match batch.route {
-            true => self.accept_rows(tasks, now).await?,
-            false => self.take_in(tasks, &policies, is_fresh, now).await?,
+            true => self.accept_rows(&batch.form, tasks, now).await?,
+            false => self.take_in(&batch.form, tasks, &policies, is_fresh, now).await?,
         };
-        let new = done.iter().filter(|row| row.fate == Fate::New).count();
-        if new > 0 {
-            Metrics::new().count("Accepted", new).by("Source", &batch.form).emit(&self.env, now);
-        }
         answers.extend(done);
         answers.sort_by_key(|row| row.n);
         // Rows that were refused are told of each time; the others need no second look.
@@ -127,7 +126,12 @@ impl Console {
     }
 
     /// Rows that are routed: into the ledger and onto the queue, as a form's posts.
-    async fn accept_rows(&self, tasks: Vec<Task>, now: Timestamp) -> Result<Vec<RowAnswer>, Problem> {
+    async fn accept_rows(
+        &self,
+        form: &str,
+        tasks: Vec<Task>,
+        now: Timestamp,
+    ) -> Result<Vec<RowAnswer>, Problem> {
         let puts = tasks.iter().map(|task| async move {
             Ok(match self.store.accept_named_lead(&task.lead).await? {
                 Accepted::New => task.answer(Fate::New),
@@ -136,8 +140,11 @@ impl Console {
             })
         });
         let puts: Vec<_> = puts.collect();
-        let answers: Vec<RowAnswer> =
-            stream::iter(puts).buffered(GROUPS * AT_ONCE).try_collect().await.map_err(unavailable)?;
+        let answers: Vec<Result<RowAnswer, StoreError>> =
+            stream::iter(puts).buffered(GROUPS * AT_ONCE).collect().await;
+        let new = answers.iter().flatten().filter(|row| row.fate == Fate::New).count();
+        self.count_new(form, new, now);
+        let answers: Vec<RowAnswer> = answers.into_iter().collect::<Result<_, _>>().map_err(unavailable)?;
         let messages = answers.iter().filter(|row| row.fate != Fate::Refused).filter_map(|row| {
             let id = row.lead.clone()?;
             let body = encode(&LeadMessage::Lead(id.clone()));
@@ -147,9 +154,17 @@ impl Console {
         Ok(answers)
     }
 
+    /// Counts rows that are new, as soon as they are in the ledger: whatever fails then, they are known when they come again.
+    fn count_new(&self, form: &str, new: usize, now: Timestamp) {
+        if new > 0 {
+            Metrics::new().count("Accepted", new).by("Source", form).emit(&self.env, now);
+        }
+    }
+
     /// Rows that are not routed: recognised and into the ledger with their end, in one commit each.
     async fn take_in(
         &self,
+        form: &str,
         mut left: Vec<Task>,
         policies: &PolicySet,
         mut is_fresh: bool,
@@ -175,9 +190,12 @@ impl Console {
                 return Err(busy());
             }
             let (turn, mut later) = one_a_person(left, &keys);
-            let common = Common { policies, keys: &keys, now };
+            let stored = AtomicUsize::new(0);
+            let common = Common { policies, keys: &keys, now, stored: &stored };
             let before = answers.len();
-            for (task, done) in self.pass(turn, common).await {
+            let done = self.pass(turn, common).await;
+            self.count_new(form, stored.into_inner(), now);
+            for (task, done) in done {
                 match done {
                     Ok(Some(row)) => answers.push(row),
                     Ok(None) | Err(StoreError::Unavailable(_)) => later.push(task),
@@ -293,6 +311,7 @@ impl Console {
         if self.store.commit(commit).await? == Written::Conflict {
             return Ok(None);
         }
+        common.stored.fetch_add(1, Ordering::Relaxed);
         let wishes = consented(lead, state, facts, policies, policies);
         self.store.record_consent(&wishes, common.keys, false).await?;
         Ok(Some(RowAnswer {

@@ -16,11 +16,12 @@ pub use mark::MarkKind;
 use crate::clock::{Clock, FirstContact, Past};
 use crate::id::{CustomerId, LeadId};
 use crate::import::Imported;
-use crate::routing::Receipt;
+use crate::routing::{Outcome, Receipt};
 use crate::time::Timestamp;
 use ring::digest;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// Where a lead stands in the ledger. `Waiting` and `Escalated` are in flight, all others are ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -239,6 +240,33 @@ pub struct Act {
     pub key: Option<(String, String)>,
 }
 
+/// How long a lead waited because nobody could take it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Waited {
+    /// Since when.
+    #[serde(rename = "f")]
+    pub from: Timestamp,
+    /// Until when.
+    #[serde(rename = "u")]
+    pub until: Timestamp,
+    /// Whether its rule's team was off duty and said that its leads wait; else nobody could take it, and somebody was told.
+    #[serde(rename = "h", default, skip_serializing_if = "std::ops::Not::not")]
+    pub for_hours: bool,
+}
+
+impl fmt::Display for Waited {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let why = match self.for_hours {
+            true => "nobody of the team was on duty, and its leads wait",
+            false => "nobody could take it",
+        };
+        write!(f, "Waited from {} to {}, because {why}.", self.from, self.until)
+    }
+}
+
+/// Waits that are remembered of a lead.
+const MAX_WAITED: usize = 6;
+
 /// The changing half of the ledger's line, small because an update is charged on the whole item.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Progress {
@@ -258,6 +286,9 @@ pub struct Progress {
     /// What was decided and what the decision saw.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub receipt: Option<Receipt>,
+    /// How long it waited before what the receipt says, oldest first.
+    #[serde(rename = "waited", default, skip_serializing_if = "Vec::is_empty")]
+    pub waits: Vec<Waited>,
     /// What people did, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub acts: Vec<Act>,
@@ -280,6 +311,28 @@ impl Progress {
     pub fn is_worked_on(&self) -> bool {
         self.state == LeadState::Assigned && self.work.is_open()
     }
+
+    /// Whether it was ever a lead that nobody could take, of which somebody was told; not one that only waited for hours.
+    pub fn was_escalated(&self) -> bool {
+        let told = |receipt: &Receipt| receipt.outcome == Outcome::Escalated && !receipt.waits_for_hours();
+        self.receipt.as_ref().is_some_and(told) || self.waits.iter().any(|waited| !waited.for_hours)
+    }
+
+    /// Takes down how long it waited, now that `next` takes the place of its receipt.
+    pub(crate) fn waited(&mut self, next: &Receipt) {
+        let Some(before) = self.receipt.as_ref().filter(|one| one.outcome == Outcome::Escalated) else {
+            return;
+        };
+        let one = Waited { from: before.at, until: next.at, for_hours: before.waits_for_hours() };
+        match self.waits.last_mut() {
+            Some(last) if last.until == one.from && last.for_hours == one.for_hours => last.until = one.until,
+            _ => self.waits.push(one),
+        }
+        // Each kind takes turns with the other, so the first two say whether there was one.
+        if self.waits.len() > MAX_WAITED {
+            self.waits.remove(2);
+        }
+    }
 }
 
 impl Default for Progress {
@@ -291,6 +344,7 @@ impl Default for Progress {
             assignment: None,
             work: Work::Open,
             receipt: None,
+            waits: Vec::new(),
             acts: Vec::new(),
             import: None,
             clock: None,

@@ -3,8 +3,8 @@
 use super::live::{Live, LiveTeams};
 use super::{Asks, CustomerView, Receipt, Saw, route};
 use crate::customer::{
-    Customer, Joined, Known, KnownAddress, Ownership, Raised, Recognition, SuggestionReason, Whole,
-    note_suggestions,
+    Customer, Found, Joined, Known, KnownAddress, Merge, Ownership, Raised, Recognition, Suggestion,
+    SuggestionReason, Whole, note_suggestions,
 };
 use crate::id::{CustomerId, LeadId};
 use crate::lead::{Assignment, Facts, Lead, Progress};
@@ -48,20 +48,48 @@ pub fn decide(case: Case<'_>, policies: &PolicySet, teams: LiveTeams<'_>, now: T
     Receipt { saw, tried, ..recorded(case, policies, outcome, now) }
 }
 
-/// What is written down of any decision, whatever it went by.
+/// What is written down of any decision, whatever it went by. Who the lead is from was found when it was taken in: tried again,
+/// it adds what it joins now.
 pub(super) fn recorded(case: Case<'_>, policies: &PolicySet, outcome: Outcome, now: Timestamp) -> Receipt {
-    let Case { known, who, .. } = case;
+    let Case { lead, known, who, .. } = case;
+    let first = taken_in(lead);
+    let is_new = |who: &Recognition| !known.customers.contains_key(&who.customer);
     Receipt {
         at: now,
         manifest: policies.version,
-        new_customer: who.is_some_and(|who| !known.customers.contains_key(&who.customer)),
-        found: who.map(|who| who.found.clone()).unwrap_or_default(),
-        merges: who.map(|who| who.merges.clone()).unwrap_or_default(),
-        suggestions: who.map(|who| who.suggestions.clone()).unwrap_or_default(),
+        new_customer: first.map_or_else(|| who.is_some_and(is_new), |first| first.new_customer),
+        found: who.map(|who| found(who, first)).unwrap_or_default(),
+        merges: who.map(|who| merges(who, first)).unwrap_or_default(),
+        suggestions: who.map(|who| suggestions(who, first)).unwrap_or_default(),
         saw: Saw::default(),
         tried: Vec::new(),
         outcome,
     }
+}
+
+/// The last decision of a lead that counts on its customer already.
+fn taken_in(lead: &Lead) -> Option<&Receipt> {
+    lead.progress.receipt.as_ref().filter(|_| lead.progress.customer.is_some())
+}
+
+/// What the identities lead to, without those that only lead back to what the lead itself brought.
+fn found(who: &Recognition, first: Option<&Receipt>) -> Vec<Found> {
+    let is_known = |one: &&Found| {
+        let before = |first: &Receipt| first.found.iter().any(|found| found.kind == one.kind);
+        one.passed_over.is_some() || one.customer != who.customer || first.is_none_or(before)
+    };
+    who.found.iter().filter(is_known).cloned().collect()
+}
+
+fn merges(who: &Recognition, first: Option<&Receipt>) -> Vec<Merge> {
+    let before = first.map(|first| first.merges.as_slice()).unwrap_or_default();
+    before.iter().chain(&who.merges).cloned().collect()
+}
+
+fn suggestions(who: &Recognition, first: Option<&Receipt>) -> Vec<Suggestion> {
+    let before = first.map(|first| first.suggestions.as_slice()).unwrap_or_default();
+    let is_named = |one: &&Suggestion| who.suggestions.iter().any(|now| now.customer == one.customer);
+    before.iter().filter(|one| !is_named(one)).chain(&who.suggestions).cloned().collect()
 }
 
 /// Who owns a returning customer, and the team they came through if there still is one: both will be asked, unless
@@ -78,6 +106,7 @@ pub fn owner(case: Case<'_>, policies: &PolicySet) -> Option<(String, Option<Str
 pub fn change(case: Case<'_>, receipt: Receipt, policies: &PolicySet) -> (Progress, Vec<Customer>) {
     let Case { lead, facts, known, who } = case;
     let mut after = Progress { state: receipt.outcome.state(), ..lead.progress.clone() };
+    after.waited(&receipt);
     if let Outcome::Assigned { rep, team } = &receipt.outcome {
         let n = lead.progress.next_n();
         let mut answers = team.iter().flat_map(|team| receipt.saw.answers(team));
@@ -134,23 +163,55 @@ fn fingerprint(lead: &Lead) -> String {
     format!("{}:{}", lead.origin.name, lead.envelope.fingerprint())
 }
 
-/// The whole person as it will be after joining.
+/// The whole person as it will be after joining. A lead that is tried again sees everything but what it brought itself: it would
+/// take itself for somebody who came before.
 pub(super) fn customer_view(case: Case<'_>, who: &Recognition, policies: &PolicySet) -> CustomerView {
-    let mut root = case.known.customers.get(&who.customer).cloned();
+    let Case { lead, known, .. } = case;
+    let others = taken_in(lead).map(|_| without(known, lead));
+    let known = others.as_ref().unwrap_or(known);
+    let mut root = known.customers.get(&who.customer).cloned();
     if let Some(root) = &mut root {
         root.halves.extend(who.merges.iter().map(|merge| merge.from.clone()));
     }
-    let whole = root.as_ref().map(|root| case.known.whole(root));
-    let repeats = whole.as_ref().and_then(|whole| repeats(whole, case.lead, policies));
+    let whole = root.as_ref().map(|root| known.whole(root));
+    let whole = whole.filter(|whole| taken_in(lead).is_none_or(|first| is_left(whole, lead, first)));
+    let repeats = whole.as_ref().and_then(|whole| repeats(whole, lead, policies));
     CustomerView::of(whole.as_ref(), repeats, policies)
 }
 
-/// The lead that this one is a repeat of.
+/// Everybody without what a lead brought that was taken in: its count, and the facts that nobody said before it.
+fn without(known: &Known, lead: &Lead) -> Known {
+    let mut known = known.clone();
+    for record in known.customers.values_mut() {
+        if lead.progress.customer.as_ref() == Some(&record.id) {
+            record.leads = record.leads.saturating_sub(1);
+        }
+        let said = std::mem::take(&mut record.facts);
+        let by_others = said.into_iter().filter(|(_, fact)| {
+            record.source_of(fact).is_none_or(|said| said.lead.as_ref() != Some(&lead.id))
+        });
+        record.facts = by_others.collect();
+    }
+    known
+}
+
+/// Whether anybody is left without a lead that was taken in: they were known before it, or they are somebody's by now, were joined
+/// with somebody, or have events that say something of them. Leads behind it, the same sent twice for one, make nobody known to it.
+fn is_left(whole: &Whole<'_>, lead: &Lead, first: &Receipt) -> bool {
+    let is_more = |part: &Customer| {
+        let is_other = lead.progress.customer.as_ref() != Some(&part.id);
+        is_other || part.owner.is_some() || !part.said_by_events().is_empty()
+    };
+    !first.new_customer || whole.parts().any(is_more)
+}
+
+/// The lead that this one is a repeat of. One that was taken in was none then, and is none of those after it.
 fn repeats(whole: &Whole<'_>, lead: &Lead, policies: &PolicySet) -> Option<LeadId> {
+    if taken_in(lead).is_some() {
+        return None;
+    }
     let (fingerprint, window) = (fingerprint(lead), policies.settings.repeat_window_ms());
-    let of = whole.parts().find_map(|part| part.repeats(&fingerprint, lead.received, window))?;
-    // An escalated lead that is tried again is no repeat of itself.
-    (*of != lead.id).then(|| of.clone())
+    whole.parts().find_map(|part| part.repeats(&fingerprint, lead.received, window)).cloned()
 }
 
 struct People<'a> {

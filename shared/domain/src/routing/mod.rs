@@ -194,6 +194,13 @@ impl Receipt {
     pub fn waits_for_hours(&self) -> bool {
         self.outcome == Outcome::Escalated && self.tried.last() == Some(&Verdict::Waits)
     }
+
+    /// Whether a lead that nobody can take is as it was when `before` was decided: for the same reasons, and until the same
+    /// moment. Otherwise what is stored no longer explains it.
+    pub fn says_the_same(&self, before: &Self) -> bool {
+        let waits = |receipt: &Self| (receipt.tried.clone(), receipt.saw.first_back());
+        self.outcome == before.outcome && waits(self) == waits(before)
+    }
 }
 
 /// Where members of teams come from: the live teams when deciding, the receipt when deciding again.
