@@ -179,10 +179,9 @@ impl Sender {
             }
             message.is_stored();
         }
+        let is_kept = order.channel == Channel::Email && self.mail.goes_one_way();
         let handed = match policy.via {
-            Via::Webhook if !(order.channel == Channel::Email && self.mail.goes_one_way()) => {
-                self.call_provider(&id, &policy, to, &content, now).await
-            }
+            Via::Webhook if !is_kept => self.call_provider(&id, &policy, to, &content, now).await,
             Via::Ses | Via::Smtp | Via::Webhook => self.mail(&id, &policy, to, &content, now).await,
         };
         self.settle(message, handed, on_unknown, now).await
