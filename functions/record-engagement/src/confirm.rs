@@ -57,8 +57,8 @@ impl Engagement {
         };
         let policies = self.current().await?;
         let who = self.recipient(subject, &policies).await?;
-        let [written, spoken] = who.languages;
-        Ok((policies, who, Words::of([written, spoken, words::accepted(request)])))
+        let words = Words::of(who.languages.into_iter().flatten().chain(words::accepted(request)));
+        Ok((policies, who, words))
     }
 }
 

@@ -148,7 +148,7 @@ impl Engagement {
 
 /// A page that says why there is none. The same for every bad link, so that it tells nobody anything.
 fn refusal(fault: &Fault, request: &HttpRequest) -> HttpResponse {
-    let words = Words::of([words::accepted(request)]);
+    let words = Words::of(words::accepted(request));
     let (status, title, text) = match fault {
         Fault::NoLink => (404, words.no_link, words.no_link_text),
         Fault::Unreadable => (400, words.unreadable, words.unreadable_text),

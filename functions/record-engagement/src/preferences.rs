@@ -39,7 +39,7 @@ impl Engagement {
         request: &HttpRequest,
     ) -> Result<HttpResponse, Fault> {
         let (policies, who, words) = self.who_wants(token, request).await?;
-        let posted = body::parse(request).await.map_err(|_| Fault::Unreadable)?;
+        let posted = body::parse_without_files(request).await.map_err(|_| Fault::Unreadable)?;
         let topic = policies.topic(&who.subject.topic);
         let offered = offered(&policies, &who.subject);
         let title = |name: &str| {
@@ -79,8 +79,8 @@ impl Engagement {
         };
         let policies = self.current().await?;
         let who = self.recipient(subject, &policies).await?;
-        let [written, spoken] = who.languages;
-        Ok((policies, who, Words::of([written, spoken, words::accepted(request)])))
+        let words = Words::of(who.languages.into_iter().flatten().chain(words::accepted(request)));
+        Ok((policies, who, words))
     }
 
     /// The page as things are now.

@@ -10,10 +10,14 @@ use sluice_domain::link::Subject;
 use sluice_domain::message::{CauseKind, Message};
 use sluice_domain::pii::Pii;
 use sluice_domain::policy::PolicySet;
+use sluice_domain::template::language_of;
 use sluice_host::metrics::Metrics;
 use sluice_store::{Commit, GateRecord, StoreError, Written};
 use sluice_wire::http::HttpRequest;
 use std::collections::BTreeSet;
+
+/// Characters that are kept of the name of the program somebody chose with.
+const LONGEST_AGENT: usize = 500;
 
 /// Who follows a link.
 pub(crate) struct Recipient {
@@ -23,7 +27,7 @@ pub(crate) struct Recipient {
     message: Option<Message>,
     /// The address under each key, the one to write first.
     address: Vec<AddressHash>,
-    /// What the message was written in, and what the person speaks, as far as it is known.
+    /// What the message was asked to be written in, and what it is written in otherwise, as far as it is known.
     pub(crate) languages: [Option<Language>; 2],
 }
 
@@ -45,10 +49,8 @@ impl Engagement {
         let (message, known) = futures::try_join!(self.store.message(&subject.message), people)?;
         let record = known.customers.get(&known.root(&customer));
         let whole = record.map(|record| known.whole(record));
-        let spoken = whole.as_ref().and_then(|whole| {
-            let facts = whole.facts(&policies.settings.survivorship);
-            Language::parse(facts.get("language")?.value.reveal())
-        });
+        let rules = &policies.settings.survivorship;
+        let spoken = whole.as_ref().and_then(|whole| Some(language_of(whole, rules)?.language()));
         // Since the hash key was rotated an address has several hashes; the link knows the one of its time.
         let identities = whole.iter().flat_map(|whole| whole.parts()).flat_map(|part| part.identities());
         let address = identities
@@ -90,7 +92,7 @@ impl Engagement {
             let mut gate = read.gate.clone();
             let mut commit = Commit::default();
             for change in &changes {
-                let proof = self.proof(who, change, chosen, request);
+                let proof = self.proof(who, change, chosen, policies, request);
                 if let Some(proof) = proof.beside(&read.gate) {
                     proof.tell(&mut gate);
                     commit = commit.proof(who.subject.channel, &who.address[0], proof);
@@ -142,7 +144,14 @@ impl Engagement {
         topics.filter_map(tell).collect()
     }
 
-    fn proof(&self, who: &Recipient, change: &Change, chosen: &Chosen<'_>, request: &HttpRequest) -> Proof {
+    fn proof(
+        &self,
+        who: &Recipient,
+        change: &Change,
+        chosen: &Chosen<'_>,
+        policies: &PolicySet,
+        request: &HttpRequest,
+    ) -> Proof {
         let Change { topic, wish, as_of } = change;
         let id = who.subject.message.to_string();
         let cause = ["link", &id, chosen.how.name(), topic, wish.name()];
@@ -150,8 +159,13 @@ impl Engagement {
         proof.as_of = Some(*as_of).filter(|as_of| *as_of != proof.at);
         proof.message = Some(who.subject.message.clone());
         proof.wording = (chosen.wording)(topic);
-        // Where somebody was when they said no is nobody's business.
+        // The words are ours, with the titles of these documents in them.
+        proof.version = Some(policies.version.to_string());
+        proof.source = Some(chosen.how.name().to_owned());
+        // Where somebody was when they said no, and with what, is nobody's business.
         if *wish != Wish::No {
+            let agent = request.header("user-agent").map(|agent| agent.chars().take(LONGEST_AGENT).collect());
+            proof.user_agent = agent.map(Pii::new);
             proof.ip = request.source_ip.clone().map(Pii::new);
         }
         proof

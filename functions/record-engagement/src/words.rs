@@ -33,15 +33,15 @@ pub(crate) struct Words {
 
 impl Words {
     /// The first of the languages that the pages are written in; English if none is.
-    pub(crate) fn of(languages: impl IntoIterator<Item = Option<Language>>) -> &'static Self {
+    pub(crate) fn of(languages: impl IntoIterator<Item = Language>) -> &'static Self {
         let written = |language: Language| ALL.into_iter().find(|words| words.code == language.code());
-        languages.into_iter().flatten().find_map(written).unwrap_or(&ENGLISH)
+        languages.into_iter().find_map(written).unwrap_or(&ENGLISH)
     }
 }
 
-/// What a browser asks for.
-pub(crate) fn accepted(request: &HttpRequest) -> Option<Language> {
-    Language::parse(request.header("accept-language")?)
+/// What a browser asks for, the preferred one first.
+pub(crate) fn accepted(request: &HttpRequest) -> Vec<Language> {
+    request.header("accept-language").map(Language::accepted).unwrap_or_default()
 }
 
 const ALL: [&Words; 3] = [&ENGLISH, &GERMAN, &CHINESE];
@@ -131,11 +131,20 @@ mod tests {
 
     #[test]
     fn the_first_language_that_there_are_words_in_is_taken() {
-        let of = |languages: &[&str]| Words::of(languages.iter().map(|text| Language::parse(text))).code;
+        let of =
+            |languages: &[&str]| Words::of(languages.iter().filter_map(|text| Language::parse(text))).code;
         assert_eq!(of(&["de"]), "de");
         assert_eq!(of(&["fr", "zh-Hans-CN", "de"]), "zh");
         assert_eq!(of(&["fr"]), "en");
         assert_eq!(of(&[]), "en");
+    }
+
+    #[test]
+    fn a_browsers_second_language_is_better_than_one_it_did_not_ask_for() {
+        let of = |header: &str| Words::of(Language::accepted(header)).code;
+        assert_eq!(of("fr-FR,fr;q=0.9,de;q=0.8"), "de");
+        assert_eq!(of("fr-FR,fr;q=0.9,en;q=0.3,zh-CN;q=0.8"), "zh");
+        assert_eq!(of("fr, it;q=0.5, de;q=0"), "en");
     }
 
     #[test]

@@ -189,11 +189,16 @@ struct Told<'a> {
 }
 
 impl Told<'_> {
-    /// Whether the gate of the address has to be read: the other kinds say nothing about it.
+    /// Whether the gate of the address has to be read: the other kinds change nothing in it.
     fn is_about_the_address(&self) -> bool {
         matches!(
             self.event.kind,
-            Kind::Bounce(_) | Kind::Complaint(_) | Kind::Delivery | Kind::Subscription(_)
+            Kind::Bounce(_)
+                | Kind::Complaint(_)
+                | Kind::Delivery
+                | Kind::Subscription(_)
+                | Kind::Reject
+                | Kind::RenderingFailure
         )
     }
 

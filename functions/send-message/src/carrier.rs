@@ -36,6 +36,11 @@ impl Carrier {
         };
         Ok(Self { ses: Ses::new(env)?, smtp: Smtp::default(), always })
     }
+
+    /// Whether all mail goes one way, whatever the documents say: not by a provider's webhook either.
+    pub(crate) const fn goes_one_way(&self) -> bool {
+        self.always.is_some()
+    }
 }
 
 /// A server by its address: TLS from the first byte at 465, none on this machine, STARTTLS elsewhere. Its user and

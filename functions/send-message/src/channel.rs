@@ -17,8 +17,8 @@ pub(crate) enum Handover {
     NotNow { why: String, after: Option<u32> },
     /// Definitely not taken, for good.
     Refused(String),
-    /// It may have been taken.
-    Unknown,
+    /// It may have been taken: what is known of why nobody knows.
+    Unknown(String),
 }
 
 /// The SES client. Its own retries are off: SES has no idempotency token, so a repeat after a lost answer would be a
@@ -98,11 +98,11 @@ fn outcome<E: ProvideErrorMetadata>(
                 // What ails the account comes as 400 and passes; a bad message does not.
                 400 if OF_THE_ACCOUNT.contains(&why.as_str()) => Handover::NotNow { why, after: None },
                 400..=499 => Handover::Refused(why),
-                _ => Handover::Unknown,
+                _ => Handover::Unknown(format!("status {status}")),
             }
         }
         SdkError::ConstructionFailure(_) => Handover::Refused("the request cannot be built".to_owned()),
-        _ => Handover::Unknown,
+        _ => Handover::Unknown("no answer".to_owned()),
     }
 }
 

@@ -4,8 +4,10 @@ use sluice_domain::customer::Whole;
 use sluice_domain::identity::LanguageTag;
 use sluice_domain::link::Links;
 use sluice_domain::message::{CauseKind, Message};
-use sluice_domain::policy::PolicySet;
-use sluice_domain::template::{self, Given, Library, Rendered, context, rewrite_links, with_open_pixel};
+use sluice_domain::policy::{AddressKind, PolicySet};
+use sluice_domain::template::{
+    self, Given, Library, Rendered, context, context_of_address, rewrite_links, with_open_pixel,
+};
 
 /// A message as it goes out.
 pub(crate) struct Content {
@@ -35,7 +37,15 @@ pub(crate) fn render(
     let event = message.data.get("event").filter(|_| order.cause.kind == CauseKind::Journey);
     let event = event.cloned().unwrap_or_default();
     let given = Given { links: own, event, data: message.data.clone().into(), ..Given::default() };
-    let context = context(Some(whole), policies, given);
+    let context = match (&message.to, asks_for_consent) {
+        // Somebody named the customer and typed this address: whether it is theirs is what the message asks.
+        (Some(to), true) => {
+            let kind = policies.channel(order.channel).map(|channel| channel.address_kind());
+            let kind = kind.unwrap_or(AddressKind::usual(order.channel));
+            context_of_address(whole, (kind.identity().name(), to.reveal()), policies, given)
+        }
+        _ => context(Some(whole), policies, given),
+    };
     let language = order.language.map(|language| LanguageTag::of(language, None));
     let rendered = library.render(policies, &order.template, language, &context);
     let mut rendered = rendered.map_err(|failure| failure.to_string())?;

@@ -143,10 +143,13 @@ impl Sender {
             Err(why) => return self.refuse(message, Verdict::Skip(Reason::Template(why)), now).await,
         };
         if !is_ours {
+            let mut gate = own.gate.clone();
+            if let Some(earlier) = message.earlier_claim(&address) {
+                gate.given_back(earlier);
+            }
             message.claim(now, nonce.to_owned(), address);
             message.policies = Some(policies.version);
             message.links.clone_from(&content.links);
-            let mut gate = own.gate.clone();
             match message.order.cause.kind {
                 CauseKind::Test => {}
                 CauseKind::Confirmation => {
@@ -176,9 +179,10 @@ impl Sender {
             }
             message.is_stored();
         }
+        let is_kept = order.channel == Channel::Email && self.mail.goes_one_way();
         let handed = match policy.via {
-            Via::Ses | Via::Smtp => self.mail(&id, &policy, to, &content, now).await,
-            Via::Webhook => self.call_provider(&id, &policy, to, &content.rendered, now).await,
+            Via::Webhook if !is_kept => self.call_provider(&id, &policy, to, &content, now).await,
+            Via::Ses | Via::Smtp | Via::Webhook => self.mail(&id, &policy, to, &content, now).await,
         };
         self.settle(message, handed, on_unknown, now).await
     }
@@ -215,8 +219,13 @@ impl Sender {
             not_after: order.not_after,
         };
         let (same, other): (Vec<_>, Vec<_>) = others.iter().partition(|gate| gate.channel == order.channel);
+        let mut gate = own.gate.clone();
+        // What it was claimed for before keeps others back, and not itself.
+        if let Some(earlier) = own.address().and_then(|address| message.earlier_claim(address)) {
+            gate.given_back(earlier);
+        }
         let gates = Gates {
-            own: own.gate.clone(),
+            own: gate,
             same_channel: same.into_iter().map(|record| &record.gate).collect(),
             other_channels: other.into_iter().map(|record| &record.gate).collect(),
         };

@@ -123,10 +123,11 @@ fn unsubscribe(url: &str) -> Result<String, Unfit> {
     Ok(format!("List-Unsubscribe: <{url}>\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"))
 }
 
-/// One line of text for a header: runs of blanks and control characters are one blank.
-fn phrase(text: &str) -> String {
+/// One line of text for a header: runs of blanks and control characters are one blank. What begins an encoded word (RFC
+/// 2047) is taken apart: it stands for any characters there are, line ends among them, wherever a program decodes it.
+pub(crate) fn phrase(text: &str) -> String {
     let words = text.split(|c: char| c.is_control() || c.is_whitespace()).filter(|word| !word.is_empty());
-    let line = words.collect::<Vec<_>>().join(" ");
+    let line = words.collect::<Vec<_>>().join(" ").replace("=?", "= ?");
     line.chars().take(LONGEST_PHRASE).collect()
 }
 

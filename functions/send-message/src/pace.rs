@@ -76,7 +76,7 @@ impl Sender {
     ) -> Result<Slots, String> {
         let policies = self.policies.current(now).await.map_err(text)?;
         let Some(rate) = policies.channel(channel).and_then(|policy| policy.rate) else {
-            return Ok(Slots { from: Some(now), apart: 0 });
+            return Ok(Slots { from: Some(now), rate: None });
         };
         let messages = u32::try_from(messages).unwrap_or(u32::MAX);
         let ahead = if bulk { AHEAD_BULK_MS } else { AHEAD_MS };
@@ -85,20 +85,22 @@ impl Sender {
             Slot::At(from) => Some(from),
             Slot::Busy => None,
         };
-        Ok(Slots { from, apart: 1000 / i64::from(rate.max(1)) })
+        Ok(Slots { from, rate: Some(rate) })
     }
 }
 
-/// Room for a batch: from an instant on, one message every so many milliseconds. None is no room.
+/// Room for a batch: from an instant on, so many messages a second, or all at once. None is no room.
 struct Slots {
     from: Option<Timestamp>,
-    apart: i64,
+    rate: Option<u32>,
 }
 
 impl Slots {
     fn of(&self, at: usize) -> Option<Timestamp> {
-        let place = i64::try_from(at).unwrap_or(i64::MAX);
-        Some(self.from?.plus_millis(self.apart.saturating_mul(place)))
+        let place = u64::try_from(at).unwrap_or(u64::MAX);
+        // Rather late than early: never more than the rate.
+        let wait = self.rate.map_or(0, |rate| place.saturating_mul(1_000).div_ceil(u64::from(rate.max(1))));
+        Some(self.from?.plus_millis(i64::try_from(wait).unwrap_or(i64::MAX)))
     }
 }
 
@@ -106,4 +108,25 @@ impl Slots {
 pub(crate) fn come_back(message: &OrderMessage, at: Timestamp) -> Outgoing {
     let queue = if message.order.bulk { QueueName::Bulk } else { QueueName::Message };
     Outgoing { queue, id: message.order.id().to_string(), body: encode(message), not_before: at }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_rate_is_exceeded_within_a_batch() {
+        let from = Timestamp(1_795_692_000_000);
+        for rate in [1, 7, 300, 600, 999, 1_000, 4_000] {
+            let slots = Slots { from: Some(from), rate: Some(rate) };
+            for at in 0..30u32 {
+                let wait = slots.of(at as usize).unwrap().since(from);
+                assert!(
+                    wait * i64::from(rate) >= i64::from(at) * 1_000,
+                    "{at} of {rate} a second after {wait} ms"
+                );
+            }
+        }
+        assert_eq!(Slots { from: Some(from), rate: None }.of(9), Some(from));
+    }
 }

@@ -3,16 +3,15 @@
 use crate::Sender;
 use crate::channel::Handover;
 use crate::content::Content;
-use crate::mime::{Mail, Mailbox};
+use crate::mime::{Mail, Mailbox, phrase};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 use sluice_domain::id::MessageId;
 use sluice_domain::identity::Email;
-use sluice_domain::message::{Destination, Handed};
+use sluice_domain::message::{Channel, Destination, Handed};
 use sluice_domain::pii::Pii;
 use sluice_domain::policy::{BodyEncoding, ChannelPolicy, ProviderCall, SecretRef};
-use sluice_domain::template::Rendered;
 use sluice_domain::time::Timestamp;
 use sluice_host::fetch::{FetchError, fetch_public};
 use sluice_wire::standard_webhooks;
@@ -59,23 +58,35 @@ impl Sender {
         id: &MessageId,
         policy: &ChannelPolicy,
         to: &Destination,
-        content: &Rendered,
+        content: &Content,
         now: Timestamp,
     ) -> Handed {
         let Some(call) = &policy.webhook else {
             return Handed::Refused("the channel has no webhook".to_owned());
         };
+        let Content { rendered: content, unsubscribe, .. } = content;
+        let is_mail = policy.name == Channel::Email;
+        let written = policy.from.as_deref().filter(|_| is_mail).and_then(mailbox);
+        let from_name = content.from_name.clone().or(written.and_then(|(name, _)| name));
+        let from_name = from_name.map(|name| phrase(&name)).unwrap_or_default();
+        let ours = is_mail.then(|| self.from.as_sent());
+        let reply_to = content.reply_to.as_ref().map(Email::as_sent).or(policy.reply_to.as_deref());
+        let subject = phrase(&content.subject);
         let values = [
-            ("to", to.value.reveal().as_str()),
-            ("text", content.text.as_str()),
-            ("from", policy.from.as_deref().unwrap_or_default()),
-            ("subject", content.subject.as_str()),
-            ("id", id.as_str()),
+            ("to", Some(to.value.reveal().as_str())),
+            ("text", Some(content.text.as_str())),
+            ("html", content.html.as_deref()),
+            ("subject", Some(subject.as_str())),
+            ("from", policy.from.as_deref().or(ours).or(Some(""))),
+            ("from_name", Some(from_name.as_str())),
+            ("reply_to", reply_to),
+            ("unsubscribe", unsubscribe.as_deref().filter(|_| is_mail)),
+            ("id", Some(id.as_str())),
         ];
         let (kind, body) = write_body(call, &values);
         let mut headers = vec![("content-type".to_owned(), kind.to_owned())];
         for (name, value) in &call.headers {
-            headers.push((name.to_lowercase(), fill(value, &values)));
+            headers.extend(fill(value, &values).map(|value| (name.to_lowercase(), value)));
         }
         match self.credentials(call, id, &body, now).await {
             Ok(more) => headers.extend(more),
@@ -84,8 +95,9 @@ impl Sender {
         match fetch_public(&self.env, "POST", &call.url, &headers, body.into_bytes(), LIMIT).await {
             Ok(answer) => match answer.status {
                 200..=299 => Handed::Sent(answer_id(call, &answer.body).unwrap_or_default()),
-                // Who we are, what we may, or that it comes too early, is nothing about the message: it waits until that is mended.
-                status @ (401 | 403 | 408 | 425 | 429) => {
+                // Who we are, what we may, where the provider is, or that it comes too early, is nothing about the message: it
+                // waits until that is mended.
+                status @ (401 | 403 | 404 | 408 | 425 | 429) => {
                     if status == 401 {
                         self.forget_secrets(call);
                     }
@@ -93,10 +105,10 @@ impl Sender {
                 }
                 status @ 400..=499 => Handed::Refused(format!("status {status}")),
                 // It may have taken the message before it failed.
-                _ => Handed::Unknown,
+                status => Handed::Unknown(format!("status {status}")),
             },
             Err(error @ FetchError::Forbidden(_)) => Handed::Refused(error.to_string()),
-            Err(FetchError::Unknown) => Handed::Unknown,
+            Err(error @ FetchError::Unknown) => Handed::Unknown(error.to_string()),
             Err(error) => Handed::NotNow(error.to_string(), None),
         }
     }
@@ -147,7 +159,7 @@ pub(crate) fn handed(handover: Handover) -> Handed {
         Handover::Sent(id) => Handed::Sent(id),
         Handover::NotNow { why, after } => Handed::NotNow(why, after),
         Handover::Refused(why) => Handed::Refused(why),
-        Handover::Unknown => Handed::Unknown,
+        Handover::Unknown(why) => Handed::Unknown(why),
     }
 }
 
@@ -161,8 +173,9 @@ fn mailbox(text: &str) -> Option<(Option<String>, Email)> {
     Some((name, Email::parse(address).ok()?))
 }
 
-/// Puts values in the places of their names, each once: a value that looks like a place stays as it is.
-fn fill(pattern: &str, values: &[(&str, &str)]) -> String {
+/// Puts values in the places of their names, each once: a value that looks like a place stays as it is. None if the message
+/// does not have one of them: a mail without HTML, or one that nobody can refuse.
+fn fill(pattern: &str, values: &[(&str, Option<&str>)]) -> Option<String> {
     let mut filled = String::with_capacity(pattern.len());
     let mut rest = pattern;
     while let Some((before, after)) = rest.split_once("{{") {
@@ -173,18 +186,18 @@ fn fill(pattern: &str, values: &[(&str, &str)]) -> String {
             continue;
         };
         match values.iter().find(|(known, _)| *known == name.trim()) {
-            Some((_, value)) => filled.push_str(value),
+            Some((_, value)) => filled.push_str((*value)?),
             None => filled.push_str(&format!("{{{{{name}}}}}")),
         }
         rest = behind;
     }
     filled.push_str(rest);
-    filled
+    Some(filled)
 }
 
 /// The content type and the body.
-fn write_body(call: &ProviderCall, values: &[(&str, &str)]) -> (&'static str, String) {
-    let fields = call.body.iter().map(|(name, pattern)| (name.as_str(), fill(pattern, values)));
+fn write_body(call: &ProviderCall, values: &[(&str, Option<&str>)]) -> (&'static str, String) {
+    let fields = call.body.iter().filter_map(|(name, pattern)| Some((name.as_str(), fill(pattern, values)?)));
     match call.encoding {
         BodyEncoding::Form => {
             let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
@@ -243,7 +256,8 @@ mod tests {
 
     #[test]
     fn a_body_is_written_as_the_document_says_whatever_the_text_is() {
-        let values = [("to", "+491701234567"), ("text", "50 % off & {{ to }} \"now\"")];
+        let text = "50 % off & {{ to }} \"now\"";
+        let values = [("to", Some("+491701234567")), ("text", Some(text))];
         let form = call(BodyEncoding::Form, &[("To", "{{ to }}"), ("Body", "{{text}}")]);
         let (kind, body) = write_body(&form, &values);
         assert_eq!(kind, "application/x-www-form-urlencoded");
@@ -253,9 +267,22 @@ mod tests {
         let (kind, body) = write_body(&json, &values);
         assert_eq!(kind, "application/json");
         let body: Value = serde_json::from_str(&body).unwrap();
-        assert_eq!(body["text"]["body"], values[1].1);
-        assert_eq!((body["to"].as_str(), body["type"].as_str()), (Some(values[0].1), Some("text")));
-        assert_eq!(fill("{{ other }} {{", &values), "{{ other }} {{");
+        assert_eq!(body["text"]["body"], text);
+        assert_eq!((body["to"].as_str(), body["type"].as_str()), (values[0].1, Some("text")));
+        assert_eq!(fill("{{ other }} {{", &values).unwrap(), "{{ other }} {{");
+    }
+
+    #[test]
+    fn a_field_of_what_a_message_does_not_have_is_left_out() {
+        let fields =
+            [("html", "{{ html }}"), ("headers.List-Unsubscribe", "<{{ unsubscribe }}>"), ("a", "b")];
+        let call = call(BodyEncoding::Json, &fields);
+        let without = [("html", None), ("unsubscribe", None)];
+        assert_eq!(write_body(&call, &without).1, r#"{"a":"b"}"#);
+        let with = [("html", Some("<p>Hi</p>")), ("unsubscribe", Some("https://a.example/u/1"))];
+        let body: Value = serde_json::from_str(&write_body(&call, &with).1).unwrap();
+        assert_eq!(body["headers"]["List-Unsubscribe"], "<https://a.example/u/1>");
+        assert_eq!(body["html"], "<p>Hi</p>");
     }
 
     #[test]

@@ -75,7 +75,7 @@ impl Smtp {
                 Handover::Sent(mail.message_id())
             }
             Ok(Err(error)) if error.status().is_some() => refused(&error),
-            Ok(Err(_)) | Err(_) => Handover::Unknown,
+            Ok(Err(_)) | Err(_) => Handover::Unknown("no answer".to_owned()),
         }
     }
 

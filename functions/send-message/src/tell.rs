@@ -208,18 +208,19 @@ impl Sender {
                 record.claimed_until = retry(after);
                 record.note = Some(why);
             }
-            Handover::Unknown if may_retry => {
+            Handover::Unknown(why) if may_retry => {
                 record.state = MessageState::Unknown;
                 record.unknown += 1;
                 record.claimed_until = retry(None);
+                record.note = Some(why);
             }
             Handover::NotNow { why, .. } | Handover::Refused(why) => {
                 record.state = MessageState::Failed;
                 record.note = Some(why);
             }
-            Handover::Unknown => {
+            Handover::Unknown(why) => {
                 record.state = MessageState::Failed;
-                record.note = Some("no answer, too many times".to_owned());
+                record.note = Some(format!("{why}, too many times"));
             }
         }
         let metrics = Metrics::new().by("Channel", record.channel.clone());

@@ -64,7 +64,7 @@ impl Sender {
             Err(handover) => return handover,
         };
         let mut all = vec![("content-type".to_owned(), "application/json".to_owned())];
-        all.extend(headers(&keys, &notice.id, now, &body));
+        all.extend(headers(&keys, &webhook_id(&notice.id), now, &body));
         match fetch_public(&self.env, "POST", &webhook.url, &all, body, LIMIT).await {
             Ok(answer) => match answer.status {
                 200..=299 => Handover::Sent(format!("status {}", answer.status)),
@@ -78,7 +78,7 @@ impl Sender {
                 status => Handover::NotNow { why: format!("status {status}"), after: answer.retry_after },
             },
             Err(error @ FetchError::Forbidden(_)) => Handover::Refused(error.to_string()),
-            Err(FetchError::Unknown) => Handover::Unknown,
+            Err(error @ FetchError::Unknown) => Handover::Unknown(error.to_string()),
             Err(error) => Handover::NotNow { why: error.to_string(), after: None },
         }
     }
@@ -94,8 +94,27 @@ impl Sender {
                 Err(error) => return Err(not_now(error.to_string())),
             };
             let key = SigningKey::read(secret.reveal());
-            keys.push(key.map_err(|error| Handover::Refused(error.to_string()))?);
+            // Like one that is missing: somebody mends it, and then the message goes out.
+            keys.push(key.map_err(|error| not_now(error.to_string()))?);
         }
         Ok(keys)
+    }
+}
+
+/// The id that a receiver knows the message by. It holds no `.`, which separates it from the time where it is signed
+/// (Standard Webhooks 1.0.0), and which is in names of reps; two ids stay two.
+fn webhook_id(id: &str) -> String {
+    id.replace('=', "=3d").replace('.', "=2e")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_webhooks_id_has_no_dot_and_two_ids_stay_two() {
+        assert_eq!(webhook_id("ld_1_assigned_1_li.wei"), "ld_1_assigned_1_li=2ewei");
+        assert_eq!(webhook_id("ev_17-a"), "ev_17-a");
+        assert_ne!(webhook_id("li.wei"), webhook_id("li=2ewei"));
     }
 }

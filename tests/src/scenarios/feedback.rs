@@ -136,7 +136,7 @@ pub(super) fn complained(world: &mut World) -> Prepare<'_> {
 /// Nobody knows whether a message went out, until the provider says that it arrived.
 pub(super) fn delivered_unknown(world: &mut World) -> Prepare<'_> {
     Box::pin(async {
-        let message = handed_over(world, Handed::Unknown).await;
+        let message = handed_over(world, Handed::Unknown("no answer".to_owned())).await;
         let arrived = delivery(world, "mail-1", "ada@example.org", Some(&message));
         let sent = event(world, "Send", "mail-1", "ada@example.org", Some(&message), json!({}));
         let bodies = vec![by_bus(&arrived), by_bus(&sent)];

@@ -222,6 +222,12 @@ async fn a_message_of_which_nobody_knew_is_settled_by_what_the_provider_says_and
         hear(&run, &event).await;
         let settled = show(&run, &id).await;
         assert_eq!(settled["state"], state, "{kind}: {settled:#}");
+        // What the provider would not send counts for no cap.
+        let gates = run.table().into_iter().filter(|((pk, _), _)| pk.starts_with("gate#email"));
+        let gates =
+            gates.map(|(_, item)| serde_json::from_str::<Value>(item["d"]["S"].as_str().unwrap()).unwrap());
+        let counted: usize = gates.filter_map(|gate| Some(gate["r"].as_array()?.len())).sum();
+        assert_eq!(counted, usize::from(state == "sent"), "{kind}");
         // Once settled it stays so, whatever comes late.
         let mut late = told("Send", "mail-7", to);
         late["mail"]["tags"] = json!({"message": [id]});

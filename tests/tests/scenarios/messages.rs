@@ -268,6 +268,7 @@ async fn a_refusal_gives_the_claim_back_and_a_lost_answer_is_a_state_of_its_own(
     run.refusals.refuse("send-message", SES, 1, (500, "InternalFailure"));
     let held = sent(&run, &ada, json!({"topic": "service"})).await;
     assert_eq!((&held["state"], &held["unknown"]), (&json!("unknown"), &json!(1)));
+    assert_eq!(held["note"], "status 500", "why nobody knows is kept");
     let (_, list) = run.api("GET", "/api/messages?state=unknown", None).await;
     assert_eq!(list["messages"][0]["id"], held["id"]);
     run.pass(Duration::from_secs(86_400)).await;
@@ -348,11 +349,81 @@ async fn an_sms_is_one_call_of_the_provider_and_an_error_of_its_server_is_unknow
     assert_eq!(body, "Body=Hello+Ada%3A+4711+%26+more&From=%2B15005550006&To=%2B12125550199");
     assert_eq!(calls[0].headers()["authorization"], "Basic QUMxOmdlaGVpbQ==");
     drop(provider);
-    let broken = Fake::start(|_| (502, json!({}))).await;
-    run.apply(&sms(&broken.url)).await;
-    let message = sent(&run, &ada, over_sms).await;
-    assert_eq!(message["state"], "unknown", "{message:#}");
-    assert_eq!(broken.seen().len(), 1);
+    for status in [502, 302] {
+        let broken = Fake::start(move |_| (status, json!({}))).await;
+        run.apply(&sms(&broken.url)).await;
+        let message = sent(&run, &ada, over_sms.clone()).await;
+        let note = json!(format!("status {status}"));
+        assert_eq!((&message["state"], &message["note"]), (&json!("unknown"), &note), "{message:#}");
+        assert_eq!(broken.seen().len(), 1);
+    }
+    run.finish().await;
+}
+
+/// E-mail by a provider with an HTTP interface.
+fn mail_by(url: &str) -> String {
+    format!(
+        "kind: channel\nname: email\nvia: webhook\nfrom: Shop <news@shop.example>\nreply_to: help@shop.example\nwebhook:\n  \
+         url: {url}/emails\n  body:\n    from: \"{{{{ from }}}}\"\n    name: \"{{{{ from_name }}}}\"\n    to: \"{{{{ to }}}}\"\n    \
+         reply_to: \"{{{{ reply_to }}}}\"\n    subject: \"{{{{ subject }}}}\"\n    text: \"{{{{ text }}}}\"\n    html: \"{{{{ html }}}}\"\n    \
+         headers.List-Unsubscribe: \"<{{{{ unsubscribe }}}}>\"\n    headers.List-Unsubscribe-Post: List-Unsubscribe=One-Click\n"
+    )
+}
+
+#[tokio::test]
+async fn a_mail_by_a_providers_webhook_has_all_that_a_mail_has() {
+    let provider = provider(200).await;
+    let (run, ada) = with_ada(with(&mail_by(&provider.url))).await;
+    let message = sent(&run, &ada, json!({})).await;
+    assert_eq!(message["state"], "sent", "{message:#}");
+    let body = |at: usize| serde_json::from_slice::<Value>(provider.seen()[at].body()).unwrap();
+    let mail = body(0);
+    assert_eq!((&mail["to"], &mail["subject"]), (&json!(EMAIL), &json!("Hello Ada")), "{mail:#}");
+    assert_eq!((&mail["from"], &mail["name"]), (&json!("Shop <news@shop.example>"), &json!("Shop")));
+    assert_eq!(mail["reply_to"], "help@shop.example");
+    assert!(mail["html"].as_str().unwrap().starts_with("<p>Your code is none."), "{mail:#}");
+    let header = mail["headers"]["List-Unsubscribe"].as_str().unwrap();
+    let url = header.strip_prefix('<').and_then(|url| url.strip_suffix('>')).unwrap();
+    let path = url.strip_prefix(&run.stack.addresses.url).unwrap();
+    let form = [("content-type", "application/x-www-form-urlencoded")];
+    assert_eq!(run.send("POST", path, &form, b"List-Unsubscribe=One-Click").await.status, 200);
+    // What a person asked for cannot be refused: its mail has no such header.
+    assert_eq!(sent(&run, &ada, json!({"topic": "service"})).await["state"], "sent");
+    let mail = body(1);
+    assert_eq!(mail["headers"], json!({ "List-Unsubscribe-Post": "List-Unsubscribe=One-Click" }), "{mail:#}");
+    assert!(mails_to(&run, EMAIL).is_empty(), "SES was not asked");
+    run.finish().await;
+}
+
+#[tokio::test]
+async fn on_one_machine_mail_by_a_providers_webhook_is_kept_and_not_sent() {
+    let provider = provider(200).await;
+    // As `sluice dev` sets it.
+    let (run, ada) = with_ada(with(&mail_by(&provider.url)).var("SLUICE_MAIL_VIA", "ses")).await;
+    assert_eq!(sent(&run, &ada, json!({})).await["state"], "sent");
+    assert!(provider.seen().is_empty());
+    assert_eq!(mails_to(&run, EMAIL).len(), 1);
+    run.finish().await;
+}
+
+#[tokio::test]
+async fn a_message_that_is_sent_again_is_not_kept_back_by_its_own_claim() {
+    let channel =
+        "kind: channel\nname: email\nvia: ses\nunknown: resend\ncaps: [{ at_most: 1, within: 7d }]\n";
+    let (run, ada) = with_ada(with(channel)).await;
+    run.refusals.refuse("send-message", SES, 2, (500, "InternalFailure"));
+    let id = ask(&run, &ada, json!({})).await;
+    assert_eq!(tried(&run, &id).await["state"], "unknown");
+    for attempts in [2, 3] {
+        run.pass(Duration::from_secs(901)).await;
+        run.fire_timers().await;
+        assert_eq!(show(&run, &id).await["attempts"], attempts);
+    }
+    assert_eq!(show(&run, &id).await["state"], "sent");
+    // It counts once, and for others.
+    assert_eq!(gate(&run, Channel::Email, IdentityKind::Email, EMAIL).await.gate.recent.len(), 1);
+    let other = sent(&run, &ada, json!({"at_cap": "skip"})).await;
+    assert_eq!((&other["state"], &other["reason"]), (&json!("skipped"), &json!("cap")), "{other:#}");
     run.finish().await;
 }
 

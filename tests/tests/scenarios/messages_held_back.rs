@@ -287,7 +287,7 @@ text: Hello
     let run = Setup::policies(format!("{POLICIES}{MESSAGES}{sms}")).frozen().start().await;
     let secret = |value: &str| run.stack.secrets.put(SMS_SECRET, value.to_owned()).unwrap();
     let who = customer(&run, "sms@person.example", &[("phone", "+1 212 555 0199")]).await;
-    for status in ["401", "403", "408", "425"] {
+    for status in ["401", "403", "404", "408", "425"] {
         secret(status);
         // What a function holds of a secret it holds for a minute.
         run.pass(Duration::from_secs(61)).await;

@@ -165,15 +165,18 @@ async fn a_mail_program_finds_the_button_in_every_mail_that_may_be_refused() {
 async fn the_page_speaks_the_recipients_language() {
     let run = start().await;
     let mut found = Vec::new();
-    for (name, language, accepts) in [
-        ("de", "de", "zh"),
-        ("zh", "zh-CN", "de"),
-        ("browser", "", "de-AT, en;q=0.5"),
-        ("french", "fr", "zh"),
-        ("none", "", ""),
-        ("neither", "fr", "it"),
+    for (name, (field, language), accepts) in [
+        ("de", ("language", "de"), "zh"),
+        ("zh", ("language", "zh-CN"), "de"),
+        ("browser", ("country", "FR"), "de-AT, en;q=0.5"),
+        ("french", ("language", "fr"), "zh"),
+        ("none", ("", ""), ""),
+        ("neither", ("language", "fr"), "it"),
+        // As the mail is written, and what the browser can do with.
+        ("austria", ("country", "AT"), "en"),
+        ("second", ("country", "FR"), "fr-FR,fr;q=0.9,de;q=0.8,en;q=0.1"),
     ] {
-        let spoken = [("language", language)];
+        let spoken = [(field, language)];
         let spoken: &[(&str, &str)] = if language.is_empty() { &[] } else { &spoken };
         let sent = send(&run, &format!("{name}@speaks.example"), spoken, "product").await;
         let answer = get(&run, &sent.mail.unsubscribe().unwrap(), &[("accept-language", accepts)]).await;
@@ -183,7 +186,7 @@ async fn the_page_speaks_the_recipients_language() {
         assert!(html.contains(&format!("<html lang=\"{}\">", answer.header("content-language").unwrap())));
     }
     let codes: Vec<&str> = found.iter().map(|(code, _)| code.as_str()).collect();
-    assert_eq!(codes, ["de", "zh", "de", "zh", "en", "en"]);
+    assert_eq!(codes, ["de", "zh", "de", "zh", "en", "en", "de", "de"]);
     assert!(found[0].1.contains("Neues zum Produkt") && found[0].1.contains("Speichern"));
     assert!(found[1].1.contains("产品动态") && found[1].1.contains("保存"));
     // A topic without a title in the language has the English one.
@@ -247,7 +250,9 @@ async fn what_is_saved_on_the_page_holds_and_has_its_proof() {
         let said = &proof["s"]["wish"];
         let (wish, ip) = if said["t"] == "product" { ("no", false) } else { ("confirmed", true) };
         assert_eq!((&said["w"], &proof["h"], &proof["m"]), (&json!(wish), &json!("page"), &json!(sent.id)));
-        assert_eq!(proof["i"].is_string(), ip, "{proof:#}");
+        assert_eq!((proof["i"].is_string(), proof["u"] == BROWSER.1), (ip, ip), "{proof:#}");
+        assert_eq!(proof["o"], "page");
+        assert!(proof["v"].as_str().unwrap().parse::<u64>().unwrap() > 0, "{proof:#}");
         assert!(proof["w"].as_str().unwrap().starts_with("Send me messages about:"));
     }
     // Saved again as it is: nothing is said anew.
@@ -418,6 +423,8 @@ async fn whoever_ticks_the_box_is_asked_once_and_gets_nothing_until_they_press_t
     assert_eq!((kept.len(), &form["h"], &button["h"]), (2, &json!("form"), &json!("confirmation")));
     assert_eq!((&form["w"], &form["v"]), (&json!("Send me offers"), &json!("7")));
     assert!(button["w"].as_str().unwrap().contains("Angebote") && button["i"].is_string(), "{button:#}");
+    assert_eq!((&button["o"], &button["u"]), (&json!("confirmation"), &json!(BROWSER.1)));
+    assert!(button["v"].is_string(), "{button:#}");
     // Pressed once more, and posted without a body.
     let before = run.table();
     post(&run, &path, &[("confirm", "yes")]).await;
@@ -428,6 +435,61 @@ async fn whoever_ticks_the_box_is_asked_once_and_gets_nothing_until_they_press_t
     run.pass(Duration::from_secs(3_600)).await;
     joins(&run, "eve@person.example", &[("ok", "on"), ("n", "2")]).await;
     assert_eq!(questions_to(&run, "eve@person.example"), 1);
+    run.finish().await;
+}
+
+/// A question that says what it can.
+const KNOWN_BY_NUMBER: &str = r#"
+---
+kind: template
+name: confirm-offers
+subject: Please confirm, {{ customer.first_name }}
+text: |
+  Is {{ customer.email }} yours, {{ customer.full_name }} of {{ customer.phone }}? Ask {{ owner.full_name }}.
+  {{ link.confirm }}
+defaults: { customer.first_name: you, customer.full_name: you, customer.phone: nowhere, owner.full_name: us }
+"#;
+
+#[tokio::test]
+async fn whoever_names_a_customer_and_types_an_address_hears_of_that_address_and_nothing_else() {
+    let run = start().await;
+    run.apply(&format!("{CLUB}fields: {{ external_id.crm: [number] }}\n{}", KNOWN_BY_NUMBER.trim_start()))
+        .await;
+    let number = ("number", "4711");
+    let name = [("first_name", "Eve"), ("last_name", "Sommer"), ("phone", "+1 212 555 0199")];
+    let secret = "victim2.secret@person.example";
+    let who = joins(&run, "victim@person.example", &[&name[..], &[number, ("ok", "no")]].concat()).await;
+    run.pass(Duration::from_secs(60)).await;
+    assert_eq!(joins(&run, secret, &[number]).await, who, "the number names the customer");
+    run.pass(Duration::from_secs(60)).await;
+    // By somebody who knows the number, or by the customer, who has a new address.
+    let typed = "somebody@else.example";
+    assert_eq!(joins(&run, typed, &[number, ("ok", "on")]).await, who);
+    assert_eq!(questions_to(&run, typed), 1);
+    let mail = mail_to(&run, typed);
+    assert_eq!(mail.header("subject"), Some("Please confirm, you"));
+    let text = format!("Is {typed} yours, you of nowhere? Ask us.");
+    assert!(mail.text.contains(&text), "{}", mail.text);
+    for theirs in ["victim", "Eve", "Sommer", "0199"] {
+        assert!(!mail.text.contains(theirs), "{}", mail.text);
+    }
+    run.finish().await;
+}
+
+#[tokio::test]
+async fn one_click_is_read_however_a_program_writes_its_part() {
+    let run = start().await;
+    let sent = send(&run, "part@person.example", &[], "product").await;
+    let path = sent.mail.unsubscribe().unwrap();
+    let part = "--b\r\nContent-Disposition: form-data; name=\"List-Unsubscribe\"; filename=\"blob\"\r\n\
+                Content-Type: text/plain\r\n\r\nOne-Click\r\n--b--\r\n";
+    let kind = ("content-type", "multipart/form-data; boundary=b");
+    let answer = run.send("POST", &path, &[kind], part.as_bytes()).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert!(!still_gets(&run, &sent.customer, "product").await);
+    // A large file is none.
+    let large = part.replace("One-Click", &"One-Click".repeat(500));
+    assert_eq!(run.send("POST", &path, &[kind], large.as_bytes()).await.status, 400);
     run.finish().await;
 }
 

@@ -31,9 +31,13 @@ async fn an_owner_gets_one_mail_with_a_link_to_the_lead() {
     assert!(text.contains(&link), "{text}");
     // Followed in a browser it asks for a token; the page itself says nothing of anybody.
     let target = format!("/api/leads/{lead}");
-    let page = run.send("GET", &target, &[("accept", "text/html,application/xhtml+xml,*/*;q=0.8")], b"").await;
+    let page =
+        run.send("GET", &target, &[("accept", "text/html,application/xhtml+xml,*/*;q=0.8")], b"").await;
     let html = String::from_utf8_lossy(&page.body).into_owned();
-    assert_eq!((page.status, html.contains("Your API token"), html.contains("person.example")), (200, true, false));
+    assert_eq!(
+        (page.status, html.contains("Your API token"), html.contains("person.example")),
+        (200, true, false)
+    );
     assert!(page.header("content-security-policy").unwrap().contains("default-src 'none'"));
     run.send("GET", &target, &[("accept", "application/json")], b"").await.is_problem(401, "token-missing");
     assert!(text.contains("Subject: New lead: Ada"), "{text}");

@@ -113,6 +113,30 @@ fn an_unsubscribe_address_that_would_leave_its_header_is_refused() {
 }
 
 #[test]
+fn an_encoded_word_that_somebody_typed_is_not_decoded_into_a_header() {
+    let letter = Letter::new();
+    for word in [
+        "=?utf-8?b?8J+kkSBZb3Ugd29uDQpCY2M6IHg=?=",
+        "=?utf-8?q?PayPal_Security?=",
+        "==?utf-8?q?PayPal_Security?=",
+        "für =?utf-8?q?PayPal_Security?= 🙂",
+        "=\u{0}?utf-8?q?PayPal_Security?=",
+    ] {
+        let subject = format!("New lead: {word} (contact)");
+        let from = Mailbox { name: Some(word), email: &letter.from };
+        let mail = Mail { from, ..letter.mail(&subject, "t", None) };
+        let bytes = mail.write().unwrap();
+        let head = head(&bytes).join("\n");
+        assert!(!head.contains("=?utf-8?q?PayPal") && !head.contains("=?utf-8?b?8J"), "{head}");
+        let parsed = MessageParser::default().parse(&bytes).unwrap();
+        assert_eq!(parsed.subject().unwrap(), phrase(&subject));
+        assert_eq!(parsed.from().unwrap().first().unwrap().name(), Some(phrase(word).as_str()));
+        // Nor by a program that decodes what it has decoded.
+        assert!(!phrase(word).contains("=?"), "{word}");
+    }
+}
+
+#[test]
 fn content_cannot_end_its_part() {
     let letter = Letter::new();
     let first = letter.mail("s", "t", Some("h")).write().unwrap();

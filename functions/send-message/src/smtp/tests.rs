@@ -222,10 +222,10 @@ async fn a_connection_lost_before_the_content_is_tried_again_and_after_it_nobody
         assert!(sink.taken.lock().unwrap().contents.is_empty());
     }
     let (handover, sink) = once(&[(".", Leaves)]).await;
-    assert_eq!(handover, Handover::Unknown);
+    assert_eq!(handover, Handover::Unknown("no answer".to_owned()));
     assert_eq!(sink.taken.lock().unwrap().contents.len(), 1, "it was taken all the same");
     let (handover, _) = once(&[(".", Says("what?"))]).await;
-    assert_eq!(handover, Handover::Unknown, "an answer that is none");
+    assert_eq!(handover, Handover::Unknown("no answer".to_owned()), "an answer that is none");
 }
 
 #[tokio::test(start_paused = true)]
@@ -235,7 +235,7 @@ async fn a_server_that_does_not_answer_is_given_up() {
         assert!(matches!(handover, Handover::NotNow { .. }), "{verb}: {handover:?}");
     }
     let (handover, _) = once(&[(".", Sleeps)]).await;
-    assert_eq!(handover, Handover::Unknown);
+    assert_eq!(handover, Handover::Unknown("no answer".to_owned()));
 }
 
 #[tokio::test]

@@ -14,10 +14,21 @@ impl Language {
     /// heaviest that is a language), an ISO 639-2 code (`ger`) or a name in English or its own language (`Deutsch`).
     /// Region and script are dropped. `None` for anything else, `*` and `und` included.
     pub fn parse(text: &str) -> Option<Self> {
-        let text = text.trim();
-        if text.len() > MAX_BYTES {
-            return None;
-        }
+        Self::weighed(text).next()
+    }
+
+    /// All languages of a header's list (`fr-FR, fr;q=0.9, de;q=0.8`), the heaviest first, each once.
+    pub fn accepted(text: &str) -> Vec<Self> {
+        Self::weighed(text).fold(Vec::new(), |mut all, language| {
+            if !all.contains(&language) {
+                all.push(language);
+            }
+            all
+        })
+    }
+
+    fn weighed(text: &str) -> impl Iterator<Item = Self> {
+        let text = Some(text.trim()).filter(|text| text.len() <= MAX_BYTES).unwrap_or_default();
         let mut wanted: Vec<(u32, &str)> = text.split([',', ';']).fold(Vec::new(), |mut all, part| {
             match part.trim().strip_prefix("q=") {
                 Some(weight) => {
@@ -34,7 +45,7 @@ impl Language {
         wanted
             .into_iter()
             .filter(|(weight, _)| *weight > 0)
-            .find_map(|(_, one)| Self::of_tag(one).or_else(|| Self::of_name(one)))
+            .filter_map(|(_, one)| Self::of_tag(one).or_else(|| Self::of_name(one)))
     }
 
     /// The code.
@@ -155,6 +166,14 @@ mod tests {
         ] {
             assert_eq!(Language::parse(text).map(|l| l.to_string()).as_deref(), Some(code), "{text}");
         }
+    }
+
+    #[test]
+    fn every_language_of_a_header_is_read_by_its_weight() {
+        let codes = |text: &str| Language::accepted(text).iter().map(Language::to_string).collect::<Vec<_>>();
+        assert_eq!(codes("fr-FR,fr;q=0.9,en;q=0.2,de;q=0.8"), ["fr", "de", "en"]);
+        assert_eq!(codes("*, de;q=0, it;q=0.2"), ["it"]);
+        assert!(codes("").is_empty() && codes(&"de,".repeat(500)).is_empty());
     }
 
     #[test]

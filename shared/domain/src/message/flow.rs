@@ -36,8 +36,8 @@ pub enum Handed {
     NotNow(String, Option<u32>),
     /// Definitely not taken, for good.
     Refused(String),
-    /// It may have been taken.
-    Unknown,
+    /// It may have been taken: what is known of why nobody knows.
+    Unknown(String),
 }
 
 /// What follows once that is written down.
@@ -102,6 +102,12 @@ impl Message {
         }
     }
 
+    /// The claim of an attempt before that may have gone out, by the gate of this address: a message counts once, however
+    /// often it is handed over.
+    pub fn earlier_claim(&self, address: &AddressHash) -> Option<Timestamp> {
+        self.claimed.filter(|_| self.unknown > 0 && self.address.as_ref() == Some(address))
+    }
+
     /// Claims it: from here on it counts as begun.
     pub fn claim(&mut self, now: Timestamp, nonce: String, address: AddressHash) {
         self.state = MessageState::Claimed;
@@ -115,7 +121,7 @@ impl Message {
 
     /// The claim ran out: nobody knows whether it went out.
     pub fn unanswered(&mut self, policy: OnUnknown, now: Timestamp) -> Settled {
-        self.settle(Handed::Unknown, policy, now)
+        self.settle(Handed::Unknown("no answer".to_owned()), policy, now)
     }
 
     /// Takes down what became of the hand-over.
@@ -124,16 +130,19 @@ impl Message {
         let pause = RETRY_SECONDS[(self.attempts.max(1) as usize - 1).min(RETRY_SECONDS.len() - 1)];
         let (state, until, note, give_back) = match handed {
             Handed::Sent(id) => (MessageState::Sent, None, id, false),
+            // Where an attempt before it may have gone out, its claim goes on counting.
             Handed::NotNow(why, after) if may_retry => {
                 let seconds = pause.max(after.map_or(0, i64::from));
-                (MessageState::Ready, Some(now.plus_millis(seconds * 1000)), why, true)
+                (MessageState::Ready, Some(now.plus_millis(seconds * 1000)), why, self.unknown == 0)
             }
-            Handed::NotNow(why, _) | Handed::Refused(why) => (MessageState::Failed, None, why, true),
-            Handed::Unknown => {
+            Handed::NotNow(why, _) | Handed::Refused(why) => {
+                (MessageState::Failed, None, why, self.unknown == 0)
+            }
+            Handed::Unknown(why) => {
                 self.unknown += 1;
                 let resend = policy == OnUnknown::Resend && may_retry;
                 let until = resend.then(|| now.plus_millis(RESEND_MS));
-                (MessageState::Unknown, until, "no answer".to_owned(), false)
+                (MessageState::Unknown, until, why, false)
             }
         };
         (self.state, self.until, self.note) = (state, until, Some(note).filter(|note| !note.is_empty()));
@@ -225,11 +234,30 @@ mod tests {
         );
         let mut again = claimed();
         let at = NOW.plus_millis(RESEND_MS);
-        assert_eq!(again.settle(Handed::Unknown, OnUnknown::Resend, NOW).again, Some(at));
+        assert_eq!(
+            again.settle(Handed::Unknown("status 502".into()), OnUnknown::Resend, NOW).again,
+            Some(at)
+        );
         assert_eq!((again.next(NOW), again.next(at)), (Next::At(at), Next::Decide));
+        assert_eq!((again.note.as_deref(), held.note.as_deref()), (Some("status 502"), Some("no answer")));
         assert!(again.settle_unknown(true, "delivered"));
         assert_eq!(again.next(at), Next::Done);
         assert!(!again.settle_unknown(false, "too late"));
+    }
+
+    #[test]
+    fn a_message_that_is_sent_again_is_not_kept_back_by_itself_and_counts_once() {
+        let address = AddressHash::from_text("1.x");
+        let mut again = claimed();
+        assert_eq!(again.earlier_claim(&address), None, "its outcome is not unknown yet");
+        again.unanswered(OnUnknown::Resend, NOW);
+        assert_eq!(again.earlier_claim(&address), Some(NOW));
+        assert_eq!(again.earlier_claim(&AddressHash::from_text("1.y")), None);
+        let later = NOW.plus_millis(RESEND_MS);
+        again.claim(later, "m".to_owned(), address.clone());
+        let refused = again.settle(Handed::Refused("no".into()), OnUnknown::Resend, later);
+        assert!(!refused.give_back, "the attempt before may have gone out");
+        assert_eq!(again.earlier_claim(&address), Some(later));
     }
 
     #[test]

@@ -22,6 +22,7 @@ use crate::lead::namespace_of;
 use crate::template;
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 /// Members of a team at most: the explanation of each of its leads lists them, and its record those of the leads under way.
 const MOST_MEMBERS: usize = 200;
@@ -504,6 +505,23 @@ fn is_http(url: &str) -> bool {
     url.starts_with("https://") || url.starts_with("http://")
 }
 
+/// Whether nobody on the way reads what is sent there: by TLS, or not further than this machine.
+fn is_private(url: &str) -> bool {
+    let plain = url.strip_prefix("http://").and_then(|rest| rest.split(['/', '?', '#']).next());
+    url.starts_with("https://") || plain.is_some_and(is_this_machine)
+}
+
+/// Whether a URL's host and port are of this machine, whoever reads them. One with a user's name is not: what stands
+/// before the `@` looks like a host.
+fn is_this_machine(authority: &str) -> bool {
+    let host = match authority.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or_default(),
+        None => authority.split(':').next().unwrap_or_default(),
+    };
+    let is_loopback = host.parse().is_ok_and(|address: IpAddr| address.is_loopback());
+    !authority.contains('@') && (host.eq_ignore_ascii_case("localhost") || is_loopback)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -522,6 +540,26 @@ mod tests {
             assert!(!reference(text).is_reserved(), "{text}");
         }
         assert_eq!(reference("secret:sms").variable(), None);
+    }
+
+    #[test]
+    fn what_is_told_goes_by_tls_or_stays_on_this_machine() {
+        for url in
+            ["https://hooks.example/x", "http://127.0.0.1:8080/x", "http://localhost", "http://[::1]:80/x"]
+        {
+            assert!(is_private(url), "{url}");
+        }
+        for url in [
+            "http://hooks.example/x",
+            "http://10.0.0.1/",
+            "http://127.0.0.1@hooks.example/",
+            "http://localhost.hooks.example/",
+            "http://127.0.0.1.hooks.example/",
+            "http://",
+            "ftp://localhost/",
+        ] {
+            assert!(!is_private(url), "{url}");
+        }
     }
 
     #[test]

@@ -162,8 +162,8 @@ pub enum SmtpTls {
     None,
 }
 
-/// The HTTP call that hands one message to a provider. Values of `body` and `headers` may name `{{ to }}`, `{{ text }}`,
-/// `{{ from }}` and `{{ id }}`.
+/// The HTTP call that hands one message to a provider. Values of `body` and `headers` may name what is in [`Self::PLACES`];
+/// one that names what a message does not have, is left out of its call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProviderCall {
@@ -189,6 +189,33 @@ pub struct ProviderCall {
     /// Where the answer has the provider's id of the message: a path into its JSON, `messages.0.id`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answer_id: Option<String>,
+}
+
+impl ProviderCall {
+    /// What `{{ … }}` may stand for: the address, the text, a mail's HTML and subject, the sender with its name, where
+    /// answers go, where one POST ends the subscription (RFC 8058), and the message's id.
+    pub const PLACES: [&str; 9] =
+        ["to", "text", "html", "subject", "from", "from_name", "reply_to", "unsubscribe", "id"];
+
+    /// The names between `{{` and `}}` of a value; none for braces that are not closed.
+    pub fn places(value: &str) -> impl Iterator<Item = Option<&str>> {
+        value.split("{{").skip(1).map(|rest| Some(rest.split_once("}}")?.0.trim()))
+    }
+
+    /// Whether a field of the body names this.
+    fn says(&self, place: &str) -> bool {
+        self.body.values().flat_map(|value| Self::places(value)).any(|name| name == Some(place))
+    }
+
+    /// Whether a field of the body has what the message says.
+    pub fn says_the_message(&self) -> bool {
+        self.says("text") || self.says("html")
+    }
+
+    /// Whether a field of the body has where one POST ends the subscription.
+    pub fn says_unsubscribe(&self) -> bool {
+        self.says("unsubscribe")
+    }
 }
 
 /// How the body of a provider's call is written.

@@ -71,37 +71,63 @@ pub enum Origin {
     Missing,
 }
 
-/// What is known for a message to a customer, with the values that survive where the records of the person differ. The
-/// language is the customer's, else what people of their country read, with the country for what differs by it.
+/// What is known for a message to a customer, with the values that survive where the records of the person differ.
 pub fn context(customer: Option<&Whole<'_>>, policies: &PolicySet, given: Given) -> Context {
+    let mut context = given_context(policies, given);
+    if let Some(whole) = customer {
+        context.language = language_of(whole, &policies.settings.survivorship);
+        let facts = facts(whole, &policies.settings.survivorship);
+        context.values.insert("customer".to_owned(), Value::Object(facts));
+        if let Some(rep) = whole.owner().and_then(|owner| policies.reps.get(&owner.rep)) {
+            let owner = json!({"name": rep.name, "full_name": rep.full_name, "email": rep.email});
+            context.values.insert("owner".to_owned(), owner);
+        }
+    }
+    context.forget_blanks();
+    context
+}
+
+/// What is known for a message to an address of which nobody knows whether it is the customer's: somebody typed it and
+/// named the customer. It hears of itself, as the field that it is, and nothing else of the customer; only the language
+/// is theirs.
+pub fn context_of_address(
+    customer: &Whole<'_>,
+    (field, address): (&str, &str),
+    policies: &PolicySet,
+    given: Given,
+) -> Context {
+    let mut context = given_context(policies, given);
+    context.language = language_of(customer, &policies.settings.survivorship);
+    context.values.insert("customer".to_owned(), json!({ field: address }));
+    context.forget_blanks();
+    context
+}
+
+/// What a customer reads: their language, else what people of their country read, with the country for what differs by it.
+pub fn language_of(customer: &Whole<'_>, rules: &Survivorship) -> Option<LanguageTag> {
+    let facts = customer.facts(rules);
+    let text = |name: &str| facts.get(name).map(|fact| fact.value.reveal().as_str());
+    let country = text("country").and_then(Country::parse);
+    let spoken = text("language").and_then(Language::parse);
+    let language = spoken.or_else(|| country?.language());
+    language.map(|language| LanguageTag::of(language, country))
+}
+
+/// What whoever sends it gives, and the company.
+fn given_context(policies: &PolicySet, given: Given) -> Context {
     let mut context = Context::default();
     let Given { links, lead, event, data } = given;
     let links = json!({
         "unsubscribe": links.unsubscribe, "preferences": links.preferences, "confirm": links.confirm,
     });
-    let mut roots = vec![
+    let roots = [
         ("company", fields::company(&policies.settings.company)),
         ("link", links),
         ("lead", lead),
         ("event", event),
         ("data", data),
     ];
-    if let Some(whole) = customer {
-        let facts = facts(whole, &policies.settings.survivorship);
-        let text = |name: &str| facts.get(name).and_then(Value::as_str);
-        let country = text("country").and_then(Country::parse);
-        let spoken = text("language").and_then(Language::parse);
-        let language = spoken.or_else(|| country?.language());
-        context.language = language.map(|language| LanguageTag::of(language, country));
-        roots.push(("customer", Value::Object(facts)));
-        if let Some(rep) = whole.owner().and_then(|owner| policies.reps.get(&owner.rep)) {
-            roots.push(("owner", json!({"name": rep.name, "full_name": rep.full_name, "email": rep.email})));
-        }
-    }
-    for (root, value) in roots {
-        context.values.insert(root.to_owned(), value);
-    }
-    context.forget_blanks();
+    context.values.extend(roots.map(|(root, value)| (root.to_owned(), value)));
     context
 }
 

@@ -24,7 +24,7 @@ mod text;
 mod trial;
 
 pub(crate) use check::check;
-pub use context::{Context, Given, Links, Origin, context};
+pub use context::{Context, Given, Links, Origin, context, context_of_address, language_of};
 pub use failure::{Failure, Place, Reason};
 pub use html::escape;
 pub use library::Library;

@@ -26,6 +26,9 @@ pub const MAX_NAME: usize = 200;
 /// Longest field value in bytes; more is cut and flagged.
 pub const MAX_VALUE: usize = 32 * 1024;
 
+/// Largest file in bytes that is read as the value of its field, where no file is expected.
+const SMALL_FILE: usize = 1024;
+
 /// What a body said.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Submission {
@@ -93,6 +96,24 @@ impl BodyFlag {
 /// Reads the body of `request`. An empty body has no fields, whatever its type. Fails with 413 `body-too-large`, 415
 /// `unsupported-media-type`, 400 `malformed-body`, or 422 `body-not-fields` for JSON that is no object.
 pub async fn parse(request: &HttpRequest) -> Result<Submission, Problem> {
+    read(request, Files::Noted).await
+}
+
+/// The same for forms that have no file in them: a small one is the value of its field. Programs that write a part for each
+/// field with a file name exist, and nothing but the field can be meant.
+pub async fn parse_without_files(request: &HttpRequest) -> Result<Submission, Problem> {
+    read(request, Files::AreValues).await
+}
+
+/// What becomes of the files of a form.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Files {
+    Noted,
+    /// Those of at most [`SMALL_FILE`] bytes.
+    AreValues,
+}
+
+async fn read(request: &HttpRequest, files: Files) -> Result<Submission, Problem> {
     let body = gzip::undo(request)?;
     let mut submission = Submission::default();
     if body.is_empty() {
@@ -100,7 +121,7 @@ pub async fn parse(request: &HttpRequest) -> Result<Submission, Problem> {
     }
     let declared = ContentType::of(request.header("content-type").unwrap_or_default());
     match declared.kind(&body)? {
-        Kind::Multipart(boundary) => multipart::read(&body, &boundary, &mut submission).await?,
+        Kind::Multipart(boundary) => multipart::read(&body, &boundary, files, &mut submission).await?,
         Kind::Json => {
             let text = charset::decode(&body, declared.charset(), &mut submission);
             json::fields(text.trim_start_matches('\u{feff}'), &mut submission)?;

@@ -1,15 +1,22 @@
 //! `multipart/form-data` (RFC 7578).
 
-use super::{BodyFlag, FileNote, MAX_FIELDS, Submission, charset, malformed, urlencoded::dotted};
+use super::{
+    BodyFlag, FileNote, Files, MAX_FIELDS, SMALL_FILE, Submission, charset, malformed, urlencoded::dotted,
+};
 use crate::problem::Problem;
 use bytes::Bytes;
 use futures::stream;
 use multer::Multipart;
 use std::convert::Infallible;
 
-/// Reads every part: text into fields, files into notes. A body that ends in the middle is malformed as a whole,
+/// Reads every part: text into fields, files into notes, or small ones into fields too. A body that ends in the middle is malformed as a whole,
 /// since nobody can tell what is missing.
-pub(super) async fn read(body: &Bytes, boundary: &str, submission: &mut Submission) -> Result<(), Problem> {
+pub(super) async fn read(
+    body: &Bytes,
+    boundary: &str,
+    files: Files,
+    submission: &mut Submission,
+) -> Result<(), Problem> {
     let whole = stream::iter([Ok::<_, Infallible>(body.clone())]);
     let mut parts = Multipart::new(whole, boundary);
     while let Some(part) = parts.next_field().await.map_err(refuse)? {
@@ -21,15 +28,16 @@ pub(super) async fn read(body: &Bytes, boundary: &str, submission: &mut Submissi
         let file_name = part.file_name().map(str::to_owned);
         let content_type = part.content_type().map(ToString::to_string);
         let content = part.bytes().await.map_err(refuse)?;
+        let is_value = files == Files::AreValues && content.len() <= SMALL_FILE;
         match file_name {
             // A file field nobody chose a file for is sent as an empty file without a name.
             Some(file_name) if file_name.is_empty() && content.is_empty() => {}
-            Some(file_name) => {
+            Some(file_name) if !is_value => {
                 let (field, file_name) = (submission.cut_name(&name), submission.cut_name(&file_name));
                 let size = content.len() as u64;
                 submission.files.push(FileNote { field, file_name, content_type, size });
             }
-            None => {
+            _ => {
                 let charset = content_type.as_deref().and_then(charset::parameter);
                 let value = charset::decode(&content, charset, submission).into_owned();
                 submission.push(&name, value);

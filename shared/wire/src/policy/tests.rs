@@ -2,6 +2,7 @@
 
 mod behaviour;
 mod calendars;
+mod channels;
 mod doubts;
 mod identity;
 mod insight;

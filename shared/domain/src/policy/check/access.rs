@@ -1,6 +1,6 @@
 //! Who sees what, and who is told: names of facts and events, who reports to whom, receivers of webhooks.
 
-use super::{Checker, is_http};
+use super::{Checker, is_private};
 use crate::event::key_of;
 use crate::policy::{Access, Document, Subscription, Webhook};
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,7 +26,7 @@ impl Checker {
     /// A receiver and what calls to it are signed with, at this place of the document.
     pub(super) fn receiver(&mut self, at: &[&str], webhook: &Webhook) {
         let place = |last: &'static str| [at, &[last]].concat();
-        if !is_http(&webhook.url) {
+        if !is_private(&webhook.url) {
             self.add(&place("url"), "a webhook URL starts with https://");
         }
         self.secrets(&place("secrets"), &webhook.secrets);

@@ -1,6 +1,6 @@
 //! Checks of journeys: what they name, what they measure, and the way through them.
 
-use super::{Checker, Names, is_http};
+use super::{Checker, Names, is_private};
 use crate::calendar::Hours;
 use crate::customer::IdentityKind;
 use crate::event::key_of;
@@ -388,7 +388,7 @@ impl Checker {
     }
 
     fn webhook_step(&mut self, at: &[&str], webhook: &WebhookStep) {
-        if !is_http(&webhook.url) {
+        if !is_private(&webhook.url) {
             self.add(&[at, &["url"]].concat(), "a webhook URL starts with https://");
         }
         self.secrets(&[at, &["secrets"]].concat(), &webhook.secrets);

@@ -1,11 +1,11 @@
 //! What is wrong with a channel, a topic, or the settings of messages.
 
-use super::{Checker, is_http};
+use super::{Checker, is_private};
 use crate::identity::Email;
 use crate::message::Channel;
 use crate::policy::{
-    AddressKind, Cap, ChannelPolicy, Consent, ConsentRule, Document, Messaging, SmtpServer, SmtpTls,
-    Template, Topic, Via,
+    AddressKind, Cap, ChannelPolicy, Consent, ConsentRule, Document, Messaging, ProviderCall, SmtpServer,
+    SmtpTls, Template, Topic, Via,
 };
 use std::collections::BTreeMap;
 
@@ -57,9 +57,10 @@ impl Checker {
             self.smtp(smtp);
         }
         if let Some(call) = &channel.webhook {
-            if !is_http(&call.url) {
+            if !is_private(&call.url) {
                 self.add(&["webhook", "url"], "a provider's URL starts with https://");
             }
+            self.places(call);
             if call.bearer.is_some() && call.basic.is_some() {
                 self.add(&["webhook", "basic"], "a call has one `Authorization`: `bearer` or `basic`");
             }
@@ -68,8 +69,30 @@ impl Checker {
                 self.secrets(&["webhook", field], reference.as_slice());
             }
             self.secrets(&["webhook", "secrets"], &call.secrets);
-            if !call.body.values().any(|value| value.contains("text")) {
+            if !call.says_the_message() {
                 self.add(&["webhook", "body"], "no field says `{{ text }}`: every message would be empty");
+            }
+            if is_email && !call.says_unsubscribe() {
+                let message = "no field says `{{ unsubscribe }}`: e-mail needs the header `List-Unsubscribe` with \
+                               `<{{ unsubscribe }}>`, as the provider has it set";
+                self.add(&["webhook", "body"], message);
+            }
+        }
+    }
+
+    /// Places of a provider's call that nothing would be put into.
+    fn places(&mut self, call: &ProviderCall) {
+        for (part, values) in [("body", &call.body), ("headers", &call.headers)] {
+            for (field, value) in values {
+                for place in ProviderCall::places(value) {
+                    let known = ProviderCall::PLACES;
+                    let message = match place {
+                        Some(name) if known.contains(&name) => continue,
+                        Some(name) => format!("a message has no `{{{{ {name} }}}}`; {}", meant(name)),
+                        None => "`{{` is not closed by `}}`".to_owned(),
+                    };
+                    self.add(&["webhook", part, field], message);
+                }
             }
         }
     }
@@ -149,6 +172,15 @@ impl Checker {
         if cap.within.millis() > Cap::LONGEST {
             self.add(&[path, &["within"]].concat(), "a cap looks back 90 days at most");
         }
+    }
+}
+
+/// The place that is meant by a name that is none, or all there are.
+fn meant(name: &str) -> String {
+    let edits = |place: &&str| strsim::damerau_levenshtein(name, place);
+    match ProviderCall::PLACES.into_iter().min_by_key(edits).filter(|place| edits(place) <= 2) {
+        Some(place) => format!("did you mean `{{{{ {place} }}}}`?"),
+        None => format!("known: {}", ProviderCall::PLACES.join(", ")),
     }
 }
 

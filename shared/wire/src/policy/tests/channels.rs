@@ -1,0 +1,53 @@
+//! Channel documents: the call that hands a message to a provider.
+
+use super::{accepted, errors};
+
+/// What is said of a document that is refused.
+fn says(text: &str) -> String {
+    errors(text).iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+const MAIL: &str = "kind: channel\nname: email\nvia: webhook\nwebhook:\n  url: https://api.example.net/send\n  body:\n    to: '{{ to }}'\n    \
+                    text: '{{ text }}'\n    html: '{{ html }}'\n";
+
+#[test]
+fn mail_by_a_providers_webhook_needs_a_way_to_be_refused() {
+    accepted(&format!("{MAIL}    headers.List-Unsubscribe: '<{{{{ unsubscribe }}}}>'\n"));
+    assert!(says(MAIL).contains("no field says `{{ unsubscribe }}`"), "{}", says(MAIL));
+}
+
+#[test]
+fn a_place_that_nothing_is_put_into_is_refused_with_what_was_meant() {
+    let sms = |more: &str| {
+        format!(
+            "kind: channel\nname: sms\nvia: webhook\nwebhook:\n  url: https://api.example.net/send\n{more}"
+        )
+    };
+    accepted(&sms("  body: { to: '{{to}}', text: '{{ text }}', from: '{{ from }}' }\n"));
+    for (more, said) in [
+        (
+            "  body: { text: '{{ text }}', html: '{{ htlm }}' }\n",
+            "no `{{ htlm }}`; did you mean `{{ html }}`?",
+        ),
+        (
+            "  body: { text: '{{ text }}' }\n  headers: { x-id: '{{ message_number }}' }\n",
+            "known: to, text, html",
+        ),
+        ("  body: { text: '{{ text }}', to: '{{ to' }\n", "`{{` is not closed by `}}`"),
+        ("  body: { text: the text }\n", "no field says `{{ text }}`"),
+    ] {
+        let found = says(&sms(more));
+        assert!(found.contains(said), "{found}");
+    }
+}
+
+#[test]
+fn nothing_is_told_in_the_clear() {
+    for text in [
+        "kind: channel\nname: sms\nvia: webhook\nwebhook: { url: http://api.example.net/send, body: { text: '{{ text }}' } }\n",
+        "kind: webhook\nname: hook\nurl: http://hooks.example.net/in\nsecrets: [secret:hook]\nevents: [lead_assigned]\n",
+    ] {
+        let found = says(text);
+        assert!(found.contains("URL starts with https://"), "{found}");
+    }
+}
