@@ -270,7 +270,7 @@ async fn an_open_lead_is_in_the_list_of_whoever_works_on_it_whoever_has_its_cust
     assert_eq!(run.show(&second).await["owner"], "two", "the customer is theirs");
     assert_eq!(open_of(&run, "one").await, set(&[&second]));
     assert_eq!(open_of(&run, "two").await, set(&[&first]));
-    assert_eq!(listed(&run, &run.token, "state=open&owner=one").await, [second.clone()]);
+    assert_eq!(listed(&run, &run.token, "state=open&owner=one").await, std::slice::from_ref(&second));
     // Whoever works on it finishes it, and has nothing left.
     let one = run.new_token("rep", Some("one")).await;
     let (status, closed) = act(&run, &one, &second, "close", json!({})).await;
