@@ -22,7 +22,6 @@ use crate::lead::namespace_of;
 use crate::template;
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 
 /// Members of a team at most: the explanation of each of its leads lists them, and its record those of the leads under way.
 const MOST_MEMBERS: usize = 200;
@@ -518,8 +517,11 @@ fn is_this_machine(authority: &str) -> bool {
         Some(rest) => rest.split(']').next().unwrap_or_default(),
         None => authority.split(':').next().unwrap_or_default(),
     };
-    let is_loopback = host.parse().is_ok_and(|address: IpAddr| address.is_loopback());
-    !authority.contains('@') && (host.eq_ignore_ascii_case("localhost") || is_loopback)
+    let numbers: Vec<&str> = host.split('.').collect();
+    let is_loopback = numbers.first() == Some(&"127")
+        && numbers.len() == 4
+        && numbers.iter().all(|number| number.parse::<u8>().is_ok());
+    !authority.contains('@') && (host.eq_ignore_ascii_case("localhost") || host == "::1" || is_loopback)
 }
 
 #[cfg(test)]
