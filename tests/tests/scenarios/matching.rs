@@ -197,7 +197,7 @@ async fn what_is_remembered_of_a_new_customer_stays_within_its_write_units() {
             keys += 1;
         }
     }
-    assert_eq!((customers, keys), (1, 3));
+    assert_eq!((customers, keys), (1, 4));
     run.finish().await;
 }
 
