@@ -8,7 +8,7 @@ use crate::ground::{Print, print};
 use crate::invocation::{Ran, Role};
 use crate::plans::Plan;
 use crate::scenarios::{Event, MEANWHILE, Post, Prepared};
-use crate::settle::Settling;
+use crate::settle::{HALF_A_DAY, Settling};
 use crate::world::{Lives, Name, Still, World};
 use bytes::Bytes;
 use serde_json::Value;
@@ -304,7 +304,11 @@ impl<'a> Play<'a> {
             self.asking = None;
             return false;
         }
+        let before = self.world.clock.millis();
         let answer = self.world.invoke(self.prepared.function, post.payload.clone()).await;
+        if self.world.clock.millis() - before >= OUTAGE {
+            self.settling = Some(Settling::new(self.world, LIMIT + HALF_A_DAY));
+        }
         self.world.visits.made += 1;
         self.visited(answer.as_ref());
         if let Some(answer) = &answer {

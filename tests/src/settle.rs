@@ -1,8 +1,12 @@
 //! A world comes to rest: queues and timers are played until nothing is left to do.
 
 use crate::events::queue_event;
+use crate::faults::OUTAGE;
 use crate::world::{MAX_DELIVERIES, Name, QUEUES, VISIBILITY, World};
 use bytes::Bytes;
+
+/// In milliseconds: what has waited for days is driven again a few times a day.
+pub const HALF_A_DAY: i64 = 12 * 3_600_000;
 
 /// The world comes to rest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -21,6 +25,16 @@ impl Settling {
 
     /// Goes on until one function has run; false if there is nothing left to do. An error says what does not come to rest.
     pub async fn step(&mut self, world: &mut World) -> Result<bool, String> {
+        let before = world.clock.millis();
+        let goes_on = self.until_one_has_run(world).await;
+        // What stands still meanwhile has its time once it runs again.
+        if world.clock.millis() - before >= OUTAGE {
+            self.end += OUTAGE + HALF_A_DAY;
+        }
+        goes_on
+    }
+
+    async fn until_one_has_run(&mut self, world: &mut World) -> Result<bool, String> {
         loop {
             for (queue, name, most) in QUEUES {
                 let messages = world.receive(queue, most);
