@@ -308,8 +308,13 @@ impl Router {
         for (id, lead) in standings {
             // One that cannot be read keeps its grant: what became of it is for a person to see.
             let (Some(grant), Some(lead)) = (state.grants.get(&id), lead) else { continue };
-            let assignment = lead.progress.assignment.as_ref();
-            if assignment.is_some_and(|a| stands(name, &grant.rep, &a.rep, a.team.as_deref())) {
+            let assignment = lead.progress.assignment.as_ref().map(|a| (&a.rep, a.team.as_deref()));
+            // A team had its turn, wherever the lead has gone since.
+            let decided = lead.progress.receipt.as_ref().and_then(|receipt| match &receipt.outcome {
+                Outcome::Assigned { rep, team } if is_round(name) => Some((rep, team.as_deref())),
+                _ => None,
+            });
+            if assignment.into_iter().chain(decided).any(|(rep, team)| stands(name, &grant.rep, rep, team)) {
                 team::settle(state, &id);
             } else if lead.progress.state.is_end() {
                 team::give_back(state, &id);

@@ -7,6 +7,7 @@ use aws_sdk_sesv2::types::{Destination, EmailContent, MessageTag, RawMessage};
 use aws_smithy_types::retry::RetryConfig;
 use sluice_domain::id::MessageId;
 use sluice_host::environment::{ConfigError, Environment};
+use sluice_host::fetch::is_unconnected;
 
 /// What became of a hand-over.
 #[derive(Debug, PartialEq, Eq)]
@@ -84,7 +85,7 @@ const OF_THE_ACCOUNT: [&str; 9] = [
     "UnrecognizedClientException",
 ];
 
-/// A definite refusal (4xx) gives the claim back, anything else may have gone out.
+/// A definite refusal (4xx) gives the claim back, and so does a connection that was never made; anything else may have gone out.
 fn outcome<E: ProvideErrorMetadata>(
     error: &SdkError<E, aws_smithy_runtime_api::client::orchestrator::HttpResponse>,
 ) -> Handover {
@@ -102,6 +103,11 @@ fn outcome<E: ProvideErrorMetadata>(
             }
         }
         SdkError::ConstructionFailure(_) => Handover::Refused("the request cannot be built".to_owned()),
+        SdkError::DispatchFailure(failure)
+            if failure.as_connector_error().is_some_and(|error| is_unconnected(error)) =>
+        {
+            Handover::NotNow { why: "no connection".to_owned(), after: None }
+        }
         _ => Handover::Unknown("no answer".to_owned()),
     }
 }

@@ -26,7 +26,7 @@ use sluice_domain::template::Library;
 use sluice_host::environment::Environment;
 use sluice_host::function::{Function, StartError};
 use sluice_host::outbox::{self, Outbox, QueueName};
-use sluice_host::queue::{Failed, Queue, QueueHandler, Record};
+use sluice_host::queue::{Failed, Queue, QueueHandler, Record, caught};
 use sluice_host::secrets::SecretStore;
 use sluice_store::{Policies, Store};
 use sluice_wire::queue::{NoticeMessage, OrderMessage, TellMessage};
@@ -129,15 +129,18 @@ impl QueueHandler for Sender {
         let (now, later) = self.paced(tasks).await;
         failures.extend(later.into_iter().map(|(record, why)| failed(record, why)));
         let each = now.iter().map(|(record, task)| async move {
-            let done = match task {
-                Task::Tell(notice) => self.tell(notice).await.map(|()| None),
-                Task::Told(told) => self.told(told).await.map(|()| None),
-                Task::Deliver(message) => {
-                    self.wait_for(message).await;
-                    self.deliver(&message.order).await
+            let done = async {
+                match task {
+                    Task::Tell(notice) => self.tell(notice).await.map(|()| None),
+                    Task::Told(told) => self.told(told).await.map(|()| None),
+                    Task::Deliver(message) => {
+                        self.wait_for(message).await;
+                        self.deliver(&message.order).await
+                    }
                 }
             };
-            (*record, done)
+            // Mails of others are on their way meanwhile: a panic of one must not leave theirs without an outcome.
+            (*record, caught(done).await)
         });
         let done: Vec<(&Record, Result<Option<Happened>, String>)> =
             stream::iter(each.collect::<Vec<_>>()).buffer_unordered(AT_ONCE).collect().await;

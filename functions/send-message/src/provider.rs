@@ -107,7 +107,9 @@ impl Sender {
                 // It may have taken the message before it failed.
                 status => Handed::Unknown(format!("status {status}")),
             },
-            Err(error @ FetchError::Forbidden(_)) => Handed::Refused(error.to_string()),
+            Err(error @ (FetchError::Forbidden(_) | FetchError::NotSent(_))) => {
+                Handed::Refused(error.to_string())
+            }
             Err(error @ FetchError::Unknown) => Handed::Unknown(error.to_string()),
             Err(error) => Handed::NotNow(error.to_string(), None),
         }

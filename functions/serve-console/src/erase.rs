@@ -33,7 +33,9 @@ impl Console {
             };
             check_person(call, &known, &root.id)?;
             let (now, keys) = (self.env.clock.now(), self.hash_keys().await?);
-            let erasures = Erasure::begin(root, &known, &keys, &call.who.name(), now);
+            let policies = self.policies.current(now).await.map_err(unavailable)?;
+            let junk = &policies.settings.junk;
+            let erasures = Erasure::begin(root, &known, &keys, junk, &call.who.name(), now);
             let Some(whole) = erasures.first().cloned() else { return Err(no_such_customer()) };
             // First of all: whatever becomes of the rest, nothing is sent to them any more.
             let own = self.store.not_of_others(&whole.addresses, &whole.holders()).await;

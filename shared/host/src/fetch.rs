@@ -118,18 +118,25 @@ async fn call(
 
 /// What is known to have happened before anything was sent is not an unknown outcome.
 fn not_dispatched(error: &(dyn Error + 'static), is_user: bool) -> FetchError {
-    let mut is_connecting = false;
-    for cause in std::iter::successors(Some(error), |&error| error.source()) {
-        if let Some(forbidden) = cause.downcast_ref::<Forbidden>() {
-            return FetchError::Forbidden(*forbidden);
-        }
-        is_connecting |= cause.downcast_ref::<legacy::Error>().is_some_and(legacy::Error::is_connect);
+    let forbidden = causes(error).find_map(|cause| cause.downcast_ref::<Forbidden>());
+    if let Some(forbidden) = forbidden {
+        return FetchError::Forbidden(*forbidden);
     }
-    match (is_connecting, is_user) {
+    match (is_unconnected(error), is_user) {
         (true, _) => FetchError::Unreachable,
         (false, true) => FetchError::NotSent("the request cannot be used".to_owned()),
         (false, false) => FetchError::Unknown,
     }
+}
+
+/// Whether the connection itself failed: nothing was sent.
+pub fn is_unconnected(error: &(dyn Error + 'static)) -> bool {
+    let of_client = causes(error).find_map(|cause| cause.downcast_ref::<legacy::Error>());
+    of_client.is_some_and(legacy::Error::is_connect)
+}
+
+fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |&error| error.source())
 }
 
 fn read(answer: &HttpResponse, now: Timestamp) -> Result<Fetched, OrchestratorError<Infallible>> {

@@ -58,10 +58,18 @@ impl<H: RecordHandler> QueueHandler for Each<H> {
 
 impl<H: RecordHandler> Each<H> {
     async fn one(&self, record: &Record) -> Option<Failed> {
-        let done = self.0.handle(record).await;
+        let done = caught(self.0.handle(record)).await;
         done.err().map(|why| Failed { id: record.id.clone(), why })
     }
 }
+
+/// One record's work, whose panic is its own failure: the work on its neighbours goes on where it is.
+pub async fn caught<T>(work: impl Future<Output = Result<T, String>>) -> Result<T, String> {
+    AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|_| Err(PANICKED.to_owned()))
+}
+
+/// Why a record failed at which the code panics.
+const PANICKED: &str = "panicked";
 
 /// Adapts a handler to Lambda events.
 pub struct Queue<H>(pub H);
@@ -78,7 +86,7 @@ impl<H: QueueHandler> Function for Queue<H> {
                     for record in &records {
                         let alone = self.attempt(std::slice::from_ref(record)).await;
                         failed.extend(alone.unwrap_or_else(|| {
-                            vec![Failed { id: record.id.clone(), why: "panicked".to_owned() }]
+                            vec![Failed { id: record.id.clone(), why: PANICKED.to_owned() }]
                         }));
                     }
                     failed
@@ -127,4 +135,41 @@ pub fn read_event(payload: &[u8]) -> Result<Vec<Record>, InvokeError> {
         receives: record.attributes.get("ApproximateReceiveCount").and_then(|n| n.parse().ok()).unwrap_or(1),
     };
     Ok(event.records.into_iter().map(record).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Mutex;
+    use tokio::sync::Barrier;
+
+    /// Takes records by their bodies, and goes on with each once all have come so far.
+    struct Taken {
+        all_are_there: Barrier,
+        bodies: Mutex<Vec<String>>,
+    }
+
+    impl RecordHandler for Taken {
+        const AT_ONCE: usize = 3;
+
+        async fn handle(&self, record: &Record) -> Result<(), String> {
+            self.all_are_there.wait().await;
+            assert_ne!(record.body, "bad");
+            tokio::task::yield_now().await;
+            self.bodies.lock().unwrap().push(record.body.clone());
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_record_that_panics_leaves_those_beside_it_where_they_are() {
+        let taken = Taken { all_are_there: Barrier::new(3), bodies: Mutex::default() };
+        let records = ["one", "bad", "two"].map(|body| json!({"messageId": body, "body": body}));
+        let queue = Queue(Each(taken));
+        let answer = queue.invoke(Bytes::from(json!({"Records": records}).to_string())).await.unwrap();
+        assert_eq!(answer, json!({"batchItemFailures": [{"itemIdentifier": "bad"}]}).to_string());
+        let mut bodies = queue.0.0.bodies.lock().unwrap().clone();
+        bodies.sort();
+        assert_eq!(bodies, ["one", "two"], "each once");
+    }
 }

@@ -14,7 +14,7 @@ use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{Put, TransactWriteItem, Update};
 use futures::stream::{self, StreamExt};
 use serde::{Deserialize, Serialize};
-use sluice_domain::campaign::{Broadcast, Counts, SECTIONS, Section, Sends, names};
+use sluice_domain::campaign::{Broadcast, Counts, SECTIONS, Section, Sends, is_claim, names};
 use sluice_domain::message::{Message, MessageState};
 
 /// Of a tally: messages may be claimed.
@@ -250,6 +250,8 @@ pub(crate) fn tally_write(message: &Message, table: &str) -> Result<Option<Updat
     let Some(of) = &message.order.campaign else { return Ok(None) };
     let (now, before) = (names(message), &message.counted);
     let more = now.difference(before).map(|name| (name, 1));
+    // What comes back of a message that is claimed already is counted whatever became of its broadcast.
+    let claims = message.state == MessageState::Claimed && more.clone().any(|(name, _)| is_claim(name));
     let less = before.difference(&now).map(|name| (name, -1));
     let changes: Vec<(&String, i64)> = more.chain(less).collect();
     if changes.is_empty() {
@@ -269,7 +271,7 @@ pub(crate) fn tally_write(message: &Message, table: &str) -> Result<Option<Updat
             .expression_attribute_values(format!(":n{at}"), number(n));
     }
     update = update.update_expression(format!("ADD {}", terms.join(", ")));
-    if message.state == MessageState::Claimed {
+    if claims {
         update = update.condition_expression("s = :open").expression_attribute_values(":open", text(OPEN));
     }
     update.build().map(Some).map_err(unbuilt)
@@ -301,4 +303,36 @@ fn read_broadcast(item: &Item) -> Result<Broadcast, StoreError> {
 fn read_section(item: &Item) -> Result<Section, StoreError> {
     let section: Section = get_document(item, "d")?;
     Ok(Section { version: get_number(item, "v")?, ..section })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sluice_domain::campaign::OfCampaign;
+    use sluice_domain::id::CustomerId;
+    use sluice_domain::message::{Cause, CauseKind, Channel, Order};
+    use sluice_domain::time::Timestamp;
+
+    #[test]
+    fn what_comes_back_of_a_message_is_counted_though_its_broadcast_is_paused_and_a_claim_is_not() {
+        let now = Timestamp(1_795_692_000_000);
+        let cause = Cause { kind: CauseKind::Campaign, name: "spring".to_owned(), part: "1".to_owned() };
+        let customer = CustomerId::derived(&["ada"]);
+        let mut order = Order::new(customer, now, cause, Channel::Email, "spring", "news");
+        order.campaign = Some(OfCampaign {
+            broadcast: 1,
+            shards: 1,
+            variant: None,
+            held_out: false,
+            audience: String::new(),
+        });
+        let mut message = Message::new(order, serde_json::Map::new());
+        message.state = MessageState::Claimed;
+        let claimed = tally_write(&message, "table").unwrap().unwrap();
+        assert_eq!(claimed.condition_expression(), Some("s = :open"));
+        message.counted = names(&message);
+        message.trail.unsubscribed = Some(now);
+        let left = tally_write(&message, "table").unwrap().unwrap();
+        assert_eq!(left.condition_expression(), None);
+    }
 }

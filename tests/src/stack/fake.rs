@@ -56,7 +56,15 @@ impl Fake {
     where
         F: Fn(&http::Request<Bytes>) -> http::Response<Bytes> + Send + Sync + 'static,
     {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        Self::serve_at("127.0.0.1:0", answer).await
+    }
+
+    /// The same at an address where nobody listened so far.
+    pub async fn serve_at<F>(address: &str, answer: F) -> Self
+    where
+        F: Fn(&http::Request<Bytes>) -> http::Response<Bytes> + Send + Sync + 'static,
+    {
+        let listener = TcpListener::bind(address).await.expect("a free port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         let seen = Seen::default();
         let service = Arc::new(Answering { answer, seen: seen.clone() });

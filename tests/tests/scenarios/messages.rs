@@ -1,5 +1,6 @@
 //! Messages to customers: through the gate, once, and what becomes of those that do not go out.
 
+use bytes::Bytes;
 use serde_json::{Value, json};
 use sluice_domain::customer::{HashKey, HashKeys, Identity, IdentityKind};
 use sluice_domain::gate::{Gate, SuppressedBy, Wish};
@@ -65,6 +66,29 @@ async fn tried(run: &Running, id: &str) -> Value {
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
+}
+
+#[tokio::test]
+async fn a_mail_for_which_there_was_no_connection_has_not_gone_out() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let setup = with("").var("AWS_ENDPOINT_URL_SESV2", &format!("http://{free}"));
+    let (run, customer) = with_ada(setup).await;
+    let id = ask(&run, &customer, json!({})).await;
+    let message = tried(&run, &id).await;
+    assert_eq!(
+        (&message["state"], &message["note"]),
+        (&json!("ready"), &json!("no connection")),
+        "{message:#}"
+    );
+    assert_eq!(message["unknown"], 0);
+    let taken = json!({"MessageId": "taken"}).to_string();
+    let answer = move |_: &http::Request<Bytes>| http::Response::new(Bytes::from(taken.clone()));
+    let _ses = Fake::serve_at(&free.to_string(), answer).await;
+    run.pass(Duration::from_secs(300)).await;
+    run.fire_timers().await;
+    let message = show(&run, &id).await;
+    assert_eq!((&message["state"], &message["attempts"]), (&json!("sent"), &json!(2)), "{message:#}");
+    run.finish().await;
 }
 
 /// A time without the seconds: the stack's clock goes on while a scenario runs.

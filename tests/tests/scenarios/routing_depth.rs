@@ -353,6 +353,34 @@ async fn teams_take_turns_or_the_first_that_has_somebody() {
 }
 
 #[tokio::test]
+async fn a_team_that_had_its_turn_has_had_it_wherever_the_lead_goes_afterwards() {
+    let run = stack(&format!(
+        "{}{}{}kind: team\nname: a\nmembers: [{{ rep: ann }}]\n---\nkind: team\nname: b\nmembers: [{{ rep: bo }}]\n---\n\
+         kind: team\nname: last\nmembers: [{{ rep: cy }}]\n---\n{}",
+        rep("ann", ""),
+        rep("bo", ""),
+        rep("cy", ""),
+        rules(&["name: round, assign: { teams: [a, b], by: round }"]),
+    ))
+    .start()
+    .await;
+    let first = lead(&run, "t0", &[]).await;
+    assert_eq!(owner(&run, &first).await, "ann");
+    let path = format!("/api/leads/{first}/reassign");
+    let (status, _) = run.api("POST", &path, Some(json!({"team": "last", "reason": "it missed it"}))).await;
+    assert_eq!(status, 200);
+    run.settle().await;
+    pass(&run, Duration::from_secs(20)).await;
+    let mut owners = Vec::new();
+    for at in 1..5 {
+        let next = lead(&run, &format!("t{at}"), &[]).await;
+        owners.push(owner(&run, &next).await);
+    }
+    assert_eq!(owners, ["bo", "ann", "bo", "ann"]);
+    run.finish().await;
+}
+
+#[tokio::test]
 async fn a_queue_is_claimed_from_by_one_member_of_the_team() {
     let run = stack(&format!(
         "{}{}{}kind: team\nname: sdr\nmembers: [{{ rep: ann, capacity: 1 }}, {{ rep: bo, capacity: 1 }}]\n---\n{}",

@@ -1,14 +1,15 @@
-//! What this machine keeps and AWS does not: mails that were sent, and what was deleted from a table in pages of its file.
-//! Both go with whoever is erased.
+//! What this machine keeps and AWS does not: mails that were sent, and what was deleted from the table and from queues in
+//! pages of their files. All of it goes with whoever is erased.
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use serde_json::{Value, json};
-use sluice_domain::id::{LeadId, MessageId};
+use sluice_domain::id::{CustomerId, LeadId, MessageId};
 use sluice_domain::lead::LeadState;
 use sluice_host::function::{Function, InvokeError};
 use sluice_services::dynamodb::{DynamoDb, DynoxideError};
 use sluice_services::ses::{Mail, Ses};
+use sluice_services::sqs::Sqs;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -23,15 +24,16 @@ const SENDS: &str = "send-message";
 pub struct Kept {
     table: String,
     dynamodb: DynamoDb,
+    sqs: Sqs,
     ses: Ses,
     erasures: Arc<AtomicU64>,
 }
 
 impl Kept {
-    /// The table of that name, and the mails.
-    pub fn new(table: &str, dynamodb: &DynamoDb, ses: &Ses) -> Self {
-        let erasures = Arc::default();
-        Self { table: table.to_owned(), dynamodb: dynamodb.clone(), ses: ses.clone(), erasures }
+    /// The table of that name, the queues and the mails.
+    pub fn new(table: &str, dynamodb: &DynamoDb, sqs: &Sqs, ses: &Ses) -> Self {
+        let (dynamodb, sqs, ses) = (dynamodb.clone(), sqs.clone(), ses.clone());
+        Self { table: table.to_owned(), dynamodb, sqs, ses, erasures: Arc::default() }
     }
 
     /// The function with what this machine does after each of its calls.
@@ -43,11 +45,12 @@ impl Kept {
         }
     }
 
-    /// Deletes mails about what is erased, and writes the table's file anew. Whether all of it was done.
+    /// Deletes mails about what is erased, and writes the files of the table and of the queues anew. Whether all of it was done.
     fn clean(&self) -> bool {
         let mails = self.forget_mails();
-        let file = self.dynamodb.compact();
-        mails && file.is_ok()
+        let table = self.dynamodb.compact();
+        let queues = self.sqs.compact();
+        mails && table.is_ok() && queues.is_ok()
     }
 
     fn forget_mails(&self) -> bool {
@@ -125,8 +128,14 @@ fn about(mail: &Mail) -> Vec<(String, &'static str)> {
         if let Some(message) = MessageId::parse(value) {
             return Some((message.customer().to_string(), "c"));
         }
-        let lead = LeadId::parse(value.get(..LeadId::PREFIX.len() + 26)?)?;
-        Some((lead.to_string(), "l"))
+        // What tells of a lead, or by a journey's step of a customer, has its id before more.
+        let lead =
+            || LeadId::parse(value.get(..LeadId::PREFIX.len() + 26)?).map(|lead| (lead.to_string(), "l"));
+        let customer = || {
+            let id = CustomerId::parse(value.get(..CustomerId::PREFIX.len() + 26)?);
+            id.map(|customer| (customer.to_string(), "c"))
+        };
+        lead().or_else(customer)
     });
     named.collect()
 }
@@ -193,7 +202,8 @@ mod tests {
         let put = json!({ "TableName": "table", "Item": item });
         dynamodb.run("PutItem", put.to_string().as_bytes()).unwrap();
 
-        let kept = Kept::new("table", &dynamodb, &ses);
+        let sqs = Sqs::open(None, Arc::new(|| 0), String::new()).unwrap();
+        let kept = Kept::new("table", &dynamodb, &sqs, &ses);
         let erases = kept.watch(ERASES, Arc::new(Erased));
         let slow = Slow { ses: ses.clone(), lead, meanwhile: Mutex::new(None) };
         let slow = Arc::new(slow);

@@ -388,7 +388,7 @@ async fn build(
     ];
     let client = connector(routes, Some(https_client()));
     let table = spec.tables.first();
-    let kept = table.map(|table| Kept::new(&table.name, &services.dynamodb, &services.ses));
+    let kept = table.map(|table| Kept::new(&table.name, &services.dynamodb, &services.sqs, &services.ses));
     let kept = kept.as_ref();
     let starts = spec.functions.iter().map(|function| {
         let vars = vars(function, addresses, &options.vars);

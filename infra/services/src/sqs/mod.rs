@@ -99,6 +99,12 @@ impl Sqs {
         self.store().ensure(&spec.name, spec.attributes.clone(), self.now())
     }
 
+    /// Writes the file of the queues anew, so that nothing is left in it of messages that were deleted. It takes the time of a
+    /// copy, in which every call waits.
+    pub fn compact(&self) -> Result<(), SqsError> {
+        self.store().compact()
+    }
+
     /// Sends one message.
     pub fn send(&self, queue: &str, message: OutgoingMessage) -> Result<Sent, SqsError> {
         let sent = self.store().send(queue, &[message], self.now())?.pop();

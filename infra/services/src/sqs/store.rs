@@ -134,7 +134,7 @@ impl Store {
         db.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
         db.pragma_update(None, "journal_mode", "WAL")?;
         db.pragma_update(None, "synchronous", "NORMAL")?;
-        // Bodies of deleted messages are overwritten.
+        // Bodies of deleted messages are overwritten in their pages; [`Store::compact`] is for the log and for free pages.
         db.pragma_update(None, "secure_delete", "FAST")?;
         db.set_prepared_statement_cache_capacity(64);
         db.execute_batch(SCHEMA)?;
@@ -153,6 +153,14 @@ impl Store {
             Self { db, key: Key::new(&key), moving, queues: HashMap::new(), swept: HashMap::new() };
         store.load()?;
         Ok(store)
+    }
+
+    /// Writes the file anew, so that nothing is left in it of messages that were deleted: neither in free pages nor in its
+    /// log.
+    pub(super) fn compact(&self) -> Result<(), SqsError> {
+        self.db.execute_batch("PRAGMA secure_delete = ON; VACUUM; PRAGMA secure_delete = FAST;")?;
+        self.db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+        Ok(())
     }
 
     fn load(&mut self) -> Result<(), SqsError> {

@@ -10,6 +10,11 @@ pub(super) const SENT: &str = "sent";
 /// What a message is called whose place another took.
 const REPLACED: &str = "replaced";
 
+/// Whether a counter is of claims.
+pub fn is_claim(name: &str) -> bool {
+    name.split_once('#').map_or(name, |(plain, _)| plain) == SENT
+}
+
 /// What a message counts as; nothing unless it is a campaign's.
 pub fn names(message: &Message) -> BTreeSet<String> {
     let Some(of) = &message.order.campaign else { return BTreeSet::new() };

@@ -12,7 +12,7 @@ mod rail;
 mod tests;
 
 pub use broadcast::{Broadcast, BroadcastState, Chosen, Refused, Sends, Stopped};
-pub use count::{Counts, names};
+pub use count::{Counts, is_claim, names};
 pub use forecast::{Forecast, forecast};
 pub use look::{Look, Seen};
 pub use occurrence::{LONGEST_DAY_MS, Occurrence, PLAN_AHEAD_MS, TooLate, first, is_missed, next};

@@ -130,7 +130,8 @@ pub fn open_suggestions(known: &Known, root: &CustomerId) -> BTreeMap<CustomerId
 }
 
 /// What a lead or an event suggests is written on both records, so that whoever opens either sees it: `home` is its own,
-/// `raised` whom it may be one with. Nothing that is written already, so that the same again costs nothing.
+/// `raised` whom it may be one with. Nothing that is written already, so that the same again costs nothing; and nothing
+/// where one of the two has no room, so that whoever is named knows by whom.
 pub(crate) fn note_suggestions<'a>(
     known: &'a Known,
     home: &'a CustomerId,
@@ -151,7 +152,9 @@ pub(crate) fn note_suggestions<'a>(
         // An address may name a customer who does not exist yet: there is nothing to write on.
         if !theirs.is_empty() && !is_noted {
             let pairs = [(home.clone(), other.clone()), (other.clone(), home.clone())];
-            notes.extend(pairs.into_iter().filter(|(on, _)| has_room(on)));
+            if pairs.iter().all(|(on, _)| has_room(on)) {
+                notes.extend(pairs);
+            }
         }
     }
     notes

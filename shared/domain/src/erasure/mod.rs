@@ -11,6 +11,7 @@ mod tests;
 use crate::customer::{AddressHash, Customer, HashKeys, Identity, IdentityKind, Known, Whole, blocking_keys};
 use crate::id::{CustomerId, LeadId};
 use crate::lead::{Facts, Lead, LeadState, Progress, Work};
+use crate::policy::Junk;
 use crate::routing::Outcome;
 use crate::team::{self, TeamState};
 use crate::time::Timestamp;
@@ -84,7 +85,15 @@ impl Address {
 
 impl Erasure {
     /// The erasure of a whole person: what takes the place of the live record, then of each that gave way to it.
-    pub fn begin(root: &Customer, known: &Known, keys: &HashKeys, by: &str, at: Timestamp) -> Vec<Self> {
+    /// Addresses that identify nobody are not theirs: others who gave the same are still written to there.
+    pub fn begin(
+        root: &Customer,
+        known: &Known,
+        keys: &HashKeys,
+        junk: &Junk,
+        by: &str,
+        at: Timestamp,
+    ) -> Vec<Self> {
         let whole = known.whole(root);
         let parts: BTreeSet<&CustomerId> = whole.parts().map(|part| &part.id).collect();
         let empty = |customer: &Customer| Self {
@@ -109,7 +118,7 @@ impl Erasure {
         let facts = whole.parts().flat_map(|part| part.facts.values()).filter(|_| was_joined);
         let whole_person = Self {
             quoted: facts.flat_map(|fact| keys.fact_hashes(fact.value.reveal())).collect(),
-            addresses: addresses(&whole.parts().collect::<Vec<_>>(), keys),
+            addresses: addresses(&whole.parts().collect::<Vec<_>>(), keys, junk),
             took: whole.parts().map(|part| part.id.clone()).collect(),
             records: whole.parts().map(|part| (part.id.clone(), part.last_lead.clone())).collect(),
             linked: linked.cloned().collect(),
@@ -139,9 +148,10 @@ impl Erasure {
     }
 }
 
-/// Every address that records hold or spell out, each once. Of one that is only held, the hash of the day is known.
-pub fn addresses(records: &[&Customer], keys: &HashKeys) -> Vec<Address> {
-    let identities: Vec<Identity> = records.iter().flat_map(|record| record.identities()).collect();
+/// Every address that records hold or spell out as theirs, each once. Of one that is only held, the hash of the day is known.
+pub fn addresses(records: &[&Customer], keys: &HashKeys, junk: &Junk) -> Vec<Address> {
+    let spelled = records.iter().flat_map(|record| record.identities());
+    let identities: Vec<Identity> = spelled.filter(|identity| !junk.is_junk(identity)).collect();
     let mut all = addresses_of(&identities, keys);
     for (kind, held) in records.iter().flat_map(|record| &record.keys) {
         if !all.iter().any(|address| address.hashes.contains(held)) {

@@ -67,7 +67,7 @@ fn an_erasure_names_every_record_address_and_lead_of_the_whole_person() {
         ..Known::default()
     };
 
-    let erasures = Erasure::begin(&root, &known, &keys(), "admin", NOW);
+    let erasures = Erasure::begin(&root, &known, &keys(), &Junk::default(), "admin", NOW);
     let [whole, of_half] = erasures.as_slice() else { panic!("{erasures:?}") };
     assert_eq!((&whole.id, whole.version, &whole.root), (&root.id, 7, &None));
     assert_eq!((&of_half.id, of_half.version, &of_half.root), (&half.id, 3, &Some(root.id.clone())));
@@ -90,7 +90,26 @@ fn an_address_that_a_record_spells_out_is_known_under_every_key() {
     record.facts.insert("email".to_owned(), fact);
     let hashes = keys().hashes(&email("ada@example.org"));
     record.keys.insert((IdentityKind::Email, hashes[1].clone()));
-    assert_eq!(addresses(&[&record], &keys()), [Address { kind: IdentityKind::Email, hashes }]);
+    assert_eq!(
+        addresses(&[&record], &keys(), &Junk::default()),
+        [Address { kind: IdentityKind::Email, hashes }]
+    );
+}
+
+#[test]
+fn an_address_that_identifies_nobody_is_not_theirs() {
+    let mut record = Customer::new(id("ada"), NOW);
+    for (name, value) in [("email", "test@example.com"), ("phone", "+12345678900")] {
+        let value = value.to_owned().into();
+        record.facts.insert(name.to_owned(), crate::customer::Fact { value, at: NOW, said: None, tie: None });
+    }
+    assert_eq!(addresses(&[&record], &keys(), &Junk::default()), []);
+    let nothing = Junk { emails: Vec::new(), phones: Vec::new() };
+    assert_eq!(addresses(&[&record], &keys(), &nothing).len(), 2);
+    // It was theirs before it was listed.
+    let hash = keys().hashes(&email("test@example.com")).remove(0);
+    record.keys.insert((IdentityKind::Email, hash));
+    assert_eq!(addresses(&[&record], &keys(), &Junk::default()).len(), 1);
 }
 
 #[test]
@@ -166,7 +185,7 @@ fn what_a_decision_about_somebody_else_quotes_of_them_is_found_by_its_hash_and_g
     ada.apart.insert(bea.id.clone(), None);
     let known =
         Known { customers: [&ada, &bea].map(|one| (one.id.clone(), one.clone())).into(), ..Known::default() };
-    let erasure = Erasure::begin(&ada, &known, &keys(), "admin", NOW).remove(0);
+    let erasure = Erasure::begin(&ada, &known, &keys(), &Junk::default(), "admin", NOW).remove(0);
     assert!(!serde_json::to_string(&erasure).unwrap().contains("Analytical"));
     let mut of_bea = lead("b");
     assert_eq!(unquoted(&of_bea, &known.whole(&bea), &erasure.quoted, &keys()), None);

@@ -309,8 +309,9 @@ impl Gate {
     }
 
     /// A message could not be delivered for the time being. Too many within a time suppress the address, and are done
-    /// with. It counts once however often it is told; not at all if a message got through since, or if it is so old that
-    /// it does not matter beside the newest.
+    /// with. It counts once however often it is told; not at all if a message got through since that forgave another, or if
+    /// it is so old that it does not matter beside the newest. A delivery that had nothing to forgive is not remembered, which
+    /// spares a write for each: a bounce from before it that is told after it counts.
     pub fn soft_bounce(&mut self, at: Timestamp, event: &str, limit: Cap) {
         let is_known = self.soft_bounces.iter().any(|known| known.event == event);
         if is_known || self.forgiven.max(self.lifted).is_some_and(|until| at <= until) {

@@ -63,14 +63,16 @@ impl Message {
     }
 
     /// What is to be done with what its author wanted at a cap or in quiet hours: another message goes out instead.
-    /// Holds for a message that was left out and one that is about to be.
+    /// Holds for a message that was left out and one that is about to be; not for the other one, which nothing replaces.
     pub fn is_replaced(&self) -> bool {
         let choice = match self.reason {
             Some(Reason::Cap(_)) => self.order.at_cap,
             Some(Reason::QuietHours) => self.order.in_quiet_hours,
             _ => None,
         };
-        self.state == MessageState::Skipped && choice == Some(Otherwise::Replace)
+        self.state == MessageState::Skipped
+            && choice == Some(Otherwise::Replace)
+            && self.order.replacement.is_some()
     }
 
     /// Whether the journey that it is of ends with it: its author wants that at a cap or in quiet hours.
@@ -196,7 +198,7 @@ impl Message {
 mod tests {
     use super::*;
     use crate::id::CustomerId;
-    use crate::message::{Cause, CauseKind, Channel, Order};
+    use crate::message::{Cause, CauseKind, Channel, Order, Replacement};
     use crate::policy::{Cap, Period};
     use serde_json::Map;
 
@@ -326,12 +328,16 @@ mod tests {
     fn what_is_left_out_keeps_why_and_whether_another_takes_its_place() {
         let cap = Cap { at_most: 1, within: Period::days(1) };
         let mut message = message();
+        let instead = Replacement { channel: Channel::Sms, template: "short".to_owned() };
+        message.order.replacement = Some(instead);
         message.data.insert("code".to_owned(), "x".into());
         message.refuse(Verdict::Defer(NOW.plus_millis(1), Reason::Cap(cap)));
         assert!(!message.is_replaced() && !message.data.is_empty());
         message.refuse(Verdict::Replace(Reason::Cap(cap)));
         assert!(message.is_replaced() && message.data.is_empty());
         assert_eq!(message.next(NOW), Next::Done);
+        message.order.replacement = None;
+        assert!(!message.is_replaced(), "nothing takes its place");
         message.reason = Some(Reason::QuietHours);
         assert!(!message.is_replaced());
     }

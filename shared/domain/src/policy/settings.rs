@@ -1,7 +1,7 @@
 //! Settings of the whole stack.
 
 use super::{Attribution, Churn, Company, Messaging, Rfm, is_default};
-use crate::customer::Survivorship;
+use crate::customer::{Identity, IdentityKind, Survivorship};
 use crate::identity::{Email, Phone};
 use serde::{Deserialize, Serialize};
 
@@ -115,5 +115,15 @@ impl Junk {
     /// Whether the number identifies nobody.
     pub fn is_junk_phone(&self, phone: &Phone) -> bool {
         self.phones.iter().any(|junk| junk == phone.e164())
+    }
+
+    /// Whether it is an address or a number that identifies nobody.
+    pub fn is_junk(&self, identity: &Identity) -> bool {
+        let listed = match identity.kind {
+            IdentityKind::Email => &self.emails,
+            IdentityKind::Phone => &self.phones,
+            _ => return false,
+        };
+        listed.iter().any(|junk| junk == identity.value())
     }
 }

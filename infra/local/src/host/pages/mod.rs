@@ -129,7 +129,8 @@ impl Pages {
 fn is_about(mail: &Mail, id: &str) -> bool {
     let of_customer = CustomerId::parse(id).and_then(|_| Some(format!("ms_{}", id.strip_prefix("cu_")?)));
     mail.tags.iter().any(|(_, value)| {
-        let named = value.strip_prefix(id).is_some_and(|rest| rest.is_empty() || rest.starts_with('_'));
+        let named =
+            value.strip_prefix(id).is_some_and(|rest| rest.is_empty() || rest.starts_with(['_', '-']));
         named || of_customer.as_ref().is_some_and(|start| value.starts_with(start.as_str()))
     })
 }

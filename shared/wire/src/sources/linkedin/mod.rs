@@ -56,12 +56,13 @@ impl Source for Linkedin {
     }
 
     /// `GET ?challengeCode=…`: the code and its HMAC. Of two secrets the first answers: it is the app's current one.
+    /// Anybody may ask, and deliveries are signed with the same key: what could be the text of a delivery is not signed.
     fn challenge(&self, request: &HttpRequest, secrets: &Secrets) -> Option<HttpResponse> {
         let code = (request.method == "GET").then(|| request.query_value("challengeCode")).flatten()?;
         let Some(secret) = secrets.all("client_secret").next() else {
             return Some(Problem::from(Refusal::NoSecret).into());
         };
-        if code.is_empty() || code.len() > MAX_CHALLENGE {
+        if code.is_empty() || code.len() > MAX_CHALLENGE || code.starts_with(PREFIX) {
             return None;
         }
         let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
