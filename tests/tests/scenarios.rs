@@ -69,6 +69,8 @@ mod ledger;
 mod mail;
 #[path = "scenarios/matching.rs"]
 mod matching;
+#[path = "scenarios/lists.rs"]
+mod lists;
 #[path = "scenarios/messages.rs"]
 mod messages;
 #[path = "scenarios/messages_held_back.rs"]
