@@ -188,6 +188,7 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "clock-expiry", function: Name::Route, prepare: clock::expiry },
     Scenario { name: "clock-very-late", function: Name::Route, prepare: clock::very_late },
     Scenario { name: "clock-contact", function: Name::Console, prepare: clock::contact },
+    Scenario { name: "clock-back", function: Name::Route, prepare: clock::back },
     Scenario { name: "clock-answered", function: Name::Route, prepare: clock::answered },
     Scenario { name: "fire-timers", function: Name::Fire, prepare: fire_timers },
     Scenario { name: "console-close", function: Name::Console, prepare: console::close },
