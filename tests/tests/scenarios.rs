@@ -31,6 +31,8 @@ mod campaigns_people;
 mod campaigns_timing;
 #[path = "scenarios/capture.rs"]
 mod capture;
+#[path = "scenarios/capture_linkedin.rs"]
+mod capture_linkedin;
 #[path = "scenarios/capture_meta.rs"]
 mod capture_meta;
 #[path = "scenarios/clock.rs"]
