@@ -65,6 +65,8 @@ mod import;
 mod journeys;
 #[path = "scenarios/journeys_running.rs"]
 mod journeys_running;
+#[path = "scenarios/lead_page.rs"]
+mod lead_page;
 #[path = "scenarios/ledger.rs"]
 mod ledger;
 #[path = "scenarios/mail.rs"]
