@@ -69,12 +69,12 @@ mod journeys_running;
 mod lead_page;
 #[path = "scenarios/ledger.rs"]
 mod ledger;
+#[path = "scenarios/lists.rs"]
+mod lists;
 #[path = "scenarios/mail.rs"]
 mod mail;
 #[path = "scenarios/matching.rs"]
 mod matching;
-#[path = "scenarios/lists.rs"]
-mod lists;
 #[path = "scenarios/messages.rs"]
 mod messages;
 #[path = "scenarios/messages_held_back.rs"]
