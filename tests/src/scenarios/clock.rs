@@ -58,12 +58,13 @@ pub(super) fn back(world: &mut World) -> Prepare<'_> {
     })
 }
 
-/// Gil's absences are set.
+/// Gil's absences are set, and routing has looked who may be served now.
 async fn leave(world: &mut World, leave: &Value) {
     let Event::Http(put) = call("PUT", ADMIN_TOKEN, "/api/reps/gil/leave", &json!({ "leave": leave })) else {
         unreachable!("a call is a request")
     };
     world.invoke(Name::Console, put.payload).await.unwrap().unwrap();
+    deliver(world, "lead", Name::Route).await;
 }
 
 /// Somebody is in touch at the moment at which the window ends.
