@@ -108,6 +108,7 @@ pub type Prepare<'a> = BoxFuture<'a, (Event, Vec<(&'static str, String)>)>;
 pub const ALL: &[Scenario] = &[
     Scenario { name: "capture-form-key", function: Name::Capture, prepare: capture_form_key },
     Scenario { name: "capture-form", function: Name::Capture, prepare: capture_form },
+    Scenario { name: "capture-form-twice", function: Name::Capture, prepare: capture_form_twice },
     Scenario { name: "capture-form-corrected", function: Name::Capture, prepare: capture_form_corrected },
     Scenario { name: "capture-meta", function: Name::Capture, prepare: capture_meta },
     Scenario { name: "capture-withdrawn", function: Name::Capture, prepare: senders::withdrawn },
@@ -187,6 +188,7 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "clock-reminder", function: Name::Route, prepare: clock::reminder },
     Scenario { name: "clock-expiry", function: Name::Route, prepare: clock::expiry },
     Scenario { name: "clock-very-late", function: Name::Route, prepare: clock::very_late },
+    Scenario { name: "clock-back", function: Name::Route, prepare: clock::back },
     Scenario { name: "clock-contact", function: Name::Console, prepare: clock::contact },
     Scenario { name: "clock-answered", function: Name::Route, prepare: clock::answered },
     Scenario { name: "fire-timers", function: Name::Fire, prepare: fire_timers },
@@ -227,6 +229,16 @@ fn capture_form_key(_: &mut World) -> Prepare<'_> {
 fn capture_form(_: &mut World) -> Prepare<'_> {
     Box::pin(async {
         (Event::Http(form_post(None, &[("name", "Ada"), ("email", "ada@example.org")])), Vec::new())
+    })
+}
+
+/// A browser posts what names nobody, twice if it has no answer.
+fn capture_form_twice(_: &mut World) -> Prepare<'_> {
+    Box::pin(async {
+        let browser = [("user-agent".to_owned(), "Mozilla/5.0 (X11; Linux x86_64)".to_owned())];
+        let post = form_post_with(Headers::from(browser), &[("name", "Ada"), ("note", "call me")]);
+        let again = Some(Box::new(post.clone()));
+        (Event::Http(Post { again, ..post }), Vec::new())
     })
 }
 
@@ -513,10 +525,14 @@ fn enrich_body(lead: &LeadId) -> String {
 }
 
 fn form_post(key: Option<&str>, fields: &[(&str, &str)]) -> Post {
-    let mut headers = Headers::from([("content-type".to_owned(), "application/json".to_owned())]);
-    if let Some(key) = key {
-        headers.insert("idempotency-key".to_owned(), key.to_owned());
-    }
+    form_post_with(
+        key.map(|key| ("idempotency-key".to_owned(), key.to_owned())).into_iter().collect(),
+        fields,
+    )
+}
+
+fn form_post_with(mut headers: Headers, fields: &[(&str, &str)]) -> Post {
+    headers.insert("content-type".to_owned(), "application/json".to_owned());
     let mut body = serde_json::Map::new();
     for (name, value) in fields {
         body.insert((*name).to_owned(), (*value).into());

@@ -31,6 +31,8 @@ mod campaigns_people;
 mod campaigns_timing;
 #[path = "scenarios/capture.rs"]
 mod capture;
+#[path = "scenarios/capture_linkedin.rs"]
+mod capture_linkedin;
 #[path = "scenarios/capture_meta.rs"]
 mod capture_meta;
 #[path = "scenarios/clock.rs"]
@@ -63,8 +65,12 @@ mod import;
 mod journeys;
 #[path = "scenarios/journeys_running.rs"]
 mod journeys_running;
+#[path = "scenarios/lead_page.rs"]
+mod lead_page;
 #[path = "scenarios/ledger.rs"]
 mod ledger;
+#[path = "scenarios/lists.rs"]
+mod lists;
 #[path = "scenarios/mail.rs"]
 mod mail;
 #[path = "scenarios/matching.rs"]

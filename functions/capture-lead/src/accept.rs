@@ -2,7 +2,8 @@
 
 use crate::unavailable;
 use sluice_domain::id::LeadId;
-use sluice_domain::lead::Lead;
+use sluice_domain::lead::{Lead, TWICE_MS};
+use sluice_domain::time::Timestamp;
 use sluice_host::environment::Environment;
 use sluice_host::metrics::Metrics;
 use sluice_host::outbox::{Outbox, Outgoing, QueueName};
@@ -17,8 +18,21 @@ pub(crate) struct Ledger {
 }
 
 impl Ledger {
-    /// Puts one lead into the ledger; it still has to be handed on. Whether its sender `named` it says if its id can have been
-    /// there.
+    /// The id of a post that names nobody: of one whose button was pressed twice that of the first.
+    pub(crate) async fn id_of_post(
+        &self,
+        post: &str,
+        fresh: &LeadId,
+        now: Timestamp,
+    ) -> Result<LeadId, Problem> {
+        self.store.id_of_post(post, fresh, now, TWICE_MS).await.map_err(|error| {
+            tracing::error!(%error, "post not claimed");
+            unavailable()
+        })
+    }
+
+    /// Puts one lead into the ledger; it still has to be handed on. Whether its sender `named` it, or it is a post that may come
+    /// twice, says if its id can have been there.
     pub(crate) async fn put(&self, lead: &Lead, named: bool) -> Result<Accepted, Problem> {
         let accepted = match named {
             true => self.store.accept_named_lead(lead).await,

@@ -3,7 +3,7 @@
 use crate::{Capture, cors, unavailable};
 use serde_json::json;
 use sluice_domain::id::LeadId;
-use sluice_domain::lead::{Lead, LeadState, Origin, Progress};
+use sluice_domain::lead::{self, Envelope, Lead, LeadState, Origin, Progress};
 use sluice_domain::policy::{Form, PolicySet};
 use sluice_domain::time::Timestamp;
 use sluice_store::Accepted;
@@ -37,15 +37,20 @@ impl Capture {
         let now = self.env.clock.now();
         let key = idempotency_key(request)?;
         let submission = body::parse(request).await?;
-        let id = key.map_or_else(|| self.fresh_id(now), |key| LeadId::derived(&["form", &form.name, key]));
+        let origin = Origin { kind: "form".to_owned(), name: form.name.clone() };
         let is_spam = capture::is_spam(form, &submission);
         let (envelope, state) = match is_spam {
             true => (capture::from_robot(form, request, &submission), LeadState::Spam),
             false => (capture::from_form(form, request, submission)?, LeadState::Waiting),
         };
+        let (id, may_be_there) = match key {
+            Some(key) => (LeadId::derived(&["form", &form.name, key]), true),
+            None if is_spam => (self.fresh_id(now), false),
+            None => self.id_without_key(policies, &origin, &envelope, now).await?,
+        };
         let lead = Lead {
             id,
-            origin: Origin { kind: "form".to_owned(), name: form.name.clone() },
+            origin,
             external_id: None,
             received: now,
             envelope,
@@ -56,7 +61,7 @@ impl Capture {
         };
         let accepted = match is_spam {
             true => self.ledger.put_spam(&lead).await?,
-            false => self.ledger.put(&lead, key.is_some()).await?,
+            false => self.ledger.put(&lead, may_be_there).await?,
         };
         let new = match accepted {
             Accepted::New => 1,
@@ -77,6 +82,23 @@ impl Capture {
             self.ledger.hand_on(std::slice::from_ref(&lead)).await?;
         }
         Ok(success(form, request, &lead.id))
+    }
+
+    /// The id of a post without a key, and whether it may be there already: a post that names nobody has that of the same post a
+    /// moment ago.
+    async fn id_without_key(
+        &self,
+        policies: &PolicySet,
+        origin: &Origin,
+        envelope: &Envelope,
+        now: Timestamp,
+    ) -> Result<(LeadId, bool), Problem> {
+        let fresh = self.fresh_id(now);
+        let facts = lead::read(origin, envelope, &policies.reading(origin), &policies.settings);
+        match lead::pressed(origin, envelope, &facts) {
+            Some(post) => Ok((self.ledger.id_of_post(&post, &fresh, now).await?, true)),
+            None => Ok((fresh, false)),
+        }
     }
 
     pub(crate) fn fresh_id(&self, now: Timestamp) -> LeadId {

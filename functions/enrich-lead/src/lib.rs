@@ -169,17 +169,24 @@ fn asked_again(lead: &Lead, now: Timestamp) -> Timestamp {
     Timestamp((past / every + 1) * every + own)
 }
 
-/// The lead with what its sender told.
-fn complete(
-    lead: &Lead,
+/// What its sender told of a lead.
+struct Told {
     fields: Vec<(String, String)>,
     attribution: Vec<(String, String)>,
+    created_at: Option<Timestamp>,
     test: bool,
-) -> Answer {
+}
+
+/// The lead with what its sender told.
+fn complete(lead: &Lead, told: Told) -> Answer {
     let mut envelope = lead.envelope.clone();
-    envelope.fields = fields;
-    envelope.attribution.extend(attribution);
-    if test {
+    envelope.fields = told.fields;
+    envelope.attribution.extend(told.attribution);
+    if let Some(at) = told.created_at {
+        // A notification usually says it already.
+        envelope.attribution.entry("created_at".to_owned()).or_insert_with(|| at.rfc3339());
+    }
+    if told.test {
         envelope.attribution.insert("test".to_owned(), "true".to_owned());
     }
     Answer::Complete(envelope)

@@ -1,6 +1,6 @@
 //! LinkedIn: the response and, where the questions did not come with it, its form.
 
-use crate::{Answer, Enricher, complete, nothing_more};
+use crate::{Answer, Enricher, Told, complete, nothing_more};
 use sluice_domain::lead::{Lead, MarkKind};
 use sluice_domain::pii::Pii;
 use sluice_domain::policy::Source as Document;
@@ -27,7 +27,9 @@ impl Enricher {
             return Ok(Answer::Later("the source has no access_token".to_owned()));
         };
         match answer {
-            Ok(told) => Ok(complete(lead, told.fields, told.attribution, told.test)),
+            Ok(linkedin::Fetched { fields, attribution, created_at, test, .. }) => {
+                Ok(complete(lead, Told { fields, attribution, created_at, test }))
+            }
             Err(refusal @ (LinkedinError::Unavailable(_) | LinkedinError::Unreadable)) => {
                 Err(refusal.to_string())
             }

@@ -1,6 +1,6 @@
 //! Meta: one call of the Graph API.
 
-use crate::{Answer, Enricher, complete, nothing_more};
+use crate::{Answer, Enricher, Told, complete, nothing_more};
 use sluice_domain::lead::Lead;
 use sluice_domain::pii::Pii;
 use sluice_domain::policy::Source as Document;
@@ -13,12 +13,8 @@ impl Enricher {
         let mut refusal = None;
         for token in self.tokens(source, "page_token").await? {
             match self.ask_graph(&url, &token).await? {
-                Ok(mut told) => {
-                    // A notification usually says it already.
-                    let created =
-                        told.created_at.filter(|_| !lead.envelope.attribution.contains_key("created_at"));
-                    told.attribution.extend(created.map(|at| ("created_at".to_owned(), at.rfc3339())));
-                    return Ok(complete(lead, told.fields, told.attribution, told.test));
+                Ok(GraphLead { fields, attribution, created_at, test, .. }) => {
+                    return Ok(complete(lead, Told { fields, attribution, created_at, test }));
                 }
                 Err(why @ GraphError::Token(_)) => refusal = Some(why),
                 Err(why) => {

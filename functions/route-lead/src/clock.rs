@@ -125,7 +125,7 @@ impl Router {
 
     fn measure_tick(&self, tick: &Tick, change: &Change, now: Timestamp) {
         let name = match change.what {
-            What::Rearmed => "ClockRearmed",
+            What::Rearmed | What::Away => "ClockRearmed",
             What::Stopped => "ClockStopped",
             What::Reminded(_) => "Reminders",
             What::Taken(To::Member | To::Owner) => "Reassigned",
@@ -145,7 +145,8 @@ fn told_by(
     now: Timestamp,
 ) -> Vec<Outgoing> {
     if let Some(assignment) = after.assignment.as_ref().filter(|assignment| assignment.n == tick.n) {
-        let reminded = after.running().map(|(clock, _)| clock.reminded.as_slice()).unwrap_or_default();
+        let clock = after.clock.as_ref().filter(|_| after.is_awaited());
+        let reminded = clock.map(|clock| clock.reminded.as_slice()).unwrap_or_default();
         let found = reminded.iter().map(|one| one.mark).find(|mark| mark.point.value() >= tick.point);
         let told =
             |mark| notice(&lead.id, &assignment.rep, NoticeKind::Reminder(mark), tick.n, lead.received);

@@ -1,9 +1,10 @@
 //! What a notice says.
 
 use serde_json::{Map, Value};
+use sluice_domain::clock::reminding;
 use sluice_domain::customer::Whole;
 use sluice_domain::lead::{self, Lead, Progress};
-use sluice_domain::policy::{PolicySet, length};
+use sluice_domain::policy::PolicySet;
 use sluice_domain::time::Timestamp;
 use sluice_wire::queue::{AlarmMessage, Halt, NoticeKind, NoticeMessage};
 use std::borrow::Cow;
@@ -75,7 +76,7 @@ impl Notice {
                 let last = past.last().map_or(0, |past| past.assignment.n);
                 *state == lead::LeadState::Escalated && (message.n == 0 || message.n == last)
             }
-            NoticeKind::Reminder(_) => theirs.is_some() && lead.progress.running().is_some(),
+            NoticeKind::Reminder(_) => theirs.is_some() && lead.progress.is_awaited(),
         };
         // What was overtaken keeps its place in the list.
         let before = past.iter().find(|past| past.assignment.n == message.n);
@@ -87,13 +88,7 @@ impl Notice {
         let at = at.unwrap_or(lead.received);
         let clock = lead.progress.clock.as_ref().filter(|_| stands);
         let window = match (message.kind, clock) {
-            (NoticeKind::Reminder(mark), Some(clock)) => Some(format!(
-                "{} of the {} for a first contact were over at {}: {} of your working time are left.",
-                mark.point,
-                clock.within,
-                mark.at,
-                length(clock.within.millis() - clock.within.until(mark.point)),
-            )),
+            (NoticeKind::Reminder(mark), Some(clock)) => Some(reminding(clock, mark)),
             _ => None,
         };
         Self {

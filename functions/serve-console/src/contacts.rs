@@ -152,6 +152,7 @@ impl Console {
         let policies = self.current().await?;
         let schedule = policies.schedule(&assignment.rep, Some(&clock.team), None);
         let ends = match clock.next {
+            _ if clock.away => None,
             Some(next) if next.point == Point::END => Some(next.at),
             Some(_) => schedule.add_open_time(clock.started, clock.within.millis()),
             None => None,
@@ -161,6 +162,7 @@ impl Console {
             "within": clock.within,
             "started": clock.started.rfc3339(),
             "running": clock.next.is_some(),
+            "away": clock.away,
             "due": clock.next.as_ref().map(mark_view),
             "ends": ends.map(Timestamp::rfc3339),
             "reminded": clock.reminded.iter().map(|one| mark_view(&one.mark)).collect::<Vec<_>>(),

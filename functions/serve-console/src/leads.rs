@@ -1,66 +1,21 @@
-//! Leads: one with its why, and lists.
+//! One lead: where it stands, what was said and why it went where it went.
 
 use crate::acts::queue_of;
 use crate::contacts::{contact_view, past_view};
 use crate::sight::{Sight, people_of};
-use crate::{Call, Console, no_such_cursor, person, unavailable};
+use crate::{Call, Console, person, unavailable};
 use serde_json::{Value, json};
-use sluice_domain::access::{Hidden, Role};
+use sluice_domain::access::Hidden;
 use sluice_domain::clock;
 use sluice_domain::customer::Known;
 use sluice_domain::id::{CustomerId, LeadId};
 use sluice_domain::identity::{Email, Phone};
 use sluice_domain::lead::{self, Act, Lead, LeadState, Work};
-use sluice_domain::live::Lacking;
 use sluice_domain::policy::Reading;
 use sluice_domain::routing::{Receipt, explain};
-use sluice_domain::time::Timestamp;
-use sluice_store::OpenLead;
 use sluice_wire::http::HttpResponse;
 use sluice_wire::problem::Problem;
 use std::collections::{BTreeMap, BTreeSet};
-
-/// Leads of one page.
-pub(crate) const PAGE: usize = 50;
-/// Messages read to fill a page of a rep's leads.
-const MESSAGES: i32 = 100;
-
-/// After this many milliseconds a list says what it has found so far, and where it goes on.
-pub(crate) const LONG_ENOUGH: i64 = 8_000;
-
-/// Which leads a list is to have.
-pub(crate) struct Wanted<'a> {
-    call: &'a Call,
-    owner: Option<&'a str>,
-    state: Option<LeadState>,
-    only_open: bool,
-    /// Only those that somebody works on.
-    in_progress: bool,
-    since: Option<Timestamp>,
-    /// Only those whose people lack some of the three.
-    missing: Option<&'a Lacking>,
-}
-
-impl Wanted<'_> {
-    fn has(&self, lead: &Lead, row: &Value) -> bool {
-        self.call.sight.has_lead(lead, row["owner"].as_str())
-            && self.owner.is_none_or(|owner| is_of(lead, row, owner))
-            && (!self.only_open || !lead.progress.state.is_end() || lead.progress.work.is_open())
-            && (!self.in_progress || lead.progress.is_worked_on())
-            && self.state.is_none_or(|state| lead.progress.state == state)
-            && self
-                .call
-                .query("team")
-                .is_none_or(|team| row["assignment"]["team"] == team || row["queue"] == team)
-            && self.call.query("source").is_none_or(|source| source == lead.origin.name)
-            && self.since.is_none_or(|since| lead.received >= since)
-    }
-}
-
-/// Whether a lead belongs in a rep's list: its customer is theirs, or it is theirs to work on, whoever has its customer now.
-fn is_of(lead: &Lead, row: &Value, rep: &str) -> bool {
-    row["owner"] == rep || lead.progress.is_worked_on() && row["assignment"]["rep"] == rep
-}
 
 impl Console {
     pub(crate) async fn show_lead(&self, call: &Call) -> Result<HttpResponse, Problem> {
@@ -70,153 +25,6 @@ impl Console {
             return Err(no_such_lead());
         }
         Ok(HttpResponse::json(200, &self.view(call, &lead, person.as_ref()).await?))
-    }
-
-    /// `state`, `owner`, `team`, `source`, `since`, `missing` narrow the list. A rep's list is what the rep was told, newest
-    /// first; open and escalated leads come from the index, oldest first; other states from the ledger, page by page. What
-    /// is out of reach is left out, and a rep who is, is not there. With `missing` and without `state` it is of the leads
-    /// that somebody works on, rep by rep.
-    pub(crate) async fn list_leads(&self, call: &Call) -> Result<HttpResponse, Problem> {
-        let query = |name: &str| call.query(name);
-        let state = match query("state").as_deref() {
-            None => None,
-            Some("open") => None,
-            Some(name) => Some(LeadState::parse(name).ok_or_else(|| {
-                let states = LeadState::ALL.map(LeadState::name).join(", ");
-                Problem::new(422, "state-unknown", format!("A state is open or one of {states}."))
-                    .about("state")
-            })?),
-        };
-        let since = call.time("since")?;
-        let me = || call.who.rep.clone().unwrap_or_default();
-        let owner = match query("owner") {
-            Some(owner) if owner == "me" => Some(me()),
-            Some(owner) => Some(owner),
-            // Without a word a rep's list is the rep's own; what nobody has is for all of them.
-            None if matches!(state, Some(LeadState::Escalated | LeadState::Queued)) => None,
-            None => (call.who.role == Role::Rep).then(me),
-        };
-        owner.iter().try_for_each(|owner| call.reach_rep(owner))?;
-        let only_open = query("state").as_deref() == Some("open");
-        let (missing, cursor) = (call.missing()?, query("cursor"));
-        let missing = missing.as_ref();
-        let wanted = Wanted { call, owner: None, state, only_open, in_progress: false, since, missing };
-        if missing.is_some() && query("state").is_none() {
-            let reps = match owner {
-                Some(owner) => BTreeSet::from([owner]),
-                None => call.sight.reach.reps(&*self.current().await?),
-            };
-            let wanted = Wanted { in_progress: true, ..wanted };
-            return self.unsettled(&wanted, reps, cursor.as_deref()).await;
-        }
-        let (ids, next) = match (&owner, state) {
-            (Some(owner), _) => self.told(owner, cursor.as_deref()).await?,
-            (None, Some(state)) if state.is_end() => self.ended(state, cursor.as_deref()).await?,
-            (None, _) => return self.in_flight(&wanted, cursor.as_deref()).await,
-        };
-        let wanted = Wanted { owner: owner.as_deref(), ..wanted };
-        let rows = self.rows(&wanted, &ids).await?;
-        let items: Vec<Value> = rows.into_iter().map(|(_, row)| row).collect();
-        Ok(HttpResponse::json(200, &json!({"leads": items, "cursor": next})))
-    }
-
-    /// Of these leads those that are wanted, as rows, in their order.
-    pub(crate) async fn rows(
-        &self,
-        wanted: &Wanted<'_>,
-        ids: &[LeadId],
-    ) -> Result<Vec<(LeadId, Value)>, Problem> {
-        let mut leads = self.store.leads(ids).await.map_err(unavailable)?;
-        let people = leads.values().filter_map(|lead| lead.progress.customer.clone()).collect();
-        let people = self.store.people(people).await.map_err(unavailable)?;
-        let mut rows = Vec::new();
-        for lead in ids.iter().filter_map(|id| leads.remove(id)) {
-            let root = lead.progress.customer.as_ref().map(|id| people.root(id));
-            let row = row(&lead, root.clone().map(|root| (root, &people)));
-            if wanted.has(&lead, &row) {
-                rows.push((lead.id, root, row));
-            }
-        }
-        if let Some(missing) = wanted.missing {
-            let settled = self.settled(&people, rows.iter().filter_map(|(_, root, _)| root.clone())).await?;
-            rows.retain_mut(|(_, root, row)| {
-                let settled = root.as_ref().and_then(|root| settled.get(root));
-                let Some(settled) = settled.filter(|settled| missing.has(settled)) else { return false };
-                row["missing"] = settled.missing_words().into();
-                true
-            });
-        }
-        Ok(rows.into_iter().map(|(id, _, row)| (id, row)).collect())
-    }
-
-    pub(crate) async fn told(
-        &self,
-        rep: &str,
-        cursor: Option<&str>,
-    ) -> Result<(Vec<LeadId>, Option<String>), Problem> {
-        let page = self.store.notices_to(rep, cursor, MESSAGES).await.map_err(unavailable)?;
-        let mut seen = BTreeSet::new();
-        let ids =
-            page.items.into_iter().filter_map(|message| message.lead).filter(|id| seen.insert(id.clone()));
-        Ok((ids.collect(), page.next))
-    }
-
-    /// Leads that are on their way, oldest first, until a page is full, all were looked at, or it took long enough.
-    async fn in_flight(&self, wanted: &Wanted<'_>, cursor: Option<&str>) -> Result<HttpResponse, Problem> {
-        let states = match wanted.state {
-            Some(state) => vec![state],
-            None => LeadState::IN_FLIGHT.to_vec(),
-        };
-        let mut after = cursor.map(|cursor| read_place(cursor).ok_or_else(no_such_cursor)).transpose()?;
-        let began = self.env.clock.now();
-        let mut items: Vec<Value> = Vec::new();
-        loop {
-            let before = self.env.clock.now().plus_millis(1);
-            let mut open = Vec::new();
-            for state in &states {
-                let found = self.store.open_leads(*state, after.as_ref(), before, PAGE).await;
-                open.extend(found.map_err(unavailable)?);
-            }
-            open.sort();
-            // Behind the last that fits there may be others of the states that were read to their ends.
-            let mut has_more = open.len() >= PAGE;
-            open.truncate(PAGE);
-            let ids: Vec<LeadId> = open.iter().map(|lead| lead.id.clone()).collect();
-            let mut rows = self.rows(wanted, &ids).await?;
-            let room = PAGE - items.len();
-            if let Some((first, _)) = rows.get(room) {
-                let end = open.iter().position(|lead| lead.id == *first).unwrap_or(open.len());
-                open.truncate(end);
-                rows.truncate(room);
-                has_more = true;
-            }
-            items.extend(rows.into_iter().map(|(_, row)| row));
-            after = open.pop().or(after);
-            let is_long = self.env.clock.now().since(began) > LONG_ENOUGH;
-            if !has_more || items.len() >= PAGE || is_long {
-                let next = after.filter(|_| has_more).map(|last| place_of(&last));
-                return Ok(HttpResponse::json(200, &json!({"leads": items, "cursor": next})));
-            }
-        }
-    }
-
-    async fn ended(
-        &self,
-        state: LeadState,
-        cursor: Option<&str>,
-    ) -> Result<(Vec<LeadId>, Option<String>), Problem> {
-        let began = self.env.clock.now();
-        let mut ids = Vec::new();
-        let mut cursor = cursor.map(str::to_owned);
-        loop {
-            let page = self.store.scan_ledger(0, 1, cursor.as_deref()).await.map_err(unavailable)?;
-            ids.extend(page.items.into_iter().filter(|line| line.state == state).map(|line| line.id));
-            cursor = page.next;
-            let is_long = self.env.clock.now().since(began) > LONG_ENOUGH;
-            if cursor.is_none() || ids.len() >= PAGE || is_long {
-                return Ok((ids, cursor));
-            }
-        }
     }
 
     pub(crate) async fn find_lead(&self, id: &str) -> Result<Lead, Problem> {
@@ -377,7 +185,8 @@ fn owner_of(lead: &Lead, person: Option<&(CustomerId, Known)>) -> Option<String>
     row["owner"].as_str().map(str::to_owned)
 }
 
-fn row(lead: &Lead, person: Option<(CustomerId, &Known)>) -> Value {
+/// A lead as lists show it, with the record its person lives under.
+pub(crate) fn row(lead: &Lead, person: Option<(CustomerId, &Known)>) -> Value {
     let assignment = lead.progress.assignment.as_ref();
     let root =
         person.as_ref().and_then(|(root, known)| known.customers.get(root).map(|record| (known, record)));
@@ -402,16 +211,6 @@ fn row(lead: &Lead, person: Option<(CustomerId, &Known)>) -> Value {
         "work": work,
         "queue": queue_of(lead),
     })
-}
-
-/// Where a list of leads that are on their way goes on.
-fn place_of(last: &OpenLead) -> String {
-    format!("{}.{}", last.since.millis(), last.id)
-}
-
-fn read_place(cursor: &str) -> Option<OpenLead> {
-    let (since, id) = cursor.split_once('.')?;
-    Some(OpenLead { since: Timestamp(since.parse().ok()?), id: LeadId::parse(id)? })
 }
 
 pub(crate) fn no_such_lead() -> Problem {

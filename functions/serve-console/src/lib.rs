@@ -18,6 +18,7 @@ mod journeys;
 mod leads;
 mod leave;
 mod ledger;
+mod lists;
 mod messages;
 mod missing;
 mod person;

@@ -5,6 +5,7 @@
 //! | lead | `ld_…` | `l` | its id |
 //! | envelope too large for the lead | `ld_…` | `e#<fingerprint>` | its lead |
 //! | mark a sender made on a lead | `ld_…` | `m#<kind>` | enrich-lead, the lead's view |
+//! | post that names nobody: the lead it became | `post#<hash of it>` | `p` | capture-lead, when it comes again at once |
 //! | contact | `ld_…` | `c#<hash of its key>` | its lead |
 //! | address | `ad#<key version>.<hash>` | `a` | a lead's identities |
 //! | blocking key | `bk#<key version>.<hash>` | `b` | a lead's description, where settings turn matching on |
@@ -62,6 +63,8 @@ pub const DUE_SHARDS: u8 = 16;
 
 /// Sort key of a lead.
 pub const LEAD: &str = "l";
+/// Sort key of a post that names nobody.
+pub const POST: &str = "p";
 /// Sort key of an address.
 pub const ADDRESS: &str = "a";
 /// Sort key of a blocking key.
@@ -96,6 +99,16 @@ pub fn address(hash: &AddressHash) -> String {
 /// what is fetched later stands beside what was announced.
 pub fn envelope(fingerprint: &str) -> String {
     format!("e#{fingerprint}")
+}
+
+/// Partition of a post that names nobody, by what it is known again by.
+pub fn post(hash: &str) -> String {
+    format!("post#{hash}")
+}
+
+/// The hash in the partition of such a post.
+pub fn parse_post(pk: &str) -> Option<&str> {
+    pk.strip_prefix("post#")
 }
 
 /// Sort key of what a sender said of a lead.

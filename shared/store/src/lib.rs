@@ -28,6 +28,7 @@ mod pace;
 mod people;
 mod person;
 mod policy;
+mod post;
 mod proof;
 mod scan;
 mod speed;

@@ -1,11 +1,12 @@
-//! Response clocks: a reminder, an owner whose time runs out, a contact at that moment, a lead nobody answers.
+//! Response clocks: a reminder, an owner whose time runs out, a contact at that moment, a lead nobody answers, an owner who was away.
 
-use super::console::act;
+use super::company::publish_more;
+use super::console::{act, call};
 use super::erase::asked;
 use super::{Event, Prepare, accept, lead_body};
 use crate::events::queue_event;
 use crate::world::{ADMIN_TOKEN, Name, World};
-use serde_json::json;
+use serde_json::{Value, json};
 use sluice_domain::clock::Tick;
 use sluice_domain::id::LeadId;
 use sluice_wire::queue::{LeadMessage, encode};
@@ -36,6 +37,34 @@ pub(super) fn very_late(world: &mut World) -> Prepare<'_> {
         world.clock.advance(4 * 3_600_000);
         (Event::Queue { queue: "lead", bodies: vec![body(&tick), body(&tick)] }, Vec::new())
     })
+}
+
+/// Who is only reminded was away with no end known when the reminder was due, and is back when the clock looks again.
+pub(super) fn back(world: &mut World) -> Prepare<'_> {
+    Box::pin(async {
+        let response = json!({ "within": "3m", "remind": ["50%"], "then": "remind_only" });
+        let members = json!([{ "rep": "gil", "capacity": 4 }]);
+        let timed = json!({ "kind": "team", "name": "timed", "sticky_may_exceed": false, "members": members, "response": response });
+        publish_more(world, vec![timed]).await;
+        let (lead, tick) = assigned(world, "timed").await;
+        leave(world, &json!([{ "from": "2020-01-01" }])).await;
+        world.clock.advance(tick.at.millis() - world.clock.millis());
+        world.send("lead", &body(&tick));
+        deliver(world, "lead", Name::Route).await;
+        let tick = outstanding(world, &lead).await;
+        world.clock.advance(tick.at.millis() - world.clock.millis());
+        leave(world, &json!([])).await;
+        (Event::Queue { queue: "lead", bodies: vec![body(&tick)] }, Vec::new())
+    })
+}
+
+/// Gil's absences are set, and routing has looked who may be served now.
+async fn leave(world: &mut World, leave: &Value) {
+    let Event::Http(put) = call("PUT", ADMIN_TOKEN, "/api/reps/gil/leave", &json!({ "leave": leave })) else {
+        unreachable!("a call is a request")
+    };
+    world.invoke(Name::Console, put.payload).await.unwrap().unwrap();
+    deliver(world, "lead", Name::Route).await;
 }
 
 /// Somebody is in touch at the moment at which the window ends.

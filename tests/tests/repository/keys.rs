@@ -62,6 +62,7 @@ fn every_constructor_round_trips_with_its_parser() {
         assert_eq!(keys::parse_mark(&keys::mark(kind)), Some(kind));
     }
     assert_eq!(keys::parse_contact(&keys::contact("ab12")), Some("ab12"));
+    assert_eq!(keys::parse_post(&keys::post("ab12")), Some("ab12"));
     for day in ["2026-02-28", "2027-12-01"] {
         let name = |text: &str| text.to_owned();
         let group = Group {
@@ -118,6 +119,7 @@ fn a_key_of_one_kind_is_not_read_as_another() {
         keys::leave("x"),
         keys::company("x"),
         keys::due(1),
+        keys::post("x"),
         keys::speed("2026-11"),
         keys::counters("2026-11", 3),
         keys::alarm("x"),

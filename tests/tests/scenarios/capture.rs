@@ -295,6 +295,58 @@ async fn only_the_forms_own_pages_may_post_by_script() {
 }
 
 #[tokio::test]
+async fn a_button_pressed_twice_by_somebody_who_names_nobody_is_one_lead_and_two_visitors_are_two() {
+    const BROWSER: (&str, &str) = ("user-agent", "Mozilla/5.0 (scenario)");
+    let run = Setup::default().start().await;
+    let post = |browser: (&'static str, &'static str), body: &'static str| {
+        let run = &run;
+        async move { run.send("POST", "/f/contact", &[URLENCODED, browser], body.as_bytes()).await.lead_id() }
+    };
+    let body = "first_name=Ada&message=Call+me";
+    let (one, again) = tokio::join!(post(BROWSER, body), post(BROWSER, body));
+    assert_eq!(one, again, "at once");
+    run.pass(Duration::from_secs(9)).await;
+    assert_eq!(post(BROWSER, body).await, one, "impatiently");
+    assert_eq!(
+        (run.leads(), run.mails().len()),
+        (vec![one.clone()], 1),
+        "one lead, of which somebody is told once"
+    );
+    run.pass(Duration::from_secs(2)).await;
+    let mut leads = vec![one, post(BROWSER, body).await];
+    // Another browser, other words, another address; and a program, which may post for many.
+    leads.push(post(("user-agent", "Mozilla/5.0 (another)"), body).await);
+    leads.push(post(BROWSER, "first_name=Ada&message=Call+me+now").await);
+    let from = |ip: &str| {
+        json!({
+            "version": "2.0", "rawPath": "/f/contact", "rawQueryString": "", "body": body, "isBase64Encoded": false,
+            "headers": {URLENCODED.0: URLENCODED.1, BROWSER.0: BROWSER.1},
+            "requestContext": {"http": {"method": "POST", "sourceIp": ip}, "stage": "$default"},
+        })
+    };
+    for ip in ["198.51.100.7", "198.51.100.8", "198.51.100.8"] {
+        let answer = run.invoke("capture-lead", &from(ip)).await.unwrap();
+        let answer: Value = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();
+        leads.push(answer["lead_id"].as_str().unwrap().to_owned());
+    }
+    assert_eq!(leads.pop(), leads.last().cloned(), "of one address the same");
+    for _ in 0..2 {
+        leads.push(post(("user-agent", "axios/1.7"), body).await);
+    }
+    run.settle().await;
+    let kept = run.leads().into_iter().collect::<std::collections::BTreeSet<_>>();
+    assert_eq!((kept.len(), kept), (8, leads.iter().cloned().collect()));
+    // Whoever says who they are is known by that: the second lead is there, and nobody is told again.
+    let named = "email=ada%40person.example&message=Call+me";
+    let (first, second) = (post(BROWSER, named).await, post(BROWSER, named).await);
+    run.settle().await;
+    let mut states = [run.show(&first).await["state"].clone(), run.show(&second).await["state"].clone()];
+    states.sort_by_key(ToString::to_string);
+    assert_eq!(states, [json!("assigned"), json!("repeat")]);
+    run.finish().await;
+}
+
+#[tokio::test]
 async fn where_a_lead_came_from_and_what_was_agreed_to_are_kept_with_it() {
     let run = Setup::default().start().await;
     let page = "https://shop.example/pricing?utm_source=google&gclid=Cj0abc&session=secret";

@@ -128,6 +128,36 @@ async fn while_a_page_token_is_changed_the_lead_is_fetched_with_whichever_is_goo
 }
 
 #[tokio::test]
+async fn when_a_person_submitted_is_as_the_notification_says_else_as_the_graph_says() {
+    let graph = Fake::start(|request| {
+        let id = request.uri().path().rsplit('/').next().unwrap_or_default().to_owned();
+        let answer = json!([{"name": "email", "values": [format!("m{id}@person.example")]}]);
+        (200, json!({"id": id, "created_time": "2026-03-01T10:00:00+0200", "field_data": answer}))
+    });
+    let graph = graph.await;
+    let run = Setup::default().var("SLUICE_GRAPH_URL", &graph.url).start().await;
+    let silent = announcement(&["91"]).replace(r#""created_time":1772442000,"#, "");
+    assert!(!silent.contains("created_time"), "{silent}");
+    for (body, told) in
+        [(silent, "2026-03-01T08:00:00.000Z"), (announcement(&["92"]), "2026-03-02T09:00:00.000Z")]
+    {
+        let before = run.leads();
+        let signature = signature(SECRET, &body);
+        let headers = [("content-type", "application/json"), ("x-hub-signature-256", signature.as_str())];
+        assert_eq!(run.send("POST", "/hooks/meta", &headers, body.as_bytes()).await.status, 200);
+        run.settle().await;
+        let new = run.leads().into_iter().find(|id| !before.contains(id)).unwrap();
+        let lead = run.show(&new).await;
+        assert_eq!(
+            (&lead["state"], &lead["attribution"]["created_at"]),
+            (&json!("assigned"), &json!(told)),
+            "{lead:#}"
+        );
+    }
+    run.finish().await;
+}
+
+#[tokio::test]
 async fn what_meta_refuses_for_good_is_given_up_after_days_with_its_code() {
     let graph = Fake::start(|_| {
         (400, json!({"error": {"code": 2500, "message": "An active access token must be used"}}))

@@ -289,6 +289,48 @@ async fn who_goes_on_leave_with_no_end_known_does_not_keep_the_lead() {
 }
 
 #[tokio::test]
+async fn who_is_only_reminded_is_reminded_once_they_are_back_from_a_leave_without_an_end() {
+    let run = Setup::policies(team("response: { within: 10m, remind: [\"50%\"], then: remind_only }\n"))
+        .start()
+        .await;
+    let lead = run.lead(&[("email", "patient@person.example")]).await;
+    let other = run.lead(&[("email", "other@person.example")]).await;
+    let (first, second) = (owner(&run, &lead).await, owner(&run, &other).await);
+    let leave = |leave: Value| {
+        let (run, path) = (&run, format!("/api/reps/{first}/leave"));
+        async move { assert_eq!(run.api("PUT", &path, Some(json!({"leave": [leave]}))).await.0, 200) }
+    };
+    let now = run.show(&lead).await["received"].clone();
+    leave(json!({"from": now})).await;
+    minutes(&run, 7).await;
+    assert_eq!(
+        (reminders(&run, &first), reminders(&run, &second)),
+        (0, 1),
+        "the last reminder there is goes out"
+    );
+    let view = run.show(&lead).await;
+    assert_eq!((&view["owner"], &view["clock"]["running"]), (&json!(first), &json!(true)), "{view:#}");
+    let tomorrow = json!({"point": "50%", "at": "2026-03-03T00:00:00.000Z"});
+    assert_eq!((&view["clock"]["away"], &view["clock"]["due"]), (&json!(true), &tomorrow), "{view:#}");
+    assert!(view["why"].to_string().contains(&format!("{first} is away with no end known")), "{view:#}");
+
+    // The end is known in the evening, and the clock has looked by the time she is back.
+    leave(json!({"from": now, "to": "2026-03-03"})).await;
+    leap(&run, 16 * 3_600).await;
+    let view = run.show(&lead).await;
+    assert_eq!((&view["clock"]["away"], reminders(&run, &first)), (&json!(false), 0), "{view:#}");
+    leap(&run, 23 * 3_600).await;
+    minutes(&run, 7).await;
+    assert_eq!((owner(&run, &lead).await, reminders(&run, &first)), (first.clone(), 1));
+    let view = run.show(&lead).await;
+    assert_eq!((&view["clock"]["running"], &view["reproduced"]), (&json!(false), &json!(true)), "{view:#}");
+    // Nothing is left to remind of.
+    leap(&run, 2 * 86_400).await;
+    assert_eq!((reminders(&run, &first), reminders(&run, &second)), (1, 1));
+    run.finish().await;
+}
+
+#[tokio::test]
 async fn speed_to_lead_is_reported_by_source_team_and_rep_within_its_bound() {
     let run = Setup::policies(team("response: { within: 2h, then: escalate }\n")).start().await;
     let mut waited = Vec::new();

@@ -86,7 +86,10 @@ async fn a_lead_is_listed_by_what_is_missing_until_somebody_settles_it() {
         ("any&team=west", vec![]),
         ("any&since=2027-06-01T00:00:00Z", vec![]),
         ("any&state=assigned&source=contact", vec![(nothing, everything)]),
-        ("any&state=open", vec![]),
+        (
+            "any&state=open",
+            vec![(unpriced, half), (undated, half), (ungraded, graded), (nothing, everything)],
+        ),
         ("any&state=escalated", vec![]),
     ] {
         assert_eq!(listed(&run, &admin, &format!("missing={word}")).await, these(&expected), "{word}");

@@ -4,7 +4,7 @@ use crate::routing::{owner, policies};
 use serde_json::{Value, json};
 use sluice_tests::stack::{Running, Setup};
 
-async fn act(run: &Running, token: &str, lead: &str, what: &str, body: Value) -> (u16, Value) {
+pub(crate) async fn act(run: &Running, token: &str, lead: &str, what: &str, body: Value) -> (u16, Value) {
     let answer = run.api_as(Some(token), "POST", &format!("/api/leads/{lead}/{what}"), Some(body)).await;
     run.settle().await;
     answer
@@ -160,7 +160,7 @@ async fn an_escalated_lead_is_for_who_claims_it_first() {
     run.finish().await;
 }
 
-async fn listed(run: &Running, token: &str, query: &str) -> Vec<String> {
+pub(crate) async fn listed(run: &Running, token: &str, query: &str) -> Vec<String> {
     let (status, page) = run.api_as(Some(token), "GET", &format!("/api/leads?{query}"), None).await;
     assert_eq!(status, 200, "{page:#}");
     let leads = page["leads"].as_array().unwrap();

@@ -115,6 +115,13 @@ impl Schedule {
         self.open_from(at).next().map(|(from, _)| from.max(at))
     }
 
+    /// The first open instant of a later day than that of `at`, as the clock is read here; `None` if there is none within ten
+    /// years.
+    pub fn next_day(&self, at: Timestamp) -> Option<Timestamp> {
+        let tomorrow = local(at, &self.zone)?.date().tomorrow().ok()?;
+        self.next_open(instant(tomorrow, 0, &self.zone)?)
+    }
+
     /// Why it is closed at `at`, and until when; `None` is open.
     pub fn closed(&self, at: Timestamp) -> Option<Closed> {
         if self.is_always() {

@@ -17,6 +17,10 @@ pub fn explain(progress: &Progress) -> Vec<String> {
         lines.push(ran(clock, assignment));
         let waits = progress.contact.is_none() && progress.work.is_open();
         lines.extend(match clock.next {
+            Some(Mark { at, .. }) if clock.away => Some(format!(
+                "{} is away with no end known: whether they are back is looked at again at {at}.",
+                assignment.rep
+            )),
             Some(Mark { point: Point::END, at }) => Some(format!("The window ends at {at}.")),
             Some(Mark { point, at }) => Some(format!("Next: a reminder at {point}, {at}.")),
             None => waits.then(|| "No point of it is to come: the clock has stopped.".to_owned()),
@@ -39,6 +43,25 @@ pub fn explain(progress: &Progress) -> Vec<String> {
         ));
     }
     lines
+}
+
+/// What a reminder says of the window: how much of it is left, or that it is over, where it comes late.
+pub fn reminding(clock: &Clock, mark: Mark) -> String {
+    let reminder = clock.reminded.iter().find(|one| one.mark == mark);
+    let passed = reminder.and_then(|one| one.saw).map(|(_, passed)| passed);
+    if passed.is_some_and(|passed| passed >= clock.within.millis()) {
+        return format!(
+            "The {} for a first contact were over at {}: nobody was in touch.",
+            clock.within, mark.at
+        );
+    }
+    format!(
+        "{} of the {} for a first contact were over at {}: {} of your working time are left.",
+        mark.point,
+        clock.within,
+        mark.at,
+        length(clock.within.millis() - clock.within.until(mark.point)),
+    )
 }
 
 fn ran(clock: &Clock, assignment: &Assignment) -> String {

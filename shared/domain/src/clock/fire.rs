@@ -38,6 +38,8 @@ pub struct Change {
 pub enum What {
     /// Its point is not reached by what holds now: armed again.
     Rearmed,
+    /// Its point is not reached, and nobody knows when it will be: whether the owner is back is looked at again.
+    Away,
     /// Nothing is left to wait for.
     Stopped,
     /// The owner is reminded.
@@ -86,8 +88,7 @@ pub fn fire(
     now: Timestamp,
 ) -> Option<Change> {
     let before = &lead.progress;
-    let fits = before.state == LeadState::Assigned && before.work.is_open() && before.contact.is_none();
-    if !fits || before.tick(&lead.id).as_ref() != Some(tick) {
+    if !before.is_awaited() || before.tick(&lead.id).as_ref() != Some(tick) {
         return None;
     }
     let (Some(clock), Some(assignment)) = (&before.clock, &before.assignment) else { return None };
@@ -110,6 +111,9 @@ pub fn fire(
         let saw = Saw { passed: Some(passed), gone, ..Saw::default() };
         return Some(take(lead, floor, response, teams, (now, saw), assignment));
     }
+    if let Some(clock) = &mut after.clock {
+        (clock.within, clock.away) = (response.within, false);
+    }
     let what = match (reached.filter(|point| *point < Point::END), after.clock.as_mut()) {
         (Some(point), Some(clock)) => {
             let mark = Mark { point, at: now };
@@ -117,7 +121,13 @@ pub fn fire(
             clock.next = next(clock, response, point, &schedule);
             What::Reminded(mark)
         }
-        (None, Some(clock)) if reached.is_none() && !gone => {
+        (None, Some(clock)) if gone && response.after(done) < Point::END => {
+            let again = schedule.without_leave().next_day(now.max(tick.at));
+            clock.next = again.map(|at| Mark { point: response.after(done), at });
+            clock.away = clock.next.is_some();
+            if clock.away { What::Away } else { What::Stopped }
+        }
+        (None, Some(clock)) if !gone => {
             clock.next = next(clock, response, done, &schedule);
             if clock.next.is_some() { What::Rearmed } else { What::Stopped }
         }
@@ -126,9 +136,6 @@ pub fn fire(
             What::Stopped
         }
     };
-    if let Some(clock) = &mut after.clock {
-        clock.within = response.within;
-    }
     Some(Change { after, what })
 }
 

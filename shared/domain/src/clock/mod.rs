@@ -13,6 +13,8 @@
 //!   contact and stops nothing.
 //! - Whoever goes on leave with no end known is as good as silent: at the next point of their clock, which is still
 //!   outstanding at the time it would have without the leave, the lead is taken from them.
+//! - Where the owner is only reminded, the lead stays with whoever is away with no end known, and each day at the time at which their work
+//!   would begin the clock looks whether they are back. The window goes on from then, and what of it was missed is one reminder.
 //! - Whoever lets a window run out is passed over for that lead from then on. Their place is free again; what the lead
 //!   cost them in their team's order is not refunded, so that nobody gains by waiting.
 //! - If the customer has become somebody else's meanwhile, who is not on leave, the lead follows the customer. Otherwise
@@ -31,7 +33,7 @@ mod take;
 mod tests;
 
 pub use contact::{Made, counts_for, first_contact};
-pub use explain::explain;
+pub use explain::{explain, reminding};
 pub use fire::{Change, Floor, What, asked_for, fire, receivers};
 pub use take::{manifests, reproduced};
 
@@ -138,9 +140,12 @@ pub struct Clock {
     /// The window when it was last looked at.
     #[serde(rename = "w")]
     pub within: Window,
-    /// The point that is outstanding; absent is a clock that has stopped.
+    /// The point that is outstanding, and when it is looked at; absent is a clock that has stopped.
     #[serde(rename = "n", default, skip_serializing_if = "Option::is_none")]
     pub next: Option<Mark>,
+    /// Whoever has the lead is away with no end known, so that `next` is only when that is looked at again.
+    #[serde(rename = "a", default, skip_serializing_if = "std::ops::Not::not")]
+    pub away: bool,
     /// Reminders decided.
     #[serde(rename = "r", default, skip_serializing_if = "Vec::is_empty")]
     pub reminded: Vec<Reminder>,
@@ -150,6 +155,10 @@ impl Clock {
     /// The last point its owner was reminded of.
     pub fn reminded(&self) -> Point {
         self.reminded.last().map_or(Point::START, |one| one.mark.point)
+    }
+
+    fn stop(&mut self) {
+        (self.next, self.away) = (None, false);
     }
 }
 
@@ -270,6 +279,11 @@ impl Progress {
         self.state == LeadState::Escalated && self.past.last().is_some_and(silent)
     }
 
+    /// Whether its owner is still to be in touch: what a reminder says holds.
+    pub fn is_awaited(&self) -> bool {
+        self.is_worked_on() && self.contact.is_none()
+    }
+
     /// The clock that runs, and its outstanding point.
     pub fn running(&self) -> Option<(&Clock, Mark)> {
         let clock = self.clock.as_ref()?;
@@ -286,7 +300,7 @@ impl Progress {
     /// Stops the clock; what it did stays visible.
     pub fn stop_clock(&mut self) {
         if let Some(clock) = &mut self.clock {
-            clock.next = None;
+            clock.stop();
         }
     }
 
@@ -295,7 +309,7 @@ impl Progress {
         let mut clock = self.clock.take();
         let team = clock.as_ref().map(|clock| clock.team.clone());
         if let Some(clock) = &mut clock {
-            clock.next = None;
+            clock.stop();
         }
         if let Some(assignment) = self.assignment.take() {
             self.past.push(Past { assignment, clock, until, end });
@@ -319,6 +333,7 @@ impl Progress {
             started: assignment.at,
             within: response.within,
             next: None,
+            away: false,
             reminded: Vec::new(),
         };
         clock.next = next(&clock, response, Point::START, schedule);

@@ -45,9 +45,11 @@ impl<'a> Before<'a> {
     }
 }
 
-/// The last point of a window that is reached once so much of it, in milliseconds, has passed.
+/// The last point of a window that is reached once so much of it, in milliseconds, has passed. Where the owner is only reminded
+/// nothing happens at its end, so it is none.
 pub(super) fn reached(response: &Response, done: Point, passed: i64) -> Option<Point> {
-    let points = response.remind.iter().copied().filter(|point| *point > done).chain([Point::END]);
+    let end = (response.then != Then::RemindOnly).then_some(Point::END);
+    let points = response.remind.iter().copied().filter(|point| *point > done).chain(end);
     points.filter(|point| response.within.until(*point) <= passed).max()
 }
 

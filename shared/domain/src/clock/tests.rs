@@ -221,6 +221,77 @@ fn only_reminding_takes_nothing_away() {
     assert_eq!((desk.due(), desk.rep()), (String::new(), "ann"));
 }
 
+fn reminding_only() -> Value {
+    json!({"within": "1h", "remind": ["50%"], "then": "remind_only"})
+}
+
+#[test]
+fn who_is_only_reminded_and_away_with_no_end_known_is_reminded_when_they_are_back() {
+    let mut desk = Desk::new(&reminding_only(), "ann", "2026-03-26T10:00:00+01:00");
+    desk.leave.insert("ann".to_owned(), from("2026-03-01T00:00:00Z"));
+    assert_eq!(desk.due(), "50% 2026-03-26T09:30:00.000Z");
+    // Thursday; then Friday at nine, and after the weekend, in which the clocks go forward, Monday at nine.
+    for looked_at in ["2026-03-27T08:00:00.000Z", "2026-03-30T07:00:00.000Z"] {
+        assert_eq!((desk.tick(None), desk.rep()), (Some(What::Away), "ann"));
+        assert_eq!(desk.due(), format!("50% {looked_at}"));
+        let words = explain(&desk.lead.progress).join("\n");
+        let line = format!(
+            "ann is away with no end known: whether they are back is looked at again at {looked_at}."
+        );
+        assert!(words.contains(&line), "{words}");
+    }
+    // Now the end is known, and the clock needs to look no more: half an hour after she has begun to work again.
+    let to = Some(Moment::Day("2026-03-30".parse().unwrap()));
+    let since = Moment::At(at("2026-03-01T00:00:00Z"));
+    desk.leave.insert("ann".to_owned(), Leave(vec![Absence { from: since, to }]));
+    assert_eq!(desk.tick(None), Some(What::Rearmed));
+    assert_eq!(
+        (desk.due().as_str(), desk.lead.progress.clock.as_ref().unwrap().away),
+        ("50% 2026-03-31T07:30:00.000Z", false)
+    );
+    assert!(matches!(desk.tick(None), Some(What::Reminded(_))));
+    assert_eq!((desk.due(), desk.rep()), (String::new(), "ann"), "once, and nobody takes it from her");
+    assert!(desk.lead.progress.is_awaited(), "what the reminder says holds");
+}
+
+#[test]
+fn what_was_missed_of_a_window_is_one_reminder_that_says_so() {
+    let response = json!({"within": "1h", "remind": ["50%", "80%"], "then": "remind_only"});
+    let said = |desk: &Desk| {
+        let clock = desk.lead.progress.clock.as_ref().unwrap();
+        reminding(clock, clock.reminded.last().unwrap().mark)
+    };
+    let mut desk = Desk::new(&response, "ann", MONDAY);
+    desk.leave.insert("ann".to_owned(), from("2026-03-01T00:00:00Z"));
+    assert_eq!(desk.tick(None), Some(What::Away));
+    // Back in the afternoon, which nobody had known in the morning.
+    let back = Some(Moment::At(at("2026-03-23T13:00:00Z")));
+    let since = Moment::At(at("2026-03-01T00:00:00Z"));
+    desk.leave.insert("ann".to_owned(), Leave(vec![Absence { from: since, to: back }]));
+    assert!(matches!(desk.tick(None), Some(What::Reminded(mark)) if mark.point.value() == 80));
+    assert_eq!((desk.due(), desk.lead.progress.clock.as_ref().unwrap().reminded.len()), (String::new(), 1));
+    assert_eq!(
+        said(&desk),
+        "The 1h for a first contact were over at 2026-03-24T08:00:00.000Z: nobody was in touch."
+    );
+    // So is a tick that comes two days late.
+    let mut desk = Desk::new(&reminding_only(), "ann", MONDAY);
+    assert!(matches!(desk.tick(Some("2026-03-25T09:00:00Z")), Some(What::Reminded(_))));
+    let mut desk = Desk::new(&reminding_only(), "ann", MONDAY);
+    assert!(matches!(desk.tick(None), Some(What::Reminded(_))));
+    let words = "50% of the 1h for a first contact were over at 2026-03-23T09:30:00.000Z: 30m of your working time are left.";
+    assert_eq!(said(&desk), words);
+}
+
+#[test]
+fn a_clock_that_only_reminds_does_not_look_where_nothing_is_left_to_remind_of() {
+    let mut desk = Desk::new(&reminding_only(), "ann", MONDAY);
+    desk.leave.insert("ann".to_owned(), from("2026-03-01T00:00:00Z"));
+    let none = policies(&json!({"within": "1h", "then": "remind_only"}));
+    desk.policies = Arc::new(none);
+    assert_eq!((desk.tick(None), desk.due()), (Some(What::Stopped), String::new()));
+}
+
 #[test]
 fn nights_weekends_and_holidays_do_not_count() {
     // Friday 16:30 in Berlin, the last weekend of March: the clocks go forward on Sunday.
@@ -297,12 +368,6 @@ fn a_leave_without_end_that_begins_within_the_window_is_reached_as_if_it_did_not
     let schedule = desk.schedule("ann", Some("sdr"));
     desk.lead.progress.start_clock(&desk.policies, Some("sdr"), &schedule);
     assert_eq!(desk.due(), "50% 2026-03-23T09:30:00.000Z");
-    // Where nobody is ever to get it, there is nothing left to do, and it says so.
-    let response = json!({"within": "1h", "remind": ["50%"], "then": "remind_only"});
-    let mut desk = Desk::new(&response, "ann", MONDAY);
-    desk.leave.insert("ann".to_owned(), from("2026-03-01T00:00:00Z"));
-    assert_eq!((desk.tick(None), desk.rep()), (Some(What::Stopped), "ann"));
-    assert!(explain(&desk.lead.progress).join("\n").contains("the clock has stopped"));
 }
 
 #[test]
