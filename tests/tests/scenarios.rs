@@ -63,6 +63,8 @@ mod import;
 mod journeys;
 #[path = "scenarios/journeys_running.rs"]
 mod journeys_running;
+#[path = "scenarios/laptop.rs"]
+mod laptop;
 #[path = "scenarios/ledger.rs"]
 mod ledger;
 #[path = "scenarios/mail.rs"]
