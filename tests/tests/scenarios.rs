@@ -117,6 +117,8 @@ mod timers;
 mod told;
 #[path = "scenarios/tracking.rs"]
 mod tracking;
+#[path = "scenarios/trials.rs"]
+mod trials;
 #[path = "scenarios/webhooks.rs"]
 mod webhooks;
 #[path = "scenarios/webhooks_journeys.rs"]

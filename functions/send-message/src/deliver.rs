@@ -136,6 +136,7 @@ impl Sender {
             channel: order.channel,
             address: address.clone(),
             topic: order.topic.clone(),
+            is_trial: order.cause.kind == CauseKind::Test,
         };
         let links = Links::new(&link_keys, &self.public_url, subject);
         let content = match content::render(&self.library, &message, &whole, &policies, &links) {

@@ -2,7 +2,6 @@
 //! refusal that says nothing about the message, which only delays it.
 
 use crate::engagement::{BROWSER, MESSAGES, ask, customer, mail_to, message, send, start};
-use crate::rights::consents;
 use serde_json::{Value, json};
 use sluice::host::spec::named;
 use sluice_tests::stack::fake::Fake;
@@ -299,32 +298,6 @@ text: Hello
         run.pass(Duration::from_secs(if status == "401" { 6 } else { 120 })).await;
         assert_eq!(message(&run, &id).await["state"], "sent", "{status}");
     }
-    run.finish().await;
-}
-
-#[tokio::test]
-async fn a_testers_no_is_theirs_and_not_the_customers_they_looked_at() {
-    let run = start().await;
-    let who = customer(&run, "sample@person.example", &[]).await;
-    let trial = json!({"customer": who, "to": "tester@shop.example"});
-    let (status, asked) = run.api("POST", "/api/templates/news/test-send", Some(trial)).await;
-    assert_eq!(status, 202, "{asked:#}");
-    run.settle().await;
-    let path = mail_to(&run, "tester@shop.example").paths('u').remove(0);
-    says_no_by(&run, &path).await;
-    says_no_by(&run, &path).await;
-    run.settle().await;
-    let told = |((pk, sk), item): ((String, String), Value)| {
-        pk == who && sk.starts_with("e#") && item.to_string().contains("unsubscribed")
-    };
-    assert_eq!(run.table().into_iter().filter(|row| told(row.clone())).count(), 0);
-    let trial = message(&run, asked["message_id"].as_str().unwrap()).await;
-    assert_eq!(trial["unsubscribed"], Value::Null, "{trial:#}");
-    assert_eq!(consents(&run, &json!(who)).await["proofs"], json!([]));
-    assert_eq!(ask(&run, &who, "news", "product").await["state"], "sent");
-    // Whoever tests gets nothing as a customer.
-    let tester = customer(&run, "tester@shop.example", &[]).await;
-    assert_eq!(reason(&ask(&run, &tester, "news", "product").await), ("skipped", "opted_out"));
     run.finish().await;
 }
 
