@@ -58,6 +58,8 @@ pub struct Setup {
     pub start: Timestamp,
     /// Time passes only where the scenario says so.
     pub frozen: bool,
+    /// Providers are not called, as on a laptop; the others are the scenario's own.
+    pub keeps_calls: bool,
     /// Run the functions as the binaries of this folder, under the machine's clock.
     pub binaries: Option<PathBuf>,
 }
@@ -80,6 +82,7 @@ impl Default for Setup {
             sns: Sns::default(),
             start: Timestamp::parse(START).expect("a time"),
             frozen: false,
+            keeps_calls: false,
             binaries: None,
         }
     }
@@ -100,6 +103,12 @@ impl Setup {
     /// With a clock that only the scenario moves.
     pub fn frozen(mut self) -> Self {
         self.frozen = true;
+        self
+    }
+
+    /// With calls of providers kept instead of made, as on a laptop.
+    pub fn keeping_calls(mut self) -> Self {
+        self.keeps_calls = true;
         self
     }
 
@@ -148,6 +157,7 @@ impl Running {
                 None => StackClock::starting_at(setup.start),
             },
             metrics: metrics.clone(),
+            keeps_calls: setup.keeps_calls,
             vars: setup.vars,
             wrap_client: Some(Arc::new(move |function, client| {
                 let to_sns: Vec<(String, Arc<dyn Service>)> =
@@ -353,6 +363,7 @@ impl Running {
     pub fn mails(&self) -> Vec<(Vec<String>, String)> {
         let mut mails = self.stack.ses.list();
         mails.reverse();
+        mails.retain(|mail| mail.channel.is_none());
         let read = |id: &str| self.stack.ses.read(id).map(|mail| readable(&mail)).unwrap_or_default();
         mails.into_iter().map(|mail| (mail.to, read(&mail.id))).collect()
     }

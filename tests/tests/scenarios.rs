@@ -65,6 +65,8 @@ mod import;
 mod journeys;
 #[path = "scenarios/journeys_running.rs"]
 mod journeys_running;
+#[path = "scenarios/laptop.rs"]
+mod laptop;
 #[path = "scenarios/lead_page.rs"]
 mod lead_page;
 #[path = "scenarios/ledger.rs"]
@@ -121,6 +123,8 @@ mod timers;
 mod told;
 #[path = "scenarios/tracking.rs"]
 mod tracking;
+#[path = "scenarios/trials.rs"]
+mod trials;
 #[path = "scenarios/webhooks.rs"]
 mod webhooks;
 #[path = "scenarios/webhooks_journeys.rs"]

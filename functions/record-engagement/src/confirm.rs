@@ -19,7 +19,7 @@ impl Engagement {
         let (policies, who, words) = self.who_confirms(token, request).await?;
         let gate = self.gate_of(&who).await?.gate;
         let topic = policies.topic(&who.subject.topic);
-        let page = page(words, &policies);
+        let page = page(words, &policies, &who);
         let page = match stands(&gate, &who) {
             Stands::Confirmed => page.paragraph(&filled(words.confirmed, topic.title(Some(words.code)))),
             Stands::Refused => page.paragraph(&filled(words.refused_since, topic.title(Some(words.code)))),
@@ -33,6 +33,9 @@ impl Engagement {
     /// The button, or whatever posts in its stead. Pressing it twice says no more than once.
     pub(crate) async fn confirm(&self, token: &str, request: &HttpRequest) -> Result<HttpResponse, Fault> {
         let (policies, who, words) = self.who_confirms(token, request).await?;
+        if who.subject.is_trial {
+            return Ok(page(words, &policies, &who).response(200));
+        }
         let asked = who.subject.message.at();
         let choice = Choice::Confirm { topic: &who.subject.topic, asked };
         let wording = |_: &str| Some(question(words, &policies, &who));
@@ -44,7 +47,7 @@ impl Engagement {
             // Nothing was taken down: the person was erased since.
             Stands::Refused | Stands::Open => words.refused_since,
         };
-        Ok(page(words, &policies).done(&filled(said, topic.title(Some(words.code)))).response(200))
+        Ok(page(words, &policies, &who).done(&filled(said, topic.title(Some(words.code)))).response(200))
     }
 
     async fn who_confirms(
@@ -82,8 +85,9 @@ fn stands(gate: &Gate, who: &Recipient) -> Stands {
     }
 }
 
-fn page(words: &'static Words, policies: &PolicySet) -> Page {
-    Page::new(words, words.confirm).of(policies.settings.company.name.as_deref())
+fn page(words: &'static Words, policies: &PolicySet, who: &Recipient) -> Page {
+    let company = policies.settings.company.name.as_deref();
+    Page::new(words, words.confirm).of(company).trial(who.subject.is_trial)
 }
 
 fn question(words: &Words, policies: &PolicySet, who: &Recipient) -> String {

@@ -48,6 +48,12 @@ impl Page {
         self
     }
 
+    /// Of a message that went to somebody who tests: it says so before anything else, also to whoever pressed a button.
+    pub(crate) fn trial(self, is_trial: bool) -> Self {
+        let text = self.words.trial;
+        if is_trial { self.done(text) } else { self }
+    }
+
     /// With what was done, read out first.
     pub(crate) fn done(mut self, text: &str) -> Self {
         self.done = format!("<p class=\"done\" role=\"status\">{}</p>", escape(text));

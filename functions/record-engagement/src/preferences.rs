@@ -39,6 +39,10 @@ impl Engagement {
         request: &HttpRequest,
     ) -> Result<HttpResponse, Fault> {
         let (policies, who, words) = self.who_wants(token, request).await?;
+        if who.subject.is_trial {
+            let gate = self.gate_of(&who).await?.gate;
+            return Ok(self.preferences(words, &policies, &who, &gate).response(200));
+        }
         let posted = body::parse_without_files(request).await.map_err(|_| Fault::Unreadable)?;
         let topic = policies.topic(&who.subject.topic);
         let offered = offered(&policies, &who.subject);
@@ -98,7 +102,7 @@ impl Engagement {
             })
             .collect();
         let company = policies.settings.company.name.as_deref();
-        let mut page = Page::new(words, words.preferences).of(company);
+        let mut page = Page::new(words, words.preferences).of(company).trial(who.subject.is_trial);
         if gate.suppression().is_some() {
             page = page.paragraph(words.suppressed);
         }

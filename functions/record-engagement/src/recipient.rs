@@ -7,7 +7,7 @@ use sluice_domain::event::{Happened, Teller};
 use sluice_domain::gate::{Change, Choice, EVERY_TOPIC, Gate, How, Proof, Wish};
 use sluice_domain::identity::Language;
 use sluice_domain::link::Subject;
-use sluice_domain::message::{CauseKind, Message};
+use sluice_domain::message::Message;
 use sluice_domain::pii::Pii;
 use sluice_domain::policy::PolicySet;
 use sluice_domain::template::language_of;
@@ -99,7 +99,6 @@ impl Engagement {
                 }
             }
             if let Some(mut message) = message.take()
-                && !is_trial(&message)
                 && message.trail.unsubscribed.is_none()
                 && changes.iter().any(|change| refuses(change, &message.order.topic))
             {
@@ -125,10 +124,6 @@ impl Engagement {
         gate: &Gate,
         topics: impl Iterator<Item = &'a str>,
     ) -> Vec<Happened> {
-        // Whoever tests is not the customer whose message they looked at.
-        if who.message.as_ref().is_some_and(is_trial) {
-            return Vec::new();
-        }
         let Subject { message, channel, .. } = &who.subject;
         let tell = |topic: &str| {
             let (wish, at) = gate.wish(topic).filter(|(wish, _)| *wish == Wish::No)?;
@@ -181,10 +176,6 @@ impl Engagement {
         }
         metrics.emit(&self.env, self.now());
     }
-}
-
-fn is_trial(message: &Message) -> bool {
-    message.order.cause.kind == CauseKind::Test
 }
 
 /// Whether a change keeps messages about the topic back.

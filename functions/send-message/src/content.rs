@@ -29,10 +29,12 @@ pub(crate) fn render(
 ) -> Result<Content, String> {
     let order = &message.order;
     let asks_for_consent = order.cause.kind == CauseKind::Confirmation;
+    let is_trial = order.cause.kind == CauseKind::Test;
     let own = template::Links {
         unsubscribe: Some(links.preferences()),
         preferences: Some(links.preferences()),
-        confirm: asks_for_consent.then(|| links.confirm()),
+        // A trial may be of a template that asks; its link confirms nothing.
+        confirm: (asks_for_consent || is_trial).then(|| links.confirm()),
     };
     let event = message.data.get("event").filter(|_| order.cause.kind == CauseKind::Journey);
     let event = event.cloned().unwrap_or_default();

@@ -136,6 +136,7 @@ impl Sender {
             channel: order.channel,
             address: address.clone(),
             topic: order.topic.clone(),
+            is_trial: order.cause.kind == CauseKind::Test,
         };
         let links = Links::new(&link_keys, &self.public_url, subject);
         let content = match content::render(&self.library, &message, &whole, &policies, &links) {
@@ -205,9 +206,11 @@ impl Sender {
         let zone =
             zone_of(fact("time_zone"), fact("country").and_then(Country::parse), messaging.zone.as_ref());
         let is_trial = order.cause.kind == CauseKind::Test;
-        let topic = policies.topic(if is_trial { Topic::SERVICE } else { &order.topic });
+        // Whoever tests has asked for it.
+        let topic: &str = if is_trial { Topic::SERVICE } else { &order.topic };
+        let topic = policies.is_topic(topic).then(|| policies.topic(topic));
         let ask = Ask {
-            topic: &topic,
+            topic: topic.as_deref(),
             consent: messaging.consent,
             asks_for_consent: order.cause.kind == CauseKind::Confirmation,
             caps: &policy.caps,

@@ -8,6 +8,7 @@ mod carrier;
 mod channel;
 mod content;
 mod deliver;
+mod kept;
 pub mod mime;
 mod notice;
 mod pace;
@@ -20,6 +21,7 @@ mod webhook;
 use carrier::Carrier;
 use futures::future::BoxFuture;
 use futures::stream::{self, StreamExt};
+pub use kept::KEPT_AT;
 use sluice_domain::event::Happened;
 use sluice_domain::identity::Email;
 use sluice_domain::template::Library;
@@ -76,6 +78,7 @@ pub fn build(env: Environment) -> BoxFuture<'static, Result<Arc<dyn Function>, S
             secrets: SecretStore::new(&env)?,
             outbox: Outbox::new(&env, store.clone(), &queues)?,
             mail: Carrier::new(&env)?,
+            kept_at: env.optional(KEPT_AT).map(str::to_owned),
             library: Library::default(),
             from: Email::parse(env.required("SLUICE_MAIL_FROM")?)
                 .map_err(|error| StartError(format!("configuration: SLUICE_MAIL_FROM: {error}")))?,
@@ -94,6 +97,8 @@ struct Sender {
     secrets: SecretStore,
     outbox: Outbox,
     mail: Carrier,
+    /// Where calls of providers are kept instead of made.
+    kept_at: Option<String>,
     /// Templates, compiled.
     library: Library,
     from: Email,

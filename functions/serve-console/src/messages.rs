@@ -72,6 +72,9 @@ struct Trial {
     language: Option<Language>,
     #[serde(default)]
     data: Map<String, Value>,
+    /// Of a template: what it would go out about. A campaign says itself.
+    #[serde(default)]
+    topic: Option<String>,
     /// Of a campaign: which of its variants.
     #[serde(default)]
     variant: Option<String>,
@@ -193,18 +196,24 @@ impl Console {
         self.outbox.hand_over(vec![out], now).await.map_err(unavailable)
     }
 
-    /// `{"customer": …, "to": "me@shop.example"}`: the template as this customer would get it, sent to somebody who tests.
+    /// `{"customer": …, "to": "me@shop.example", "topic": …}`: the template as this customer would get it, sent to somebody who
+    /// tests: with the header and the links of a message about the topic, which change nothing for anybody.
     pub(crate) async fn test_send(&self, call: &Call) -> Result<HttpResponse, Problem> {
         let trial: Trial = read(call)?;
         if trial.variant.is_some() {
             return Err(Problem::new(422, "no-variants", "A template has no variants.").about("variant"));
         }
-        self.try_template(call, call.part(0).to_owned(), trial).await
+        let topic = trial.topic.clone().unwrap_or_else(|| Topic::SERVICE.to_owned());
+        self.try_template(call, call.part(0), &topic, trial).await
     }
 
-    /// The same of a campaign: what it sends, or one of its variants, the first unless `variant` says.
+    /// The same of a campaign: what it sends about its topic, or one of its variants, the first unless `variant` says.
     pub(crate) async fn test_campaign(&self, call: &Call) -> Result<HttpResponse, Problem> {
         let trial: Trial = read(call)?;
+        if trial.topic.is_some() {
+            let said = "A campaign's document says what its messages are about.";
+            return Err(Problem::new(422, "topic-not-chosen", said).about("topic"));
+        }
         let policies = self.current().await?;
         let campaign = policies.campaigns.get(call.part(0)).map(|(document, _)| document);
         let campaign = campaign.ok_or_else(no_such_campaign)?;
@@ -219,20 +228,21 @@ impl Console {
                 })?)
             }
         };
-        let template = campaign.template(place).to_owned();
         let channel = trial.channel.or(campaign.send.channel);
-        self.try_template(call, template, Trial { channel, ..trial }).await
+        let trial = Trial { channel, ..trial };
+        self.try_template(call, campaign.template(place), &campaign.send.topic, trial).await
     }
 
     async fn try_template(
         &self,
         call: &Call,
-        template: String,
+        template: &str,
+        topic: &str,
         trial: Trial,
     ) -> Result<HttpResponse, Problem> {
         let (root, known) = self.find_person(call, trial.customer.as_str()).await?;
         let policies = self.current().await?;
-        let of_template = policies.templates.templates.get(&template).map(|template| template.channel);
+        let of_template = policies.templates.templates.get(template).map(|template| template.channel);
         let channel = trial.channel.or(of_template).unwrap_or(Channel::Email);
         let kind = policies.channel(channel).map(|policy| policy.address_kind());
         let is_address = match kind {
@@ -245,9 +255,9 @@ impl Console {
             let said = "`to` is no address that this channel writes to: an e-mail address, or a number with + and country.";
             return Err(Problem::new(422, "not-an-address", said).about("to"));
         }
-        let cause = Cause { kind: CauseKind::Test, name: template.clone(), part: self.fresh() };
+        let cause = Cause { kind: CauseKind::Test, name: template.to_owned(), part: self.fresh() };
         let now = self.env.clock.now();
-        let order = Order::new(root, now, cause, channel, &template, Topic::SERVICE);
+        let order = Order::new(root, now, cause, channel, template, topic);
         let order = Order { language: trial.language, ..order };
         may_be_sent(&order, &trial.data, &policies)?;
         may_be_seen(call, &known, &order, &trial.data, &policies)?;

@@ -143,7 +143,7 @@ impl Console {
                 self.tell_published(before.version, &latest, latest.is_empty(), now).await?;
                 return Ok(HttpResponse::json(200, &json!({"version": before.version, "changed": []})));
             }
-            let manifest = Manifest { version: before.version, at: now, documents: entries };
+            let manifest = before.next(now, entries);
             let note = note(call, &before, &manifest);
             if self.store.publish(&manifest, &note).await.map_err(unavailable)? == Written::Conflict {
                 continue;

@@ -90,9 +90,11 @@ impl Allowed {
         if host.is_empty() || (port.is_none() && authority.as_str().ends_with(':')) {
             return Err(Forbidden::Url);
         }
-        if let Ok(address) = host.parse::<IpAddr>()
-            && !self.reaches(address)
-        {
+        let is_reached = match host.parse::<IpAddr>() {
+            Ok(address) => self.reaches(address),
+            Err(_) => !is_number(host),
+        };
+        if !is_reached {
             return Err(Forbidden::NotPublic);
         }
         match port {
@@ -100,6 +102,15 @@ impl Allowed {
             Some(_) => Err(Forbidden::Port),
         }
     }
+}
+
+/// Whether a host ends in a number, as no name does: an address as only some resolvers read it (`127.1`, `0x7f000001`), and TLS
+/// never. (WHATWG, URL, "ends in a number".)
+fn is_number(host: &str) -> bool {
+    let last = host.trim_end_matches('.').rsplit('.').next().unwrap_or_default();
+    let hex = last.strip_prefix("0x").or_else(|| last.strip_prefix("0X"));
+    let is_hex = hex.is_some_and(|hex| hex.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    is_hex || !last.is_empty() && last.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// Whether an address is one of the internet's hosts. (IANA, special-purpose address registries.)
@@ -310,6 +321,8 @@ mod tests {
             "https://8.8.8.8/",
             "https://[2606:4700::1111]:443/",
             "https://hooks.example.com:443",
+            "https://hooks.0xample.com./",
+            "https://1.hooks.x1/",
         ] {
             assert_eq!(check("", url), Ok(()), "{url}");
         }
@@ -319,6 +332,10 @@ mod tests {
             "http://[::1]:8787/",
             "http://[::ffff:127.0.0.1]/",
             "http://10.0.0.1:8080/",
+            "https://127.1/",
+            "https://2130706433:8443/",
+            "https://0x7f.0X1./",
+            "https://hooks.example.1/",
         ] {
             assert_eq!(check("", url), Err(Forbidden::NotPublic), "{url}");
         }

@@ -94,12 +94,14 @@ async fn what_never_left_is_known_not_to_have() {
 async fn what_is_not_public_is_forbidden_by_address_and_by_name() {
     let url = serve(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n".to_vec()).await;
     let port = url.trim_end_matches('/').rsplit(':').next().unwrap().to_owned();
-    for host in ["127.0.0.1", "localhost", "0x7f.1", "[::1]", "10.0.0.1"] {
-        let answer = post("", &format!("http://{host}:{port}/"), LONG).await;
-        assert!(
-            matches!(answer, Err(FetchError::Forbidden(web::Forbidden::NotPublic))),
-            "{host}: {answer:?}"
-        );
+    for host in ["127.0.0.1", "localhost", "0x7f.1", "2130706433", "[::1]", "10.0.0.1"] {
+        for scheme in ["http", "https"] {
+            let answer = post("", &format!("{scheme}://{host}:{port}/"), LONG).await;
+            assert!(
+                matches!(answer, Err(FetchError::Forbidden(web::Forbidden::NotPublic))),
+                "{scheme}://{host}: {answer:?}"
+            );
+        }
     }
     assert_eq!(post("127.0.0.1", &url, LONG).await.unwrap().status, 200);
 }

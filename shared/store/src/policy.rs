@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use sluice_domain::access::Note;
 use sluice_domain::policy::{Document, PolicySet};
 use sluice_domain::time::Timestamp;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Bytes of a document in one item; DynamoDB takes 400 KB.
@@ -42,6 +42,22 @@ pub struct Manifest {
     pub at: Timestamp,
     /// Sorted by kind and name.
     pub documents: Vec<ManifestEntry>,
+    /// Names of topics that had a document once and have none: messages about them wait, or are still asked for.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub gone_topics: BTreeSet<String>,
+}
+
+impl Manifest {
+    /// What is published in its place.
+    #[must_use]
+    pub fn next(&self, at: Timestamp, documents: Vec<ManifestEntry>) -> Self {
+        let topics = |documents: &[ManifestEntry]| -> BTreeSet<String> {
+            let topics = documents.iter().filter(|entry| entry.kind == "topic");
+            topics.map(|entry| entry.name.clone()).collect()
+        };
+        let ever: BTreeSet<String> = &topics(&self.documents) | &self.gone_topics;
+        Self { version: self.version, at, gone_topics: &ever - &topics(&documents), documents }
+    }
 }
 
 impl Store {
@@ -213,6 +229,36 @@ impl Policies {
             let entry = manifest.documents.iter().find(|entry| entry.kind == "segment" && entry.name == name);
             entry.map_or(0, |entry| entry.since)
         });
+        set.gone_topics.clone_from(&manifest.gone_topics);
         Ok(Arc::new(set))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_topic_is_gone_from_the_version_that_lacks_it_to_the_one_that_has_it_again() {
+        let entry = |kind: &str, name: &str| ManifestEntry {
+            kind: kind.to_owned(),
+            name: name.to_owned(),
+            sha: String::new(),
+            since: 1,
+        };
+        let publish = |before: &Manifest, names: &[&str]| {
+            let topics = names.iter().map(|name| entry("topic", name));
+            before.next(Timestamp(1), [entry("form", "contact")].into_iter().chain(topics).collect())
+        };
+        let gone = |manifest: &Manifest| manifest.gone_topics.iter().cloned().collect::<Vec<_>>().join(" ");
+        let first = publish(&Manifest::default(), &["news", "offers"]);
+        assert_eq!(gone(&first), "");
+        let second = publish(&first, &["news"]);
+        assert_eq!(gone(&second), "offers");
+        let third = publish(&second, &[]);
+        assert_eq!(gone(&third), "news offers");
+        assert_eq!(gone(&publish(&third, &["offers"])), "news");
+        let stored: Manifest = serde_json::from_value(serde_json::to_value(&third).unwrap()).unwrap();
+        assert_eq!(gone(&stored), "news offers");
     }
 }

@@ -5,6 +5,7 @@ pub mod capture;
 pub mod feedback;
 pub mod http;
 pub mod imports;
+pub mod kept;
 #[cfg(feature = "yaml")]
 pub mod policy;
 pub mod problem;

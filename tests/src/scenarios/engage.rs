@@ -44,7 +44,13 @@ pub(super) async fn got(world: &mut World) -> (CustomerId, Subject) {
 fn about(email: &str, order: &Order) -> Subject {
     let identity = Identity::new(IdentityKind::Email, email.to_owned());
     let address = hash_keys().hashes(&identity).remove(0);
-    Subject { message: order.id(), channel: Channel::Email, address, topic: order.topic.clone() }
+    Subject {
+        message: order.id(),
+        channel: Channel::Email,
+        address,
+        topic: order.topic.clone(),
+        is_trial: false,
+    }
 }
 
 /// A request by a link, made again until it is answered.

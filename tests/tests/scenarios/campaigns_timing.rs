@@ -319,6 +319,11 @@ async fn a_trial_goes_to_whoever_tests_and_counts_nothing() {
     rest(&run).await;
     let mail = run.mails().into_iter().find(|(to, _)| to == &["me@shop.example"]).expect("a trial");
     assert!(mail.1.contains("It is spring"), "{}", mail.1);
+    assert!(
+        mail.1.contains("List-Unsubscribe-Post: List-Unsubscribe=One-Click"),
+        "as of its topic: {}",
+        mail.1
+    );
     let mut wrong = trial;
     wrong["variant"] = "third".into();
     let (status, answer) = run.api("POST", "/api/campaigns/spring/test-send", Some(wrong)).await;

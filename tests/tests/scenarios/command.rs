@@ -45,12 +45,13 @@ pub(crate) struct Command {
     now: Option<String>,
     log: Option<&'static str>,
     smtp: Option<[String; 3]>,
+    calls_providers: bool,
 }
 
 impl Command {
     /// With its data in this folder.
     pub(crate) fn new(data: &Path) -> Self {
-        Self { data: data.to_owned(), now: None, log: None, smtp: None }
+        Self { data: data.to_owned(), now: None, log: None, smtp: None, calls_providers: false }
     }
 
     /// With its log at this level.
@@ -62,6 +63,12 @@ impl Command {
     /// Sending mail by this server, as this user.
     pub(crate) fn smtp(mut self, server: &str, user: &str, password: &str) -> Self {
         self.smtp = Some([server, user, password].map(str::to_owned));
+        self
+    }
+
+    /// Calling the providers of SMS and chat for real.
+    pub(crate) fn calling_providers(mut self) -> Self {
+        self.calls_providers = true;
         self
     }
 
@@ -93,6 +100,9 @@ impl Sluice {
         }
         if let Some([server, user, password]) = &command.smtp {
             process.args(["--smtp", server]).env("SMTP_USER", user).env("SMTP_PASSWORD", password);
+        }
+        if command.calls_providers {
+            process.arg("--call-providers");
         }
         if let Some(level) = command.log {
             process.env("SLUICE_LOG", level);

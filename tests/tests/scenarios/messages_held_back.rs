@@ -2,7 +2,6 @@
 //! refusal that says nothing about the message, which only delays it.
 
 use crate::engagement::{BROWSER, MESSAGES, ask, customer, mail_to, message, send, start};
-use crate::rights::consents;
 use serde_json::{Value, json};
 use sluice::host::spec::named;
 use sluice_tests::stack::fake::Fake;
@@ -302,30 +301,43 @@ text: Hello
     run.finish().await;
 }
 
+/// Documents without these topics.
+fn without(documents: &str, topics: &[&str]) -> String {
+    let is_of = |document: &&str, name: &&str| document.starts_with(&format!("kind: topic\nname: {name}\n"));
+    let left = documents.split("---\n").filter(|document| !topics.iter().any(|name| is_of(document, name)));
+    left.collect::<Vec<_>>().join("---\n")
+}
+
 #[tokio::test]
-async fn a_testers_no_is_theirs_and_not_the_customers_they_looked_at() {
-    let run = start().await;
-    let who = customer(&run, "sample@person.example", &[]).await;
-    let trial = json!({"customer": who, "to": "tester@shop.example"});
-    let (status, asked) = run.api("POST", "/api/templates/news/test-send", Some(trial)).await;
-    assert_eq!(status, 202, "{asked:#}");
-    run.settle().await;
-    let path = mail_to(&run, "tester@shop.example").paths('u').remove(0);
-    says_no_by(&run, &path).await;
-    says_no_by(&run, &path).await;
-    run.settle().await;
-    let told = |((pk, sk), item): ((String, String), Value)| {
-        pk == who && sk.starts_with("e#") && item.to_string().contains("unsubscribed")
-    };
-    assert_eq!(run.table().into_iter().filter(|row| told(row.clone())).count(), 0);
-    let trial = message(&run, asked["message_id"].as_str().unwrap()).await;
-    assert_eq!(trial["unsubscribed"], Value::Null, "{trial:#}");
-    assert_eq!(consents(&run, &json!(who)).await["proofs"], json!([]));
-    assert_eq!(ask(&run, &who, "news", "product").await["state"], "sent");
-    // Whoever tests gets nothing as a customer.
-    let tester = customer(&run, "tester@shop.example", &[]).await;
-    assert_eq!(reason(&ask(&run, &tester, "news", "product").await), ("skipped", "opted_out"));
-    run.finish().await;
+async fn a_message_that_waits_ends_with_its_topic_and_goes_by_no_rule_that_asks_for_less() {
+    let once_a_day = "---\nkind: channel\nname: email\nvia: ses\ncaps: [{ at_most: 1, within: 24h }]\n";
+    let documents = format!("{POLICIES}{MESSAGES}{once_a_day}");
+    let day = Duration::from_secs(24 * 3_600);
+    for gone in [["events"].as_slice(), &["product", "events", "offers"]] {
+        let run = Setup::policies(documents.clone()).frozen().start().await;
+        let who = customer(&run, "waits@person.example", &[]).await;
+        let yes = json!({"channel": "email", "topic": "events", "wish": "yes"});
+        assert_eq!(run.api("POST", &format!("/api/customers/{who}/consents"), Some(yes)).await.0, 200);
+        assert_eq!(ask(&run, &who, "news", "events").await["state"], "sent");
+        let waits = ask(&run, &who, "news", "events").await;
+        assert_eq!(reason(&waits), ("ready", "cap"), "{waits:#}");
+
+        let files = json!({"files": [{"file": "all.yaml", "text": without(&documents, gone)}]});
+        let (status, answer) = run.api("POST", "/api/policies/apply?prune=true", Some(files)).await;
+        assert_eq!(status, 200, "{answer:#}");
+        run.pass(day).await;
+        run.fire_timers().await;
+        let ended = message(&run, waits["id"].as_str().unwrap()).await;
+        assert_eq!(reason(&ended), ("skipped", "no_topic"), "{gone:?}: {ended:#}");
+        assert_eq!(ended["why"], "no document describes its topic");
+        let again = json!({"customer": who, "template": "news", "topic": "events"});
+        let (status, problem) = run.api("POST", "/api/messages", Some(again)).await;
+        assert_eq!((status, &problem["field"]), (422, &json!("topic")), "{problem:#}");
+
+        run.apply(&documents).await;
+        assert_eq!(ask(&run, &who, "news", "events").await["state"], "sent", "{gone:?}");
+        run.finish().await;
+    }
 }
 
 #[tokio::test]

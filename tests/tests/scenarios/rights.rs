@@ -1,6 +1,7 @@
 //! What people have a right to: that what they want is written down and holds, and that they are told all that is kept.
 
 use crate::command::binaries;
+use crate::engagement;
 use crate::messages_held_back::rotate;
 use serde_json::{Value, json};
 use sluice::host::spec::named;
@@ -179,6 +180,57 @@ async fn staff_write_down_what_they_are_told_with_who_it_was_and_why() {
         let (status, answer) = say(&run, &customer, "consents", body).await;
         assert_eq!((status, answer["type"].clone()), (422, json!(format!("urn:sluice:problem:{problem}"))));
     }
+    run.finish().await;
+}
+
+#[tokio::test]
+async fn a_yes_that_staff_write_down_is_asked_about_once_and_holds_when_its_person_confirms_it() {
+    let run = engagement::start().await;
+    let who = engagement::customer(&run, MAIL.1, &[("phone", "+12015550123")]).await;
+    let customer = json!(who);
+    let path = format!("/api/customers/{who}/consents");
+    let yes = json!({"channel": "email", "topic": "offers", "wish": "yes", "note": "said so at the fair"})
+        .to_string();
+    let bearer = format!("Bearer {}", run.token);
+    let headers = [
+        ("authorization", bearer.as_str()),
+        ("content-type", "application/json"),
+        ("idempotency-key", "fair-7"),
+    ];
+    for _ in 0..2 {
+        assert_eq!(run.send("POST", &path, &headers, yes.as_bytes()).await.status, 200);
+        run.pass(std::time::Duration::from_secs(60)).await;
+    }
+    let questions =
+        || run.mails().into_iter().filter(|(_, text)| text.contains("Please confirm")).collect::<Vec<_>>();
+    let asked = questions();
+    assert_eq!(asked.len(), 1, "one question, however often the call comes: {asked:#?}");
+    assert_eq!(asked[0].0, [MAIL.1]);
+    let held = engagement::ask(&run, &who, "news", "offers").await;
+    assert_eq!((&held["state"], &held["reason"]), (&json!("skipped"), &json!("not_confirmed")), "{held:#}");
+
+    let link = engagement::mail_to(&run, MAIL.1).paths('k').remove(0);
+    assert_eq!(run.send("GET", &link, &[engagement::BROWSER], b"").await.status, 200);
+    assert_eq!(
+        wish(&consents(&run, &customer).await, "email", "offers"),
+        Some("yes"),
+        "looking confirms nothing"
+    );
+    let form = ("content-type", "application/x-www-form-urlencoded");
+    assert_eq!(run.send("POST", &link, &[engagement::BROWSER, form], b"confirm=yes").await.status, 200);
+    assert_eq!(wish(&consents(&run, &customer).await, "email", "offers"), Some("confirmed"));
+    assert_eq!(engagement::ask(&run, &who, "news", "offers").await["state"], "sent");
+
+    // Nobody is asked about a no, about a topic that asks for no more than a yes, or over a channel that has no question.
+    for (channel, topic, wish) in
+        [("email", "offers", "no"), ("email", "events", "yes"), ("sms", "offers", "yes")]
+    {
+        let (status, answer) =
+            say(&run, &customer, "consents", json!({"channel": channel, "topic": topic, "wish": wish})).await;
+        assert_eq!(status, 200, "{answer:#}");
+        run.settle().await;
+    }
+    assert_eq!(questions().len(), 1);
     run.finish().await;
 }
 

@@ -190,6 +190,8 @@ async fn nothing_is_sent_to_this_machine_or_a_private_network() {
     for host in [
         "http://127.0.0.1",
         "http://localhost",
+        "https://localhost",
+        "https://127.1",
         "https://127.0.0.1",
         "https://[::ffff:127.0.0.1]",
         "https://169.254.169.254",

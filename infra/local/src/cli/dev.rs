@@ -82,6 +82,7 @@ pub(crate) async fn run(args: DevArgs) -> Result<(), String> {
         functions,
         clock,
         metrics: Arc::new(NoMetrics),
+        keeps_calls: !args.call_providers,
         vars,
         wrap_client: None,
     };
@@ -127,7 +128,7 @@ pub(crate) async fn run(args: DevArgs) -> Result<(), String> {
             None => String::new(),
             Some(_) => format!(" --url {url} --token {token}"),
         };
-        welcome(&url, &token, &data, args.smtp.as_deref(), &published, &others);
+        welcome(&args, &url, &token, &data, &published, &others);
     }
     wait_for_the_end().await;
     note("Stopping: calls that have begun may end.");
@@ -196,10 +197,10 @@ async fn first_policies(args: &DevArgs, stack: &StackArgs) -> Result<Option<usiz
 }
 
 fn welcome(
+    args: &DevArgs,
     url: &str,
     token: &str,
     data: &Path,
-    smtp: Option<&str>,
     published: &Result<Option<usize>, String>,
     others: &str,
 ) {
@@ -216,10 +217,15 @@ fn welcome(
     }
     say("");
     say(&format!("Admin token   {token}"));
-    match smtp {
-        None => say(&format!("Mail sent     {url}/_local/mail")),
-        Some(server) => say(&format!("Mail sent     for real, by {server}")),
-    }
+    let kept = format!("{url}/_local/mail");
+    say(&format!(
+        "Mail sent     {}",
+        args.smtp.as_ref().map_or(kept.clone(), |by| format!("for real, by {by}"))
+    ));
+    say(&format!(
+        "SMS and chat  {}",
+        if args.call_providers { "for real, by their providers" } else { &kept }
+    ));
     say("");
     if published.is_err() {
         return;

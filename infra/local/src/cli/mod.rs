@@ -404,6 +404,10 @@ struct DevArgs {
     /// SMTP_PASSWORD in the environment it logs in.
     #[arg(long, value_parser = mail_server)]
     smtp: Option<String>,
+    /// Call the providers of SMS and chat for real, as the channels' documents say, instead of keeping what they would get to
+    /// be looked at. What the documents call `secret:…` has to be there.
+    #[arg(long)]
+    call_providers: bool,
     /// The first line on stdout, once ready, is a JSON object.
     #[arg(long)]
     json: bool,

@@ -55,6 +55,7 @@ impl Stage {
             functions: Functions::InProcess(embedded_functions()),
             clock: StackClock::frozen(start),
             metrics: Arc::new(NoMetrics),
+            keeps_calls: true,
             vars,
             wrap_client: Some(Arc::new(move |_, client| connector(routes.clone(), Some(client)))),
         };

@@ -1,5 +1,6 @@
 //! Everything AWS does around the functions, on one machine: routes, queues that call, schedules, the Runtime API.
 
+pub mod calls;
 pub mod clock;
 pub mod erased;
 pub mod events;

@@ -257,7 +257,14 @@ mod tests {
 
     fn addresses() -> Addresses {
         let at = |port: u16| format!("http://127.0.0.1:{port}");
-        Addresses { url: at(1), dynamodb: at(2), sqs: at(3), ses: at(4), secrets_manager: at(5) }
+        Addresses {
+            url: at(1),
+            dynamodb: at(2),
+            sqs: at(3),
+            ses: at(4),
+            secrets_manager: at(5),
+            calls: at(6),
+        }
     }
 
     #[test]

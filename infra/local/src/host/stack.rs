@@ -1,16 +1,18 @@
 //! A whole stack in this process: services, functions, and what calls them.
 
+use super::calls::Calls;
 use super::clock::StackClock;
 use super::erased::Kept;
 use super::front_door::FrontDoor;
 use super::hosted::Hosted;
 use super::mover::Mover;
-use super::pages::Pages;
+use super::pages::{Leaves, Pages};
 use super::runtime_api::{BinaryFunction, BinarySpec};
 use super::schedule::Due;
 use super::spec::{FunctionSpec, StackSpec, TableSpec};
 use super::{events, pollers, schedule};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use send_message::KEPT_AT;
 use serde_json::json;
 use sluice_host::environment::{Clock, Environment, MetricSink};
 use sluice_host::function::{Build, Function, StartError};
@@ -50,6 +52,8 @@ pub struct Addresses {
     pub ses: String,
     /// Secrets Manager.
     pub secrets_manager: String,
+    /// Where calls of providers are kept.
+    pub calls: String,
 }
 
 impl Addresses {
@@ -82,6 +86,8 @@ pub struct Options {
     pub clock: StackClock,
     /// Where the functions' metrics go.
     pub metrics: Arc<dyn MetricSink>,
+    /// Whether what providers of SMS and chat would be called with is kept beside the mails, and they are not called.
+    pub keeps_calls: bool,
     /// More variables for every function, over those of the template.
     pub vars: BTreeMap<String, String>,
     /// Put around the HTTP client of each function in this process.
@@ -89,7 +95,8 @@ pub struct Options {
 }
 
 impl Options {
-    /// Everything in memory and in this process, on a free port, with the machine's clock; metrics are dropped.
+    /// Everything in memory and in this process, on a free port, with the machine's clock; metrics are dropped, and no provider
+    /// is called.
     pub fn in_memory(functions: BTreeMap<String, Build>) -> Self {
         Self {
             data: None,
@@ -97,6 +104,7 @@ impl Options {
             functions: Functions::InProcess(functions),
             clock: StackClock::real(),
             metrics: Arc::new(NoMetrics),
+            keeps_calls: true,
             vars: BTreeMap::new(),
             wrap_client: None,
         }
@@ -154,12 +162,14 @@ impl Stack {
         let (for_sqs, sqs_url) = bind(0).await?;
         let (for_ses, ses_url) = bind(0).await?;
         let (for_secrets, secrets_url) = bind(0).await?;
+        let (for_calls, calls_url) = bind(0).await?;
         let addresses = Addresses {
             url,
             dynamodb: dynamodb_url,
             sqs: sqs_url,
             ses: ses_url,
             secrets_manager: secrets_url,
+            calls: calls_url,
         };
         let spec = plan(&addresses)?;
         let clock = options.clock.clone();
@@ -169,11 +179,12 @@ impl Stack {
         prepare(&spec, &services)?;
 
         let mut background = JoinSet::new();
-        let listeners: [(TcpListener, Arc<dyn Service>); 4] = [
+        let listeners: [(TcpListener, Arc<dyn Service>); 5] = [
             (for_dynamodb, Arc::new(services.dynamodb.clone())),
             (for_sqs, Arc::new(services.sqs.clone())),
             (for_ses, Arc::new(services.ses.clone())),
             (for_secrets, Arc::new(services.secrets.clone())),
+            (for_calls, Arc::new(Calls::beside(services.ses.clone()))),
         ];
         for (listener, service) in listeners {
             background.spawn(listen::serve(listener, service));
@@ -212,8 +223,8 @@ impl Stack {
         let routes = spec.routes.iter().map(|route| Ok((route.clone(), find(&route.function)?)));
         let routes = routes.collect::<Result<Vec<_>, StartError>>()?;
         let smtp = options.vars.get(MAIL_VIA).filter(|via| !matches!(via.as_str(), "" | "ses"));
-        let pages =
-            Pages::new(services.ses.clone(), addresses.url.clone(), smtp.cloned(), Some(mover.clone()));
+        let leaves = Leaves { mail_by: smtp.cloned(), calls: !options.keeps_calls };
+        let pages = Pages::new(services.ses.clone(), addresses.url.clone(), leaves, Some(mover.clone()));
         let front = FrontDoor::new(routes, Arc::new(pages), clock.clone());
         let mut closing = stopped;
         callers.spawn(front.serve(door, async move {
@@ -385,13 +396,14 @@ async fn build(
         (host(&addresses.sqs), Arc::new(services.sqs.clone())),
         (host(&addresses.ses), Arc::new(services.ses.clone())),
         (host(&addresses.secrets_manager), Arc::new(services.secrets.clone())),
+        (host(&addresses.calls), Arc::new(Calls::beside(services.ses.clone()))),
     ];
     let client = connector(routes, Some(https_client()));
     let table = spec.tables.first();
     let kept = table.map(|table| Kept::new(&table.name, &services.dynamodb, &services.sqs, &services.ses));
     let kept = kept.as_ref();
     let starts = spec.functions.iter().map(|function| {
-        let vars = vars(function, addresses, &options.vars);
+        let vars = vars(function, addresses, options);
         let client = client.clone();
         async move {
             let built: Arc<dyn Function> = match &options.functions {
@@ -444,11 +456,7 @@ async fn build(
 }
 
 /// The function's variables with what Lambda and the SDK's configuration would add.
-fn vars(
-    function: &FunctionSpec,
-    addresses: &Addresses,
-    more: &BTreeMap<String, String>,
-) -> BTreeMap<String, String> {
+fn vars(function: &FunctionSpec, addresses: &Addresses, options: &Options) -> BTreeMap<String, String> {
     let given = [
         ("AWS_REGION", "us-east-1"),
         ("AWS_ACCESS_KEY_ID", "local"),
@@ -461,6 +469,9 @@ fn vars(
     let mut vars: BTreeMap<String, String> =
         given.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     vars.extend(function.vars.clone());
-    vars.extend(more.clone());
+    vars.extend(options.vars.clone());
+    if options.keeps_calls {
+        vars.insert(KEPT_AT.to_owned(), addresses.calls.clone());
+    }
     vars
 }

@@ -1,4 +1,4 @@
-//! The mails that were taken: in memory, or as `.eml` files with an index beside them.
+//! The mails that were taken, and what is kept beside them: in memory, or as files with an index.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -10,8 +10,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// The file that lists the mails, one JSON object a line, oldest first.
 const INDEX: &str = "index.jsonl";
 
-/// One kept mail.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// One kept mail, or a message of another channel that is kept beside the mails.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Mail {
     /// The message id that SES answered.
     pub id: String,
@@ -22,16 +22,26 @@ pub struct Mail {
     pub from: String,
     /// Recipients: to, cc and bcc.
     pub to: Vec<String>,
-    /// Subject, decoded.
+    /// Subject, decoded; of another channel's message how its text begins.
     pub subject: String,
+    /// The channel, unless it is a mail.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channel: Option<String>,
     /// The tags that events about it would carry.
     #[serde(default)]
     pub tags: Vec<(String, String)>,
     /// The configuration set that would have decided where events go.
     #[serde(default)]
     pub configuration_set: Option<String>,
-    /// The `.eml` file; none if mails are kept in memory.
+    /// The file: `.eml`, or `.json` of another channel. None if mails are kept in memory.
     pub path: Option<PathBuf>,
+}
+
+impl Mail {
+    /// The name of its file.
+    pub fn file_name(&self) -> String {
+        format!("{}.{}", self.id, if self.channel.is_some() { "json" } else { "eml" })
+    }
 }
 
 /// Where mails are kept.
@@ -83,7 +93,7 @@ impl Mailbox {
     pub(super) fn keep(&self, mut mail: Mail, content: Vec<u8>) -> io::Result<()> {
         let mut content = Bytes::from(content);
         if let Some(folder) = &self.folder {
-            let path = folder.join(format!("{}.eml", mail.id));
+            let path = folder.join(mail.file_name());
             fs::write(&path, &content)?;
             content = Bytes::new();
             mail.path = Some(path);

@@ -83,6 +83,14 @@ impl Ses {
         self.mailbox.remove(is_meant)
     }
 
+    /// Keeps a message of another channel beside the mails, under an id and with the time of this moment; its id.
+    pub fn keep(&self, message: Mail, content: Vec<u8>) -> io::Result<String> {
+        let at = (self.now)();
+        let id = message_id(at).map_err(|refusal| io::Error::other(refusal.message))?;
+        self.mailbox.keep(Mail { id: id.clone(), at, ..message }, content)?;
+        Ok(id)
+    }
+
     /// Answers the next calls with these errors, one each, and takes nothing.
     pub fn refuse_next(&self, refusals: impl IntoIterator<Item = Refusal>) {
         self.refusals.lock().unwrap_or_else(PoisonError::into_inner).extend(refusals);
@@ -143,7 +151,7 @@ impl Ses {
         }
         let tags = request.tags.iter().map(|tag| (tag.name.clone(), tag.value.clone())).collect();
         let configuration_set = request.configuration_set.clone();
-        let mail = Mail { id: id.clone(), at, from, to, subject, tags, configuration_set, path: None };
+        let mail = Mail { id: id.clone(), at, from, to, subject, tags, configuration_set, ..Mail::default() };
         self.mailbox.keep(mail.clone(), content).map_err(|error| {
             tracing::error!(%error, "a mail cannot be written");
             Refusal {

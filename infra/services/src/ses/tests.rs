@@ -104,11 +104,16 @@ async fn mails_in_a_folder_are_there_after_a_restart_newest_first() {
     let ses = Ses::open(folder.path(), now()).unwrap();
     let (_, first) = send(&ses, simple()).await;
     let (_, second) = send(&ses, simple()).await;
+    let of_sms = Mail { channel: Some("sms".to_owned()), ..Mail::default() };
+    let third = ses.keep(of_sms, b"{}".to_vec()).unwrap();
     drop(ses);
     let again = Ses::open(folder.path(), now()).unwrap();
-    let ids: Vec<_> = again.list().into_iter().map(|mail| mail.id).collect();
-    assert_eq!(ids, [second["MessageId"].as_str().unwrap(), first["MessageId"].as_str().unwrap()]);
-    assert!(again.read(&ids[0]).unwrap().starts_with(b"From: "));
+    let mails = again.list();
+    let ids: Vec<_> = mails.iter().map(|mail| mail.id.as_str()).collect();
+    assert_eq!(ids, [&third, second["MessageId"].as_str().unwrap(), first["MessageId"].as_str().unwrap()]);
+    assert_eq!(mails[0].path, Some(folder.path().join(format!("{third}.json"))));
+    assert_eq!(again.read(&third).unwrap().as_ref(), b"{}");
+    assert!(again.read(ids[1]).unwrap().starts_with(b"From: "));
 }
 
 #[tokio::test]

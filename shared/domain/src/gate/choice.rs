@@ -92,7 +92,7 @@ impl Gate {
     /// or when. `rule` is the consent rule of topics that do not say.
     pub fn gets(&self, topic: &Topic, rule: ConsentRule, now: Timestamp) -> bool {
         let ask = Ask {
-            topic,
+            topic: Some(topic),
             consent: rule,
             asks_for_consent: false,
             caps: &[],

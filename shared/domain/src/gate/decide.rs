@@ -14,8 +14,8 @@ const QUESTIONS: Cap = Cap { at_most: 3, within: Period::days(1) };
 /// A message that wants to go out.
 #[derive(Clone, Debug)]
 pub struct Ask<'a> {
-    /// What it is about.
-    pub topic: &'a Topic,
+    /// What it is about; none if nobody describes it any more. The usual rule may ask for less than its document did.
+    pub topic: Option<&'a Topic>,
     /// What has to be known of the person's wish, unless the topic says.
     pub consent: ConsentRule,
     /// It is itself the question whether the person wants messages about the topic: it goes out at once, unless the
@@ -72,13 +72,14 @@ pub fn decide(ask: &Ask<'_>, gates: &Gates<'_>, now: Timestamp) -> Verdict {
     if let Some((why, _)) = gates.own.suppression() {
         return Verdict::Skip(Reason::Suppressed(why));
     }
-    if let Some(why) = refusal(ask, gates) {
+    let Some(topic) = ask.topic else { return Verdict::Skip(Reason::NoTopic) };
+    if let Some(why) = refusal(ask, topic, gates) {
         return Verdict::Skip(why);
     }
     if ask.asks_for_consent && room(QUESTIONS, &gates.own.asked, now).is_some() {
         return Verdict::Skip(Reason::Cap(QUESTIONS));
     }
-    if ask.topic.service || ask.asks_for_consent {
+    if topic.service || ask.asks_for_consent {
         return Verdict::Send;
     }
     if let Some((until, cap)) = capped(ask, gates, now) {
@@ -92,9 +93,8 @@ pub fn decide(ask: &Ask<'_>, gates: &Gates<'_>, now: Timestamp) -> Verdict {
 }
 
 /// What was said that keeps it from going out.
-fn refusal(ask: &Ask<'_>, gates: &Gates<'_>) -> Option<Reason> {
-    let topic = &ask.topic.name;
-    let own = gates.own.wish(topic);
+fn refusal(ask: &Ask<'_>, topic: &Topic, gates: &Gates<'_>) -> Option<Reason> {
+    let own = gates.own.wish(&topic.name);
     if let Some(erased) = gates.own.erased {
         // Whoever comes back after an erasure has to say so twice: by themselves, and by the link in the message that asks.
         let said_since = own.is_some_and(|(wish, at)| wish != Wish::No && at > erased);
@@ -103,7 +103,7 @@ fn refusal(ask: &Ask<'_>, gates: &Gates<'_>) -> Option<Reason> {
             return Some(Reason::Erased);
         }
     }
-    if ask.topic.service {
+    if topic.service {
         return None;
     }
     if ask.asks_for_consent {
@@ -118,13 +118,13 @@ fn refusal(ask: &Ask<'_>, gates: &Gates<'_>) -> Option<Reason> {
             return Some(Reason::Suppressed(SuppressedBy::Complaint));
         }
         // A yes by the address it goes to is worth more than an older no by another.
-        if let Some((Wish::No, at)) = gate.wish(topic)
+        if let Some((Wish::No, at)) = gate.wish(&topic.name)
             && own.is_none_or(|(wish, said)| wish == Wish::No || said <= at)
         {
             return Some(Reason::OptedOut(at));
         }
     }
-    match (own, ask.topic.consent.unwrap_or(ask.consent)) {
+    match (own, topic.consent.unwrap_or(ask.consent)) {
         (Some((Wish::No, at)), _) => Some(Reason::OptedOut(at)),
         (None, ConsentRule::OptIn | ConsentRule::DoubleOptIn) => Some(Reason::NoConsent),
         (Some((Wish::Yes, _)), ConsentRule::DoubleOptIn) => Some(Reason::NotConfirmed),

@@ -166,6 +166,8 @@ pub enum Reason {
     NoAddress,
     /// The channel has no document.
     NoChannel,
+    /// What it is about has no document, or none any more: what somebody has to have said for it is not known.
+    NoTopic,
     /// The template is gone, or cannot be rendered for this customer: what is wrong.
     Template(String),
     /// The address is suppressed.
@@ -204,6 +206,7 @@ impl Reason {
         match self {
             Self::NoAddress => "no_address",
             Self::NoChannel => "no_channel",
+            Self::NoTopic => "no_topic",
             Self::Template(_) => "template",
             Self::Suppressed(_) => "suppressed",
             Self::Erased => "erased",
@@ -227,6 +230,7 @@ impl Reason {
         match self {
             Self::NoAddress => "the customer has no address for this channel".to_owned(),
             Self::NoChannel => "the channel has no document".to_owned(),
+            Self::NoTopic => "no document describes its topic".to_owned(),
             Self::Template(what) => format!("the template cannot be used: {what}"),
             Self::Suppressed(SuppressedBy::HardBounce) => "the address does not exist".to_owned(),
             Self::Suppressed(SuppressedBy::Complaint) => "its owner called a message spam".to_owned(),

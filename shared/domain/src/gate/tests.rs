@@ -15,7 +15,7 @@ fn ago(millis: i64) -> Timestamp {
 }
 
 struct Case {
-    topic: Topic,
+    topic: Option<Topic>,
     consent: ConsentRule,
     asks_for_consent: bool,
     caps: Vec<Cap>,
@@ -30,7 +30,7 @@ struct Case {
 impl Default for Case {
     fn default() -> Self {
         Self {
-            topic: Topic::plain("product"),
+            topic: Some(Topic::plain("product")),
             consent: ConsentRule::OptOut,
             asks_for_consent: false,
             caps: Vec::new(),
@@ -51,7 +51,7 @@ impl Case {
 
     fn decide_at(&self, gates: &Gates<'_>, now: Timestamp) -> Verdict {
         let ask = Ask {
-            topic: &self.topic,
+            topic: self.topic.as_ref(),
             consent: self.consent,
             asks_for_consent: self.asks_for_consent,
             caps: &self.caps,
@@ -83,7 +83,19 @@ fn said(wishes: &[(&str, Wish, i64)]) -> Gate {
 }
 
 fn service() -> Case {
-    Case { topic: Topic::plain(Topic::SERVICE), ..Case::default() }
+    Case { topic: Some(Topic::plain(Topic::SERVICE)), ..Case::default() }
+}
+
+#[test]
+fn about_what_nobody_describes_any_more_nothing_goes_out_whatever_was_said() {
+    for (consent, asks_for_consent) in
+        [(ConsentRule::OptOut, false), (ConsentRule::OptOut, true), (ConsentRule::DoubleOptIn, false)]
+    {
+        let case = Case { topic: None, consent, asks_for_consent, ..Case::default() };
+        let mut gate = Gate::default();
+        gate.say("product", Wish::Confirmed, ago(DAY));
+        assert_eq!(case.decide(&own(gate)), Verdict::Skip(Reason::NoTopic));
+    }
 }
 
 #[test]

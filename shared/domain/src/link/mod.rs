@@ -71,6 +71,8 @@ pub struct Subject {
     pub address: AddressHash,
     /// What it was about.
     pub topic: String,
+    /// It came with a trial: what is chosen by it is nobody's wish, whatever is left of the message.
+    pub is_trial: bool,
 }
 
 impl Link {
@@ -94,7 +96,7 @@ impl Link {
             Self::Open(_) => {}
             Self::Click(_, number) => body.extend(number.to_be_bytes()),
             Self::Preferences(subject) | Self::Confirm(subject) => {
-                body.push(channel_byte(subject.channel));
+                body.push(subject.first_byte());
                 body.extend(subject.topic.bytes());
                 // Names of topics have letters, digits and a few signs.
                 body.push(0);
@@ -118,11 +120,18 @@ impl Link {
 
 impl Subject {
     fn read(message: MessageId, rest: &[u8]) -> Option<Self> {
-        let (channel, rest) = rest.split_first()?;
-        let channel = Channel::ALL.into_iter().find(|one| channel_byte(*one) == *channel)?;
+        let (first, rest) = rest.split_first()?;
+        let letter = first.to_ascii_lowercase();
+        let channel = Channel::ALL.into_iter().find(|one| channel_byte(*one) == letter)?;
         let (topic, address) = std::str::from_utf8(rest).ok()?.split_once('\0')?;
         let address = AddressHash::from_text(address);
-        Some(Self { message, channel, address, topic: topic.to_owned() })
+        Some(Self { message, channel, address, topic: topic.to_owned(), is_trial: letter != *first })
+    }
+
+    /// The letter of the channel, a capital one in a trial.
+    fn first_byte(&self) -> u8 {
+        let letter = channel_byte(self.channel);
+        if self.is_trial { letter.to_ascii_uppercase() } else { letter }
     }
 }
 

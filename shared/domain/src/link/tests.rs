@@ -15,13 +15,14 @@ fn message(seed: &str, at: i64) -> MessageId {
 
 fn subject(message: MessageId, channel: Channel, topic: &str) -> Subject {
     let address = AddressHash::from_text("1.MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw~app.one");
-    Subject { message, channel, address, topic: topic.to_owned() }
+    Subject { message, channel, address, topic: topic.to_owned(), is_trial: false }
 }
 
 fn every(seed: &str, at: i64, number: u16, topic: &str) -> Vec<Link> {
     let message = message(seed, at);
     let subjects = Channel::ALL.map(|channel| subject(message.clone(), channel, topic));
-    let wishes = subjects.into_iter().flat_map(|one| [Link::Preferences(one.clone()), Link::Confirm(one)]);
+    let subjects = subjects.into_iter().flat_map(|one| [Subject { is_trial: true, ..one.clone() }, one]);
+    let wishes = subjects.flat_map(|one| [Link::Preferences(one.clone()), Link::Confirm(one)]);
     [Link::Open(message.clone()), Link::Click(message.clone(), number)].into_iter().chain(wishes).collect()
 }
 
@@ -137,4 +138,5 @@ fn tokens_stay_short_and_say_nothing_in_the_clear() {
 fn channels_differ_in_their_letter() {
     let bytes: std::collections::BTreeSet<u8> = Channel::ALL.into_iter().map(channel_byte).collect();
     assert_eq!(bytes.len(), Channel::ALL.len());
+    assert!(bytes.iter().all(u8::is_ascii_lowercase), "a trial's are capitals");
 }

@@ -87,6 +87,8 @@ pub struct PolicySet {
     pub channels: BTreeMap<Channel, ChannelPolicy>,
     /// By name, of those that have a document.
     pub topics: BTreeMap<String, Topic>,
+    /// Those that had one once and have none: nothing may be about them, though no topic may have a document by now.
+    pub gone_topics: BTreeSet<String>,
     /// Where leads are.
     pub territories: Map,
     /// Other systems that are told of events, by name.
@@ -253,11 +255,12 @@ impl PolicySet {
     }
 
     /// Whether messages may be about this: [`Topic::SERVICE`], or what has a document. Where no topic has one, anything that is a
-    /// word is a topic like any other.
+    /// word is a topic like any other, unless it had a document once.
     pub fn is_topic(&self, name: &str) -> bool {
         let is_word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
         let is_name = !name.is_empty() && name.len() <= Topic::LONGEST && name.chars().all(is_word);
-        is_name && (name == Topic::SERVICE || self.topics.is_empty() || self.topics.contains_key(name))
+        let is_free = || self.topics.is_empty() && !self.gone_topics.contains(name);
+        is_name && (name == Topic::SERVICE || self.topics.contains_key(name) || is_free())
     }
 
     /// A topic: as its document says, or without one.

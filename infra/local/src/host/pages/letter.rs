@@ -1,4 +1,4 @@
-//! A mail, read: what its pages and its JSON show.
+//! A mail, or a message of another channel, read: what its pages and its JSON show.
 
 use super::links::{self, Link};
 use super::list;
@@ -10,6 +10,7 @@ use mail_parser::parsers::MessageStream;
 use mail_parser::{Message, MessageParser, MessagePart, MimeHeaders, PartType};
 use serde_json::{Value, json};
 use sluice_services::ses::Mail;
+use sluice_wire::kept::KeptCall;
 
 /// One mail.
 pub(super) struct Letter {
@@ -25,6 +26,8 @@ pub(super) struct Letter {
     pub(super) links: Vec<Link>,
     pub(super) unsubscribe: Unsubscribe,
     pub(super) attachments: Vec<Attachment>,
+    /// What the provider of another channel would get.
+    pub(super) call: Option<KeptCall>,
 }
 
 /// A part that is neither text nor an image inside the HTML.
@@ -37,6 +40,30 @@ pub(super) struct Attachment {
 impl Letter {
     /// Reads what was taken. Nothing is too broken: what cannot be read is left out.
     pub(super) fn read(mail: Mail, content: Bytes) -> Self {
+        match mail.channel {
+            None => Self::of_mail(mail, content),
+            Some(_) => Self::of_call(mail, content),
+        }
+    }
+
+    fn of_call(mail: Mail, content: Bytes) -> Self {
+        let call: Option<KeptCall> = serde_json::from_slice(&content).ok();
+        let text = call.as_ref().map(|call| call.text.reveal().clone());
+        let links = text.as_deref().map(links::of_text).unwrap_or_default();
+        Self {
+            mail,
+            content,
+            headers: Vec::new(),
+            text,
+            html: None,
+            links,
+            unsubscribe: Unsubscribe::read(&[]),
+            attachments: Vec::new(),
+            call,
+        }
+    }
+
+    fn of_mail(mail: Mail, content: Bytes) -> Self {
         let parsed = MessageParser::default().parse(&content).unwrap_or_default();
         let headers = match parsed.parts.is_empty() {
             true => Vec::new(),
@@ -60,7 +87,7 @@ impl Letter {
         let attachments =
             parsed.attachments().filter(|part| part.content_id().is_none()).map(attachment).collect();
         drop(parsed);
-        Self { mail, content, headers, text, html, links, unsubscribe, attachments }
+        Self { mail, content, headers, text, html, links, unsubscribe, attachments, call: None }
     }
 
     /// The first header of this name.
@@ -87,6 +114,9 @@ impl Letter {
             "unsubscribe": self.unsubscribe.to_json(),
             "attachments": attachments.collect::<Vec<_>>(),
             "size": self.content.len(),
+            "request": self.call.as_ref().map(|call| {
+                json!({ "url": call.url, "content_type": call.content_type, "body": call.body.reveal() })
+            }),
         });
         if let (Some(into), Value::Object(more)) = (value.as_object_mut(), more) {
             into.extend(more);

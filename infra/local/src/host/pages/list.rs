@@ -1,11 +1,12 @@
-//! The list of mails, newest first, which keeps itself up to date.
+//! The list of mails and of messages of other channels, newest first, which keeps itself up to date.
 
 use super::layout::{Page, escape, json, respond};
-use super::{shown, time};
+use super::{Leaves, shown, time};
 use crate::host::local::PageRequest;
 use axum::http::{Response, StatusCode};
 use bytes::Bytes;
 use serde_json::{Value, json};
+use sluice_domain::message::Channel;
 use sluice_domain::time::Timestamp;
 use sluice_services::ses::Mail;
 use std::fmt::Write;
@@ -13,9 +14,9 @@ use std::fmt::Write;
 /// Mails that one page lists.
 const LISTED: usize = 100;
 
-/// The page, or the same as JSON. `q` is looked for in addresses, subjects and tags; `before` is the id of the last
+/// The page, or the same as JSON. `q` is looked for in addresses, subjects, channels and tags; `before` is the id of the last
 /// mail of the page before.
-pub(super) fn page(mails: &[Mail], request: &PageRequest<'_>, smtp: Option<&str>) -> Response<Bytes> {
+pub(super) fn page(mails: &[Mail], request: &PageRequest<'_>, leaves: &Leaves) -> Response<Bytes> {
     let wanted = request.parameter("q").unwrap_or_default().trim().to_lowercase();
     let found: Vec<&Mail> = mails.iter().filter(|mail| wanted.is_empty() || holds(mail, &wanted)).collect();
     let before = request.parameter("before").unwrap_or_default();
@@ -33,22 +34,39 @@ pub(super) fn page(mails: &[Mail], request: &PageRequest<'_>, smtp: Option<&str>
     }
     let content = format!(
         "<form class=\"bar\" method=\"get\" action=\"/_local/mail\">\
-         <input type=\"search\" name=\"q\" value=\"{}\" placeholder=\"Recipient, subject, tag\" aria-label=\"Search\">\
+         <input type=\"search\" name=\"q\" value=\"{}\" placeholder=\"Recipient, subject, channel, tag\" aria-label=\"Search\">\
          <button>Search</button></form>{}<div data-live=\"{}\">{}</div>",
         escape(&wanted),
-        smtp.map(going_out).unwrap_or_default(),
+        going_out(leaves),
         escape(&etag),
         rows(shown, found.len(), next, &wanted),
     );
     Page::new("Mail").tagged(&etag).show(&content)
 }
 
-fn going_out(server: &str) -> String {
-    format!("<p class=\"note\">Mail goes out by {}: nothing new is taken here.</p>", escape(server))
+fn going_out(leaves: &Leaves) -> String {
+    let mut notes = String::new();
+    // Writing to a string cannot fail.
+    if let Some(server) = &leaves.mail_by {
+        let _ = write!(
+            notes,
+            "<p class=\"note\">Mail goes out by {}: no new one is taken here.</p>",
+            escape(server)
+        );
+    }
+    if leaves.calls {
+        notes.push_str("<p class=\"note\">SMS and chat go out by their providers: nothing new of them is taken here.</p>");
+    }
+    notes
+}
+
+/// The channel in a word.
+pub(super) fn channel(mail: &Mail) -> &str {
+    mail.channel.as_deref().unwrap_or(Channel::Email.name())
 }
 
 fn holds(mail: &Mail, wanted: &str) -> bool {
-    let texts = [&mail.from, &mail.subject, &mail.id].into_iter().chain(&mail.to);
+    let texts = [&mail.from, &mail.subject, &mail.id].into_iter().chain(&mail.to).chain(&mail.channel);
     let tags = mail.tags.iter().flat_map(|(name, value)| [name, value]);
     texts.chain(tags).any(|text| text.to_lowercase().contains(wanted))
 }
@@ -57,6 +75,7 @@ fn holds(mail: &Mail, wanted: &str) -> bool {
 pub(super) fn entry(mail: &Mail) -> Value {
     json!({
         "id": mail.id,
+        "channel": channel(mail),
         "at": Timestamp(mail.at).rfc3339(),
         "from": mail.from,
         "to": mail.to,
@@ -69,24 +88,25 @@ pub(super) fn entry(mail: &Mail) -> Value {
 fn rows(mails: &[&Mail], total: usize, next: Option<&str>, wanted: &str) -> String {
     if total == 0 {
         let none = if wanted.is_empty() {
-            "No mail yet. It appears here by itself as soon as a function sends one."
+            "No message yet. It appears here by itself as soon as a function sends one."
         } else {
-            "No mail holds that."
+            "No message holds that."
         };
         return format!("<p class=\"empty\">{none}</p>");
     }
     let mut rows = String::from(
-        "<table class=\"mails\"><thead><tr><th>Time, UTC</th><th>To</th><th>Subject</th><th>From</th><th>Tags</th></tr>\
+        "<table class=\"mails\"><thead><tr><th>Time, UTC</th><th>Channel</th><th>To</th><th>Subject or text</th><th>From</th><th>Tags</th></tr>\
          </thead><tbody>",
     );
     for mail in mails {
         // Writing to a string cannot fail.
         let _ = write!(
             rows,
-            "<tr><td class=\"time\"><time>{}</time></td><td class=\"to\">{}</td>\
+            "<tr><td class=\"time\"><time>{}</time></td><td>{}</td><td class=\"to\">{}</td>\
              <td class=\"subject\"><a href=\"/_local/mail/{}\">{}</a></td><td class=\"from\">{}</td>\
              <td class=\"tags\">{}</td></tr>",
             time(mail.at),
+            escape(channel(mail)),
             escape(&mail.to.join(", ")),
             escape(&mail.id),
             shown(&mail.subject),

@@ -1,4 +1,5 @@
-//! Pages for the person at the machine, under `/_local/`: where things are, the mails that were taken, and the clock.
+//! Pages for the person at the machine, under `/_local/`: where things are, the mails that were taken with the messages of
+//! other channels beside them, and the clock.
 //!
 //! A mail is somebody else's content. What is shown of it as a page of ours is escaped and under a policy that runs no
 //! script but ours; its own HTML is only ever shown in a sandbox that runs none at all.
@@ -27,15 +28,23 @@ pub struct Pages {
     ses: Ses,
     /// Where the stack answers: what is tried out from a page goes nowhere else.
     url: String,
-    /// The mail server that mails go to instead.
-    smtp: Option<String>,
+    leaves: Leaves,
     mover: Option<Mover>,
+}
+
+/// What leaves this machine and is not taken here.
+#[derive(Clone, Debug, Default)]
+pub struct Leaves {
+    /// The mail server that mails go out by.
+    pub mail_by: Option<String>,
+    /// SMS and chat, by their providers.
+    pub calls: bool,
 }
 
 impl Pages {
     /// Pages over this mailbox, of the stack at `url`, whose clock `mover` moves.
-    pub const fn new(ses: Ses, url: String, smtp: Option<String>, mover: Option<Mover>) -> Self {
-        Self { ses, url, smtp, mover }
+    pub const fn new(ses: Ses, url: String, leaves: Leaves, mover: Option<Mover>) -> Self {
+        Self { ses, url, leaves, mover }
     }
 }
 
@@ -57,7 +66,7 @@ impl Local for Pages {
             ("GET", [""]) => self.index().into(),
             ("GET", ["look.css"]) => static_file("text/css", include_str!("look.css")).into(),
             ("GET", ["live.js"]) => static_file("text/javascript", include_str!("live.js")).into(),
-            ("GET", ["mail"]) => list::page(&self.ses.list(), request, self.smtp.as_deref()).into(),
+            ("GET", ["mail"]) => list::page(&self.ses.list(), request, &self.leaves).into(),
             ("GET", ["clock"]) => clock::show(self.mover.as_ref()).into(),
             ("POST", ["clock"]) => clock::put(self.mover.as_ref(), request),
             ("DELETE", ["mail"]) => self.delete(request.parameter("about").as_deref()).into(),

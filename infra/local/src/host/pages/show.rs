@@ -1,4 +1,4 @@
-//! The pages of one mail.
+//! The pages of one mail, or of one message of another channel.
 
 use super::layout::{Page, escape, json, respond};
 use super::letter::Letter;
@@ -23,6 +23,13 @@ const NOTHING: &str = "default-src 'none'; sandbox";
 const VIEWS: [(&str, &str); 5] =
     [("html", "HTML"), ("text", "Text"), ("links", "Links"), ("headers", "Headers"), ("source", "Source")];
 
+/// The views of another channel's message: what its reader and its provider would get.
+const VIEWS_OF_CALL: [(&str, &str); 3] = [("text", "Text"), ("links", "Links"), ("request", "Request")];
+
+fn views(letter: &Letter) -> &'static [(&'static str, &'static str)] {
+    if letter.mail.channel.is_some() { &VIEWS_OF_CALL } else { &VIEWS }
+}
+
 /// The page of a mail, or all of it as JSON. `view` is one of the views, `width=phone` shows the HTML as a phone does,
 /// `images=1` fetches its remote images.
 pub(super) fn page(letter: &Letter, request: &PageRequest<'_>, url: &str) -> Response<Bytes> {
@@ -31,12 +38,13 @@ pub(super) fn page(letter: &Letter, request: &PageRequest<'_>, url: &str) -> Res
     }
     let asked = request.parameter("view").unwrap_or_default();
     let usual = if letter.html.is_some() { "html" } else { "text" };
-    let view = VIEWS.iter().map(|(name, _)| *name).find(|name| *name == asked).unwrap_or(usual);
+    let view = views(letter).iter().map(|(name, _)| *name).find(|name| *name == asked).unwrap_or(usual);
     let content = match view {
         "html" => framed(letter, request),
         "text" => text(letter),
         "links" => links(letter, url),
         "headers" => headers(letter),
+        "request" => request_of(letter),
         _ => source(letter),
     };
     let content = format!("{}{}<section>{content}</section>", envelope(letter), tabs(letter, view));
@@ -56,8 +64,9 @@ pub(super) fn html(letter: &Letter, request: &PageRequest<'_>) -> Response<Bytes
 
 /// The bytes, as a file to keep.
 pub(super) fn raw(letter: &Letter) -> Response<Bytes> {
-    let mut response = respond(StatusCode::OK, "message/rfc822", letter.content.clone(), NOTHING);
-    let name = format!("attachment; filename=\"{}.eml\"", letter.mail.id);
+    let kind = if letter.mail.channel.is_some() { "application/json" } else { "message/rfc822" };
+    let mut response = respond(StatusCode::OK, kind, letter.content.clone(), NOTHING);
+    let name = format!("attachment; filename=\"{}\"", letter.mail.file_name());
     if let Ok(name) = HeaderValue::from_str(&name) {
         response.headers_mut().insert(header::CONTENT_DISPOSITION, name);
     }
@@ -78,6 +87,7 @@ fn opening_links_outside(html: &str) -> String {
 fn envelope(letter: &Letter) -> String {
     let mail = &letter.mail;
     let rows = [
+        ("Channel", mail.channel.clone().unwrap_or_default()),
         ("From", letter.header("from").unwrap_or(&mail.from).to_owned()),
         ("To", mail.to.join(", ")),
         ("Reply to", letter.header("reply-to").unwrap_or_default().to_owned()),
@@ -107,10 +117,10 @@ fn envelope(letter: &Letter) -> String {
 
 fn tabs(letter: &Letter, view: &str) -> String {
     let mut tabs = String::from("<nav class=\"tabs\">");
-    for (name, label) in VIEWS {
-        let here = if name == view { " aria-current=\"page\"" } else { "" };
+    for (name, label) in views(letter) {
+        let here = if *name == view { " aria-current=\"page\"" } else { "" };
         let count =
-            if name == "links" { format!(" <small>{}</small>", letter.links.len()) } else { String::new() };
+            if *name == "links" { format!(" <small>{}</small>", letter.links.len()) } else { String::new() };
         let _ = write!(tabs, "<a href=\"?view={name}\"{here}>{label}{count}</a>");
     }
     tabs.push_str("</nav>");
@@ -145,11 +155,17 @@ fn framed(letter: &Letter, request: &PageRequest<'_>) -> String {
 fn text(letter: &Letter) -> String {
     match &letter.text {
         Some(text) => format!("<pre class=\"letter\">{}</pre>", escape(text)),
-        None => "<p class=\"empty\">This mail has no text part.</p>".to_owned(),
+        None => "<p class=\"empty\">There is no text.</p>".to_owned(),
     }
 }
 
 fn links(letter: &Letter, url: &str) -> String {
+    let unsubscribing =
+        if letter.mail.channel.is_none() { unsubscribing(letter, url) } else { String::new() };
+    format!("{unsubscribing}{}", table_of_links(letter))
+}
+
+fn unsubscribing(letter: &Letter, url: &str) -> String {
     let mut content = format!("<h2>Unsubscribing</h2>{}", verdicts(&letter.unsubscribe.explained()));
     for address in &letter.unsubscribe.addresses {
         let _ = write!(content, "<p class=\"url\">{}</p>", escape(address));
@@ -164,7 +180,11 @@ fn links(letter: &Letter, url: &str) -> String {
             Err(why) => format!("<p class=\"note\">{}</p>", escape(why)),
         });
     }
-    content.push_str("<h2>Links in the mail</h2>");
+    content
+}
+
+fn table_of_links(letter: &Letter) -> String {
+    let mut content = String::from("<h2>Links in the message</h2>");
     if letter.links.is_empty() {
         content.push_str("<p class=\"empty\">None.</p>");
         return content;
@@ -195,14 +215,30 @@ fn headers(letter: &Letter) -> String {
     content
 }
 
-fn source(letter: &Letter) -> String {
+/// The call that its provider would get.
+fn request_of(letter: &Letter) -> String {
+    let Some(call) = &letter.call else { return source(letter) };
     format!(
-        "<div class=\"bar\"><a href=\"/_local/mail/{}/raw\" download>Save as .eml</a><span>{} bytes</span>\
-         <form method=\"post\" action=\"/_local/mail/{}/delete\"><button class=\"quiet\">Delete</button></form></div>\
-         <pre>{}</pre>",
-        escape(&letter.mail.id),
+        "{}<p class=\"note\">Its provider is not called from here. Called, it would also get the headers of the channel's \
+         document, and what proves who calls.</p><table class=\"headers\"><tbody><tr><th>POST</th><td>{}</td></tr>\
+         <tr><th>Content-Type</th><td>{}</td></tr></tbody></table><pre>{}</pre>",
+        bar(letter),
+        escape(&call.url),
+        escape(&call.content_type),
+        escape(call.body.reveal()),
+    )
+}
+
+fn source(letter: &Letter) -> String {
+    format!("{}<pre>{}</pre>", bar(letter), escape(&String::from_utf8_lossy(&letter.content)))
+}
+
+/// What can be done with the whole of it.
+fn bar(letter: &Letter) -> String {
+    let id = escape(&letter.mail.id);
+    format!(
+        "<div class=\"bar\"><a href=\"/_local/mail/{id}/raw\" download>Save as a file</a><span>{} bytes</span>\
+         <form method=\"post\" action=\"/_local/mail/{id}/delete\"><button class=\"quiet\">Delete</button></form></div>",
         letter.content.len(),
-        escape(&letter.mail.id),
-        escape(&String::from_utf8_lossy(&letter.content)),
     )
 }

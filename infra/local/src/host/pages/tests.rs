@@ -12,7 +12,7 @@ const URL: &str = "http://127.0.0.1:8787";
 const EVIL: &str = "<script>alert(1)</script>";
 
 fn pages() -> Pages {
-    Pages::new(Ses::memory(Arc::new(|| 1_795_283_353_000)), URL.to_owned(), None, None)
+    Pages::new(Ses::memory(Arc::new(|| 1_795_283_353_000)), URL.to_owned(), Leaves::default(), None)
 }
 
 /// Takes a raw mail; its id.
@@ -257,6 +257,24 @@ async fn a_mail_that_is_no_mail_is_shown_as_what_it_is() {
             assert_eq!(page.status(), 200, "{raw:?} {view}");
         }
     }
+}
+
+#[test]
+fn what_leaves_the_machine_is_said_and_a_call_that_cannot_be_read_is_shown_as_what_it_is() {
+    let leaves = Leaves { mail_by: Some(format!("mail.example:25{EVIL}")), calls: true };
+    let pages = Pages::new(Ses::memory(Arc::new(|| 0)), URL.to_owned(), leaves, None);
+    let (_, list) = get(&pages, "/_local/mail");
+    assert!(list.contains("Mail goes out by mail.example:25&lt;script"), "{list}");
+    assert!(list.contains("SMS and chat go out by their providers"), "{list}");
+    let odd = Mail { channel: Some("sms".to_owned()), ..Mail::default() };
+    let id = pages.ses.keep(odd, EVIL.as_bytes().to_vec()).unwrap();
+    for view in ["text", "links", "request", "source"] {
+        let (page, shown) = get(&pages, &format!("/_local/mail/{id}?view={view}"));
+        assert!(page.status() == 200 && !shown.contains(EVIL), "{view}: {shown}");
+    }
+    let (page, _) = get(&pages, &format!("/_local/mail/{id}/raw"));
+    assert_eq!(page.headers()["content-type"], "application/json");
+    assert!(page.headers()["content-disposition"].to_str().unwrap().ends_with(".json\""));
 }
 
 #[tokio::test]

@@ -170,7 +170,7 @@ impl<'d> Doubter<'d> {
         if name != Topic::SERVICE && !self.topics.is_empty() && !self.topics.contains_key(name) {
             let known: Vec<&str> = self.topics.keys().copied().collect();
             let message = format!(
-                "no document describes the topic `{name}`, and people who say no to another go on to hear of it; described: {}",
+                "no document describes the topic `{name}`, so messages about it are left out; described: {}",
                 known.join(", ")
             );
             self.checker.add(at, message);
