@@ -16,6 +16,7 @@ use sluice_host::outbox::{Outbox, Outgoing, QueueName};
 use sluice_host::queue::{Each, Queue, Record, RecordHandler};
 use sluice_host::secrets::SecretStore;
 use sluice_store::{Policies, Store, Written};
+use sluice_wire::capture;
 use sluice_wire::queue::{EnrichMessage, LeadMessage, encode};
 use std::sync::Arc;
 use std::time::Duration;
@@ -182,6 +183,7 @@ fn complete(
     if test {
         envelope.attribution.insert("test".to_owned(), "true".to_owned());
     }
+    capture::fit(&mut envelope);
     Answer::Complete(envelope)
 }
 
