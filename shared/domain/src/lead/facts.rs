@@ -440,6 +440,50 @@ mod tests {
     }
 
     #[test]
+    fn a_nested_name_counts_by_its_last_part_where_it_is_about_the_person() {
+        let read = |fields: &[(&str, &str)]| facts(&envelope(fields), FieldMap::new());
+        let rails = read(&[
+            ("contact.name", "Ada"),
+            ("contact.email", "ada@person.example"),
+            ("contact.address.city", "London"),
+            ("product.name", "Engine"),
+        ]);
+        assert_eq!(rails.email.unwrap().as_sent(), "ada@person.example");
+        assert_eq!((&rails.view["full_name"], &rails.view["city"]), (&json!("Ada"), &json!("London")));
+        let flat = read(&[("email", "bo@person.example"), ("friend.email", "ada@person.example")]);
+        assert_eq!(flat.email.unwrap().as_sent(), "bo@person.example");
+        let others = read(&[
+            ("owner.email", "rep@shop.example"),
+            ("lead.owner.phone", "+4930901820"),
+            ("plan.name", "S"),
+        ]);
+        assert_eq!((others.email, others.phone, others.flags), (None, None, vec![Flag::NoIdentity]));
+        assert!(others.view.get("full_name").is_none());
+        let map = FieldMap::from([("email".to_owned(), vec!["mail".to_owned()])]);
+        let mapped = facts(&envelope(&[("contact.email", "ada@person.example")]), map);
+        assert_eq!(mapped.email, None, "the document says where it is");
+    }
+
+    #[test]
+    fn a_form_in_any_language_has_its_standard_fields() {
+        let read = |fields: &[(&str, &str)]| facts(&envelope(fields), FieldMap::new());
+        let french = read(&[
+            ("Prénom", "Zoë"),
+            ("nom_de_famille", "Weil"),
+            ("adresse_e-mail", "zoe@person.example"),
+            ("numéro_de_téléphone", "+33 1 23 45 67 89"),
+            ("Pays", "Pays-Bas"),
+            ("code postal", "1011"),
+        ]);
+        assert_eq!(french.display_name().as_deref(), Some("Zoë Weil"));
+        assert_eq!(french.email.unwrap().as_sent(), "zoe@person.example");
+        assert_eq!((french.phone.unwrap().e164(), french.country), ("+33123456789", Country::parse("NL")));
+        assert_eq!(french.view["postal_code"], "1011");
+        let several = read(&[("Telefon", "n/a"), ("Handy", "+49 171 1234567")]);
+        assert_eq!(several.phone.unwrap().e164(), "+491711234567");
+    }
+
+    #[test]
     fn a_country_that_is_none_is_flagged_and_conditions_see_values_without_the_space_around_them() {
         let read = |country: &str| {
             facts(&envelope(&[("country", country), ("employees", " 250 ")]), FieldMap::new())

@@ -59,7 +59,7 @@ pub trait Source: Sync {
     /// Where in the sender's settings our address goes, and what else to set there.
     fn setup(&self) -> &'static str;
 
-    /// How this sender can prove itself. One that can sign has to.
+    /// How this sender can prove itself, best first. One that signs each call has to.
     fn proofs(&self) -> &'static [Auth] {
         &[Auth::Signature]
     }
