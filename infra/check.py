@@ -376,7 +376,7 @@ def route_explicit(stack):
         key = p.get("RouteKey")
         keys[key] += 1
         # `{slash+}` at the end is the path with a slash at its end, which no route can be; functions take nothing more for it.
-        if not isinstance(key, str) or not re.fullmatch(r"(GET|HEAD|POST|PUT|DELETE|OPTIONS) (/[a-z][a-z0-9.-]*|/\{\w+\})+(/\{slash\+\})?", key):
+        if not isinstance(key, str) or not re.fullmatch(r"(GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) (/[a-z][a-z0-9.-]*|/\{\w+\})+(/\{slash\+\})?", key):
             yield id, f"{key} is not one method and one path"
         if integration is None or function not in stack.source["Resources"]:
             yield id, "leads to no function"

@@ -1,4 +1,4 @@
-//! `GET, POST /hooks/{source}`, and the submit route of HubSpot's forms.
+//! `GET, POST, PUT, PATCH /hooks/{source}`, and the submit routes of HubSpot's forms.
 
 use crate::{Capture, cors, unavailable};
 use futures::stream::{self, StreamExt};
@@ -6,7 +6,7 @@ use sluice_domain::id::LeadId;
 use sluice_domain::lead::{Lead, Origin, Progress};
 use sluice_domain::policy::{Auth, PolicySet, Source as Document};
 use sluice_store::{Accepted, Mark};
-use sluice_wire::body::MAX_BODY;
+use sluice_wire::body;
 use sluice_wire::capture;
 use sluice_wire::http::{HttpRequest, HttpResponse};
 use sluice_wire::problem::Problem;
@@ -37,7 +37,7 @@ impl Capture {
         self.deliver(&policies, document, source, &secrets, request).await
     }
 
-    /// `form` is `{portal}/{form}`. Scripts post here from any page, as they do to HubSpot.
+    /// `form` is `{portal}/{form}`. Scripts post here from any page, as they do to HubSpot, and programs with a token.
     pub(crate) async fn post_hubspot(
         &self,
         form: &str,
@@ -63,10 +63,7 @@ impl Capture {
         secrets: &Secrets,
         request: &HttpRequest,
     ) -> Result<HttpResponse, Problem> {
-        if request.body.len() > MAX_BODY {
-            let detail = "The body is larger than 1 MB. Send less.";
-            return Err(Problem::new(413, "body-too-large", detail));
-        }
+        body::within(request, sources::most_bytes(source, request))?;
         let now = self.env.clock.now();
         let delivery = Delivery { request, document, secrets, certificate: None, now };
         if document.auth == Auth::UrlKey {
@@ -84,11 +81,8 @@ impl Capture {
         }
         self.hand_on_feedback(source.feedback(&delivery)?).await?;
         self.hand_on_events(source.events(&delivery)?).await?;
-        let leads: Vec<Lead> = source
-            .leads(&delivery)?
-            .into_iter()
-            .map(|lead| self.lead(policies, document, lead))
-            .collect::<Result<_, Problem>>()?;
+        let leads: Vec<Lead> =
+            source.leads(&delivery)?.into_iter().map(|lead| self.lead(policies, document, lead)).collect();
         for mark in source.marks(&delivery)? {
             let id = sources::lead_id(&document.name, &mark.external_id);
             let mark = Mark { kind: mark.kind, at: delivery.now };
@@ -107,16 +101,16 @@ impl Capture {
         Ok(source.answer(&delivery, &ids))
     }
 
-    fn lead(&self, policies: &PolicySet, document: &Document, lead: SourceLead) -> Result<Lead, Problem> {
+    fn lead(&self, policies: &PolicySet, document: &Document, lead: SourceLead) -> Lead {
         let now = self.env.clock.now();
         let id = match &lead.external_id {
             Some(external_id) => sources::lead_id(&document.name, external_id),
             None => self.fresh_id(now),
         };
-        Ok(Lead {
+        Lead {
             id,
             origin: Origin { kind: document.sender.clone(), name: document.name.clone() },
-            envelope: capture::from_source(&lead)?,
+            envelope: capture::from_source(&lead),
             external_id: lead.external_id,
             received: now,
             // A test of the sender's own has nothing to be fetched.
@@ -124,7 +118,7 @@ impl Capture {
             manifest: policies.version,
             progress: Progress::default(),
             version: 0,
-        })
+        }
     }
 
     async fn secrets_of(&self, document: &Document) -> Result<Secrets, Problem> {

@@ -23,13 +23,16 @@ use sluice_wire::sources::hubspot;
 use std::sync::Arc;
 
 /// Routes served, as the template declares them.
-pub const ROUTES: [&str; 6] = [
+pub const ROUTES: [&str; 9] = [
     "POST /f/{form}",
     "OPTIONS /f/{form}",
     "GET /hooks/{source}",
     "POST /hooks/{source}",
+    "PUT /hooks/{source}",
+    "PATCH /hooks/{source}",
     "POST /submissions/v3/integration/submit/{portal}/{form}",
     "OPTIONS /submissions/v3/integration/submit/{portal}/{form}",
+    "POST /submissions/v3/integration/secure/submit/{portal}/{form}",
 ];
 
 /// Variables read besides those every function has.
@@ -78,8 +81,9 @@ impl HttpHandler for Capture {
             ("POST", Some(("f", name))) => self.post_form(name, request).await,
             ("OPTIONS", Some(("f", name))) => self.preflight(name, &request).await,
             ("GET", Some(("hooks", name))) => self.get_hook(name, &request).await,
-            ("POST", Some(("hooks", name))) => self.post_hook(name, &request).await,
-            ("POST", Some(("submissions", _))) if let Some(form) = path.strip_prefix(hubspot::PATH) => {
+            // Form plugins may be told to use any of them.
+            ("POST" | "PUT" | "PATCH", Some(("hooks", name))) => self.post_hook(name, &request).await,
+            ("POST", Some(("submissions", _))) if let Some(form) = hubspot::form(&path) => {
                 self.post_hubspot(form, &request).await
             }
             ("OPTIONS", Some(("submissions", _))) if path.starts_with(hubspot::PATH) => {

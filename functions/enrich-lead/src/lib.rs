@@ -16,6 +16,7 @@ use sluice_host::outbox::{Outbox, Outgoing, QueueName};
 use sluice_host::queue::{Each, Queue, Record, RecordHandler};
 use sluice_host::secrets::SecretStore;
 use sluice_store::{Policies, Store, Written};
+use sluice_wire::capture;
 use sluice_wire::queue::{EnrichMessage, LeadMessage, encode};
 use std::sync::Arc;
 use std::time::Duration;
@@ -189,6 +190,7 @@ fn complete(lead: &Lead, told: Told) -> Answer {
     if told.test {
         envelope.attribution.insert("test".to_owned(), "true".to_owned());
     }
+    capture::fit(&mut envelope);
     Answer::Complete(envelope)
 }
 

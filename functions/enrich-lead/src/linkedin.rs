@@ -3,7 +3,7 @@
 use crate::{Answer, Enricher, Told, complete, nothing_more};
 use sluice_domain::lead::{Lead, MarkKind};
 use sluice_domain::pii::Pii;
-use sluice_domain::policy::Source as Document;
+use sluice_domain::policy::{FieldMap, Source as Document};
 use sluice_host::fetch::Fetched;
 use sluice_wire::sources::linkedin::{self, LinkedinError};
 
@@ -16,7 +16,7 @@ impl Enricher {
         let id = lead.external_id.as_deref().unwrap_or_default();
         let mut answer = None;
         for token in self.tokens(source, "access_token").await? {
-            let told = self.fetch_linkedin(id, &token).await?;
+            let told = self.fetch_linkedin(id, &token, &source.fields).await?;
             let is_for_the_next = matches!(told, Err(LinkedinError::Token));
             answer = Some(told);
             if !is_for_the_next {
@@ -47,16 +47,17 @@ impl Enricher {
         &self,
         id: &str,
         token: &Pii<String>,
+        map: &FieldMap,
     ) -> Result<Result<linkedin::Fetched, LinkedinError>, String> {
         let response = self.linkedin(&linkedin::response_path(id), token).await?;
         if response.status != 200 {
             return Ok(Err(LinkedinError::classify(response.status)));
         }
-        let told = linkedin::read(&response.body, None);
+        let told = linkedin::read(&response.body, None, map);
         let Ok(linkedin::Fetched { lacks_form: Some(form), .. }) = &told else { return Ok(told) };
         let form = self.linkedin(&linkedin::form_path(form), token).await?;
         Ok(match (form.status, LinkedinError::classify(form.status)) {
-            (200, _) => linkedin::read(&response.body, Some(&form.body)),
+            (200, _) => linkedin::read(&response.body, Some(&form.body), map),
             // The form is gone or not ours to read: the answers are worth having without its questions.
             (_, LinkedinError::Unknown | LinkedinError::Permission | LinkedinError::Refused(_)) => told,
             (_, refusal) => Err(refusal),

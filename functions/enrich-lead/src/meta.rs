@@ -3,7 +3,7 @@
 use crate::{Answer, Enricher, Told, complete, nothing_more};
 use sluice_domain::lead::Lead;
 use sluice_domain::pii::Pii;
-use sluice_domain::policy::Source as Document;
+use sluice_domain::policy::{FieldMap, Source as Document};
 use sluice_wire::sources::meta::{self, GraphError, GraphLead};
 
 impl Enricher {
@@ -12,7 +12,7 @@ impl Enricher {
         let url = format!("{}{}", self.graph, meta::graph_path(external_id));
         let mut refusal = None;
         for token in self.tokens(source, "page_token").await? {
-            match self.ask_graph(&url, &token).await? {
+            match self.ask_graph(&url, &token, &source.fields).await? {
                 Ok(GraphLead { fields, attribution, created_at, test, .. }) => {
                     return Ok(complete(lead, Told { fields, attribution, created_at, test }));
                 }
@@ -42,10 +42,11 @@ impl Enricher {
         &self,
         url: &str,
         token: &Pii<String>,
+        map: &FieldMap,
     ) -> Result<Result<GraphLead, GraphError>, String> {
         let answer = self.get(url, token, &[]).await?;
         Ok(match answer.status {
-            200 => meta::read_graph(&answer.body),
+            200 => meta::read_graph(&answer.body, map),
             status => Err(GraphError::classify(status, &answer.body)),
         })
     }

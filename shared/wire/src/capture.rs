@@ -1,6 +1,6 @@
 //! From an HTTP request to what the ledger keeps of a lead.
 
-use crate::body::{self, Submission};
+use crate::body::{self, BodyFlag, MAX_VALUE, Submission};
 use crate::http::HttpRequest;
 use crate::problem::Problem;
 use crate::sources::SourceLead;
@@ -35,7 +35,8 @@ pub fn is_spam(form: &Form, submission: &Submission) -> bool {
 pub fn from_form(form: &Form, request: &HttpRequest, submission: Submission) -> Result<Envelope, Problem> {
     let consent = form.consent.as_ref().map(|consent| ConsentProof {
         topic: consent.topic.clone(),
-        given: submission.value(&consent.field).is_some_and(is_ticked),
+        // A box that is not ticked sends nothing, so many forms have a hidden field of the same name that says no.
+        given: submission.fields.iter().any(|(name, value)| *name == consent.field && is_ticked(value)),
         version: consent.version.clone(),
     });
     let honeypot = form.honeypot.as_deref();
@@ -47,7 +48,14 @@ pub fn from_form(form: &Form, request: &HttpRequest, submission: Submission) -> 
         raw: submission.raw.map(|raw| STANDARD.encode(raw)),
         consent,
     };
-    bound(&mut envelope)?;
+    cut_raw(&mut envelope);
+    if !fits(&envelope) {
+        return Err(Problem::new(
+            413,
+            "lead-too-large",
+            "The fields of one lead may take 256 KB. Send less text.",
+        ));
+    }
     Ok(envelope)
 }
 
@@ -67,8 +75,9 @@ pub fn from_robot(form: &Form, request: &HttpRequest, submission: &Submission) -
     envelope
 }
 
-/// What the ledger keeps of a lead that a source announced.
-pub fn from_source(lead: &SourceLead) -> Result<Envelope, Problem> {
+/// What the ledger keeps of a lead that a source announced. Whatever is too large of it, the leads beside it are none the
+/// worse for it, and no sender would know what to do about a refusal.
+pub fn from_source(lead: &SourceLead) -> Envelope {
     let mut envelope = Envelope {
         fields: lead.fields.clone(),
         files: notes(lead.files.iter().cloned()),
@@ -90,8 +99,38 @@ pub fn from_source(lead: &SourceLead) -> Result<Envelope, Problem> {
     if lead.test {
         envelope.attribution.insert("test".to_owned(), "true".to_owned());
     }
-    bound(&mut envelope)?;
-    Ok(envelope)
+    fit(&mut envelope);
+    envelope
+}
+
+/// Cuts what is too large of a lead for the ledger, the longest values first, and says so.
+pub fn fit(envelope: &mut Envelope) {
+    cut_raw(envelope);
+    let mut longest = MAX_VALUE;
+    while !fits(envelope) && longest > 0 {
+        longest /= 2;
+        for (_, value) in &mut envelope.fields {
+            value.truncate(value.floor_char_boundary(longest));
+        }
+        flag(envelope, BodyFlag::ValueCut.name());
+    }
+    // Names by the hundred can be too much as well.
+    while !fits(envelope) {
+        let (fields, files) = (envelope.fields.len(), envelope.files.len());
+        match (fields, files) {
+            (1.., _) => envelope.fields.truncate(fields / 2),
+            (_, 1..) => envelope.files.truncate(files / 2),
+            _ if envelope.attribution.pop_last().is_some() => {}
+            _ => return,
+        }
+        flag(envelope, BodyFlag::TooManyFields.name());
+    }
+}
+
+fn flag(envelope: &mut Envelope, flag: &str) {
+    if !envelope.unreadable.iter().any(|one| one == flag) {
+        envelope.unreadable.push(flag.to_owned());
+    }
 }
 
 fn notes(files: impl IntoIterator<Item = body::FileNote>) -> Vec<FileNote> {
@@ -99,9 +138,57 @@ fn notes(files: impl IntoIterator<Item = body::FileNote>) -> Vec<FileNote> {
     files.into_iter().map(note).collect()
 }
 
+/// Whether a box with this value was ticked: with any but an empty one or a word that says no.
 fn is_ticked(value: &str) -> bool {
-    !matches!(value.trim().to_ascii_lowercase().as_str(), "" | "0" | "off" | "no" | "false")
+    let value = value.trim().to_lowercase();
+    !value.is_empty() && !NO.contains(&value.as_str())
 }
+
+/// Words that say no, in lower case.
+const NO: [&str; 42] = [
+    "0",
+    "-",
+    "f",
+    "n",
+    "false",
+    "no",
+    "none",
+    "not",
+    "null",
+    "off",
+    "undefined",
+    "unchecked",
+    "disagree",
+    "declined",
+    "nein",
+    "non",
+    "faux",
+    "falso",
+    "falsch",
+    "não",
+    "nao",
+    "nee",
+    "nie",
+    "ne",
+    "nej",
+    "nei",
+    "ei",
+    "nem",
+    "nu",
+    "hayır",
+    "hayir",
+    "нет",
+    "ні",
+    "не",
+    "όχι",
+    "否",
+    "不",
+    "不同意",
+    "いいえ",
+    "아니요",
+    "아니오",
+    "لا",
+];
 
 /// Parameters of the form's own address and of the page it was on, and who sent it.
 fn of_request(request: &HttpRequest) -> BTreeMap<String, String> {
@@ -144,19 +231,106 @@ fn cut_to(text: &str, most: usize) -> &str {
     &text[..end]
 }
 
-/// The raw body is the first to go; fields that are too large by themselves are refused before anything is written.
-fn bound(envelope: &mut Envelope) -> Result<(), Problem> {
-    let size = |envelope: &Envelope| serde_json::to_vec(envelope).map_or(usize::MAX, |bytes| bytes.len());
-    if envelope.raw.is_some() && size(envelope) > MAX_STORED {
-        envelope.raw = None;
-        envelope.unreadable.push("raw body left out: too large".to_owned());
+/// Whether it can be stored.
+fn fits(envelope: &Envelope) -> bool {
+    size(envelope) <= MAX_STORED
+}
+
+fn size(envelope: &Envelope) -> usize {
+    serde_json::to_vec(envelope).map_or(usize::MAX, |bytes| bytes.len())
+}
+
+/// The raw body is the first to go, from its end on.
+fn cut_raw(envelope: &mut Envelope) {
+    if fits(envelope) {
+        return;
     }
-    if size(envelope) > MAX_STORED {
-        return Err(Problem::new(
-            413,
-            "lead-too-large",
-            "The fields of one lead may take 256 KB. Send less text.",
-        ));
+    let Some(mut raw) = envelope.raw.take() else { return };
+    let room = MAX_STORED.saturating_sub(size(envelope) + RAW_NOTE);
+    if room < LEAST_RAW {
+        return envelope.unreadable.push("raw body left out: too large".to_owned());
     }
-    Ok(())
+    // Base 64 can be read as far as there are four characters at a time.
+    raw.truncate(room / 4 * 4);
+    envelope.raw = Some(raw);
+    envelope.unreadable.push("raw body cut: too large".to_owned());
+}
+
+/// Bytes for the name of the raw body and what is said of it.
+const RAW_NOTE: usize = 128;
+/// Bytes of base 64 that are worth keeping.
+const LEAST_RAW: usize = 4 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sluice_domain::policy::Consent;
+
+    fn submission(fields: &[(&str, &str)]) -> Submission {
+        let fields = fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Submission { fields, ..Submission::default() }
+    }
+
+    #[test]
+    fn a_box_is_ticked_if_any_of_its_values_is_no_word_for_no() {
+        let consent: Consent = serde_json::from_value(serde_json::json!({
+            "field": "news", "topic": "newsletter", "wording": "Write to me.", "version": "1",
+        }))
+        .unwrap();
+        let form = Form { consent: Some(consent), ..Form::default() };
+        let given = |values: &[&str]| {
+            let fields: Vec<(&str, &str)> = values.iter().map(|value| ("news", *value)).collect();
+            let envelope = from_form(&form, &HttpRequest::default(), submission(&fields)).unwrap();
+            envelope.consent.unwrap().given
+        };
+        for ticked in [&["1"][..], &["0", "1"], &["on"], &["yes", ""], &["Ja"], &["newsletter-2026"], &["да"]]
+        {
+            assert!(given(ticked), "{ticked:?}");
+        }
+        for not in [
+            &[][..],
+            &[""],
+            &["0"],
+            &["0", "0"],
+            &[" Nein "],
+            &["n"],
+            &["NON"],
+            &["Нет"],
+            &["否"],
+            &["não"],
+            &["off"],
+        ] {
+            assert!(!given(not), "{not:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_source_sends_too_much_of_is_cut_and_flagged() {
+        let lead = |fields: Vec<(String, String)>, raw: Option<Vec<u8>>| {
+            from_source(&SourceLead { fields, raw: raw.map(Into::into), ..SourceLead::default() })
+        };
+        let long = |at: usize| (format!("f{at}"), "é".repeat(MAX_VALUE / 2));
+        let mut fields: Vec<(String, String)> = (0..10).map(long).collect();
+        fields.push(("email".to_owned(), "ada@person.example".to_owned()));
+        let cut = lead(fields, None);
+        assert_eq!(
+            (cut.fields.len(), cut.unreadable.as_slice()),
+            (11, ["body_value_cut".to_owned()].as_slice())
+        );
+        assert!(cut.fields.iter().take(10).all(|(_, value)| value.len() == MAX_VALUE / 2));
+        assert_eq!(cut.fields[10].1, "ada@person.example", "short ones are whole");
+        assert!(size(&cut) <= MAX_STORED);
+
+        let names = (0..500).map(|at| (format!("{at}{}", "漢".repeat(197)), "\u{1}".repeat(100))).collect();
+        let names = lead(names, None);
+        assert!(size(&names) <= MAX_STORED && names.unreadable.contains(&"body_too_many_fields".to_owned()));
+
+        let raw = lead(vec![("a".to_owned(), "b".to_owned())], Some(vec![b'x'; 1_000_000]));
+        assert_eq!(raw.unreadable, ["raw body cut: too large"]);
+        assert!(
+            STANDARD.decode(raw.raw.as_ref().unwrap()).unwrap().len() > 190_000 && size(&raw) <= MAX_STORED
+        );
+        let whole = lead(vec![("a".to_owned(), "b".to_owned())], Some(vec![b'x'; 100_000]));
+        assert!(whole.unreadable.is_empty() && whole.raw.is_some());
+    }
 }

@@ -127,7 +127,7 @@ fn every_meta_request_gets_its_recorded_answer() {
 }
 
 fn graph_answer(bytes: &[u8], facts: &Value) {
-    let lead = meta::read_graph(bytes).unwrap();
+    let lead = meta::read_graph(bytes, &Default::default()).unwrap();
     for name in ["full_name", "email", "phone"] {
         let value = lead.fields.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str());
         assert_eq!(value, facts[name].as_str(), "{name}");

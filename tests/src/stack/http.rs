@@ -83,7 +83,7 @@ pub async fn request(
     for (name, value) in headers {
         let _ = write!(head, "{name}: {value}\r\n");
     }
-    if !body.is_empty() || method == "POST" || method == "PUT" {
+    if !body.is_empty() || matches!(method, "POST" | "PUT" | "PATCH") {
         let _ = write!(head, "content-length: {}\r\n", body.len());
     }
     head.push_str("\r\n");

@@ -400,3 +400,23 @@ async fn a_file_is_noted_by_name_and_size() {
     assert_eq!(lead["email"], "cv@person.example");
     run.finish().await;
 }
+
+#[tokio::test]
+async fn a_form_in_another_language_or_with_nested_names_has_an_address_and_a_number() {
+    let run = Setup::default().start().await;
+    for fields in [
+        [("user_email", "n0@person.example"), ("work_phone", "+49 30 901820")],
+        [("contact[email]", "n1@person.example"), ("contact[phone]", "+49 30 901820")],
+        [("Correo electrónico", "n2@person.example"), ("Teléfono", "+49 30 901820 / +49 30 901821")],
+        [("メールアドレス", "n3@person.example"), ("電話番号", "0049 30 901820")],
+    ] {
+        let id = run.lead(&fields).await;
+        let lead = run.show(&id).await;
+        assert_eq!(
+            (&lead["email"], &lead["phone"]),
+            (&json!(fields[0].1), &json!("+4930901820")),
+            "{lead:#}"
+        );
+    }
+    run.finish().await;
+}

@@ -196,3 +196,52 @@ async fn metas_own_test_lead_ends_as_the_rules_say() {
     assert!(run.mails().is_empty());
     run.finish().await;
 }
+
+#[tokio::test]
+async fn a_lead_of_a_form_in_another_language_is_somebody_and_what_they_ticked_is_noted() {
+    let graph = Fake::start(|request| {
+        assert!(request.uri().query().is_some_and(|query| query.contains("custom_disclaimer_responses")));
+        let field = |name: &str, value: &str| json!({"name": name, "values": [value]});
+        let fields = [
+            field("vollständiger_name", "Grete Weil"),
+            field("e-mail-adresse", "grete@person.example"),
+            field("telefonnummer", "+4930901820"),
+        ];
+        let ticked = json!([{"checkbox_key": "news", "is_checked": "1"}]);
+        (200, json!({"id": "81", "field_data": fields, "custom_disclaimer_responses": ticked}))
+    });
+    let graph = graph.await;
+    let run = Setup::default().var("SLUICE_GRAPH_URL", &graph.url).start().await;
+    assert_eq!(announce(&run, SECRET, &["81"]).await.status, 200);
+    run.settle().await;
+    let lead = run.show(&run.leads().remove(0)).await;
+    assert_eq!(
+        (&lead["state"], &lead["email"]),
+        (&json!("assigned"), &json!("grete@person.example")),
+        "{lead:#}"
+    );
+    assert_eq!(
+        (&lead["phone"], &lead["attribution"]["consent_news"]),
+        (&json!("+4930901820"), &json!("true"))
+    );
+    run.finish().await;
+}
+
+#[tokio::test]
+async fn a_field_that_the_document_calls_as_meta_does_is_found() {
+    let map = "type: meta\nfields: { phone: [work_phone_number] }\n";
+    let graph = Fake::start(|_| {
+        let field = |name: &str, value: &str| json!({"name": name, "values": [value]});
+        let fields = [field("email", "ida@person.example"), field("work_phone_number", "+4930901820")];
+        (200, json!({"id": "82", "field_data": fields}))
+    });
+    let graph = graph.await;
+    assert!(POLICIES.contains("type: meta\n"));
+    let setup = Setup::policies(POLICIES.replace("type: meta\n", map)).var("SLUICE_GRAPH_URL", &graph.url);
+    let run = setup.start().await;
+    assert_eq!(announce(&run, SECRET, &["82"]).await.status, 200);
+    run.settle().await;
+    let lead = run.show(&run.leads().remove(0)).await;
+    assert_eq!(lead["phone"], "+4930901820", "{lead:#}");
+    run.finish().await;
+}

@@ -2,7 +2,7 @@
 
 use ring::hmac;
 use serde_json::json;
-use sluice_tests::stack::http::Answer;
+use sluice_tests::stack::http::{Answer, urlencoded};
 use sluice_tests::stack::{POLICIES, Running, Setup};
 
 const SOURCES: &str = r#"
@@ -40,6 +40,29 @@ type: hubspot
 auth: public
 form: 77/aaaa
 redirect: https://shop.example/thanks
+---
+kind: source
+name: office
+type: hubspot
+auth: url_key
+form: 77/cccc
+secrets: { url_key: [env:JOT_KEY_OLD] }
+---
+kind: source
+name: flow
+type: webflow
+auth: url_key
+secrets: { url_key: [env:JOT_KEY_OLD] }
+---
+kind: source
+name: plugin
+type: gravity_forms
+auth: public
+---
+kind: source
+name: contact
+type: contact_form_7
+auth: public
 "#;
 
 async fn stack() -> Running {
@@ -146,5 +169,121 @@ async fn a_hubspot_form_belongs_to_the_source_that_names_it() {
     run.settle().await;
     let lead = run.show(&run.leads().remove(0)).await;
     assert_eq!((&lead["source"], &lead["attribution"]["form_id"]), (&json!("site"), &json!("77/aaaa")));
+    run.finish().await;
+}
+
+#[tokio::test]
+async fn an_older_script_of_hubspots_and_a_program_with_a_token_bring_leads() {
+    let run = stack().await;
+    let context = r#"{"hutk":"aa","pageUrl":"https://shop.example/a","sfdcCampaignId":"701"}"#;
+    let form = urlencoded(&[("email", "v2@person.example"), ("hs_context", context)]);
+    let headers = [("content-type", "application/x-www-form-urlencoded")];
+    assert_eq!(run.send("POST", "/hooks/site", &headers, form.as_bytes()).await.status, 200);
+    run.settle().await;
+    let lead = run.show(&run.leads().remove(0)).await;
+    let notes = &lead["attribution"];
+    assert_eq!((&lead["email"], &notes["salesforce_campaign"]), (&json!("v2@person.example"), &json!("701")));
+    assert_eq!(
+        (&notes["hubspot_cookie"], &notes["page_url"]),
+        (&json!("aa"), &json!("https://shop.example/a"))
+    );
+
+    let before = run.table();
+    let body = r#"{"fields":[{"name":"email","value":"token@person.example"}]}"#;
+    let route = "/submissions/v3/integration/secure/submit/77/cccc";
+    post(&run, route, &[], body).await.is_problem(401, "key-missing");
+    post(&run, route, &[("authorization", "Bearer other")], body).await.is_problem(401, "key-wrong");
+    assert_eq!(run.table(), before, "refused, and written down all the same");
+    let answer = post(&run, route, &[("authorization", "Bearer old")], body).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    run.settle().await;
+    assert_eq!(run.leads().len(), 2);
+    run.finish().await;
+}
+
+#[tokio::test]
+async fn what_webflows_dashboard_sends_without_a_signature_is_known_by_the_key_in_its_address() {
+    let run = stack().await;
+    let body =
+        r#"{"triggerType":"form_submission","payload":{"id":"w1","data":{"E-Mail":"flow@person.example"}}}"#;
+    post(&run, "/hooks/flow", &[], body).await.is_problem(401, "key-missing");
+    assert_eq!(post(&run, "/hooks/flow?key=old", &[], body).await.status, 200);
+    run.settle().await;
+    assert_eq!(run.show(&run.leads().remove(0)).await["email"], "flow@person.example");
+    run.finish().await;
+}
+
+#[tokio::test]
+async fn a_signature_pad_costs_jotforms_lead_nothing_else() {
+    let run = stack().await;
+    let sign = format!("data:image/png;base64,{}", "iVBORw0KGgo".repeat(4_000));
+    let answers = json!({"q1_email": "sign@person.example", "q2_sign": sign}).to_string();
+    let part = |name: &str, value: &str| {
+        format!("--b\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
+    };
+    let body = format!("{}{}--b--\r\n", part("submissionID", "9"), part("rawRequest", &answers));
+    let headers = [("content-type", "multipart/form-data; boundary=b")];
+    assert_eq!(run.send("POST", "/hooks/jot?key=old", &headers, body.as_bytes()).await.status, 200);
+    run.settle().await;
+    let lead = run.show(&run.leads().remove(0)).await;
+    assert_eq!(
+        (&lead["email"], &lead["state"]),
+        (&json!("sign@person.example"), &json!("assigned")),
+        "{lead:#}"
+    );
+    assert_eq!(lead["unreadable"], json!(["body_value_cut"]));
+    run.finish().await;
+}
+
+#[tokio::test]
+async fn form_plugins_may_put_or_patch_and_send_files_of_megabytes() {
+    let run = stack().await;
+    for method in ["PUT", "PATCH"] {
+        let body = format!(r#"{{"email":"{method}@person.example"}}"#);
+        let headers = [("content-type", "application/json")];
+        assert_eq!(
+            run.send(method, "/hooks/plugin", &headers, body.as_bytes()).await.status,
+            200,
+            "{method}"
+        );
+    }
+    let file = |size: usize| json!({"filename": "cv.pdf", "content": "QUJD".repeat(size / 4)});
+    let body = |size: usize| json!({"your-email": "cv@person.example", "cv": file(size)}).to_string();
+    assert_eq!(post(&run, "/hooks/contact", &[], &body(3_000_000)).await.status, 200);
+    post(&run, "/hooks/contact", &[], &body(5_000_000)).await.is_problem(413, "body-too-large");
+    run.settle().await;
+    let mut seen = Vec::new();
+    for id in run.leads() {
+        let lead = run.show(&id).await;
+        seen.push((lead["email"].as_str().unwrap().to_lowercase(), lead["files"].clone()));
+    }
+    seen.sort_by(|one, other| one.0.cmp(&other.0));
+    let files = json!([{"field": "cv", "name": "cv.pdf", "size": 2_250_000}]);
+    let expected = [("cv", files), ("patch", json!([])), ("put", json!([]))];
+    assert_eq!(seen, expected.map(|(who, files)| (format!("{who}@person.example"), files)));
+    run.finish().await;
+}
+
+#[tokio::test]
+async fn an_item_that_is_too_large_is_cut_and_costs_its_neighbours_nothing() {
+    let run = stack().await;
+    let mut large = serde_json::Map::from_iter([("email".to_owned(), json!("large@person.example"))]);
+    large.extend((0..20).map(|at| (format!("f{at}"), json!("x".repeat(20_000)))));
+    let batch = json!([{"email": "one@person.example"}, large, {"email": "two@person.example"}]);
+    let answer = post(&run, "/hooks/open", &[], &batch.to_string()).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(answer.json()["lead_ids"].as_array().unwrap().len(), 3);
+    run.settle().await;
+    for id in run.leads() {
+        let lead = run.show(&id).await;
+        let is_large = lead["email"] == "large@person.example";
+        let unreadable = if is_large { json!(["body_value_cut"]) } else { json!([]) };
+        assert_eq!(
+            (&lead["state"], &lead["unreadable"]),
+            (&json!("assigned"), &unreadable),
+            "{}",
+            lead["email"]
+        );
+    }
     run.finish().await;
 }

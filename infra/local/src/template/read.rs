@@ -199,7 +199,7 @@ impl Reader<'_> {
         };
         // A route cannot end with a slash; `{slash+}` stands for it.
         let plain = path.strip_suffix("/{slash+}").unwrap_or(path);
-        let explicit = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"].contains(&method)
+        let explicit = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"].contains(&method)
             && plain.strip_prefix('/').is_some_and(|path| path.split('/').all(segment));
         if !explicit {
             return Err(Problem::new(key.at, format!("the route {text} is not supported"))

@@ -5,7 +5,7 @@ use super::Hidden;
 use crate::condition::Condition;
 use crate::customer::Customer;
 use crate::event::key_of;
-use crate::lead::{Envelope, Facts, plain, standard_field};
+use crate::lead::{Envelope, Facts, names, plain, standard_field};
 use crate::pii::Pii;
 use crate::policy::{FieldMap, PolicySet, Reading};
 use serde_json::Value;
@@ -39,10 +39,12 @@ impl Mask {
         self.0.contains(fact) || fact.split_once('.').is_some_and(|(kind, _)| self.0.contains(kind))
     }
 
-    /// Whether what was submitted or tracked under this name is hidden, by the fact that it is read as.
+    /// Whether what was submitted or tracked under this name is hidden, by the fact that it, or the last part of it, is read as.
     pub fn hides_field(&self, name: &str, map: &FieldMap) -> bool {
         let is_read_as = |names: &[String]| names.iter().any(|one| plain(one) == plain(name));
+        let last = names::last_part(name).and_then(|(_, last)| names::usual(last));
         self.hides(&key_of(name))
+            || last.is_some_and(|usual| self.hides(usual.field))
             || standard_field(name, map).is_some_and(|fact| self.hides(fact))
             || map.iter().any(|(fact, names)| self.hides(fact) && is_read_as(names))
     }

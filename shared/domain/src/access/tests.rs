@@ -160,6 +160,9 @@ fn a_mask_hides_by_name_whatever_the_name_is_written_like() {
     for name in ["call_me_on", "How_much", "phone", "lastName", "surname", "Budget"] {
         assert!(mask.hides_field(name, &map), "{name}");
     }
+    for name in ["contact.phone", "address.last_name", "Telefon"] {
+        assert!(mask.hides_field(name, &FieldMap::new()), "{name}");
+    }
     assert!(!mask.hides_field("email", &map) && !mask.hides_field("mobile", &map));
     assert!(mask.hides("external_id.crm") && !mask.hides("externals"));
     for path in [

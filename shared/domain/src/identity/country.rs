@@ -3,7 +3,9 @@
 
 use super::Language;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use std::collections::HashMap;
 use std::fmt;
+use std::sync::LazyLock;
 use unicode_normalization::UnicodeNormalization;
 
 /// A country by its ISO 3166-1 alpha-2 code; shown and stored in upper case.
@@ -11,8 +13,9 @@ use unicode_normalization::UnicodeNormalization;
 pub struct Country([u8; 2]);
 
 impl Country {
-    /// Reads an alpha-2 code (`de`), an alpha-3 code (`DEU`) or a common English or own-language name
-    /// (`Deutschland`). Case, accents, blanks and punctuation do not count. `None` for anything else, `XX` included.
+    /// Reads an alpha-2 code (`de`), an alpha-3 code (`DEU`) or a name in English, its official one included
+    /// (`Korea, Republic of`), or in another of the main languages (`Deutschland`, `Allemagne`). Case, accents, blanks and
+    /// punctuation do not count. `None` for anything else, `XX` included.
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
         if text.len() > MAX_BYTES {
@@ -23,9 +26,8 @@ impl Country {
             return None;
         }
         // Codes are what is nearly always asked, and need no name to be taken apart.
-        let found =
-            rows().find(|row| row.has_code(&wanted)).or_else(|| rows().find(|row| row.has_name(&wanted)));
-        found.map(|row| row.code)
+        let found = rows().find(|row| row.has_code(&wanted)).map(|row| row.code);
+        found.or_else(|| NAMES.get(&wanted).copied())
     }
 
     /// The alpha-2 code in upper case.
@@ -96,6 +98,11 @@ impl<'de> Deserialize<'de> for Country {
 
 const TABLE: &str = include_str!("countries.txt");
 
+/// Countries by their names, as these are compared.
+static NAMES: LazyLock<HashMap<String, Country>> = LazyLock::new(|| {
+    rows().flat_map(|row| row.names.split('|').map(move |name| (plain(name), row.code))).collect()
+});
+
 const ZONES: &str = include_str!("zones.txt");
 
 /// Longer than any name in the table.
@@ -110,10 +117,6 @@ struct Row {
 impl Row {
     fn has_code(&self, wanted: &str) -> bool {
         wanted.eq_ignore_ascii_case(self.code.code()) || wanted.eq_ignore_ascii_case(self.alpha_3)
-    }
-
-    fn has_name(&self, wanted: &str) -> bool {
-        self.names.split('|').any(|name| plain(name) == wanted)
     }
 }
 
@@ -154,6 +157,25 @@ mod tests {
             ("UK", "GB"),
             ("Bosnia & Herzegovina", "BA"),
             ("Bosnia and Herzegovina", "BA"),
+            ("Korea, Republic of", "KR"),
+            ("Taiwan, Province of China", "TW"),
+            ("IRAN, ISLAMIC REPUBLIC OF", "IR"),
+            ("Moldova (Republic of)", "MD"),
+            ("The Bahamas", "BS"),
+            ("Russian Federation", "RU"),
+            ("Viet Nam", "VN"),
+            ("Czech Republic", "CZ"),
+            ("Frankreich", "FR"),
+            ("Pays-Bas", "NL"),
+            ("Alemania", "DE"),
+            ("etats unis", "US"),
+            ("Estados Unidos", "US"),
+            ("Regno Unito", "GB"),
+            ("Великобритания", "GB"),
+            ("ألمانيا", "DE"),
+            ("ドイツ", "DE"),
+            ("독일", "DE"),
+            ("भारत", "IN"),
         ] {
             assert_eq!(code(text).as_deref(), Some(expected), "{text}");
         }

@@ -39,19 +39,22 @@ impl Email {
             return Err(EmailError::TooLong);
         }
         let text: String = text.nfc().collect();
+        let (local, domain) = text.rsplit_once('@').ok_or(EmailError::Syntax)?;
         // Checked before IDNA, which would drop invisible characters without a word.
-        let options = Options::default().with_required_tld().without_domain_literal().without_display_text();
-        let address = EmailAddress::parse_with_options(&text, options).map_err(|error| match error {
-            Syntax::LocalPartTooLong | Syntax::DomainTooLong => EmailError::TooLong,
-            _ => EmailError::Syntax,
-        })?;
-        let local = address.local_part();
-        if local.starts_with('"')
-            || local.chars().any(|c| c.is_control() || c.is_whitespace() || is_invisible(c))
-        {
+        let is_stray = |c: char| c.is_control() || c.is_whitespace() || is_invisible(c);
+        if local.starts_with('"') || domain.is_empty() || domain.starts_with('[') || text.contains(is_stray) {
             return Err(EmailError::Syntax);
         }
-        let domain = idna::domain_to_ascii_strict(address.domain()).map_err(|_| EmailError::Domain)?;
+        let domain = idna::domain_to_ascii_strict(domain).map_err(|_| EmailError::Domain)?;
+        // RFC 6531 lets every character beyond ASCII stand where a letter may, which RFC 5322 knows nothing of.
+        let letters: String = local.chars().map(|c| if c.is_ascii() { c } else { 'x' }).collect();
+        let options = Options::default().with_required_tld().without_domain_literal().without_display_text();
+        EmailAddress::parse_with_options(&format!("{letters}@{domain}"), options).map_err(
+            |error| match error {
+                Syntax::LocalPartTooLong | Syntax::DomainTooLong => EmailError::TooLong,
+                _ => EmailError::Syntax,
+            },
+        )?;
         let address = format!("{local}@{domain}");
         if local.len() > MAX_LOCAL || address.len() > MAX_ADDRESS {
             return Err(EmailError::TooLong);
@@ -139,6 +142,9 @@ mod tests {
             ("m.ia@googlemail.com", "m.ia@googlemail.com", "m.ia@googlemail.com", Some("mia@gmail.com")),
             ("mia@gmail.com", "mia@gmail.com", "mia@gmail.com", None),
             ("+only@gmail.com", "+only@gmail.com", "+only@gmail.com", None),
+            ("li@qq。com", "li@qq.com", "li@qq.com", None),
+            ("a@हिन्दी.भारत", "a@xn--j2bd4cyah0f.xn--h2brj9c", "a@xn--j2bd4cyah0f.xn--h2brj9c", None),
+            ("हिन्दी@example.org", "हिन्दी@example.org", "हिन्दी@example.org", None),
             ("m.ia+x@workspace.example", "m.ia+x@workspace.example", "m.ia+x@workspace.example", None),
         ] {
             let email = Email::parse(text).unwrap();
@@ -155,6 +161,12 @@ mod tests {
             ("", EmailError::Empty),
             (" \u{200b} ", EmailError::Empty),
             ("mia", EmailError::Syntax),
+            ("mia@", EmailError::Syntax),
+            ("@example.org", EmailError::Syntax),
+            ("mia@two@example.org", EmailError::Syntax),
+            ("mi..a@example.org", EmailError::Syntax),
+            ("mi\u{3000}a@example.org", EmailError::Syntax),
+            ("mia@exam\u{200d}ple.org", EmailError::Syntax),
             ("mia@localhost", EmailError::Syntax),
             ("mia@[127.0.0.1]", EmailError::Syntax),
             ("Mia <mia@example.org>", EmailError::Syntax),
@@ -168,6 +180,10 @@ mod tests {
         }
         assert_eq!(Email::parse(&format!("{}@example.org", "m".repeat(65))), Err(EmailError::TooLong));
         assert!(Email::parse(&format!("{}@example.org", "m".repeat(64))).is_ok());
+        assert!(
+            Email::parse(&format!("mia@{}.рф", "д".repeat(40))).is_ok(),
+            "63 bytes are counted as A-label"
+        );
         assert_eq!(Email::parse(&"m@".repeat(50_000)), Err(EmailError::TooLong));
     }
 
@@ -187,7 +203,7 @@ mod tests {
         fn any_text_is_read_or_refused_and_reading_again_changes_nothing(
             text in prop_oneof![
                 any::<String>(),
-                "[a-zA-Z.+é\u{200b}\"]{0,6}@[a-zA-Zü.-]{0,6}\\.(com|ORG|xn--p1ai)",
+                "[a-zA-Z.+é\u{200b}\"@]{0,6}@[a-zA-Zü。.-]{0,6}\\.(com|ORG|рф|xn--p1ai)",
             ]
         ) {
             if let Ok(email) = Email::parse(&text) {

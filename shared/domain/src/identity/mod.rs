@@ -12,5 +12,5 @@ pub use company::CompanyDomain;
 pub use country::Country;
 pub use email::{Email, EmailError};
 pub use language::Language;
-pub use phone::{Phone, PhoneError};
+pub use phone::{Phone, PhoneError, ascii_digits};
 pub use tag::LanguageTag;

@@ -35,7 +35,8 @@ pub enum PhoneError {
 
 impl Phone {
     /// Reads a number as people type it (`(201) 555-0123`, `0049 …`, `tel:+1-…`, `1-800-FLOWERS`, full-width and
-    /// Arabic-Indic digits). One without a country code is read as dialled in `default_country`.
+    /// Arabic-Indic digits). One without a country code is read as dialled in `default_country`. Of several in one text
+    /// (`030 901820 / 0171 1234567`) the first counts.
     pub fn parse(text: &str, default_country: Option<Country>) -> Result<Self, PhoneError> {
         let text = text.trim();
         if text.is_empty() {
@@ -44,24 +45,10 @@ impl Phone {
         if text.chars().take(MAX_CHARS + 1).count() > MAX_CHARS {
             return Err(PhoneError::TooLong);
         }
-        let region = default_country.and_then(|country| Region::from_code(country.code()).ok());
-        // Most of the world dials 00 before a country code; which place does not matter once no country is known.
-        let international =
-            text.strip_prefix("00").filter(|_| region.is_none()).map(|rest| format!("+{rest}"));
-        let number =
-            PhoneNumber::parse(international.as_deref().unwrap_or(text), region).map_err(|error| {
-                use rlibphonenumber::ParseError;
-                match error {
-                    ParseError::InvalidCountryCode if region.is_none() => PhoneError::CountryUnknown,
-                    ParseError::NotANumber(_) => PhoneError::Syntax,
-                    _ => PhoneError::Invalid,
-                }
-            })?;
-        if !number.is_valid() {
-            return Err(PhoneError::Invalid);
-        }
-        let country = number.get_region_code().and_then(|region| Country::parse(&region.to_string()));
-        Ok(Self { e164: Pii::new(number.format_as(PhoneNumberFormat::E164).into_owned()), country })
+        one(text, default_country).or_else(|error| {
+            let several = pieces(text).find_map(|piece| one(piece, default_country).ok());
+            several.ok_or(error)
+        })
     }
 
     /// The number as `+` and at most 15 digits: what one dials, and the key under which it is found again.
@@ -87,6 +74,65 @@ impl<'de> Deserialize<'de> for Phone {
     }
 }
 
+/// Reads one number.
+fn one(text: &str, default_country: Option<Country>) -> Result<Phone, PhoneError> {
+    let region = default_country.and_then(|country| Region::from_code(country.code()).ok());
+    // Most of the world dials 00 before a country code, and where they do not nothing begins so.
+    let abroad = || ascii_digits(text).strip_prefix("00").map(|rest| format!("+{rest}"));
+    match (region, abroad()) {
+        (None, Some(abroad)) => dialled(&abroad, None),
+        (Some(_), Some(abroad)) => match dialled(text, region) {
+            Err(PhoneError::Invalid) => dialled(&abroad, region).map_err(|_| PhoneError::Invalid),
+            read => read,
+        },
+        (_, None) => dialled(text, region),
+    }
+}
+
+fn dialled(text: &str, region: Option<Region>) -> Result<Phone, PhoneError> {
+    let number = PhoneNumber::parse(text, region).map_err(|error| {
+        use rlibphonenumber::ParseError;
+        match error {
+            ParseError::InvalidCountryCode if region.is_none() => PhoneError::CountryUnknown,
+            ParseError::NotANumber(_) => PhoneError::Syntax,
+            _ => PhoneError::Invalid,
+        }
+    })?;
+    if !number.is_valid() {
+        return Err(PhoneError::Invalid);
+    }
+    let country = number.get_region_code().and_then(|region| Country::parse(&region.to_string()));
+    Ok(Phone { e164: Pii::new(number.format_as(PhoneNumberFormat::E164).into_owned()), country })
+}
+
+/// What may be a number each where somebody wrote several, with digits enough for one.
+fn pieces(text: &str) -> impl Iterator<Item = &str> {
+    let separated = text.split(['/', ',', ';', '|', '、', '，', '；', '\n']);
+    let pieces = separated.flat_map(|piece| piece.split(" or ")).flat_map(|piece| piece.split(" oder "));
+    let digits = |piece: &str| ascii_digits(piece).bytes().filter(u8::is_ascii_digit).count();
+    pieces.filter(move |piece| piece.len() < text.len() && digits(piece) >= FEWEST_DIGITS)
+}
+
+/// The text with its decimal digits as those of ASCII: full-width, Arabic-Indic and other digits are typed where those are
+/// what is on the keyboard.
+pub fn ascii_digits(text: &str) -> String {
+    let ascii = |c: char| {
+        let zero = ZEROS.into_iter().find(|zero| (*zero..=*zero + 9).contains(&u32::from(c)))?;
+        char::from_digit(u32::from(c) - zero, 10)
+    };
+    text.chars().map(|c| ascii(c).unwrap_or(c)).collect()
+}
+
+/// Where the ten digits of a script begin: Arabic-Indic (two), Devanagari, Bengali, Gurmukhi, Gujarati, Tamil, Telugu, Kannada,
+/// Malayalam, Thai, Lao, Myanmar, Khmer, full-width.
+const ZEROS: [u32; 15] = [
+    0x660, 0x6f0, 0x966, 0x9e6, 0xa66, 0xae6, 0xbe6, 0xc66, 0xce6, 0xd66, 0xe50, 0xed0, 0x1040, 0x17e0,
+    0xff10,
+];
+
+/// A piece with fewer is an extension, a house or a year.
+const FEWEST_DIGITS: usize = 7;
+
 /// The parser's cost grows with the square of its input; its own limit on what it will look at is the same.
 const MAX_CHARS: usize = 250;
 
@@ -108,6 +154,15 @@ mod tests {
             ("DE", "0171 1234567", "+491711234567"),
             ("DE", "0044 20 7031 3000", "+442070313000"),
             ("", "0044 20 7031 3000", "+442070313000"),
+            ("", "٠٠٤٩ ٣٠ ٩٠١٨٢٠", "+4930901820"),
+            ("US", "0049 30 901820", "+4930901820"),
+            ("US", "００４９ 30 901820", "+4930901820"),
+            ("US", "650-253-0000 / 650-253-0001", "+16502530000"),
+            ("US", "n/a, (650) 253-0000", "+16502530000"),
+            ("", "030 901820; +49 30 901821", "+4930901821"),
+            ("DE", "030/901820", "+4930901820"),
+            ("DE", "0171 1234567 oder 030 901820", "+491711234567"),
+            ("US", "12 or +44 20 7031 3000", "+442070313000"),
             ("IT", "02 3661 8300", "+390236618300"),
             ("AR", "011 15-2345-6789", "+5491123456789"),
             ("US", "６５０２５３００００", "+16502530000"),
@@ -129,6 +184,8 @@ mod tests {
             ("US", "call me", PhoneError::Syntax),
             ("US", "0000000000", PhoneError::Invalid),
             ("US", "12", PhoneError::Invalid),
+            ("US", "0012", PhoneError::Invalid),
+            ("US", "12/2024", PhoneError::Invalid),
             ("", "650 253 0000", PhoneError::CountryUnknown),
             ("", "+999 123456", PhoneError::CountryUnknown),
         ] {
@@ -149,7 +206,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_text_is_read_or_refused_and_reading_again_changes_nothing(
-            text in prop_oneof![any::<String>(), "[+0-9() .x-]{0,24}"],
+            text in prop_oneof![any::<String>(), "[+0-9() .x-]{0,24}", "0?0?[+0-9/,; -]{0,40}"],
             country in prop_oneof![Just("US"), Just("DE"), Just("IT"), Just("AR"), Just("CI"), Just("")],
         ) {
             if let Ok(phone) = Phone::parse(&text, Country::parse(country)) {

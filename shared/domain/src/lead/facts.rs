@@ -1,5 +1,6 @@
 //! What a submission says, read once: standard fields found under the names the form uses, parsed, flagged.
 
+use super::names::{self, Usual, plain};
 use super::{Envelope, Origin, ids};
 use crate::customer::{Identity, IdentityKind};
 use crate::identity::{CompanyDomain, Country, Email, Language, Phone};
@@ -74,47 +75,42 @@ pub struct Facts {
     pub view: Value,
 }
 
-/// The standard names and, for forms that map nothing, the names fields usually have. Compared in lower case with
-/// everything but letters and digits left out, so `E-Mail`, `e_mail` and `email` are one.
-const STANDARD: [(&str, &[&str]); 20] = [
-    ("email", &["email", "emailaddress", "mail", "workemail", "youremail"]),
-    ("phone", &["phone", "phonenumber", "telephone", "tel", "mobile", "mobilephone", "yourphone"]),
-    ("first_name", &["firstname", "givenname", "fname"]),
-    ("last_name", &["lastname", "surname", "familyname", "lname"]),
-    ("full_name", &["fullname", "name", "yourname"]),
-    ("company", &["company", "companyname", "organization", "organisation"]),
-    ("country", &["country", "countrycode"]),
-    ("postal_code", &["postalcode", "postcode", "zip", "zipcode"]),
-    ("language", &["language", "locale", "lang", "preferredlanguage"]),
-    ("website", &["website", "companywebsite", "web", "homepage", "companyurl"]),
-    ("street", &["street", "streetaddress", "address", "address1", "addressline1"]),
-    ("city", &["city", "town", "suburb"]),
-    ("region", &["region", "state", "province"]),
-    ("birth_date", &["birthdate", "dateofbirth", "dob", "birthday"]),
-    ("time_zone", &["timezone", "tz"]),
-    ("external_id", &["externalid"]),
-    ("wechat_unionid", &["unionid", "wechatunionid"]),
-    ("wechat_openid", &["openid", "wechatopenid"]),
-    ("wechat_id", &["wechat", "weixin", "wechatid", "weixinid", "addresswechat", "微信", "微信号"]),
-    ("ad_user_id", &["aduserid"]),
+/// The standard names. What fields with these meanings are usually called is in [`names`].
+const STANDARD: [&str; 20] = [
+    "email",
+    "phone",
+    "first_name",
+    "last_name",
+    "full_name",
+    "company",
+    "country",
+    "postal_code",
+    "language",
+    "website",
+    "street",
+    "city",
+    "region",
+    "birth_date",
+    "time_zone",
+    "external_id",
+    "wechat_unionid",
+    "wechat_openid",
+    "wechat_id",
+    "ad_user_id",
 ];
 
 /// Reads a submission with the form's or source's field map and the settings' junk list.
 pub fn read(origin: &Origin, envelope: &Envelope, reading: &Reading, settings: &Settings) -> Facts {
     let mut standard = BTreeMap::new();
     let said = Said::of(envelope);
-    for (name, usual) in STANDARD {
-        if let Some(value) = said.find(name, usual, &reading.fields) {
+    for name in STANDARD {
+        if let Some(value) = said.find(name, &reading.fields) {
             standard.insert(name, Pii::new(value.to_owned()));
         }
     }
     let mut flags = Vec::new();
     // Of several the first that can be one: a placeholder in one field does not hide the answer in another.
-    let every = |name: &str| {
-        let usual =
-            STANDARD.iter().find(|(standard, _)| *standard == name).map_or(&[][..], |(_, usual)| usual);
-        said.every(name, usual, &reading.fields)
-    };
+    let every = |name: &str| said.every(name, &reading.fields);
     let email = every("email").into_iter().find_map(|value| Some((value, Email::parse(value).ok()?)));
     let email = email.map(|(value, email)| {
         standard.insert("email", Pii::new(value.to_owned()));
@@ -243,45 +239,95 @@ pub fn attribution(envelope: &Envelope) -> BTreeMap<String, String> {
 
 /// The standard field that a submitted name is read as. Of several names for one field the first with a value counts.
 pub fn standard_field(submitted: &str, map: &FieldMap) -> Option<&'static str> {
+    let usual = names::usual(submitted).map(|usual| usual.field);
     let submitted = plain(submitted);
-    let reads = |name: &str, usual: &[&str]| match map.get(name) {
+    STANDARD.into_iter().find(|name| match map.get(*name) {
         Some(names) => names.iter().any(|name| plain(name) == submitted),
-        None => usual.contains(&submitted.as_str()),
-    };
-    STANDARD.into_iter().find(|(name, usual)| reads(name, usual)).map(|(name, _)| name)
+        None => usual == Some(*name),
+    })
 }
 
-/// The fields of a submission that say anything, each with its name as names are compared. Made once a lead: it is
-/// looked through for every name that every field may have.
-pub(super) struct Said<'a>(Vec<(String, &'a str, &'a str)>);
+/// The fields of a submission that say anything. Made once a lead: it is looked through for every name that every field
+/// may have.
+pub(super) struct Said<'a>(Vec<Answer<'a>>);
+
+/// One of them.
+struct Answer<'a> {
+    name: &'a str,
+    value: &'a str,
+    /// The name as names are compared.
+    plain: String,
+    /// What a field of that name usually is.
+    usual: Option<Usual>,
+    /// The same of its last part, for one that is usually nothing: `contact.email`.
+    part: Option<Part<'a>>,
+}
+
+struct Part<'a> {
+    within: &'a str,
+    usual: Usual,
+}
 
 impl<'a> Said<'a> {
     pub(super) fn of(envelope: &'a Envelope) -> Self {
         let trimmed = envelope.fields.iter().map(|(name, value)| (name, value.trim()));
         let said = trimmed.filter(|(_, value)| !value.is_empty());
-        Self(said.map(|(name, value)| (plain(name), name.as_str(), value)).collect())
+        Self(said.map(|(name, value)| Answer::of(name, value)).collect())
     }
 
     /// The value of a standard field: under the names that the form maps to it, best first, else under its usual ones.
-    pub(super) fn find(&self, name: &str, usual: &[&str], map: &FieldMap) -> Option<&'a str> {
-        self.every(name, usual, map).first().copied()
+    pub(super) fn find(&self, name: &str, map: &FieldMap) -> Option<&'a str> {
+        self.every(name, map).first().copied()
     }
 
     /// Every value that may be meant, best first.
-    fn every(&self, name: &str, usual: &[&str], map: &FieldMap) -> Vec<&'a str> {
+    fn every(&self, name: &str, map: &FieldMap) -> Vec<&'a str> {
+        let Some(mapped) = map.get(name) else { return self.usual(name) };
         let of_plain = |wanted: &str| {
-            let wanted = wanted.to_owned();
-            self.0.iter().filter(move |(plain, _, _)| *plain == wanted).map(|(_, _, value)| *value)
-        };
-        let Some(mapped) = map.get(name) else {
-            return usual.iter().flat_map(|wanted| of_plain(wanted)).collect();
+            let wanted = plain(wanted);
+            self.0.iter().filter(move |answer| answer.plain == wanted)
         };
         // As written first: to a form whose fields are called `1.3` and `13` these are two.
-        let exact = mapped.iter().flat_map(|wanted| self.0.iter().filter(move |(_, name, _)| name == wanted));
-        exact
-            .map(|(_, _, value)| *value)
-            .chain(mapped.iter().flat_map(|wanted| of_plain(&plain(wanted))))
-            .collect()
+        let exact =
+            mapped.iter().flat_map(|wanted| self.0.iter().filter(move |answer| answer.name == wanted));
+        exact.chain(mapped.iter().flat_map(|wanted| of_plain(wanted))).map(|answer| answer.value).collect()
+    }
+
+    /// The values of fields that are usually this one; where there is none, of those whose last part says so.
+    fn usual(&self, name: &str) -> Vec<&'a str> {
+        let mut found: Vec<(usize, &'a str)> = self
+            .0
+            .iter()
+            .filter_map(|answer| Some((answer.usual.filter(|usual| usual.field == name)?.rank, answer.value)))
+            .collect();
+        if found.is_empty() {
+            let parts = self.0.iter().filter_map(|answer| Some((answer.part.as_ref()?, answer.value)));
+            let meant =
+                parts.filter(|(part, _)| part.usual.field == name && self.is_of_somebody(part.within));
+            found = meant.map(|(part, value)| (part.usual.rank, value)).collect();
+        }
+        found.sort_by_key(|(rank, _)| *rank);
+        found.into_iter().map(|(_, value)| value).collect()
+    }
+
+    /// Whether what is within this is about the person: an address or a number is in the same place, or further out.
+    fn is_of_somebody(&self, within: &str) -> bool {
+        let reaches = |part: &Part<'_>| {
+            let rest = within.strip_prefix(part.within);
+            matches!(part.usual.field, "email" | "phone")
+                && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        !names::is_somebody_else(within)
+            && self.0.iter().filter_map(|answer| answer.part.as_ref()).any(reaches)
+    }
+}
+
+impl<'a> Answer<'a> {
+    fn of(name: &'a str, value: &'a str) -> Self {
+        let usual = names::usual(name);
+        let part = names::last_part(name).filter(|_| usual.is_none());
+        let part = part.and_then(|(within, last)| Some(Part { within, usual: names::usual(last)? }));
+        Self { name, value, plain: plain(name), usual, part }
     }
 }
 
@@ -291,7 +337,7 @@ pub fn settled(envelope: &Envelope, map: &FieldMap) -> Map<String, Value> {
     let mut settled = Map::new();
     let mapped = Qualification::PARTS.into_iter().filter(|part| map.contains_key(*part));
     for part in mapped {
-        if let Some(value) = Said::of(envelope).find(part, &[], map) {
+        if let Some(value) = Said::of(envelope).find(part, map) {
             settled.insert(part.to_owned(), value.into());
         }
     }
@@ -299,11 +345,6 @@ pub fn settled(envelope: &Envelope, map: &FieldMap) -> Map<String, Value> {
         settled.remove(part);
     }
     settled
-}
-
-/// A field's name as names are compared: letters and digits in lower case.
-pub(crate) fn plain(name: &str) -> String {
-    name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
 fn view(origin: &Origin, envelope: &Envelope, facts: &Facts) -> Value {
@@ -396,6 +437,50 @@ mod tests {
         assert_eq!(twice.email.unwrap().as_sent(), "bo@person.example");
         assert_eq!(twice.flags, [Flag::PhoneInvalid]);
         assert!(read(&[("email", "bad"), ("mail", "worse")]).flags.contains(&Flag::EmailInvalid));
+    }
+
+    #[test]
+    fn a_nested_name_counts_by_its_last_part_where_it_is_about_the_person() {
+        let read = |fields: &[(&str, &str)]| facts(&envelope(fields), FieldMap::new());
+        let rails = read(&[
+            ("contact.name", "Ada"),
+            ("contact.email", "ada@person.example"),
+            ("contact.address.city", "London"),
+            ("product.name", "Engine"),
+        ]);
+        assert_eq!(rails.email.unwrap().as_sent(), "ada@person.example");
+        assert_eq!((&rails.view["full_name"], &rails.view["city"]), (&json!("Ada"), &json!("London")));
+        let flat = read(&[("email", "bo@person.example"), ("friend.email", "ada@person.example")]);
+        assert_eq!(flat.email.unwrap().as_sent(), "bo@person.example");
+        let others = read(&[
+            ("owner.email", "rep@shop.example"),
+            ("lead.owner.phone", "+4930901820"),
+            ("plan.name", "S"),
+        ]);
+        assert_eq!((others.email, others.phone, others.flags), (None, None, vec![Flag::NoIdentity]));
+        assert!(others.view.get("full_name").is_none());
+        let map = FieldMap::from([("email".to_owned(), vec!["mail".to_owned()])]);
+        let mapped = facts(&envelope(&[("contact.email", "ada@person.example")]), map);
+        assert_eq!(mapped.email, None, "the document says where it is");
+    }
+
+    #[test]
+    fn a_form_in_any_language_has_its_standard_fields() {
+        let read = |fields: &[(&str, &str)]| facts(&envelope(fields), FieldMap::new());
+        let french = read(&[
+            ("Prénom", "Zoë"),
+            ("nom_de_famille", "Weil"),
+            ("adresse_e-mail", "zoe@person.example"),
+            ("numéro_de_téléphone", "+33 1 23 45 67 89"),
+            ("Pays", "Pays-Bas"),
+            ("code postal", "1011"),
+        ]);
+        assert_eq!(french.display_name().as_deref(), Some("Zoë Weil"));
+        assert_eq!(french.email.unwrap().as_sent(), "zoe@person.example");
+        assert_eq!((french.phone.unwrap().e164(), french.country), ("+33123456789", Country::parse("NL")));
+        assert_eq!(french.view["postal_code"], "1011");
+        let several = read(&[("Telefon", "n/a"), ("Handy", "+49 171 1234567")]);
+        assert_eq!(several.phone.unwrap().e164(), "+491711234567");
     }
 
     #[test]

@@ -30,7 +30,7 @@ pub(super) fn given(
         }
         for (name, namespace) in reading.fields.keys().filter_map(|key| Some((key, namespace_of(key, kind)?)))
         {
-            if let Some(id) = said.find(name, &[], &reading.fields).filter(|id| names_somebody(id)) {
+            if let Some(id) = said.find(name, &reading.fields).filter(|id| names_somebody(id)) {
                 all.push(Identity::within(kind, namespace, id.to_owned()));
             }
         }

@@ -4,16 +4,17 @@ mod consent;
 mod facts;
 mod ids;
 mod mark;
+pub mod names;
 #[cfg(test)]
 mod tests;
 mod twice;
 
 pub use consent::{Consented, consented, question, question_of_staff, unconsented};
-pub(crate) use facts::plain;
 pub use facts::{ATTRIBUTION, Facts, Flag, attribution, read, settled, standard_field};
 pub use ids::{names_somebody, namespace_of, wechat_number};
 pub use mark::MarkKind;
 pub use twice::{TWICE_MS, pressed};
+pub(crate) use names::plain;
 
 use crate::clock::{Clock, FirstContact, Past};
 use crate::id::{CustomerId, LeadId};

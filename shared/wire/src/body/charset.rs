@@ -12,6 +12,9 @@ pub(super) fn parameter(content_type: &str) -> Option<&str> {
     })
 }
 
+/// The field in which a browser says what it encoded a form in (HTML standard, "Naming form controls: the name attribute").
+pub(super) const FIELD: &str = "_charset_";
+
 /// `bytes` as text; what is not in its encoding becomes U+FFFD and is flagged. A byte order mark is a character like any
 /// other: a single value that happens to start with one is not in UTF-16.
 pub(super) fn decode<'a>(

@@ -19,6 +19,9 @@ use std::{fmt, ops::Deref};
 
 /// Largest body in bytes, before and after `Content-Encoding` is undone.
 pub const MAX_BODY: usize = 1024 * 1024;
+/// Largest body in bytes that may have files in it, whose content is not kept: what of a multipart form fits into the 6 MB
+/// that Lambda takes, in which it is base 64.
+pub const MAX_WITH_FILES: usize = 4_400 * 1024;
 /// Most fields of one body; the rest is left out and flagged.
 pub const MAX_FIELDS: usize = 500;
 /// Longest field name in characters; more is cut and flagged.
@@ -39,7 +42,8 @@ pub struct Submission {
     pub files: Vec<FileNote>,
     /// What could not be read as sent, each once.
     pub flags: Vec<BodyFlag>,
-    /// The body as sent (`Content-Encoding` undone), where `flags` says that `fields` is not all of it.
+    /// The body as sent (`Content-Encoding` undone, the content of files left out), where `flags` says that `fields` is not
+    /// all of it.
     pub raw: Option<Bytes>,
 }
 
@@ -96,13 +100,21 @@ impl BodyFlag {
 /// Reads the body of `request`. An empty body has no fields, whatever its type. Fails with 413 `body-too-large`, 415
 /// `unsupported-media-type`, 400 `malformed-body`, or 422 `body-not-fields` for JSON that is no object.
 pub async fn parse(request: &HttpRequest) -> Result<Submission, Problem> {
-    read(request, Files::Noted).await
+    read(request, How { files: Files::Noted, longest: MAX_VALUE }).await
 }
 
 /// The same for forms that have no file in them: a small one is the value of its field. Programs that write a part for each
 /// field with a file name exist, and nothing but the field can be meant.
 pub async fn parse_without_files(request: &HttpRequest) -> Result<Submission, Problem> {
-    read(request, Files::AreValues).await
+    read(request, How { files: Files::AreValues, longest: MAX_VALUE }).await
+}
+
+/// How a form is read.
+#[derive(Clone, Copy)]
+struct How {
+    files: Files,
+    /// The longest value in bytes that is kept whole.
+    longest: usize,
 }
 
 /// What becomes of the files of a form.
@@ -113,23 +125,38 @@ enum Files {
     AreValues,
 }
 
-async fn read(request: &HttpRequest, files: Files) -> Result<Submission, Problem> {
-    let body = gzip::undo(request)?;
+/// Whether the body of `request` has at most so many bytes; else 413 `body-too-large`.
+pub fn within(request: &HttpRequest, most: usize) -> Result<(), Problem> {
+    if request.body.len() > most { Err(gzip::too_large(most)) } else { Ok(()) }
+}
+
+/// The largest body of `request` in bytes that is read, by what it says it is.
+pub fn most_bytes(request: &HttpRequest) -> usize {
+    match ContentType::of_request(request).essence.as_str() {
+        "multipart/form-data" => MAX_WITH_FILES,
+        _ => MAX_BODY,
+    }
+}
+
+async fn read(request: &HttpRequest, how: How) -> Result<Submission, Problem> {
+    let body = gzip::undo(request, most_bytes(request))?;
     let mut submission = Submission::default();
     if body.is_empty() {
         return Ok(submission);
     }
-    let declared = ContentType::of(request.header("content-type").unwrap_or_default());
+    let declared = ContentType::of_request(request);
     match declared.kind(&body)? {
-        Kind::Multipart(boundary) => multipart::read(&body, &boundary, files, &mut submission).await?,
+        Kind::Multipart(boundary) => {
+            multipart::read(&body, &boundary, declared.charset(), how, &mut submission).await?;
+        }
         Kind::Json => {
             let text = charset::decode(&body, declared.charset(), &mut submission);
             json::fields(text.trim_start_matches('\u{feff}'), &mut submission)?;
         }
-        Kind::Urlencoded => urlencoded::read(&body, declared.charset(), &mut submission),
+        Kind::Urlencoded => urlencoded::read(&body, declared.charset(), how.longest, &mut submission),
         Kind::Unknown => submission.flag(BodyFlag::NotFields),
     }
-    if !submission.flags.is_empty() {
+    if !submission.flags.is_empty() && submission.raw.is_none() {
         submission.raw = Some(body);
     }
     Ok(submission)
@@ -137,7 +164,16 @@ async fn read(request: &HttpRequest, files: Files) -> Result<Submission, Problem
 
 /// As [`parse`], for callers that cannot wait: the whole body is at hand, so nothing has to be waited for.
 pub(crate) fn parse_now(request: &HttpRequest) -> Result<Submission, Problem> {
-    parse(request).now_or_never().unwrap_or_else(|| Err(malformed("The body is not all there.")))
+    now(parse(request))
+}
+
+/// The same with every value as long as it is, for senders who put a document into a field.
+pub(crate) fn parse_uncut(request: &HttpRequest) -> Result<Submission, Problem> {
+    now(read(request, How { files: Files::Noted, longest: usize::MAX }))
+}
+
+fn now(reading: impl Future<Output = Result<Submission, Problem>>) -> Result<Submission, Problem> {
+    reading.now_or_never().unwrap_or_else(|| Err(malformed("The body is not all there.")))
 }
 
 /// A body that is JSON, with what could not be read as sent.
@@ -186,8 +222,13 @@ impl Json {
 /// The body as JSON, whatever type it was declared as, in the encoding that is stated. Fails with 413 `body-too-large`
 /// or 400 `malformed-body`.
 pub(crate) fn parse_json(request: &HttpRequest) -> Result<Json, Problem> {
-    let raw = gzip::undo(request)?;
-    let declared = ContentType::of(request.header("content-type").unwrap_or_default());
+    parse_json_within(request, MAX_BODY)
+}
+
+/// The same for a body of at most so many bytes.
+pub(crate) fn parse_json_within(request: &HttpRequest, most: usize) -> Result<Json, Problem> {
+    let raw = gzip::undo(request, most)?;
+    let declared = ContentType::of_request(request);
     let mut submission = Submission::default();
     let text = charset::decode(&raw, declared.charset(), &mut submission);
     let (node, repaired) = json::read(text.trim_start_matches('\u{feff}'))
@@ -202,7 +243,7 @@ pub(crate) fn parse_json(request: &HttpRequest) -> Result<Json, Problem> {
 /// The fields of a query string.
 pub(crate) fn parse_query(query: &str) -> Submission {
     let mut submission = Submission::default();
-    urlencoded::read(query.as_bytes(), None, &mut submission);
+    urlencoded::read(query.as_bytes(), None, MAX_VALUE, &mut submission);
     submission
 }
 
@@ -226,19 +267,24 @@ impl Submission {
     }
 
     /// Adds a field, within the limits.
-    pub(crate) fn push(&mut self, name: &str, mut value: String) {
+    pub(crate) fn push(&mut self, name: &str, value: String) {
+        self.push_within(name, value, MAX_VALUE);
+    }
+
+    /// The same with a limit of its own for the value, in bytes.
+    fn push_within(&mut self, name: &str, mut value: String, longest: usize) {
         if self.fields.len() >= MAX_FIELDS {
             return self.flag(BodyFlag::TooManyFields);
         }
-        if value.len() > MAX_VALUE {
-            value.truncate(value.floor_char_boundary(MAX_VALUE));
+        if value.len() > longest {
+            value.truncate(value.floor_char_boundary(longest));
             self.flag(BodyFlag::ValueCut);
         }
         let name = self.cut_name(name);
         self.fields.push((name, value));
     }
 
-    fn cut_name(&mut self, name: &str) -> String {
+    pub(crate) fn cut_name(&mut self, name: &str) -> String {
         match name.char_indices().nth(MAX_NAME) {
             Some((end, _)) => {
                 self.flag(BodyFlag::NameCut);
@@ -285,6 +331,10 @@ impl<'a> ContentType<'a> {
     fn of(header: &'a str) -> Self {
         let essence = header.split([';', ',']).next().unwrap_or_default().trim().to_ascii_lowercase();
         Self { essence, header }
+    }
+
+    fn of_request(request: &'a HttpRequest) -> Self {
+        Self::of(request.header("content-type").unwrap_or_default())
     }
 
     fn charset(&self) -> Option<&'a str> {

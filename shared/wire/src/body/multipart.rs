@@ -1,34 +1,45 @@
 //! `multipart/form-data` (RFC 7578).
 
 use super::{
-    BodyFlag, FileNote, Files, MAX_FIELDS, SMALL_FILE, Submission, charset, malformed, urlencoded::dotted,
+    BodyFlag, FileNote, Files, How, MAX_FIELDS, SMALL_FILE, Submission, charset, malformed,
+    urlencoded::{dotted, percent_decode},
 };
 use crate::problem::Problem;
 use bytes::Bytes;
 use futures::stream;
-use multer::Multipart;
-use std::convert::Infallible;
+use multer::{Field, Multipart};
+use std::{borrow::Cow, convert::Infallible};
 
-/// Reads every part: text into fields, files into notes, or small ones into fields too. A body that ends in the middle is malformed as a whole,
-/// since nobody can tell what is missing.
+/// A text, before its encoding is known: another part may say it.
+struct Text {
+    name: String,
+    charset: Option<String>,
+    content: Bytes,
+}
+
+/// Reads every part: text into fields, files into notes, or small ones into fields too. A text is in the encoding its part
+/// states, else in the one of the form (`charset`, or a part `_charset_`). A body that ends in the middle is malformed as a
+/// whole, since nobody can tell what is missing.
 pub(super) async fn read(
     body: &Bytes,
     boundary: &str,
-    files: Files,
+    charset: Option<&str>,
+    how: How,
     submission: &mut Submission,
 ) -> Result<(), Problem> {
     let whole = stream::iter([Ok::<_, Infallible>(body.clone())]);
     let mut parts = Multipart::new(whole, boundary);
+    let mut texts: Vec<Text> = Vec::new();
     while let Some(part) = parts.next_field().await.map_err(refuse)? {
-        if submission.fields.len() + submission.files.len() >= MAX_FIELDS {
+        if texts.len() + submission.files.len() >= MAX_FIELDS {
             submission.flag(BodyFlag::TooManyFields);
             break;
         }
         let name = dotted(part.name().unwrap_or_default());
-        let file_name = part.file_name().map(str::to_owned);
+        let file_name = file_name(&part);
         let content_type = part.content_type().map(ToString::to_string);
         let content = part.bytes().await.map_err(refuse)?;
-        let is_value = files == Files::AreValues && content.len() <= SMALL_FILE;
+        let is_value = how.files == Files::AreValues && content.len() <= SMALL_FILE;
         match file_name {
             // A file field nobody chose a file for is sent as an empty file without a name.
             Some(file_name) if file_name.is_empty() && content.is_empty() => {}
@@ -38,13 +49,68 @@ pub(super) async fn read(
                 submission.files.push(FileNote { field, file_name, content_type, size });
             }
             _ => {
-                let charset = content_type.as_deref().and_then(charset::parameter);
-                let value = charset::decode(&content, charset, submission).into_owned();
-                submission.push(&name, value);
+                let charset = content_type.as_deref().and_then(charset::parameter).map(str::to_owned);
+                texts.push(Text { name, charset, content });
             }
         }
     }
+    let said = texts.iter().find(|text| text.name == charset::FIELD);
+    let said = said.map(|text| String::from_utf8_lossy(&text.content).trim().to_owned());
+    let default = charset.or(said.as_deref());
+    for text in &texts {
+        let charset = text.charset.as_deref().or(default);
+        let value = charset::decode(&text.content, charset, submission).into_owned();
+        submission.push_within(&text.name, value, how.longest);
+    }
+    if !submission.flags.is_empty() && !submission.files.is_empty() {
+        submission.raw = Some(without_files(boundary, &texts));
+    }
     Ok(())
+}
+
+/// The file's name; `None` for a part that is none. Some name it only as RFC 5987 does, `filename*=UTF-8''caf%C3%A9.pdf`, which
+/// RFC 7578 forbids and which is a file all the same.
+fn file_name(part: &Field<'_>) -> Option<String> {
+    if let Some(name) = part.file_name() {
+        return Some(name.to_owned());
+    }
+    let disposition =
+        String::from_utf8_lossy(part.headers().get("content-disposition")?.as_bytes()).into_owned();
+    let parameters = || disposition.split(';').skip(1).filter_map(|parameter| parameter.split_once('='));
+    let named = |wanted: &str| {
+        let mut all = parameters().filter(|(name, _)| name.trim().eq_ignore_ascii_case(wanted));
+        all.next().map(|(_, value)| value.trim().trim_matches('"'))
+    };
+    let extended = named("filename*")?;
+    let mut pieces = extended.splitn(3, '\'');
+    let name = match (pieces.next(), pieces.next(), pieces.next()) {
+        (Some(label), Some(_language), Some(name)) => {
+            let encoding = encoding_rs::Encoding::for_label(label.as_bytes()).unwrap_or(encoding_rs::UTF_8);
+            encoding
+                .decode_without_bom_handling(&percent_decode(name.replace('+', "%2B").as_bytes()))
+                .0
+                .into_owned()
+        }
+        _ => extended.to_owned(),
+    };
+    Some(named("filename").map_or(name, str::to_owned))
+}
+
+/// What a person may want to read of a form whose files are not kept: its texts, as they came.
+fn without_files(boundary: &str, texts: &[Text]) -> Bytes {
+    let mut kept = Vec::new();
+    for Text { name, charset, content } in texts {
+        let charset = charset.as_ref().map_or(Cow::Borrowed(""), |charset| {
+            format!("Content-Type: text/plain; charset={charset}\r\n").into()
+        });
+        let head =
+            format!("--{boundary}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n{charset}\r\n");
+        kept.extend_from_slice(head.as_bytes());
+        kept.extend_from_slice(content);
+        kept.extend_from_slice(b"\r\n");
+    }
+    kept.extend_from_slice(format!("--{boundary}--\r\n").as_bytes());
+    kept.into()
 }
 
 fn refuse(error: multer::Error) -> Problem {

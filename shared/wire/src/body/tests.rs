@@ -200,6 +200,72 @@ fn a_multipart_part_may_state_its_own_encoding() {
 }
 
 #[test]
+fn a_form_may_say_its_encoding_in_a_field() {
+    let form = read(FORM, "name=Zo%EB&_charset_=windows-1252&city=K%F6ln").unwrap();
+    assert_eq!(pairs(&form), [("name", "Zoë"), ("_charset_", "windows-1252"), ("city", "Köln")]);
+    assert_eq!((form.flags, form.raw), (vec![], None));
+    let stated =
+        read("application/x-www-form-urlencoded; charset=utf-8", "n=%C3%AB&_charset_=latin1").unwrap();
+    assert_eq!(pairs(&stated)[0], ("n", "ë"), "what is stated counts more");
+    assert_eq!(pairs(&read(FORM, "n=%C3%AB&_charset_=").unwrap())[0], ("n", "ë"), "no browser filled it in");
+
+    let mut body = part("Content-Disposition: form-data; name=\"n\"", "@").into_bytes();
+    let at = body.iter().position(|b| *b == b'@').unwrap();
+    body[at] = 0xEB;
+    let rest = [
+        part("Content-Disposition: form-data; name=\"_charset_\"", "iso-8859-1"),
+        part("Content-Disposition: form-data; name=\"o\"\r\nContent-Type: text/plain; charset=utf-8", "ë"),
+        "--line--\r\n".to_owned(),
+    ];
+    body.extend_from_slice(rest.concat().as_bytes());
+    let multipart = read(MULTIPART, body).unwrap();
+    assert_eq!(pairs(&multipart), [("n", "ë"), ("_charset_", "iso-8859-1"), ("o", "ë")]);
+}
+
+#[test]
+fn a_file_is_one_however_its_name_is_written() {
+    for (name, expected) in [
+        ("filename*=UTF-8''caf%C3%A9+1.pdf", "café+1.pdf"),
+        ("filename*=iso-8859-1'en'caf%E9.pdf", "café.pdf"),
+        ("filename*=UTF-8''x.pdf; filename=\"y.pdf\"", "y.pdf"),
+        ("filename=\"y.pdf\"; filename*=UTF-8''x.pdf", "y.pdf"),
+        ("filename*=plain.pdf", "plain.pdf"),
+    ] {
+        let head = format!("Content-Disposition: form-data; name=\"cv\"; {name}");
+        let form = read(MULTIPART, format!("{}--line--\r\n", part(&head, "12345"))).unwrap();
+        assert_eq!(form.fields, [], "{name}");
+        assert_eq!((form.files[0].file_name.as_str(), form.files[0].size), (expected, 5));
+    }
+}
+
+#[test]
+fn a_form_with_files_may_be_larger_and_what_is_kept_of_it_is_small() {
+    let file = "Content-Disposition: form-data; name=\"cv\"; filename=\"cv.pdf\"";
+    let with = |text: &str, size: usize| {
+        let text = part("Content-Disposition: form-data; name=\"n\"; x=y", text);
+        format!("{text}{}--line--\r\n", part(file, &"x".repeat(size)))
+    };
+    let large = read(MULTIPART, with("Zoë", 3 * MAX_BODY)).unwrap();
+    assert_eq!((pairs(&large), large.files[0].size), (vec![("n", "Zoë")], 3 * MAX_BODY as u64));
+    assert_eq!((large.flags, large.raw), (vec![], None));
+    let problem = read(MULTIPART, with("Zoë", MAX_WITH_FILES)).unwrap_err();
+    assert_eq!((problem.status, problem.name), (413, "body-too-large"));
+    let mut zipped = zipped(with("Zoë", 2 * MAX_BODY).as_bytes(), "gzip");
+    zipped.headers.push(("content-type".into(), MULTIPART.into()));
+    zipped.headers.remove(0);
+    assert_eq!(now(&zipped).unwrap_err().status, 413, "once it is inflated, 1 MB");
+
+    let mut bad = with("@", 100_000).into_bytes();
+    let at = bad.iter().position(|b| *b == b'@').unwrap();
+    bad[at] = 0xEB;
+    let flagged = read(MULTIPART, bad).unwrap();
+    assert_eq!(flagged.flags, [BodyFlag::BadEncoding]);
+    let raw = flagged.raw.unwrap();
+    assert!(raw.len() < 200 && raw.contains(&0xEB), "the text as it came, and no file");
+    assert_eq!(read(MULTIPART, raw).unwrap().flags, [BodyFlag::BadEncoding], "which can be read again");
+}
+
+#[test]
 fn multipart_that_ends_early_or_has_no_boundary_is_refused() {
     let whole = part("Content-Disposition: form-data; name=\"name\"", "Zoë");
     for body in [whole.as_str(), &whole[..whole.len() - 5], "--line", "garbage"] {

@@ -3,9 +3,13 @@
 use super::{BodyFlag, MAX_FIELDS, Submission, charset};
 
 /// Reads every pair; a piece without `=` is a name without a value. Never fails: what is not percent-encoded is taken
-/// as it stands.
-pub(super) fn read(body: &[u8], charset: Option<&str>, submission: &mut Submission) {
-    for pair in body.trim_ascii_end().split(|b| *b == b'&').filter(|pair| !pair.is_empty()) {
+/// as it stands. The encoding is the one stated, else the one that the form says in its field for it.
+pub(super) fn read(body: &[u8], charset: Option<&str>, longest: usize, submission: &mut Submission) {
+    let pairs = || body.trim_ascii_end().split(|b| *b == b'&').filter(|pair| !pair.is_empty());
+    let said = pairs().find_map(|pair| pair.strip_prefix(charset::FIELD.as_bytes())?.strip_prefix(b"="));
+    let said = said.map(|label| String::from_utf8_lossy(&percent_decode(label)).into_owned());
+    let charset = charset.or(said.as_deref());
+    for pair in pairs() {
         if submission.fields.len() >= MAX_FIELDS {
             return submission.flag(BodyFlag::TooManyFields);
         }
@@ -14,7 +18,7 @@ pub(super) fn read(body: &[u8], charset: Option<&str>, submission: &mut Submissi
         let value = percent_decode(parts.next().unwrap_or_default());
         let name = dotted(&charset::decode(&name, charset, submission));
         let value = charset::decode(&value, charset, submission).into_owned();
-        submission.push(&name, value);
+        submission.push_within(&name, value, longest);
     }
 }
 
@@ -33,7 +37,7 @@ pub(super) fn dotted(name: &str) -> String {
     path
 }
 
-fn percent_decode(text: &[u8]) -> Vec<u8> {
+pub(super) fn percent_decode(text: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text;
     while let Some((&first, after)) = rest.split_first() {

@@ -5,9 +5,13 @@
 use super::draft::Draft;
 use super::{Delivery, KEY_PARAMETER, Source, SourceLead};
 use crate::body::json::{Node, push};
-use crate::body::{BodyFlag, FileNote, Json, Submission, parse_json, parse_now, parse_query};
+use crate::body::{
+    BodyFlag, FileNote, Json, MAX_FIELDS, MAX_WITH_FILES, Submission, parse_json_within, parse_now,
+    parse_query,
+};
 use crate::http::HttpRequest;
 use crate::problem::Problem;
+use bytes::Bytes;
 use sluice_domain::policy::Auth;
 
 /// The source `contact_form_7`.
@@ -31,6 +35,10 @@ impl Source for ContactForm7 {
         true
     }
 
+    fn takes_files(&self) -> bool {
+        true
+    }
+
     fn leads(&self, delivery: &Delivery<'_>) -> Result<Vec<SourceLead>, Problem> {
         let is_get = delivery.request.method == "GET";
         let body = if is_get { parse_query(&delivery.request.query) } else { posted(delivery.request)? };
@@ -51,16 +59,14 @@ impl Source for ContactForm7 {
 
 /// What was posted. Only what is too large is refused.
 fn posted(request: &HttpRequest) -> Result<Submission, Problem> {
-    match parse_json(request) {
+    match parse_json_within(request, MAX_WITH_FILES) {
         Ok(body) if matches!(*body, Node::Object(_)) => Ok(of_object(&body)),
-        _ => parse_now(request).or_else(|problem| match problem.status {
-            413 => Err(problem),
-            _ => Ok(Submission {
-                flags: vec![BodyFlag::NotFields],
-                raw: Some(request.body.clone()),
-                ..Submission::default()
-            }),
-        }),
+        Err(problem) if problem.status == 413 => Err(problem),
+        _ => Ok(parse_now(request).unwrap_or_else(|_| Submission {
+            flags: vec![BodyFlag::NotFields],
+            raw: Some(without_files(&request.body)),
+            ..Submission::default()
+        })),
     }
 }
 
@@ -71,15 +77,35 @@ fn of_object(body: &Json) -> Submission {
         let values = if value.items().is_empty() { one } else { value.items() };
         let files: Option<Vec<FileNote>> = values.iter().map(|value| file(name, value)).collect();
         match files {
-            Some(files) => submission.files.extend(files),
+            Some(files) => files.into_iter().for_each(|file| note(file, &mut submission)),
             None => push(name, value, &mut submission),
         }
     }
-    if submission.raw.is_none() && !submission.flags.is_empty() {
-        submission.raw = Some(body.raw().clone());
+    if !submission.flags.is_empty() {
+        submission.raw = Some(without_files(body.raw()));
     }
     submission
 }
+
+/// Adds what is said of a file, within the limits.
+fn note(mut file: FileNote, submission: &mut Submission) {
+    if submission.files.len() >= MAX_FIELDS {
+        return submission.flag(BodyFlag::TooManyFields);
+    }
+    file.field = submission.cut_name(&file.field);
+    file.file_name = submission.cut_name(&file.file_name);
+    submission.files.push(file);
+}
+
+/// The body without what can only be the content of a file: base 64 on and on, as nobody writes it.
+fn without_files(body: &Bytes) -> Bytes {
+    let is_content = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/=\\".contains(byte);
+    let runs = body.chunk_by(|one, next| is_content(one) == is_content(next));
+    runs.filter(|run| run.len() <= LONGEST_WORD || !run.iter().all(is_content)).flatten().copied().collect()
+}
+
+/// Longest run of letters, digits, slashes and the like that may be a text, in bytes: addresses of pages are such.
+const LONGEST_WORD: usize = 4 * 1024;
 
 /// A file comes as its name and, in base 64, its content, which is not kept.
 fn file(field: &str, value: &Node) -> Option<FileNote> {

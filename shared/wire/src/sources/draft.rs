@@ -6,7 +6,6 @@ use crate::body::{BodyFlag, FileNote, Json, Submission};
 use crate::capture::MAX_WORDING;
 use bytes::Bytes;
 use ring::digest;
-use sluice_domain::identity::Email;
 use sluice_domain::lead::ATTRIBUTION;
 use sluice_domain::policy::FieldMap;
 use sluice_domain::time::Timestamp;
@@ -61,35 +60,26 @@ impl<'a> Draft<'a> {
 
     /// A value under the sender's name for it, which becomes ours where it has one.
     pub(super) fn field(&mut self, name: &str, value: &Node) {
-        let name = self.our_name(&names::standard(name), name);
+        let name = names::called(name, self.map);
         json::push(&name, value, &mut self.submission);
     }
 
     /// A value of which is known what it is.
     pub(super) fn known(&mut self, standard: &str, name: &str, value: &Node) {
-        let name = self.our_name(standard, name);
+        let name = names::known(standard, name, self.map);
         json::push(&name, value, &mut self.submission);
     }
 
     /// Text under the sender's name for it.
     pub(super) fn text(&mut self, name: &str, value: &str) {
-        let name = self.our_name(&names::standard(name), name);
+        let name = names::called(name, self.map);
         self.submission.push(&name, value.to_owned());
     }
 
     /// Text of which is known what it is.
     pub(super) fn known_text(&mut self, standard: &str, name: &str, value: &str) {
-        let name = self.our_name(standard, name);
+        let name = names::known(standard, name, self.map);
         self.submission.push(&name, value.to_owned());
-    }
-
-    /// Where somebody wrote down under which of the sender's names a field is found, those count.
-    fn our_name(&self, standard: &str, name: &str) -> String {
-        let is_ours = match self.map.get(standard) {
-            None => true,
-            Some(named) => !named.iter().any(|one| one == name) && named.iter().any(|one| one == standard),
-        };
-        if is_ours { standard } else { name.trim() }.to_owned()
     }
 
     /// Whether the document says under which name this is found.
@@ -100,6 +90,22 @@ impl<'a> Draft<'a> {
     /// Whether the document uses this name of the sender's.
     pub(super) fn is_named(&self, name: &str) -> bool {
         self.map.values().flatten().any(|named| named == name)
+    }
+
+    /// The same, or that of a part of it: `name.first`.
+    pub(super) fn is_named_in_part(&self, name: &str) -> bool {
+        let is_part = |named: &str| named.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'));
+        self.map.values().flatten().any(|named| named == name || is_part(named))
+    }
+
+    /// The body, to be kept if it turns out that not all of it can be.
+    pub(super) fn keep(&mut self, body: Bytes) {
+        self.whole = Some(body);
+    }
+
+    /// Something about the body that a person should know.
+    pub(super) fn flag(&mut self, flag: BodyFlag) {
+        self.submission.flag(flag);
     }
 
     /// Whether there is a value under that name already.
@@ -147,18 +153,9 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// The lead of a sender whose fields are called as their author pleased, in any language: where none is called an
-    /// address, the first value that is one counts.
+    /// The lead of a sender whose fields are called as their author pleased, in any language.
     pub(super) fn finish_by_look(mut self) -> SourceLead {
-        let is_address = |value: &str| Email::parse(value).is_ok();
-        let fields = &self.submission.fields;
-        let is_known = fields.iter().any(|(name, value)| names::says_email(name) && is_address(value));
-        if !is_known && !self.is_mapped("email") {
-            let mut fields = self.submission.fields.iter_mut();
-            if let Some((name, _)) = fields.find(|(_, value)| is_address(value)) {
-                "email".clone_into(name);
-            }
-        }
+        names::by_look(&mut self.submission.fields, self.map);
         self.finish()
     }
 

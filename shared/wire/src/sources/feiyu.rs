@@ -11,6 +11,8 @@ use crate::http::HttpResponse;
 use crate::problem::Problem;
 use serde_json::json;
 use sluice_domain::id::LeadId;
+use sluice_domain::identity::ascii_digits;
+use sluice_domain::lead::standard_field;
 use sluice_domain::policy::Auth;
 use sluice_domain::time::Timestamp;
 use std::collections::HashSet;
@@ -69,9 +71,9 @@ fn lead(delivery: &Delivery<'_>, mut draft: Draft<'_>, clue: &Node) -> SourceLea
     for (name, value) in clue.members().iter().filter(|(_, value)| value.text() != Some("")) {
         match name.as_str() {
             "id" if !draft.is_named(name) => draft.id(value.text()),
-            "address.phone" | "telphone" | "phone" | "tel" => {
-                let phone = value.text().map(|text| mainland(delivery, text));
-                draft.known("phone", name, &phone.map_or(Node::Null, Node::Text));
+            "address.phone" => phone(&mut draft, delivery, name, value),
+            _ if standard_field(name, &delivery.document.fields) == Some("phone") => {
+                phone(&mut draft, delivery, name, value);
             }
             "address.wechat" | "weixin" | "wechat" => draft.known("wechat_id", name, value),
             "name" => draft.known("full_name", name, value),
@@ -106,10 +108,21 @@ fn beijing(text: &str) -> Option<Timestamp> {
     Timestamp::parse(&format!("{}+08:00", text.trim().replace(' ', "T")))
 }
 
-/// Mobile numbers of the mainland come without their country, which the document need not name for a Chinese platform.
+fn phone(draft: &mut Draft<'_>, delivery: &Delivery<'_>, name: &str, value: &Node) {
+    let phone = value.text().map(|text| mainland(delivery, text));
+    draft.known("phone", name, &phone.map_or(Node::Null, Node::Text));
+}
+
+/// Mobile numbers of the mainland come without their country or without its plus, and maybe in groups; the document need not
+/// name it for a Chinese platform.
 fn mainland(delivery: &Delivery<'_>, text: &str) -> String {
-    let is_mobile =
-        text.len() == 11 && text.starts_with('1') && text.bytes().all(|byte| byte.is_ascii_digit());
-    let prefix = if is_mobile && delivery.document.default_country.is_none() { "+86" } else { "" };
+    let text = text.trim();
+    let digits: String = ascii_digits(text).chars().filter(|c| !c.is_whitespace() && *c != '-').collect();
+    let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
+    let prefix = match (digits.len(), is_number && delivery.document.default_country.is_none()) {
+        (11, true) if digits.starts_with('1') => "+86",
+        (13, true) if digits.starts_with("861") => "+",
+        _ => "",
+    };
     format!("{prefix}{text}")
 }

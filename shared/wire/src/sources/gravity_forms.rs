@@ -2,13 +2,14 @@
 //! inputs, or chosen fields under names of one's own; as JSON, as a form or as a query. Nothing is signed.
 //!
 //! What a numbered input means only the form knows, so the document says it: `email: ["2"]`. Where it does not, an
-//! address and a number are known by their look, and the two halves of a name by their place.
+//! address and a number are known by their look, and the two halves of a name by their place. Names of one's own are in any
+//! language.
 
 use super::draft::Draft;
 use super::{Delivery, KEY_PARAMETER, Source, SourceLead};
 use crate::body::{parse_now, parse_query};
 use crate::problem::Problem;
-use sluice_domain::identity::{Email, Phone};
+use sluice_domain::identity::{Email, Phone, ascii_digits};
 use sluice_domain::policy::Auth;
 use sluice_domain::time::Timestamp;
 
@@ -61,7 +62,7 @@ impl Source for GravityForms {
                 _ => input(&mut draft, delivery, &fields, name, value),
             }
         }
-        Ok(vec![draft.finish()])
+        Ok(vec![draft.finish_by_look()])
     }
 }
 
@@ -74,7 +75,8 @@ fn input(
 ) {
     let is_numbered = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
     let is_phone = |value: &str| {
-        value.bytes().all(|byte| byte.is_ascii_digit() || b"+-(). /".contains(&byte))
+        let digits = ascii_digits(value).replace('＋', "+");
+        digits.bytes().all(|byte| byte.is_ascii_digit() || b"+-(). /".contains(&byte))
             && Phone::parse(value, delivery.document.default_country).is_ok()
     };
     match name.rsplit_once('.') {

@@ -3,8 +3,8 @@
 
 use super::draft::Draft;
 use super::{Delivery, Source, SourceLead};
-use crate::body::json::Node;
-use crate::body::{not_fields, parse_json};
+use crate::body::json::{self, Node};
+use crate::body::{not_fields, parse_json, parse_now};
 use crate::http::HttpResponse;
 use crate::problem::Problem;
 use serde_json::json;
@@ -19,6 +19,16 @@ pub struct Hubspot;
 
 /// Where HubSpot's own address is served; the rest is `{portal}/{form}`.
 pub const PATH: &str = "/submissions/v3/integration/submit/";
+/// The same for programs that have a token. It is the source's key.
+const SECURE_PATH: &str = "/submissions/v3/integration/secure/submit/";
+
+/// The `{portal}/{form}` that a path of HubSpot's ends in.
+pub fn form(path: &str) -> Option<&str> {
+    path.strip_prefix(PATH).or_else(|| path.strip_prefix(SECURE_PATH))
+}
+
+/// The field of a form that says where it was submitted.
+const CONTEXT: &str = "hs_context";
 
 /// The object of a contact, which is what fields are about unless they say otherwise.
 const CONTACT: &str = "0-1";
@@ -53,7 +63,10 @@ impl Source for Hubspot {
     }
 
     fn leads(&self, delivery: &Delivery<'_>) -> Result<Vec<SourceLead>, Problem> {
-        let body = parse_json(delivery.request)?;
+        let body = match parse_json(delivery.request) {
+            Ok(body) => body,
+            Err(problem) => return posted(delivery, problem).map(|lead| vec![lead]),
+        };
         if !matches!(*body, Node::Object(_)) {
             return Err(not_fields("What is no object"));
         }
@@ -67,17 +80,7 @@ impl Source for Hubspot {
             }
         }
         let context = body.get("context");
-        draft.page(context.get("pageUri").text().unwrap_or_default());
-        for (name, key) in [
-            ("page_name", "pageName"),
-            ("hubspot_cookie", "hutk"),
-            ("ip", "ipAddress"),
-            ("page_id", "pageId"),
-        ] {
-            draft.note(name, context.get(key));
-        }
-        let form = delivery.request.path.strip_prefix(PATH);
-        draft.note_text("form_id", form.unwrap_or_default());
+        note_context(&mut draft, delivery, context);
         let submitted = body.get("submittedAt").text().and_then(|millis| millis.parse().ok());
         draft.lead.created_at = submitted.map(Timestamp);
         consent(&mut draft, body.get("legalConsentOptions"));
@@ -91,6 +94,38 @@ impl Source for Hubspot {
         };
         HttpResponse::json(200, &answer)
     }
+}
+
+/// The older way, which many scripts still go: a form with what is known of the page as JSON in one of its fields
+/// (developers.hubspot.com, "Submit data to a form", v2). What is no form either is what JSON it failed to be.
+fn posted(delivery: &Delivery<'_>, problem: Problem) -> Result<SourceLead, Problem> {
+    let is_form = delivery.request.header("content-type").is_some_and(|it| it.contains("form"));
+    let body = if is_form { parse_now(delivery.request)? } else { return Err(problem) };
+    let (mut draft, fields) = Draft::of(delivery, body);
+    for (name, value) in &fields {
+        match json::read(value) {
+            Ok((context, _)) if name == CONTEXT => note_context(&mut draft, delivery, &context),
+            _ => draft.text(name, value),
+        }
+    }
+    Ok(draft.finish())
+}
+
+/// Where somebody was when they submitted it.
+fn note_context(draft: &mut Draft<'_>, delivery: &Delivery<'_>, context: &Node) {
+    let page = ["pageUri", "pageUrl", "pageURL"].into_iter().find_map(|key| context.get(key).text());
+    draft.page(page.unwrap_or_default());
+    for (name, key) in [
+        ("page_name", "pageName"),
+        ("hubspot_cookie", "hutk"),
+        ("ip", "ipAddress"),
+        ("page_id", "pageId"),
+        ("salesforce_campaign", "sfdcCampaignId"),
+        ("webinar", "goToWebinarWebinarKey"),
+    ] {
+        draft.note(name, context.get(key));
+    }
+    draft.note_text("form_id", form(&delivery.request.path).unwrap_or_default());
 }
 
 /// Consent to be written to, with the words it was given to. Of several boxes those count that are ticked; where none is,

@@ -3,7 +3,7 @@
 use super::draft::Draft;
 use super::{Delivery, Source, SourceLead};
 use crate::body::json::{self, Node};
-use crate::body::{BodyFlag, parse_now};
+use crate::body::{BodyFlag, parse_uncut};
 use crate::problem::Problem;
 use sluice_domain::policy::Auth;
 
@@ -48,18 +48,11 @@ impl Source for Jotform {
     }
 
     fn leads(&self, delivery: &Delivery<'_>) -> Result<Vec<SourceLead>, Problem> {
-        let mut body = parse_now(delivery.request)?;
+        // The part holds all answers, a signature as large as a picture too: it is read whole, and each answer cut by itself.
+        let body = parse_uncut(delivery.request)?;
         let raw = body.value("rawRequest").map(|text| json::read(text).map(|(node, _)| node));
-        let parts = match &raw {
-            Some(Err(_)) => {
-                // What it said is in the body, which is kept.
-                body.flag(BodyFlag::NotFields);
-                body.raw = Some(delivery.request.body.clone());
-                body.fields.clone()
-            }
-            _ => body.fields.clone(),
-        };
-        let (mut draft, _) = Draft::of(delivery, body);
+        let (mut draft, parts) = Draft::of(delivery, body);
+        draft.keep(delivery.request.body.clone());
         let part = |name: &str| parts.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str());
         draft.id(part("submissionID"));
         match &raw {
@@ -67,14 +60,17 @@ impl Source for Jotform {
                 for (name, value) in
                     answers.members().iter().filter(|(name, _)| !NOT_ANSWERS.contains(&name.as_str()))
                 {
-                    answer(&mut draft, question(name), value);
+                    let is_named = draft.is_named_in_part(name);
+                    answer(&mut draft, if is_named { name } else { question(name) }, value);
                 }
             }
             _ => {
-                let known =
-                    ["submissionID", "formID", "rawRequest", "ip", "webhookURL", "formTitle", "username"];
+                if raw.is_some() {
+                    draft.flag(BodyFlag::NotFields);
+                }
+                let known = ["submissionID", "formID", "ip", "webhookURL", "formTitle", "username"];
                 for (name, value) in parts.iter().filter(|(name, _)| !known.contains(&name.as_str())) {
-                    draft.text(question(name), value);
+                    draft.text(if draft.is_named(name) { name } else { question(name) }, value);
                 }
             }
         }
@@ -108,8 +104,12 @@ fn answer(draft: &mut Draft<'_>, name: &str, value: &Node) {
         draft.known("phone", name, value.get("full"));
         &[("", "full")]
     } else if is("area") && is("phone") {
-        let number = ["country", "area", "phone"].into_iter().filter_map(part).collect::<Vec<_>>().join(" ");
-        draft.known_text("phone", name, &number);
+        let said = |name: &str| part(name).map(str::trim).filter(|text| !text.is_empty());
+        let number = ["country", "area", "phone"].into_iter().filter_map(said).collect::<Vec<_>>().join(" ");
+        // A country code that is one, `49` as well as `+49`.
+        let is_code = said("country").is_some_and(|code| code.bytes().all(|byte| byte.is_ascii_digit()));
+        let plus = if is_code && !number.starts_with("00") { "+" } else { "" };
+        draft.known_text("phone", name, &format!("{plus}{number}"));
         &[("", "country"), ("", "area"), ("", "phone")]
     } else if is("postal") || is("addr_line1") {
         &[

@@ -91,9 +91,16 @@ fn lead(delivery: &Delivery<'_>, body: Submission) -> SourceLead {
     let id = delivery.document.id.as_deref().and_then(|name| body.value(name).map(str::to_owned));
     let (mut draft, fields) = Draft::of(delivery, body);
     draft.id(id.as_deref());
+    let is_of_script = fields.iter().any(|(name, _)| answer_of_script(name).is_some());
     for (name, value) in &fields {
-        let answer = name.strip_prefix(NAMED_VALUES).and_then(|rest| rest.strip_prefix('.'));
+        let answer = answer_of_script(name);
         draft.text(answer.filter(|_| !draft.is_named(name)).unwrap_or(name), value);
     }
-    draft.finish()
+    // Questions of a Google Form are in any language; another program's document says what its names mean.
+    if is_of_script { draft.finish_by_look() } else { draft.finish() }
+}
+
+/// The question that an Apps Script tells the answer of.
+fn answer_of_script(name: &str) -> Option<&str> {
+    name.strip_prefix(NAMED_VALUES)?.strip_prefix('.')
 }

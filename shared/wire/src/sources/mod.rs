@@ -34,7 +34,7 @@ mod woocommerce;
 mod tests;
 
 use crate::{
-    body::{BodyFlag, FileNote},
+    body::{self, BodyFlag, FileNote, MAX_WITH_FILES},
     http::{HttpRequest, HttpResponse},
     problem::Problem,
     sns::Certificate,
@@ -59,7 +59,7 @@ pub trait Source: Sync {
     /// Where in the sender's settings our address goes, and what else to set there.
     fn setup(&self) -> &'static str;
 
-    /// How this sender can prove itself. One that can sign has to.
+    /// How this sender can prove itself, best first. One that signs each call has to.
     fn proofs(&self) -> &'static [Auth] {
         &[Auth::Signature]
     }
@@ -81,6 +81,11 @@ pub trait Source: Sync {
 
     /// Whether a lead may come as the query of a GET.
     fn takes_get(&self) -> bool {
+        false
+    }
+
+    /// Whether what it posts may have files in it, in whatever encoding; their content is not kept.
+    fn takes_files(&self) -> bool {
         false
     }
 
@@ -130,6 +135,11 @@ pub trait Source: Sync {
     fn answer(&self, _delivery: &Delivery<'_>, _accepted: &[LeadId]) -> HttpResponse {
         HttpResponse::empty(200)
     }
+}
+
+/// The largest body in bytes that is taken of that source.
+pub fn most_bytes(source: &dyn Source, request: &HttpRequest) -> usize {
+    if source.takes_files() { MAX_WITH_FILES } else { body::most_bytes(request) }
 }
 
 /// Every kind of sender, by name.
@@ -195,10 +205,17 @@ pub fn believe(source: &dyn Source, delivery: &Delivery<'_>) -> Result<(), Refus
         Auth::Signature => source.verify(delivery),
         Auth::UrlKey => {
             let given = delivery.request.query_value(KEY_PARAMETER);
-            signature::key(delivery.secrets.all(URL_KEY.name), given.as_deref())
+            let given = given.as_deref().or_else(|| bearer(delivery.request));
+            signature::key(delivery.secrets.all(URL_KEY.name), given)
         }
         Auth::Public => Ok(()),
     }
+}
+
+/// The token of `Authorization: Bearer`, where clients of an API put a key.
+fn bearer(request: &HttpRequest) -> Option<&str> {
+    let (scheme, token) = request.header("authorization")?.trim().split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
 }
 
 /// The secrets a source of that kind needs with that proof.
@@ -225,7 +242,7 @@ pub const KEY_PARAMETER: &str = "key";
 /// What `auth: url_key` needs.
 const URL_KEY: Need = Need {
     name: "url_key",
-    what: "A long random text of your own, such as `openssl rand -hex 24` prints: the ?key= of the address.",
+    what: "A long random text of your own, such as `openssl rand -hex 24` prints: the ?key= of the address, or the bearer token.",
 };
 
 /// The secrets of one source by name: the current value and, while it is being changed, the previous one.

@@ -1,54 +1,107 @@
 //! What senders call the fields that have a name of ours.
 
-/// Our name for a sender's field; a custom question keeps its own.
-pub(super) fn standard(name: &str) -> String {
-    ours(name).unwrap_or(name.trim()).to_owned()
-}
+use sluice_domain::identity::{Email, Phone};
+use sluice_domain::lead::names::{is_same, usual};
+use sluice_domain::policy::FieldMap;
 
-/// Our name for a sender's field, where there is one.
+/// Our name for a field that platforms call so; what an author called a question it keeps.
 pub(super) fn ours(name: &str) -> Option<&'static str> {
-    let words: Vec<&str> = name
-        .split(|c: char| c.is_whitespace() || matches!(c, '_' | '-'))
-        .filter(|word| !word.is_empty())
-        .collect();
-    Some(match words.join("_").to_ascii_lowercase().as_str() {
-        "email" | "e_mail" | "email_address" | "work_email" | "user_email" => "email",
-        "phone" | "phone_number" | "work_phone" | "work_phone_number" | "mobile_phone" | "mobilephone"
-        | "user_phone" | "telephone" | "telphone" => "phone",
-        "full_name" | "fullname" => "full_name",
-        "first_name" | "firstname" => "first_name",
-        "last_name" | "lastname" => "last_name",
-        "company" | "company_name" => "company",
-        "job_title" | "jobtitle" => "job_title",
-        "street" | "street_address" => "street",
-        "city" => "city",
-        "region" | "state" | "province" => "region",
-        "postal_code" | "zip_code" | "zip" | "post_code" => "postal_code",
-        "country" => "country",
-        "birth_date" | "date_of_birth" => "birth_date",
-        "gender" => "gender",
-        "website" => "website",
-        "weixin" | "wechat" | "wechat_id" => "wechat_id",
-        _ => return None,
-    })
+    let is_plain = |c: char| c.is_alphanumeric() || c.is_whitespace() || matches!(c, '_' | '-');
+    usual(name).filter(|usual| usual.of_platforms && name.chars().all(is_plain)).map(|usual| usual.field)
 }
 
-/// Whether a field is called an e-mail address, as leads are read.
-pub(super) fn says_email(name: &str) -> bool {
-    let plain: String = name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect();
-    matches!(plain.as_str(), "email" | "emailaddress" | "mail" | "workemail" | "youremail")
+/// What to call a field: our name for it, unless the document uses the sender's.
+pub(super) fn called(name: &str, map: &FieldMap) -> String {
+    known(ours(name).unwrap_or(name), name, map)
+}
+
+/// The same where it is known to be `standard`.
+pub(super) fn known(standard: &str, name: &str, map: &FieldMap) -> String {
+    let is_elsewhere = map.get(standard).is_some_and(|named| !named.iter().any(|one| one == standard));
+    if is_elsewhere || is_used(name, map) { name.trim() } else { standard.trim() }.to_owned()
+}
+
+/// Whether the document finds a field under this name of the sender's.
+pub(super) fn is_used(name: &str, map: &FieldMap) -> bool {
+    map.values().flatten().any(|used| is_same(used, name))
+}
+
+/// Fields that are called as their author pleased, in any language: the address is called so, and where no field says that it
+/// is one, or a number, the first value that is one counts. Numbers are known by their `+`.
+pub(super) fn by_look(fields: &mut [(String, String)], map: &FieldMap) {
+    let is_address = |value: &str| Email::parse(value).is_ok();
+    let is_number = |value: &str| value.trim_start().starts_with('+') && Phone::parse(value, None).is_ok();
+    let says = |name: &str, field: &str| usual(name).is_some_and(|usual| usual.field == field);
+    if !map.contains_key("email") {
+        let named = fields.iter().position(|(name, value)| says(name, "email") && is_address(value));
+        let found = named.or_else(|| fields.iter().position(|(_, value)| is_address(value)));
+        rename(fields, found, "email", map);
+    }
+    if !map.contains_key("phone") && !fields.iter().any(|(name, _)| says(name, "phone")) {
+        let found = fields.iter().position(|(_, value)| is_number(value));
+        rename(fields, found, "phone", map);
+    }
+}
+
+/// Unless the document uses its name, which may be for something else.
+fn rename(fields: &mut [(String, String)], at: Option<usize>, to: &str, map: &FieldMap) {
+    if let Some((name, _)) = at.and_then(|at| fields.get_mut(at)).filter(|(name, _)| !is_used(name, map)) {
+        to.clone_into(name);
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::standard;
+    use super::*;
 
     #[test]
     fn standard_fields_get_our_name_and_questions_keep_theirs() {
-        assert_eq!(standard("phone_number"), "phone");
-        assert_eq!(standard("COMPANY_NAME"), "company");
-        assert_eq!(standard("First Name"), "first_name");
-        assert_eq!(standard(" e-mail "), "email");
-        assert_eq!(standard("Which Product?"), "Which Product?");
+        let called = |name: &str| called(name, &FieldMap::new());
+        assert_eq!(called("phone_number"), "phone");
+        assert_eq!(called("COMPANY_NAME"), "company");
+        assert_eq!(called("First Name"), "first_name");
+        assert_eq!(called(" e-mail "), "email");
+        assert_eq!(called("Which Product?"), "Which Product?");
+        assert_eq!(called("telefonnummer"), "telefonnummer", "read as one, and kept as it is called");
+        assert_eq!(called("company.name"), "company.name");
+    }
+
+    #[test]
+    fn a_name_that_the_document_uses_is_kept() {
+        let map = |field: &str, name: &str| FieldMap::from([(field.to_owned(), vec![name.to_owned()])]);
+        assert_eq!(called("phone_number", &map("phone", "phone_number")), "phone_number");
+        assert_eq!(called("Phone Number", &map("phone", "phone_number")), "Phone Number", "nearly so");
+        assert_eq!(
+            called("user_email", &map("external_id", "user_email")),
+            "user_email",
+            "for something else"
+        );
+        assert_eq!(called("work_email", &map("email", "contact")), "work_email", "the address is elsewhere");
+        assert_eq!(called("work_email", &map("email", "email")), "email");
+        assert_eq!(called("work_email", &map("phone", "number")), "email");
+    }
+
+    #[test]
+    fn addresses_and_numbers_are_known_by_their_look_where_no_name_says_so() {
+        let looked = |fields: &[(&str, &str)], map: &FieldMap| {
+            let mut fields: Vec<(String, String)> =
+                fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+            by_look(&mut fields, map);
+            fields.into_iter().map(|(name, _)| name).collect::<Vec<_>>()
+        };
+        let none = FieldMap::new();
+        let fields = [("wer?", "Ada"), ("wo?", "ada@person.example"), ("wohin?", "+49 30 901820")];
+        assert_eq!(looked(&fields, &none), ["wer?", "email", "phone"]);
+        let named = [
+            ("freundin", "bo@person.example"),
+            ("E-Mail-Adresse", "ada@person.example"),
+            ("Telefon", "901820"),
+        ];
+        assert_eq!(looked(&named, &none), ["freundin", "email", "Telefon"]);
+        let mapped = FieldMap::from([("email".to_owned(), vec!["wo?".to_owned()])]);
+        assert_eq!(looked(&fields, &mapped), ["wer?", "wo?", "phone"]);
+        let used = FieldMap::from([("external_id.crm".to_owned(), vec!["wo?".to_owned()])]);
+        assert_eq!(looked(&fields, &used), ["wer?", "wo?", "phone"]);
+        assert_eq!(looked(&[("id", "+1"), ("sum", "+30")], &none), ["id", "sum"]);
     }
 }

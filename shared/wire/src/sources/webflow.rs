@@ -8,7 +8,7 @@ use crate::body::parse_json;
 use crate::problem::Problem;
 use sluice_domain::identity::Phone;
 use sluice_domain::lead::standard_field;
-use sluice_domain::policy::Encoding;
+use sluice_domain::policy::{Auth, Encoding};
 use sluice_domain::time::Timestamp;
 
 /// The source `webflow`.
@@ -21,13 +21,19 @@ impl Source for Webflow {
     }
 
     fn setup(&self) -> &'static str {
-        "Webflow: Site settings, Apps & integrations, Webhooks, Add webhook: trigger Form submission, API v2, with this address."
+        "Webflow's API: POST /v2/sites/{site}/webhooks, triggerType form_submission, with this address; keep the secretKey it answers. \
+         Webhooks that the dashboard makes (Site settings, Apps & integrations, Webhooks) are not signed: write `auth: url_key` for those."
+    }
+
+    /// What the dashboard makes is not signed (developers.webflow.com, "Working with webhooks", validating request signatures).
+    fn proofs(&self) -> &'static [Auth] {
+        &[Auth::Signature, Auth::UrlKey]
     }
 
     fn needs(&self) -> &'static [Need] {
         &[Need {
             name: "secret",
-            what: "Signing secret: shown once when the webhook is added; for one that an app made, the app's client secret.",
+            what: "Signing secret: the secretKey in the API's answer; for a webhook that an app made, the app's client secret.",
         }]
     }
 
@@ -80,8 +86,8 @@ impl Source for Webflow {
 
 /// A phone number that was typed in whole arrives as a JSON number, 15550000000: without its plus, and of no country.
 fn whole_number(delivery: &Delivery<'_>, name: &str, value: &Node) -> Option<String> {
-    let ours = names::standard(name);
-    let is_phone = ours == "phone" || standard_field(name, &delivery.document.fields) == Some("phone");
+    let is_phone = names::ours(name) == Some("phone")
+        || standard_field(name, &delivery.document.fields) == Some("phone");
     let digits = value.text().filter(|_| is_phone)?.trim();
     let is_long = (11..=15).contains(&digits.len()) && !digits.starts_with('0');
     let whole = format!("+{digits}");

@@ -1,7 +1,7 @@
 //! The text of a call's body: gzip and the forms undone in which PostHog's libraries send from a page.
 
 use super::Route;
-use crate::body::{gzip, malformed};
+use crate::body::{MAX_BODY, gzip, malformed};
 use crate::http::HttpRequest;
 use crate::problem::Problem;
 use base64::Engine;
@@ -26,7 +26,7 @@ pub const GARBLED: &str = "gzip-garbled";
 /// The body as text, whatever type it was declared as: libraries declare JSON as `text/plain`, so that a browser need not
 /// ask first, or as a form.
 pub(super) fn of(route: Route, request: &HttpRequest) -> Result<String, Problem> {
-    let body = unpacked(gzip::undo(request)?)?;
+    let body = unpacked(gzip::undo(request, MAX_BODY)?)?;
     let text = String::from_utf8_lossy(&body);
     if text.starts_with(GARBLED_GZIP) {
         let detail = "The body is gzip that was passed on as text, which it does not survive. In a page, initialise posthog-js with \

@@ -24,7 +24,7 @@ fn a_type_that_can_sign_has_to_and_one_that_cannot_says_what_else() {
     refused(
         "kind: source\nname: a\ntype: jotform\nauth: url_key\n",
         &expect![[r#"
-        p.yaml:1:1: the secret `url_key` is missing. A long random text of your own, such as `openssl rand -hex 24` prints: the ?key= of the address.
+        p.yaml:1:1: the secret `url_key` is missing. A long random text of your own, such as `openssl rand -hex 24` prints: the ?key= of the address, or the bearer token.
             1 | kind: source
               | ^
     "#]],

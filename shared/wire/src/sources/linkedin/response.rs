@@ -3,6 +3,7 @@
 use super::super::names;
 use crate::body::json::{self, Node};
 use sluice_domain::identity::Email;
+use sluice_domain::policy::FieldMap;
 use sluice_domain::time::Timestamp;
 use std::fmt;
 
@@ -102,8 +103,9 @@ pub fn form_id(urn: &str) -> Option<&str> {
     (!digits.is_empty()).then_some(digits)
 }
 
-/// Reads the answer to [`response_path`]; `form` is the answer to [`form_path`] where that had to be asked for.
-pub fn read(response: &[u8], form: Option<&[u8]>) -> Result<Fetched, LinkedinError> {
+/// Reads the answer to [`response_path`]; `form` is the answer to [`form_path`] where that had to be asked for. `map` is the
+/// source's: a name that it uses is kept.
+pub fn read(response: &[u8], form: Option<&[u8]>, map: &FieldMap) -> Result<Fetched, LinkedinError> {
     let parse = |bytes: &[u8]| json::read(&String::from_utf8_lossy(bytes)).map(|(node, _)| node);
     let response = parse(response).map_err(|_| LinkedinError::Unreadable)?;
     if response.get("id").text().is_none() {
@@ -126,7 +128,7 @@ pub fn read(response: &[u8], form: Option<&[u8]>) -> Result<Fetched, LinkedinErr
         let question = questions.iter().find(|question| question.get("questionId") == id);
         let question = question.unwrap_or(&Node::Null);
         for value in values(answer.get("answerDetails"), question) {
-            fetched.fields.push((name(question, answer, id, &value), value));
+            fetched.fields.push((name(question, answer, id, &value, map), value));
         }
     }
     for hidden in form.get("hiddenFields").items() {
@@ -153,17 +155,20 @@ pub fn read(response: &[u8], form: Option<&[u8]>) -> Result<Fetched, LinkedinErr
 
 /// What to call an answer: the predefined field, the question, or as last resort its number, by which nobody would know
 /// an address.
-fn name(question: &Node, answer: &Node, id: &Node, value: &str) -> String {
+fn name(question: &Node, answer: &Node, id: &Node, value: &str, map: &FieldMap) -> String {
     if let Some(predefined) = question.get("predefinedField").text() {
-        return names::standard(predefined);
+        return names::called(predefined, map);
     }
     let asked = question.get("name").text().or_else(|| answer.get("name").text());
     let asked = asked
         .or_else(|| question.at(&["question", "localized"]).members().iter().find_map(|(_, it)| it.text()));
     match asked {
-        Some(asked) => names::standard(asked),
-        None if Email::parse(value).is_ok() => "email".to_owned(),
-        None => format!("question_{}", id.text().unwrap_or_default()),
+        Some(asked) => names::called(asked, map),
+        None => {
+            let number = format!("question_{}", id.text().unwrap_or_default());
+            let is_address = !map.contains_key("email") && Email::parse(value).is_ok();
+            names::known(if is_address { "email" } else { &number }, &number, map)
+        }
     }
 }
 

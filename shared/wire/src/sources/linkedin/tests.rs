@@ -2,6 +2,7 @@
 
 use super::super::tests::{document, read as read_call, refused_by_type};
 use super::*;
+use sluice_domain::policy::FieldMap;
 
 fn call(action: &str) -> HttpRequest {
     let body = format!(
@@ -67,6 +68,28 @@ const FORM: &str = r#"{"id":77,"name":"Demo","hiddenFields":[{"name":"utm_source
     {"questionId":3,"name":"Size","questionDetails":{"multipleChoiceQuestionDetails":{"options":[
       {"id":11,"text":"small"},{"id":12,"text":{"localized":{"en_US":"large"}}}]}}}]}}"#;
 
+fn told(response: &str, form: Option<&str>) -> Result<Fetched, LinkedinError> {
+    read(response.as_bytes(), form.map(str::as_bytes), &FieldMap::new())
+}
+
+#[test]
+fn answers_that_the_document_names_keep_their_names() {
+    let map = FieldMap::from([
+        ("email".to_owned(), vec!["WORK_EMAIL".to_owned()]),
+        ("external_id.crm".to_owned(), vec!["question_1".to_owned()]),
+    ]);
+    let names = |form: Option<&str>| {
+        let told = read(RESPONSE.as_bytes(), form.map(str::as_bytes), &map).unwrap();
+        told.fields.into_iter().map(|(name, _)| name).collect::<Vec<_>>()
+    };
+    assert_eq!(names(Some(FORM)), ["first_name", "WORK_EMAIL", "Size", "utm_source"]);
+    assert_eq!(
+        names(None),
+        ["question_1", "question_2", "question_3"],
+        "the document says where the address is"
+    );
+}
+
 #[test]
 fn answers_are_named_by_the_questions_of_their_form() {
     let named = |name: &str, value: &str| (name.to_owned(), value.to_owned());
@@ -76,21 +99,21 @@ fn answers_are_named_by_the_questions_of_their_form() {
         named("Size", "large"),
         named("utm_source", "li"),
     ];
-    let apart = read(RESPONSE.as_bytes(), Some(FORM.as_bytes())).unwrap();
+    let apart = told(RESPONSE, Some(FORM)).unwrap();
     assert_eq!((&apart.fields, &apart.lacks_form), (&expected, &None));
     assert!(apart.attribution.contains(&named("consent_7", "true")));
     assert!(apart.attribution.contains(&named("campaign", "urn:li:sponsoredCampaign:9")));
     assert!(!apart.test && !format!("{apart:?}").contains("grete"));
 
     let together = RESPONSE.replacen('{', &format!(r#"{{"form":{FORM},"#), 1);
-    assert_eq!(read(together.as_bytes(), None).unwrap(), apart);
+    assert_eq!(told(&together, None).unwrap(), apart);
 
-    let without = read(RESPONSE.as_bytes(), None).unwrap();
+    let without = told(RESPONSE, None).unwrap();
     assert_eq!(without.lacks_form.as_deref(), Some("77"));
     assert!(without.fields.contains(&named("email", "grete@person.example")), "known by its look");
     assert!(without.fields.contains(&named("question_1", "Grete")));
-    assert_eq!(read(b"{}", None), Err(LinkedinError::Unreadable));
-    assert_eq!(read(b"<html>", None), Err(LinkedinError::Unreadable));
+    assert_eq!(told("{}", None), Err(LinkedinError::Unreadable));
+    assert_eq!(told("<html>", None), Err(LinkedinError::Unreadable));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use super::{super::names, id};
 use crate::body::json::{self, Node};
+use sluice_domain::policy::FieldMap;
 use sluice_domain::time::Timestamp;
 use std::fmt;
 
@@ -13,7 +14,8 @@ pub struct GraphLead {
     /// Name and value in the order of the form; a question with several answers repeats its name, one without any is
     /// absent. Standard names where Meta's field has one.
     pub fields: Vec<(String, String)>,
-    /// `ad_id`, `ad_name`, `campaign_id`, `form_id`, `platform`, `is_organic` and the like, as far as told.
+    /// `ad_id`, `ad_name`, `campaign_id`, `form_id`, `platform`, `is_organic` and the like, as far as told, and whether each
+    /// box of the form's own disclaimer was ticked, `consent_optional_1`.
     pub attribution: Vec<(String, String)>,
     /// When the person submitted the form.
     pub created_at: Option<Timestamp>,
@@ -114,11 +116,12 @@ const ATTRIBUTION: [&str; 9] = [
 /// Path and query of the call that tells a lead, below the API's version: `/{leadgen_id}?fields=…`.
 pub fn graph_path(leadgen_id: &str) -> String {
     let id: String = form_urlencoded::byte_serialize(leadgen_id.as_bytes()).collect();
-    format!("/{id}?fields=id,created_time,field_data,{}", ATTRIBUTION.join(","))
+    format!("/{id}?fields=id,created_time,field_data,custom_disclaimer_responses,{}", ATTRIBUTION.join(","))
 }
 
-/// Reads the answer to [`graph_path`], or the error it holds instead.
-pub fn read_graph(json: &[u8]) -> Result<GraphLead, GraphError> {
+/// Reads the answer to [`graph_path`], or the error it holds instead. Forms of other languages have names in these for the
+/// same fields. `map` is the source's: a name that it uses is kept.
+pub fn read_graph(json: &[u8], map: &FieldMap) -> Result<GraphLead, GraphError> {
     let (answer, _) = json::read(&String::from_utf8_lossy(json)).map_err(|_| GraphError::Unreadable)?;
     if answer.get("error") != &Node::Null {
         return Err(GraphError::of(0, answer.get("error")));
@@ -128,8 +131,9 @@ pub fn read_graph(json: &[u8]) -> Result<GraphLead, GraphError> {
     for question in answer.get("field_data").items() {
         let Some(name) = question.get("name").text() else { continue };
         let answers = question.get("values").items().iter().filter_map(Node::text);
-        fields.extend(answers.map(|answer| (names::standard(name), answer.to_owned())));
+        fields.extend(answers.map(|answer| (names::called(name, map), answer.to_owned())));
     }
+    names::by_look(&mut fields, map);
     let attribution = ATTRIBUTION.iter().filter_map(|name| {
         let value = match name.ends_with("_id") {
             true => id(answer.get(name)),
@@ -139,9 +143,18 @@ pub fn read_graph(json: &[u8]) -> Result<GraphLead, GraphError> {
     });
     Ok(GraphLead {
         id: lead_id,
-        attribution: attribution.collect(),
+        attribution: attribution.chain(consents(&answer)).collect(),
         created_at: answer.get("created_time").text().and_then(Timestamp::parse),
         test: fields.iter().any(|(_, answer)| answer.trim_start().starts_with("<test lead: dummy data for")),
         fields,
+    })
+}
+
+/// The boxes beside the questions, whose wording is the form's: `is_checked` is `1`, or empty.
+fn consents(answer: &Node) -> impl Iterator<Item = (String, String)> {
+    answer.get("custom_disclaimer_responses").items().iter().filter_map(|response| {
+        let key = response.get("checkbox_key").text().filter(|key| !key.trim().is_empty())?;
+        let is_ticked = matches!(response.get("is_checked").text(), Some("1" | "true"));
+        Some((format!("consent_{key}"), is_ticked.to_string()))
     })
 }

@@ -3,6 +3,7 @@
 use super::super::tests::document;
 use super::*;
 use ring::hmac;
+use sluice_domain::policy::FieldMap;
 
 const SECRET: &str = "an app secret of these tests";
 
@@ -149,9 +150,63 @@ fn the_handshake_echoes_the_challenge_for_our_token_only() {
     assert!(Meta.challenge(&signed(b"{}".to_vec()), &secrets()).is_none());
 }
 
+fn told(answer: &[u8]) -> Result<GraphLead, GraphError> {
+    read_graph(answer, &FieldMap::new())
+}
+
+/// A lead of the Graph API with these answers.
+fn answered(map: &FieldMap, answers: &[(&str, &str)]) -> Vec<(String, String)> {
+    let field = |(name, value): &(&str, &str)| serde_json::json!({"name": name, "values": [value]});
+    let fields: Vec<_> = answers.iter().map(field).collect();
+    let answer = serde_json::json!({"id": "1", "field_data": fields}).to_string();
+    read_graph(answer.as_bytes(), map).unwrap().fields
+}
+
+#[test]
+fn forms_of_any_language_have_an_address_and_a_number() {
+    let none = FieldMap::new();
+    let names = |answers: &[(&str, &str)]| {
+        answered(&none, answers).into_iter().map(|(name, _)| name).collect::<Vec<_>>()
+    };
+    let german = [
+        ("vollständiger_name", "Grete Weil"),
+        ("e-mail-adresse", "grete@person.example"),
+        ("telefonnummer", "+4930901820"),
+    ];
+    assert_eq!(names(&german), ["vollständiger_name", "email", "telefonnummer"]);
+    let unheard_of = [("nafn", "Anna"), ("netfang", "anna@person.example"), ("simi", "+3545885522")];
+    assert_eq!(names(&unheard_of), ["nafn", "email", "phone"], "known by their look");
+    let other = [("email", "ada@person.example"), ("wer_hat_dich_geworben?", "bo@person.example")];
+    assert_eq!(names(&other), ["email", "wer_hat_dich_geworben?"]);
+}
+
+#[test]
+fn answers_that_the_document_names_keep_their_names() {
+    let map = |field: &str, name: &str| FieldMap::from([(field.to_owned(), vec![name.to_owned()])]);
+    let answers =
+        [("work_email", "ada@person.example"), ("phone_number", "+4930901820"), ("nr", "+4930901821")];
+    let names =
+        |map: &FieldMap| answered(map, &answers).into_iter().map(|(name, _)| name).collect::<Vec<_>>();
+    assert_eq!(names(&FieldMap::new()), ["email", "phone", "nr"]);
+    assert_eq!(names(&map("phone", "phone_number")), ["email", "phone_number", "nr"]);
+    assert_eq!(names(&map("phone", "nr")), ["email", "phone_number", "nr"]);
+    assert_eq!(names(&map("external_id", "work_email")), ["work_email", "phone", "nr"]);
+}
+
+#[test]
+fn boxes_that_were_ticked_are_told_apart_from_those_that_were_not() {
+    let lead = told(
+        br#"{"id":"1","field_data":[],"custom_disclaimer_responses":[{"checkbox_key":"news","is_checked":"1"},
+            {"checkbox_key":"calls","is_checked":""},{"checkbox_key":"","is_checked":"1"},{"checkbox_key":"post"}]}"#,
+    );
+    let consents = [("consent_news", "true"), ("consent_calls", "false"), ("consent_post", "false")];
+    let expected: Vec<_> = consents.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+    assert_eq!(lead.unwrap().attribution, expected);
+}
+
 #[test]
 fn the_graph_answer_gives_fields_under_standard_names() {
-    let lead = read_graph(&fixture("graph_lead.json")).unwrap();
+    let lead = told(&fixture("graph_lead.json")).unwrap();
     assert_eq!(lead.id, "881100220033");
     let fields: Vec<_> = lead.fields.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
     let expected = [
@@ -174,7 +229,7 @@ fn the_graph_answer_gives_fields_under_standard_names() {
 
 #[test]
 fn a_lead_of_the_testing_tool_is_a_test() {
-    let lead = read_graph(
+    let lead = told(
         br#"{"id":"1","field_data":[{"name":"full_name","values":["<test lead: dummy data for full_name>"]}]}"#,
     );
     assert!(lead.unwrap().test);
@@ -204,21 +259,29 @@ fn graph_errors_say_whether_to_wait_or_what_to_do() {
         let waits = matches!(expected, GraphError::RateLimited(_) | GraphError::Unavailable(_));
         assert_eq!(expected.is_retryable(), waits);
         if status != 500 {
-            assert_eq!(read_graph(body.as_bytes()), Err(expected));
+            assert_eq!(told(body.as_bytes()), Err(expected));
         }
     }
     assert_eq!(GraphError::classify(503, b"<html>"), GraphError::Unreadable);
     assert!(GraphError::Unreadable.is_retryable());
     assert!(!GraphError::classify(404, b"").is_retryable());
     assert!(GraphError::Token(190).to_string().contains("page_token"));
-    assert_eq!(read_graph(b"{}"), Err(GraphError::Unreadable));
+    assert_eq!(told(b"{}"), Err(GraphError::Unreadable));
 }
 
 #[test]
 fn the_path_asks_for_every_field_that_is_read() {
     let path = graph_path("881100220033");
     assert!(path.starts_with("/881100220033?fields="));
-    for field in ["created_time", "field_data", "ad_id", "form_id", "platform", "is_organic"] {
+    for field in [
+        "created_time",
+        "field_data",
+        "custom_disclaimer_responses",
+        "ad_id",
+        "form_id",
+        "platform",
+        "is_organic",
+    ] {
         assert!(path.contains(field), "{field}");
     }
     assert!(graph_path("../me?x").starts_with("/..%2Fme%3Fx?fields="));

@@ -1,0 +1,176 @@
+//! What fields are usually called, in English and in other languages: one list for forms, sources and files.
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+use unicode_normalization::UnicodeNormalization;
+
+/// A standard field that a name usually stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Usual {
+    /// Its standard name: `email`, `phone`, `job_title`, …
+    pub field: &'static str,
+    /// How far back in the list the name is: of several the first is believed.
+    pub rank: usize,
+    /// Whether platforms call a field of their own so. Sources tell such a one under its standard name.
+    pub of_platforms: bool,
+}
+
+/// What a field of this name usually is; case, accents, blanks and punctuation do not count.
+pub fn usual(name: &str) -> Option<Usual> {
+    NAMES.get(folded(name).as_str()).copied()
+}
+
+/// The last part of a name such as `contact.email`, and what it is within.
+pub fn last_part(name: &str) -> Option<(&str, &str)> {
+    name.rsplit_once('.').filter(|(within, last)| !within.is_empty() && !last.is_empty())
+}
+
+/// Whether what is within an object of this name is about somebody else than the person who submits: `owner.email` is our
+/// colleague's.
+pub fn is_somebody_else(path: &str) -> bool {
+    path.split('.').any(|part| OTHERS.contains(&folded(part).trim_end_matches(|c: char| c.is_ascii_digit())))
+}
+
+/// Whether two names are one, but for case, blanks and punctuation.
+pub fn is_same(one: &str, other: &str) -> bool {
+    one == other || !plain(one).is_empty() && plain(one) == plain(other)
+}
+
+/// A field's name as names are compared: letters and digits in lower case.
+pub(crate) fn plain(name: &str) -> String {
+    name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+}
+
+/// The same without accents: taken apart, they are no letters.
+fn folded(name: &str) -> String {
+    name.nfd().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+}
+
+/// Objects in which other people and things are, as their names are compared.
+const OTHERS: [&str; 36] = [
+    "account",
+    "agent",
+    "assignee",
+    "assignedto",
+    "author",
+    "campaign",
+    "company",
+    "consultant",
+    "createdby",
+    "dealer",
+    "employee",
+    "event",
+    "friend",
+    "host",
+    "item",
+    "manager",
+    "organisation",
+    "organization",
+    "organizer",
+    "owner",
+    "page",
+    "plan",
+    "product",
+    "recipient",
+    "recruiter",
+    "referrer",
+    "referral",
+    "referredby",
+    "rep",
+    "salesrep",
+    "seller",
+    "sender",
+    "shop",
+    "site",
+    "staff",
+    "store",
+];
+
+const TABLE: &str = include_str!("names.txt");
+
+static NAMES: LazyLock<HashMap<String, Usual>> = LazyLock::new(|| {
+    let mut names = HashMap::new();
+    for (field, of_platforms, rank, name) in rows() {
+        names.entry(folded(name)).or_insert(Usual { field, rank, of_platforms });
+    }
+    names
+});
+
+/// Every name of the list: its field, whether platforms use it, and its place.
+fn rows() -> impl Iterator<Item = (&'static str, bool, usize, &'static str)> {
+    let lines = TABLE.lines().filter(|line| !line.starts_with('#'));
+    let fields = lines.filter_map(|line| line.split_once(':'));
+    fields.flat_map(|(field, names)| {
+        let (theirs, others) = names.split_once('|').unwrap_or((names, ""));
+        let listed = |names: &'static str| names.split(',').map(str::trim).filter(|name| !name.is_empty());
+        let all = listed(theirs).map(|name| (name, true)).chain(listed(others).map(|name| (name, false)));
+        all.enumerate().map(move |(rank, (name, of_platforms))| (field, of_platforms, rank, name))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_names_of_forms_in_many_languages_are_known() {
+        for (name, field) in [
+            ("E-Mail", "email"),
+            ("user_email", "email"),
+            ("work_phone", "phone"),
+            ("vollständiger_name", "full_name"),
+            ("vollsta\u{308}ndiger_name", "full_name"),
+            ("e-mail-adresse", "email"),
+            ("telefonnummer", "phone"),
+            ("numéro_de_téléphone", "phone"),
+            ("NUMERO DE TELEPHONE", "phone"),
+            ("nom_de_famille", "last_name"),
+            ("correo_electrónico", "email"),
+            ("número_de_telefone", "phone"),
+            ("nome_e_cognome", "full_name"),
+            ("volledige_naam", "full_name"),
+            ("imię_i_nazwisko", "full_name"),
+            ("telefon_numarası", "phone"),
+            ("адрес_электронной_почты", "email"),
+            ("номер_телефона", "phone"),
+            ("手机号", "phone"),
+            ("邮箱", "email"),
+            ("メールアドレス", "email"),
+            ("電話番号", "phone"),
+            ("이메일", "email"),
+            ("전화번호", "phone"),
+            ("البريد_الإلكتروني", "email"),
+            ("رقم_الهاتف", "phone"),
+            ("Straße", "street"),
+        ] {
+            assert_eq!(usual(name).map(|usual| usual.field), Some(field), "{name}");
+        }
+        for name in ["", "?", "message", "budget", "Which product?", "owner.email"] {
+            assert_eq!(usual(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn no_name_stands_twice_and_only_platforms_names_are_theirs() {
+        let mut seen = HashMap::new();
+        for (field, _, _, name) in rows() {
+            let before = seen.insert(folded(name), field);
+            assert_eq!(before, None, "{name} of {field}");
+        }
+        assert!(usual("phone_number").is_some_and(|usual| usual.of_platforms));
+        assert!(usual("tel").is_some_and(|usual| !usual.of_platforms));
+    }
+
+    #[test]
+    fn who_a_part_is_about_is_known_by_what_it_is_within() {
+        assert_eq!(last_part("contact.email"), Some(("contact", "email")));
+        assert_eq!(last_part("a.b.email"), Some(("a.b", "email")));
+        for none in ["email", ".email", "email."] {
+            assert_eq!(last_part(none), None, "{none}");
+        }
+        assert!(
+            is_somebody_else("owner") && is_somebody_else("lead.Sales_Rep") && is_somebody_else("friend2")
+        );
+        assert!(!is_somebody_else("contact") && !is_somebody_else("registration_form"));
+    }
+}

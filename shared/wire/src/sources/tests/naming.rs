@@ -1,0 +1,221 @@
+//! Under which names fields are found: in other languages, under those that a document uses, and in bodies of older kinds.
+
+use super::reading::{JSON, lead, lead_of, note, pairs};
+use super::*;
+use serde_json::{Value, json};
+
+const FORM: &str = "application/x-www-form-urlencoded";
+
+fn mapped(kind: &str, fields: &[(&str, &str)]) -> Document {
+    let fields = fields.iter().map(|(field, name)| ((*field).to_owned(), vec![(*name).to_owned()]));
+    Document { fields: fields.collect(), ..document(kind) }
+}
+
+fn form(pairs: &[(&str, &str)]) -> String {
+    form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
+}
+
+fn answers_of_jotform(answers: &Value) -> String {
+    form(&[("rawRequest", &answers.to_string()), ("submissionID", "1"), ("formID", "7")])
+}
+
+#[test]
+fn a_signature_as_large_as_a_picture_costs_no_other_answer() {
+    let picture = format!("data:image/png;base64,{}", "iVBORw0KGgo".repeat(4_000));
+    let answers = json!({"q1_email": "ada@person.example", "q2_sign": picture, "q3_note": "call me"});
+    let boundary = "--b\r\nContent-Disposition: form-data; name=";
+    let multipart = format!(
+        "{boundary}\"submissionID\"\r\n\r\n1\r\n{boundary}\"rawRequest\"\r\n\r\n{answers}\r\n--b--\r\n"
+    );
+    for (content_type, body) in
+        [("multipart/form-data; boundary=b", multipart), (FORM, answers_of_jotform(&answers))]
+    {
+        let read = lead("jotform", content_type, body.clone());
+        let cut = &picture[..crate::body::MAX_VALUE];
+        assert_eq!(pairs(&read), [("email", "ada@person.example"), ("sign", cut), ("note", "call me")]);
+        assert_eq!(
+            (read.flags.as_slice(), read.external_id.as_deref()),
+            (&[BodyFlag::ValueCut][..], Some("1"))
+        );
+        assert_eq!(read.raw.as_deref(), Some(body.as_bytes()));
+    }
+    let whole = lead("jotform", FORM, answers_of_jotform(&json!({"q1_email": "ada@person.example"})));
+    assert_eq!((whole.flags, whole.raw), (vec![], None));
+    let broken = lead("jotform", FORM, form(&[("submissionID", "1"), ("rawRequest", "{\"q1_email\": ")]));
+    assert_eq!(pairs(&broken), [("rawRequest", "{\"q1_email\": ")]);
+    assert_eq!((broken.flags.as_slice(), broken.raw.is_some()), (&[BodyFlag::NotFields][..], true));
+}
+
+#[test]
+fn jotforms_questions_are_found_by_the_names_that_it_sends_and_those_it_shows() {
+    let answers = json!({
+        "q1_wer": {"first": "Ada", "last": "Lovelace"}, "q4_wo": "ada@person.example",
+        "q5_ruf": {"country": "+49", "area": "030", "phone": "901820"},
+    });
+    let read = |fields: &[(&str, &str)]| {
+        let lead = lead_of(&mapped("jotform", fields), FORM, answers_of_jotform(&answers));
+        lead.fields.into_iter().map(|(name, _)| name).collect::<Vec<_>>()
+    };
+    assert_eq!(read(&[]), ["first_name", "last_name", "email", "phone"]);
+    for name in ["q4_wo", "wo"] {
+        assert!(read(&[("email", name)]).contains(&name.to_owned()), "{name}");
+    }
+    assert!(read(&[("phone", "q5_ruf")]).contains(&"q5_ruf".to_owned()));
+    assert!(read(&[("first_name", "q1_wer.first")]).contains(&"q1_wer.first".to_owned()));
+    assert!(read(&[("email", "wo")]).contains(&"phone".to_owned()));
+}
+
+#[test]
+fn jotforms_numbers_in_parts_are_dialled_from_anywhere() {
+    for (country, area, number) in [
+        ("49", "30", "+49 30 901820"),
+        ("+49", "30", "+49 30 901820"),
+        ("0049", "30", "0049 30 901820"),
+        ("", "030", "030 901820"),
+        ("DE", "030", "DE 030 901820"),
+    ] {
+        let answers = json!({"q1_p": {"country": country, "area": area, "phone": "901820"}});
+        let read = lead("jotform", FORM, answers_of_jotform(&answers));
+        assert!(pairs(&read).contains(&("phone", number)), "{:?}", pairs(&read));
+    }
+}
+
+#[test]
+fn questions_of_google_forms_are_in_any_language() {
+    let body = json!({"namedValues": {
+        "Ihr Name": ["Grete"], "Wie erreichen wir Sie?": ["grete@person.example"], "Rückruf unter": ["+49 30 901820"],
+    }});
+    let read = lead("json", JSON, body.to_string());
+    let mut found = pairs(&read);
+    found.sort_unstable();
+    assert_eq!(found, [("Ihr Name", "Grete"), ("email", "grete@person.example"), ("phone", "+49 30 901820")]);
+    let program = lead("json", JSON, r#"{"owner":{"mail":"rep@shop.example"},"text":"hello"}"#);
+    assert_eq!(
+        pairs(&program),
+        [("owner.mail", "rep@shop.example"), ("text", "hello")],
+        "nothing is guessed"
+    );
+}
+
+#[test]
+fn fields_of_gravity_forms_are_in_any_language_and_script() {
+    let named = lead(
+        "gravity_forms",
+        JSON,
+        r#"{"nafn":"Anna","netfang":"anna@person.example","simi":"+3545885522"}"#,
+    );
+    let mut found = pairs(&named);
+    found.sort_unstable();
+    assert_eq!(found, [("email", "anna@person.example"), ("nafn", "Anna"), ("phone", "+3545885522")]);
+    let egypt = Document {
+        default_country: sluice_domain::identity::Country::parse("EG"),
+        ..document("gravity_forms")
+    };
+    let numbered = lead_of(&egypt, JSON, r#"{"form_id":"3","id":"9","2":"٠١٠٠ ١٢٣ ٤٥٦٧","4":"x"}"#);
+    assert!(pairs(&numbered).contains(&("phone", "٠١٠٠ ١٢٣ ٤٥٦٧")), "{:?}", pairs(&numbered));
+}
+
+#[test]
+fn numbers_of_the_mainland_are_known_under_any_name_and_in_groups() {
+    for (fields, body, name, number) in [
+        (&[][..], r#"{"手机号":"138 0013 8000"}"#, "phone", "+86138 0013 8000"),
+        (&[("phone", "dianhua")], r#"{"dianhua":"13800138000"}"#, "dianhua", "+8613800138000"),
+        (&[], r#"{"telphone":"１３８００１３８０００"}"#, "phone", "+86１３８００１３８０００"),
+        (&[], r#"{"telphone":"86-138-0013-8000"}"#, "phone", "+86-138-0013-8000"),
+        (&[], r#"{"telphone":"010 8765 4321"}"#, "phone", "010 8765 4321"),
+        (&[], r#"{"telphone":"+1 415 555 2671"}"#, "phone", "+1 415 555 2671"),
+    ] {
+        assert_eq!(pairs(&lead_of(&mapped("feiyu", fields), JSON, body)), [(name, number)], "{body}");
+    }
+    let german =
+        Document { default_country: sluice_domain::identity::Country::parse("DE"), ..document("feiyu") };
+    assert_eq!(pairs(&lead_of(&german, JSON, r#"{"tel":"15112345678"}"#)), [("phone", "15112345678")]);
+}
+
+#[test]
+fn an_older_script_of_hubspot_posts_a_form() {
+    let context = json!({
+        "hutk": "aa11", "ipAddress": "203.0.113.7", "pageUrl": "https://shop.example/?utm_source=q",
+        "pageName": "Shop", "sfdcCampaignId": "7010",
+    });
+    let body =
+        form(&[("email", "ada@person.example"), ("firstname", "Ada"), ("hs_context", &context.to_string())]);
+    let read = lead("hubspot", FORM, body);
+    assert_eq!(pairs(&read), [("email", "ada@person.example"), ("first_name", "Ada")]);
+    for (name, value) in [
+        ("hubspot_cookie", "aa11"),
+        ("ip", "203.0.113.7"),
+        ("page_url", "https://shop.example/?utm_source=q"),
+        ("utm_source", "q"),
+        ("page_name", "Shop"),
+        ("salesforce_campaign", "7010"),
+    ] {
+        assert_eq!(note(&read, name), Some(value), "{name}");
+    }
+    let broken = lead("hubspot", FORM, form(&[("email", "a@b.example"), ("hs_context", "{")]));
+    assert_eq!(pairs(&broken), [("email", "a@b.example"), ("hs_context", "{")]);
+    let newer =
+        json!({"fields": [{"name": "email", "value": "a@b.example"}], "context": {"sfdcCampaignId": "7011"}});
+    assert_eq!(note(&lead("hubspot", JSON, newer.to_string()), "salesforce_campaign"), Some("7011"));
+    let secrets = Secrets::default();
+    let request = HttpRequest { method: "POST".into(), body: "{".into(), ..HttpRequest::default() };
+    let (document, now) = (document("hubspot"), Timestamp(0));
+    let delivery =
+        Delivery { request: &request, document: &document, secrets: &secrets, certificate: None, now };
+    assert_eq!(hubspot::Hubspot.leads(&delivery).unwrap_err().status, 400);
+    assert_eq!(hubspot::form("/submissions/v3/integration/submit/1/a"), Some("1/a"));
+    assert_eq!(hubspot::form("/submissions/v3/integration/secure/submit/1/a"), Some("1/a"));
+    assert_eq!(hubspot::form("/submissions/v3/other/1/a"), None);
+}
+
+#[test]
+fn a_contact_forms_files_may_be_larger_than_its_words() {
+    let content = "QUJD".repeat(400_000);
+    let body =
+        json!({"your-email": "a@b.example", "cv": {"filename": "cv.pdf", "content": content}, "n": "x"});
+    let read = lead("contact_form_7", JSON, body.to_string());
+    assert_eq!((pairs(&read).len(), read.files[0].size), (2, 1_200_000));
+    assert_eq!((read.flags, read.raw), (vec![], None));
+    let mended = lead("contact_form_7", JSON, body.to_string().replace("\"x\"", "NaN"));
+    assert_eq!(mended.flags, [BodyFlag::RepairedJson]);
+    let raw = String::from_utf8_lossy(mended.raw.as_deref().unwrap()).into_owned();
+    assert!(raw.len() < 200 && raw.contains("a@b.example") && raw.contains("cv.pdf"), "{raw}");
+    let broken = lead("contact_form_7", JSON, format!("{body}!"));
+    assert_eq!(
+        (broken.flags.as_slice(), broken.raw.unwrap().len() < 200),
+        (&[BodyFlag::NotFields][..], true)
+    );
+    let files: Vec<Value> =
+        (0..600).map(|at| json!({"filename": format!("{at}{}", "n".repeat(300)), "content": ""})).collect();
+    let many = lead("contact_form_7", JSON, json!({"your-email": "a@b.example", "cv": files}).to_string());
+    assert_eq!((many.files.len(), many.files[0].file_name.len()), (500, 200));
+    assert!(many.flags.contains(&BodyFlag::TooManyFields));
+}
+
+#[test]
+fn webhooks_of_webflows_dashboard_are_believed_by_the_key_in_their_address() {
+    let document = Document { auth: Auth::UrlKey, ..document("webflow") };
+    let secrets = Secrets::default().with("url_key", "k");
+    let said = |query: &str, headers: Vec<(String, String)>| {
+        let query = query.to_owned();
+        let request = HttpRequest { method: "POST".into(), query, headers, ..HttpRequest::default() };
+        let now = Timestamp(0);
+        let delivery =
+            Delivery { request: &request, document: &document, secrets: &secrets, certificate: None, now };
+        believe(&webflow::Webflow, &delivery)
+    };
+    let bearer = |token: &str| vec![("authorization".to_owned(), token.to_owned())];
+    assert_eq!(said("key=k", vec![]), Ok(()));
+    assert_eq!(said("key=other", vec![]), Err(Refusal::KeyWrong));
+    assert_eq!(said("", vec![]), Err(Refusal::KeyMissing));
+    for (token, expected) in [
+        ("Bearer k", Ok(())),
+        ("bearer  k ", Ok(())),
+        ("Bearer other", Err(Refusal::KeyWrong)),
+        ("Bearer ", Err(Refusal::KeyMissing)),
+        ("Basic k", Err(Refusal::KeyMissing)),
+    ] {
+        assert_eq!(said("", bearer(token)), expected, "{token}");
+    }
+    assert_eq!(said("key=other", bearer("Bearer k")), Err(Refusal::KeyWrong), "one proof at a time");
+}
