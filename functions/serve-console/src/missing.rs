@@ -3,7 +3,6 @@
 //! No index knows what a person lacks: it would have to be written with every lead. The list goes through what the reps within reach
 //! were given, rep by rep, and looks at the people; how much one call reads is bounded, so a page may be short and its cursor goes on.
 
-use crate::acts::KEY;
 use crate::auth;
 use crate::leads::{LONG_ENOUGH, PAGE, Wanted, no_such_lead};
 use crate::{Call, Console, teller, unavailable};
@@ -14,6 +13,7 @@ use sluice_domain::live::{Lacking, Qualification};
 use sluice_host::outbox;
 use sluice_store::{Told, ToldPlace};
 use sluice_wire::http::HttpResponse;
+use sluice_wire::idempotency;
 use sluice_wire::problem::Problem;
 use sluice_wire::queue::NoticeKind;
 use std::collections::{BTreeMap, BTreeSet};
@@ -47,11 +47,7 @@ impl Console {
             return Err(no_such_lead());
         }
         let said = read_said(&call.json()?)?;
-        let key = call.request.header("idempotency-key");
-        if key.is_some_and(|key| key.is_empty() || key.len() > KEY) {
-            let detail = format!("An Idempotency-Key has 1 to {KEY} bytes.");
-            return Err(Problem::new(422, "key-unusable", detail).about("Idempotency-Key"));
-        }
+        let key = idempotency::key(&call.request)?;
         let now = self.env.clock.now();
         let key = key.map_or_else(|| now.millis().to_string(), auth::hash);
         let told = teller(now).qualified(&lead, &key, said.clone(), &call.who.name()).ok_or_else(|| {

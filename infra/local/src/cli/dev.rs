@@ -127,7 +127,11 @@ pub(crate) async fn run(args: DevArgs) -> Result<(), String> {
             None => String::new(),
             Some(_) => format!(" --url {url} --token {token}"),
         };
-        welcome(&url, &token, &data, args.smtp.as_deref(), &published, &others);
+        let form = first_form(&here).await;
+        welcome(&url, &token, &data, args.smtp.as_deref(), &published);
+        if let Some(form) = form {
+            first_lead(&url, &token, &form, &others);
+        }
     }
     wait_for_the_end().await;
     note("Stopping: calls that have begun may end.");
@@ -195,13 +199,20 @@ async fn first_policies(args: &DevArgs, stack: &StackArgs) -> Result<Option<usiz
     Ok(answer["changed"].as_array().map(Vec::len))
 }
 
+/// The first form that there is to post to, by name.
+async fn first_form(stack: &StackArgs) -> Option<String> {
+    let listed = stack.call("GET", "/api/policies", None).await.ok()?;
+    let mut documents = listed["documents"].as_array()?.iter();
+    let form = documents.find(|document| document["kind"] == "form")?;
+    form["name"].as_str().map(str::to_owned)
+}
+
 fn welcome(
     url: &str,
     token: &str,
     data: &Path,
     smtp: Option<&str>,
     published: &Result<Option<usize>, String>,
-    others: &str,
 ) {
     say(&format!("Sluice is running on {url}   (data in {}, stop with Ctrl-C)", data.display()));
     match published {
@@ -221,12 +232,13 @@ fn welcome(
         Some(server) => say(&format!("Mail sent     for real, by {server}")),
     }
     say("");
-    if published.is_err() {
-        return;
-    }
+}
+
+/// What to type first: a lead, and whose it is.
+fn first_lead(url: &str, token: &str, form: &str, others: &str) {
     say("Post a lead:");
     say(&format!(
-        "  curl -s {url}/f/contact -d first_name=Ada -d email=ada@example.com -d country=DE -d employees=250"
+        "  curl -s {url}/f/{form} -d first_name=Ada -d email=ada@example.com -d country=DE -d employees=250"
     ));
     say("See its owner and why:");
     say(&format!("  curl -s {url}/api/leads/LEAD_ID -H 'authorization: Bearer {token}'"));

@@ -36,7 +36,12 @@ pub(crate) async fn run(args: &JourneyRunArgs) -> Result<(), String> {
         Timestamp::parse(text)
             .ok_or_else(|| format!("`{text}` is no time: write it like 2027-03-01T09:00:00Z"))
     };
-    let from = args.from.as_deref().map_or_else(|| Ok(SystemClock.now()), time)?;
+    let from = match (&args.from, &args.dir) {
+        (Some(text), _) => time(text)?,
+        (None, None) => args.stack.now().await,
+        // No stack is asked for anything but a customer.
+        (None, Some(_)) => SystemClock.now(),
+    };
     let until = match Period::parse(&args.until) {
         Ok(length) => from.plus_millis(length.millis()),
         Err(_) => time(&args.until)?,
