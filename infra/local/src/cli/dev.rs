@@ -129,9 +129,8 @@ pub(crate) async fn run(args: DevArgs) -> Result<(), String> {
         };
         let form = first_form(&here).await;
         welcome(&url, &token, &data, args.smtp.as_deref(), &published);
-        if let Some(form) = form {
-            first_lead(&url, &token, &form, &others);
-        }
+        let others = Some(others.as_str()).filter(|_| std::io::stdout().is_terminal());
+        first_steps(&url, &token, form.as_deref(), others).iter().for_each(|line| say(line));
     }
     wait_for_the_end().await;
     note("Stopping: calls that have begun may end.");
@@ -234,17 +233,22 @@ fn welcome(
     say("");
 }
 
-/// What to type first: a lead, and whose it is.
-fn first_lead(url: &str, token: &str, form: &str, others: &str) {
-    say("Post a lead:");
-    say(&format!(
-        "  curl -s {url}/f/{form} -d first_name=Ada -d email=ada@example.com -d country=DE -d employees=250"
-    ));
-    say("See its owner and why:");
-    say(&format!("  curl -s {url}/api/leads/LEAD_ID -H 'authorization: Bearer {token}'"));
-    if std::io::stdout().is_terminal() {
-        say(&format!("  or, in another terminal: cargo run -q -- explain lead LEAD_ID{others}"));
-    }
+/// What to type first: a lead, and whose it is. Nothing where there is no form to post to.
+fn first_steps(url: &str, token: &str, form: Option<&str>, others: Option<&str>) -> Vec<String> {
+    let Some(form) = form else { return Vec::new() };
+    let mut steps = vec![
+        "Post a lead:".to_owned(),
+        format!(
+            "  curl -s {url}/f/{form} -d first_name=Ada -d email=ada@example.com -d country=DE -d employees=250"
+        ),
+        "See its owner and why:".to_owned(),
+        format!("  curl -s {url}/api/leads/LEAD_ID -H 'authorization: Bearer {token}'"),
+    ];
+    steps
+        .extend(others.map(|others| {
+            format!("  or, in another terminal: cargo run -q -- explain lead LEAD_ID{others}")
+        }));
+    steps
 }
 
 async fn wait_for_the_end() {
@@ -257,5 +261,19 @@ async fn wait_for_the_end() {
     tokio::select! {
         _ = tokio::signal::ctrl_c() => {}
         () = terminate => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::first_steps;
+
+    #[test]
+    fn what_to_type_first_is_a_form_that_there_is() {
+        let steps = first_steps("http://here", "slt_1", Some("demo"), Some(" --url http://here"));
+        assert!(steps[1].contains("http://here/f/demo -d"), "{steps:?}");
+        assert!(steps.iter().any(|line| line.ends_with("explain lead LEAD_ID --url http://here")));
+        assert_eq!(first_steps("http://here", "slt_1", Some("demo"), None).len(), 4);
+        assert_eq!(first_steps("http://here", "slt_1", None, Some("")), Vec::<String>::new());
     }
 }
