@@ -39,8 +39,10 @@ impl Console {
                  `wechat_openid` or `ad_user_id`.",
             ));
         }
-        let meant: Vec<Vec<Identity>> =
+        let mut meant: Vec<Vec<Identity>> =
             facts.identities.into_iter().flat_map(|identity| wherever(identity, &policies)).collect();
+        // What names one identity names one person: it comes before what may be of several.
+        meant.sort_by_key(|group| group.len() > 1);
         let all = meant.concat();
         if all.len() > MOST {
             return Err(whose_id("There are too many who may have given this id."));

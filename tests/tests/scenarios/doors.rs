@@ -182,7 +182,6 @@ async fn a_refusal_names_the_field_that_it_is_about() {
     let customer = customer_of(&run, &[("email", "ada@person.example")]).await;
     for (method, path, body, name, field) in [
         ("POST", "/api/messages", json!({}), "body-unfit", "customer"),
-        ("POST", "/api/messages", json!({"customer": "me"}), "body-unfit", "customer"),
         ("POST", "/api/messages", json!({"customer": customer, "template": 1}), "body-unfit", "template"),
         (
             "POST",

@@ -15,6 +15,12 @@ html: "<p>{% for one in data.items %}{{ one.name }}{% endfor %} {{ data.paid }}<
 defaults: { customer.first_name: you }
 ---
 kind: source
+name: fair
+type: json
+auth: public
+id: no
+---
+kind: source
 name: site
 type: segment
 secrets: { write_key: [env:SITE] }
@@ -69,19 +75,25 @@ async fn answers_with_nothing_to_say_are_as_the_contract_has_them() {
     assert!(things.iter().any(|thing| thing["traits"]["address"]["city"] == "Rome"), "{timeline:#}");
     let found = run.lookup(json!({"phone": "+12125550199"})).await;
     assert_eq!(found.1["id"], customer.as_str());
-    for who in [customer.as_str(), run.show(&nobody).await["customer"].as_str().unwrap_or(&customer)] {
-        get(&run, &format!("/api/customers/{who}/timeline")).await;
-        let document = get(&run, &format!("/api/customers/{who}/export")).await;
-        let lead = &document["leads"][0];
-        assert_eq!(
-            (&lead["email"], &lead["country"], &lead["consent"]),
-            (&Value::Null, &Value::Null, &Value::Null)
-        );
-        assert!(lead["envelope"]["fields"].is_array(), "{document:#}");
+    // Who came by a source says no country, and was asked for nothing.
+    let body = br#"{"no": "L-1", "email": "fair@person.example"}"#;
+    run.send("POST", "/hooks/fair", &[("content-type", "application/json")], body).await;
+    run.settle().await;
+    let (_, fair) = run.lookup(json!({"email": "fair@person.example"})).await;
+    let lead = get(&run, &format!("/api/customers/{}/export", fair["id"].as_str().unwrap())).await["leads"]
+        [0]
+    .clone();
+    for name in ["country", "consent", "phone", "language"] {
+        assert!(lead[name].is_null(), "{name}: {lead:#}");
     }
-    let marketer = run.new_token("manager", Some("boss")).await;
+    let document = get(&run, &format!("/api/customers/{customer}/export")).await;
+    assert!(
+        document["leads"][0]["email"].is_null() && document["events"][0]["ids"].is_object(),
+        "{document:#}"
+    );
+    let manager = run.new_token("manager", Some("boss")).await;
     let path = format!("/api/customers/{customer}/export");
-    assert_eq!(run.api_as(Some(&marketer), "GET", &path, None).await.0, 200);
+    assert_eq!(run.api_as(Some(&manager), "GET", &path, None).await.0, 200);
 
     // Who had no say, whose token was nobody's.
     let rule = get(&run, "/api/audit?kind=owner").await;
