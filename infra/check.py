@@ -35,6 +35,8 @@ FUNCTIONS = TEMPLATE.parent.parent / "functions"
 NO_RESOURCE_LEVEL = {}
 # HTTP APIs give up on an integration after this many seconds (API Gateway quotas).
 LONGEST_INTEGRATION = 30
+# The function that answers what has no route.
+ELSEWHERE = "ServeConsole"
 # What must not reach the access log: variables of API Gateway that identify a person or show what they asked for.
 PERSONAL = ("identity.", "authorizer.", "context.path", "domainName", "rawQueryString", "userAgent", "header", "error.message")
 
@@ -375,6 +377,11 @@ def route_explicit(stack):
     for id, p, integration, function in stack.routes():
         key = p.get("RouteKey")
         keys[key] += 1
+        if key == "$default":
+            # Whatever has no other route. Only this function looks its own routes up and answers the rest without reading anything.
+            if function != ELSEWHERE:
+                yield id, f"{function} does not know what to say of a path that it has no route for"
+            continue
         # `{slash+}` at the end is the path with a slash at its end, which no route can be; functions take nothing more for it.
         if not isinstance(key, str) or not re.fullmatch(r"(GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) (/[a-z][a-z0-9.-]*|/\{\w+\})+(/\{slash\+\})?", key):
             yield id, f"{key} is not one method and one path"
@@ -398,16 +405,17 @@ def route_explicit(stack):
 def route_permitted(stack):
     allowed = []
     for id, p in stack.of("AWS::Lambda::Permission").items():
-        found = re.search(r":\$\{(\w+)\}/\*/\*(/[^*]+?)(/?)\*$", text_of(p.get("SourceArn")))
+        found = re.search(r":\$\{(\w+)\}/\*/(?:\*(/[^*]+?)(/?)\*|\$default)$", text_of(p.get("SourceArn")))
         if p.get("Principal") != "apigateway.amazonaws.com" or not found:
             yield id, "lets in more than one API's calls under one path"
         else:
-            # Everything below a path, or the path itself as well.
+            # Everything below a path, or the path itself as well; or whatever has no other route.
             allowed.append((name_of(p.get("FunctionName")), found[1], found[2], bool(found[3])))
     for id, p, _, function in stack.routes():
         path = str(p.get("RouteKey")).partition(" ")[2]
         if not any(
-            (f, api) == (function, name_of(p.get("ApiId"))) and (path.startswith(root + "/") or (path == root and not below))
+            (f, api) == (function, name_of(p.get("ApiId")))
+            and (root is None if not path else root is not None and (path.startswith(root + "/") or (path == root and not below)))
             for f, api, root, below in allowed
         ):
             yield id, f"no permission lets the API call {function}"
@@ -608,6 +616,7 @@ VARIANTS = [
     ("public-concurrency", {"CaptureLead.Properties.ReservedConcurrentExecutions": 0}),
     ("public-timeout", {"ServeConsole.Properties.Timeout": 30}),
     ("route-explicit", {"PostFormRoute.Properties.RouteKey": "$default"}),
+    ("route-explicit", {"ElsewhereRoute.Properties.Target": {"Fn::Sub": "integrations/${CaptureLeadIntegration}"}}),
     ("route-explicit", {"PostFormRoute.Properties.RouteKey": "ANY /f/{form}"}),
     ("route-explicit", {"GetLeadRoute.Properties.RouteKey": "GET /api/{proxy+}"}),
     ("route-explicit", {"PostBatchSlashRoute.Properties.RouteKey": "POST /{slash+}/batch"}),
@@ -623,6 +632,8 @@ VARIANTS = [
     ("route-permitted", {"TrackEventBatchesPermission.Properties.SourceArn": {"Fn::Sub": "arn:aws:execute-api:x:1:${Api}/*/*/batch/*"}}),
     ("route-permitted", {"CaptureLeadHooksPermission.Properties.FunctionName": {"Ref": "RouteLead"}}),
     ("route-permitted", {"ServeConsolePermission.Properties.SourceArn": GONE}),
+    ("route-permitted", {"ServeConsoleElsewherePermission": GONE}),
+    ("route-permitted", {"ServeConsoleElsewherePermission.Properties.SourceArn": {"Fn::Sub": "arn:aws:execute-api:x:1:${Api}/*/*"}}),
     ("stage-throttled", {"ApiStage.Properties.DefaultRouteSettings": GONE}),
     ("stage-logs", {"ApiStage.Properties.AccessLogSettings.Format": "$context.identity.sourceIp"}),
     ("stage-logs", {"ApiStage.Properties.AccessLogSettings.Format": "$context.path"}),

@@ -3,6 +3,7 @@
 //! Every scenario ends with [`Running::finish`], which looks at what must hold whatever the scenario did.
 
 pub mod contract;
+pub mod door;
 pub mod fake;
 pub mod http;
 pub mod log;

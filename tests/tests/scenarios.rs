@@ -43,6 +43,12 @@ mod command;
 mod company_day;
 #[path = "scenarios/costs.rs"]
 mod costs;
+#[path = "scenarios/doors.rs"]
+mod doors;
+#[path = "scenarios/doors_command.rs"]
+mod doors_command;
+#[path = "scenarios/doors_contract.rs"]
+mod doors_contract;
 #[path = "scenarios/engagement.rs"]
 mod engagement;
 #[path = "scenarios/erasure.rs"]

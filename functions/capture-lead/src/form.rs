@@ -9,11 +9,8 @@ use sluice_domain::time::Timestamp;
 use sluice_store::Accepted;
 use sluice_wire::http::{HttpRequest, HttpResponse};
 use sluice_wire::problem::Problem;
-use sluice_wire::{body, capture};
+use sluice_wire::{body, capture, idempotency};
 use std::sync::Arc;
-
-/// Longest `Idempotency-Key`, in characters.
-const LONGEST_KEY: usize = 255;
 
 impl Capture {
     pub(crate) async fn preflight(&self, name: &str, request: &HttpRequest) -> Result<HttpResponse, Problem> {
@@ -35,7 +32,7 @@ impl Capture {
         request: &HttpRequest,
     ) -> Result<HttpResponse, Problem> {
         let now = self.env.clock.now();
-        let key = idempotency_key(request)?;
+        let key = idempotency::key(request)?;
         let submission = body::parse(request).await?;
         let origin = Origin { kind: "form".to_owned(), name: form.name.clone() };
         let is_spam = capture::is_spam(form, &submission);
@@ -68,14 +65,7 @@ impl Capture {
             // Whatever it says, the answer is that of the first time, and nothing of it is kept.
             Accepted::Erased => return Ok(success(form, request, &lead.id)),
             Accepted::Known { fingerprint } if fingerprint == lead.envelope.fingerprint() => 0,
-            Accepted::Known { .. } => {
-                return Err(Problem::new(
-                    409,
-                    "idempotency-key-reused",
-                    "This Idempotency-Key was used for other fields. Use a new key for a new lead.",
-                )
-                .about("Idempotency-Key"));
-            }
+            Accepted::Known { .. } => return Err(idempotency::reused("other fields")),
         };
         if !is_spam {
             self.ledger.count(&lead.origin.name, new);
@@ -119,17 +109,6 @@ fn find<'a>(policies: &'a PolicySet, name: &str) -> Result<&'a Form, Problem> {
     policies.forms.get(name).ok_or_else(|| {
         Problem::new(404, "no-such-form", "There is no form of this name. `sluice apply` publishes one.")
     })
-}
-
-fn idempotency_key(request: &HttpRequest) -> Result<Option<&str>, Problem> {
-    let key = request.header("idempotency-key").map(str::trim);
-    match key {
-        Some(key) if key.is_empty() || key.chars().count() > LONGEST_KEY => {
-            let detail = format!("An Idempotency-Key has 1 to {LONGEST_KEY} characters.");
-            Err(Problem::new(400, "idempotency-key-unusable", detail).about("Idempotency-Key"))
-        }
-        key => Ok(key),
-    }
 }
 
 /// A browser goes to the form's page, a script gets the id.

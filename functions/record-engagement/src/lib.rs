@@ -24,6 +24,7 @@ use sluice_host::outbox::{self, Outbox, QueueName};
 use sluice_host::secrets::{SecretError, SecretStore};
 use sluice_store::{Policies, Store, StoreError};
 use sluice_wire::http::{HttpRequest, HttpResponse};
+use sluice_wire::problem::Problem;
 use std::sync::Arc;
 use words::Words;
 
@@ -81,8 +82,8 @@ struct Engagement {
 enum Fault {
     /// The link is not ours, was changed, or leads nowhere any more. Nothing more is said.
     NoLink,
-    /// What was posted is none of our forms.
-    Unreadable,
+    /// What was posted is none of our forms, or larger than any.
+    Unreadable(Problem),
     /// We could not look or write just now.
     Unavailable(String),
 }
@@ -111,7 +112,7 @@ impl HttpHandler for Engagement {
             ("POST", "k") => self.confirm(token, &request).await,
             _ => Err(Fault::NoLink),
         };
-        let answer = answer.unwrap_or_else(|fault| refusal(&fault, &request));
+        let answer = answer.unwrap_or_else(|fault| refusal(fault, &request));
         // The head of what a GET would answer, and nothing changed by it.
         if request.method == "HEAD" { HttpResponse { body: Default::default(), ..answer } } else { answer }
     }
@@ -146,20 +147,29 @@ impl Engagement {
     }
 }
 
-/// A page that says why there is none. The same for every bad link, so that it tells nobody anything.
-fn refusal(fault: &Fault, request: &HttpRequest) -> HttpResponse {
+/// Why there is nothing: for a browser a page, for programs a problem document. The same for every bad link, so that it tells
+/// nobody anything.
+fn refusal(fault: Fault, request: &HttpRequest) -> HttpResponse {
     let words = Words::of(words::accepted(request));
-    let (status, title, text) = match fault {
-        Fault::NoLink => (404, words.no_link, words.no_link_text),
-        Fault::Unreadable => (400, words.unreadable, words.unreadable_text),
+    let (problem, title, text) = match fault {
+        Fault::NoLink => {
+            let detail = "This link is not ours, or leads nowhere any more.";
+            (Problem::new(404, "no-such-link", detail), words.no_link, words.no_link_text)
+        }
+        Fault::Unreadable(problem) => (problem, words.unreadable, words.unreadable_text),
         Fault::Unavailable(why) => {
             tracing::error!(%why, "a link could not be followed");
-            (503, words.unavailable, words.unavailable_text)
+            let detail = "The link cannot be followed just now. Try again.";
+            let problem = Problem::new(503, "unavailable", detail).retry_after(RETRY_AFTER);
+            (problem, words.unavailable, words.unavailable_text)
         }
     };
-    let answer = Page::new(words, title).paragraph(text).response(status);
-    match status {
-        503 => answer.with_header("retry-after", RETRY_AFTER.to_string()),
-        _ => answer,
+    if !request.header("accept").is_some_and(|kinds| kinds.contains("text/html")) {
+        return problem.response().with_header("cache-control", "no-store, max-age=0");
+    }
+    let answer = Page::new(words, title).paragraph(text).response(problem.status);
+    match problem.retry_after {
+        Some(seconds) => answer.with_header("retry-after", seconds.to_string()),
+        None => answer,
     }
 }

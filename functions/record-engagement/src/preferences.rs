@@ -9,6 +9,7 @@ use sluice_domain::link::{Link, Purpose, Subject};
 use sluice_domain::policy::{PolicySet, Topic};
 use sluice_wire::body::{self, Submission};
 use sluice_wire::http::{HttpRequest, HttpResponse};
+use sluice_wire::problem::Problem;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
@@ -43,7 +44,7 @@ impl Engagement {
             let gate = self.gate_of(&who).await?.gate;
             return Ok(self.preferences(words, &policies, &who, &gate).response(200));
         }
-        let posted = body::parse_without_files(request).await.map_err(|_| Fault::Unreadable)?;
+        let posted = body::parse_without_files(request).await.map_err(Fault::Unreadable)?;
         let topic = policies.topic(&who.subject.topic);
         let offered = offered(&policies, &who.subject);
         let title = |name: &str| {
@@ -65,7 +66,8 @@ impl Engagement {
             let ticked = values(TICKED).map(str::to_owned).collect();
             (Choice::These { shown: shown.collect(), ticked }, How::Page, words.saved)
         } else {
-            return Err(Fault::Unreadable);
+            let detail = "This is neither the page's form nor one click (RFC 8058). Nothing was changed.";
+            return Err(Fault::Unreadable(Problem::new(400, "body-unfit", detail)));
         };
         let chosen = Chosen { choice, how, wording: &title };
         let gate = self.choose(&who, &chosen, &policies, request).await?;

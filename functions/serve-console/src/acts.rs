@@ -17,12 +17,10 @@ use sluice_host::metrics::Metrics;
 use sluice_host::outbox::{self, Outgoing, QueueName};
 use sluice_store::{Commit, Desk, TeamRecord, Wanted, Written};
 use sluice_wire::http::HttpResponse;
+use sluice_wire::idempotency;
 use sluice_wire::problem::Problem;
 use sluice_wire::queue::{LeadMessage, NoticeKind, NoticeMessage, encode};
 use std::collections::BTreeMap;
-
-/// The longest `Idempotency-Key`, in bytes.
-pub(crate) const KEY: usize = 256;
 
 /// How often an act is tried again because somebody else was faster.
 pub(crate) const ATTEMPTS: usize = 8;
@@ -282,11 +280,7 @@ impl Console {
 
 /// What an act is known by: hashes of its key, and of what is asked.
 fn key_of(call: &Call, what: &str) -> Result<Option<(String, String)>, Problem> {
-    let Some(key) = call.request.header("idempotency-key").map(str::trim) else { return Ok(None) };
-    if key.is_empty() || key.len() > KEY {
-        let detail = format!("An Idempotency-Key has 1 to {KEY} bytes.");
-        return Err(Problem::new(422, "key-unusable", detail).about("Idempotency-Key"));
-    }
+    let Some(key) = idempotency::key(&call.request)? else { return Ok(None) };
     let short = |text: &str| auth::hash(text).chars().take(16).collect();
     Ok(Some((short(key), short(&format!("{what} {}", call.json()?)))))
 }
@@ -298,12 +292,7 @@ fn is_done(lead: &Lead, key: Option<&(String, String)>) -> Result<bool, Problem>
     match keys.find(|(of, _)| of == key) {
         None => Ok(false),
         Some((_, before)) if before == asked => Ok(true),
-        Some(_) => Err(Problem::new(
-            409,
-            "idempotency-key-reused",
-            "This Idempotency-Key was used for something else on this lead. Use a new key for a new act.",
-        )
-        .about("Idempotency-Key")),
+        Some(_) => Err(idempotency::reused("something else on this lead")),
     }
 }
 

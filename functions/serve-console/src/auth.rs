@@ -45,8 +45,9 @@ impl Console {
     pub(crate) async fn authenticate(&self, request: &HttpRequest) -> Result<Principal, Problem> {
         let token = request
             .header("authorization")
-            .and_then(|value| value.strip_prefix("Bearer ").or_else(|| value.strip_prefix("bearer ")))
-            .map(str::trim)
+            .and_then(|value| value.trim().split_once(' '))
+            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+            .map(|(_, token)| token.trim())
             .filter(|token| !token.is_empty())
             .ok_or_else(|| {
                 Problem::new(

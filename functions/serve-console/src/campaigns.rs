@@ -9,6 +9,7 @@ use sluice_domain::policy::Campaign;
 use sluice_host::outbox::{Outgoing, QueueName};
 use sluice_store::{Commit, DueEntry, Written};
 use sluice_wire::http::HttpResponse;
+use sluice_wire::idempotency;
 use sluice_wire::problem::Problem;
 use sluice_wire::queue::{CampaignMessage, CampaignTask, encode};
 
@@ -37,8 +38,7 @@ impl Console {
     /// It goes out as its document says. With an `Idempotency-Key` the same call is one broadcast for ever.
     pub(crate) async fn schedule_campaign(&self, call: &Call) -> Result<HttpResponse, Problem> {
         let name = call.part(0);
-        let key = call.request.header("idempotency-key").map(str::trim).filter(|key| !key.is_empty());
-        let key = key.map(auth::hash);
+        let key = idempotency::key(&call.request)?.map(auth::hash);
         for _ in 0..ATTEMPTS {
             let policies = self.current().await?;
             let (document, _) = policies.campaigns.get(name).ok_or_else(no_such_campaign)?;

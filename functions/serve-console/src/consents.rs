@@ -11,6 +11,7 @@ use sluice_domain::message::Channel;
 use sluice_domain::policy::{PolicySet, Reading};
 use sluice_store::{GateRecord, Recorded};
 use sluice_wire::http::HttpResponse;
+use sluice_wire::idempotency;
 use sluice_wire::problem::Problem;
 
 /// Proofs shown, the newest.
@@ -124,7 +125,7 @@ impl Console {
         }
         let text = |name: &str| body[name].as_str().map(|text| text.chars().take(NOTE).collect::<String>());
         let now = self.env.clock.now();
-        let key = call.request.header("idempotency-key").map(auth::hash);
+        let key = idempotency::key(&call.request)?.map(auth::hash);
         for place in &meant {
             let fresh = || {
                 let mut random = [0; 16];
@@ -171,8 +172,7 @@ impl Console {
         if before.said == proof.said && before.wording == proof.wording && before.note == proof.note {
             return Ok(Some(before));
         }
-        let detail = "This Idempotency-Key was used to say something else of this customer. Use a new one.";
-        Err(Problem::new(409, "idempotency-key-reused", detail).about("Idempotency-Key"))
+        Err(idempotency::reused("something else that this customer wants"))
     }
 
     /// Everything that was said about an address, oldest first.
@@ -192,9 +192,7 @@ impl Console {
         };
         let (policies, keys) = (self.current().await?, self.hash_keys().await?);
         let places = places(&known.whole(record), &policies, &keys);
-        let gates = self.gates_of(&places).await?;
-        let rows: Vec<Value> =
-            places.iter().zip(&gates).map(|(place, gate)| gate_view(place, &gate.gate)).collect();
+        let rows = self.standing(&places).await?;
         let mut proofs = Vec::new();
         for place in &places {
             let told = self.proofs_of(place).await?;
@@ -205,14 +203,20 @@ impl Console {
         Ok(json!({"customer": root, "addresses": rows, "proofs": proofs}))
     }
 
-    pub(crate) async fn gates_of(&self, places: &[Place]) -> Result<Vec<GateRecord>, Problem> {
+    /// What stands for each of these addresses.
+    pub(crate) async fn standing(&self, places: &[Place]) -> Result<Vec<Value>, Problem> {
+        let gates = self.gates_of(places).await?;
+        Ok(places.iter().zip(&gates).map(|(place, gate)| gate_view(place, &gate.gate)).collect())
+    }
+
+    async fn gates_of(&self, places: &[Place]) -> Result<Vec<GateRecord>, Problem> {
         let wanted: Vec<_> = places.iter().map(|place| (place.channel, place.hashes.clone())).collect();
         self.store.gates(&wanted).await.map_err(unavailable)
     }
 }
 
 /// What stands for an address: each topic that was spoken of, and what keeps messages back.
-pub(crate) fn gate_view(place: &Place, gate: &Gate) -> Value {
+fn gate_view(place: &Place, gate: &Gate) -> Value {
     let topics = gate.says.keys().filter_map(|topic| {
         let (wish, at) = gate.wish(topic)?;
         Some(json!({"topic": topic, "wish": wish.name(), "at": at.rfc3339()}))

@@ -12,14 +12,14 @@ use sluice_domain::time::Timestamp;
 use sluice_host::outbox;
 use sluice_store::{Commit, Contact, Wanted, Written};
 use sluice_wire::http::HttpResponse;
+use sluice_wire::idempotency;
 use sluice_wire::problem::Problem;
 use std::collections::BTreeSet;
 
 /// The longest note, in characters.
 const NOTE: usize = 2_000;
-/// The longest channel and key, in bytes.
+/// The longest channel, in bytes.
 const WORD: usize = 64;
-const KEY: usize = 256;
 /// How far a caller's clock may be ahead, in milliseconds.
 const AHEAD_MS: i64 = 60_000;
 /// Contacts shown with a lead.
@@ -31,6 +31,8 @@ struct Asked {
     note: Option<String>,
     at: Option<Timestamp>,
     hash: String,
+    /// Where its key stands.
+    key_in: &'static str,
 }
 
 impl Console {
@@ -128,10 +130,10 @@ impl Console {
                     .about("at")
             })?),
         };
-        let key = call.request.header("idempotency-key").or(body["key"].as_str());
-        if key.is_some_and(|key| key.is_empty() || key.len() > KEY) {
-            return Err(Problem::new(422, "key-unusable", "A key has 1 to 256 bytes.").about("key"));
-        }
+        let (key, key_in) = match idempotency::key(&call.request)? {
+            Some(key) => (Some(key), idempotency::HEADER),
+            None => (body["key"].as_str().map(|key| idempotency::usable(key, "key")).transpose()?, "key"),
+        };
         let hash = match key {
             Some(key) => auth::hash(key),
             None => {
@@ -141,7 +143,7 @@ impl Console {
             }
         };
         let note = body["note"].as_str().map(|note| note.chars().take(NOTE).collect());
-        Ok(Asked { channel, note, at, hash })
+        Ok(Asked { channel, note, at, hash, key_in })
     }
 
     /// The clock of a lead's assignment.
@@ -242,6 +244,5 @@ fn repeated(lead: &Lead, found: &Contact, asked: &Asked, by: &str) -> Result<Htt
     if is_same {
         return Ok(answer(lead, found, lead.progress.contact.as_ref()));
     }
-    let detail = "This key was used for another contact of this lead. Use a new one.";
-    Err(Problem::new(409, "key-reused", detail).about("key"))
+    Err(idempotency::reused("another contact of this lead").about(asked.key_in))
 }

@@ -1,16 +1,15 @@
-//! Customers: find one, show one, undo a merge.
+//! Customers: show one, join two, undo a merge.
 
 use crate::acts::ATTEMPTS;
+use crate::consents::places;
 use crate::{Call, Console, person, unavailable};
 use serde_json::{Value, json};
 use sluice_domain::access::owner_changes;
 use sluice_domain::customer::{
-    Change, Customer, Decided, HashKeys, Identity, IdentityKind, Joined, Known, MAX_RECORDS, Raised, Refused,
-    Suggestion, Whole, join, keep_apart, open_suggestions, take_apart,
+    Change, Customer, Decided, HashKeys, Identity, Joined, Known, MAX_RECORDS, Raised, Refused, Suggestion,
+    Whole, join, keep_apart, open_suggestions, take_apart,
 };
 use sluice_domain::id::{CustomerId, LeadId};
-use sluice_domain::lead::{self, Envelope, Origin};
-use sluice_domain::policy::Reading;
 use sluice_store::{Commit, Written};
 use sluice_wire::http::HttpResponse;
 use sluice_wire::problem::Problem;
@@ -20,48 +19,6 @@ use std::collections::BTreeSet;
 const LEADS: usize = 20;
 
 impl Console {
-    /// An identity by its kind: `{"email": …}`, `{"phone": …}`, `{"wechat_unionid": …}`; kinds with a namespace together
-    /// with it, `{"external_id": …, "source": …}`. What is no person's id may be the id a source gave a lead: then the
-    /// answer is the customer of that lead.
-    pub(crate) async fn lookup_customer(&self, call: &Call) -> Result<HttpResponse, Problem> {
-        let body = call.json()?;
-        let policies = self.current().await?;
-        let source = body["source"].as_str().unwrap_or_default();
-        let fields = IdentityKind::ALL
-            .iter()
-            .map(|kind| kind.name())
-            .chain(["country"])
-            .filter_map(|name| Some((name.to_owned(), body[name].as_str()?.to_owned())))
-            .collect();
-        let origin = Origin { kind: "lookup".to_owned(), name: source.to_owned() };
-        let envelope = Envelope { fields, ..Envelope::default() };
-        let facts = lead::read(&origin, &envelope, &Reading::default(), &policies.settings);
-        if facts.identities.is_empty() {
-            return Err(Problem::new(
-                422,
-                "nothing-to-look-up",
-                "Give a usable `email`, `phone` (with + and country), `wechat_unionid` or `wechat_id`, or with `source` an \
-                 `external_id`, `wechat_openid` or `ad_user_id`.",
-            ));
-        }
-        let known = self.known(&facts.identities).await?;
-        let found = known
-            .addresses
-            .iter()
-            .find_map(|(_, claim)| claim.as_ref())
-            .map(|claim| known.root(&claim.customer));
-        if let Some(root) = found.filter(|root| known.customers.contains_key(root)) {
-            check_person(call, &known, &root)?;
-            return Ok(HttpResponse::json(200, &self.customer_view(call, &root, &known).await?));
-        }
-        let id = body["external_id"].as_str().ok_or_else(no_such_customer)?;
-        let lead = self.store.lead(&LeadId::derived(&["source", source, id])).await.map_err(unavailable)?;
-        let lead = lead.ok_or_else(no_such_customer)?;
-        let (root, known) = self.person_of(&lead).await?.ok_or_else(no_such_customer)?;
-        check_person(call, &known, &root)?;
-        Ok(HttpResponse::json(200, &self.customer_view(call, &root, &known).await?))
-    }
-
     /// What is known of these identities.
     pub(crate) async fn known(&self, identities: &[Identity]) -> Result<Known, Problem> {
         let keys = self.hash_keys().await?;
@@ -220,7 +177,12 @@ impl Console {
         Ok((root, known))
     }
 
-    async fn customer_view(&self, call: &Call, root: &CustomerId, known: &Known) -> Result<Value, Problem> {
+    pub(crate) async fn customer_view(
+        &self,
+        call: &Call,
+        root: &CustomerId,
+        known: &Known,
+    ) -> Result<Value, Problem> {
         let known = &call.sight.people(known);
         let Some(record) = known.customers.get(root) else { return Err(no_such_customer()) };
         let whole = known.whole(record);
@@ -238,7 +200,8 @@ impl Console {
             "created": record.created.rfc3339(),
             "owner": whole.owner().map(person::owner),
             "identities": person::identities(&whole, &keys),
-            "facts": person::facts(&whole, &policies.settings.survivorship),
+            "profile": person::profile(&whole, &policies.settings.survivorship),
+            "consents": self.standing(&places(&whole, &policies, &keys)).await?,
             "suggestions": suggestions,
             "lead_count": whole.leads(),
             "leads": leads,

@@ -1,7 +1,7 @@
 //! `GET /api/customers/{id}/export`: everything that is kept about a person, over all their records. What does not fit one
 //! answer comes with the next: `next` is the cursor to ask for it with, and what each part lists is put together.
 
-use crate::consents::{Place, gate_view, places, proof_view};
+use crate::consents::{Place, places, proof_view};
 use crate::customers::no_such_customer;
 use crate::messages::view;
 use crate::timeline::entry_view;
@@ -88,14 +88,12 @@ impl Console {
         document.insert("exported".to_owned(), began.rfc3339().into());
         let mut next = match call.request.query_value("cursor") {
             None => {
-                let gates = self.gates_of(&places).await?;
-                let gates = places.iter().zip(&gates).map(|(place, gate)| gate_view(place, &gate.gate));
                 let head = json!({
-                    "profile": person::facts(&whole, &policies.settings.survivorship),
+                    "profile": person::profile(&whole, &policies.settings.survivorship),
                     "identities": person::identities(&whole, &keys),
                     "owner": whole.owner().map(person::owner),
                     "records": whole.parts().map(record_view).collect::<Vec<_>>(),
-                    "gates": gates.collect::<Vec<_>>(),
+                    "gates": self.standing(&places).await?,
                     "behaviour": self.behaviour_export(call, &whole, &policies).await?,
                 });
                 document.extend(head.as_object().cloned().unwrap_or_default());

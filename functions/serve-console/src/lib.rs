@@ -1,6 +1,7 @@
 //! The people's API: leads and what reps do with them, customers, policies, the ledger.
 
 mod acts;
+mod asked;
 mod audit;
 mod auth;
 mod behaviour;
@@ -19,6 +20,7 @@ mod leads;
 mod leave;
 mod ledger;
 mod lists;
+mod lookup;
 mod messages;
 mod missing;
 mod person;
@@ -32,7 +34,7 @@ mod tokens;
 mod trial;
 mod webhooks;
 
-pub use routes::ROUTES;
+pub use routes::{ELSEWHERE, ROUTES};
 
 use auth::Principal;
 use futures::future::BoxFuture;
@@ -170,13 +172,20 @@ impl Call {
 
 impl HttpHandler for Console {
     async fn handle(&self, request: HttpRequest) -> HttpResponse {
-        self.answer(request).await.unwrap_or_else(|problem| problem.response())
+        let answer = self.answer(request).await.unwrap_or_else(|problem| problem.response());
+        match answer.status {
+            // RFC 9110, section 11.6.1.
+            401 => answer.with_header("www-authenticate", "Bearer"),
+            _ => answer,
+        }
     }
 }
 
 impl Console {
     async fn answer(&self, request: HttpRequest) -> Result<HttpResponse, Problem> {
-        let (route, path) = routes::find(&request.method, &request.path)?;
+        let Some((route, path)) = routes::find(&request.method, &request.path) else {
+            return Ok(routes::elsewhere(&request.path));
+        };
         if route.name == "GET /api/leads/{id}" && is_a_browsers(&request) {
             return Ok(lead_page());
         }

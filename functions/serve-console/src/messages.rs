@@ -20,6 +20,7 @@ use sluice_domain::time::Timestamp;
 use sluice_host::outbox::{self, Outgoing, QueueName};
 use sluice_store::{Asked, Commit, Written};
 use sluice_wire::http::HttpResponse;
+use sluice_wire::idempotency;
 use sluice_wire::problem::Problem;
 use sluice_wire::queue::{OrderMessage, encode};
 
@@ -29,8 +30,8 @@ const PAGE: i32 = 50;
 const LOOKED_AT: usize = 500;
 /// The largest values for a template, in bytes of JSON: they are part of an item that is written several times.
 const DATA: usize = 4_096;
-/// The longest key, in bytes.
-const KEY: usize = 256;
+/// The longest cursor, in bytes.
+const CURSOR: usize = 256;
 
 /// A message as it is asked for.
 #[derive(Deserialize)]
@@ -91,13 +92,10 @@ impl Console {
     /// `{"customer": …, "template": …, "topic": …, "data": {…}}`: one message to one customer, through the gate like every
     /// other. With an `Idempotency-Key` the same call is one message for ever.
     pub(crate) async fn ask_message(&self, call: &Call) -> Result<HttpResponse, Problem> {
-        let wanted: Wanted = read(call)?;
+        let wanted: Wanted = call.read()?;
         let (root, _) = self.find_person(call, wanted.customer.as_str()).await?;
         let policies = self.current().await?;
-        let key = call.request.header("idempotency-key").map(str::trim).filter(|key| !key.is_empty());
-        if key.is_some_and(|key| key.len() > KEY) {
-            return Err(Problem::new(422, "key-too-long", "An Idempotency-Key is at most 256 bytes long."));
-        }
+        let key = idempotency::key(&call.request)?;
         let not_after = match wanted.not_after.as_deref().map(Timestamp::parse) {
             Some(None) => {
                 let message = "A time is written like 2027-03-01T09:00:00Z.";
@@ -149,8 +147,7 @@ impl Console {
         for _ in 0..ATTEMPTS {
             if let Some(asked) = self.store.asked(named, &hash).await.map_err(unavailable)? {
                 if asked.fingerprint != fingerprint {
-                    let said = "This Idempotency-Key was used for another message.";
-                    return Err(Problem::new(409, "key-used", said));
+                    return Err(idempotency::reused("another message"));
                 }
                 let stored = self.store.message(&asked.message).await.map_err(unavailable)?;
                 if let Some(stored) = stored {
@@ -199,7 +196,7 @@ impl Console {
     /// `{"customer": …, "to": "me@shop.example", "topic": …}`: the template as this customer would get it, sent to somebody who
     /// tests: with the header and the links of a message about the topic, which change nothing for anybody.
     pub(crate) async fn test_send(&self, call: &Call) -> Result<HttpResponse, Problem> {
-        let trial: Trial = read(call)?;
+        let trial: Trial = call.read()?;
         if trial.variant.is_some() {
             return Err(Problem::new(422, "no-variants", "A template has no variants.").about("variant"));
         }
@@ -209,7 +206,7 @@ impl Console {
 
     /// The same of a campaign: what it sends about its topic, or one of its variants, the first unless `variant` says.
     pub(crate) async fn test_campaign(&self, call: &Call) -> Result<HttpResponse, Problem> {
-        let trial: Trial = read(call)?;
+        let trial: Trial = call.read()?;
         if trial.topic.is_some() {
             let said = "A campaign's document says what its messages are about.";
             return Err(Problem::new(422, "topic-not-chosen", said).about("topic"));
@@ -302,7 +299,7 @@ impl Console {
     async fn messages_of(&self, call: &Call, customer: &str) -> Result<HttpResponse, Problem> {
         let (root, known) = self.find_person(call, customer).await?;
         let cursor = call.query("cursor");
-        if cursor.as_ref().is_some_and(|cursor| cursor.len() > KEY) {
+        if cursor.as_ref().is_some_and(|cursor| cursor.len() > CURSOR) {
             return Err(no_such_cursor());
         }
         call.sight.people(&known);
@@ -361,7 +358,7 @@ impl Console {
 
     /// `{"went_out": true}`: what a person found out about a message whose outcome is unknown.
     pub(crate) async fn settle_message(&self, call: &Call) -> Result<HttpResponse, Problem> {
-        let finding: Finding = read(call)?;
+        let finding: Finding = call.read()?;
         for _ in 0..ATTEMPTS {
             let mut message = self.find_message(call).await?;
             let note = format!("{} says so", call.who.name());
@@ -410,12 +407,6 @@ impl Console {
         self.env.random.fill(&mut bytes);
         bytes.iter().map(|byte| format!("{byte:02x}")).collect()
     }
-}
-
-pub(crate) fn read<T: for<'de> Deserialize<'de>>(call: &Call) -> Result<T, Problem> {
-    serde_json::from_value(call.json()?).map_err(|error| {
-        Problem::new(422, "body-unfit", format!("The body does not say what is needed: {error}."))
-    })
 }
 
 /// A trial shows whoever tests what the customer would read.

@@ -1,7 +1,6 @@
 //! 三定 of leads: saying what is settled, and which of the three their people lack. No index knows that: it would have to be written
 //! with every lead. Lists look at the people.
 
-use crate::acts::KEY;
 use crate::auth;
 use crate::leads::no_such_lead;
 use crate::{Call, Console, teller, unavailable};
@@ -11,6 +10,7 @@ use sluice_domain::id::CustomerId;
 use sluice_domain::live::{Lacking, Qualification};
 use sluice_host::outbox;
 use sluice_wire::http::HttpResponse;
+use sluice_wire::idempotency;
 use sluice_wire::problem::Problem;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -37,11 +37,7 @@ impl Console {
             return Err(no_such_lead());
         }
         let said = read_said(&call.json()?)?;
-        let key = call.request.header("idempotency-key");
-        if key.is_some_and(|key| key.is_empty() || key.len() > KEY) {
-            let detail = format!("An Idempotency-Key has 1 to {KEY} bytes.");
-            return Err(Problem::new(422, "key-unusable", detail).about("Idempotency-Key"));
-        }
+        let key = idempotency::key(&call.request)?;
         let now = self.env.clock.now();
         let key = key.map_or_else(|| now.millis().to_string(), auth::hash);
         let told = teller(now).qualified(&lead, &key, said.clone(), &call.who.name()).ok_or_else(|| {

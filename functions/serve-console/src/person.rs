@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 /// Every field: the value that stands, the lead and the source it came with, the rule that chose it, and the values it
 /// was chosen over, best first.
-pub(crate) fn facts(whole: &Whole<'_>, rules: &Survivorship) -> Map<String, Value> {
+pub(crate) fn profile(whole: &Whole<'_>, rules: &Survivorship) -> Map<String, Value> {
     whole
         .chosen(rules)
         .into_iter()

@@ -4,12 +4,12 @@ use crate::{Call, Console, unavailable};
 use ring::digest;
 use serde_json::{Value, json};
 use sluice_domain::access::{Change, Note, PolicyChange, Role, changed};
-use sluice_domain::policy::Document;
+use sluice_domain::policy::{Document, Finding};
 use sluice_domain::time::Timestamp;
 use sluice_host::outbox::{Outgoing, QueueName};
 use sluice_store::{Manifest, ManifestEntry, Written};
 use sluice_wire::http::HttpResponse;
-use sluice_wire::policy::{Examined, PolicyError, SourceText, examine};
+use sluice_wire::policy::{Examined, Files, PolicyError, SourceText, examine, parse};
 use sluice_wire::problem::Problem;
 use sluice_wire::queue::{EventMessage, LeadMessage, Pass, encode};
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,12 +28,10 @@ impl Console {
             .iter()
             .map(|entry| json!({"kind": entry.kind, "name": entry.name, "sha": entry.sha}))
             .collect();
-        Ok(HttpResponse::json(
-            200,
-            &json!({
-                "version": manifest.version, "published": manifest.at.rfc3339(), "documents": documents,
-            }),
-        ))
+        let body = json!({
+            "version": manifest.version, "published": manifest.at.rfc3339(), "documents": documents,
+        });
+        Ok(tagged(HttpResponse::json(200, &body), manifest.version))
     }
 
     pub(crate) async fn show_policy(&self, call: &Call) -> Result<HttpResponse, Problem> {
@@ -47,9 +45,7 @@ impl Console {
         let text = text.ok_or_else(|| {
             Problem::new(404, "no-such-policy", "There is no document of this kind and name.")
         })?;
-        Ok(HttpResponse::empty(200)
-            .with_body("application/json", text)
-            .with_header("etag", format!("\"{}\"", manifest.version)))
+        Ok(tagged(HttpResponse::empty(200).with_body("application/json", text), manifest.version))
     }
 
     /// `{"files": [{"file": …, "text": …}]}`, or one document or stream of documents as the body itself.
@@ -62,30 +58,28 @@ impl Console {
 
     /// As `validate`, then published as one version. Documents that are not named stay; with `?prune=true` they go.
     pub(crate) async fn apply(&self, call: &Call) -> Result<HttpResponse, Problem> {
-        let documents = read_unchecked(call)?;
+        let sources = sources(call)?;
+        // What they name may be published already.
+        let files = parse(&sources).map_err(|errors| refused(&errors))?;
         let prune = call.request.query_value("prune").as_deref() == Some("true");
-        self.publish(call, documents, prune).await
+        self.publish(call, &files, prune).await
     }
 
     pub(crate) async fn put_policy(&self, call: &Call) -> Result<HttpResponse, Problem> {
-        let documents = read_unchecked(call)?;
-        let named = format!("{}/{}", call.part(0), call.part(1));
-        match documents.as_slice() {
-            [one] if one.path() == named => self.publish(call, documents, false).await,
-            _ => Err(Problem::new(
-                422,
-                "wrong-document",
-                format!("The body must be the one document {named}."),
-            )),
+        let sources = sources(call)?;
+        let files = parse(&sources).map_err(|errors| refused(&errors))?;
+        let (kind, name) = (call.part(0), call.part(1));
+        let detail = format!("The body must be the one document {kind}/{name}.");
+        let wrong = Problem::new(422, "wrong-document", detail);
+        match files.documents.as_slice() {
+            [one] if one.kind() != kind => Err(wrong.about("kind")),
+            [one] if one.name() != name => Err(wrong.about("name")),
+            [_] => self.publish(call, &files, false).await,
+            _ => Err(wrong),
         }
     }
 
-    async fn publish(
-        &self,
-        call: &Call,
-        documents: Vec<Document>,
-        prune: bool,
-    ) -> Result<HttpResponse, Problem> {
+    async fn publish(&self, call: &Call, files: &Files<'_>, prune: bool) -> Result<HttpResponse, Problem> {
         let expected = call.request.header("if-match").map(|tag| tag.trim_matches('"').to_owned());
         for _ in 0..8 {
             let before = self.store.manifest().await.map_err(unavailable)?;
@@ -93,22 +87,21 @@ impl Console {
                 let detail = format!("The policies are at version {} now. Read them again.", before.version);
                 return Err(Problem::new(409, "version-changed", detail));
             }
-            let mut all: BTreeMap<String, Document> = BTreeMap::new();
             let is_admin = call.who.role == Role::Admin;
             let old = match prune && is_admin {
                 true => Vec::new(),
                 false => self.store.documents(&before).await.map_err(unavailable)?,
             };
-            if !prune {
-                all.extend(old.iter().map(|document| (document.path(), document.clone())));
-            }
-            all.extend(documents.iter().map(|document| (document.path(), document.clone())));
-            let all: Vec<Document> = all.into_values().collect();
+            let new: BTreeSet<String> = files.documents.iter().map(Document::path).collect();
+            let stays = |document: &&Document| !prune && !new.contains(&document.path());
+            // What is in the files comes first: so findings are about them by their place.
+            let mut all = files.documents.clone();
+            all.extend(old.iter().filter(stays).cloned());
             if let Some((document, what)) = changed(&old, &all).filter(|_| !is_admin) {
                 let detail = format!("Only an admin changes {what}: {document}.");
                 return Err(Problem::new(403, "not-allowed", detail));
             }
-            check_together(&all)?;
+            check_together(files, &all)?;
             let mut entries = Vec::with_capacity(all.len());
             let mut texts = Vec::new();
             for document in &all {
@@ -141,7 +134,8 @@ impl Console {
                 let latest: Vec<&Document> =
                     all.iter().filter(|document| is_since(&entries, document, before.version)).collect();
                 self.tell_published(before.version, &latest, latest.is_empty(), now).await?;
-                return Ok(HttpResponse::json(200, &json!({"version": before.version, "changed": []})));
+                let body = json!({"version": before.version, "changed": []});
+                return Ok(tagged(HttpResponse::json(200, &body), before.version));
             }
             let manifest = before.next(now, entries);
             let note = note(call, &before, &manifest);
@@ -157,8 +151,8 @@ impl Console {
             let latest: Vec<&Document> =
                 all.iter().filter(|document| published.contains(&document.path())).collect();
             self.tell_published(version, &latest, removes, now).await?;
-            return Ok(HttpResponse::json(200, &json!({"version": version, "changed": published}))
-                .with_header("etag", format!("\"{version}\"")));
+            let body = json!({"version": version, "changed": published});
+            return Ok(tagged(HttpResponse::json(200, &body), version));
         }
         Err(Problem::new(409, "busy", "Others are publishing. Try again.").retry_after(1))
     }
@@ -192,6 +186,11 @@ impl Console {
         }
         self.outbox.hand_over(sent, now).await.map_err(unavailable)
     }
+}
+
+/// With the version that `If-Match` takes: of all documents together, as they are published.
+fn tagged(answer: HttpResponse, version: u64) -> HttpResponse {
+    answer.with_header("etag", format!("\"{version}\""))
 }
 
 /// Whether a document is as it is since this version.
@@ -233,29 +232,31 @@ fn sources(call: &Call) -> Result<Vec<SourceText>, Problem> {
     Ok(vec![SourceText { file: "document".to_owned(), text: text.to_owned() }])
 }
 
-/// Documents whose references may be to documents that are published already.
-fn read_unchecked(call: &Call) -> Result<Vec<Document>, Problem> {
-    sluice_wire::policy::parse(&sources(call)?).map_err(|errors| refused(&errors))
-}
-
-fn check_together(documents: &[Document]) -> Result<(), Problem> {
-    let findings = sluice_wire::policy::check(documents);
-    if findings.is_empty() {
+/// Checks what is to be published: the documents of these files, and behind them those that stay.
+fn check_together(files: &Files<'_>, all: &[Document]) -> Result<(), Problem> {
+    let (own, others): (Vec<Finding>, Vec<Finding>) =
+        sluice_wire::policy::check(all).into_iter().partition(|one| one.document < files.documents.len());
+    if own.is_empty() && others.is_empty() {
         return Ok(());
     }
-    let lines: Vec<String> = findings
-        .iter()
-        .map(|finding| {
-            let document = documents.get(finding.document).map(Document::path).unwrap_or_default();
-            let place = finding.within.map(|(line, column)| format!(" line {line} column {column}"));
-            let place = place.unwrap_or_default();
-            format!("{document} {}{place}: {}", finding.path.join("."), finding.message)
-        })
-        .collect();
-    Err(Problem::new(422, "policy-invalid", lines.join("\n")))
+    let own = files.placed(own);
+    let mut lines: Vec<String> = own.iter().map(ToString::to_string).collect();
+    let mut errors: Vec<Value> = own.iter().map(|error| json!(error)).collect();
+    // One that stays has no line here.
+    for finding in others {
+        let document = all.get(finding.document).map(Document::path).unwrap_or_default();
+        let message = format!("{}: {}", finding.path.join("."), finding.message);
+        lines.push(format!("{document}, published before: {message}"));
+        errors.push(json!({"file": document, "message": message}));
+    }
+    Err(invalid(&lines, errors))
 }
 
 fn refused(errors: &[PolicyError]) -> Problem {
     let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
-    Problem::new(422, "policy-invalid", lines.join("\n"))
+    invalid(&lines, errors.iter().map(|error| json!(error)).collect())
+}
+
+fn invalid(lines: &[String], errors: Vec<Value>) -> Problem {
+    Problem::new(422, "policy-invalid", lines.join("\n")).with_errors(errors)
 }

@@ -1,7 +1,14 @@
 //! The routes of the API and what right each needs. A test walks them all with all roles.
 
+use crate::CONTRACT;
 use sluice_domain::access::Right;
+use sluice_wire::http::HttpResponse;
 use sluice_wire::problem::Problem;
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
+
+/// The route of whatever has none: it is answered with that, without a token and without reading anything.
+pub const ELSEWHERE: &str = "$default";
 
 /// One route.
 #[derive(Clone, Copy, Debug)]
@@ -96,39 +103,80 @@ pub const ROUTES: &[Route] = &[
 const LONGEST: usize = 256;
 
 /// The route of a request and what its placeholders are.
-pub(crate) fn find(method: &str, path: &str) -> Result<(Route, Vec<String>), Problem> {
-    let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
-    let mut other_method = false;
-    for route in ROUTES {
-        let Some((want, pattern)) = route.name.split_once(' ') else { continue };
-        let Some(found) = matches(pattern, &parts) else { continue };
-        if want == method {
-            return Ok((*route, found));
-        }
-        other_method = true;
-    }
-    Err(if other_method {
-        Problem::new(405, "wrong-method", "This path exists with another method.")
-    } else {
-        Problem::new(404, "no-such-route", "There is nothing at this path.")
+pub(crate) fn find(method: &str, path: &str) -> Option<(Route, Vec<String>)> {
+    ROUTES.iter().find_map(|route| {
+        let (want, pattern) = route.name.split_once(' ')?;
+        Some((*route, matches(pattern, path).filter(|_| want == method)?))
     })
 }
 
-fn matches(pattern: &str, parts: &[&str]) -> Option<Vec<String>> {
-    let pattern: Vec<&str> = pattern.trim_matches('/').split('/').collect();
-    if pattern.len() != parts.len() {
-        return None;
+/// What whoever asks for something that has no route is told: which methods the path has, or that there is no such path.
+pub(crate) fn elsewhere(path: &str) -> HttpResponse {
+    let allowed = methods(path).join(", ");
+    if !allowed.is_empty() {
+        let detail = format!("This path has another method: {allowed}.");
+        return Problem::new(405, "wrong-method", detail).response().with_header("allow", allowed);
     }
-    let mut found = Vec::new();
-    for (want, have) in pattern.iter().zip(parts) {
-        if want.starts_with('{') {
-            if have.len() > LONGEST {
-                return None;
-            }
-            found.push((*have).to_owned());
-        } else if want != have {
-            return None;
+    let plain = path.trim_end_matches('/');
+    let detail = match plain.len() < path.len() && !methods(plain).is_empty() {
+        true => "There is nothing at this path. Leave the slash at its end out.",
+        false => "There is nothing at this path.",
+    };
+    Problem::new(404, "no-such-route", detail).response()
+}
+
+/// The methods of a path, also of what other functions answer.
+fn methods(path: &str) -> Vec<&'static str> {
+    let of_path = DESCRIBED.iter().filter(|(_, pattern)| matches(pattern, path).is_some());
+    let all: BTreeSet<&str> = of_path.map(|(method, _)| *method).collect();
+    all.into_iter().collect()
+}
+
+/// Methods and paths of the whole stack, as the API's description has them: each path stands on a line of its own, and below it
+/// its methods.
+static DESCRIBED: LazyLock<Vec<(&str, &str)>> = LazyLock::new(|| {
+    let (mut all, mut path) = (Vec::new(), "");
+    for line in CONTRACT.lines().take_while(|line| *line != "components:") {
+        let Some(name) = line.strip_suffix(':') else { continue };
+        match name.strip_prefix("  ") {
+            Some(found) if found.starts_with('/') => path = found,
+            Some(name) => all.extend(
+                METHODS
+                    .iter()
+                    .find(|(key, _)| name.strip_prefix("  ") == Some(key))
+                    .map(|(_, method)| (*method, path)),
+            ),
+            None => {}
         }
     }
-    Some(found)
+    all
+});
+
+/// A path's keys in the description, and the methods that they are.
+const METHODS: [(&str, &str); 6] = [
+    ("get", "GET"),
+    ("head", "HEAD"),
+    ("post", "POST"),
+    ("put", "PUT"),
+    ("delete", "DELETE"),
+    ("options", "OPTIONS"),
+];
+
+/// What stands for the placeholders, if the path is one of this pattern. A slash at the end makes it another.
+fn matches(pattern: &str, path: &str) -> Option<Vec<String>> {
+    let (mut wanted, mut parts) = (pattern.split('/'), path.split('/'));
+    let mut found = Vec::new();
+    loop {
+        match (wanted.next(), parts.next()) {
+            (None, None) => return Some(found),
+            (Some(want), Some(have)) if want.starts_with('{') => {
+                if have.is_empty() || have.len() > LONGEST {
+                    return None;
+                }
+                found.push(have.to_owned());
+            }
+            (Some(want), Some(have)) if want == have => {}
+            _ => return None,
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! `POST /api/templates/{name}/preview`: a message as it would be sent. Writes nothing.
 
-use crate::{Call, Console, messages};
+use crate::{Call, Console};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use sluice_domain::identity::LanguageTag;
@@ -29,7 +29,7 @@ impl Console {
     /// `{"customer": "cu_…", "language": "zh", "data": {…}}`, all of it optional. `Accept: text/html` asks for the mail itself,
     /// as a page.
     pub(crate) async fn preview_template(&self, call: &Call) -> Result<HttpResponse, Problem> {
-        let asked: Asked = messages::read(call)?;
+        let asked: Asked = call.read()?;
         let language = match asked.language.as_deref().map(LanguageTag::parse) {
             Some(None) => {
                 let said = "A language is a tag such as `de`, `pt-BR` or `zh-Hant`.";

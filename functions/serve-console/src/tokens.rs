@@ -1,7 +1,7 @@
 //! Tokens: made and shown once, listed, revoked.
 
 use crate::acts::ATTEMPTS;
-use crate::{Call, Console, auth, messages, unavailable};
+use crate::{Call, Console, auth, unavailable};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
@@ -37,7 +37,7 @@ impl Console {
     /// `{"role": "manager", "rep": "li.wei", "teams": […], "expires": "90d", "note": …}`: a rep's token names the
     /// rep, a manager's the rep that the manager is, teams, or both.
     pub(crate) async fn create_token(&self, call: &Call) -> Result<HttpResponse, Problem> {
-        let asked: Asked = messages::read(call)?;
+        let asked: Asked = call.read()?;
         let (now, policies) = (self.env.clock.now(), self.current().await?);
         let role = Role::parse(&asked.role).ok_or_else(|| {
             Problem::new(422, "role-unknown", "A role is admin, marketer, manager or rep.").about("role")

@@ -1,7 +1,7 @@
 //! The receivers of webhooks that documents name: whether they are sent to, what was delivered, and delivering it again.
 
 use crate::acts::ATTEMPTS;
-use crate::{Call, Console, messages, no_such_cursor, unavailable};
+use crate::{Call, Console, no_such_cursor, unavailable};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures::future::try_join_all;
@@ -153,7 +153,7 @@ impl Console {
     /// `{"delivery": …}`: the same event once more, under the same `webhook-id`, whatever came of it before.
     pub(crate) async fn redeliver(&self, call: &Call) -> Result<HttpResponse, Problem> {
         let (id, named) = self.find_webhook(call).await?;
-        let again: Again = messages::read(call)?;
+        let again: Again = call.read()?;
         let missing = || {
             Problem::new(404, "no-such-delivery", "This receiver was sent nothing of this id.")
                 .about("delivery")

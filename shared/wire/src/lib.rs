@@ -4,6 +4,7 @@ pub mod body;
 pub mod capture;
 pub mod feedback;
 pub mod http;
+pub mod idempotency;
 pub mod imports;
 pub mod kept;
 #[cfg(feature = "yaml")]

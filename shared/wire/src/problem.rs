@@ -14,6 +14,8 @@ pub struct Problem {
     pub detail: String,
     /// The field it is about, as the caller named it.
     pub field: Option<String>,
+    /// Each mistake by itself, where there are several, as the call describes them.
+    pub errors: Vec<Value>,
     /// `Retry-After` in seconds.
     pub retry_after: Option<u32>,
 }
@@ -21,12 +23,18 @@ pub struct Problem {
 impl Problem {
     /// A refusal without a field.
     pub fn new(status: u16, name: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, name, detail: detail.into(), field: None, retry_after: None }
+        Self { status, name, detail: detail.into(), field: None, errors: Vec::new(), retry_after: None }
     }
 
     /// The same refusal about one field.
     pub fn about(mut self, field: impl Into<String>) -> Self {
         self.field = Some(field.into());
+        self
+    }
+
+    /// The same refusal with each of its mistakes.
+    pub fn with_errors(mut self, errors: Vec<Value>) -> Self {
+        self.errors = errors;
         self
     }
 
@@ -45,6 +53,9 @@ impl Problem {
         body.insert("detail".into(), Value::String(self.detail.clone()));
         if let Some(field) = &self.field {
             body.insert("field".into(), Value::String(field.clone()));
+        }
+        if !self.errors.is_empty() {
+            body.insert("errors".into(), Value::Array(self.errors.clone()));
         }
         let answer = HttpResponse::empty(self.status)
             .with_body("application/problem+json", Value::Object(body).to_string());

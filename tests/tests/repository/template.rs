@@ -73,8 +73,7 @@ fn routes_are_those_of_the_functions() {
         |id: &str| template.functions.iter().find(|function| function.id == id).unwrap().name.clone();
     let mut declared: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for route in &template.routes {
-        let key = format!("{} {}", route.method, route.path);
-        declared.entry(name_of(&route.function)).or_default().insert(key);
+        declared.entry(name_of(&route.function)).or_default().insert(route.key());
     }
     let served = BTreeMap::from([
         ("capture-lead".to_owned(), texts(&capture_lead::ROUTES)),
@@ -82,7 +81,12 @@ fn routes_are_those_of_the_functions() {
         ("track-event".to_owned(), texts(&track_event::ROUTES)),
         (
             "serve-console".to_owned(),
-            serve_console::ROUTES.iter().map(|route| route.name.to_owned()).collect(),
+            serve_console::ROUTES
+                .iter()
+                .map(|route| route.name)
+                .chain([serve_console::ELSEWHERE])
+                .map(str::to_owned)
+                .collect(),
         ),
     ]);
     let mut wrong = Vec::new();

@@ -34,7 +34,8 @@ async fn messages(run: &Running) -> Vec<(String, String)> {
     for customer in run.live_customers() {
         let (_, page) = run.api("GET", &format!("/api/messages?customer={customer}"), None).await;
         let shown = run.customer(&customer).await;
-        let email = shown["facts"]["email"]["value"].as_str().or(shown["email"].as_str()).unwrap_or_default();
+        let email =
+            shown["profile"]["email"]["value"].as_str().or(shown["email"].as_str()).unwrap_or_default();
         for message in page["messages"].as_array().into_iter().flatten() {
             if message["cause"]["kind"] == "campaign" && message["state"] == "sent" {
                 all.push((message["id"].as_str().unwrap().to_owned(), email.to_owned()));

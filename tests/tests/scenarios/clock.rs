@@ -114,7 +114,8 @@ async fn the_first_contact_stops_the_clock_for_good_and_is_counted_once() {
         (json!({"channel": "phone", "key": ""}), "key"),
     ] {
         let (status, problem) = act(&run, &mine, &lead, "contacts", body).await;
-        assert_eq!((status, problem["field"].as_str()), (422, Some(field)), "{problem:#}");
+        let expected = if field == "key" { 400 } else { 422 };
+        assert_eq!((status, problem["field"].as_str()), (expected, Some(field)), "{problem:#}");
     }
     let call = json!({"channel": "phone", "note": "wants a demo", "key": "call-1"});
     assert_eq!(act(&run, &theirs, &lead, "contacts", call.clone()).await.0, 404, "not the peer's lead");
@@ -126,7 +127,7 @@ async fn the_first_contact_stops_the_clock_for_good_and_is_counted_once() {
     assert_eq!(run.table(), written, "the same key, the same contact");
     let (status, problem) =
         act(&run, &mine, &lead, "contacts", json!({"channel": "email", "key": "call-1"})).await;
-    assert_eq!((status, problem["type"].as_str()), (409, Some("urn:sluice:problem:key-reused")));
+    assert_eq!((status, problem["type"].as_str()), (409, Some("urn:sluice:problem:idempotency-key-reused")));
     assert_eq!(act(&run, &mine, &lead, "contacts", json!({"channel": "email"})).await.0, 200);
 
     minutes(&run, 30).await;

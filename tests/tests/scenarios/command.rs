@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use sluice_domain::time::Timestamp;
 use sluice_host::environment::{Clock, Environment};
 use sluice_host::lambda::SystemClock;
+use sluice_tests::stack::contract::Contract;
 use sluice_tests::stack::fake::Fake;
 use sluice_tests::stack::http::{self, Answer};
 use sluice_tests::stack::{POLICIES, Setup};
@@ -132,7 +133,10 @@ impl Sluice {
         let bearer = format!("Bearer {}", self.token);
         let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
         let body = body.map(|body| body.to_string()).unwrap_or_default();
-        http::request(&self.url, method, target, &headers, body.as_bytes()).await.unwrap().json()
+        let answer = http::request(&self.url, method, target, &headers, body.as_bytes()).await.unwrap();
+        let wrong = Contract::get().check(method, target, body.as_bytes(), &answer);
+        assert!(wrong.is_empty(), "the API is not as infra/openapi.yaml says:\n{}", wrong.join("\n"));
+        answer.json()
     }
 
     /// The lead once it has ended.

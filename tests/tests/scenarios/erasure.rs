@@ -290,7 +290,7 @@ async fn who_was_told_apart_is_no_longer_named_nor_quoted_and_keeps_what_is_thei
     erase(&run, &erased).await;
     let stays = run.customer(stays["id"].as_str().unwrap()).await;
     assert_eq!(stays["kept_apart_from"], json!([]), "{stays:#}");
-    assert_eq!(stays["facts"]["phone"]["value"], "+12015550123");
+    assert_eq!(stays["profile"]["phone"]["value"], "+12015550123");
     let quotes = run.show(&quotes).await;
     assert_eq!((&quotes["state"], &quotes["reproduced"]), (&json!("assigned"), &Value::Null), "{quotes:#}");
     assert_eq!(left(&run), Vec::<String>::new());

@@ -155,7 +155,7 @@ async fn every_meta_webhook_of_the_fixtures_is_answered_as_meta_needs_and_its_le
             assert_eq!(lead[name], told["facts"][name], "{lead:#}");
         }
         let customer = run.customer(&text(&lead["customer"])).await;
-        assert_eq!(customer["facts"]["full_name"]["value"], told["facts"]["full_name"]);
+        assert_eq!(customer["profile"]["full_name"]["value"], told["facts"]["full_name"]);
         assert!(
             graph
                 .seen()

@@ -184,7 +184,7 @@ fn before(mut view: Value, lead: &Value) -> Value {
     let left = leads.len();
     let count = view_map["lead_count"].as_u64().unwrap() - (all - left) as u64;
     view_map["lead_count"] = count.into();
-    view_map["facts"].as_object_mut().unwrap().retain(|_, fact| !later(&fact["at"]));
+    view_map["profile"].as_object_mut().unwrap().retain(|_, fact| !later(&fact["at"]));
     view
 }
 
@@ -215,8 +215,8 @@ async fn unmerging_gives_back_both_as_they_were_and_keeps_them_apart() {
     assert_eq!(whole["lead_count"], 4, "{whole:#}");
     assert_eq!(whole["merged_from"].as_array().unwrap().len(), 1);
     // Facts of the half fill what the other had not.
-    assert_eq!(whole["facts"]["last_name"]["value"], "L.");
-    assert_eq!(whole["facts"]["first_name"]["value"], "Ada");
+    assert_eq!(whole["profile"]["last_name"]["value"], "L.");
+    assert_eq!(whole["profile"]["first_name"]["value"], "Ada");
 
     let path = format!("/api/customers/{}/unmerge", whole["merged_from"][0].as_str().unwrap());
     let (status, answer) = run.api("POST", &path, Some(json!({}))).await;
@@ -252,7 +252,7 @@ async fn an_unverified_post_fills_blanks_and_never_overwrites() {
     let lead =
         run.lead(&[("email", "fill@person.example"), ("company", "Second Ltd"), ("first_name", "Flo")]).await;
     let customer = run.customer(&customer_of(&run, &lead).await).await;
-    assert_eq!(customer["facts"]["company"]["value"], "First Ltd");
-    assert_eq!(customer["facts"]["first_name"]["value"], "Flo");
+    assert_eq!(customer["profile"]["company"]["value"], "First Ltd");
+    assert_eq!(customer["profile"]["first_name"]["value"], "Flo");
     run.finish().await;
 }

@@ -104,20 +104,20 @@ async fn the_value_that_stands_shows_its_lead_its_rule_and_what_it_was_chosen_ov
     let late = [phone, ("company", "Later Ltd"), ("note", "x")];
     let half = customer_of(&run, &late).await;
     let alone = run.customer(half.as_str().unwrap()).await;
-    assert_eq!(alone["facts"]["company"]["value"], "Lovelace");
+    assert_eq!(alone["profile"]["company"]["value"], "Lovelace");
     let root = customer_of(&run, &[phone, ("email", "ada@person.example")]).await;
 
     let page = run.customer(root.as_str().unwrap()).await;
-    let company = &page["facts"]["company"];
+    let company = &page["profile"]["company"];
     assert_eq!((&company["value"], &company["rule"]), (&json!("Lovelace"), &json!("newest")), "{page:#}");
     assert_eq!((&company["lead"], &company["source"]), (&json!(said), &json!("contact")));
     assert_eq!(company["over"][0]["value"], "Byron");
     assert_eq!(
-        (&page["facts"]["first_name"]["value"], &page["facts"]["first_name"]["rule"]),
+        (&page["profile"]["first_name"]["value"], &page["profile"]["first_name"]["rule"]),
         (&json!("Ada"), &json!("longest"))
     );
     assert_eq!(
-        (&page["facts"]["city"]["value"], &page["facts"]["city"]["rule"]),
+        (&page["profile"]["city"]["value"], &page["profile"]["city"]["rule"]),
         (&json!("Ely"), &json!("kept"))
     );
 
@@ -125,7 +125,7 @@ async fn the_value_that_stands_shows_its_lead_its_rule_and_what_it_was_chosen_ov
     run.publish(&with("", "survivorship: { company: oldest }\n")).await;
     run.pass(Duration::from_secs(3)).await;
     let page = run.customer(root.as_str().unwrap()).await;
-    assert_eq!(page["facts"]["company"]["value"], "Byron");
+    assert_eq!(page["profile"]["company"]["value"], "Byron");
     let (status, _) = run
         .api(
             "POST",
@@ -134,8 +134,8 @@ async fn the_value_that_stands_shows_its_lead_its_rule_and_what_it_was_chosen_ov
         )
         .await;
     assert_eq!(status, 200);
-    assert_eq!(run.customer(half.as_str().unwrap()).await["facts"]["company"], {
-        let mut before = alone["facts"]["company"].clone();
+    assert_eq!(run.customer(half.as_str().unwrap()).await["profile"]["company"], {
+        let mut before = alone["profile"]["company"].clone();
         before["rule"] = json!("oldest");
         before
     });

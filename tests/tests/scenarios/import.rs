@@ -3,6 +3,7 @@
 
 use crate::command::{Command, Sluice, binaries};
 use serde_json::{Value, json};
+use sluice_tests::stack::door::Door;
 use sluice_tests::stack::{POLICIES, Running, Setup};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -20,10 +21,13 @@ fn tool(url: &str, token: &str, arguments: &[&str]) -> std::process::Command {
     process
 }
 
-/// Runs `sluice` with these arguments against a stack of this process.
-async fn sluice(run: &Running, arguments: &[&str]) -> Output {
-    let mut process = tool(&run.stack.addresses.url, &run.token, arguments);
-    tokio::task::spawn_blocking(move || process.output().unwrap()).await.unwrap()
+/// Runs `sluice` with these arguments against a stack of this process; what it asks and hears is as the contract says.
+pub(crate) async fn sluice(run: &Running, arguments: &[&str]) -> Output {
+    let door = Door::before(&run.stack.addresses.url).await;
+    let mut process = tool(&door.url, &run.token, arguments);
+    let output = tokio::task::spawn_blocking(move || process.output().unwrap()).await.unwrap();
+    door.shut();
+    output
 }
 
 /// The same with `--json`; it must succeed.
@@ -96,7 +100,7 @@ async fn each_row_is_a_lead_once_its_person_is_known_and_nobody_is_told() {
         "the owner stays: {found:#}"
     );
     let (_, found) = run.lookup(json!({"email": "ada7@file.example"})).await;
-    assert_eq!((&found["owner"], &found["facts"]["company"]["value"]), (&Value::Null, &json!("Mill 7")));
+    assert_eq!((&found["owner"], &found["profile"]["company"]["value"]), (&Value::Null, &json!("Mill 7")));
     let id = found["leads"][0]["id"].as_str().unwrap();
     let explained = sluice(&run, &["explain", "lead", id]).await;
     let explained = String::from_utf8_lossy(&explained.stdout).into_owned();

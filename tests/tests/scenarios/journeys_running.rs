@@ -272,7 +272,7 @@ async fn a_segment_is_entered_by_an_event_and_left_by_time_and_stages_begin_jour
         (&json!("loyal"), &json!("loyal")),
         "{customer:#}"
     );
-    assert_eq!(customer["facts"]["status"]["value"], "gold");
+    assert_eq!(customer["profile"]["status"]["value"], "gold");
 
     // Thirty days later they are out of it, by themselves; the tag's time is over, too.
     for _ in 0..31 {

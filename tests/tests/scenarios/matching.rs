@@ -102,7 +102,7 @@ async fn a_suggestion_stands_on_both_pages_and_is_accepted_on_either() {
         assert_eq!((&whole["id"], &whole["owner"]), (&json!(one), &before[0]["owner"]));
         assert_eq!((&whole["merged_from"], &whole["suggestions"]), (&json!([other]), &json!([])));
         assert_eq!(
-            (&whole["lead_count"], &whole["facts"]["phone"]["value"]),
+            (&whole["lead_count"], &whole["profile"]["phone"]["value"]),
             (&json!(3), &json!(AGAIN[5].1))
         );
         let decision = &whole["decisions"][0];
@@ -213,7 +213,7 @@ async fn who_is_the_same_joins_where_configured_and_is_taken_apart_exactly() {
     assert!(again["why"].to_string().contains("By likeness"), "{again:#}");
     let whole = run.customer(&root).await;
     assert_eq!(whole["lead_count"], 2);
-    assert_eq!(whole["facts"]["phone"]["value"], "+4917012345678");
+    assert_eq!(whole["profile"]["phone"]["value"], "+4917012345678");
     assert_eq!(run.lookup(json!({"phone": "+4917012345678"})).await.1["id"], root.as_str());
     // What comes by the number later stays with the half that has it.
     lead(&run, &[AGAIN[5], ("website", "https://blauwal.example")]).await;
@@ -229,7 +229,7 @@ async fn who_is_the_same_joins_where_configured_and_is_taken_apart_exactly() {
     assert_eq!(now, before);
     let taken_out = run.customer(&half).await;
     assert_eq!(
-        (&taken_out["lead_count"], &taken_out["facts"]["last_name"]["value"]),
+        (&taken_out["lead_count"], &taken_out["profile"]["last_name"]["value"]),
         (&json!(2), &json!("Akermann"))
     );
     assert_eq!(run.lookup(json!({"phone": "+4917012345678"})).await.1["id"], half.as_str());

@@ -104,7 +104,7 @@ async fn who_said_no_gets_nothing_at_an_address_that_others_give_for_them_since(
     assert_eq!(ask(&run, &who, "news", "product").await["state"], "sent");
     says_no_by(&run, &mail_to(&run, "before@person.example").unsubscribe().unwrap()).await;
     identify(&run, "u1", "after@person.example").await;
-    assert_eq!(run.customer(&who).await["facts"]["email"]["value"], "after@person.example");
+    assert_eq!(run.customer(&who).await["profile"]["email"]["value"], "after@person.example");
     let refused = ask(&run, &who, "news", "product").await;
     assert_eq!(reason(&refused), ("skipped", "opted_out"), "{refused:#}");
     let mails = run.raw_mails();

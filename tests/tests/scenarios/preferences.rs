@@ -489,7 +489,17 @@ async fn one_click_is_read_however_a_program_writes_its_part() {
     assert!(!still_gets(&run, &sent.customer, "product").await);
     // A large file is none.
     let large = part.replace("One-Click", &"One-Click".repeat(500));
-    assert_eq!(run.send("POST", &path, &[kind], large.as_bytes()).await.status, 400);
+    run.send("POST", &path, &[kind], large.as_bytes()).await.is_problem(400, "body-unfit");
+    // Larger than anything we take; a browser is shown a page.
+    let huge = part.replace("One-Click", &"One-Click".repeat(200_000));
+    run.send("POST", &path, &[kind], huge.as_bytes()).await.is_problem(413, "body-too-large");
+    let page = run.send("POST", &path, &[kind, ("accept", "text/html,*/*")], huge.as_bytes()).await;
+    assert_eq!((page.status, page.header("content-type")), (413, Some("text/html; charset=utf-8")));
+    assert!(page.text().contains("Nothing was changed"), "{}", page.text());
+    // Whatever is wrong with a link, a program is told the same of it.
+    for path in ["/u/none", "/k/none", "/c/none"] {
+        run.send("GET", path, &[], b"").await.is_problem(404, "no-such-link");
+    }
     run.finish().await;
 }
 

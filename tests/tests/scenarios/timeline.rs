@@ -128,8 +128,8 @@ async fn a_visitor_becomes_known_and_keeps_the_history_of_their_browser() {
     let all = timeline(&run, &customer).await;
     assert_eq!(names(&all), ["order_completed", "identified", "video_started", "pricing_viewed"]);
     assert_eq!(all[3]["properties"]["plan"], "pro");
-    assert_eq!(customer["facts"]["first_name"]["value"], "Ada", "{customer:#}");
-    assert_eq!(customer["facts"]["first_name"]["source"], "site");
+    assert_eq!(customer["profile"]["first_name"]["value"], "Ada", "{customer:#}");
+    assert_eq!(customer["profile"]["first_name"]["source"], "site");
 
     // The lead of the same person is theirs, and on the same timeline.
     run.lead(&[("email", "ada@person.example"), ("message", "call me")]).await;

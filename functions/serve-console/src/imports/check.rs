@@ -1,7 +1,7 @@
 //! `POST /api/imports/try`: what would become of rows. Writes nothing.
 
 use super::rows::{check, prepare};
-use super::{answer, body, check_name, find_form};
+use super::{answer, check_name, find_form};
 use crate::{Call, Console, unavailable};
 use sluice_domain::customer::recognise;
 use sluice_domain::id::LeadId;
@@ -15,7 +15,7 @@ const GROUP: usize = 25;
 
 impl Console {
     pub(crate) async fn try_rows(&self, call: &Call) -> Result<HttpResponse, Problem> {
-        let asked: Rows = body(call)?;
+        let asked: Rows = call.read_unseen()?;
         check(call, &asked)?;
         let name = asked.batch.clone().unwrap_or_else(|| "try".to_owned());
         check_name(&name)?;

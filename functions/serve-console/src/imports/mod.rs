@@ -5,7 +5,6 @@ mod revert;
 mod rows;
 
 use crate::{Call, Console, unavailable};
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use sluice_domain::import::is_batch_name;
 use sluice_domain::policy::{Form, PolicySet};
@@ -22,7 +21,7 @@ const ATTEMPTS: u32 = 8;
 impl Console {
     /// Begins a batch or goes on with it. Its form and what becomes of its leads stay as they were said first.
     pub(crate) async fn begin_batch(&self, call: &Call) -> Result<HttpResponse, Problem> {
-        let asked: Begin = body(call)?;
+        let asked: Begin = call.read_unseen()?;
         check_name(&asked.batch)?;
         if asked.notify && !asked.route {
             let detail = "Nobody is told of leads that are not routed: `notify` goes with `route`.";
@@ -123,14 +122,6 @@ fn find_form<'a>(policies: &'a PolicySet, name: &str) -> Result<&'a Form, Proble
         let forms = policies.forms.keys().cloned().collect::<Vec<_>>().join(", ");
         Problem::new(404, "no-such-form", format!("There is no form of this name; known: {forms}."))
             .about("form")
-    })
-}
-
-/// The request's body as one of ours. Where it is wrong is said, what stands there is not.
-fn body<T: DeserializeOwned>(call: &Call) -> Result<T, Problem> {
-    serde_json::from_slice(&call.request.body).map_err(|error| {
-        let at = format!("line {} column {}", error.line(), error.column());
-        Problem::new(422, "malformed-request", format!("The body is not what this call takes ({at})."))
     })
 }
 

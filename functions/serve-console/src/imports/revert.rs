@@ -1,7 +1,7 @@
 //! `POST /api/imports/{batch}/revert`: takes back what a batch brought, as much as one call has time for.
 
 use super::rows::ENDED;
-use super::{ATTEMPTS, answer, body};
+use super::{ATTEMPTS, answer};
 use crate::{Call, Console, unavailable};
 use futures::stream::{self, StreamExt};
 use serde::Deserialize;
@@ -48,7 +48,7 @@ enum Went {
 
 impl Console {
     pub(crate) async fn revert_batch(&self, call: &Call) -> Result<HttpResponse, Problem> {
-        let asked: Asked = if call.request.body.is_empty() { Asked::default() } else { body(call)? };
+        let asked: Asked = if call.request.body.is_empty() { Asked::default() } else { call.read_unseen()? };
         let batch = self.close_batch(call.part(0)).await?;
         let (policies, began) = (self.current().await?, self.env.clock.now());
         let keys = self.secrets.hash_keys().await.map_err(|error| {

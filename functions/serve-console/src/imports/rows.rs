@@ -1,6 +1,6 @@
 //! `POST /api/imports/{batch}/rows`: rows become leads, each once, however often and by however many they are sent.
 
-use super::{answer, body, find_form, not_open};
+use super::{answer, find_form, not_open};
 use crate::{Call, Console, unavailable};
 use futures::stream::{self, StreamExt};
 use ring::digest;
@@ -55,7 +55,7 @@ struct Common<'a> {
 
 impl Console {
     pub(crate) async fn import_rows(&self, call: &Call) -> Result<HttpResponse, Problem> {
-        let asked = Rows { columns: Vec::new(), ..body(call)? };
+        let asked = Rows { columns: Vec::new(), ..call.read_unseen()? };
         check(call, &asked)?;
         let batch = self.find_batch(call.part(0)).await?;
         if batch.state != BatchState::Open {

@@ -128,7 +128,10 @@ pub(crate) async fn run(args: DevArgs) -> Result<(), String> {
             None => String::new(),
             Some(_) => format!(" --url {url} --token {token}"),
         };
-        welcome(&args, &url, &token, &data, &published, &others);
+        let form = first_form(&here).await;
+        welcome(&args, &url, &token, &data, &published);
+        let others = Some(others.as_str()).filter(|_| std::io::stdout().is_terminal());
+        first_steps(&url, &token, form.as_deref(), others).iter().for_each(|line| say(line));
     }
     wait_for_the_end().await;
     note("Stopping: calls that have begun may end.");
@@ -196,13 +199,20 @@ async fn first_policies(args: &DevArgs, stack: &StackArgs) -> Result<Option<usiz
     Ok(answer["changed"].as_array().map(Vec::len))
 }
 
+/// The first form that there is to post to, by name.
+async fn first_form(stack: &StackArgs) -> Option<String> {
+    let listed = stack.call("GET", "/api/policies", None).await.ok()?;
+    let mut documents = listed["documents"].as_array()?.iter();
+    let form = documents.find(|document| document["kind"] == "form")?;
+    form["name"].as_str().map(str::to_owned)
+}
+
 fn welcome(
     args: &DevArgs,
     url: &str,
     token: &str,
     data: &Path,
     published: &Result<Option<usize>, String>,
-    others: &str,
 ) {
     say(&format!("Sluice is running on {url}   (data in {}, stop with Ctrl-C)", data.display()));
     match published {
@@ -227,18 +237,24 @@ fn welcome(
         if args.call_providers { "for real, by their providers" } else { &kept }
     ));
     say("");
-    if published.is_err() {
-        return;
-    }
-    say("Post a lead:");
-    say(&format!(
-        "  curl -s {url}/f/contact -d first_name=Ada -d email=ada@example.com -d country=DE -d employees=250"
-    ));
-    say("See its owner and why:");
-    say(&format!("  curl -s {url}/api/leads/LEAD_ID -H 'authorization: Bearer {token}'"));
-    if std::io::stdout().is_terminal() {
-        say(&format!("  or, in another terminal: cargo run -q -- explain lead LEAD_ID{others}"));
-    }
+}
+
+/// What to type first: a lead, and whose it is. Nothing where there is no form to post to.
+fn first_steps(url: &str, token: &str, form: Option<&str>, others: Option<&str>) -> Vec<String> {
+    let Some(form) = form else { return Vec::new() };
+    let mut steps = vec![
+        "Post a lead:".to_owned(),
+        format!(
+            "  curl -s {url}/f/{form} -d first_name=Ada -d email=ada@example.com -d country=DE -d employees=250"
+        ),
+        "See its owner and why:".to_owned(),
+        format!("  curl -s {url}/api/leads/LEAD_ID -H 'authorization: Bearer {token}'"),
+    ];
+    steps
+        .extend(others.map(|others| {
+            format!("  or, in another terminal: cargo run -q -- explain lead LEAD_ID{others}")
+        }));
+    steps
 }
 
 async fn wait_for_the_end() {
@@ -251,5 +267,19 @@ async fn wait_for_the_end() {
     tokio::select! {
         _ = tokio::signal::ctrl_c() => {}
         () = terminate => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::first_steps;
+
+    #[test]
+    fn what_to_type_first_is_a_form_that_there_is() {
+        let steps = first_steps("http://here", "slt_1", Some("demo"), Some(" --url http://here"));
+        assert!(steps[1].contains("http://here/f/demo -d"), "{steps:?}");
+        assert!(steps.iter().any(|line| line.ends_with("explain lead LEAD_ID --url http://here")));
+        assert_eq!(first_steps("http://here", "slt_1", Some("demo"), None).len(), 4);
+        assert_eq!(first_steps("http://here", "slt_1", None, Some("")), Vec::<String>::new());
     }
 }

@@ -36,7 +36,11 @@ pub(crate) async fn run(args: &JourneyRunArgs) -> Result<(), String> {
         Timestamp::parse(text)
             .ok_or_else(|| format!("`{text}` is no time: write it like 2027-03-01T09:00:00Z"))
     };
-    let from = args.from.as_deref().map_or_else(|| Ok(SystemClock.now()), time)?;
+    let from = match &args.from {
+        Some(text) => time(text)?,
+        None if args.dir.is_none() || is_of_a_stack(&args.customer) => args.stack.now().await,
+        None => SystemClock.now(),
+    };
     let until = match Period::parse(&args.until) {
         Ok(length) => from.plus_millis(length.millis()),
         Err(_) => time(&args.until)?,
@@ -72,9 +76,13 @@ fn show(line: &Line) {
     }
 }
 
+fn is_of_a_stack(named: &str) -> bool {
+    named.starts_with("cu_") && !Path::new(named).exists()
+}
+
 /// A file, or whom an id of a running stack is of.
 async fn customer(named: &str, stack: &StackArgs) -> Result<Value, String> {
-    if named.starts_with("cu_") && !Path::new(named).exists() {
+    if is_of_a_stack(named) {
         return stack.call("GET", &format!("/api/customers/{named}"), None).await;
     }
     let text = std::fs::read_to_string(named).map_err(|error| format!("{named}: {error}"))?;

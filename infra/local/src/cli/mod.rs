@@ -347,7 +347,7 @@ struct JourneyDrawArgs {
 struct JourneyRunArgs {
     /// The journey.
     name: String,
-    /// A JSON file (`facts`, `tags`, `stage`, `owner`, `events`), or `cu_…` of a running stack.
+    /// A JSON file (`profile`, `tags`, `stage`, `owner`, `events`), or `cu_…` of a running stack.
     #[arg(long)]
     customer: String,
     /// Until then: a time (RFC 3339), or how long after the beginning, such as 30d.

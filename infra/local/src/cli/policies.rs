@@ -2,9 +2,10 @@
 
 use super::StackArgs;
 use super::output::{note, pretty, say};
+use super::remote::Refusal;
 use serde_json::{Value, json};
 use sluice_domain::policy::Document;
-use sluice_wire::policy::{Examined, PolicyError, SourceText, examine};
+use sluice_wire::policy::{Examined, PolicyError, SourceText, examine, parse};
 use std::path::Path;
 
 /// Reads every .yaml, .yml and .json file below a folder, in the order of their paths.
@@ -33,27 +34,36 @@ pub fn read_folder(dir: &Path) -> Result<Vec<SourceText>, String> {
 
 /// The documents of a folder; the error has all findings.
 pub(crate) fn documents_in(dir: &Path) -> Result<Vec<Document>, String> {
-    Ok(check(&read_folder(dir)?)?.documents)
+    Ok(check_for(&read_folder(dir)?, false)?.documents)
 }
 
-/// Checks files; the error has all findings.
-fn check(files: &[SourceText]) -> Result<Examined, String> {
-    examine(files).map_err(|errors| format!("{}\n{}", to_mend(&errors), lines(&errors)))
+fn to_mend(n: usize) -> String {
+    format!("{n} to mend")
 }
 
-fn to_mend(errors: &[PolicyError]) -> String {
-    format!("{} to mend", errors.len())
-}
-
-/// Checks files; for programs, which read stdout, the findings are there.
+/// Checks files; the error has all findings. For programs, which read stdout, they are there.
 fn check_for(files: &[SourceText], json: bool) -> Result<Examined, String> {
-    if !json {
-        return check(files);
-    }
-    examine(files).map_err(|errors| {
+    examine(files).map_err(|errors| refused(&errors, json))
+}
+
+/// What is to be mended, in words; for programs it is on stdout.
+fn refused(errors: &[PolicyError], json: bool) -> String {
+    if json {
         say(&json!({"valid": false, "errors": errors, "warnings": []}).to_string());
-        to_mend(&errors)
-    })
+        return to_mend(errors.len());
+    }
+    format!("{}\n{}", to_mend(errors.len()), lines(errors))
+}
+
+/// The same of what the stack found.
+fn heard(refusal: Refusal, json: bool) -> String {
+    match refusal.errors() {
+        Some(errors) if json => {
+            say(&json!({"valid": false, "errors": errors, "warnings": []}).to_string());
+            to_mend(errors.len())
+        }
+        _ => refusal.into_words(),
+    }
 }
 
 fn lines(errors: &[PolicyError]) -> String {
@@ -82,8 +92,17 @@ pub(crate) fn validate(dir: &Path, json: bool) -> Result<(), String> {
 
 pub(crate) async fn apply(dir: &Path, prune: bool, stack: &StackArgs) -> Result<(), String> {
     let files = read_folder(dir)?;
-    warn(&check_for(&files, stack.json)?.warnings);
-    let answer = publish(&files, prune, stack).await?;
+    match examine(&files) {
+        Ok(examined) => warn(&examined.warnings),
+        // What the folder is to be is all there will be.
+        Err(errors) if prune => return Err(refused(&errors, stack.json)),
+        // What it names may be published already: the stack knows. What cannot be read it need not be asked.
+        Err(_) => parse(&files).map(drop).map_err(|errors| refused(&errors, stack.json))?,
+    }
+    let answer = match publish_or_hear(&files, prune, stack).await {
+        Ok(answer) => answer,
+        Err(refusal) => return Err(heard(refusal, stack.json)),
+    };
     if stack.json {
         say(&pretty(&answer));
         return Ok(());
@@ -103,7 +122,11 @@ pub(crate) async fn apply(dir: &Path, prune: bool, stack: &StackArgs) -> Result<
 
 /// Publishes checked files.
 pub(crate) async fn publish(files: &[SourceText], prune: bool, stack: &StackArgs) -> Result<Value, String> {
+    publish_or_hear(files, prune, stack).await.map_err(Refusal::into_words)
+}
+
+async fn publish_or_hear(files: &[SourceText], prune: bool, stack: &StackArgs) -> Result<Value, Refusal> {
     let files: Vec<Value> = files.iter().map(|file| json!({"file": file.file, "text": file.text})).collect();
     let path = if prune { "/api/policies/apply?prune=true" } else { "/api/policies/apply" };
-    stack.call("POST", path, Some(&json!({"files": files}))).await
+    stack.call_or_hear("POST", path, Some(&json!({"files": files}))).await
 }

@@ -2,8 +2,11 @@
 
 use super::StackArgs;
 use serde_json::Value;
+use sluice_domain::time::Timestamp;
+use sluice_host::environment::Clock;
 use sluice_host::environment::Environment;
 use sluice_host::fetch::{FetchError, fetch};
+use sluice_host::lambda::SystemClock;
 use std::time::Duration;
 
 /// Longer than any call of the API may take: 30 seconds on AWS.
@@ -30,8 +33,18 @@ impl StackArgs {
 
     /// Calls the API; a refusal is an error in the API's own words.
     pub(crate) async fn call(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Value, String> {
+        self.call_or_hear(method, path, body).await.map_err(Refusal::into_words)
+    }
+
+    /// The same, for who wants to know each mistake.
+    pub(crate) async fn call_or_hear(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Value, Refusal> {
         let body = body.map(|body| body.to_string().into_bytes()).unwrap_or_default();
-        self.ask(method, path, body, None).await.map_err(Refusal::into_words)
+        self.ask(method, path, body, None).await
     }
 
     /// Calls the API again and again while the answer may be another later. Only for what may be repeated.
@@ -42,6 +55,12 @@ impl StackArgs {
     /// The same of a call without a body that is done once however often it comes, by this key.
     pub(crate) async fn insist_once(&self, method: &str, path: &str, key: &str) -> Result<Value, String> {
         self.again_and_again(method, path, Vec::new(), Some(key)).await
+    }
+
+    /// What the stack's clock shows; the machine's, where no stack can be asked.
+    pub(crate) async fn now(&self) -> Timestamp {
+        let health = self.call("GET", "/api/health", None).await.unwrap_or_default();
+        health["time"].as_str().and_then(Timestamp::parse).unwrap_or_else(|| SystemClock.now())
     }
 
     async fn again_and_again(
@@ -75,7 +94,7 @@ impl StackArgs {
         let stack = self.url();
         let token = self.token.clone().or_else(|| local_token(self.url.as_deref())).ok_or_else(|| {
             let words = "no token: give --token or SLUICE_TOKEN, or run this where `sluice dev` keeps its data (./.sluice)";
-            Refusal::Never(words.to_owned())
+            Refusal::never(words)
         })?;
         let env = Environment::of_process();
         let url = format!("{stack}{path}");
@@ -89,14 +108,14 @@ impl StackArgs {
                 let why = format!("no answer from {stack}: is the stack running? `sluice dev` starts one");
                 Refusal::NotNow { why, after: None }
             }
-            FetchError::NotSent(_) | FetchError::Forbidden(_) => Refusal::Never(format!("{url}: {error}")),
+            FetchError::NotSent(_) | FetchError::Forbidden(_) => Refusal::never(format!("{url}: {error}")),
         })?;
         let value: Value = serde_json::from_slice(&answer.body).unwrap_or(Value::Null);
         if (200..300).contains(&answer.status) {
             // Whatever else listens there may say yes to everything.
             let is_ours = value.is_object() || (answer.status == 204 && answer.body.is_empty());
             return is_ours.then_some(value).ok_or_else(|| {
-                Refusal::Never(format!(
+                Refusal::never(format!(
                     "{stack} does not answer as Sluice does ({method} {path}: {} without an object): \
                                         is this the stack's URL?",
                     answer.status
@@ -109,23 +128,35 @@ impl StackArgs {
         let after = answer.retry_after.map(|seconds| Duration::from_secs(u64::from(seconds)));
         Err(match answer.status {
             429 | 500 | 502..=504 => Refusal::NotNow { why, after },
-            _ => Refusal::Never(why),
+            _ => Refusal::Never { why, errors: value["errors"].as_array().cloned() },
         })
     }
 }
 
 /// Why a call was not done.
-enum Refusal {
+pub(crate) enum Refusal {
     /// It may be done later.
     NotNow { why: String, after: Option<Duration> },
-    /// It will not be done.
-    Never(String),
+    /// It will not be done; each mistake by itself, if the stack said them.
+    Never { why: String, errors: Option<Vec<Value>> },
 }
 
 impl Refusal {
-    fn into_words(self) -> String {
+    fn never(why: impl Into<String>) -> Self {
+        Self::Never { why: why.into(), errors: None }
+    }
+
+    /// Each mistake by itself, if the stack said them.
+    pub(crate) fn errors(&self) -> Option<&[Value]> {
         match self {
-            Self::NotNow { why, .. } | Self::Never(why) => why,
+            Self::Never { errors, .. } => errors.as_deref(),
+            Self::NotNow { .. } => None,
+        }
+    }
+
+    pub(crate) fn into_words(self) -> String {
+        match self {
+            Self::NotNow { why, .. } | Self::Never { why, .. } => why,
         }
     }
 }

@@ -55,7 +55,8 @@ pub(crate) async fn explain(kind: Explained, id: &str, stack: &StackArgs) -> Res
                 let found: Vec<&Value> =
                     page["messages"].as_array().into_iter().flatten().filter(|m| m["lead"] == lead).collect();
                 if !found.is_empty() {
-                    found.iter().for_each(|message| say(&pretty(message)));
+                    // One for each channel, if the rep has several.
+                    say(&pretty(&json!({"lead": lead, "rep": rep, "messages": found})));
                     return Ok(());
                 }
                 match page["cursor"].as_str() {
@@ -215,27 +216,34 @@ pub(crate) async fn rebalance(
     stack: &StackArgs,
 ) -> Result<(), String> {
     let path = format!("/api/reps/{rep}/rebalance");
-    let (mut cursor, mut leads, mut left) = (Value::Null, 0, 0);
+    let (mut cursor, mut rows) = (Value::Null, Vec::new());
     loop {
         let body = json!({"do": does, "rep": to, "team": team, "cursor": cursor});
-        let answer = stack.call("POST", &path, Some(&body)).await?;
-        if stack.json {
-            say(&pretty(&answer));
-        }
-        for row in answer["leads"].as_array().into_iter().flatten() {
-            leads += 1;
-            left += usize::from(row["to"].is_null());
-            if !stack.json {
-                say(&format!("{} -> {}", words(&row["lead"]), row["to"].as_str().unwrap_or("nobody")));
-                print_why(row);
+        let mut answer = match stack.call("POST", &path, Some(&body)).await {
+            Ok(answer) => answer,
+            Err(why) => {
+                // What was handed over so far was, and no call says it again.
+                if stack.json && !rows.is_empty() {
+                    say(&pretty(&json!({"rep": rep, "done": does, "leads": rows, "cursor": cursor})));
+                }
+                return Err(why);
             }
+        };
+        let page = answer["leads"].as_array_mut().map(std::mem::take).unwrap_or_default();
+        for row in page.iter().filter(|_| !stack.json) {
+            say(&format!("{} -> {}", words(&row["lead"]), row["to"].as_str().unwrap_or("nobody")));
+            print_why(row);
         }
-        cursor = answer["cursor"].clone();
+        rows.extend(page);
+        cursor = answer["cursor"].take();
         if cursor.is_null() {
             break;
         }
     }
-    if !stack.json {
+    let (leads, left) = (rows.len(), rows.iter().filter(|row| row["to"].is_null()).count());
+    if stack.json {
+        say(&pretty(&json!({"rep": rep, "done": does, "leads": rows, "cursor": null})));
+    } else {
         let what = if does { "handed over" } else { "would go to others" };
         say(&format!("{} of {leads} open leads of {rep} {what}.", leads - left));
     }

@@ -48,7 +48,7 @@ pub(super) fn who(fields: &Map<String, Value>) -> String {
 
 /// A customer's name, else what they can be reached by.
 pub(crate) fn name(customer: &Value) -> String {
-    let fact = |name: &str| text(customer, &format!("/facts/{name}/value"));
+    let fact = |name: &str| text(customer, &format!("/profile/{name}/value"));
     let both = [fact("first_name"), fact("last_name")].join(" ");
     let known = [fact("full_name"), fact("name"), both.trim().to_owned(), fact("email"), fact("phone")];
     known.into_iter().find(|name| !name.is_empty()).unwrap_or_else(|| "somebody".to_owned())

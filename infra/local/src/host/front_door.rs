@@ -4,6 +4,7 @@ use super::clock::StackClock;
 use super::hosted::Hosted;
 use super::local::{Local, LocalAnswer, PageRequest};
 use super::payload::{Arrival, event, percent_decode, refusal, response};
+use crate::template::{DEFAULT_ROUTE, route_key};
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{ConnectInfo, Request};
@@ -24,7 +25,7 @@ pub const MAX_BODY: usize = 10 * 1024 * 1024;
 pub struct RouteSpec {
     /// Such as `POST`, or `ANY`.
     pub method: String,
-    /// Such as `/f/{form}`; `{rest+}` at the end takes all that follows.
+    /// Such as `/f/{form}`; `{rest+}` at the end takes all that follows, `$default` whatever no other route takes.
     pub path: String,
     /// The function it leads to.
     pub function: String,
@@ -33,7 +34,7 @@ pub struct RouteSpec {
 impl RouteSpec {
     /// `POST /f/{form}`.
     pub fn key(&self) -> String {
-        format!("{} {}", self.method, self.path)
+        route_key(&self.method, &self.path)
     }
 }
 
@@ -58,10 +59,14 @@ enum Segment {
     Literal(String),
     Parameter(String),
     Rest(String),
+    Anything,
 }
 
 impl Segment {
     fn read(text: &str) -> Self {
+        if text == DEFAULT_ROUTE {
+            return Self::Anything;
+        }
         match text.strip_prefix('{').and_then(|text| text.strip_suffix('}')) {
             Some(name) => match name.strip_suffix('+') {
                 Some(rest) => Self::Rest(rest.to_owned()),
@@ -76,6 +81,7 @@ impl Segment {
             Self::Literal(_) => 0,
             Self::Parameter(_) => 1,
             Self::Rest(_) => 2,
+            Self::Anything => 3,
         }
     }
 }
@@ -87,6 +93,7 @@ impl Route {
         for (index, segment) in self.segments.iter().enumerate() {
             let given = path.get(index)?;
             match segment {
+                Segment::Anything => return Some(parameters),
                 Segment::Literal(text) if text == given => {}
                 Segment::Literal(_) => return None,
                 Segment::Parameter(_) if given.is_empty() => return None,

@@ -14,8 +14,8 @@ use std::collections::BTreeMap;
 
 pub use expr::{Condition, Expr, ResolveError};
 pub use model::{
-    Function, Index, KeyAttribute, MailSet, Parameter, Queue, QueueSource, Redrive, Role, Route, Rule,
-    Schedule, Secret, SecretTemplate, Statement, Table, Template,
+    DEFAULT_ROUTE, Function, Index, KeyAttribute, MailSet, Parameter, Queue, QueueSource, Redrive, Role,
+    Route, Rule, Schedule, Secret, SecretTemplate, Statement, Table, Template, route_key,
 };
 pub use problem::{Position, TemplateError};
 
@@ -204,7 +204,7 @@ fn repeated_routes(routes: &[Route], resources: &[Resource<'_>], problems: &mut 
         if let Some(first) = seen.insert((&route.method, &route.path), &route.id)
             && let Some(resource) = resources.iter().find(|resource| resource.id == route.id)
         {
-            let message = format!("{} {} is routed twice, first by {first}", route.method, route.path);
+            let message = format!("{} is routed twice, first by {first}", route.key());
             problems.push(Problem::new(resource.at, message));
         }
     }

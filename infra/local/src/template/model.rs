@@ -166,17 +166,35 @@ pub struct QueueSource {
     pub max_concurrency: Option<u32>,
 }
 
+/// The route key of whatever has no route of its own.
+pub const DEFAULT_ROUTE: &str = "$default";
+
 /// A route of the HTTP API, payload format 2.0.
 #[derive(Clone, Debug)]
 pub struct Route {
     /// Logical id.
     pub id: String,
-    /// Such as `GET`.
+    /// Such as `GET`; `ANY` of the default route.
     pub method: String,
-    /// Such as `/f/{form}`.
+    /// Such as `/f/{form}`, or [`DEFAULT_ROUTE`].
     pub path: String,
     /// Logical id of the function.
     pub function: String,
+}
+
+impl Route {
+    /// Its key: `GET /f/{form}`.
+    pub fn key(&self) -> String {
+        route_key(&self.method, &self.path)
+    }
+}
+
+/// The key of a route: `GET /f/{form}`, or [`DEFAULT_ROUTE`].
+pub fn route_key(method: &str, path: &str) -> String {
+    match path {
+        DEFAULT_ROUTE => DEFAULT_ROUTE.to_owned(),
+        path => format!("{method} {path}"),
+    }
 }
 
 /// A function called again and again.

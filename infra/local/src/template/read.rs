@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use super::check::kind_of;
 use super::expr::{Expr, Scope};
 use super::model::{
-    Function, Index, KeyAttribute, MailSet, Parameter, Queue, QueueSource, Redrive, Role, Route, Rule,
-    Schedule, Secret, SecretTemplate, Statement, Table,
+    DEFAULT_ROUTE, Function, Index, KeyAttribute, MailSet, Parameter, Queue, QueueSource, Redrive, Role,
+    Route, Rule, Schedule, Secret, SecretTemplate, Statement, Table,
 };
 use super::node::Node;
 use super::problem::Problem;
@@ -190,7 +190,12 @@ impl Reader<'_> {
     pub(super) fn route(&self, resource: &Resource<'_>) -> Result<Route, Problem> {
         let key = need(resource.properties, "RouteKey")?;
         let text = key.scalar().unwrap_or_default();
-        let (method, path) = text.split_once(' ').unwrap_or_default();
+        let is_default = text == DEFAULT_ROUTE;
+        // Whatever has no route: any method, any path.
+        let (method, path) = match is_default {
+            true => ("ANY", DEFAULT_ROUTE),
+            false => text.split_once(' ').unwrap_or_default(),
+        };
         let segment = |segment: &str| match segment.strip_prefix('{') {
             Some(name) => name
                 .strip_suffix('}')
@@ -201,7 +206,7 @@ impl Reader<'_> {
         let plain = path.strip_suffix("/{slash+}").unwrap_or(path);
         let explicit = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"].contains(&method)
             && plain.strip_prefix('/').is_some_and(|path| path.split('/').all(segment));
-        if !explicit {
+        if !explicit && !is_default {
             return Err(Problem::new(key.at, format!("the route {text} is not supported"))
                 .hint("one method and one path: GET /api/leads/{id}"));
         }

@@ -124,6 +124,7 @@ fn routes_lead_to_the_functions_that_answer_them() {
     assert_eq!(answers("GET", "/hooks/{source}"), "CaptureLead");
     assert_eq!(answers("POST", "/api/leads/{id}/accept"), "ServeConsole");
     assert_eq!(answers("PUT", "/api/policies/{kind}/{name}"), "ServeConsole");
+    assert_eq!(answers("ANY", DEFAULT_ROUTE), "ServeConsole");
 }
 
 #[test]
@@ -334,7 +335,7 @@ fn known_bad_templates_are_refused() {
             "\"AWS::Include\" is not supported",
         ),
         ("Conditions:\n", "Mappings: {}\nConditions:\n", "the key Mappings is not supported"),
-        ("RouteKey: POST /f/{form}", "RouteKey: $default", "the route $default is not supported"),
+        ("RouteKey: POST /f/{form}", "RouteKey: $default", "$default is routed twice"),
         (
             "RouteKey: GET /api/leads/{id}\n",
             "RouteKey: GET /api/{all+}\n",

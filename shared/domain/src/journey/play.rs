@@ -25,7 +25,7 @@ pub struct Somebody {
     /// `cu_…`; splits and hold-outs go by it. Absent is the same made-up one each time.
     pub id: Option<String>,
     /// What is known: values, or as the API shows them `{"value": …}`.
-    pub facts: BTreeMap<String, Value>,
+    pub profile: BTreeMap<String, Value>,
     /// The rep they belong to, or as the API shows it `{"rep": …}`.
     pub owner: Value,
     /// Tags: names, or as the API shows them.
@@ -157,7 +157,7 @@ impl<'a> Player<'a> {
             Some(id) => CustomerId::parse(id).ok_or_else(|| format!("`{id}` is no customer's id"))?,
         };
         let mut customer = Customer::new(id, from);
-        for (name, value) in &person.facts {
+        for (name, value) in &person.profile {
             if let Some(value) = word(value, &["value"]) {
                 customer
                     .facts

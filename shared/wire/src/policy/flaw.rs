@@ -1,6 +1,5 @@
 //! What is wrong in a document and where, and how that is shown.
 
-use saphyr_parser::Marker;
 use serde::Serialize;
 use std::fmt;
 
@@ -9,12 +8,6 @@ use std::fmt;
 pub(super) struct Place {
     pub(super) line: usize,
     pub(super) column: usize,
-}
-
-impl Place {
-    pub(super) fn of(marker: &Marker) -> Self {
-        Self { line: marker.line().max(1), column: marker.col() + 1 }
-    }
 }
 
 /// One thing to mend in a policy document. Its `Display` is for people: the place, the reason, a hint, and the line

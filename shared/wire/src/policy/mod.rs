@@ -3,6 +3,7 @@
 //! Every mistake in every file is reported, each with its place. A document is read into a tree that keeps positions;
 //! what does not fit its type is reported, taken out of the tree, and the rest is read again.
 
+mod escapes;
 mod flaw;
 mod senders;
 mod tree;
@@ -59,7 +60,11 @@ pub struct Examined {
 /// # Errors
 /// As [`load`].
 pub fn examine(sources: &[SourceText]) -> Result<Examined, Vec<PolicyError>> {
-    read_all(sources, true)
+    let mut files = Files::read(sources);
+    files.find(check(&files.documents));
+    let files = files.whole()?;
+    let warnings = files.placed(policy::doubts(&files.documents));
+    Ok(Examined { documents: files.documents, warnings })
 }
 
 /// Reads documents without checking what they say of one another: for single documents, which may name others that
@@ -67,8 +72,10 @@ pub fn examine(sources: &[SourceText]) -> Result<Examined, Vec<PolicyError>> {
 ///
 /// # Errors
 /// Everything that cannot be read, in the order of the files and of their lines.
-pub fn parse(sources: &[SourceText]) -> Result<Vec<Document>, Vec<PolicyError>> {
-    Ok(read_all(sources, false)?.documents)
+pub fn parse(sources: &[SourceText]) -> Result<Files<'_>, Vec<PolicyError>> {
+    let mut files = Files::read(sources);
+    files.find(check_sources(&files.documents));
+    files.whole()
 }
 
 /// Checks documents, each by itself and all of them against each other. Empty means they may be published.
@@ -79,54 +86,86 @@ pub fn check(documents: &[Document]) -> Vec<Finding> {
     findings
 }
 
-fn read_all(sources: &[SourceText], together: bool) -> Result<Examined, Vec<PolicyError>> {
-    let mut flaws: Vec<(usize, Flaw)> = Vec::new();
-    let mut secret_lines: BTreeSet<(usize, usize)> = BTreeSet::new();
-    let mut documents = Vec::new();
-    let mut origins = Vec::new();
-    let mut is_whole = true;
-    for (file, source) in sources.iter().enumerate() {
-        let (trees, mistakes) = tree::read(source.text.trim_start_matches('\u{feff}'));
-        is_whole &= mistakes.is_empty();
-        flaws.extend(mistakes.into_iter().map(|flaw| (file, flaw)));
-        for tree in trees {
-            secret_lines.extend(lines_with_secrets(&tree).into_iter().map(|line| (file, line)));
-            let read = read(tree);
-            flaws.extend(read.flaws.into_iter().map(|flaw| (file, flaw)));
-            match read.document {
-                Some(document) => {
-                    documents.push(document);
-                    origins.push(Origin { file, tree: read.tree, wounds: read.wounds });
+/// Files as far as they can be read, and where everything in them stands.
+pub struct Files<'a> {
+    /// The documents, in the order of the files.
+    pub documents: Vec<Document>,
+    sources: &'a [SourceText],
+    origins: Vec<Origin>,
+    flaws: Vec<(usize, Flaw)>,
+    /// Files and lines that are never shown.
+    secret_lines: BTreeSet<(usize, usize)>,
+    is_whole: bool,
+}
+
+impl<'a> Files<'a> {
+    fn read(sources: &'a [SourceText]) -> Self {
+        let mut files = Self {
+            documents: Vec::new(),
+            sources,
+            origins: Vec::new(),
+            flaws: Vec::new(),
+            secret_lines: BTreeSet::new(),
+            is_whole: true,
+        };
+        for (file, source) in sources.iter().enumerate() {
+            let (trees, mistakes) = tree::read(source.text.trim_start_matches('\u{feff}'));
+            files.is_whole &= mistakes.is_empty();
+            files.flaws.extend(mistakes.into_iter().map(|flaw| (file, flaw)));
+            for tree in trees {
+                files.secret_lines.extend(lines_with_secrets(&tree).into_iter().map(|line| (file, line)));
+                let read = read(tree);
+                files.flaws.extend(read.flaws.into_iter().map(|flaw| (file, flaw)));
+                match read.document {
+                    Some(document) => {
+                        files.documents.push(document);
+                        files.origins.push(Origin { file, tree: read.tree, wounds: read.wounds });
+                    }
+                    None => files.is_whole = false,
                 }
-                None => is_whole = false,
             }
         }
+        files
     }
-    let findings = if together { check(&documents) } else { check_sources(&documents) };
-    for finding in findings {
-        let follows = matches!(finding.other, Some(Other::Absent)) && !is_whole;
-        if let Some(origin) = origins.get(finding.document).filter(|_| !follows) {
-            flaws.extend(place(&finding, origin, &origins, sources).map(|flaw| (origin.file, flaw)));
+
+    /// Takes in what was found wrong with the documents, but for what may only follow from what cannot be read.
+    fn find(&mut self, findings: Vec<Finding>) {
+        let follows = |finding: &Finding| matches!(finding.other, Some(Other::Absent)) && !self.is_whole;
+        let found: Vec<_> = findings
+            .iter()
+            .filter(|finding| !follows(finding))
+            .filter_map(|finding| self.place(finding))
+            .collect();
+        self.flaws.extend(found);
+    }
+
+    /// The same, if nothing is wrong with them.
+    fn whole(mut self) -> Result<Self, Vec<PolicyError>> {
+        match std::mem::take(&mut self.flaws) {
+            flaws if flaws.is_empty() => Ok(self),
+            flaws => Err(self.in_files(flaws)),
         }
     }
-    let in_files = |mut flaws: Vec<(usize, Flaw)>| -> Vec<PolicyError> {
+
+    /// Findings about these documents, each with its place; of other documents nothing is known here.
+    pub fn placed(&self, findings: impl IntoIterator<Item = Finding>) -> Vec<PolicyError> {
+        self.in_files(findings.into_iter().filter_map(|finding| self.place(&finding)).collect())
+    }
+
+    fn place(&self, finding: &Finding) -> Option<(usize, Flaw)> {
+        let origin = self.origins.get(finding.document)?;
+        Some((origin.file, place(finding, origin, &self.origins, self.sources)?))
+    }
+
+    fn in_files(&self, mut flaws: Vec<(usize, Flaw)>) -> Vec<PolicyError> {
         flaws.sort_by_key(|(file, flaw)| (*file, flaw.at));
         let errors = flaws.into_iter().filter_map(|(file, flaw)| {
-            let source = sources.get(file)?;
-            Some(flaw.in_file(&source.file, &source.text, &|line| secret_lines.contains(&(file, line))))
+            let source = self.sources.get(file)?;
+            let is_secret = |line| self.secret_lines.contains(&(file, line));
+            Some(flaw.in_file(&source.file, &source.text, &is_secret))
         });
         errors.collect()
-    };
-    if !flaws.is_empty() {
-        return Err(in_files(flaws));
     }
-    let doubts = if together { policy::doubts(&documents) } else { Vec::new() };
-    let placed = doubts.iter().filter_map(|doubt| {
-        let origin = origins.get(doubt.document)?;
-        Some((origin.file, place(doubt, origin, &origins, sources)?))
-    });
-    let warnings = in_files(placed.collect());
-    Ok(Examined { documents, warnings })
 }
 
 /// Where a document was read.

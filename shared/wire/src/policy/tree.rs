@@ -1,7 +1,8 @@
 //! YAML as a tree in which every key and value knows where it was written.
 
+use super::escapes::Written;
 use super::flaw::{Flaw, Place};
-use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span};
+use saphyr_parser::{Event, Parser, ScalarStyle, ScanError};
 use std::collections::HashMap;
 
 /// Keys and values of one file at most, those that aliases repeat included: a few aliases can stand for billions.
@@ -48,11 +49,12 @@ pub(super) struct Entry {
 /// are left out.
 pub(super) fn read(text: &str) -> (Vec<Node>, Vec<Flaw>) {
     let mut builder = Builder::default();
-    let mut parser = Parser::new_from_str(text);
+    let written = Written::read(text);
+    let mut parser = Parser::new_from_str(&written.joined);
     while let Some(next) = parser.next_event() {
         let taken = match next {
-            Ok((event, span)) => builder.take(event, span),
-            Err(error) => Err(syntax(text, &error)),
+            Ok((event, span)) => builder.take(event, written.place(&span.start), span.end.line()),
+            Err(error) => Err(syntax(text, written.place(error.marker()), &error)),
         };
         if let Err(flaw) = taken {
             builder.report(flaw);
@@ -150,12 +152,11 @@ struct Open {
 }
 
 impl Builder {
-    fn take(&mut self, event: Event<'_>, span: Span) -> Result<(), Flaw> {
-        let at = Place::of(&span.start);
+    fn take(&mut self, event: Event<'_>, at: Place, last_line: usize) -> Result<(), Flaw> {
         match event {
             Event::Scalar(text, style, anchor, tag) => {
                 refuse_tag(at, tag.as_deref())?;
-                let scalar = Scalar { text: text.into_owned(), style, last_line: span.end.line() };
+                let scalar = Scalar { text: text.into_owned(), style, last_line };
                 self.close(Node { at, value: Value::Scalar(scalar) }, anchor)
             }
             Event::SequenceStart(anchor, tag) => {
@@ -280,8 +281,7 @@ fn refuse_tag(at: Place, tag: Option<&saphyr_parser::Tag>) -> Result<(), Flaw> {
 }
 
 /// What the parser says, and the usual reason for it.
-fn syntax(text: &str, error: &ScanError) -> Flaw {
-    let at = Place::of(error.marker());
+fn syntax(text: &str, at: Place, error: &ScanError) -> Flaw {
     let flaw = Flaw::new(at, format!("not YAML: {}", error.info()));
     let line = text.lines().nth(at.line - 1).unwrap_or_default();
     // Which words of the line are a secret is not known now, so it is not shown.

@@ -75,12 +75,17 @@ impl Source for Shopify {
         let created = text(&body, &["created_at"]);
         let updated = text(&body, &["updated_at"]);
         let cancelled = text(&body, &["cancelled_at"]);
+        // Bought is what was paid, whatever was paid back since. Until then `orders/paid` is waited for.
+        let is_paid =
+            matches!(text(&body, &["financial_status"]), Some("paid" | "partially_refunded" | "refunded"));
         let completed = Change { name: "Order Completed", which: "", at: created, amount: None };
         let change = match topic {
-            "orders/create" | "orders/paid" if cancelled.is_none() => completed,
             _ if cancelled.is_some() => {
                 Change { name: "Order Cancelled", which: "", at: cancelled, amount: None }
             }
+            "orders/paid" => completed,
+            _ if !is_paid => return Ok(Vec::new()),
+            "orders/create" => completed,
             "orders/updated" | "orders/edited" | "orders/fulfilled" | "orders/partially_fulfilled" => {
                 Change {
                     name: "Order Updated",

@@ -305,7 +305,7 @@ mod shops {
         json!({
             "id": 820982911946154508_u64, "name": "#9999", "email": "jon@example.com", "currency": "EUR",
             "created_at": "2026-11-20T12:00:00-05:00", "updated_at": "2026-11-21T12:00:00-05:00", "cancelled_at": null,
-            "total_price": "403.00", "current_total_price": "398.00", "test": false,
+            "total_price": "403.00", "current_total_price": "398.00", "test": false, "financial_status": "paid",
             "line_items": [{"id": 1}, {"id": 2}], "billing_address": {"country_code": "DE"},
             "customer": {"id": 115310627314723954_u64, "first_name": "Jon", "last_name": "Doe", "phone": "+4930901820"},
         })
@@ -335,6 +335,28 @@ mod shops {
         let cancelled = signed("shopify", &topic("orders/cancelled"), &cancelled.to_string()).unwrap();
         assert_eq!(said(&cancelled)[0].0, "Order Cancelled");
         assert!(cancelled[0].event.properties.reveal().get("total").is_none());
+    }
+
+    #[test]
+    fn an_order_of_shopify_is_bought_once_it_is_paid() {
+        let told = |topic: &'static str, status: Value| {
+            let mut order = shopify();
+            order["financial_status"] = status;
+            let happened = signed("shopify", &[("x-shopify-topic", topic)], &order.to_string()).unwrap();
+            happened.into_iter().map(|one| one.event.name).collect::<Vec<_>>()
+        };
+        for status in
+            [json!("pending"), json!("authorized"), json!("partially_paid"), json!("voided"), Value::Null]
+        {
+            for topic in ["orders/create", "orders/updated", "orders/edited", "orders/fulfilled"] {
+                assert_eq!(told(topic, status.clone()), [""; 0], "{topic} {status}");
+            }
+        }
+        for status in ["paid", "partially_refunded", "refunded"] {
+            assert_eq!(told("orders/create", json!(status)), ["Order Completed"], "{status}");
+            assert_eq!(told("orders/updated", json!(status)), ["Order Updated"], "{status}");
+        }
+        assert_eq!(told("orders/paid", Value::Null), ["Order Completed"], "the topic says it");
     }
 
     #[test]

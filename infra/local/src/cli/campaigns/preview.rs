@@ -14,8 +14,6 @@ use sluice_domain::message::Channel;
 use sluice_domain::policy::campaign::Audience;
 use sluice_domain::policy::{Campaign, Document};
 use sluice_domain::time::Timestamp;
-use sluice_host::environment::Clock;
-use sluice_host::lambda::SystemClock;
 
 /// People who are shown.
 const SHOWN: usize = 8;
@@ -34,7 +32,7 @@ pub(super) async fn run(name: &str, stack: &StackArgs) -> Result<(), String> {
     let found = audience(&view["document"]["audience"], stack).await?;
     let people = found["matching"].as_u64().unwrap_or(0);
     let rate = channel_rate(&document, stack).await;
-    let now = now(stack).await;
+    let now = stack.now().await;
     let what = forecast(&document, rate, people, now).map_err(|_| {
         format!("the time that {name} says has passed; publish it with another one to schedule it")
     })?;
@@ -84,12 +82,6 @@ async fn channel_rate(document: &Campaign, stack: &StackArgs) -> Option<u32> {
     channel["rate"].as_u64().and_then(|rate| u32::try_from(rate).ok())
 }
 
-/// What the stack's clock shows, where it can be asked.
-async fn now(stack: &StackArgs) -> Timestamp {
-    let clock = stack.call("GET", "/_local/clock", None).await.unwrap_or_default();
-    clock["now"].as_str().and_then(Timestamp::parse).unwrap_or_else(|| SystemClock.now())
-}
-
 /// What each of these people would get, and when: planned as it will be, but for the turns that the rate makes.
 async fn members(
     document: &Campaign,
@@ -108,7 +100,7 @@ async fn members(
     let mut members = Vec::new();
     for id in sample.as_array().into_iter().flatten().filter_map(Value::as_str).take(SHOWN) {
         let customer = stack.call("GET", &format!("/api/customers/{id}"), None).await?;
-        let fact = |name: &str| words::text(&customer, &format!("/facts/{name}/value"));
+        let fact = |name: &str| words::text(&customer, &format!("/profile/{name}/value"));
         let zone = zone_of(Some(&fact("time_zone")), Country::parse(&fact("country")), own.as_ref());
         let Some(id) = CustomerId::parse(id) else { continue };
         let place = planner.place(&mut Section::default(), &id, &zone);

@@ -215,3 +215,36 @@ fn lines_count_from_one_behind_a_byte_order_mark_and_crlf() {
     let error = &errors("\u{feff}kind: rep\r\nname: a\r\nemial: b\r\n")[0];
     assert_eq!((error.line, error.column), (3, 1));
 }
+
+/// As most libraries write JSON: whatever is not ASCII in escapes.
+#[test]
+fn an_emoji_in_json_is_one_character_and_what_stands_behind_it_keeps_its_place() {
+    let documents = accepted(
+        r#"{"kind": "rep", "name": "a", "full_name": "Ada \ud83d\ude00\uD83D\uDC4D \u00e9 \\ud83d\\ude00 \"\ud83d\ude00\""}"#,
+    );
+    let name = r#"Ada 😀👍 é \ud83d\ude00 "😀""#;
+    assert_eq!(documents[0].to_json()["full_name"], name);
+    refused(
+        r#"{"kind": "rep", "name": "a", "full_name": "\ud83d\ude00\ud83d\ude00", "emial": "b"}"#,
+        &expect![[r#"
+            p.yaml:1:71: unknown field `emial` (did you mean `email`?)
+                1 | …, "name": "a", "full_name": "\ud83d\ude00\ud83d\ude00", "emial": "b"}
+                  |                                                          ^
+        "#]],
+    );
+    let error = &errors(
+        "{\n \"kind\": \"rep\", \"full_name\": \"\\ud83d\\ude00\",\n \"name\": \"a\", \"emial\": \"b\"}",
+    )[0];
+    assert_eq!((error.line, error.column), (3, 15), "of another line nothing is counted");
+    let error = &errors(r#"{"kind": "rep", "name": "a", "full_name": "\ud83d\ude00", "email" "b"}"#)[0];
+    assert!(error.message.contains("not YAML") && error.column > 58, "{error}");
+    // Half of one is no character, in JSON neither.
+    assert!(errors(r#"{"kind": "rep", "name": "a", "full_name": "\ud83d!"}"#)[0].message.contains("Unicode"));
+    // In single quotes, which are YAML's, nothing is an escape.
+    let documents = accepted(r"{ kind: rep, name: a, full_name: '\ud83d\ude00' }");
+    assert_eq!(documents[0].to_json()["full_name"], r"\ud83d\ude00");
+    // However it is laid out.
+    let text = "[\n\t1\n]\n".replace('1', "\"x\"");
+    assert_eq!(errors(&text)[0].message, "a document is a mapping");
+    assert_eq!(accepted("{\n\t\"kind\":\"rep\",\n\t\"name\":\"a\"\n}").len(), 1);
+}
