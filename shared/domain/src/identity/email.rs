@@ -4,6 +4,7 @@ use crate::pii::Pii;
 use email_address::{EmailAddress, Error as Syntax, Options};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::is_combining_mark;
 
 /// An e-mail address that could be delivered to. The local part is as typed (RFC 5321 section 2.4: only its host may
 /// interpret it), the domain in lower case as A-label (IDNA).
@@ -46,6 +47,9 @@ impl Email {
             return Err(EmailError::Syntax);
         }
         let domain = idna::domain_to_ascii_strict(domain).map_err(|_| EmailError::Domain)?;
+        if !idna::domain_to_unicode(&domain).0.chars().all(is_of_domain) {
+            return Err(EmailError::Domain);
+        }
         // RFC 6531 lets every character beyond ASCII stand where a letter may, which RFC 5322 knows nothing of.
         let letters: String = local.chars().map(|c| if c.is_ascii() { c } else { 'x' }).collect();
         let options = Options::default().with_required_tld().without_domain_literal().without_display_text();
@@ -121,6 +125,12 @@ const MAX_LOCAL: usize = 64;
 /// RFC 3696 erratum 1690: what fits into the path of RFC 5321.
 const MAX_ADDRESS: usize = 254;
 
+/// What IDNA 2008 lets stand in a domain (RFC 5892): letters, marks and digits, and what some scripts put between them. Symbols
+/// are none of it, though browsers go where they lead.
+fn is_of_domain(c: char) -> bool {
+    c.is_alphanumeric() || is_combining_mark(c) || matches!(c, '-' | '.' | '·' | '͵' | '׳' | '״' | '・')
+}
+
 /// Characters that are seen by nobody and come with copy and paste.
 fn is_invisible(c: char) -> bool {
     matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2064}' | '\u{feff}')
@@ -175,6 +185,7 @@ mod tests {
             ("mia@example.org\r\nBcc: all@example.org", EmailError::Syntax),
             ("mia@ex_ample.org", EmailError::Domain),
             ("mia@xn--a.org", EmailError::Domain),
+            ("mia@☃.net", EmailError::Domain),
         ] {
             assert_eq!(Email::parse(text), Err(reason), "{text:?}");
         }

@@ -259,7 +259,7 @@ struct Answer<'a> {
     plain: String,
     /// What a field of that name usually is.
     usual: Option<Usual>,
-    /// The same of its last part, for one that is usually nothing: `contact.email`.
+    /// The same of its last part: of `contact.city`.
     part: Option<Part<'a>>,
 }
 
@@ -301,7 +301,8 @@ impl<'a> Said<'a> {
             .filter_map(|answer| Some((answer.usual.filter(|usual| usual.field == name)?.rank, answer.value)))
             .collect();
         if found.is_empty() {
-            let parts = self.0.iter().filter_map(|answer| Some((answer.part.as_ref()?, answer.value)));
+            let unnamed = self.0.iter().filter(|answer| answer.usual.is_none());
+            let parts = unnamed.filter_map(|answer| Some((answer.part.as_ref()?, answer.value)));
             let meant =
                 parts.filter(|(part, _)| part.usual.field == name && self.is_of_somebody(part.within));
             found = meant.map(|(part, value)| (part.usual.rank, value)).collect();
@@ -324,10 +325,9 @@ impl<'a> Said<'a> {
 
 impl<'a> Answer<'a> {
     fn of(name: &'a str, value: &'a str) -> Self {
-        let usual = names::usual(name);
-        let part = names::last_part(name).filter(|_| usual.is_none());
+        let part = names::last_part(name);
         let part = part.and_then(|(within, last)| Some(Part { within, usual: names::usual(last)? }));
-        Self { name, value, plain: plain(name), usual, part }
+        Self { name, value, plain: plain(name), usual: names::usual(name), part }
     }
 }
 
