@@ -252,11 +252,9 @@ async fn a_rep_sees_neither_a_peers_lead_nor_a_peers_messages() {
 #[tokio::test]
 async fn unknown_paths_and_methods_are_named_as_such() {
     let run = Setup::default().start().await;
-    // What the template does not route never reaches a function.
-    for (method, path) in
-        [("GET", "/"), ("GET", "/f/contact"), ("DELETE", "/api/leads/ld_x"), ("PUT", "/hooks/meta")]
-    {
-        assert_eq!(run.send(method, path, &[], b"").await.status, 404, "{method} {path}");
+    run.send("GET", "/", &[], b"").await.is_problem(404, "no-such-route");
+    for (method, path) in [("GET", "/f/contact"), ("DELETE", "/api/leads/ld_x"), ("PUT", "/hooks/meta")] {
+        run.send(method, path, &[], b"").await.is_problem(405, "wrong-method");
     }
     for path in
         ["/api/leads/ld_nothing", "/api/leads/x", "/api/customers/cu_nothing", "/api/policies/form/none"]

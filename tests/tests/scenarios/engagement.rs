@@ -182,7 +182,7 @@ async fn a_click_leads_where_the_message_led_and_nowhere_else() {
         assert_eq!(answer.status, 404, "{path}");
         assert_eq!(answer.header("location"), None);
     }
-    let lost = get(&run, cut).await;
+    let lost = run.send("GET", cut, &[BROWSER, ("accept", "text/html")], b"").await;
     assert!(
         lost.header("content-type").unwrap().starts_with("text/html")
             && lost.text().contains("does not work")

@@ -228,8 +228,8 @@ fn an_emoji_in_json_is_one_character_and_what_stands_behind_it_keeps_its_place()
         r#"{"kind": "rep", "name": "a", "full_name": "\ud83d\ude00\ud83d\ude00", "emial": "b"}"#,
         &expect![[r#"
             p.yaml:1:71: unknown field `emial` (did you mean `email`?)
-                1 | …, "name": "a", "full_name": "\ud83d\ude00\ud83d\ude00", "emial": "b"}
-                  |                                                          ^
+                1 | …rep", "name": "a", "full_name": "\ud83d\ude00\ud83d\ude00", "emial": "b"}
+                  |                                                              ^
         "#]],
     );
     let error = &errors(
