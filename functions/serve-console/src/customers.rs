@@ -193,6 +193,7 @@ impl Console {
             self.chain(part, &mut leads).await?;
         }
         let suggestions = self.suggestions_for(call, root, known).await?;
+        let consents = self.standing(&places(&whole, &policies, &keys)).await?;
         leads.sort_by(|a, b| b["received"].as_str().cmp(&a["received"].as_str()));
         leads.truncate(LEADS);
         let mut shown = json!({
@@ -201,7 +202,7 @@ impl Console {
             "owner": whole.owner().map(person::owner),
             "identities": person::identities(&whole, &keys),
             "profile": person::profile(&whole, &policies.settings.survivorship),
-            "consents": self.standing(&places(&whole, &policies, &keys)).await?,
+            "consents": consents,
             "suggestions": suggestions,
             "lead_count": whole.leads(),
             "leads": leads,
