@@ -177,12 +177,18 @@ impl Console {
         Ok((root, known))
     }
 
+    /// A customer as people see them.
     pub(crate) async fn customer_view(
         &self,
         call: &Call,
         root: &CustomerId,
         known: &Known,
     ) -> Result<Value, Problem> {
+        // On the heap: many calls answer with it, and each would hold a place for it on the stack of all of them.
+        Box::pin(self.whole_view(call, root, known)).await
+    }
+
+    async fn whole_view(&self, call: &Call, root: &CustomerId, known: &Known) -> Result<Value, Problem> {
         let known = &call.sight.people(known);
         let Some(record) = known.customers.get(root) else { return Err(no_such_customer()) };
         let whole = known.whole(record);
