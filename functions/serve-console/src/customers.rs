@@ -177,12 +177,18 @@ impl Console {
         Ok((root, known))
     }
 
+    /// A customer as people see them.
     pub(crate) async fn customer_view(
         &self,
         call: &Call,
         root: &CustomerId,
         known: &Known,
     ) -> Result<Value, Problem> {
+        // On the heap: many calls answer with it, and each would hold a place for it on the stack of all of them.
+        Box::pin(self.whole_view(call, root, known)).await
+    }
+
+    async fn whole_view(&self, call: &Call, root: &CustomerId, known: &Known) -> Result<Value, Problem> {
         let known = &call.sight.people(known);
         let Some(record) = known.customers.get(root) else { return Err(no_such_customer()) };
         let whole = known.whole(record);
@@ -193,6 +199,7 @@ impl Console {
             self.chain(part, &mut leads).await?;
         }
         let suggestions = self.suggestions_for(call, root, known).await?;
+        let consents = self.standing(&places(&whole, &policies, &keys)).await?;
         leads.sort_by(|a, b| b["received"].as_str().cmp(&a["received"].as_str()));
         leads.truncate(LEADS);
         let mut shown = json!({
@@ -201,7 +208,7 @@ impl Console {
             "owner": whole.owner().map(person::owner),
             "identities": person::identities(&whole, &keys),
             "profile": person::profile(&whole, &policies.settings.survivorship),
-            "consents": self.standing(&places(&whole, &policies, &keys)).await?,
+            "consents": consents,
             "suggestions": suggestions,
             "lead_count": whole.leads(),
             "leads": leads,

@@ -88,12 +88,13 @@ impl Console {
         document.insert("exported".to_owned(), began.rfc3339().into());
         let mut next = match call.request.query_value("cursor") {
             None => {
+                let gates = self.standing(&places).await?;
                 let head = json!({
                     "profile": person::profile(&whole, &policies.settings.survivorship),
                     "identities": person::identities(&whole, &keys),
                     "owner": whole.owner().map(person::owner),
                     "records": whole.parts().map(record_view).collect::<Vec<_>>(),
-                    "gates": self.standing(&places).await?,
+                    "gates": gates,
                     "behaviour": self.behaviour_export(call, &whole, &policies).await?,
                 });
                 document.extend(head.as_object().cloned().unwrap_or_default());

@@ -193,7 +193,8 @@ async fn a_click_leads_where_the_message_led_and_nowhere_else() {
     let (pk, sk) =
         run.table().into_keys().find(|(pk, sk)| *pk == sent.customer && sk.starts_with("m#")).unwrap();
     delete(&run, &pk, &sk);
-    assert_eq!(get(&run, &links[0]).await.text(), lost.text());
+    let gone = run.send("GET", &links[0], &[BROWSER, ("accept", "text/html")], b"").await;
+    assert_eq!(gone.text(), lost.text());
     assert_eq!(get(&run, &pixel).await.status, 200);
     run.finish().await;
 }

@@ -184,7 +184,10 @@ fn before(mut view: Value, lead: &Value) -> Value {
     let left = leads.len();
     let count = view_map["lead_count"].as_u64().unwrap() - (all - left) as u64;
     view_map["lead_count"] = count.into();
-    view_map["profile"].as_object_mut().unwrap().retain(|_, fact| !later(&fact["at"]));
+    let profile = view_map["profile"].as_object_mut().unwrap();
+    profile.retain(|_, fact| !later(&fact["at"]));
+    let left: Vec<Value> = profile.values().map(|fact| fact["value"].clone()).collect();
+    view_map["consents"].as_array_mut().unwrap().retain(|row| left.contains(&row["address"]));
     view
 }
 
