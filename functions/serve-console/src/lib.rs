@@ -184,7 +184,7 @@ impl HttpHandler for Console {
 impl Console {
     async fn answer(&self, request: HttpRequest) -> Result<HttpResponse, Problem> {
         let Some((route, path)) = routes::find(&request.method, &request.path) else {
-            return Ok(routes::elsewhere(&request.path));
+            return Ok(routes::elsewhere(&request.method, &request.path));
         };
         if route.name == "GET /api/leads/{id}" && is_a_browsers(&request) {
             return Ok(lead_page());

@@ -110,10 +110,11 @@ pub(crate) fn find(method: &str, path: &str) -> Option<(Route, Vec<String>)> {
     })
 }
 
-/// What whoever asks for something that has no route is told: which methods the path has, or that there is no such path.
-pub(crate) fn elsewhere(path: &str) -> HttpResponse {
-    let allowed = methods(path).join(", ");
-    if !allowed.is_empty() {
+/// What whoever asks for something that has no route is told: which other methods the path has, or that there is no such path.
+pub(crate) fn elsewhere(method: &str, path: &str) -> HttpResponse {
+    let methods_there = methods(path);
+    if !methods_there.is_empty() && !methods_there.contains(&method) {
+        let allowed = methods_there.join(", ");
         let detail = format!("This path has another method: {allowed}.");
         return Problem::new(405, "wrong-method", detail).response().with_header("allow", allowed);
     }
@@ -153,11 +154,12 @@ static DESCRIBED: LazyLock<Vec<(&str, &str)>> = LazyLock::new(|| {
 });
 
 /// A path's keys in the description, and the methods that they are.
-const METHODS: [(&str, &str); 6] = [
+const METHODS: [(&str, &str); 7] = [
     ("get", "GET"),
     ("head", "HEAD"),
     ("post", "POST"),
     ("put", "PUT"),
+    ("patch", "PATCH"),
     ("delete", "DELETE"),
     ("options", "OPTIONS"),
 ];

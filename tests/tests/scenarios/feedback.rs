@@ -91,9 +91,9 @@ async fn an_event_comes_by_eventbridge_or_by_sns_with_or_without_its_envelope_an
 
 #[tokio::test]
 async fn soft_bounces_suppress_when_there_are_too_many_within_the_time_and_a_delivery_forgives_them() {
-    let settings =
-        "---\nkind: settings\nname: default\nmessaging: { soft_bounces: { at_most: 3, within: 10d } }\n";
-    let run = Setup::policies(format!("{POLICIES}{settings}")).start().await;
+    let settings = "kind: settings\nname: default\n";
+    let limit = format!("{settings}messaging: {{ soft_bounces: {{ at_most: 3, within: 10d }} }}\n");
+    let run = Setup::policies(POLICIES.replace(settings, &limit)).start().await;
     let why = async |to: &str| address(&run, to).await.suppression().map(|(by, _)| by);
     let (full, far) = ("full@reader.example", "far@reader.example");
     for (n, at) in ["02-20", "02-21", "02-20", "02-21"].into_iter().enumerate() {

@@ -207,13 +207,7 @@ async fn first_form(stack: &StackArgs) -> Option<String> {
     form["name"].as_str().map(str::to_owned)
 }
 
-fn welcome(
-    args: &DevArgs,
-    url: &str,
-    token: &str,
-    data: &Path,
-    published: &Result<Option<usize>, String>,
-) {
+fn welcome(args: &DevArgs, url: &str, token: &str, data: &Path, published: &Result<Option<usize>, String>) {
     say(&format!("Sluice is running on {url}   (data in {}, stop with Ctrl-C)", data.display()));
     match published {
         Ok(Some(n)) => say(&format!("Published {n} policies.")),

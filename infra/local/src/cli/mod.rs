@@ -471,10 +471,15 @@ struct StackArgs {
     json: bool,
 }
 
+/// The stack of a thread, in bytes.
+const STACK: usize = 8 << 20;
+
 impl Cli {
     /// Runs the command.
     pub fn run(self) -> ExitCode {
-        let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        // Functions run on these threads, and unoptimised the future of a call is large.
+        let mut runtime = tokio::runtime::Builder::new_multi_thread();
+        let runtime = match runtime.enable_all().thread_stack_size(STACK).build() {
             Ok(runtime) => runtime,
             Err(error) => return output::fail(&format!("no runtime: {error}")),
         };

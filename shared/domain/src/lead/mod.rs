@@ -13,8 +13,8 @@ pub use consent::{Consented, consented, question, question_of_staff, unconsented
 pub use facts::{ATTRIBUTION, Facts, Flag, attribution, read, settled, standard_field};
 pub use ids::{names_somebody, namespace_of, wechat_number};
 pub use mark::MarkKind;
-pub use twice::{TWICE_MS, pressed};
 pub(crate) use names::plain;
+pub use twice::{TWICE_MS, pressed};
 
 use crate::clock::{Clock, FirstContact, Past};
 use crate::id::{CustomerId, LeadId};
