@@ -145,7 +145,7 @@ impl QueueHandler for Sender {
                 }
             };
             // Mails of others are on their way meanwhile: a panic of one must not leave theirs without an outcome.
-            (*record, caught(done).await)
+            (*record, caught(Box::pin(done)).await)
         });
         let done: Vec<(&Record, Result<Option<Happened>, String>)> =
             stream::iter(each.collect::<Vec<_>>()).buffer_unordered(AT_ONCE).collect().await;

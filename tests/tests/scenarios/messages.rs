@@ -84,8 +84,12 @@ async fn a_mail_for_which_there_was_no_connection_has_not_gone_out() {
     let taken = json!({"MessageId": "taken"}).to_string();
     let answer = move |_: &http::Request<Bytes>| http::Response::new(Bytes::from(taken.clone()));
     let _ses = Fake::serve_at(&free.to_string(), answer).await;
-    run.pass(Duration::from_secs(300)).await;
-    run.fire_timers().await;
+    // The rep's notice waits as well, each for its own time.
+    for _ in 0..10 {
+        run.stack.advance(Duration::from_secs(60));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    run.settle().await;
     let message = show(&run, &id).await;
     assert_eq!((&message["state"], &message["attempts"]), (&json!("sent"), &json!(2)), "{message:#}");
     run.finish().await;

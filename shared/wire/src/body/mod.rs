@@ -106,6 +106,7 @@ pub async fn parse(request: &HttpRequest) -> Result<Submission, Problem> {
 /// The same for forms that have no file in them: a small one is the value of its field. Programs that write a part for each
 /// field with a file name exist, and nothing but the field can be meant.
 pub async fn parse_without_files(request: &HttpRequest) -> Result<Submission, Problem> {
+    within(request, MAX_BODY)?;
     read(request, How { files: Files::AreValues, longest: MAX_VALUE }).await
 }
 
