@@ -71,7 +71,7 @@ async fn tried(run: &Running, id: &str) -> Value {
 #[tokio::test]
 async fn a_mail_for_which_there_was_no_connection_has_not_gone_out() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let setup = with("").var("AWS_ENDPOINT_URL_SESV2", &format!("http://{free}"));
+    let setup = with("").var("AWS_ENDPOINT_URL_SESV2", format!("http://{free}"));
     let (run, customer) = with_ada(setup).await;
     let id = ask(&run, &customer, json!({})).await;
     let message = tried(&run, &id).await;
@@ -85,8 +85,9 @@ async fn a_mail_for_which_there_was_no_connection_has_not_gone_out() {
     let answer = move |_: &http::Request<Bytes>| http::Response::new(Bytes::from(taken.clone()));
     let _ses = Fake::serve_at(&free.to_string(), answer).await;
     // The rep's notice waits as well, each for its own time.
-    for _ in 0..10 {
-        run.stack.advance(Duration::from_secs(60));
+    for _ in 0..20 {
+        run.stack.advance(Duration::from_secs(120));
+        run.invoke("fire-timers", &json!({})).await.unwrap();
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     run.settle().await;
