@@ -7,7 +7,7 @@ use sluice_domain::event::{Happened, Teller};
 use sluice_domain::gate::{Change, Choice, EVERY_TOPIC, Gate, How, Proof, Wish};
 use sluice_domain::identity::Language;
 use sluice_domain::link::Subject;
-use sluice_domain::message::Message;
+use sluice_domain::message::{CauseKind, Message};
 use sluice_domain::pii::Pii;
 use sluice_domain::policy::PolicySet;
 use sluice_domain::template::language_of;
@@ -42,11 +42,18 @@ pub(crate) struct Chosen<'a> {
 }
 
 impl Engagement {
-    pub(crate) async fn recipient(&self, subject: Subject, policies: &PolicySet) -> Result<Recipient, Fault> {
+    pub(crate) async fn recipient(
+        &self,
+        mut subject: Subject,
+        policies: &PolicySet,
+    ) -> Result<Recipient, Fault> {
         let keys = self.secrets.hash_keys().await?;
         let customer = subject.message.customer();
         let people = self.store.people(BTreeSet::from([customer.clone()]));
         let (message, known) = futures::try_join!(self.store.message(&subject.message), people)?;
+        // Links that were written before they said so themselves.
+        subject.is_trial |=
+            message.as_ref().is_some_and(|message| message.order.cause.kind == CauseKind::Test);
         let record = known.customers.get(&known.root(&customer));
         let whole = record.map(|record| known.whole(record));
         let rules = &policies.settings.survivorship;

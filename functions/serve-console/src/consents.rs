@@ -51,6 +51,20 @@ pub(crate) fn places(whole: &Whole<'_>, policies: &PolicySet, keys: &HashKeys) -
     places
 }
 
+/// The same as the caller may see them: what is hidden is known by what it is, so that what stands for it is found.
+pub(crate) fn seen_places(
+    call: &Call,
+    whole: &Whole<'_>,
+    policies: &PolicySet,
+    keys: &HashKeys,
+) -> Vec<Place> {
+    let mut places = places(whole, policies, keys);
+    for place in &mut places {
+        place.value = call.sight.shown(place.kind.name(), place.value.as_deref());
+    }
+    places
+}
+
 impl Console {
     pub(crate) async fn show_consents(&self, call: &Call) -> Result<HttpResponse, Problem> {
         Ok(HttpResponse::json(200, &self.consents(call, call.part(0)).await?))
@@ -186,12 +200,11 @@ impl Console {
 
     async fn consents(&self, call: &Call, id: &str) -> Result<Value, Problem> {
         let (root, known) = self.find_person(call, id).await?;
-        let known = call.sight.people(&known);
         let Some(record) = known.customers.get(&root) else {
             return Err(crate::customers::no_such_customer());
         };
         let (policies, keys) = (self.current().await?, self.hash_keys().await?);
-        let places = places(&known.whole(record), &policies, &keys);
+        let places = seen_places(call, &known.whole(record), &policies, &keys);
         let rows = self.standing(&places).await?;
         let mut proofs = Vec::new();
         for place in &places {

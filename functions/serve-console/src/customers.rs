@@ -1,7 +1,7 @@
 //! Customers: show one, join two, undo a merge.
 
 use crate::acts::ATTEMPTS;
-use crate::consents::places;
+use crate::consents::seen_places;
 use crate::{Call, Console, person, unavailable};
 use serde_json::{Value, json};
 use sluice_domain::access::owner_changes;
@@ -189,17 +189,18 @@ impl Console {
     }
 
     async fn whole_view(&self, call: &Call, root: &CustomerId, known: &Known) -> Result<Value, Problem> {
+        let (policies, keys) = (self.current().await?, self.hash_keys().await?);
+        let Some(record) = known.customers.get(root) else { return Err(no_such_customer()) };
+        let places = seen_places(call, &known.whole(record), &policies, &keys);
         let known = &call.sight.people(known);
         let Some(record) = known.customers.get(root) else { return Err(no_such_customer()) };
         let whole = known.whole(record);
-        let policies = self.current().await?;
-        let keys = self.hash_keys().await?;
         let mut leads = Vec::new();
         for part in whole.parts() {
             self.chain(part, &mut leads).await?;
         }
         let suggestions = self.suggestions_for(call, root, known).await?;
-        let consents = self.standing(&places(&whole, &policies, &keys)).await?;
+        let consents = self.standing(&places).await?;
         leads.sort_by(|a, b| b["received"].as_str().cmp(&a["received"].as_str()));
         leads.truncate(LEADS);
         let mut shown = json!({

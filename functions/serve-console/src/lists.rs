@@ -115,7 +115,7 @@ impl Console {
     /// **What it costs**, in read units. Leads on their way: 6 for the index, 1 for each lead and 1 for its person. What
     /// somebody works on: 5 for a hundred notices, 1 for each lead that they name, finished ones among them, and 1 for the
     /// person of one that is not; 1 for each team, where it is of everybody. A page of 50 leads among 100 assignments costs
-    /// about 160, a call at most about 2,100. States that are ends read the whole ledger, a unit for each line and those
+    /// about 160; of what somebody works on a call reads at most some 2,600. States that are ends read the whole ledger, a unit for each line and those
     /// beside it.
     pub(crate) async fn list_leads(&self, call: &Call) -> Result<HttpResponse, Problem> {
         let query = |name: &str| call.query(name);

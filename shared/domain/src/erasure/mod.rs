@@ -85,7 +85,8 @@ impl Address {
 
 impl Erasure {
     /// The erasure of a whole person: what takes the place of the live record, then of each that gave way to it.
-    /// Addresses that identify nobody are not theirs: others who gave the same are still written to there.
+    /// Addresses that identify nobody are not theirs, unless they hold one from before it was listed: others who gave the same
+    /// are still written to there.
     pub fn begin(
         root: &Customer,
         known: &Known,

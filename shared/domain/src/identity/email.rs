@@ -50,7 +50,12 @@ impl Email {
         if !idna::domain_to_unicode(&domain).0.chars().all(is_of_domain) {
             return Err(EmailError::Domain);
         }
-        // RFC 6531 lets every character beyond ASCII stand where a letter may, which RFC 5322 knows nothing of.
+        // RFC 6531 lets every character beyond ASCII stand where a letter may, which RFC 5322 knows nothing of. What is neither
+        // letter nor digit is of the text around an address.
+        let is_letter = |c: char| c.is_ascii() || c.is_alphanumeric() || is_combining_mark(c);
+        if !local.chars().all(is_letter) {
+            return Err(EmailError::Syntax);
+        }
         let letters: String = local.chars().map(|c| if c.is_ascii() { c } else { 'x' }).collect();
         let options = Options::default().with_required_tld().without_domain_literal().without_display_text();
         EmailAddress::parse_with_options(&format!("{letters}@{domain}"), options).map_err(

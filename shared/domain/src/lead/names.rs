@@ -26,9 +26,39 @@ pub fn last_part(name: &str) -> Option<(&str, &str)> {
 }
 
 /// Whether what is within an object of this name is about somebody else than the person who submits: `owner.email` is our
-/// colleague's.
+/// colleague's, and so are `leadOwner.email` and `friends.email`.
 pub fn is_somebody_else(path: &str) -> bool {
-    path.split('.').any(|part| OTHERS.contains(&folded(part).trim_end_matches(|c: char| c.is_ascii_digit())))
+    has_word(path, |word| PEOPLE.contains(&word) || THINGS.contains(&word))
+}
+
+/// Whether a field is called after somebody else than the person who submits: `Friend's e-mail`.
+pub fn is_of_another(name: &str) -> bool {
+    has_word(name, |word| PEOPLE.contains(&word))
+}
+
+/// Whether a part of a name, or a word of it, is one of these, be it numbered or many.
+fn has_word(path: &str, is_one: impl Fn(&str) -> bool) -> bool {
+    let is_other = |word: &str| {
+        let word = word.trim_end_matches(|c: char| c.is_ascii_digit());
+        is_one(word) || word.strip_suffix('s').is_some_and(&is_one)
+    };
+    path.split('.').any(|part| is_other(&folded(part)) || words(part).iter().any(|word| is_other(word)))
+}
+
+/// The words of a name: `lead_owner`, `Lead owner` and `leadOwner` have two.
+fn words(name: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let mut was_small = false;
+    for c in name.chars() {
+        if !c.is_alphanumeric() || was_small && c.is_uppercase() {
+            words.push(String::new());
+        }
+        if let Some(word) = words.last_mut().filter(|_| c.is_alphanumeric()) {
+            word.extend(c.to_lowercase());
+        }
+        was_small = c.is_lowercase();
+    }
+    words
 }
 
 /// Whether two names are one, but for case, blanks and punctuation.
@@ -46,44 +76,57 @@ fn folded(name: &str) -> String {
     name.nfd().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
-/// Objects in which other people and things are, as their names are compared.
-const OTHERS: [&str; 36] = [
-    "account",
+/// Other people than the one who submits, as names are compared.
+const PEOPLE: [&str; 23] = [
+    "adviser",
+    "advisor",
     "agent",
     "assignee",
-    "assignedto",
     "author",
-    "campaign",
-    "company",
+    "broker",
+    "colleague",
     "consultant",
-    "createdby",
     "dealer",
     "employee",
-    "event",
     "friend",
-    "host",
-    "item",
     "manager",
-    "organisation",
-    "organization",
-    "organizer",
     "owner",
-    "page",
-    "plan",
-    "product",
     "recipient",
     "recruiter",
-    "referrer",
     "referral",
-    "referredby",
+    "referrer",
     "rep",
     "salesrep",
     "seller",
     "sender",
+    "spouse",
+    "staff",
+];
+
+/// Objects in which other people and things are, as their names are compared.
+const THINGS: [&str; 22] = [
+    "account",
+    "assigned",
+    "assignedto",
+    "campaign",
+    "company",
+    "created",
+    "createdby",
+    "event",
+    "host",
+    "item",
+    "modified",
+    "organisation",
+    "organization",
+    "organizer",
+    "page",
+    "plan",
+    "product",
+    "referredby",
     "shop",
     "site",
-    "staff",
     "store",
+    "updated",
 ];
 
 const TABLE: &str = include_str!("names.txt");
@@ -111,6 +154,19 @@ fn rows() -> impl Iterator<Item = (&'static str, bool, usize, &'static str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_about_somebody_else_is_known_however_its_name_is_written() {
+        for path in
+            ["owner", "lead_owner", "leadOwner", "Account Manager", "friends", "updated_by", "data.rep2"]
+        {
+            assert!(is_somebody_else(path), "{path}");
+        }
+        assert!(is_of_another("Friend's email") && !is_of_another("Company email"));
+        for path in ["contact", "lead", "customer", "data.person", "user", "ownership_x", "bestower"] {
+            assert!(!is_somebody_else(path), "{path}");
+        }
+    }
 
     #[test]
     fn the_names_of_forms_in_many_languages_are_known() {

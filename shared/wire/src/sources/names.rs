@@ -1,7 +1,7 @@
 //! What senders call the fields that have a name of ours.
 
 use sluice_domain::identity::{Email, Phone};
-use sluice_domain::lead::names::{is_same, usual};
+use sluice_domain::lead::names::{is_of_another, is_same, usual};
 use sluice_domain::policy::FieldMap;
 
 /// Our name for a field that platforms call so; what an author called a question it keeps.
@@ -30,15 +30,28 @@ pub(super) fn is_used(name: &str, map: &FieldMap) -> bool {
 /// is one, or a number, the first value that is one counts. Numbers are known by their `+`.
 pub(super) fn by_look(fields: &mut [(String, String)], map: &FieldMap) {
     let is_address = |value: &str| Email::parse(value).is_ok();
-    let is_number = |value: &str| value.trim_start().starts_with('+') && Phone::parse(value, None).is_ok();
+    let is_number = |value: &str| {
+        let is_of_number = |c: char| c.is_numeric() || c.is_whitespace() || "+-(). /".contains(c);
+        let value = value.trim();
+        value.starts_with('+') && value.chars().all(is_of_number) && Phone::parse(value, None).is_ok()
+    };
     let says = |name: &str, field: &str| usual(name).is_some_and(|usual| usual.field == field);
+    // A field that says what it is, and is wrong, is for a person to look at.
+    let is_said = |fields: &[(String, String)], field: &str| {
+        fields.iter().any(|(name, value)| says(name, field) && !value.trim().is_empty())
+    };
     if !map.contains_key("email") {
         let named = fields.iter().position(|(name, value)| says(name, "email") && is_address(value));
-        let found = named.or_else(|| fields.iter().position(|(_, value)| is_address(value)));
+        let looks = |(name, value): &(String, String)| is_address(value) && !is_of_another(name);
+        let found = match is_said(fields, "email") {
+            true => named,
+            false => fields.iter().position(looks),
+        };
         rename(fields, found, "email", map);
     }
-    if !map.contains_key("phone") && !fields.iter().any(|(name, _)| says(name, "phone")) {
-        let found = fields.iter().position(|(_, value)| is_number(value));
+    if !map.contains_key("phone") && !is_said(fields, "phone") {
+        let is_theirs = |name: &str| !is_of_another(name) && !name.to_lowercase().contains("fax");
+        let found = fields.iter().position(|(name, value)| is_number(value) && is_theirs(name));
         rename(fields, found, "phone", map);
     }
 }
