@@ -109,6 +109,31 @@ fn a_second_process_cannot_open_the_queues() {
 }
 
 #[test]
+fn of_a_message_that_was_deleted_the_compacted_file_holds_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("queues.db");
+    let world = World::new(Some(&path));
+    world.queue(QueueSpec::new("q"));
+    for at in 0..20 {
+        world.send("q", &format!("merula {at} {}", "tirili ".repeat(200)));
+    }
+    while let Some(message) = world.receive("q", 1).pop() {
+        assert_eq!(world.delete("q", &message), Ok(()));
+    }
+    world.send("q", "stays");
+    let held = || {
+        let files = ["", "-wal"].map(|suffix| folder.path().join(format!("queues.db{suffix}")));
+        let bytes = files.map(|file| std::fs::read(file).unwrap_or_default()).concat();
+        bytes.windows(6).filter(|part| *part == b"merula").count()
+    };
+    assert_ne!(held(), 0, "there was something to clean");
+    world.sqs.compact().unwrap();
+    assert_eq!(held(), 0);
+    assert_eq!(world.bodies("q"), ["stays"]);
+    assert_eq!(world.sqs.depth("q").map(|depth| depth.in_flight).ok(), Some(1));
+}
+
+#[test]
 fn after_a_restart_what_was_in_flight_is_released_without_counting_a_receive() {
     let world = World::new(None);
     world.queue(QueueSpec::new("q"));
