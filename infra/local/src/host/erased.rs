@@ -149,7 +149,7 @@ mod tests {
     /// Hands a mail over, whatever happens meanwhile.
     struct Slow {
         ses: Ses,
-        lead: LeadId,
+        tag: String,
         meanwhile: Mutex<Option<Arc<dyn Function>>>,
     }
 
@@ -166,7 +166,7 @@ mod tests {
                     "Content": { "Simple": {
                         "Subject": { "Data": "New lead: Merula" }, "Body": { "Text": { "Data": "Merula" } },
                     } },
-                    "EmailTags": [{ "Name": "message", "Value": format!("{}-assigned-1", self.lead) }],
+                    "EmailTags": [{ "Name": "message", "Value": self.tag }],
                 });
                 let request = http::Request::post("/v2/email/outbound-emails");
                 let answer = self.ses.call(request.body(Bytes::from(body.to_string())).unwrap()).await;
@@ -205,13 +205,27 @@ mod tests {
         let sqs = Sqs::open(None, Arc::new(|| 0), String::new()).unwrap();
         let kept = Kept::new("table", &dynamodb, &sqs, &ses);
         let erases = kept.watch(ERASES, Arc::new(Erased));
-        let slow = Slow { ses: ses.clone(), lead, meanwhile: Mutex::new(None) };
+        let tag = format!("{lead}-assigned-1");
+        let slow = Slow { ses: ses.clone(), tag, meanwhile: Mutex::new(None) };
         let slow = Arc::new(slow);
         let sends = kept.watch(SENDS, slow.clone());
         sends.invoke(Bytes::new()).await.unwrap();
         assert_eq!(ses.list().len(), 1, "nobody was erased");
         *slow.meanwhile.lock().unwrap() = Some(erases);
         sends.invoke(Bytes::new()).await.unwrap();
+        assert_eq!(ses.list(), []);
+
+        // What a journey's step told a rep of a customer names no lead.
+        let customer = CustomerId::derived(&["merula"]);
+        let tag = format!("{customer}-welcome-2-ann");
+        let told = Slow { ses: ses.clone(), tag, meanwhile: Mutex::new(None) };
+        told.invoke(Bytes::new()).await.unwrap();
+        kept.forget_mails();
+        assert_eq!(ses.list().len(), 1, "its customer is not erased");
+        let item = json!({ "pk": { "S": customer }, "sk": { "S": "c" }, "x": { "M": {} } });
+        let put = json!({ "TableName": "table", "Item": item });
+        dynamodb.run("PutItem", put.to_string().as_bytes()).unwrap();
+        kept.forget_mails();
         assert_eq!(ses.list(), []);
     }
 }
