@@ -210,6 +210,8 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "erase-ask", function: Name::Console, prepare: erase::ask },
     Scenario { name: "erase-work", function: Name::Erase, prepare: erase::work },
     Scenario { name: "erase-late", function: Name::Erase, prepare: erase::late },
+    Scenario { name: "erase-withdrawn", function: Name::Erase, prepare: erase::withdrawn },
+    Scenario { name: "erase-withdrawn-only", function: Name::Erase, prepare: erase::withdrawn_only },
     Scenario { name: "erase-route", function: Name::Route, prepare: erase::route },
     Scenario { name: "erase-route-new", function: Name::Route, prepare: erase::route_new },
     Scenario { name: "erase-capture", function: Name::Capture, prepare: erase::capture },

@@ -2,14 +2,14 @@
 
 use crate::unavailable;
 use sluice_domain::id::LeadId;
-use sluice_domain::lead::{Lead, TWICE_MS};
+use sluice_domain::lead::{Lead, MarkKind, TWICE_MS};
 use sluice_domain::time::Timestamp;
 use sluice_host::environment::Environment;
 use sluice_host::metrics::Metrics;
 use sluice_host::outbox::{Outbox, Outgoing, QueueName};
-use sluice_store::{Accepted, Mark, Store};
+use sluice_store::{Accepted, Mark, Store, StoreError};
 use sluice_wire::problem::Problem;
-use sluice_wire::queue::{EnrichMessage, LeadMessage, encode};
+use sluice_wire::queue::{EnrichMessage, EraseMessage, LeadMessage, encode};
 
 pub(crate) struct Ledger {
     pub(crate) store: Store,
@@ -59,12 +59,20 @@ impl Ledger {
         Ok(accepted)
     }
 
-    /// Writes down what a sender says of a lead.
+    /// Writes down what a sender says of a lead. One that is withdrawn is handed on to be erased.
     pub(crate) async fn mark(&self, lead: &LeadId, mark: Mark) -> Result<(), Problem> {
-        self.store.put_mark(lead, mark).await.map_err(|error| {
+        let failed = |error: StoreError| {
             tracing::error!(%lead, %error, "mark not stored");
             unavailable()
-        })
+        };
+        self.store.put_mark(lead, mark).await.map_err(failed)?;
+        if mark.kind != MarkKind::Withdrawn {
+            return Ok(());
+        }
+        let body = encode(&EraseMessage::Withdrawn(lead.clone(), mark.at));
+        let id = format!("withdrawn-{lead}");
+        let message = Outgoing { queue: QueueName::Erase, id, body, not_before: mark.at };
+        self.outbox.hand_over(vec![message], mark.at).await.map_err(failed)
     }
 
     /// Counts leads that are new. As soon as they are in the ledger: whatever fails then, they are known when they come again.

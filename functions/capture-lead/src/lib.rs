@@ -36,17 +36,19 @@ pub const ROUTES: [&str; 9] = [
 ];
 
 /// Variables read besides those every function has.
-pub const VARIABLES: [&str; 6] = [
+pub const VARIABLES: [&str; 7] = [
     "SLUICE_TABLE",
     "SLUICE_LEAD_QUEUE_URL",
     "SLUICE_ENRICH_QUEUE_URL",
     "SLUICE_FEEDBACK_QUEUE_URL",
+    "SLUICE_ERASE_QUEUE_URL",
     "SLUICE_EVENT_QUEUE_URL",
     "SLUICE_SECRET_PREFIX",
 ];
 
 /// Queues that what comes in goes to.
-const QUEUES: [QueueName; 4] = [QueueName::Lead, QueueName::Enrich, QueueName::Feedback, QueueName::Event];
+const QUEUES: [QueueName; 5] =
+    [QueueName::Lead, QueueName::Enrich, QueueName::Feedback, QueueName::Event, QueueName::Erase];
 
 /// Builds the function.
 pub fn build(env: Environment) -> BoxFuture<'static, Result<Arc<dyn Function>, StartError>> {

@@ -43,6 +43,12 @@ const DAY_MS: i64 = 24 * HOUR_MS;
 /// From this age on, in milliseconds, a lead that its sender does not know or refuses to tell is not asked for again: three days.
 const GIVE_UP_MS: i64 = 3 * DAY_MS;
 
+/// Where Meta's Graph API answers, with its version, unless the stack says otherwise. A stack keeps what it was deployed
+/// with, so what a release knows better is no parameter's default.
+const GRAPH: &str = "https://graph.facebook.com/v24.0";
+/// The version of LinkedIn's API, unless the stack says otherwise.
+const LINKEDIN_VERSION: &str = "202606";
+
 /// Builds the function.
 pub fn build(env: Environment) -> BoxFuture<'static, Result<Arc<dyn Function>, StartError>> {
     Box::pin(async move {
@@ -52,9 +58,9 @@ pub fn build(env: Environment) -> BoxFuture<'static, Result<Arc<dyn Function>, S
             secrets: SecretStore::new(&env)?,
             // What is asked for again waits longer than a queue can: it becomes a due entry.
             outbox: Outbox::new(&env, store.clone(), &[QueueName::Lead])?,
-            graph: env.required("SLUICE_GRAPH_URL")?.trim_end_matches('/').to_owned(),
+            graph: env.optional("SLUICE_GRAPH_URL").unwrap_or(GRAPH).trim_end_matches('/').to_owned(),
             linkedin: env.required("SLUICE_LINKEDIN_URL")?.trim_end_matches('/').to_owned(),
-            linkedin_version: env.required("SLUICE_LINKEDIN_VERSION")?.to_owned(),
+            linkedin_version: env.optional("SLUICE_LINKEDIN_VERSION").unwrap_or(LINKEDIN_VERSION).to_owned(),
             store,
             env,
         };

@@ -1,8 +1,10 @@
-//! Erases people: whoever asks closes the gates of their addresses and puts an [`Erasure`] in place of their records; here
-//! everything else about them goes, step by step, and each step can be done again.
+//! Erases people: whoever asks closes the gates of their addresses and puts an [`Erasure`](sluice_domain::erasure::Erasure)
+//! in place of their records; here everything else about them goes, step by step, and each step can be done again. Leads
+//! that their senders have withdrawn go as well.
 
 mod late;
 mod person;
+mod withdrawn;
 
 use futures::future::BoxFuture;
 use sluice_domain::customer::HashKeys;
@@ -61,6 +63,7 @@ impl RecordHandler for Eraser {
         match serde_json::from_str(&record.body).map_err(|_| "not an erase message".to_owned())? {
             EraseMessage::Customer(id) => self.person(id).await,
             EraseMessage::Lead(id) => self.late(&id).await,
+            EraseMessage::Withdrawn(id, at) => self.withdrawn(&id, at).await,
         }
     }
 }

@@ -102,6 +102,7 @@ impl Console {
                 at: now,
                 reason: clone(&reason),
                 key: clone(&key),
+                asked: None,
             };
             let n = u64::from(lead.progress.next_n() - 1);
             let is_done = is_done(&lead, key.as_ref())? || from.is_some_and(|from| from < n);
@@ -170,7 +171,11 @@ impl Console {
                         let need = self.need_of(lead).await?;
                         let team = team.as_deref().unwrap_or_default();
                         let seen = books.give_team(lead, team, except, need.as_ref());
-                        (seen.chosen_rep().ok_or_else(|| choose::nobody(&seen))?, true)
+                        let rep = seen.chosen_rep().ok_or_else(|| choose::nobody(&seen))?;
+                        if let Some(act) = after.acts.last_mut() {
+                            act.asked = Some((team.to_owned(), seen));
+                        }
+                        (rep, true)
                     }
                 };
                 let n = after.next_n();

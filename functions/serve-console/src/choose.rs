@@ -67,7 +67,8 @@ impl<'a> Books<'a> {
         Ok(rep.to_owned())
     }
 
-    /// To the next of a team who brings what the team and `need` ask, and is not `except`.
+    /// To the next of a team who brings what the team and `need` ask, is not `except`, and let no window of the lead run
+    /// out.
     pub(crate) fn give_team(
         &mut self,
         lead: &Lead,
@@ -82,7 +83,9 @@ impl<'a> Books<'a> {
         let asked = Asked::of(need.into_iter().chain(of_team), &facts);
         let passed_over = |rep: &str| {
             let excluded = (Some(rep) == except).then_some(PassedOver::Excluded);
-            excluded.or_else(|| lacks(self.policies.reps.get(rep), &asked))
+            let was_silent =
+                || lead.progress.silent().any(|silent| silent == rep).then_some(PassedOver::Silent);
+            excluded.or_else(was_silent).or_else(|| lacks(self.policies.reps.get(rep), &asked))
         };
         let state = self.teams.entry(name.to_owned()).or_default();
         ask_anyway(self.policies, name, state, &mut members, &passed_over);

@@ -203,6 +203,8 @@ impl Console {
         let Some(record) = known.customers.get(&root) else {
             return Err(crate::customers::no_such_customer());
         };
+        // What is hidden is hidden in notes as well.
+        call.sight.people(&known);
         let (policies, keys) = (self.current().await?, self.hash_keys().await?);
         let places = seen_places(call, &known.whole(record), &policies, &keys);
         let rows = self.standing(&places).await?;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use sluice_domain::erasure::Erasure;
 use sluice_domain::id::CustomerId;
 use sluice_host::outbox::{Outgoing, QueueName};
-use sluice_store::{Commit, DueEntry, Written};
+use sluice_store::Written;
 use sluice_wire::http::HttpResponse;
 use sluice_wire::problem::Problem;
 use sluice_wire::queue::{EraseMessage, encode};
@@ -15,8 +15,6 @@ use std::collections::BTreeSet;
 
 /// How often the person is looked at again because somebody else was faster.
 const ATTEMPTS: usize = 8;
-/// If nothing else drives an erasure on, a due entry does after this many milliseconds.
-const DRIVEN_AGAIN_MS: i64 = 60_000;
 
 impl Console {
     /// Again and again with the same answer. A record of the person that gave way names the whole person.
@@ -37,17 +35,7 @@ impl Console {
             let junk = &policies.settings.junk;
             let erasures = Erasure::begin(root, &known, &keys, junk, &call.who.name(), now);
             let Some(whole) = erasures.first().cloned() else { return Err(no_such_customer()) };
-            // First of all: whatever becomes of the rest, nothing is sent to them any more.
-            let own = self.store.not_of_others(&whole.addresses, &whole.holders()).await;
-            self.store.close_gates(&own.map_err(unavailable)?, now).await.map_err(unavailable)?;
-            let again = DueEntry {
-                at: now.plus_millis(DRIVEN_AGAIN_MS),
-                id: format!("erase-{}", whole.id),
-                queue: QueueName::Erase.name().to_owned(),
-                body: encode(&EraseMessage::Customer(whole.id.clone())),
-            };
-            let commit = erasures.into_iter().fold(Commit::default().due(again), Commit::erasure);
-            if self.store.commit(commit).await.map_err(unavailable)? == Written::Conflict {
+            if self.store.begin_erasure(erasures, now).await.map_err(unavailable)? == Written::Conflict {
                 continue;
             }
             self.drive(&whole.id).await?;

@@ -1,7 +1,7 @@
 //! `GET /api/customers/{id}/export`: everything that is kept about a person, over all their records. What does not fit one
 //! answer comes with the next: `next` is the cursor to ask for it with, and what each part lists is put together.
 
-use crate::consents::{Place, places, proof_view};
+use crate::consents::{Place, proof_view, seen_places};
 use crate::customers::no_such_customer;
 use crate::messages::view;
 use crate::timeline::entry_view;
@@ -71,12 +71,13 @@ impl Part {
 impl Console {
     pub(crate) async fn export_customer(&self, call: &Call) -> Result<HttpResponse, Problem> {
         let (root, known) = self.find_person(call, call.part(0)).await?;
+        let began = self.env.clock.now();
+        let (policies, keys) = (self.current().await?, self.hash_keys().await?);
+        let Some(record) = known.customers.get(&root) else { return Err(no_such_customer()) };
+        let places = seen_places(call, &known.whole(record), &policies, &keys);
         let known = call.sight.people(&known);
         let Some(record) = known.customers.get(&root) else { return Err(no_such_customer()) };
         let whole = known.whole(record);
-        let began = self.env.clock.now();
-        let (policies, keys) = (self.current().await?, self.hash_keys().await?);
-        let places = places(&whole, &policies, &keys);
         let mut document = Map::new();
         document.insert("format".to_owned(), "sluice-export".into());
         document.insert("version".to_owned(), VERSION.into());

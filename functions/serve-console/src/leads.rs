@@ -10,7 +10,7 @@ use sluice_domain::clock;
 use sluice_domain::customer::Known;
 use sluice_domain::id::{CustomerId, LeadId};
 use sluice_domain::identity::{Email, Phone};
-use sluice_domain::lead::{self, Act, Lead, LeadState, Work};
+use sluice_domain::lead::{self, Act, Lead, LeadState, MarkKind, Work};
 use sluice_domain::policy::Reading;
 use sluice_domain::routing::{Receipt, explain};
 use sluice_wire::http::HttpResponse;
@@ -88,9 +88,10 @@ impl Console {
             .collect();
         why.extend(lead.progress.waits.iter().map(ToString::to_string));
         why.extend(explanation.as_ref().map(|explanation| explanation.why.clone()).unwrap_or_default());
-        why.extend(lead.progress.acts.iter().map(|act| {
+        why.extend(lead.progress.acts.iter().flat_map(|act| {
             let reason = act.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
-            format!("{} by {} at {}{reason}", act.what, act.by, act.at)
+            let line = format!("{} by {} at {}{reason}", act.what, act.by, act.at);
+            std::iter::once(line).chain(act.words())
         }));
         let mut decided_by = BTreeMap::new();
         for version in clock::manifests(&lead.progress) {
@@ -111,12 +112,14 @@ impl Console {
         why.extend(marks.iter().map(|mark| {
             format!("{} says that it was {} at {}", lead.origin.kind, mark.kind.name(), mark.at.rfc3339())
         }));
+        let is_withdrawn = marks.iter().any(|mark| mark.kind == MarkKind::Withdrawn);
         let marks: Vec<Value> =
             marks.iter().map(|mark| json!({"mark": mark.kind.name(), "at": mark.at.rfc3339()})).collect();
         why.extend(clock::explain(&lead.progress));
         if lead.progress.receipt.is_none() {
             let state = lead.progress.state;
             why.push(match lead.needs_enrichment {
+                _ if state == LeadState::Erased && is_withdrawn => "What it said was erased.".to_owned(),
                 _ if state == LeadState::Erased => "Its person was erased.".to_owned(),
                 _ if state == LeadState::Spam => {
                     "The field was filled in that people cannot see (`honeypot` of its form): nobody is told, and it is \

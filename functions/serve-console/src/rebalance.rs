@@ -159,6 +159,7 @@ impl Console {
                 at: now,
                 reason: Some(reason(leaver)),
                 key: None,
+                asked: None,
             };
             let (commit, after) =
                 match self.prepare(call, &lead, person.as_ref(), &step, act, &policies).await {
@@ -175,7 +176,9 @@ impl Console {
             self.tell(&lead, &after, &step, now).await?;
             let to = after.assignment.as_ref();
             let team = to.and_then(|to| to.team.as_deref());
-            return Ok(Some(row(id, to.map(|to| to.rep.as_str()), team, vec![reason(leaver)])));
+            let words = after.acts.last().map(Act::words).unwrap_or_default();
+            let why = std::iter::once(reason(leaver)).chain(words).collect();
+            return Ok(Some(row(id, to.map(|to| to.rep.as_str()), team, why)));
         }
         Ok(Some(row(id, None, None, vec!["Others are changing it. Do it again.".to_owned()])))
     }

@@ -17,6 +17,8 @@ use std::collections::BTreeSet;
 pub struct History {
     /// Somebody did something themselves, or was written to: there is more than what follows from leads.
     pub has_lived: bool,
+    /// Others told of it what happened: there are events that follow from nothing here.
+    pub has_events: bool,
     /// All of it.
     pub sort_keys: Vec<String>,
 }
@@ -116,10 +118,10 @@ impl Store {
                 if sort_key == keys::CUSTOMER {
                     continue;
                 }
-                let is_of_us = keys::is_of_behaviour(sort_key)
-                    && (!sort_key.starts_with(keys::ENTRIES)
-                        || read_entry(&item)?.event.kind == EventKind::Own);
-                history.has_lived |= !is_of_us;
+                let is_told =
+                    sort_key.starts_with(keys::ENTRIES) && read_entry(&item)?.event.kind != EventKind::Own;
+                history.has_events |= is_told;
+                history.has_lived |= is_told || !keys::is_of_behaviour(sort_key);
                 history.sort_keys.push(sort_key.to_owned());
             }
             from = answer.last_evaluated_key;

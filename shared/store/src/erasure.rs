@@ -13,10 +13,13 @@ use sluice_domain::id::{CustomerId, LeadId};
 use sluice_domain::lead::{Lead, LeadState};
 use sluice_domain::message::Channel;
 use sluice_domain::time::Timestamp;
+use sluice_wire::queue::{EraseMessage, encode};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How often a gate is read again because somebody changed it.
 const ATTEMPTS: u32 = 12;
+/// If nothing else drives an erasure on, a due entry does after this many milliseconds.
+const DRIVEN_AGAIN_MS: i64 = 60_000;
 /// Items of one page that is deleted.
 const PAGE: i32 = 100;
 
@@ -123,6 +126,17 @@ impl Store {
         item.as_ref().map(read_erasure).transpose().map(Option::flatten)
     }
 
+    /// Begins to erase a person. First of all their gates are closed: whatever becomes of the rest, nothing is sent to them
+    /// any more. Then the erasures take the place of the records, that of the whole person first, and a due entry drives
+    /// them on whatever becomes of the caller. A conflict means that a record was changed since it was read.
+    pub async fn begin_erasure(&self, erasures: Vec<Erasure>, now: Timestamp) -> Result<Written, StoreError> {
+        let Some(whole) = erasures.first() else { return Ok(Written::Done) };
+        let own = self.not_of_others(&whole.addresses, &whole.holders()).await?;
+        self.close_gates(&own, now).await?;
+        let begun = Commit::default().due(driven_again(whole, now));
+        self.commit(erasures.into_iter().fold(begun, Commit::erasure)).await
+    }
+
     /// Stores how far an erasure is, if nobody changed it since it was read.
     pub async fn update_erasure(&self, erasure: &Erasure) -> Result<Written, StoreError> {
         self.replace(erasure_item(erasure)?, erasure.version).await
@@ -198,13 +212,14 @@ impl Store {
         Err(StoreError::Unavailable("too much contention on an address".to_owned()))
     }
 
-    /// The same, unless an address was claimed meanwhile.
-    async fn forget_once(
+    /// Of those that are nobody else's, which it answers with: closes their gates and takes what is personal out of what was
+    /// said about them until `at`.
+    pub async fn forget_said(
         &self,
         addresses: &[Address],
         holders: &BTreeSet<CustomerId>,
         at: Timestamp,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<Vec<Address>, StoreError> {
         let own = self.not_of_others(addresses, holders).await?;
         self.close_gates(&own, at).await?;
         for hash in own.iter().filter(|address| address.is_reachable()).flat_map(|address| &address.hashes) {
@@ -212,6 +227,17 @@ impl Store {
                 self.strip_proofs(channel, hash, at).await?;
             }
         }
+        Ok(own)
+    }
+
+    /// The same, unless an address was claimed meanwhile.
+    async fn forget_once(
+        &self,
+        addresses: &[Address],
+        holders: &BTreeSet<CustomerId>,
+        at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let own = self.forget_said(addresses, holders, at).await?;
         let is_own = |hash: &AddressHash| own.iter().any(|address| address.hashes.contains(hash));
         let hashes: Vec<AddressHash> = addresses.iter().flat_map(|one| one.hashes.clone()).collect();
         let items = self.address_items(&hashes).await?;
@@ -418,6 +444,16 @@ impl Store {
                 return Ok(found);
             }
         }
+    }
+}
+
+/// What drives an erasure on, if nothing else does.
+pub fn driven_again(erasure: &Erasure, now: Timestamp) -> DueEntry {
+    DueEntry {
+        at: now.plus_millis(DRIVEN_AGAIN_MS),
+        id: format!("erase-{}", erasure.id),
+        queue: "erase".to_owned(),
+        body: encode(&EraseMessage::Customer(erasure.id.clone())),
     }
 }
 

@@ -44,6 +44,7 @@ pub use desk::{CompanyRecord, Desk, LeaveRecord, Wanted};
 pub use due::{DueEnd, DueEntry, DuePage};
 pub use endpoint::Endpoint;
 pub use entry::History;
+pub use erasure::driven_again;
 pub use error::StoreError;
 pub use gate::GateRecord;
 pub use import::{Batch, BatchState, Chunk};

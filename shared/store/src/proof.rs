@@ -7,6 +7,7 @@ use sluice_domain::customer::{AddressHash, HashKeys};
 use sluice_domain::gate::{Proof, Said};
 use sluice_domain::lead::Consented;
 use sluice_domain::message::Channel;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How often a word is told again because the gate was changed meanwhile.
 const ATTEMPTS: u32 = 12;
@@ -34,24 +35,13 @@ impl Store {
         address: &[AddressHash],
         proof: &Proof,
     ) -> Result<Recorded, StoreError> {
-        let Some(own) = address.first() else { return Ok(Recorded::Forgotten) };
         for _ in 0..ATTEMPTS {
-            let read = self.gates(&[(channel, address.to_vec())]).await?.into_iter().next();
-            let read = read.ok_or_else(|| StoreError::Unavailable("no gate in the answer".to_owned()))?;
-            let Some(kept) = proof.beside(&read.gate) else { return Ok(Recorded::Forgotten) };
-            let mut gate = read.gate.clone();
-            kept.tell(&mut gate);
-            let mut read = read;
-            if let Said::TakenBack { topic } = &kept.said {
-                // Read after the gate, which changes with each proof: what is committed at its version has seen them all.
-                let mut proofs = self.all_proofs(channel, address).await?;
-                proofs.push(kept.clone());
-                gate.leave_of_imports(topic, Proof::newest_import(&proofs, topic));
-                read = read.everywhere();
-            }
-            if self.commit(Commit::default().proof(channel, own, kept).gate(read, gate)).await?
-                == Written::Done
-            {
+            let Some(commit) =
+                self.with_told(Commit::default(), channel, address, vec![proof.clone()]).await?
+            else {
+                return Ok(Recorded::Forgotten);
+            };
+            if self.commit(commit).await? == Written::Done {
                 return Ok(Recorded::New);
             }
             if self.is_recorded(channel, address, proof).await? {
@@ -59,6 +49,64 @@ impl Store {
             }
         }
         Err(StoreError::Unavailable("too much contention on a gate".to_owned()))
+    }
+
+    /// Adds wishes to what is to be committed, with what they change in the gates of their addresses. They hold for as
+    /// long as nobody else changes one of these gates.
+    pub async fn with_wishes(
+        &self,
+        mut commit: Commit,
+        wishes: &[Consented],
+        keys: &HashKeys,
+    ) -> Result<Commit, StoreError> {
+        let mut told: BTreeMap<(Channel, Vec<AddressHash>), Vec<Proof>> = BTreeMap::new();
+        for Consented { channel, address, proof } in wishes {
+            let of_address = told.entry((*channel, keys.hashes(address))).or_default();
+            if of_address.iter().all(|other| other.id != proof.id) {
+                of_address.push(proof.clone());
+            }
+        }
+        for ((channel, address), proofs) in told {
+            if let Some(more) = self.with_told(commit.clone(), channel, &address, proofs).await? {
+                commit = more;
+            }
+        }
+        Ok(commit)
+    }
+
+    /// With what was said about one address; none if nothing of it counts.
+    async fn with_told(
+        &self,
+        commit: Commit,
+        channel: Channel,
+        address: &[AddressHash],
+        said: Vec<Proof>,
+    ) -> Result<Option<Commit>, StoreError> {
+        let Some(own) = address.first() else { return Ok(None) };
+        let read = self.gates(&[(channel, address.to_vec())]).await?.into_iter().next();
+        let mut read = read.ok_or_else(|| StoreError::Unavailable("no gate in the answer".to_owned()))?;
+        let mut gate = read.gate.clone();
+        let kept: Vec<Proof> = said.iter().filter_map(|proof| proof.beside(&gate)).collect();
+        if kept.is_empty() {
+            return Ok(None);
+        }
+        kept.iter().for_each(|proof| proof.tell(&mut gate));
+        let back = kept.iter().filter_map(|proof| match &proof.said {
+            Said::TakenBack { topic } => Some(topic),
+            _ => None,
+        });
+        let back = BTreeSet::from_iter(back);
+        if !back.is_empty() {
+            // Read after the gate, which changes with each proof: what is committed at its version has seen them all.
+            let mut proofs = self.all_proofs(channel, address).await?;
+            proofs.extend(kept.iter().cloned());
+            for topic in back {
+                gate.leave_of_imports(topic, Proof::newest_import(&proofs, topic));
+            }
+            read = read.everywhere();
+        }
+        let commit = kept.iter().fold(commit, |commit, proof| commit.proof(channel, own, proof.clone()));
+        Ok(Some(commit.gate(read, gate)))
     }
 
     /// Writes down the wishes that came with a lead. Of one that was decided `before`, whoever decided it may have done so:

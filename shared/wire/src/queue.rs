@@ -39,6 +39,8 @@ pub enum EraseMessage {
     Customer(CustomerId),
     /// This lead was on its way when its person was erased.
     Lead(LeadId),
+    /// Its sender has withdrawn this lead, and said so at this time.
+    Withdrawn(LeadId, Timestamp),
 }
 
 /// Why a rep is told about a lead.

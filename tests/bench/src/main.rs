@@ -2,8 +2,7 @@
 //! Prints one table.
 //!
 //! The stack runs in this process over files, as `sluice dev` runs it; the load generator is this binary again, in a
-//! process of its own. `--seconds N` sets how long a phase lasts, `--no-startup` leaves the start-ups out, and
-//! `--only PARTS` (of `units,load,import,mixes,rules,clocks,messages,events,campaigns,startup`) everything else.
+//! process of its own.
 
 mod bulk;
 mod campaigns;
@@ -24,11 +23,38 @@ mod rig;
 mod startup;
 mod units;
 
+use clap::Parser;
+use clap::builder::PossibleValuesParser;
 use std::process::ExitCode;
 
 /// What can be measured, in order.
 const PARTS: [&str; 10] =
     ["units", "load", "import", "mixes", "rules", "clocks", "messages", "events", "campaigns", "startup"];
+
+/// What a lead, a message and an event cost on this machine. Leave the machine alone meanwhile.
+#[derive(Parser)]
+#[command(name = "sluice-bench")]
+struct Options {
+    /// How long a phase lasts, in seconds.
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    seconds: u64,
+    /// What to measure; all of it if nothing is named.
+    #[arg(long, value_name = "PARTS", value_delimiter = ',', value_parser = PossibleValuesParser::new(PARTS))]
+    only: Vec<String>,
+    /// Leaves out `startup`, which builds each function by itself.
+    #[arg(long)]
+    no_startup: bool,
+}
+
+impl Options {
+    fn parts(&self) -> Vec<&'static str> {
+        let is_asked_for = |part: &str| self.only.is_empty() || self.only.iter().any(|only| only == part);
+        PARTS
+            .into_iter()
+            .filter(|part| is_asked_for(part) && !(self.no_startup && *part == "startup"))
+            .collect()
+    }
+}
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -44,18 +70,8 @@ fn main() -> ExitCode {
         report::hand_back(&serde_json::to_string(&sent).unwrap_or_default());
         return ExitCode::SUCCESS;
     }
-    let option = |name: &str| {
-        let at = arguments.iter().position(|argument| argument == name)?;
-        arguments.get(at + 1).map(String::as_str)
-    };
-    let seconds = option("--seconds").and_then(|text| text.parse().ok()).unwrap_or(20);
-    let parts = option("--only").map_or(PARTS.to_vec(), |only| only.split(',').collect());
-    let without = |part: &str| part == "startup" && arguments.iter().any(|it| it == "--no-startup");
-    let parts: Vec<&str> = parts.into_iter().filter(|part| !without(part)).collect();
-    if let Some(unknown) = parts.iter().find(|part| !PARTS.contains(part)) {
-        return fail(&format!("{unknown} is no part; there are {}", PARTS.join(", ")));
-    }
-    match runtime.block_on(phases::all(seconds, &parts)) {
+    let options = Options::parse();
+    match runtime.block_on(phases::all(options.seconds, &options.parts())) {
         Ok(sections) => {
             report::print(&sections);
             ExitCode::SUCCESS

@@ -312,15 +312,21 @@ fn table_units(costs: &[(&units::Kind, units::Cost)], most: Option<&Phase>) -> S
     let mut section =
         Section::new("TABLE UNITS PER LEAD  (ConsumedCapacity of the store; index and ledger included)");
     let line = |write: f64, read: f64, trips: f64| format!("{write:.1} W {read:.1} R {trips:.1} calls");
+    let spent = |spent: &units::Spent| line(spent.write, spent.read, spent.trips as f64);
+    let within = |write: f64, budget: f64| format!("budget {budget:.0} W: {}", verdict(write <= budget));
     for (kind, cost) in costs {
-        let budget =
-            kind.budget.map(|budget| format!("budget {budget:.0} W: {}", verdict(cost.write <= budget)));
-        section.row(kind.name, line(cost.write, cost.read, cost.trips as f64), budget.unwrap_or_default());
+        let budget = kind.budget.map(|budget| within(cost.decided.write, budget));
+        section.row(kind.name, spent(&cost.decided), budget.unwrap_or_default());
+        if cost.events.trips > 0 {
+            let budget = within(cost.events.write, 2.0 * units::EVENT);
+            let what = "  its two events, counted";
+            section.row(what, spent(&cost.events), format!("on top; {budget}"));
+        }
     }
     if let Some((_, cost)) = costs.first() {
         section.row(
             "notice to the owner by mail",
-            line(cost.notice_write, cost.notice_read, cost.notice_trips as f64),
+            spent(&cost.notice),
             "on top of each lead that gets an owner",
         );
     }
@@ -364,8 +370,8 @@ fn dollars(
             cost.calls.iter().map(|call| call.function.as_str()).collect();
         let sends = cost.calls.iter().filter(|call| call.operation.starts_with("SendMessage")).count() as f64;
         let usage = Usage {
-            write: cost.write + cost.notice_write,
-            read: cost.read + cost.notice_read,
+            write: cost.decided.write + cost.events.write + cost.notice.write,
+            read: cost.decided.read + cost.events.read + cost.notice.read,
             // Each message is sent, received and deleted.
             queue: sends * 3.0,
             calls: functions.len() as f64,

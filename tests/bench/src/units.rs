@@ -10,13 +10,16 @@ use serde_json::{Value, json};
 pub(crate) struct Kind {
     /// Its name.
     pub(crate) name: &'static str,
-    /// Write units it may take without its notice. (The design's budgets.)
+    /// Write units it may take until it is decided. (The design's budgets.)
     pub(crate) budget: Option<f64>,
     /// What has to be there: submissions of before.
     before: fn(u64) -> Vec<Value>,
     /// The lead that is counted.
     lead: fn(u64) -> Value,
 }
+
+/// Write units that an event which changes its customer may take. (The design's budget.)
+pub(crate) const EVENT: f64 = 4.0;
 
 /// Every kind.
 pub(crate) const ALL: [Kind; 4] = [
@@ -55,18 +58,23 @@ fn with(n: u64, changes: &[(&str, Value)]) -> Value {
 pub(crate) struct Cost {
     /// Every call in order, those for policies left out: functions make them every few seconds, not for a lead.
     pub(crate) calls: Vec<Call>,
-    /// Write units before the notice.
+    /// Until it is decided.
+    pub(crate) decided: Spent,
+    /// Of the events that tell of it, and of what they count.
+    pub(crate) events: Spent,
+    /// Of the notice.
+    pub(crate) notice: Spent,
+}
+
+/// What some calls to the table took.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Spent {
+    /// Write units.
     pub(crate) write: f64,
-    /// Read units before the notice.
+    /// Read units.
     pub(crate) read: f64,
-    /// Calls to the table before the notice.
+    /// Calls.
     pub(crate) trips: usize,
-    /// Write units of the notice.
-    pub(crate) notice_write: f64,
-    /// Read units of the notice.
-    pub(crate) notice_read: f64,
-    /// Calls to the table of the notice.
-    pub(crate) notice_trips: usize,
 }
 
 /// Posts one lead of a kind and counts.
@@ -79,15 +87,14 @@ pub(crate) async fn count(rig: &Rig, kind: &Kind, n: u64) -> Result<Cost, String
     let mut cost = Cost::default();
     for call in without_policies(rig.probe.recorded()) {
         let in_table = !items(&call).is_empty();
-        if call.function == "send-message" {
-            cost.notice_write += call.write;
-            cost.notice_read += call.read;
-            cost.notice_trips += usize::from(in_table);
-        } else {
-            cost.write += call.write;
-            cost.read += call.read;
-            cost.trips += usize::from(in_table);
-        }
+        let spent = match call.function.as_str() {
+            "send-message" => &mut cost.notice,
+            "advance-journey" => &mut cost.events,
+            _ => &mut cost.decided,
+        };
+        spent.write += call.write;
+        spent.read += call.read;
+        spent.trips += usize::from(in_table);
         cost.calls.push(call);
     }
     Ok(cost)

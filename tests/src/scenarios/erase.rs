@@ -6,6 +6,7 @@ use crate::events::queue_event;
 use crate::world::{ADMIN_TOKEN, Name, World};
 use serde_json::json;
 use sluice_domain::id::{CustomerId, LeadId};
+use sluice_domain::time::Timestamp;
 use sluice_wire::queue::{EraseMessage, encode};
 
 const MAIL: (&str, &str) = ("email", "kanari@example.org");
@@ -49,6 +50,41 @@ pub(super) fn late(world: &mut World) -> Prepare<'_> {
             vec![("lead", lead_body(&next))],
         )
     })
+}
+
+/// One lead of a person who has others is withdrawn, while a further one is on its way.
+pub(super) fn withdrawn(world: &mut World) -> Prepare<'_> {
+    Box::pin(async {
+        let grace = ("email", "grace@example.org");
+        let mut leads = Vec::new();
+        for (at, form, fields) in [
+            ("1", "web", &[grace, ("name", "Grace")][..]),
+            ("2", "tight", &[grace, PHONE, NAME, ("company", "kanari mills")]),
+        ] {
+            leads.push(accept(world, form, at, fields, 600).await);
+            play(world, &[&leads[leads.len() - 1]]).await;
+            world.clock.advance(86_400_000);
+        }
+        let later = accept(world, "web", "3", &[grace, ("note", "once more")], 0).await;
+        play(world, &[&later]).await;
+        world.clock.advance(86_400_000);
+        let next = accept(world, "web", "9", &[grace, ("note", "and again")], 0).await;
+        (withdraw(world, &leads[1]), vec![("lead", lead_body(&next))])
+    })
+}
+
+/// The only lead of a person is withdrawn, while it is brought again.
+pub(super) fn withdrawn_only(world: &mut World) -> Prepare<'_> {
+    Box::pin(async {
+        let lead = accept(world, "tight", "1", &[MAIL, PHONE, NAME], 600).await;
+        play(world, &[&lead]).await;
+        (withdraw(world, &lead), vec![("lead", lead_body(&lead))])
+    })
+}
+
+fn withdraw(world: &World, lead: &LeadId) -> Event {
+    let body = encode(&EraseMessage::Withdrawn(lead.clone(), Timestamp(world.clock.millis())));
+    Event::Queue { queue: "erase", bodies: vec![body, POISON.to_owned()] }
 }
 
 /// A lead of a new address joins the person, who is erased in the midst of it.

@@ -115,6 +115,9 @@ async fn somebody() -> Seen {
     assert_eq!(status, 202, "{answer:#}");
     let note = json!({"channel": "phone", "note": "Kanarienvogel wants a call on +49 30 901820"});
     assert_eq!(run.api("POST", &format!("/api/leads/{lead}/contacts"), Some(note)).await.0, 200);
+    let said = json!({"channel": "sms", "topic": "*", "wish": "no", "note": "Kanarienvogel, who lives in Vogelweg 17, wants none"});
+    let said = run.api("POST", &format!("/api/customers/{customer}/consents"), Some(said)).await;
+    assert_eq!(said.0, 200, "{:#}", said.1);
     run.settle().await;
     Seen { run, lead, customer, message: answer["message_id"].as_str().unwrap().to_owned() }
 }

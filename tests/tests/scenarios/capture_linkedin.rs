@@ -86,14 +86,77 @@ async fn while_no_token_is_good_the_lead_waits_in_the_ledger() {
     assert_eq!(run.show(&id).await["state"], "waiting");
     assert_eq!(tokens_seen(&linkedin), ["Bearer expired", "Bearer revoked"]);
     // Somebody deletes it at LinkedIn, and nobody has to wait for it any more.
-    let mut withdrawn = json!({"leadAction": "DELETED"});
-    withdrawn["leadGenFormResponse"] = "urn:li:leadGenFormResponse:a1-3".into();
-    announce(&run, "a1-3", withdrawn).await;
+    announce(&run, "a1-3", json!({"leadAction": "DELETED"})).await;
+    run.settle().await;
+    is_withdrawn(&run, &id).await;
     run.pass(Duration::from_secs(600)).await;
     run.fire_timers().await;
-    let lead = run.show(&id).await;
-    assert_ne!(lead["state"], "waiting", "{lead:#}");
-    assert!(lead["unreadable"].to_string().contains("withdrawn at LinkedIn"), "{lead:#}");
+    is_withdrawn(&run, &id).await;
+    run.finish().await;
+}
+
+async fn is_withdrawn(run: &Running, id: &str) {
+    let lead = run.show(id).await;
+    assert_eq!(
+        (&lead["state"], &lead["marks"][0]["mark"]),
+        (&json!("erased"), &json!("withdrawn")),
+        "{lead:#}"
+    );
+    assert!(lead["why"].to_string().contains("linkedin says that it was withdrawn at"), "{lead:#}");
+}
+
+fn is_in_the_table(run: &Running, text: &str) -> bool {
+    run.table().values().any(|item| item.to_string().contains(text))
+}
+
+#[tokio::test]
+async fn a_lead_that_is_withdrawn_goes_with_everything_it_said_and_nothing_else() {
+    let linkedin = api("fresh").await;
+    let run = start(&linkedin, ["fresh", "fresh"]).await;
+    // Somebody of whom nothing else is known goes whole.
+    announce(&run, "only-1", json!({})).await;
+    run.settle().await;
+    let only = run.leads().remove(0);
+    let customer = run.show(&only).await["customer"].as_str().unwrap().to_owned();
+    assert!(is_in_the_table(&run, "only-1@li.example"));
+    for _ in 0..2 {
+        announce(&run, "only-1", json!({"leadAction": "DELETED"})).await;
+        run.settle().await;
+        is_withdrawn(&run, &only).await;
+        assert!(!is_in_the_table(&run, "only-1@li.example"), "{:#?}", run.table());
+        assert_eq!(run.api("GET", &format!("/api/customers/{customer}"), None).await.0, 404);
+    }
+    // Told again, it does not come back.
+    announce(&run, "only-1", json!({})).await;
+    run.settle().await;
+    is_withdrawn(&run, &only).await;
+
+    // Of somebody who wrote by themselves the rest stays, whoever has worked on what goes.
+    let first = run.lead(&[("email", "ada@person.example"), ("phone", "+12015550123")]).await;
+    let owner = run.show(&first).await["owner"].clone();
+    announce(&run, "more-1", json!({})).await;
+    run.settle().await;
+    let more = run.leads().into_iter().find(|id| *id != first && *id != only).unwrap();
+    let other = run.show(&more).await["customer"].as_str().unwrap().to_owned();
+    let ada = run.show(&first).await["customer"].as_str().unwrap().to_owned();
+    let both = json!({"with": other});
+    assert_eq!(run.api("POST", &format!("/api/customers/{ada}/merge"), Some(both)).await.0, 200);
+    assert_eq!(run.api("POST", &format!("/api/leads/{more}/accept"), Some(json!({}))).await.0, 200);
+    let last = run.lead(&[("email", "ada@person.example"), ("note", "one more question")]).await;
+    announce(&run, "more-1", json!({"leadAction": "DELETED"})).await;
+    run.settle().await;
+    is_withdrawn(&run, &more).await;
+    assert!(!is_in_the_table(&run, "more-1@li.example"), "{:#?}", run.table());
+    for lead in [&first, &last] {
+        let lead = run.show(lead).await;
+        assert_eq!(
+            (&lead["email"], &lead["state"]),
+            (&json!("ada@person.example"), &json!("assigned")),
+            "{lead:#}"
+        );
+        assert_eq!(lead["owner"], owner);
+    }
+    assert_eq!(run.api("GET", &format!("/api/customers/{ada}"), None).await.0, 200);
     run.finish().await;
 }
 

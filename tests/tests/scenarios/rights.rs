@@ -319,6 +319,42 @@ async fn a_file_taken_back_leaves_what_other_files_said_also_while_the_hash_key_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_a_lead_that_somebody_works_on_while_its_file_is_taken_back_the_yes_stays() {
+    const PEOPLE: usize = 12;
+    let run = Setup::default().start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("people.csv");
+    let rows: String = (0..PEOPLE).map(|n| format!("p{n}@person.example,yes\n")).collect();
+    std::fs::write(&file, format!("email,newsletter\n{rows}")).unwrap();
+    let import =
+        ["import", file.to_str().unwrap(), "--form", "contact", "--batch", "spring", "--route", "--notify"];
+    assert!(sluice(&run, &import).await.status.success());
+    run.settle().await;
+    run.pass(std::time::Duration::from_secs(61)).await;
+
+    let leads = run.leads();
+    assert_eq!(leads.len(), PEOPLE);
+    let accept = leads.iter().map(|lead| {
+        let (path, run) = (format!("/api/leads/{lead}/accept"), &run);
+        async move { run.api("POST", &path, Some(json!({}))).await }
+    });
+    let revert = run.api("POST", "/api/imports/spring/revert", Some(json!({})));
+    tokio::join!(futures::future::join_all(accept), revert);
+    run.settle().await;
+
+    let stay = run.leads();
+    let says_yes = stay.iter().map(|lead| async {
+        let customer = run.show(lead).await["customer"].clone();
+        wish(&consents(&run, &customer).await, "email", "product") == Some("yes")
+    });
+    let says_yes: Vec<bool> = futures::future::join_all(says_yes).await;
+    assert_eq!(says_yes, vec![true; stay.len()], "of {PEOPLE} stay {stay:?}");
+    let taken_back = run.table().values().filter(|item| item.to_string().contains("taken_back")).count();
+    assert_eq!(taken_back, PEOPLE - stay.len());
+    run.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn everything_that_is_kept_is_exported_over_all_records_as_one_document() {
     let run = Setup::default().start().await;
     let long = "word ".repeat(6_000);

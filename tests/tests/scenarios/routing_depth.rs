@@ -518,6 +518,12 @@ async fn a_leavers_open_leads_are_shown_and_then_handed_over() {
             view["why"].to_string().contains("rebalance by admin at")
                 && view["why"].to_string().contains("ann leaves")
         );
+        // Whom a team is asked for is a decision like any other; to whoever was named, nobody was compared.
+        let compared = hers.contains(&row["lead"].as_str().unwrap().to_owned());
+        for said in [&view["why"], &row["why"]] {
+            assert_eq!(said.to_string().contains("ann: passed over, excluded for this lead"), compared, "{said:#}");
+        }
+        assert_eq!(view["reproduced"], true, "{view:#}");
     }
     assert_eq!(done["leads"].as_array().unwrap().len(), hers.len() + 1, "{done:#}");
     assert_eq!(owner(&run, &direct).await, "cy");

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use sluice_domain::access::owner_changes;
 use sluice_domain::customer::{AddressHash, HashKeys};
 use sluice_domain::id::{CustomerId, LeadId};
-use sluice_domain::import::{Around, Kept, lead_id, take_back, worked_on};
+use sluice_domain::import::{Around, Goes, Kept, lead_id, take_back, worked_on};
 use sluice_domain::lead::{self, Facts, Lead, LeadState, consented, unconsented};
 use sluice_domain::policy::PolicySet;
 use sluice_domain::team;
@@ -175,7 +175,12 @@ impl Console {
             let Some(lead) = lead.filter(|lead| lead.progress.state != LeadState::Erased) else {
                 return Ok(Went::Gone);
             };
-            if let Some(went) = self.revert_lead(call, &lead, policies, keys).await? {
+            let mut went = self.revert_lead(call, &lead, Goes::Batch, policies, keys).await?;
+            if matches!(went, Some(Went::Stays(Kept::TooManyLeads))) {
+                // What is too much together may go one by one.
+                went = self.revert_lead(call, &lead, Goes::Alone, policies, keys).await?;
+            }
+            if let Some(went) = went {
                 return Ok(went);
             }
             self.pause(attempt).await;
@@ -188,6 +193,7 @@ impl Console {
         &self,
         call: &Call,
         lead: &Lead,
+        goes: Goes,
         policies: &PolicySet,
         keys: &HashKeys,
     ) -> Result<Option<Went>, Problem> {
@@ -224,14 +230,14 @@ impl Console {
             others: &others,
             lived: &lived,
             keys,
+            goes,
         };
         let plan = take_back(around, policies);
         if plan.leads.is_empty() {
             // Its customer's timeline lacks it: read between two commits.
             return Ok(None);
         }
-        self.take_consent_back(&plan.leads, keys).await?;
-        let mut commit = Commit::default();
+        let mut commit = self.with_consent_back(Commit::default(), &plan.leads, keys).await?;
         for (lead, after) in &plan.relinked {
             commit = commit.lead(lead, after.clone());
         }
@@ -282,7 +288,11 @@ impl Console {
         for (address, with) in plan.unseen.into_iter().filter(|(address, _)| !freed.contains(address)) {
             commit = commit.unseen_with(address, with);
         }
-        if self.store.commit(commit).await.map_err(unavailable)? == Written::Conflict {
+        let writes = self.store.writes(commit).map_err(unavailable)?;
+        if writes.are_too_many() {
+            return Ok(Some(Went::Stays(Kept::TooManyLeads)));
+        }
+        if self.store.write(writes).await.map_err(unavailable)? == Written::Conflict {
             return Ok(None);
         }
         for customer in &gone {
@@ -294,18 +304,24 @@ impl Console {
         Ok(Some(went))
     }
 
-    /// What the file said of wishes counts no more. Before the leads go: afterwards nobody knows what they said.
-    async fn take_consent_back(&self, leads: &[Lead], keys: &HashKeys) -> Result<(), Problem> {
+    /// What the file said of wishes counts no more. In one with the leads: afterwards nobody knows what they said, and of
+    /// one that stays it still counts.
+    async fn with_consent_back(
+        &self,
+        commit: Commit,
+        leads: &[Lead],
+        keys: &HashKeys,
+    ) -> Result<Commit, Problem> {
         let now = self.env.clock.now();
+        let mut back = Vec::new();
         for lead in leads.iter().filter(|lead| lead.envelope.consent.as_ref().is_some_and(|c| c.given)) {
             let policies = self.policies.at(lead.manifest).await.map_err(unavailable)?;
             let reading = policies.reading(&lead.origin);
             let facts = lead::read(&lead.origin, &lead.envelope, &reading, &policies.settings);
             let wishes = consented(lead, lead.progress.state, &facts, &policies, &policies);
-            let back = unconsented(wishes, now);
-            self.store.record_consent(&back, keys, false).await.map_err(unavailable)?;
+            back.extend(unconsented(wishes, now));
         }
-        Ok(())
+        self.store.with_wishes(commit, &back, keys).await.map_err(unavailable)
     }
 
     /// Room that came free is for leads that wait for it.

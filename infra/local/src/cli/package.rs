@@ -95,14 +95,26 @@ async fn build(
     Ok(())
 }
 
-/// The template for a folder of zips: each CodeUri names the zip beside it, Architecture is what they were built for.
+/// The parameter that only whoever builds by hand needs.
+const PARAMETER: &str = "  Architecture:
+    Type: String
+    Default: arm64
+    AllowedValues: [arm64, x86_64]
+    Description: What the functions were built for.
+";
+
+/// The template for a folder of zips: each CodeUri names the zip beside it, and what they were built for stands in it. As a
+/// parameter it would not change with the zips: a stack keeps the values it has.
 fn packaged(template: &str, functions: &[String], architecture: Architecture) -> Result<String, String> {
     let of_code = functions.iter().map(|name| {
         let zip = format!("{name}/bootstrap.zip");
         (format!("CodeUri: ../target/lambda/{zip}\n"), format!("CodeUri: {zip}\n"))
     });
-    let of_architecture = |name: &str| format!("  Architecture:\n    Type: String\n    Default: {name}\n");
-    let changes = of_code.chain([(of_architecture("arm64"), of_architecture(architecture.name()))]);
+    let of_architecture = (
+        "Architectures: [!Ref Architecture]\n".to_owned(),
+        format!("Architectures: [{}]\n", architecture.name()),
+    );
+    let changes = of_code.chain([of_architecture, (PARAMETER.to_owned(), String::new())]);
     changes.into_iter().try_fold(template.to_owned(), |text, (from, to)| match text.matches(&from).count() {
         1 => Ok(text.replacen(&from, &to, 1)),
         found => Err(format!("infra/template.yaml has {found} times instead of once:\n{from}")),
@@ -131,7 +143,7 @@ fn now() -> Timestamp {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
 
-    use super::{Architecture, TEMPLATE, local_template, packaged};
+    use super::{Architecture, PARAMETER, TEMPLATE, local_template, packaged};
 
     fn names() -> Vec<String> {
         local_template().unwrap().functions.into_iter().map(|function| function.name).collect()
@@ -140,14 +152,15 @@ mod tests {
     #[test]
     fn the_packaged_template_differs_in_the_places_of_the_zips_and_the_architecture_only() {
         let text = packaged(TEMPLATE, &names(), Architecture::X86_64).unwrap();
-        assert_eq!(text.lines().count(), TEMPLATE.lines().count());
+        let rest = TEMPLATE.replacen(PARAMETER, "", 1);
+        assert_eq!(text.lines().count(), rest.lines().count());
         let changed: Vec<&str> = text
             .lines()
-            .zip(TEMPLATE.lines())
+            .zip(rest.lines())
             .filter(|(new, old)| new != old)
             .map(|(new, _)| new.trim())
             .collect();
-        assert_eq!(changed[0], "Default: x86_64");
+        assert_eq!(changed[0], "Architectures: [x86_64]");
         let places: Vec<String> =
             names().iter().map(|name| format!("CodeUri: {name}/bootstrap.zip")).collect();
         assert_eq!(changed[1..], places);

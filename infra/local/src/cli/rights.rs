@@ -3,10 +3,10 @@
 use super::StackArgs;
 use super::output::{Output, note, pretty, say};
 use serde_json::{Map, Value, json};
-use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 use std::time::Duration;
+use tempfile::NamedTempFile;
 
 /// How long is waited between two looks at an erasure.
 const LOOK: Duration = Duration::from_millis(500);
@@ -70,8 +70,14 @@ pub(crate) async fn export(id: &str, out: Option<&Path>, stack: &StackArgs) -> R
     };
     match out {
         Some(file) => {
-            let mut document = Writer::new(BufWriter::new(File::create(file).map_err(failed)?));
+            // For nobody else to read, and there once it is whole.
+            let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+            let mut beside = NamedTempFile::new_in(folder.unwrap_or(Path::new("."))).map_err(failed)?;
+            let mut document = Writer::new(BufWriter::new(beside.as_file_mut()));
             put_together(&mut document, first, &path, stack, failed).await?;
+            document.to.flush().map_err(failed)?;
+            drop(document);
+            beside.persist(file).map_err(|error| failed(error.error))?;
             note(&format!("Written to {}.", file.display()));
             Ok(())
         }

@@ -307,7 +307,15 @@ struct Services {
 }
 
 async fn bind(port: u16) -> Result<(TcpListener, String), StartError> {
-    let failed = |error| StartError(format!("port {port} of 127.0.0.1: {error}"));
+    let failed = |error: std::io::Error| {
+        let advice = match error.kind() {
+            std::io::ErrorKind::AddrInUse => {
+                "; `sluice dev` may run already, --port 0 takes a port that is free"
+            }
+            _ => "",
+        };
+        StartError(format!("port {port} of 127.0.0.1: {error}{advice}"))
+    };
     let listener = TcpListener::bind(("127.0.0.1", port)).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     Ok((listener, format!("http://{address}")))

@@ -150,10 +150,10 @@ fn variables_are_those_of_all_functions_and_its_own() {
     let template = real();
     let variables = template.environment(function(&template, "enrich-lead"), &host).unwrap();
     let expected = [
-        ("SLUICE_GRAPH_URL", "https://graph.facebook.com/v24.0"),
+        ("SLUICE_GRAPH_URL", ""),
         ("SLUICE_LEAD_QUEUE_URL", "LeadQueue"),
         ("SLUICE_LINKEDIN_URL", "https://api.linkedin.com/rest"),
-        ("SLUICE_LINKEDIN_VERSION", "202606"),
+        ("SLUICE_LINKEDIN_VERSION", ""),
         ("SLUICE_LOG", "info"),
         ("SLUICE_SECRET_PREFIX", "AWS::StackName/sources"),
         ("SLUICE_STACK", "AWS::StackName"),

@@ -3,7 +3,7 @@
 use super::{Past, PastEnd, Reminder, Saw, To};
 use crate::lead::{Assignment, Progress};
 use crate::policy::{CatchAll, Point, PolicySet, Response, Then};
-use crate::team::Snapshot;
+use crate::team::{self, Snapshot};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -108,7 +108,7 @@ pub fn manifests(progress: &Progress) -> BTreeSet<u64> {
     silent.chain(reminders(progress).filter_map(|(_, _, one)| Some(one.saw?.0))).collect()
 }
 
-/// Whether every decision of the clocks of a lead, made again on what it saw, comes out the same. `policies` holds those
+/// Whether every decision of the clocks of a lead, and whom a team gave it to when people asked, made again on what it saw, comes out the same. `policies` holds those
 /// of [`manifests`]. What was decided before decisions kept what they saw is left out.
 pub fn reproduced(progress: &Progress, policies: &BTreeMap<u64, Arc<PolicySet>>) -> bool {
     let response = |manifest: &u64, team: &str| {
@@ -139,7 +139,9 @@ pub fn reproduced(progress: &Progress, policies: &BTreeMap<u64, Arc<PolicySet>>)
         };
         is_over && response.then != Then::RemindOnly && same
     });
-    reminded && taken
+    let asked = progress.acts.iter().filter_map(|act| act.asked.as_ref());
+    let given = asked.map(|(_, seen)| (team::choose(seen), seen)).all(|(again, seen)| again == seen.chosen);
+    reminded && taken && given
 }
 
 /// Every reminder with the team whose clock it is of, and the point reminded of before it.

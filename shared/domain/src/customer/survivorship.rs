@@ -126,15 +126,23 @@ pub struct Chosen<'a> {
 impl<'a> Whole<'a> {
     /// Every field of the person, chosen by the rules.
     pub fn chosen(&self, rules: &Survivorship) -> BTreeMap<&'a str, Chosen<'a>> {
+        // Of records that hold one value the one counts that ranks best under the rule.
         let mut halves = self.halves.clone();
         halves.sort_by_key(|half| (half.created, &half.id));
         let mut all: BTreeMap<&'a str, Vec<Candidate<'a>>> = BTreeMap::new();
         for record in std::iter::once(self.root).chain(halves) {
             for (name, fact) in &record.facts {
                 let candidates = all.entry(name.as_str()).or_default();
+                let candidate = Candidate { record, fact, times: 1 };
                 match candidates.iter_mut().find(|one| plain(one.fact) == plain(fact)) {
-                    Some(same) => same.times += 1,
-                    None => candidates.push(Candidate { record, fact, times: 1 }),
+                    Some(same) => {
+                        let rule = rules.rule(name);
+                        let (times, is_better) =
+                            (same.times + 1, rank(&rule, &candidate) < rank(&rule, same));
+                        let of = if is_better { candidate } else { same.clone() };
+                        *same = Candidate { times, ..of };
+                    }
+                    None => candidates.push(candidate),
                 }
             }
         }
@@ -201,7 +209,7 @@ mod tests {
         let whole = Whole { root: &live, halves: vec![&other, &new, &old] };
         for (rule, value) in [
             (Survivor::Kept, "Acme"),
-            (Survivor::Newest, "Byron"),
+            (Survivor::Newest, "BYRON "),
             (Survivor::Oldest, "ACME Incorporated"),
             (Survivor::MostFrequent, "Byron"),
             (Survivor::Longest, "ACME Incorporated"),
@@ -214,6 +222,24 @@ mod tests {
             assert_eq!((chosen.over.len(), chosen.rule), (2, rule.clone()));
             let general = Survivorship([(DEFAULT_RULE.to_owned(), rule)].into());
             assert_eq!(whole.facts(&general)["company"].value.reveal(), value);
+        }
+    }
+
+    #[test]
+    fn of_records_that_say_the_same_the_one_counts_that_ranks_best() {
+        let live = record("live", 10, "contact", "Acme");
+        let [byron, again] = [record("half", 20, "crm", "Byron"), record("later", 30, "meta-de", "acme")];
+        let whole = Whole { root: &live, halves: vec![&byron, &again] };
+        for (rule, value, source) in [
+            (Survivor::Newest, "acme", "meta-de"),
+            (Survivor::Oldest, "Acme", "contact"),
+            (Survivor::MostFrequent, "Acme", "contact"),
+            (Survivor::Sources(vec!["meta-de".into(), "crm".into()]), "acme", "meta-de"),
+        ] {
+            let rules = Survivorship([("company".to_owned(), rule.clone())].into());
+            let Candidate { record, fact, times } = whole.chosen(&rules).remove("company").unwrap().value;
+            let said = record.source_of(fact).unwrap().source.as_str();
+            assert_eq!((fact.value.reveal().as_str(), said, times), (value, source, 2), "{rule:?}");
         }
     }
 

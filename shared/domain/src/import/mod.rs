@@ -6,7 +6,7 @@ mod takeback;
 mod tests;
 
 pub use columns::{Column, column, submitted_at};
-pub use takeback::{Around, Kept, Takeback, take_back, worked_on};
+pub use takeback::{Around, Goes, Kept, Takeback, take_back, worked_on};
 
 use crate::id::LeadId;
 use serde::{Deserialize, Serialize};

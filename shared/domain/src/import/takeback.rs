@@ -1,4 +1,4 @@
-//! Taking a batch back: what becomes of a customer when leads of the batch had never been.
+//! Taking leads back, of a batch or one that its sender has withdrawn: what becomes of a customer if they had never been.
 //!
 //! A customer is what its leads have made of it, so it is made again from those that stay. An address goes when no lead
 //! that stays came by it; a customer without any lead goes, unless somebody has joined it or kept it apart since, or it did
@@ -31,6 +31,17 @@ pub struct Around<'a> {
     pub lived: &'a BTreeSet<CustomerId>,
     /// What addresses are hashed with.
     pub keys: &'a HashKeys,
+    /// What goes.
+    pub goes: Goes,
+}
+
+/// What goes with the lead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Goes {
+    /// Others of its batch that the same record holds, unless somebody has worked on them.
+    Batch,
+    /// Nothing: the lead alone, whoever has worked on it.
+    Alone,
 }
 
 /// Why a lead stays although its batch is taken back.
@@ -70,7 +81,7 @@ pub struct Takeback {
     pub freed: Vec<(AddressHash, CustomerId)>,
     /// Addresses that came with a customer, as if they had not.
     pub unseen: Vec<(AddressHash, CustomerId)>,
-    /// Open places that come free: team and rep.
+    /// Places that come free, of a lead that is open: team and rep.
     pub places: Vec<(String, String)>,
     /// Shares that are given back: team and rep. The lead never was, so whoever got it is due another.
     pub shares: Vec<(String, String)>,
@@ -88,7 +99,7 @@ pub fn worked_on(lead: &Lead) -> Option<Kept> {
     }
 }
 
-/// Takes back the lead and others of its batch that the same record holds.
+/// Takes back the lead and what goes with it.
 pub fn take_back(around: Around<'_>, policies: &PolicySet) -> Takeback {
     let Around { lead, known, chains, .. } = around;
     let none = Vec::new();
@@ -98,7 +109,8 @@ pub fn take_back(around: Around<'_>, policies: &PolicySet) -> Takeback {
     let chain = chains.get(&home.id).unwrap_or(&none);
     let of_batch = |other: &Lead| {
         let batch = |lead: &Lead| lead.progress.import.as_ref().map(|import| import.batch.clone());
-        batch(other) == batch(lead) && other.origin == lead.origin && worked_on(other).is_none()
+        let is_alike = batch(other) == batch(lead) && other.origin == lead.origin;
+        around.goes == Goes::Batch && is_alike && worked_on(other).is_none()
     };
     let others = chain.iter().map(|(other, _)| other).filter(|other| other.id != lead.id && of_batch(other));
     let goes: BTreeSet<_> =
@@ -154,7 +166,6 @@ pub fn take_back(around: Around<'_>, policies: &PolicySet) -> Takeback {
     plan.freed.sort();
     plan.freed.dedup();
     for (lead, _) in &gone_leads {
-        // A lead that somebody has worked on stays, so these are open.
         let Some(assignment) = &lead.progress.assignment else { continue };
         let place = assignment.team.clone().map(|team| (team, assignment.rep.clone()));
         plan.shares.extend(place.clone().filter(|_| assignment.share));

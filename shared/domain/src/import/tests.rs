@@ -63,7 +63,7 @@ impl World {
         self.leads.insert(lead.id.clone(), lead);
     }
 
-    fn take_back(&mut self, id: &LeadId, policies: &PolicySet) {
+    fn take_back(&mut self, id: &LeadId, goes: Goes, policies: &PolicySet) {
         let Some(lead) = self.leads.get(id).cloned() else { return };
         let all = Known { customers: self.customers.clone(), ..Known::default() };
         let root = all.root(lead.progress.customer.as_ref().unwrap());
@@ -88,8 +88,16 @@ impl World {
         let addresses = addresses.collect();
         let (addresses, keys) = (&addresses, &keys());
         let lived = &self.lived;
-        let around =
-            Around { lead: &lead, known: &known, chains: &chains, addresses, others: &others, lived, keys };
+        let around = Around {
+            lead: &lead,
+            known: &known,
+            chains: &chains,
+            addresses,
+            others: &others,
+            lived,
+            keys,
+            goes,
+        };
         let plan = take_back(around, policies);
         assert!(plan.leads.iter().any(|gone| gone.id == *id), "the lead itself goes");
         plan.leads.iter().for_each(|lead| drop(self.leads.remove(&lead.id)));
@@ -139,6 +147,7 @@ proptest! {
         before in rows(6),
         batch in rows(14),
         order in any::<prop::sample::Index>(),
+        goes in prop::sample::select(vec![Goes::Batch, Goes::Alone]),
     ) {
         let policies = PolicySet::default();
         let mut world = World::default();
@@ -148,7 +157,7 @@ proptest! {
         let mut expected = world.clone();
         let mut ids = Vec::new();
         for (n, row) in (100..).zip(batch) {
-            let lead = lead(n, row, Some("spring"));
+            let lead = lead(n, row, (goes == Goes::Batch).then_some("spring"));
             ids.push(lead.id.clone());
             world.bring_in(lead, &policies);
         }
@@ -156,11 +165,15 @@ proptest! {
             let turn = order.index(ids.len());
             ids.rotate_left(turn);
         }
+        if goes == Goes::Alone {
+            // What a lead joined rests on those that came after it.
+            ids.sort_by_key(|id| std::cmp::Reverse(world.leads[id].received));
+        }
         // Under which of its records a joined person came with an address is not kept.
         let joins = |lead: &Lead| lead.progress.receipt.iter().any(|receipt| !receipt.merges.is_empty());
         let has_joined = world.leads.values().any(joins);
         for id in &ids {
-            world.take_back(id, &policies);
+            world.take_back(id, goes, &policies);
         }
         if has_joined {
             for stored in [&mut world, &mut expected] {
@@ -179,11 +192,29 @@ fn a_lead_that_came_later_keeps_what_it_came_by() {
     world.bring_in(lead(2, (1, 0, 1), None), &policies);
     let first = lead_id("web", "any", 1);
     let customer = world.leads[&first].progress.customer.clone().unwrap();
-    world.take_back(&first, &policies);
+    world.take_back(&first, Goes::Batch, &policies);
     assert_eq!(world.leads.len(), 1);
     let record = &world.customers[&customer];
     assert_eq!((record.leads, record.keys.len(), world.addresses.len()), (1, 1, 1), "the phone went");
     assert_eq!(record.facts["company"].value.reveal(), "Mill 1", "what it says itself");
+    assert!(!record.facts.contains_key("phone"));
+}
+
+#[test]
+fn a_lead_that_is_withdrawn_goes_alone_whoever_has_worked_on_it() {
+    let policies = PolicySet::default();
+    let mut world = World::default();
+    for (n, row) in [(1, (1, 0, 0)), (2, (1, 1, 1)), (3, (1, 0, 2))] {
+        world.bring_in(lead(n, row, None), &policies);
+    }
+    let [first, second, third] = [1, 2, 3].map(|n| lead_id("web", "any", n));
+    let customer = world.leads[&first].progress.customer.clone().unwrap();
+    world.leads.get_mut(&second).unwrap().progress.work = crate::lead::Work::Accepted;
+    world.take_back(&second, Goes::Alone, &policies);
+    assert_eq!(world.leads.keys().collect::<BTreeSet<_>>(), BTreeSet::from([&first, &third]));
+    assert_eq!(world.leads[&third].progress.previous, Some(first), "the timeline goes on past it");
+    let record = &world.customers[&customer];
+    assert_eq!((record.leads, record.keys.len(), world.addresses.len()), (2, 1, 1), "the phone went");
     assert!(!record.facts.contains_key("phone"));
 }
 
@@ -198,7 +229,7 @@ fn who_did_something_themselves_stays_without_any_lead() {
         if has_lived {
             world.lived.insert(customer.clone());
         }
-        world.take_back(&first, &policies);
+        world.take_back(&first, Goes::Batch, &policies);
         assert!(world.leads.is_empty());
         let keys = world.customers.get(&customer).map(|record| (record.leads, record.keys.len()));
         assert_eq!(keys, has_lived.then_some((0, 2)));

@@ -20,6 +20,7 @@ use crate::clock::{Clock, FirstContact, Past};
 use crate::id::{CustomerId, LeadId};
 use crate::import::Imported;
 use crate::routing::{Outcome, Receipt};
+use crate::team::Snapshot;
 use crate::time::Timestamp;
 use ring::digest;
 use serde::{Deserialize, Serialize};
@@ -241,6 +242,17 @@ pub struct Act {
     /// Hashes of its `Idempotency-Key` and of what was asked: a repeat is known by the one, another act by the other.
     #[serde(rename = "k", default, skip_serializing_if = "Option::is_none")]
     pub key: Option<(String, String)>,
+    /// The team that was asked for its next, and what that decision saw.
+    #[serde(rename = "s", default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<(String, Snapshot)>,
+}
+
+impl Act {
+    /// Whom its decision passed over and why, one sentence a line; nothing where a rep was named.
+    pub fn words(&self) -> Vec<String> {
+        let Some((team, seen)) = &self.asked else { return Vec::new() };
+        std::iter::once(format!("The next of team {team}:")).chain(seen.words()).collect()
+    }
 }
 
 /// How long a lead waited because nobody could take it.

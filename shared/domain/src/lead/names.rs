@@ -26,23 +26,47 @@ pub fn last_part(name: &str) -> Option<(&str, &str)> {
 }
 
 /// Whether what is within an object of this name is about somebody else than the person who submits: `owner.email` is our
-/// colleague's, and so are `leadOwner.email` and `friends.email`.
+/// colleague's, and so are `leadOwner.email` and `friends.email`. Of several words the last says what it is: a
+/// `product_inquiry` is none of these.
 pub fn is_somebody_else(path: &str) -> bool {
-    has_word(path, |word| PEOPLE.contains(&word) || THINGS.contains(&word))
+    path.split('.').any(|part| {
+        let words = words(part);
+        let last = words.iter().rev().find(|word| word.chars().any(char::is_alphabetic));
+        std::iter::once(&folded(part))
+            .chain(last)
+            .any(|name| [&THIRD[..], &ROLES, &THINGS].into_iter().any(|names| is_one_of(name, names)))
+    })
 }
 
-/// Whether a field is called after somebody else than the person who submits: `Friend's e-mail`.
-pub fn is_of_another(name: &str) -> bool {
-    has_word(name, |word| PEOPLE.contains(&word))
+/// Whose address or number a field is by the words of its name, of one that is called as its author pleased.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whose {
+    /// The person's who submits, as far as the name tells.
+    Theirs,
+    /// Of somebody who may well be the one who submits: `Pet owner's e-mail`.
+    Maybe,
+    /// Of somebody else: `Friend's e-mail`. So is a machine that takes letters: `Fax`.
+    Anothers,
 }
 
-/// Whether a part of a name, or a word of it, is one of these, be it numbered or many.
-fn has_word(path: &str, is_one: impl Fn(&str) -> bool) -> bool {
-    let is_other = |word: &str| {
-        let word = word.trim_end_matches(|c: char| c.is_ascii_digit());
-        is_one(word) || word.strip_suffix('s').is_some_and(&is_one)
-    };
-    path.split('.').any(|part| is_other(&folded(part)) || words(part).iter().any(|word| is_other(word)))
+/// Whose address or number a field of this name is.
+pub fn whose(name: &str) -> Whose {
+    let words = words(name);
+    let has = |names: &[&str]| words.iter().any(|word| is_one_of(word, names));
+    let is_within = |names: &[&str]| names.iter().any(|one| name.contains(one));
+    if has(&THIRD) || has(&MACHINES) || is_within(&UNSPACED) || is_one_of(&folded(name), &THIRD) {
+        Whose::Anothers
+    } else if has(&ROLES) {
+        Whose::Maybe
+    } else {
+        Whose::Theirs
+    }
+}
+
+/// Whether a word is one of these, be it numbered or many.
+fn is_one_of(word: &str, names: &[&str]) -> bool {
+    let word = word.trim_end_matches(|c: char| c.is_ascii_digit());
+    names.contains(&word) || word.strip_suffix('s').is_some_and(|one| names.contains(&one))
 }
 
 /// The words of a name: `lead_owner`, `Lead owner` and `leadOwner` have two.
@@ -54,11 +78,11 @@ fn words(name: &str) -> Vec<String> {
             words.push(String::new());
         }
         if let Some(word) = words.last_mut().filter(|_| c.is_alphanumeric()) {
-            word.extend(c.to_lowercase());
+            word.push(c);
         }
         was_small = c.is_lowercase();
     }
-    words
+    words.iter().map(|word| folded(word)).collect()
 }
 
 /// Whether two names are one, but for case, blanks and punctuation.
@@ -77,56 +101,93 @@ fn folded(name: &str) -> String {
 }
 
 /// Other people than the one who submits, as names are compared.
-const PEOPLE: [&str; 23] = [
+const THIRD: [&str; 32] = [
+    "amica",
+    "amico",
+    "ami",
+    "amie",
+    "amigo",
+    "amiga",
+    "assignee",
+    "colleague",
+    "emergency",
+    "emergencia",
+    "freund",
+    "freunde",
+    "freundes",
+    "freundin",
+    "friend",
+    "kollege",
+    "kollegin",
+    "notfall",
+    "notfallkontakt",
+    "partenaire",
+    "partner",
+    "partnerin",
+    "referral",
+    "referred",
+    "referredby",
+    "referrer",
+    "spouse",
+    "urgence",
+    "vriend",
+    "vriendin",
+    "друг",
+    "друга",
+];
+
+/// The same in scripts without blanks.
+const UNSPACED: [&str; 7] = ["朋友", "紧急", "緊急", "传真", "傳真", "ファックス", "팩스"];
+
+/// What has a number and is no telephone.
+const MACHINES: [&str; 7] = ["fax", "faks", "faxnummer", "telecopie", "telefax", "telefaks", "факс"];
+
+/// Those who play a part in a sale, and may be the one who submits or not.
+const ROLES: [&str; 20] = [
     "adviser",
     "advisor",
     "agent",
-    "assignee",
     "author",
     "broker",
-    "colleague",
     "consultant",
     "dealer",
     "employee",
-    "friend",
+    "guardian",
     "manager",
     "owner",
+    "parent",
     "recipient",
     "recruiter",
-    "referral",
-    "referrer",
     "rep",
+    "representative",
     "salesrep",
     "seller",
     "sender",
-    "spouse",
     "staff",
 ];
 
 /// Objects in which other people and things are, as their names are compared.
-const THINGS: [&str; 22] = [
+const THINGS: [&str; 20] = [
     "account",
-    "assigned",
     "assignedto",
     "campaign",
     "company",
-    "created",
     "createdby",
     "event",
     "host",
     "item",
-    "modified",
+    "modifiedby",
     "organisation",
     "organization",
     "organizer",
     "page",
     "plan",
     "product",
-    "referredby",
     "shop",
     "site",
     "store",
-    "updated",
+    "updatedby",
+    "venue",
 ];
 
 const TABLE: &str = include_str!("names.txt");
@@ -162,9 +223,46 @@ mod tests {
         {
             assert!(is_somebody_else(path), "{path}");
         }
-        assert!(is_of_another("Friend's email") && !is_of_another("Company email"));
-        for path in ["contact", "lead", "customer", "data.person", "user", "ownership_x", "bestower"] {
+        let others = ["contact", "lead", "customer", "data.person", "user", "ownership_x", "bestower"];
+        let of_the_person =
+            ["product_inquiry", "event_registration", "company_contact", "site_visitor", "accountHolder"];
+        for path in others.into_iter().chain(of_the_person).chain(["eventData.contact", "dealer_application"])
+        {
             assert!(!is_somebody_else(path), "{path}");
+        }
+    }
+
+    #[test]
+    fn whose_address_it_is_stands_in_the_words_of_its_name() {
+        for (whose_it_is, names) in [
+            (
+                Whose::Theirs,
+                &["Company email", "Where can we reach you?", "Fairfax phone", "Amiens office", "邮箱"][..],
+            ),
+            (
+                Whose::Maybe,
+                &["Sender email", "Pet owner's email", "Best e-mail for our sales rep to reach you"],
+            ),
+            (
+                Whose::Anothers,
+                &[
+                    "Friend's email",
+                    "E-Mail des Freundes",
+                    "Referred by",
+                    "referredBy",
+                    "Partner e-mail",
+                    "Emergency contact",
+                    "Факс",
+                    "Télécopie",
+                    "Fax 2",
+                    "朋友的邮箱",
+                    "传真号码",
+                ],
+            ),
+        ] {
+            for name in names {
+                assert_eq!(whose(name), whose_it_is, "{name}");
+            }
         }
     }
 

@@ -232,9 +232,12 @@ impl<'a> Live<'a> {
         let nobody = Turn::Nobody { off_duty: false };
         let lacks = |rep: &str| lacks(self.policies.reps.get(rep), asked);
         if let Some(state) = self.teams.teams.get_mut(team)
-            && state.grants.get(self.lead).is_some_and(|grant| lacks(&grant.rep).is_some())
+            && state
+                .grants
+                .get(self.lead)
+                .is_some_and(|grant| grant.is_sticky() || lacks(&grant.rep).is_some())
         {
-            // Granted by another rule before a crash; this one asks for more.
+            // Granted by another rule before a crash, which asked for less, or for the owner alone.
             team::give_back(state, self.lead);
         }
         let Some((members, _)) = self.look(team, asked) else { return nobody };

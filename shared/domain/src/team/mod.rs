@@ -110,6 +110,13 @@ pub struct TeamState {
     pub grants: BTreeMap<LeadId, Grant>,
 }
 
+impl Grant {
+    /// Whether nobody was compared: the customer was the member's already.
+    pub fn is_sticky(&self) -> bool {
+        self.paid == 0 && self.seen.members.is_empty()
+    }
+}
+
 /// One member's place in the order.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MemberState {
@@ -126,6 +133,10 @@ pub struct MemberState {
     /// from it. Apart from the pass, so that whoever returns is not put next to somebody who is owed leads.
     #[serde(rename = "c", default, skip_serializing_if = "is_zero")]
     pub credit: u64,
+    /// Leads that were none, in units of [`SCALE`], while nothing has come in their place: what is owed for them outlasts an
+    /// absence.
+    #[serde(rename = "w", default, skip_serializing_if = "is_zero")]
+    pub owed: u64,
     /// Passed over at the latest decision (or never seen yet): the pass is raised when the member is eligible again.
     #[serde(rename = "a", default, skip_serializing_if = "is_false")]
     pub away: bool,

@@ -35,6 +35,7 @@ pub fn grant(
     let place = enrol(state, &member.rep);
     let from_credit = place.credit.min(paid);
     place.credit -= from_credit;
+    place.owed = place.owed.saturating_sub(paid);
     place.pass = place.pass.saturating_add(paid - from_credit);
     place.open = place.open.saturating_add(1);
     to_the_back(state, &member.rep);
@@ -101,10 +102,18 @@ pub fn give_back(state: &mut TeamState, lead: &LeadId) -> Option<String> {
     Some(grant.rep)
 }
 
+/// Leads that are owed to whoever comes back, at most: they are not flooded.
+const OWED: u64 = 2;
+
 /// A lead that a member of this weight was granted was none: what it costs now is refunded, so that another comes in its
-/// place. Whether it is still open is another matter, see [`close`].
+/// place, if they are away once they are back. Whether it is still open is another matter, see [`close`].
 pub fn credit(state: &mut TeamState, rep: &str, weight: u32) {
-    refund(state, rep, stride(weight));
+    let paid = stride(weight);
+    let Some(place) = state.members.get_mut(rep) else { return };
+    place.owed = place.owed.saturating_add(paid).min(OWED * paid);
+    if !place.away {
+        refund(state, rep, paid);
+    }
 }
 
 fn refund(state: &mut TeamState, rep: &str, paid: u64) {
@@ -202,14 +211,15 @@ fn look(state: &TeamState, members: &[Member], passed_over: &dyn Fn(&str) -> Opt
     seen
 }
 
-/// Carries what was seen into the state: raised passes, who is away, and that whoever returns is owed nothing.
+/// Carries what was seen into the state: raised passes, who is away, and that whoever returns is owed nothing but what
+/// came in place of no lead that was none.
 fn take_note(state: &mut TeamState, members: &[Member], seen: &Snapshot) {
     for (member, row) in members.iter().zip(&seen.members) {
         let place = enrol(state, &member.rep);
         place.pass = row.pass;
         match row.passed_over {
             None => {
-                place.credit = if place.away { 0 } else { place.credit };
+                place.credit = if place.away { place.owed } else { place.credit };
                 place.away = false;
             }
             Some(reason) if reason.is_about_the_lead() => {}

@@ -98,6 +98,34 @@ fn a_lead_that_was_none_is_made_up_for() {
 }
 
 #[test]
+fn a_lead_that_was_none_is_made_up_for_once_its_member_is_back() {
+    let mut members = [member("a", 1, None), member("b", 1, None)];
+    for away_before in [false, true] {
+        let mut state = TeamState::default();
+        assert_eq!(hand_out(&mut state, &members, 0..4), "abab");
+        if away_before {
+            members[0].available = false;
+            assert_eq!(hand_out(&mut state, &members, 4..5), "b");
+        }
+        // Two of them: whoever returns is first between equals anyway.
+        (0..2).for_each(|_| credit(&mut state, "a", 1));
+        members[0].available = false;
+        assert_eq!(hand_out(&mut state, &members, 5..8), "bbb");
+        members[0].available = true;
+        let dealt = hand_out(&mut state, &members, 8..14);
+        assert_eq!(
+            dealt.matches('a').count(),
+            4,
+            "one more than its half, and not all that it missed: {dealt}"
+        );
+        assert_eq!((state.members["a"].owed, state.members["a"].credit), (0, 0));
+        // However many were none, whoever returns is owed two of them.
+        (0..9).for_each(|_| credit(&mut state, "a", 1));
+        assert_eq!(state.members["a"].owed, 2 * SCALE);
+    }
+}
+
+#[test]
 fn every_reason_comes_back_from_a_receipt() {
     let off = |why, back| OffDuty { why, back };
     let reasons = [

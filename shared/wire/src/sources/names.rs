@@ -1,7 +1,7 @@
 //! What senders call the fields that have a name of ours.
 
 use sluice_domain::identity::{Email, Phone};
-use sluice_domain::lead::names::{is_of_another, is_same, usual};
+use sluice_domain::lead::names::{Whose, is_same, usual, whose};
 use sluice_domain::policy::FieldMap;
 
 /// Our name for a field that platforms call so; what an author called a question it keeps.
@@ -27,33 +27,48 @@ pub(super) fn is_used(name: &str, map: &FieldMap) -> bool {
 }
 
 /// Fields that are called as their author pleased, in any language: the address is called so, and where no field says that it
-/// is one, or a number, the first value that is one counts. Numbers are known by their `+`.
+/// is one, or a number, the first value that is one counts. Numbers are known by their `+`. A field that says what it is,
+/// and is wrong or empty, is for a person to look at: what else looks alike may be somebody else's.
 pub(super) fn by_look(fields: &mut [(String, String)], map: &FieldMap) {
     let is_address = |value: &str| Email::parse(value).is_ok();
-    let is_number = |value: &str| {
-        let is_of_number = |c: char| c.is_numeric() || c.is_whitespace() || "+-(). /".contains(c);
-        let value = value.trim();
-        value.starts_with('+') && value.chars().all(is_of_number) && Phone::parse(value, None).is_ok()
-    };
-    let says = |name: &str, field: &str| usual(name).is_some_and(|usual| usual.field == field);
-    // A field that says what it is, and is wrong, is for a person to look at.
-    let is_said = |fields: &[(String, String)], field: &str| {
-        fields.iter().any(|(name, value)| says(name, field) && !value.trim().is_empty())
-    };
-    if !map.contains_key("email") {
-        let named = fields.iter().position(|(name, value)| says(name, "email") && is_address(value));
-        let looks = |(name, value): &(String, String)| is_address(value) && !is_of_another(name);
-        let found = match is_said(fields, "email") {
-            true => named,
-            false => fields.iter().position(looks),
+    for (standard, is_one) in [("email", &is_address as &dyn Fn(&str) -> bool), ("phone", &is_number)] {
+        if map.contains_key(standard) {
+            continue;
+        }
+        let rank = |name: &str| usual(name).filter(|usual| usual.field == standard).map(|usual| usual.rank);
+        let named =
+            fields.iter().enumerate().filter_map(|(at, (name, value))| Some((rank(name)?, at, value)));
+        let found = match named.clone().next() {
+            // A number that is called one needs no other name: without `+` it is read by the person's country.
+            Some(_) if standard == "phone" => None,
+            Some(_) => {
+                named.filter(|(.., value)| is_one(value)).min_by_key(|(rank, ..)| *rank).map(|(_, at, _)| at)
+            }
+            None => {
+                let looks = |wanted: Whose| {
+                    fields.iter().position(|(name, value)| is_one(value) && whose(name) == wanted)
+                };
+                looks(Whose::Theirs).or_else(|| looks(Whose::Maybe))
+            }
         };
-        rename(fields, found, "email", map);
+        rename(fields, found, standard, map);
     }
-    if !map.contains_key("phone") && !is_said(fields, "phone") {
-        let is_theirs = |name: &str| !is_of_another(name) && !name.to_lowercase().contains("fax");
-        let found = fields.iter().position(|(name, value)| is_number(value) && is_theirs(name));
-        rename(fields, found, "phone", map);
-    }
+}
+
+/// Whether it is a whole number of a telephone, with its country, maybe with an extension.
+fn is_number(value: &str) -> bool {
+    let value = value.trim().to_lowercase();
+    let is_of_number = |c: char| {
+        c.is_numeric() || c.is_whitespace() || "+-(). /".contains(c) || ('\u{2010}'..='\u{2015}').contains(&c)
+    };
+    let end = value.find(|c| !is_of_number(c)).unwrap_or(value.len());
+    let (number, rest) = value.split_at(end);
+    let extension =
+        ["extension", "ext.", "ext", "x", "#"].into_iter().find_map(|word| rest.strip_prefix(word));
+    let is_extension =
+        |digits: &str| !digits.is_empty() && digits.len() < 7 && digits.chars().all(char::is_numeric);
+    let is_whole = rest.is_empty() || extension.is_some_and(|digits| is_extension(digits.trim()));
+    number.starts_with('+') && is_whole && Phone::parse(&value, None).is_ok()
 }
 
 /// Unless the document uses its name, which may be for something else.
@@ -116,5 +131,29 @@ mod tests {
         let used = FieldMap::from([("external_id.crm".to_owned(), vec!["wo?".to_owned()])]);
         assert_eq!(looked(&fields, &used), ["wer?", "wo?", "phone"]);
         assert_eq!(looked(&[("id", "+1"), ("sum", "+30")], &none), ["id", "sum"]);
+        // One that was left blank is not replaced by somebody else's.
+        let blank = [
+            ("your-email", ""),
+            ("your-tel", ""),
+            ("wer?", "bo@person.example"),
+            ("wohin?", "+49 30 901820"),
+        ];
+        assert_eq!(looked(&blank, &none), ["your-email", "your-tel", "wer?", "wohin?"]);
+        let others = [
+            ("Freundin", "bo@person.example"),
+            ("Partner's phone", "+49 30 901821"),
+            ("Факс", "+49 30 901822"),
+        ];
+        assert_eq!(looked(&others, &none), ["Freundin", "Partner's phone", "Факс"]);
+        let roles = [("Pet owner's mailbox", "ada@person.example"), ("Agent's line", "+49 30 901820")];
+        assert_eq!(looked(&roles, &none), ["email", "phone"], "nobody else is there");
+        let both = [("Sender", "shop@person.example"), ("wo?", "ada@person.example")];
+        assert_eq!(looked(&both, &none), ["Sender", "email"]);
+        let ranked = [("Business email", "office@person.example"), ("email", "ada@person.example")];
+        assert_eq!(looked(&ranked, &none), ["Business email", "email"]);
+        for number in ["+1 415 555 2671 ext. 5", "+49\u{2011}30\u{2013}901820", "+1 (415) 555-2671 x12"] {
+            assert_eq!(looked(&[("wohin?", number)], &none), ["phone"], "{number}");
+        }
+        assert_eq!(looked(&[("wohin?", "+49 30 901820 after six")], &none), ["wohin?"]);
     }
 }

@@ -3,8 +3,9 @@
 use super::super::FileFormat;
 use super::rows::{LINE, Original, REASON, ROW, Read1};
 use serde_json::{Map, Value};
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// The file, made when the first row comes.
@@ -43,7 +44,10 @@ impl ErrorFile {
                 aside.push(".before");
                 std::fs::rename(&self.path, aside).map_err(|error| failed(&self.path, error.to_string()))?;
             }
-            let file = File::create(&self.path).map_err(|error| failed(&self.path, error.to_string()))?;
+            // Rows of people: for nobody else to read.
+            let file =
+                OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&self.path);
+            let file = file.map_err(|error| failed(&self.path, error.to_string()))?;
             self.out = Some(match self.format {
                 FileFormat::Csv => {
                     let mut writer = csv::WriterBuilder::new().flexible(true).from_writer(file);
