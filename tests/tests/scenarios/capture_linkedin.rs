@@ -157,6 +157,8 @@ async fn a_lead_that_is_withdrawn_goes_with_everything_it_said_and_nothing_else(
         assert_eq!(lead["owner"], owner);
     }
     assert_eq!(run.api("GET", &format!("/api/customers/{ada}"), None).await.0, 200);
+    run.pass(Duration::from_secs(61)).await;
+    run.fire_timers().await;
     run.finish().await;
 }
 

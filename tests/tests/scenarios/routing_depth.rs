@@ -521,7 +521,11 @@ async fn a_leavers_open_leads_are_shown_and_then_handed_over() {
         // Whom a team is asked for is a decision like any other; to whoever was named, nobody was compared.
         let compared = hers.contains(&row["lead"].as_str().unwrap().to_owned());
         for said in [&view["why"], &row["why"]] {
-            assert_eq!(said.to_string().contains("ann: passed over, excluded for this lead"), compared, "{said:#}");
+            assert_eq!(
+                said.to_string().contains("ann: passed over, excluded for this lead"),
+                compared,
+                "{said:#}"
+            );
         }
         assert_eq!(view["reproduced"], true, "{view:#}");
     }
