@@ -74,7 +74,9 @@ impl Router {
         for attempt in 1..=ATTEMPTS {
             let commit = Commit::default().message(message.clone()).standing_customer(&customer);
             let written = self.store.commit(commit).await.map_err(|error| error.to_string())?;
-            if written == Written::Done || self.is_asked(&message).await? {
+            let asked_before =
+                async || self.store.has_message(&message.id()).await.map_err(|error| error.to_string());
+            if written == Written::Done || asked_before().await? {
                 let body = encode(&OrderMessage::new(message.order.clone()));
                 let id = message.id().to_string();
                 let not_before = message.order.at;
@@ -87,11 +89,6 @@ impl Router {
             self.pause(attempt).await;
         }
         Err("too much contention on a customer".to_owned())
-    }
-
-    async fn is_asked(&self, message: &Message) -> Result<bool, String> {
-        let held = self.store.message(&message.id()).await.map_err(|error| error.to_string())?;
-        Ok(held.is_some())
     }
 
     /// The same for a lead that an earlier delivery decided, which may have ended before this.

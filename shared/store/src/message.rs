@@ -24,6 +24,11 @@ pub struct Asked {
 }
 
 impl Store {
+    /// Whether a message is stored; read as documents are, so that whoever asks needs no other right.
+    pub async fn has_message(&self, id: &MessageId) -> Result<bool, StoreError> {
+        Ok(!self.get_many(vec![key(id.customer().as_str(), keys::message(id))]).await?.is_empty())
+    }
+
     /// One message.
     pub async fn message(&self, id: &MessageId) -> Result<Option<Message>, StoreError> {
         let item = self.get(id.customer().as_str(), &keys::message(id)).await?;

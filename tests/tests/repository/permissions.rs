@@ -274,6 +274,12 @@ type: segment
 secrets: { write_key: ['secret:site'] }
 ---
 kind: source
+name: li
+type: linkedin
+auth: signature
+secrets: { client_secret: ['secret:app'], access_token: ['secret:page'] }
+---
+kind: source
 name: mute
 type: meta
 auth: signature
@@ -359,6 +365,7 @@ async fn capture(it: &Recorded) -> Vec<String> {
         assert_eq!(answer.status, 200, "{}", answer.body);
     }
     shop::order(it).await;
+    withdrawal(it).await;
     it.rest().await;
     // What is to be tried again waits in a queue.
     for seconds in [10, 60, 300] {
@@ -366,6 +373,23 @@ async fn capture(it: &Recorded) -> Vec<String> {
         it.rest().await;
     }
     ids
+}
+
+/// LinkedIn says that a lead was withdrawn.
+async fn withdrawal(it: &Recorded) {
+    let body = json!({
+        "type": "LEAD_ACTION", "leadAction": "DELETED", "leadType": "SPONSORED",
+        "leadGenFormResponse": "urn:li:leadGenFormResponse:a1-1",
+        "leadGenForm": "urn:li:versionedLeadGenForm:(urn:li:leadGenForm:8186,1)",
+    });
+    let body = body.to_string();
+    let tag = hmac::sign(
+        &hmac::Key::new(hmac::HMAC_SHA256, b"app-secret"),
+        format!("hmacsha256={body}").as_bytes(),
+    );
+    let tag: String = tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    let answer = it.send("POST", "/hooks/li", "", &[("x-li-signature", &tag)], body.into_bytes()).await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
 }
 
 /// A bounce that SNS brings, of a message that is not there.
