@@ -138,7 +138,7 @@ mod tests {
             ("wer?", "bo@person.example"),
             ("wohin?", "+49 30 901820"),
         ];
-        assert_eq!(looked(&blank, &none), ["your-email", "Telefon", "wer?", "wohin?"]);
+        assert_eq!(looked(&blank, &none), ["your-email", "your-tel", "wer?", "wohin?"]);
         let others = [
             ("Freundin", "bo@person.example"),
             ("Partner's phone", "+49 30 901821"),
