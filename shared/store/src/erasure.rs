@@ -132,7 +132,7 @@ impl Store {
     pub async fn begin_erasure(&self, erasures: Vec<Erasure>, now: Timestamp) -> Result<Written, StoreError> {
         let Some(whole) = erasures.first() else { return Ok(Written::Done) };
         let own = self.not_of_others(&whole.addresses, &whole.holders()).await?;
-        self.close_gates(&own, now).await?;
+        self.close_gates(&own, whole.at).await?;
         let begun = Commit::default().due(driven_again(whole, now));
         self.commit(erasures.into_iter().fold(begun, Commit::erasure)).await
     }
