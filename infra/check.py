@@ -33,6 +33,8 @@ FUNCTIONS = TEMPLATE.parent.parent / "functions"
 
 # Actions that AWS cannot restrict to a resource, each with the page that says so. None is used today.
 NO_RESOURCE_LEVEL = {}
+# What looking through dead letters takes: each is hidden while it is looked at, then deleted or shown again.
+LOOK = ("GetQueueAttributes", "ReceiveMessage", "DeleteMessage", "ChangeMessageVisibility")
 # HTTP APIs give up on an integration after this many seconds (API Gateway quotas).
 LONGEST_INTEGRATION = 30
 # The function that answers what has no route.
@@ -179,10 +181,13 @@ def role_resources(stack):
 @rule("role-fits", "a queue, secret or log that is named but not permitted fails on the first message; the reverse is excess")
 def role_fits(stack):
     queues, secrets = stack.of("AWS::SQS::Queue"), stack.of("AWS::SecretsManager::Secret")
+    dead = set(stack.dead_letters().values())
     for id, p in stack.of("AWS::Lambda::Function").items():
         needs = {(f"logs:{verb}", name_of(p.get("LoggingConfig", {}).get("LogGroup"))) for verb in ("CreateLogStream", "PutLogEvents")}
         for value in p.get("Environment", {}).get("Variables", {}).values():
-            if name_of(value) in queues:
+            if name_of(value) in dead:
+                needs |= {(f"sqs:{verb}", name_of(value)) for verb in LOOK}
+            elif name_of(value) in queues:
                 needs.add(("sqs:SendMessage", name_of(value)))
             if name_of(value) in secrets or text_of(value).endswith("/sources"):
                 needs.add(("secretsmanager:GetSecretValue", name_of(value) or text_of(value)))
@@ -572,6 +577,8 @@ VARIANTS = [
     ("role-fits", {VARIABLE.format("ServeConsole", "SLUICE_HASH_KEY_SECRET"): GONE}),
     ("role-fits", {VARIABLE.format("SendMessage", "SLUICE_SECRET_PREFIX"): GONE}),
     ("role-fits", {POLICY.format("RouteLead", 2) + ".Action": ["sqs:ReceiveMessage", "sqs:GetQueueAttributes"]}),
+    ("role-fits", {VARIABLE.format("EraseCustomer", "SLUICE_EVENT_DEAD_LETTERS_URL"): GONE}),
+    ("role-fits", {VARIABLE.format("RouteLead", "SLUICE_LEAD_DEAD_LETTERS_URL"): {"Ref": "LeadDeadLetters"}}),
     ("queue-visibility", {"LeadQueue.Properties.VisibilityTimeout": 179}),
     ("queue-visibility", {"SendMessage.Properties.Timeout": 21}),
     ("queue-visibility", {"EnrichQueue.Properties.VisibilityTimeout": GONE}),

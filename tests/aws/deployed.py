@@ -24,7 +24,7 @@ MAIL_FROM = "sales@example.com"
 FORM = "application/x-www-form-urlencoded"
 # The policy that a role gets on top of the template's.
 ON_TOP = "for-the-emulator"
-PROFILE = "bench-fast"
+PROFILE = "emulated"
 BROWSER = "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0"
 SAM = Path(sys.executable).with_name("sam")
 

@@ -7,7 +7,7 @@ use crate::scenarios::{Event, POISON, probe};
 use crate::table::Items;
 use crate::wire::document;
 use crate::world::{Name, QUEUES, World};
-use crate::{erased, heard, links};
+use crate::{acts, audited, decided, erased, heard, links, sends};
 use bytes::Bytes;
 use serde_json::Value;
 use sluice_domain::lead::LeadState;
@@ -23,24 +23,30 @@ pub(crate) async fn check(play: &mut Play<'_>) {
     play.broken.extend(erased::check(&rows, world.delivered.iter().map(|(_, body)| body.as_str())));
     heard::check(world, &play.prepared.event, play.plan, &mut play.broken);
     play.broken.extend(links::check(&play.prepared.name, &rows, world.visits));
+    audited::check(&rows, &mut play.broken);
+    decided::check(&world.items(), &mut play.broken);
+    sends::overall(&play.prepared.name, &rows, &mut play.broken);
     if matches!(play.prepared.function, Name::Console | Name::Erase) {
         room(play, &mut books).await;
     }
     submissions(play, &books).await;
+    acts::check(play).await;
 
     dead_letters(play);
     replay(play).await;
 }
 
-/// I10 and I11: only poison is left, and nothing with it.
+/// I10 and I11: only poison is left, and nothing with it. I8: nothing of somebody who was erased.
 fn dead_letters(play: &mut Play<'_>) {
     let dead = play.world.dead();
+    let rows = play.world.rows();
     let bodies = match &play.prepared.event {
         Event::Queue { bodies, .. } => bodies.as_slice(),
         _ => &[],
     };
     for body in dead.iter().filter(|body| *body != POISON) {
         play.broken.push(match bodies.contains(body) && bodies.iter().any(|body| body == POISON) {
+            _ if erased::is_of_erased(body, &rows) => format!("I8: {body} is left among the dead letters"),
             true => format!("I10: {body} went to the dead letters with its neighbour"),
             false => format!("I11: {body} is in the dead letters"),
         });
@@ -168,7 +174,7 @@ async fn ask_again(play: &mut Play<'_>) {
     let Event::Http(post) = &prepared.event else { return };
     // A visit that is made again is another visit.
     let is_wish = prepared.function == Name::Engage && is_post(&post.payload);
-    if prepared.function != Name::Console && !is_wish {
+    if (prepared.function != Name::Console && !is_wish) || is_once_more(&prepared.name) {
         return;
     }
     world.forget(prepared.function, 0);
@@ -176,6 +182,11 @@ async fn ask_again(play: &mut Play<'_>) {
     if !is_done(answer.as_ref()) && !is_raced(prepared) {
         broken.push(format!("I14: asking again is answered with {}", status(answer.as_ref())));
     }
+}
+
+/// Whether what is asked for again is another one each time: a token, a trial, a delivery.
+pub(crate) fn is_once_more(name: &str) -> bool {
+    matches!(name, "console-token-new" | "console-test-send" | "webhook-redeliver")
 }
 
 fn is_post(payload: &[u8]) -> bool {

@@ -1,11 +1,11 @@
 //! The connector that every call of every function goes through, and where the faults of a plan strike.
 
-use crate::faults::{Kind, Made, OUTAGE, Shot};
+use crate::faults::{Around, Kind, Made, OUTAGE, Shot};
 use crate::ground::{Ground, Print, print};
 use crate::invocation::{Invocation, Role};
 use crate::mutants::{Mutant, Rewritten};
 use crate::records::as_newer;
-use crate::table::written;
+use crate::table::{hash_of, written};
 use crate::wire::{Call, Host};
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
@@ -14,6 +14,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use bytes::Bytes;
+use serde_json::{Value, json};
 use sluice_services::Service;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -47,11 +48,31 @@ struct Aim {
     before: usize,
     /// Invocations that have begun.
     begun: u32,
-    /// Whether to look around at every call.
-    looks_around: bool,
+    /// At which calls to look around.
+    looks: Looks,
+}
+
+/// At which calls to look around.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Looks {
+    /// At none.
+    #[default]
+    Nowhere,
+    /// At every call after the first fault.
+    Afterwards,
+    /// At those of the invocation under test.
+    AtTheEvent,
 }
 
 impl Aim {
+    /// The calls that are looked around at, the one that is made just now at the end.
+    const fn looked_at(&mut self) -> &mut Vec<Made> {
+        match self.looks {
+            Looks::AtTheEvent => &mut self.struck.own,
+            Looks::Nowhere | Looks::Afterwards => &mut self.struck.made,
+        }
+    }
+
     /// The fault that is meant for the next call of this invocation, which is its `number`th.
     fn next(&self, invocation: &Invocation, number: u32) -> Option<Shot> {
         match self.struck.faults {
@@ -108,7 +129,7 @@ impl Wire {
         let faults = u32::from(first.is_some_and(|shot| shot.at == 0));
         let struck = Struck { faults, ..Struck::default() };
         let mut aim = self.lock();
-        *aim = Aim { first, second, struck, looks_around: aim.looks_around, ..Aim::default() };
+        *aim = Aim { first, second, struck, looks: aim.looks, ..Aim::default() };
     }
 
     /// Puts the second fault of a plan in place once the first has struck and `before` calls have been made since.
@@ -117,9 +138,14 @@ impl Wire {
         *self.lock() = Aim { second, struck, before, ..Aim::default() };
     }
 
-    /// Looks around at every call from now on.
+    /// Looks around at every call after the first fault.
     pub fn look_around(&self) {
-        self.lock().looks_around = true;
+        self.lock().looks = Looks::Afterwards;
+    }
+
+    /// Looks around at the calls of the invocation under test.
+    pub fn look_at_the_event(&self) {
+        self.lock().looks = Looks::AtTheEvent;
     }
 
     /// No more faults. Answers with what there was to strike, and how many struck.
@@ -169,6 +195,7 @@ impl Wire {
             reads_index: call.reads_index(),
             is_met: again.is_some(),
             of: aim.begun,
+            shape: call.shape(),
             around: None,
         };
         if invocation.role == Role::UnderTest {
@@ -247,16 +274,21 @@ impl Wire {
         }
         let looks_around = {
             let aim = self.lock();
-            aim.looks_around && aim.struck.faults > 0
+            match aim.looks {
+                Looks::Nowhere => false,
+                Looks::Afterwards => aim.struck.faults > 0,
+                Looks::AtTheEvent => invocation.role == Role::UnderTest,
+            }
         };
         let before = looks_around.then(|| print(|state| self.ground.print_into(state)));
         let Some(kind) = self.strike(&invocation, number, &call) else {
+            let Some(before) = before else { return Some(self.undisturbed(&call).await) };
+            let place = self.lock().looked_at().len();
             let answer = self.undisturbed(&call).await;
-            if let Some(before) = before {
-                let after = print(|state| self.ground.print_into(state));
-                if let Some(made) = self.lock().struck.made.last_mut() {
-                    made.around = Some((before, after));
-                }
+            let after = print(|state| self.ground.print_into(state));
+            let around = Around { before, after, answer: hash_of_answer(&answer) };
+            if let Some(made) = self.lock().looked_at().get_mut(place - 1) {
+                made.around = Some(around);
             }
             return Some(answer);
         };
@@ -308,6 +340,11 @@ impl Wire {
         }
         answer
     }
+}
+
+fn hash_of_answer(answer: &http::Response<Bytes>) -> u64 {
+    let body: Value = serde_json::from_slice(answer.body()).unwrap_or_default();
+    hash_of(&json!([answer.status().as_u16(), body]))
 }
 
 /// As a panic does, but without its message on the screen.

@@ -8,6 +8,12 @@ use sluice_domain::gate::Gate;
 /// What is in everything that erased people of scenarios have said, and in nothing else.
 pub const CANARIES: [&str; 5] = ["kanari", "Kanari", "4930901899", "4930901898", "person77701"];
 
+/// Whether somebody was erased, and a message says something of them.
+pub fn is_of_erased(body: &str, items: &[Value]) -> bool {
+    let is_erased = |item: &Value| text(item, "sk") == "c" && item.get("x").is_some();
+    CANARIES.iter().any(|canary| body.contains(canary)) && items.iter().any(is_erased)
+}
+
 /// Everything of I8 that does not hold of the items of a table and the bodies of messages. Nobody erased, nothing to hold.
 pub fn check<'a>(items: &[Value], bodies: impl Iterator<Item = &'a str>) -> Vec<String> {
     let mut broken = Vec::new();

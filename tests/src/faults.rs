@@ -5,7 +5,7 @@
 
 use crate::ground::Print;
 use crate::wire::Host;
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 /// How far the clock of a machine is off when it is, in milliseconds.
 pub const OFF: i64 = 600_000;
@@ -161,8 +161,21 @@ pub struct Made {
     pub is_met: bool,
     /// Which invocation made it, counted from 1.
     pub of: u32,
-    /// How everything stood before and after it, if that was asked for.
-    pub around: Option<(Print, Print)>,
+    /// The same for requests that differ only in the shard they are about.
+    pub shape: u64,
+    /// What was seen around it, if that was asked for.
+    pub around: Option<Around>,
+}
+
+/// What is seen around a call that nothing strikes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Around {
+    /// How everything stood before it.
+    pub before: Print,
+    /// How everything stood after it.
+    pub after: Print,
+    /// A hash of its answer.
+    pub answer: u64,
 }
 
 impl Made {
@@ -171,31 +184,59 @@ impl Made {
         matches!(self.host, Host::Table | Host::Queues | Host::Secrets)
     }
 
+    /// Whether it asked what the call before it asked, of another shard, and heard the same, while nothing changed.
+    fn is_like(&self, before: &Self) -> bool {
+        let (Some(then), Some(now)) = (before.around, self.around) else { return false };
+        let asks_alike = (self.of, self.shape, self.is_met) == (before.of, before.shape, before.is_met);
+        asks_alike && then == now && now.before == now.after
+    }
+
     /// The kinds of fault that may strike it.
     pub fn kinds(&self) -> impl Iterator<Item = Kind> + '_ {
         Kind::ALL.into_iter().filter(|kind| kind.can_strike(self))
     }
 }
 
-/// Shots that stand for every shot at calls that were made and looked around at:
+/// Every shot at calls that were made and looked around at, each with the one that stands for it; itself where none does:
 ///
 /// - What is left of an invocation that dies is how everything stood, so of those that die alike one is enough.
 /// - A service that is only read is as it was, and a client repeats what got no answer as it repeats what got 5xx: of a
 ///   lost reply and an error after the work was done one is enough.
-pub fn distinct(made: &[Made], from: u32) -> Vec<Shot> {
-    let mut died: HashSet<(u32, bool, Print)> = HashSet::new();
-    let mut is_new = |call: &Made, kind| match (kind, call.around) {
-        (Kind::CrashBefore, Some((before, _))) => died.insert((call.of, false, before)),
-        (Kind::CrashAfter, Some((_, after))) => died.insert((call.of, false, after)),
-        (Kind::Outage, Some((before, _))) => died.insert((call.of, true, before)),
-        (Kind::ErrorAfter, Some((before, after))) => before != after || !call.is_repeated(),
-        _ => true,
-    };
-    let mut distinct = Vec::new();
-    for (call, at) in made.iter().zip(from..) {
-        distinct.extend(call.kinds().filter(|kind| is_new(call, *kind)).map(|kind| Shot { kind, at }));
+/// - Whoever asks several shards one after the other, and hears the same of each, goes on alike whichever of these answers
+///   does not come: of such a row of calls one is enough. The timers ask sixteen shards for what is due.
+pub fn stood_for(made: &[Made], from: u32) -> Vec<(Shot, Shot)> {
+    let mut died: HashMap<(bool, u32, Print), Shot> = HashMap::new();
+    let mut all = Vec::new();
+    let mut first = from;
+    for (n, (call, at)) in made.iter().zip(from..).enumerate() {
+        if !n.checked_sub(1).and_then(|before| made.get(before)).is_some_and(|before| call.is_like(before)) {
+            first = at;
+        }
+        for kind in call.kinds() {
+            let shot = Shot { kind, at };
+            let mut dies =
+                |is_outage: bool, left: Print| *died.entry((is_outage, call.of, left)).or_insert(shot);
+            let by = match (kind, call.around) {
+                // Strikes all calls from there on, and at the first of an invocation before it has begun.
+                (Kind::Ahead | Kind::Behind, _) => shot,
+                (Kind::CrashBefore, Some(around)) => dies(false, around.before),
+                (Kind::CrashAfter, Some(around)) => dies(false, around.after),
+                (Kind::Outage, Some(around)) => dies(true, around.before),
+                (Kind::ErrorAfter, Some(around)) if around.before == around.after && call.is_repeated() => {
+                    Shot { kind: Kind::LostReply, at: first }
+                }
+                _ => Shot { kind, at: first },
+            };
+            all.push((shot, by));
+        }
     }
-    distinct
+    all
+}
+
+/// Those of these shots that stand for all.
+pub fn distinct(made: &[Made], from: u32) -> Vec<Shot> {
+    let own = stood_for(made, from).into_iter().filter(|(shot, by)| shot == by);
+    own.map(|(shot, _)| shot).collect()
 }
 
 /// Every shot at calls that were made, the first of which has the number `from`.

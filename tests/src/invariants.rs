@@ -234,8 +234,9 @@ impl Books {
     /// I1: one live customer for each person, and books that agree.
     fn people(&self, broken: &mut Vec<String>) {
         // Leads that share an e-mail address or phone number, directly or over others, are one person; so are those of
-        // two customers that a lead joined by likeness.
+        // two customers that a lead joined by likeness, or a person by hand.
         let joined: BTreeSet<&str> = self.joined_by_likeness().collect();
+        let by_hand: Vec<[&str; 2]> = self.joins_by_hand().collect();
         let mut group: BTreeMap<&str, &str> = BTreeMap::new();
         let mut first: BTreeMap<&str, &str> = BTreeMap::new();
         for _ in 0..self.leads.len() {
@@ -246,7 +247,9 @@ impl Books {
                 let merges = merges.filter(|merge| merge.likeness.is_some());
                 let alike = merges.flat_map(|merge| [merge.from.as_str(), merge.into.as_str()]);
                 let values = identities.map(|(_, value)| value.as_str()).chain(alike);
-                for value in values.chain(customer.filter(|id| joined.contains(id))) {
+                let is_of = |pair: &&[&str; 2]| customer.clone().any(|id| pair.contains(&id));
+                let hand = by_hand.iter().filter(is_of).flatten().copied();
+                for value in values.chain(hand).chain(customer.clone().filter(|id| joined.contains(id))) {
                     let mine = group.get(id.as_str()).copied().unwrap_or(id);
                     let least = mine.min(first.get(value).copied().unwrap_or(mine));
                     first.insert(value, least);
@@ -328,6 +331,14 @@ impl Books {
         let receipts = self.leads.values().filter_map(|lead| lead.progress.receipt.as_ref());
         let merges = receipts.flat_map(|receipt| &receipt.merges).filter(|merge| merge.likeness.is_some());
         merges.flat_map(|merge| [merge.from.as_str(), merge.into.as_str()])
+    }
+
+    /// Records that a person joined: which gave way, and to which.
+    fn joins_by_hand(&self) -> impl Iterator<Item = [&str; 2]> {
+        self.customers.iter().filter_map(|(id, part)| match (&part.joined, &part.into) {
+            (Some(Joined::ByHand(_)), Some(into)) => Some([id.as_str(), into.as_str()]),
+            _ => None,
+        })
     }
 
     /// Whether somebody has said of all of them that they are different people.

@@ -11,9 +11,13 @@
     reason = "a test library: what cannot be set up stops the test"
 )]
 
+mod acts;
+mod audited;
 mod broadcasts;
+pub mod canaries;
 mod checks;
 pub mod connector;
+mod decided;
 pub mod erased;
 pub mod events;
 pub mod faults;
@@ -23,6 +27,7 @@ pub mod invariants;
 pub mod invocation;
 pub mod links;
 pub mod mutants;
+pub mod needs;
 pub mod node;
 pub mod observe;
 pub mod outside;

@@ -25,14 +25,11 @@ pub fn check(name: &str, items: &[Value], visits: Visits) -> Vec<String> {
                 broken.push("I12: the message does not say that its recipient wants no more".to_owned());
             }
         }
-        "refuse-one-click" | "refuse-by-staff" => wishes(items, &[("product", Wish::No)], &mut broken),
-        "refuse-suppressed" => {
-            let gates = items.iter().filter(|item| text(item, "pk").starts_with("gate#sms#"));
-            let mut gates = gates.filter_map(|item| document::<Gate>(item, "d"));
-            if !gates.any(|gate| gate.suppression().is_some()) {
-                broken.push("I4: the suppression was acknowledged, and no gate says so".to_owned());
-            }
+        "refuse-one-click" | "refuse-by-staff" | "refuse-merged" | "refuse-unmerged" | "console-consents" => {
+            wishes(items, &[("product", Wish::No)], &mut broken);
         }
+        "refuse-suppressed" | "console-suppress" => suppressed(items, false, &mut broken),
+        "console-unsuppress" => suppressed(items, true, &mut broken),
         "engage-page" | "refuse-page" => {
             wishes(items, &[("product", Wish::No), ("news", Wish::Confirmed)], &mut broken);
         }
@@ -59,6 +56,30 @@ fn counted(messages: &[Message], visits: Visits, broken: &mut Vec<String>) {
     let Visits { made, answered } = visits;
     if counted > made {
         broken.push(format!("I12: {counted} visits are counted of {made} made and {answered} answered"));
+    }
+}
+
+/// Both addresses are suppressed, or were and are no more; each has one proof of either.
+fn suppressed(items: &[Value], lifted: bool, broken: &mut Vec<String>) {
+    for channel in ["email", "sms"] {
+        let of = |kind: &str| {
+            let begins = format!("{kind}#{channel}#");
+            items.iter().filter(move |item| text(item, "pk").starts_with(&begins))
+        };
+        let gates = of("gate").filter_map(|item| document::<Gate>(item, "d"));
+        let gate = gates.reduce(|all, one| all.together(&one)).unwrap_or_default();
+        if gate.suppression().is_none() != lifted {
+            let (asked, said) = (if lifted { "sending again" } else { "suppressing" }, gate.suppression());
+            broken.push(format!("I4: {asked} was acknowledged, and the gate of {channel} says {said:?}"));
+        }
+        let said: Vec<Said> =
+            of("consent").filter_map(|item| Some(document::<Proof>(item, "d")?.said)).collect();
+        let no = said.iter().filter(|said| matches!(said, Said::Suppressed(_))).count();
+        let yes = said.iter().filter(|said| matches!(said, Said::Lifted)).count();
+        if (no, yes) != (1, usize::from(lifted)) {
+            broken
+                .push(format!("I12: {channel} has {no} proofs that it is suppressed, {yes} that it is not"));
+        }
     }
 }
 

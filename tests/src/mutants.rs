@@ -8,7 +8,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use sluice_domain::customer::Customer;
+use sluice_domain::gate::Gate;
 use sluice_domain::journey::Run;
+use sluice_domain::lead::Progress;
 use sluice_domain::team::TeamState;
 use sluice_domain::time::Timestamp;
 use sluice_host::function::{Function, InvokeError};
@@ -55,8 +57,16 @@ pub enum Mutant {
     PassesGates,
     /// Writes gates without looking at their versions.
     OverwritesGates,
-    /// Says that it deleted what it did not delete.
+    /// Erases leads and leaves what they said.
     KeepsWhatItErases,
+    /// Does not see all that lies beside a record when it erases its person.
+    OverlooksMessages,
+    /// Believes that gates are closed which it did not close.
+    LeavesGatesOpen,
+    /// Says that it deleted dead letters that it did not delete.
+    KeepsDeadLetters,
+    /// Claims messages without holding the gates of the person's other addresses to what it read.
+    UnwatchesGates,
     /// Takes down on the gate what a provider said, and not on the message.
     ForgetsTrails,
     /// Writes a message's trail without looking at its version.
@@ -79,6 +89,16 @@ pub enum Mutant {
     MovesCursorsFirst,
     /// Writes broadcasts without looking at their versions.
     ChoosesBlindly,
+    /// Stores leads without what people did with them.
+    ForgetsActs,
+    /// Changes gates without a proof of what was said.
+    ForgetsProofs,
+    /// Publishes, and changes tokens, without a word in the audit.
+    ForgetsNotes,
+    /// Publishes whatever others have published meanwhile.
+    PublishesBlindly,
+    /// Believes that it turned a receiver on or off.
+    ForgetsReceivers,
 }
 
 /// What becomes of a call.
@@ -100,7 +120,7 @@ pub enum Rewritten {
 
 impl Mutant {
     /// Every one.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 40] = [
         Self::AcceptsTwice,
         Self::ClaimsOver,
         Self::CommitsBlindly,
@@ -121,6 +141,10 @@ impl Mutant {
         Self::PassesGates,
         Self::OverwritesGates,
         Self::KeepsWhatItErases,
+        Self::OverlooksMessages,
+        Self::LeavesGatesOpen,
+        Self::KeepsDeadLetters,
+        Self::UnwatchesGates,
         Self::ForgetsTrails,
         Self::CountsBlindly,
         Self::TakesBlindly,
@@ -132,6 +156,11 @@ impl Mutant {
         Self::MiscountsResults,
         Self::MovesCursorsFirst,
         Self::ChoosesBlindly,
+        Self::ForgetsActs,
+        Self::ForgetsProofs,
+        Self::ForgetsNotes,
+        Self::PublishesBlindly,
+        Self::ForgetsReceivers,
     ];
 
     /// What it sends instead of a call.
@@ -176,8 +205,24 @@ impl Mutant {
             (Self::KeepsDueEntries, Host::Table, "BatchWriteItem") if call.mentions("due#") => {
                 Rewritten::Answer(Call::answer(200, r#"{"UnprocessedItems":{}}"#))
             }
-            (Self::KeepsWhatItErases, Host::Table, "BatchWriteItem") if call.mentions("DeleteRequest") => {
-                Rewritten::Answer(Call::answer(200, r#"{"UnprocessedItems":{}}"#))
+            (Self::OverlooksMessages, Host::Table, "Query") if is_look_beside(call) => {
+                let mut body = call.json().clone();
+                body["KeyConditionExpression"] = "pk = :pk AND sk < :m".into();
+                body["ExpressionAttributeValues"][":m"] = json!({ "S": "m" });
+                Rewritten::Call(Box::new(call.with_body(&body)))
+            }
+            (Self::ForgetsReceivers, Host::Table, "PutItem")
+                if text(&call.json()["Item"], "pk").starts_with("ep_") =>
+            {
+                Rewritten::Answer(Call::answer(200, "{}"))
+            }
+            (Self::LeavesGatesOpen, Host::Table, "PutItem") if closes_a_gate(&call.json()["Item"]) => {
+                Rewritten::Answer(Call::answer(200, "{}"))
+            }
+            (Self::KeepsDeadLetters, Host::Queues, "DeleteMessageBatch") => {
+                let entries = call.json()["Entries"].as_array().cloned().unwrap_or_default();
+                let gone: Vec<Value> = entries.iter().map(|entry| json!({ "Id": entry["Id"] })).collect();
+                Rewritten::Answer(Call::answer(200, &json!({ "Successful": gone, "Failed": [] }).to_string()))
             }
             (Self::FavoursOne, Host::Table, "PutItem") => {
                 let mut body = call.json().clone();
@@ -229,6 +274,20 @@ impl Mutant {
             Self::MovesLeadsBlindly if text(&action["Update"]["Key"], "sk") == "l" => {
                 drop_condition(&mut action["Update"]);
             }
+            Self::KeepsWhatItErases => {
+                if let Some(expression) = action["Update"]["UpdateExpression"].as_str() {
+                    let keeps = expression.replace("REMOVE e, f, x, ", "REMOVE ");
+                    action["Update"]["UpdateExpression"] = keeps.into();
+                }
+            }
+            Self::ForgetsActs if action.get("Update").is_some() => {
+                let values = &mut action["Update"]["ExpressionAttributeValues"];
+                if let Some(mut progress) = document::<Progress>(values, ":d") {
+                    progress.acts.clear();
+                    values[":d"]["S"] = serde_json::to_string(&progress).unwrap_or_default().into();
+                }
+            }
+            Self::PublishesBlindly if is_put("manifest") => drop_condition(&mut action["Put"]),
             Self::TakesBlindly if is_put("cu_") && text(&action["Put"]["Item"], "sk") != "c" => {
                 drop_condition(&mut action["Put"]);
             }
@@ -260,9 +319,12 @@ impl Mutant {
         let put = |name: &str| text(&action["Put"]["Item"], name);
         match self {
             Self::ForgetsEntries => put("sk").starts_with("e#"),
+            Self::ForgetsProofs => put("pk").starts_with("consent#"),
+            Self::ForgetsNotes => put("pk") == "audit",
             Self::PassesGates => put("pk").starts_with("gate#"),
             Self::ForgetsTrails => put("sk").starts_with("m#"),
             Self::UnwatchesTeams => action.get("ConditionCheck").is_some(),
+            Self::UnwatchesGates => text(&action["ConditionCheck"]["Key"], "pk").starts_with("gate#"),
             Self::MiscountsMessages => text(&action["Update"]["Key"], "pk").starts_with("tally#"),
             Self::MiscountsResults => text(&action["Update"]["Key"], "pk").starts_with("counted#"),
             Self::MiscountsContacts => text(&action["Update"]["Key"], "pk").starts_with("speed#"),
@@ -357,6 +419,18 @@ fn forget_tokens(body: &str) -> Value {
 /// Whether an action of a transaction writes a run of a journey.
 fn is_run(action: &Value) -> bool {
     text(&action["Put"]["Item"], "sk").starts_with("r#")
+}
+
+/// Whether a query looks for what lies beside a customer's record, to delete it.
+fn is_look_beside(query: &Call) -> bool {
+    let query = query.json();
+    let of_customer = text(&query["ExpressionAttributeValues"], ":pk").starts_with("cu_");
+    of_customer && query["ProjectionExpression"] == "pk, sk"
+}
+
+fn closes_a_gate(item: &Value) -> bool {
+    let gate = document::<Gate>(item, "d").filter(|_| text(item, "pk").starts_with("gate#"));
+    gate.is_some_and(|gate| gate.erased.is_some())
 }
 
 /// Turns that nobody has in a lifetime.

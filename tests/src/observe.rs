@@ -8,7 +8,9 @@ use bytes::Bytes;
 use serde_json::Value;
 use sluice_domain::customer::Customer;
 use sluice_domain::lead::Progress;
+use sluice_domain::message::MessageState;
 use sluice_domain::team::TeamState;
+use sluice_store::NoticeRecord;
 use std::collections::BTreeMap;
 
 /// Everything seen, and what was wrong with it at the moment it was seen.
@@ -24,6 +26,8 @@ pub struct Observed {
     pub order: Vec<String>,
     /// Owners that each customer record ever had, in order.
     pub owners: BTreeMap<String, Vec<String>>,
+    /// Deliveries that people asked for again, by log and place, and how often.
+    pub again: BTreeMap<(String, String), u32>,
     /// Leads somebody was in touch about, with how often a clock had taken them by then.
     pub contacted: BTreeMap<String, usize>,
     /// Open leads by rep and team, as the latest commit of each team has them.
@@ -94,6 +98,12 @@ impl Observed {
                         .push(format!("I6: {rep} of {team} holds {} open leads in a commit", place.open));
                 }
             }
+        }
+        if let Some(log) = pk.strip_prefix("rep#")
+            && let Some(notice) = document::<NoticeRecord>(item, "d")
+            && (notice.state, notice.attempts) == (MessageState::Ready, 0)
+        {
+            *self.again.entry((log.to_owned(), text(item, "sk").to_owned())).or_default() += 1;
         }
         runs::see(item, &mut self.runs, &mut self.broken);
         broadcasts::put(item, &mut self.campaigns, &mut self.broken);

@@ -1,5 +1,6 @@
 //! Plays a plan: the event, what gets in between, and what follows until the world has come to rest.
 
+use crate::canaries;
 use crate::checks::check;
 use crate::connector::Struck;
 use crate::events::{failed, queue_event};
@@ -93,15 +94,28 @@ struct Asking {
 
 /// Plays a plan to its end. Its instances live on and remember.
 pub async fn run(prepared: &Prepared, plan: &Plan, world: &mut World, begin: &Standing) -> Report {
-    let mut play = Play::begin(prepared, plan, world, begin);
+    whole(Play::begin(prepared, plan, world, begin)).await
+}
+
+/// The same, looking around at each call of the invocation under test.
+pub async fn look_at(prepared: &Prepared, plan: &Plan, world: &mut World, begin: &Standing) -> Report {
+    let play = Play::begin(prepared, plan, world, begin);
+    play.world.wire.look_at_the_event();
+    whole(play).await
+}
+
+async fn whole(mut play: Play<'_>) -> Report {
+    let prepared = play.prepared;
     play.world.live(Lives::On);
-    match play.whole().await {
+    let mut report = match play.whole().await {
         Ok(()) => play.finish().await,
         Err(stuck) => {
             play.broken.push(stuck);
             Report { struck: play.world.wire.cease(), broken: play.broken }
         }
-    }
+    };
+    canaries::check(&prepared.canaries, &mut report.broken);
+    report
 }
 
 impl<'a> Play<'a> {
@@ -110,6 +124,8 @@ impl<'a> Play<'a> {
         let Standing { accepted, broken, granted, asking, settling, .. } = standing.clone();
         world.go_to(&standing.world);
         world.live(Lives::Once);
+        // What was logged before is somebody else's.
+        drop(canaries::heard());
         let handed_back = BTreeSet::new();
         Self { prepared, plan, world, accepted, broken, handed_back, granted, asking, settling }
     }
@@ -251,7 +267,7 @@ impl<'a> Play<'a> {
                 match status(self.world.invoke(Name::asked(act), payload).await.as_ref()) {
                     200 | 202 => {
                         self.granted.insert(at);
-                        self.world.ground.observed().refused |= refuses(act);
+                        self.world.ground.observed().refused |= refuses(act.as_bytes());
                         break;
                     }
                     404 => break,
@@ -287,6 +303,11 @@ impl<'a> Play<'a> {
     /// Counts a request that was answered as it asked.
     fn visited(&mut self, answer: Option<&Answer>) {
         self.world.visits.answered += u32::from((200..400).contains(&status(answer)));
+        if let Event::Http(post) = &self.prepared.event
+            && matches!(status(answer), 200 | 202)
+        {
+            self.world.ground.observed().refused |= refuses(&post.payload);
+        }
     }
 
     /// The sender asks again, if it does.
@@ -377,7 +398,7 @@ pub(crate) fn status(answer: Option<&Answer>) -> u64 {
 
 /// Whether it is done: customers that are apart already are no longer merged.
 pub(crate) fn is_done(answer: Option<&Answer>) -> bool {
-    matches!(status(answer), 200 | 202) || is_refused_as(answer, "not-merged")
+    matches!(status(answer), 200..=202) || is_refused_as(answer, "not-merged")
 }
 
 /// Whether people ask for something beside the event.
@@ -385,10 +406,22 @@ pub(crate) fn is_raced(prepared: &Prepared) -> bool {
     prepared.beside.iter().any(|(queue, _)| *queue == MEANWHILE)
 }
 
-/// Whether somebody who asks for this is not to get anything from then on: not if two records are one person.
-fn refuses(act: &str) -> bool {
-    let event: Value = serde_json::from_str(act).unwrap_or_default();
-    event["rawPath"].as_str().is_some_and(|path| !path.ends_with("/merge"))
+/// Whether somebody who asks for this is not to get anything from then on, of what a scenario has for them: a no, an address that is
+/// not to be written to, an erasure, a campaign that is held back.
+fn refuses(act: &[u8]) -> bool {
+    let event: Value = serde_json::from_slice(act).unwrap_or_default();
+    let method = event["requestContext"]["http"]["method"].as_str().unwrap_or_default();
+    let path = event["rawPath"].as_str().unwrap_or_default();
+    let says_no = || event["body"].as_str().is_some_and(|body| body.contains(r#""wish":"no""#));
+    match path.rsplit('/').next() {
+        Some("consents") => says_no(),
+        Some("suppress" | "pause" | "cancel") => true,
+        _ => match method {
+            "DELETE" => path.starts_with("/api/customers/"),
+            "POST" => path.starts_with("/u/"),
+            _ => false,
+        },
+    }
 }
 
 fn is_refused_as(answer: Option<&Answer>, problem: &str) -> bool {

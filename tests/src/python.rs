@@ -1,7 +1,7 @@
 //! Python programs of others, in virtual environments of the workspace's target folder.
 
+use crate::needs::{said, text};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use tokio::process::Command;
 use tokio::sync::Mutex;
 
@@ -20,22 +20,9 @@ pub async fn environment(name: &str) -> Result<PathBuf, String> {
     if std::fs::read_to_string(&marker).is_ok_and(|installed| installed == wanted) {
         return Ok(python);
     }
-    run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder)).await?;
+    said(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder)).await?;
     let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"];
-    run(Command::new(&python).args(pip).arg(&requirements)).await?;
+    said(Command::new(&python).args(pip).arg(&requirements)).await?;
     std::fs::write(&marker, wanted).map_err(text)?;
     Ok(python)
-}
-
-async fn run(command: &mut Command) -> Result<(), String> {
-    let done = command.stdin(Stdio::null()).output().await.map_err(text)?;
-    if done.status.success() {
-        return Ok(());
-    }
-    let said = String::from_utf8_lossy(&done.stderr);
-    Err(said.lines().last().unwrap_or("python3 failed without a word").to_owned())
-}
-
-fn text(error: impl std::fmt::Display) -> String {
-    error.to_string()
 }

@@ -1,6 +1,8 @@
 //! What is under test: for each handler the events it gets, and the world they come into.
 
+mod admin;
 mod advance;
+mod asked;
 mod campaign;
 mod clock;
 pub mod company;
@@ -15,7 +17,11 @@ mod messages;
 mod refusals;
 mod senders;
 mod track;
+mod work;
 
+pub(crate) use console::REP_TOKEN;
+
+use crate::canaries::of_world;
 use crate::events::{http_event, queue_event};
 use crate::wire::Headers;
 use crate::world::{APP_SECRET, Name, Snapshot, World};
@@ -29,6 +35,7 @@ use sluice_domain::lead::{ConsentProof, Envelope, Lead, Origin, Progress};
 use sluice_domain::time::Timestamp;
 use sluice_store::DueEntry;
 use sluice_wire::queue::{EnrichMessage, LeadMessage, NoticeKind, NoticeMessage, encode};
+use std::collections::BTreeSet;
 
 /// A body that no handler can read.
 pub const POISON: &str = "not ours";
@@ -88,6 +95,8 @@ pub struct Prepared {
     pub event: Event,
     /// Messages beside it.
     pub beside: Vec<(&'static str, String)>,
+    /// What must be in no line of a log.
+    pub canaries: BTreeSet<String>,
 }
 
 impl Scenario {
@@ -97,7 +106,9 @@ impl Scenario {
         let (event, beside) = (self.prepare)(&mut world).await;
         world.take_events().await;
         let snapshot = world.snapshot(company::capacities());
-        Prepared { name: self.name.to_owned(), function: self.function, snapshot, event, beside }
+        let fields = if let Event::Http(post) = &event { post.fields.as_slice() } else { &[] };
+        let canaries = of_world(snapshot.items.values().map(|item| &**item), fields);
+        Prepared { name: self.name.to_owned(), function: self.function, snapshot, event, beside, canaries }
     }
 }
 
@@ -126,15 +137,19 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "route-share", function: Name::Route, prepare: route_share },
     Scenario { name: "route-lookalike", function: Name::Route, prepare: lookalike::route },
     Scenario { name: "route-capped", function: Name::Route, prepare: depth::route_capped },
+    Scenario { name: "route-capped-given", function: Name::Route, prepare: depth::route_capped_given },
+    Scenario { name: "route-turns", function: Name::Route, prepare: depth::route_turns },
     Scenario { name: "route-company", function: Name::Route, prepare: depth::route_company },
     Scenario { name: "route-round", function: Name::Route, prepare: depth::route_round },
     Scenario { name: "route-queue", function: Name::Route, prepare: depth::route_queue },
+    Scenario { name: "route-stranded", function: Name::Route, prepare: depth::route_stranded },
     Scenario { name: "send-email", function: Name::Send, prepare: send_email },
     Scenario { name: "send-webhook", function: Name::Send, prepare: send_webhook },
     Scenario { name: "send-webhook-gone", function: Name::Send, prepare: send_webhook_gone },
     Scenario { name: "send-both", function: Name::Send, prepare: send_both },
     Scenario { name: "message-email", function: Name::Send, prepare: messages::email },
     Scenario { name: "message-capped", function: Name::Send, prepare: messages::capped },
+    Scenario { name: "message-capped-overall", function: Name::Send, prepare: messages::capped_overall },
     Scenario { name: "message-resent", function: Name::Send, prepare: messages::resent },
     Scenario { name: "message-replaced", function: Name::Send, prepare: messages::replaced },
     Scenario { name: "refuse-one-click", function: Name::Send, prepare: refusals::one_click },
@@ -142,6 +157,8 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "refuse-by-staff", function: Name::Send, prepare: refusals::by_staff },
     Scenario { name: "refuse-suppressed", function: Name::Send, prepare: refusals::suppressed },
     Scenario { name: "refuse-erased", function: Name::Send, prepare: refusals::erased },
+    Scenario { name: "refuse-merged", function: Name::Send, prepare: refusals::merged },
+    Scenario { name: "refuse-unmerged", function: Name::Send, prepare: refusals::unmerged },
     Scenario { name: "feedback-bounce", function: Name::Record, prepare: feedback::bounced },
     Scenario { name: "feedback-soft-bounces", function: Name::Record, prepare: feedback::bounced_softly },
     Scenario { name: "feedback-complaint", function: Name::Record, prepare: feedback::complained },
@@ -189,10 +206,14 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "clock-expiry", function: Name::Route, prepare: clock::expiry },
     Scenario { name: "clock-very-late", function: Name::Route, prepare: clock::very_late },
     Scenario { name: "clock-back", function: Name::Route, prepare: clock::back },
+    Scenario { name: "clock-set-anew", function: Name::Route, prepare: clock::set_anew },
     Scenario { name: "clock-contact", function: Name::Console, prepare: clock::contact },
     Scenario { name: "clock-answered", function: Name::Route, prepare: clock::answered },
     Scenario { name: "fire-timers", function: Name::Fire, prepare: fire_timers },
     Scenario { name: "console-close", function: Name::Console, prepare: console::close },
+    Scenario { name: "console-accept", function: Name::Console, prepare: work::taken_on },
+    Scenario { name: "console-disqualify", function: Name::Console, prepare: work::disqualify },
+    Scenario { name: "console-qualify", function: Name::Console, prepare: work::qualify },
     Scenario { name: "console-reassign", function: Name::Console, prepare: console::reassign },
     Scenario { name: "console-claim", function: Name::Console, prepare: console::claim },
     Scenario { name: "console-claim-queued", function: Name::Console, prepare: depth::claim_queued },
@@ -203,6 +224,18 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "console-keep-apart", function: Name::Console, prepare: console::keep_apart },
     Scenario { name: "console-unmerge", function: Name::Console, prepare: console::unmerge },
     Scenario { name: "console-unmerge-live", function: Name::Console, prepare: console::unmerge_live },
+    Scenario { name: "console-consents", function: Name::Console, prepare: asked::consents },
+    Scenario { name: "console-suppress", function: Name::Console, prepare: asked::suppress },
+    Scenario { name: "console-unsuppress", function: Name::Console, prepare: asked::unsuppress },
+    Scenario { name: "console-message", function: Name::Console, prepare: asked::message },
+    Scenario { name: "console-test-send", function: Name::Console, prepare: asked::test_send },
+    Scenario { name: "console-settle", function: Name::Console, prepare: asked::settle },
+    Scenario { name: "console-settle-alone", function: Name::Console, prepare: asked::settle_alone },
+    Scenario { name: "console-publish", function: Name::Console, prepare: admin::publish },
+    Scenario { name: "console-token", function: Name::Console, prepare: admin::revoke_token },
+    Scenario { name: "console-token-new", function: Name::Console, prepare: admin::new_token },
+    Scenario { name: "webhook-enable", function: Name::Console, prepare: admin::enable },
+    Scenario { name: "webhook-redeliver", function: Name::Console, prepare: admin::redeliver },
     Scenario { name: "import-rows", function: Name::Console, prepare: import::rows },
     Scenario { name: "import-routed", function: Name::Console, prepare: import::routed },
     Scenario { name: "import-revert", function: Name::Console, prepare: import::revert },
@@ -210,12 +243,14 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "erase-ask", function: Name::Console, prepare: erase::ask },
     Scenario { name: "erase-work", function: Name::Erase, prepare: erase::work },
     Scenario { name: "erase-late", function: Name::Erase, prepare: erase::late },
+    Scenario { name: "erase-dead-letters", function: Name::Erase, prepare: erase::dead_letters },
     Scenario { name: "erase-withdrawn", function: Name::Erase, prepare: erase::withdrawn },
     Scenario { name: "erase-withdrawn-only", function: Name::Erase, prepare: erase::withdrawn_only },
     Scenario { name: "erase-route", function: Name::Route, prepare: erase::route },
     Scenario { name: "erase-route-new", function: Name::Route, prepare: erase::route_new },
     Scenario { name: "erase-capture", function: Name::Capture, prepare: erase::capture },
     Scenario { name: "erase-enrich", function: Name::Enrich, prepare: erase::enrich },
+    Scenario { name: "erase-message", function: Name::Console, prepare: asked::erased },
     Scenario { name: "erase-contact", function: Name::Console, prepare: erase::contact },
 ];
 

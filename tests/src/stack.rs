@@ -15,6 +15,7 @@ mod verify;
 
 use self::contract::Contract;
 use self::http::{Answer, urlencoded};
+use crate::canaries;
 use crate::sns::Sns;
 use mail_parser::MessageParser;
 use metrics::Metrics;
@@ -30,9 +31,9 @@ use sluice_host::lambda::{SystemRandom, https_client};
 use sluice_host::web;
 use sluice_services::Service;
 use sluice_services::connector::connector;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// When a scenario's clock begins.
@@ -135,12 +136,17 @@ pub struct Running {
     pub refusals: Refusals,
     /// What the functions measured.
     pub metrics: Arc<Metrics>,
+    /// How much was logged in this process before.
+    logged: usize,
+    /// What was posted to forms, also by people who were erased since.
+    posted: Mutex<BTreeSet<String>>,
     finished: bool,
 }
 
 impl Running {
     async fn start(setup: Setup) -> Self {
         log::capture();
+        let logged = log::mark();
         let template = local_template().expect("the template is sound");
         let wrap = setup.refusals.clone();
         let metrics = Arc::<Metrics>::default();
@@ -169,7 +175,8 @@ impl Running {
         let stack = Stack::start(options, |addresses| StackSpec::from_template(&template, addresses));
         let stack = stack.await.expect("the stack starts");
         let token = stack.secrets.value(&named("AdminTokenSecret")).expect("an admin token");
-        let running = Self { stack, token, refusals: setup.refusals, metrics, finished: false };
+        let (refusals, posted) = (setup.refusals, Mutex::default());
+        let running = Self { stack, token, refusals, metrics, logged, posted, finished: false };
         if let Some(policies) = &setup.policies {
             match setup.binaries {
                 // Time cannot be moved for binaries: what the publication wakes comes in its own time.
@@ -213,6 +220,8 @@ impl Running {
 
     /// Posts fields as a browser encodes them; a script's answer.
     pub async fn post(&self, form: &str, fields: &[(&str, &str)]) -> Answer {
+        let said: Vec<_> = fields.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
+        self.posted.lock().expect("a lock").extend(canaries::of_fields(&said));
         let headers = [("content-type", "application/x-www-form-urlencoded")];
         self.send("POST", &format!("/f/{form}"), &headers, urlencoded(fields).as_bytes()).await
     }

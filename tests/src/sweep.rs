@@ -1,10 +1,12 @@
 //! Sweeps: which plans are played, on two threads, and what is said about them.
 
-use crate::faults::{Kind, Shot, shots};
+use crate::canaries::listen;
+use crate::faults::{self, Kind, Shot, distinct};
+use crate::ground::{Print, print};
 use crate::mutants::Mutant;
 use crate::outside::SeededRandom;
 use crate::plans::{Duplicate, Meanwhile, Plan};
-use crate::play::{Report, Standing, is_raced, run};
+use crate::play::{Report, Standing, is_raced, look_at, run};
 use crate::poison::panics_at;
 use crate::scenarios::{ALL, Prepared};
 use crate::ways::{Ended, Followed, Job, Ways};
@@ -15,6 +17,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Threads that play plans.
 const THREADS: usize = 2;
+/// The stack of such a thread, in bytes: a debug build's functions within functions need more than is usual.
+const STACK: usize = 8 << 20;
 
 /// A plan that broke something.
 #[derive(Clone, Debug)]
@@ -45,6 +49,7 @@ struct Player {
 
 impl Player {
     fn new(prepared: &Prepared, mutant: Option<Mutant>) -> Self {
+        listen();
         let world = World::restore(&prepared.snapshot, mutant);
         let begin = Standing::of(&world);
         Self { runtime: runtime(), world, begin }
@@ -53,6 +58,11 @@ impl Player {
     fn run(&mut self, prepared: &Prepared, plan: &Plan) -> Report {
         let Self { runtime, world, begin } = self;
         runtime.block_on(run(prepared, plan, world, begin))
+    }
+
+    fn look_at(&mut self, prepared: &Prepared, plan: &Plan) -> Report {
+        let Self { runtime, world, begin } = self;
+        runtime.block_on(look_at(prepared, plan, world, begin))
     }
 }
 
@@ -68,41 +78,69 @@ pub fn prepared(name: &str) -> Prepared {
         return prepared.clone();
     }
     let scenario = ALL.iter().find(|scenario| scenario.name == name).unwrap();
-    let prepared = runtime().block_on(scenario.prepared());
+    let prepared = with_room(|| runtime().block_on(scenario.prepared()));
     ALREADY.lock().unwrap().insert(scenario.name, prepared.clone());
     prepared
 }
 
+/// Does something on a thread that has room for it.
+fn with_room<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, work).unwrap();
+        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
 /// Plays one plan by itself.
 pub fn one(prepared: &Prepared, plan: &Plan, mutant: Option<Mutant>) -> Report {
-    Player::new(prepared, mutant).run(prepared, plan)
+    with_room(|| Player::new(prepared, mutant).run(prepared, plan))
+}
+
+/// What is broken at the end of one plan, and how everything stands there.
+pub fn left(prepared: &Prepared, plan: &Plan) -> (Vec<String>, Print) {
+    with_room(|| {
+        let mut player = Player::new(prepared, None);
+        let broken = player.run(prepared, plan).broken;
+        (broken, print(|state| player.world.print_into(state)))
+    })
+}
+
+/// Faults at the calls of the event by itself, each with the one that stands for it, of those that another one stands for.
+pub fn stood_for(prepared: &Prepared) -> Vec<(Shot, Shot)> {
+    let own = with_room(|| Player::new(prepared, None).look_at(prepared, &Plan::default()).struck.own);
+    faults::stood_for(&own, 1).into_iter().filter(|(shot, by)| shot != by).collect()
 }
 
 /// Plays one plan from the beginning until it meets a way that is known.
 pub fn play(ways: &Ways<'_>, prepared: &Prepared, plan: &Plan) -> Ended {
-    let Player { runtime, mut world, begin } = Player::new(prepared, None);
-    runtime.block_on(ways.run(plan, &mut world, &begin))
+    with_room(|| {
+        let Player { runtime, mut world, begin } = Player::new(prepared, None);
+        runtime.block_on(ways.run(plan, &mut world, &begin))
+    })
 }
 
 /// What is broken if the code panics at a record's subject until it is mended.
 pub fn poisoned(prepared: &Prepared, id: &str) -> Vec<String> {
-    let Player { runtime, mut world, begin } = Player::new(prepared, None);
-    runtime.block_on(panics_at(prepared, id, &mut world, &begin))
+    with_room(|| {
+        let Player { runtime, mut world, begin } = Player::new(prepared, None);
+        runtime.block_on(panics_at(prepared, id, &mut world, &begin))
+    })
 }
 
 /// Every single fault at every call: alone, with a duplicate stopped at every call, that goes on at once or late, and with
-/// what people ask for meanwhile done at every call. What there is to strike beside each of these is seen by letting it
-/// run without a fault. Of more than `most` of them only a sample is looked at.
+/// what people ask for meanwhile done at every call; of those that lead to the same one ([`faults::stood_for`]). What there
+/// is to strike beside each of these is seen by letting it run without a fault. Of more than `most` of them only a sample is
+/// looked at.
 pub fn singles(prepared: &Prepared, mutant: Option<Mutant>, most: usize) -> Vec<Plan> {
     let stops = u32::try_from(one(prepared, &Plan::default(), mutant).struck.own.len()).unwrap();
     let mut quiet = sample(beside(stops).chain(meanwhiles(prepared, stops)).collect(), most, 5);
     quiet.push(Plan::default());
     let plans = Mutex::new(vec![Plan::with(Shot { kind: Kind::Late, at: 0 })]);
     each(prepared, mutant, &quiet, |player, quiet| {
-        let report = player.run(prepared, quiet);
+        let report = player.look_at(prepared, quiet);
         // Who stands so long is dead.
         let can_be = |shot: &Shot| shot.kind != Kind::Outage || quiet.duplicate.is_none();
-        let shots = shots(&report.struck.own, 1).filter(can_be);
+        let shots = distinct(&report.struck.own, 1).into_iter().filter(can_be);
         let with_fault = shots.map(|first| Plan { first: Some(first), ..quiet.clone() });
         plans.lock().unwrap().extend(std::iter::once(quiet.clone()).chain(with_fault));
     });
@@ -142,8 +180,10 @@ pub fn pairs(ways: &Ways<'_>, prepared: &Prepared, most: usize) -> Followed {
     let firsts = singles(prepared, None, 0).into_iter().filter(|plan| plan.first.is_some()).collect();
     let mut firsts = sample(firsts, most, 3);
     firsts.sort();
-    let Player { runtime, mut world, begin } = Player::new(prepared, None);
-    runtime.block_on(ways.follow(&firsts, &mut world, &begin))
+    with_room(|| {
+        let Player { runtime, mut world, begin } = Player::new(prepared, None);
+        runtime.block_on(ways.follow(&firsts, &mut world, &begin))
+    })
 }
 
 /// At most `most` of them in an order drawn from the seed.
@@ -227,12 +267,13 @@ fn each<T: Sync>(
     let next = AtomicUsize::new(0);
     std::thread::scope(|scope| {
         for _ in 0..THREADS.min(all.len()) {
-            scope.spawn(|| {
+            let play = || {
                 let mut player = Player::new(prepared, mutant);
                 while let Some(one) = all.get(next.fetch_add(1, Ordering::SeqCst)) {
                     work(&mut player, one);
                 }
-            });
+            };
+            std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, play).unwrap();
         }
     });
 }

@@ -21,6 +21,7 @@
 //! their ends and come out the same (`tests/fault_sweep.rs`). Plans with one fault and nothing in between are played whole,
 //! by instances that live on and remember.
 
+use crate::canaries;
 use crate::faults::{Shot, distinct, shots};
 use crate::ground::Print;
 use crate::plans::Plan;
@@ -194,6 +195,7 @@ impl<'a> Ways<'a> {
             endings.insert(print, Ending { deliveries: all - before, broken: ending.broken.clone() });
         }
         let mut broken = ending.broken.to_vec();
+        canaries::check(&self.prepared.canaries, &mut broken);
         if all > MAX_DELIVERIES {
             broken.push(no_rest("on two ways that meet"));
         }

@@ -132,6 +132,14 @@ impl Call {
         hasher.finish()
     }
 
+    /// The same for requests that differ only in the shard they are about.
+    pub fn shape(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        let body = without_shards(&String::from_utf8_lossy(&self.body));
+        (self.host, &self.operation, body, self.head.uri.path()).hash(&mut hasher);
+        hasher.finish()
+    }
+
     /// An answer with a JSON body.
     pub fn answer(status: u16, body: &str) -> http::Response<Bytes> {
         let mut answer = http::Response::new(Bytes::from(body.to_owned()));
@@ -265,6 +273,25 @@ impl Call {
     }
 }
 
+/// A request's text without the numbers of shards: what is behind the last `#` of a key, and the part of a scan.
+fn without_shards(text: &str) -> String {
+    let mut kept = String::with_capacity(text.len());
+    let mut parts = text.split_inclusive(['#', ':']);
+    let mut before = "";
+    for part in &mut parts {
+        let is_scan = before.ends_with("\"Segment\":");
+        let digits = part.bytes().take_while(u8::is_ascii_digit).count();
+        let (number, rest) = part.split_at(digits);
+        let is_shard = before.ends_with('#') && rest.starts_with('"');
+        if !(is_shard || is_scan) {
+            kept.push_str(number);
+        }
+        kept.push_str(rest);
+        before = part;
+    }
+    kept
+}
+
 fn contains(haystack: &[u8], needle: &[u8]) -> bool {
     haystack.windows(needle.len()).any(|window| window == needle)
 }
@@ -281,3 +308,19 @@ pub fn document<T: serde::de::DeserializeOwned>(item: &Value, name: &str) -> Opt
 
 /// What a header map of an HTTP event holds.
 pub type Headers = BTreeMap<String, String>;
+
+#[cfg(test)]
+mod tests {
+    use super::without_shards;
+
+    #[test]
+    fn requests_about_shards_are_alike_and_others_are_not() {
+        let due = |n: u8| format!(r##"{{":pk":{{"S":"due#{n}"}},":sk":{{"S":"1795260000000#x"}}}}"##);
+        assert_eq!(without_shards(&due(3)), without_shards(&due(15)));
+        assert!(without_shards(&due(3)).contains("1795260000000#x"), "{}", without_shards(&due(3)));
+        let scan = |n: u8, limit: u8| format!(r#"{{"Limit":{limit},"Segment":{n},"TotalSegments":8}}"#);
+        assert_eq!(without_shards(&scan(1, 9)), without_shards(&scan(7, 9)));
+        assert_ne!(without_shards(&scan(1, 9)), without_shards(&scan(1, 8)));
+        assert_ne!(without_shards(r##""due#1#a""##), without_shards(r##""due#1#b""##));
+    }
+}

@@ -408,25 +408,21 @@ impl World {
         messages
     }
 
-    /// Messages in the dead letters, by body.
+    /// Messages in the dead letters, by body; also while somebody looks at them.
     pub fn dead(&self) -> Vec<String> {
-        let mut dead = Vec::new();
-        for (queue, _, _) in QUEUES {
-            let messages = self.queues.receive(&format!("{queue}-dead"), 10, Some(0)).unwrap();
-            dead.extend(messages.into_iter().map(|message| message.body));
-        }
-        dead
+        let held = |queue: &str| self.queues.contents(&format!("{queue}-dead")).unwrap();
+        QUEUES.iter().flat_map(|(queue, _, _)| held(queue)).map(|message| message.body).collect()
     }
 
     /// Puts dead letters that are meant back on their queues.
     pub fn redrive(&self, is_meant: impl Fn(&str) -> bool) {
         for (queue, _, _) in QUEUES {
             let dead = format!("{queue}-dead");
-            for message in self.queues.receive(&dead, 10, Some(0)).unwrap() {
-                if is_meant(&message.body) {
-                    self.queues.delete_batch(&dead, &[&message.receipt_handle]).unwrap();
-                    self.send(queue, &message.body);
-                }
+            let held = self.queues.contents(&dead).unwrap().into_iter();
+            let (meant, stays): (Vec<Held>, Vec<Held>) = held.partition(|message| is_meant(&message.body));
+            if !meant.is_empty() {
+                self.queues.put_back(&dead, &stays).unwrap();
+                meant.iter().for_each(|message| self.send(queue, &message.body));
             }
         }
     }
@@ -556,7 +552,9 @@ fn variables(queues: &Sqs) -> BTreeMap<String, String> {
     ];
     let mut vars = BTreeMap::from(vars.map(|(name, value)| (name.to_owned(), value)));
     for (queue, _, _) in QUEUES {
-        vars.insert(format!("SLUICE_{}_QUEUE_URL", queue.to_uppercase()), queues.queue_url(queue));
+        let name = queue.to_uppercase();
+        vars.insert(format!("SLUICE_{name}_QUEUE_URL"), queues.queue_url(queue));
+        vars.insert(format!("SLUICE_{name}_DEAD_LETTERS_URL"), queues.queue_url(&format!("{queue}-dead")));
     }
     vars
 }

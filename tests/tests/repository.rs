@@ -10,6 +10,8 @@
 
 #[path = "repository/campaigns.rs"]
 mod campaigns;
+#[path = "repository/dead_letters.rs"]
+mod dead_letters;
 #[path = "repository/dependencies.rs"]
 mod dependencies;
 #[path = "repository/keys.rs"]

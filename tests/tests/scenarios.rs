@@ -39,8 +39,12 @@ mod capture_meta;
 mod clock;
 #[path = "scenarios/command.rs"]
 mod command;
+#[path = "scenarios/command_start.rs"]
+mod command_start;
 #[path = "scenarios/company_day.rs"]
 mod company_day;
+#[path = "scenarios/consents.rs"]
+mod consents;
 #[path = "scenarios/costs.rs"]
 mod costs;
 #[path = "scenarios/doors.rs"]
@@ -53,6 +57,8 @@ mod doors_contract;
 mod engagement;
 #[path = "scenarios/erasure.rs"]
 mod erasure;
+#[path = "scenarios/erasure_dead_letters.rs"]
+mod erasure_dead_letters;
 #[path = "scenarios/feedback.rs"]
 mod feedback;
 #[path = "scenarios/feedback_sns.rs"]
@@ -87,8 +93,12 @@ mod matching;
 mod messages;
 #[path = "scenarios/messages_held_back.rs"]
 mod messages_held_back;
+#[path = "scenarios/messages_limits.rs"]
+mod messages_limits;
 #[path = "scenarios/missing.rs"]
 mod missing;
+#[path = "scenarios/normalisation.rs"]
+mod normalisation;
 #[path = "scenarios/own_events.rs"]
 mod own_events;
 #[path = "scenarios/pages.rs"]
@@ -99,6 +109,8 @@ mod preferences;
 mod privacy;
 #[path = "scenarios/races.rs"]
 mod races;
+#[path = "scenarios/receipts.rs"]
+mod receipts;
 #[path = "scenarios/results.rs"]
 mod results;
 #[path = "scenarios/results_campaigns.rs"]
@@ -119,6 +131,8 @@ mod senders;
 mod senders_proof;
 #[path = "scenarios/shops.rs"]
 mod shops;
+#[path = "scenarios/teams_gone.rs"]
+mod teams_gone;
 #[path = "scenarios/templates.rs"]
 mod templates;
 #[path = "scenarios/timeline.rs"]

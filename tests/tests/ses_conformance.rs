@@ -15,8 +15,11 @@ use mail_parser::MessageParser;
 use serde_json::{Value, json};
 use sluice_services::ses::{Refusal, Ses};
 use sluice_services::{Service, listen};
-use sluice_tests::python;
+use sluice_tests::stack::http as plain;
 use sluice_tests::stack::{POLICIES, Setup};
+use sluice_tests::{needs, python};
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use tokio::io::AsyncWriteExt;
@@ -60,13 +63,7 @@ impl Recorder {
 
 /// What boto3 says of these calls; none where it cannot be installed.
 async fn boto3(url: &str, retries: u32, calls: &[(&str, &Value)]) -> Option<Vec<Value>> {
-    let python = match python::environment("ses").await {
-        Ok(python) => python,
-        Err(why) => {
-            println!("skipped: no boto3 here: {why}");
-            return None;
-        }
-    };
+    let python = needs::found("boto3", python::environment("ses").await)?;
     let calls: Vec<Value> = calls
         .iter()
         .map(|(operation, arguments)| json!({ "operation": operation, "arguments": arguments }))
@@ -241,4 +238,183 @@ async fn our_own_calls_are_what_the_sdk_would_send_for_the_same_mails() {
     let mail = MessageParser::default().parse(&mail).unwrap();
     assert_eq!(mail.header_raw("List-Unsubscribe-Post").unwrap().trim(), "List-Unsubscribe=One-Click");
     assert!(mail.header_raw("List-Unsubscribe").unwrap().trim().starts_with("<http"));
+}
+
+const COLLECTION: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/payloads/ses_api_requests");
+const COLLECTIONS_DRIVER: &str =
+    concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/tools/sdk_drivers/ses.py");
+
+/// The cases of the collection, where it is there.
+fn collection() -> Vec<Value> {
+    let Ok(index) = std::fs::read(Path::new(COLLECTION).join("index.json")) else {
+        println!("skipped: no requests of SES clients at {COLLECTION}");
+        return Vec::new();
+    };
+    let index: Value = serde_json::from_slice(&index).unwrap();
+    index["cases"].as_array().unwrap().clone()
+}
+
+fn bytes_of(case: &Value, name: &str) -> Vec<u8> {
+    std::fs::read(Path::new(COLLECTION).join(case[name].as_str().unwrap())).unwrap()
+}
+
+/// A request of an SDK, as far as two of the same mail can be compared.
+#[derive(Clone, Debug, PartialEq)]
+struct Asked {
+    headers: BTreeMap<String, String>,
+    body: Value,
+}
+
+impl Asked {
+    /// From its bytes on the wire.
+    fn recorded(bytes: &[u8]) -> Self {
+        let end = bytes.windows(4).position(|window| window == b"\r\n\r\n").unwrap();
+        let head = std::str::from_utf8(&bytes[..end]).unwrap();
+        let headers = head.split("\r\n").skip(1).filter_map(|line| line.split_once(':'));
+        let headers = headers.map(|(name, value)| (name.to_lowercase(), value.trim().to_owned()));
+        Self { headers: headers.collect(), body: serde_json::from_slice(&bytes[end + 4..]).unwrap() }
+    }
+
+    /// As the own service got it.
+    fn seen(request: &http::Request<Bytes>) -> Self {
+        let headers = request.headers().iter();
+        let headers = headers.map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()));
+        Self { headers: headers.collect(), body: serde_json::from_slice(request.body()).unwrap() }
+    }
+
+    /// Without what no two calls have in common: where, when, by which machine, and what comes of these.
+    fn alike(mut self) -> Self {
+        for (name, value) in &mut self.headers {
+            match name.as_str() {
+                "host" | "user-agent" | "x-amz-date" | "amz-sdk-invocation-id" => value.clear(),
+                // After an answer that says what time it is, boto3 says until when it will wait.
+                "amz-sdk-request" => value.replace_range(..value.find("attempt=").unwrap_or_default(), ""),
+                "authorization" => {
+                    let said = value.split(", Signature=").next().unwrap_or_default().to_owned();
+                    let parts = said.split('/').enumerate().filter(|(at, _)| *at != 1);
+                    *value = parts.map(|(_, part)| part).collect::<Vec<_>>().join("/");
+                }
+                _ => {}
+            }
+        }
+        self
+    }
+}
+
+/// What SES says with this status to a call that may be made again.
+fn busy(status: &str) -> Option<Refusal> {
+    let (status, kind) = match status {
+        "200" => return None,
+        "429" => (429, "TooManyRequestsException"),
+        "500" => (500, "InternalServiceErrorException"),
+        other => panic!("what does SES say by {other}?"),
+    };
+    Some(Refusal { status, kind, message: "as it was recorded".to_owned() })
+}
+
+#[tokio::test]
+async fn requests_that_sdks_were_seen_to_make_are_read_and_answered_as_they_were_recorded() {
+    let it = Recorder::start().await;
+    let mut attempts = Vec::new();
+    for case in collection() {
+        let (id, facts) = (case["id"].to_string(), &case["facts"]);
+        let (bytes, kept) = (bytes_of(&case, "file"), it.ses.list().len());
+        if id.contains("lettre-message") {
+            // A whole message: it goes out as it is, header lines folded where they were.
+            let body = json!({ "Content": { "Raw": { "Data": STANDARD.encode(&bytes) } } }).to_string();
+            let target = "/v2/email/outbound-emails";
+            let answer = plain::request(&it.url, "POST", target, &[], body.as_bytes()).await.unwrap();
+            assert_eq!(answer.status, 200, "{id}: {}", answer.text());
+            let mail = it.ses.list().remove(0);
+            assert_eq!(it.ses.read(&mail.id).unwrap(), bytes, "{id}");
+            assert_eq!(
+                (mail.from.as_str(), mail.to),
+                ("news@shop.example", vec!["juergen@example.com".to_owned()])
+            );
+            assert_eq!(mail.subject, "Ihr Angebot – März 🙂", "{id}");
+            continue;
+        }
+        let status = facts["recorder_answered"].as_str().unwrap();
+        it.ses.refuse_next(busy(status));
+        let answer = plain::raw(&it.url, &bytes).await.unwrap();
+        assert_eq!(answer.status.to_string(), status, "{id}: {}", answer.text());
+        let seen = it.seen().remove(0);
+        assert_eq!(
+            (seen.method().as_str(), seen.uri().path()),
+            (facts["method"].as_str().unwrap(), facts["target"].as_str().unwrap()),
+            "{id}"
+        );
+        let (seen, recorded) = (Asked::seen(&seen), Asked::recorded(&bytes));
+        assert_eq!(seen, recorded, "{id}");
+        let told: Value = serde_json::from_slice(&bytes_of(&case, "recorded")).unwrap();
+        assert_eq!(seen.body, told["body_json"], "{id}");
+        if id.contains("retry") {
+            attempts.push(seen.headers);
+        }
+        if status != "200" {
+            assert_eq!(it.ses.list().len(), kept, "{id}: nothing is taken");
+            assert!(
+                answer.header("x-amzn-errortype").is_some() && answer.json()["message"].is_string(),
+                "{id}"
+            );
+            continue;
+        }
+        let mail = it.ses.list().remove(0);
+        assert_eq!(answer.json(), json!({ "MessageId": mail.id }), "{id}");
+        assert_eq!(json!(mail.to), seen.body["Destination"]["ToAddresses"], "{id}");
+        assert_eq!(mail.subject, seen.body["Content"]["Simple"]["Subject"]["Data"], "{id}");
+        assert_eq!(json!(mail.configuration_set), seen.body["ConfigurationSetName"], "{id}");
+        let content = it.ses.read(&mail.id).unwrap();
+        let parsed = MessageParser::default().parse(&content).unwrap();
+        for header in seen.body["Content"]["Simple"]["Headers"].as_array().unwrap() {
+            let written = parsed.header_raw(header["Name"].as_str().unwrap()).unwrap();
+            assert_eq!(written.trim(), header["Value"], "{id}");
+        }
+    }
+    // One call that was made three times is told by its id, and by nothing that SES could hold against it.
+    for (at, headers) in attempts.iter().enumerate() {
+        assert_eq!(headers["amz-sdk-invocation-id"], attempts[0]["amz-sdk-invocation-id"]);
+        assert_eq!(headers["amz-sdk-request"], format!("attempt={}; max=4", at + 1));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_collections_client_asks_of_the_own_service_what_it_was_recorded_to_ask() {
+    let recorded: Vec<Asked> = collection()
+        .iter()
+        .filter(|case| case["id"].as_str().unwrap().contains("retry"))
+        .map(|case| Asked::recorded(&bytes_of(case, "file")).alike())
+        .collect();
+    if recorded.is_empty() || !Path::new(COLLECTIONS_DRIVER).is_file() {
+        println!("skipped: no client at {COLLECTIONS_DRIVER}");
+        return;
+    }
+    let Some(python) = needs::found("boto3", python::environment("ses").await) else { return };
+    let it = Recorder::start().await;
+    it.ses.refuse_next(["429", "500"].into_iter().filter_map(busy));
+    let port = it.url.rsplit_once(':').unwrap().1;
+    let run = Command::new(python)
+        .args([COLLECTIONS_DRIVER, port])
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output();
+    let run = run.await.unwrap();
+    let said = String::from_utf8(run.stdout).unwrap();
+    assert!(run.status.success(), "{said}{}", String::from_utf8_lossy(&run.stderr));
+    let seen = it.seen();
+    let asked: Vec<Asked> = seen.iter().take(3).map(|request| Asked::seen(request).alike()).collect();
+    assert_eq!(asked, recorded);
+    let id = |request: &http::Request<Bytes>| request.headers()["amz-sdk-invocation-id"].clone();
+    assert!(seen[..3].iter().all(|request| id(request) == id(&seen[0])), "one call, made three times");
+    let paths: Vec<&str> = seen[3..].iter().map(|request| request.uri().path()).collect();
+    assert_eq!(paths, ["/v2/email/outbound-emails", "/v2/email/outbound-bulk-emails"]);
+    let [sent, template, bulk] = said.lines().collect::<Vec<_>>()[..] else { panic!("{said}") };
+    let mails = it.ses.list();
+    assert_eq!(mails.len(), 1, "taken once, however often it was asked for");
+    assert_eq!(sent, format!("send_email -> {{'MessageId': '{}'}}", mails[0].id));
+    assert!(template.starts_with("send_email EXC NotFoundException "), "{template}");
+    assert!(
+        bulk.starts_with("send_bulk_email -> ") && bulk.matches("TEMPLATE_NOT_FOUND").count() == 2,
+        "{bulk}"
+    );
 }

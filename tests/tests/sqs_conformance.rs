@@ -19,6 +19,7 @@ mod server;
 use futures::StreamExt;
 use futures::future::BoxFuture;
 use server::{Failure, Server};
+use sluice_tests::needs;
 use std::time::Duration;
 
 /// One thing SQS does, as its documentation has it.
@@ -106,14 +107,7 @@ async fn the_own_server_does_what_aws_documents() {
 
 #[tokio::test]
 async fn ministack_does_what_aws_documents_except_for_what_is_listed() {
-    let ministack = match ministack::start().await {
-        Ok(running) => running,
-        Err(reason) => {
-            assert!(!server::in_ci(), "ministack must run in CI: {reason}");
-            println!("skipped: ministack cannot run here: {reason}");
-            return;
-        }
-    };
+    let Some(ministack) = needs::found("ministack", ministack::start().await) else { return };
     let server = Server::ministack(ministack.port);
     judge(&side_by_side(&server, behaviours()).await, MINISTACK_DEVIATES);
 }

@@ -12,8 +12,8 @@ impl Advancer {
     pub(crate) async fn pass(&self, pass: &Pass) -> Result<(), String> {
         let now = self.env.clock.now();
         let policies = self.policies.current(now).await.map_err(|error| error.to_string())?;
-        // A later version has a pass of its own.
-        if policies.version > pass.version {
+        // A later version has a pass of its own, if it says anew what behaviour makes of customers.
+        if policies.behaviour > pass.version {
             return Ok(());
         }
         if policies.version < pass.version {

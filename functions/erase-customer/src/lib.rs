@@ -2,6 +2,7 @@
 //! in place of their records; here everything else about them goes, step by step, and each step can be done again. Leads
 //! that their senders have withdrawn go as well.
 
+mod dead;
 mod late;
 mod person;
 mod withdrawn;
@@ -10,6 +11,7 @@ use futures::future::BoxFuture;
 use sluice_domain::customer::HashKeys;
 use sluice_domain::lead::{self, Facts, Lead};
 use sluice_domain::policy::PolicySet;
+use sluice_host::dead::DeadLetters;
 use sluice_host::environment::Environment;
 use sluice_host::function::{Function, StartError};
 use sluice_host::outbox::{Outbox, Outgoing, QueueName};
@@ -21,8 +23,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Variables read besides those every function has.
-pub const VARIABLES: [&str; 4] =
-    ["SLUICE_TABLE", "SLUICE_LEAD_QUEUE_URL", "SLUICE_ERASE_QUEUE_URL", "SLUICE_HASH_KEY_SECRET"];
+pub const VARIABLES: [&str; 8] = [
+    "SLUICE_TABLE",
+    "SLUICE_LEAD_QUEUE_URL",
+    "SLUICE_ERASE_QUEUE_URL",
+    "SLUICE_EVENT_QUEUE_URL",
+    "SLUICE_FEEDBACK_QUEUE_URL",
+    DEAD[0],
+    DEAD[1],
+    "SLUICE_HASH_KEY_SECRET",
+];
+
+/// Where the dead letters lie that may be personal: those of the queues on which senders' own words travel.
+const DEAD: [&str; 2] = ["SLUICE_EVENT_DEAD_LETTERS_URL", "SLUICE_FEEDBACK_DEAD_LETTERS_URL"];
 
 /// People worked on at the same time.
 const AT_ONCE: usize = 5;
@@ -35,10 +48,12 @@ const PAGES: u32 = 20;
 pub fn build(env: Environment) -> BoxFuture<'static, Result<Arc<dyn Function>, StartError>> {
     Box::pin(async move {
         let store = sluice_host::aws::store(&env)?;
+        let queues = [QueueName::Lead, QueueName::Erase, QueueName::Event, QueueName::Feedback];
         let eraser = Eraser {
             policies: Policies::new(store.clone()),
             secrets: SecretStore::new(&env)?,
-            outbox: Outbox::new(&env, store.clone(), &[QueueName::Lead, QueueName::Erase])?,
+            outbox: Outbox::new(&env, store.clone(), &queues)?,
+            dead: DEAD.iter().map(|variable| DeadLetters::new(&env, variable)).collect::<Result<_, _>>()?,
             store,
             env,
         };
@@ -52,6 +67,7 @@ struct Eraser {
     policies: Policies,
     secrets: SecretStore,
     outbox: Outbox,
+    dead: Vec<DeadLetters>,
     store: Store,
     env: Environment,
 }
@@ -64,6 +80,7 @@ impl RecordHandler for Eraser {
             EraseMessage::Customer(id) => self.person(id).await,
             EraseMessage::Lead(id) => self.late(&id).await,
             EraseMessage::Withdrawn(id, at) => self.withdrawn(&id, at).await,
+            EraseMessage::DeadLetters => self.dead_letters().await,
         }
     }
 }

@@ -63,15 +63,15 @@ impl Eraser {
         self.send(QueueName::Erase, id.to_string(), encode(&EraseMessage::Customer(id.clone()))).await
     }
 
-    /// Once everything is gone, what a function put beside a record that had read it before goes as well: no function runs as
-    /// long as it takes until somebody is driven again.
+    /// Once everything is gone, what a function put beside a record that had read it before goes as well, and what died meanwhile:
+    /// no function runs as long as it takes until somebody is driven again.
     async fn look_again(&self, erasure: &Erasure) -> Result<(), String> {
         for record in &erasure.took {
             if !self.store.sweep_beside(keys::customer(record), keys::CUSTOMER, PAGES).await.map_err(text)? {
                 return Err("more lies beside a record".to_owned());
             }
         }
-        Ok(())
+        self.dead_letters().await
     }
 
     async fn step(&self, erasure: &Erasure) -> Result<Step, String> {
@@ -101,6 +101,8 @@ impl Eraser {
             self.unquote(other, erasure).await?;
             self.unlink(other, &holders).await?;
         }
+        // By now all addresses say that their person was erased: letters are judged by that.
+        self.dead_letters().await?;
         let now = self.env.clock.now();
         let step = self.note(erasure.ended(now), Step::Done).await?;
         if matches!(step, Step::Done) {

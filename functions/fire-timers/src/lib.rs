@@ -1,10 +1,12 @@
-//! Every minute: what is due soon goes to its queue, what stayed open too long is driven again, and
-//! alerts are looked at.
+//! Every minute: what is due soon goes to its queue, what stayed open too long or in a queue that is gone is driven again, and
+//! alerts are looked at. Once a day dead letters are.
 
 mod alerts;
 
 use futures::future::BoxFuture;
 use futures::stream::{self, StreamExt};
+use sluice_domain::erasure::is_time_for_dead_letters;
+use sluice_domain::id::LeadId;
 use sluice_domain::lead::LeadState;
 use sluice_domain::time::Timestamp;
 use sluice_host::environment::Environment;
@@ -12,8 +14,8 @@ use sluice_host::function::{Function, StartError};
 use sluice_host::metrics::Metrics;
 use sluice_host::outbox::{Outbox, Outgoing, QueueName};
 use sluice_host::schedule::{Schedule, ScheduleHandler};
-use sluice_store::{DueEntry, DuePage, OpenLead, Policies, Store, StoreError, keys};
-use sluice_wire::queue::{LeadMessage, encode};
+use sluice_store::{DueEntry, DuePage, OpenLead, Policies, Standing, Store, StoreError, keys};
+use sluice_wire::queue::{EraseMessage, LeadMessage, encode};
 use std::sync::Arc;
 
 /// Variables read besides those every function has.
@@ -77,7 +79,11 @@ impl ScheduleHandler for Timers {
             .collect()
             .await;
         problems.extend(self.reconcile(now).await.err().map(|error| error.to_string()));
+        problems.extend(self.queues(now).await.err().map(|error| error.to_string()));
         problems.extend(self.alerts(now).await.err().map(|error| error.to_string()));
+        if is_time_for_dead_letters(now) {
+            problems.extend(self.dead_letters(now).await.err().map(|error| error.to_string()));
+        }
         if problems.is_empty() { Ok(()) } else { Err(problems.join("; ")) }
     }
 }
@@ -125,17 +131,9 @@ impl Timers {
         let oldest = stuck.first().map_or(0, |lead| now.since(lead.since) / 1000);
         let stuck = stuck.into_iter().filter(|lead| is_turn(now.since(lead.since))).collect();
         let stuck = window(stuck, STUCK_LIMIT, scattered(minute(now))).into_iter();
-        let again = stuck.chain(in_turn(escalated, now)).map(|lead| lead.id);
         // One that is still to be completed is sent on by route-lead.
-        let messages: Vec<Outgoing> = again
-            .map(|id| Outgoing {
-                queue: QueueName::Lead,
-                id: id.to_string(),
-                body: encode(&LeadMessage::Lead(id)),
-                not_before: now,
-            })
-            .collect();
-        let refused = self.outbox.enqueue(messages, now).await;
+        let again = stuck.chain(in_turn(escalated, now)).map(|lead| lead.id);
+        let driven = self.drive(again.collect(), now).await;
         Metrics::new().seconds("OldestOpenLeadSeconds", oldest).emit(&self.env, now);
         for state in LeadState::IN_FLIGHT {
             let open = self.store.count_open(state).await?;
@@ -144,15 +142,51 @@ impl Timers {
                 .by("State", state.name())
                 .emit(&self.env, now);
         }
-        if refused.is_empty() {
-            Ok(())
-        } else {
-            Err(StoreError::Unavailable("the lead queue refuses".to_owned()))
+        driven
+    }
+
+    /// Drives leads that wait in the queue of a team that there no longer is, where nobody may claim them. Those in queues are looked
+    /// at in turn, as escalated ones are tried: documents are published seldom, and each look is a read.
+    async fn queues(&self, now: Timestamp) -> Result<(), StoreError> {
+        let queued = self.store.open_leads(LeadState::Queued, None, now, LOOKED_AT).await?;
+        if queued.is_empty() {
+            return Ok(());
+        }
+        let policies = self.policies.current(now).await?;
+        let ids: Vec<LeadId> = in_turn(queued, now).into_iter().map(|lead| lead.id).collect();
+        let standings = self.store.standings(&ids).await?;
+        let is_stranded = |standing: &Standing| standing.progress.is_stranded(&policies);
+        let stranded =
+            standings.into_iter().filter(|(_, standing)| standing.as_ref().is_some_and(is_stranded));
+        self.drive(stranded.map(|(id, _)| id).collect(), now).await
+    }
+
+    /// Has dead letters looked through for people who were erased before these died.
+    async fn dead_letters(&self, now: Timestamp) -> Result<(), StoreError> {
+        let id = format!("dead-letters-{}", minute(now));
+        let body = encode(&EraseMessage::DeadLetters);
+        self.outbox
+            .hand_over(vec![Outgoing { queue: QueueName::Erase, id, body, not_before: now }], now)
+            .await
+    }
+
+    /// Puts leads on their queue once more.
+    async fn drive(&self, leads: Vec<LeadId>, now: Timestamp) -> Result<(), StoreError> {
+        let message = |id: LeadId| Outgoing {
+            queue: QueueName::Lead,
+            id: id.to_string(),
+            body: encode(&LeadMessage::Lead(id)),
+            not_before: now,
+        };
+        let refused = self.outbox.enqueue(leads.into_iter().map(message).collect(), now).await;
+        match refused.is_empty() {
+            true => Ok(()),
+            false => Err(StoreError::Unavailable("the lead queue refuses".to_owned())),
         }
     }
 }
 
-/// The oldest of the escalated leads and, minute by minute, a window over the rest.
+/// The oldest of these leads and, minute by minute, a window over the rest.
 fn in_turn(mut leads: Vec<OpenLead>, now: Timestamp) -> Vec<OpenLead> {
     let rest = leads.split_off(leads.len().min(ESCALATED_TRIED));
     let size = rest.len().div_ceil(ESCALATED_ROUND).clamp(ESCALATED_TRIED, ESCALATED_MOST);

@@ -21,7 +21,8 @@ use std::sync::PoisonError;
 
 /// Leads of one batch claimed or committed at the same time.
 const AT_ONCE: usize = 10;
-/// Age in milliseconds from which another instance's outstanding grant is looked up in the ledger.
+/// Age in milliseconds from which another instance's outstanding grant is looked up in the ledger; also of one that is of the future, by a
+/// clock that is off.
 const OLD_GRANT_MS: i64 = 10_000;
 /// Outstanding grants from which all are looked up, so that the team's item stays small.
 const MANY_GRANTS: usize = 20;
@@ -98,8 +99,9 @@ impl Router {
                 notices.push((id.clone(), Vec::new()));
                 continue;
             };
-            // Who is queued waits for a person.
-            if lead.progress.state.is_end() || lead.progress.state == LeadState::Queued {
+            // Who is queued waits for a person, for as long as there is a team whose members may claim it.
+            let is_queued = lead.progress.state == LeadState::Queued && !lead.progress.is_stranded(&policies);
+            if lead.progress.state.is_end() || is_queued {
                 match self.note_consent_again(&lead, &policies).await {
                     Ok(asked) => {
                         let map = policies.reading(&lead.origin).fields;
@@ -294,7 +296,7 @@ impl Router {
                 if stands(name, &rep, to, team.as_deref()));
             if stands {
                 team::settle(state, &lead);
-            } else if many || now.since(at) > OLD_GRANT_MS {
+            } else if many || now.since(at).abs() > OLD_GRANT_MS {
                 unsure.push(lead);
             }
         }

@@ -2,11 +2,14 @@
 //! that no longer fits changes nothing, and what it decided before is told again, since that may have been lost.
 
 use crate::batch::{escalated, notice};
-use crate::{ATTEMPTS, FUNCTION, Router, teller};
+use crate::{ATTEMPTS, FUNCTION, Router, each_failed, teller};
 use futures::stream::{self, StreamExt};
 use sluice_domain::access::taken_from;
-use sluice_domain::clock::{Change, Floor, Past, PastEnd, Tick, To, What, asked_for, fire, receivers};
+use sluice_domain::clock::{
+    Change, Floor, Past, PastEnd, Tick, To, What, asked_for, fire, receivers, set_anew,
+};
 use sluice_domain::customer::Whole;
+use sluice_domain::id::LeadId;
 use sluice_domain::lead::{self, Lead, Progress};
 use sluice_domain::policy::PolicySet;
 use sluice_domain::routing::{Asked, Missing, own, watched};
@@ -21,6 +24,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Ticks of one batch worked on at the same time.
 const AT_ONCE: usize = 4;
+/// Notices of a rep looked at in one read, for the leads whose clocks are set anew.
+const TOLD_AT_ONCE: i32 = 100;
 
 impl Router {
     /// Works off ticks with the records that brought them; answers with the failed records.
@@ -31,7 +36,7 @@ impl Router {
 
     async fn tick_of(&self, tick: Tick, records: Vec<&str>) -> Vec<Failed> {
         let Err(why) = self.tick(&tick).await else { return Vec::new() };
-        records.into_iter().map(|id| Failed { id: id.to_owned(), why: why.clone() }).collect()
+        each_failed(&records, &why)
     }
 
     async fn tick(&self, tick: &Tick) -> Result<(), String> {
@@ -55,6 +60,54 @@ impl Router {
             self.measure_tick(tick, &change, now);
             let told = told_by(tick, &lead, &change.after, &policies, now);
             return self.outbox.hand_over(told, now).await.map_err(text);
+        }
+        Err("too much contention".to_owned())
+    }
+
+    /// Sets the clocks of what a rep has by the absences of now, which may be shorter than those that a clock sleeps through.
+    pub(crate) async fn set_clocks_anew(&self, rep: &str) -> Result<(), String> {
+        let text = |error: StoreError| error.to_string();
+        let kind = NoticeKind::Assigned.label();
+        let mut place = None;
+        loop {
+            let told = self.store.told_of(rep, &kind, place.as_deref(), TOLD_AT_ONCE).await.map_err(text)?;
+            let ids: Vec<LeadId> = told.items.into_iter().map(|told| told.lead).collect();
+            let standings = self.store.standings(&ids).await.map_err(text)?;
+            let runs = |progress: &Progress| {
+                let owner = progress.assignment.as_ref().map(|assignment| assignment.rep.as_str());
+                owner == Some(rep) && progress.running().is_some() && progress.is_awaited()
+            };
+            for (lead, standing) in standings {
+                if standing.is_some_and(|standing| runs(&standing.progress)) {
+                    self.set_clock_anew(&lead, rep).await?;
+                }
+            }
+            place = told.next;
+            if place.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// One of them. Of a lead that is somebody else's by now the clock is set by their absences already.
+    async fn set_clock_anew(&self, id: &LeadId, rep: &str) -> Result<(), String> {
+        let text = |error: StoreError| error.to_string();
+        for attempt in 1..=ATTEMPTS {
+            let Some(lead) = self.store.lead(id).await.map_err(text)? else { return Ok(()) };
+            let now = self.env.clock.now();
+            let policies = self.policies.current(now).await.map_err(text)?;
+            let wanted = Wanted { reps: BTreeSet::from([rep.to_owned()]), ..Wanted::default() };
+            let desk = self.store.desk(&wanted).await.map_err(text)?;
+            let is_theirs = lead.progress.assignment.as_ref().is_some_and(|assignment| assignment.rep == rep);
+            let Some(clock) = lead.progress.clock.as_ref().filter(|_| is_theirs) else { return Ok(()) };
+            let leave = desk.leave.get(rep).map(|record| &record.leave);
+            let schedule = policies.schedule(rep, Some(&clock.team), leave);
+            let Some(after) = set_anew(&lead, &policies, &schedule) else { return Ok(()) };
+            if self.store.commit(Commit::default().lead(&lead, after)).await.map_err(text)? == Written::Done {
+                Metrics::new().count("ClockSetAnew", 1).emit(&self.env, now);
+                return Ok(());
+            }
+            self.pause(attempt).await;
         }
         Err("too much contention".to_owned())
     }

@@ -115,26 +115,45 @@ impl QueueHandler for Router {
         let mut failed = Vec::new();
         let mut asked: BTreeMap<LeadId, Vec<&str>> = BTreeMap::new();
         let mut ticks: BTreeMap<Tick, Vec<&str>> = BTreeMap::new();
+        let mut wakes: Vec<&str> = Vec::new();
+        let mut away: BTreeMap<String, Vec<&str>> = BTreeMap::new();
         for record in records {
             match serde_json::from_str::<LeadMessage>(&record.body) {
                 Ok(LeadMessage::Lead(id)) => asked.entry(id).or_default().push(&record.id),
                 Ok(LeadMessage::Clock(tick)) => ticks.entry(tick).or_default().push(&record.id),
-                Ok(LeadMessage::Wake(_)) => match self.escalated().await {
-                    Ok(ids) => ids.into_iter().for_each(|id| asked.entry(id).or_default().push(&record.id)),
-                    Err(why) => failed.push(Failed { id: record.id.clone(), why }),
-                },
+                Ok(LeadMessage::Wake(_)) => wakes.push(&record.id),
+                Ok(LeadMessage::Leave(rep)) => {
+                    wakes.push(&record.id);
+                    away.entry(rep).or_default().push(&record.id);
+                }
                 Err(_) => failed.push(Failed { id: record.id.clone(), why: "not a lead message".to_owned() }),
+            }
+        }
+        if !wakes.is_empty() {
+            match self.escalated().await {
+                Ok(ids) => ids.into_iter().for_each(|id| asked.entry(id).or_default().extend(&wakes)),
+                Err(why) => failed.extend(each_failed(&wakes, &why)),
+            }
+        }
+        for (rep, records) in away {
+            if let Err(why) = self.set_clocks_anew(&rep).await {
+                failed.extend(each_failed(&records, &why));
             }
         }
         for (lead, why) in self.route_all(asked.keys().cloned().collect()).await {
             let records = asked.remove(&lead).unwrap_or_default();
-            failed.extend(records.into_iter().map(|id| Failed { id: id.to_owned(), why: why.clone() }));
+            failed.extend(each_failed(&records, &why));
         }
         failed.extend(self.tick_all(ticks).await);
         failed.sort_by(|a, b| a.id.cmp(&b.id));
         failed.dedup_by(|a, b| a.id == b.id);
         failed
     }
+}
+
+/// All of these records failed for one reason.
+pub(crate) fn each_failed(records: &[&str], why: &str) -> Vec<Failed> {
+    records.iter().map(|id| Failed { id: (*id).to_owned(), why: why.to_owned() }).collect()
 }
 
 impl Router {

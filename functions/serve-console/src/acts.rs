@@ -10,7 +10,7 @@ use sluice_domain::customer::Known;
 use sluice_domain::id::CustomerId;
 use sluice_domain::lead::{Act, Assignment, Lead, LeadState, Progress, Work};
 use sluice_domain::policy::{Need, PolicySet};
-use sluice_domain::routing::{Missing, Outcome, own, watched};
+use sluice_domain::routing::{Missing, own, watched};
 use sluice_domain::team::TeamState;
 use sluice_domain::time::Timestamp;
 use sluice_host::metrics::Metrics;
@@ -305,14 +305,6 @@ fn clone<T: Clone>(value: &Option<T>) -> Option<T> {
     value.clone()
 }
 
-/// The team in whose queue a lead waits.
-pub(crate) fn queue_of(lead: &Lead) -> Option<&str> {
-    match &lead.progress.receipt.as_ref().filter(|_| lead.progress.state == LeadState::Queued)?.outcome {
-        Outcome::Queued { team } => Some(team),
-        _ => None,
-    }
-}
-
 /// A lead that is out of reach is not there, and neither is a rep or a team that it is to go to.
 fn check_reach(call: &Call, what: &str, lead: &Lead, step: &Step) -> Result<(), Problem> {
     let is_nobodys = matches!(what, "claim" | "reassign") && call.sight.may_claim(lead);
@@ -331,7 +323,7 @@ fn check_reach(call: &Call, what: &str, lead: &Lead, step: &Step) -> Result<(), 
 
 /// What is claimed out of a queue counts as a lead of the team.
 fn in_queue(step: &Step, what: &str, lead: &Lead) -> Step {
-    match (step, queue_of(lead)) {
+    match (step, lead.progress.queue()) {
         (Step::Give { rep, team: None }, Some(queue)) if what == "claim" => {
             Step::Give { rep: rep.clone(), team: Some(queue.to_owned()) }
         }

@@ -159,14 +159,14 @@ impl Console {
                     &["api", call.part(0), place.channel.name(), &cause],
                 )
             };
-            let before = if key.is_some() { self.told_before(place, &proof).await? } else { None };
-            if before.is_none() {
-                let _: Recorded = self
-                    .store
-                    .record_wish(place.channel, &place.hashes, &proof)
-                    .await
-                    .map_err(unavailable)?;
-            }
+            let before = match &key {
+                Some(_) => self.told_before(place, &proof).await?,
+                None => {
+                    let recorded = self.store.record_wish(place.channel, &place.hashes, &proof).await;
+                    let _: Recorded = recorded.map_err(unavailable)?;
+                    None
+                }
+            };
             // Whether they meant it is theirs to say, where the topic asks for that. A repeat hands on the same question.
             let proof = before.unwrap_or(proof);
             let to = place.value.as_deref();
@@ -179,14 +179,18 @@ impl Console {
         Ok(HttpResponse::json(200, &self.consents(call, root.as_str()).await?))
     }
 
-    /// What a call with the same key has said before, which is the same.
+    /// Writes down what a call with a key says, unless one with the same key has said it before: that, which is the same.
     async fn told_before(&self, place: &Place, proof: &Proof) -> Result<Option<Proof>, Problem> {
-        let before = self.proofs_of(place).await?.into_iter().find(|before| before.id == proof.id);
-        let Some(before) = before else { return Ok(None) };
-        if before.said == proof.said && before.wording == proof.wording && before.note == proof.note {
-            return Ok(Some(before));
+        let before = self.store.record_once(place.channel, &place.hashes, proof).await;
+        match before.map_err(unavailable)? {
+            Some(before)
+                if (&before.said, &before.wording, &before.note)
+                    != (&proof.said, &proof.wording, &proof.note) =>
+            {
+                Err(idempotency::reused("something else that this customer wants"))
+            }
+            before => Ok(before),
         }
-        Err(idempotency::reused("something else that this customer wants"))
     }
 
     /// Everything that was said about an address, oldest first.

@@ -10,13 +10,16 @@ use sluice_domain::customer::{
     Whole, join, keep_apart, open_suggestions, take_apart,
 };
 use sluice_domain::id::{CustomerId, LeadId};
+use sluice_domain::lead::Lead;
 use sluice_store::{Commit, Written};
 use sluice_wire::http::HttpResponse;
 use sluice_wire::problem::Problem;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Leads of a customer listed with it.
 const LEADS: usize = 20;
+/// Leads of a record that are looked at for who owns it once it is taken out.
+const MOST_LEADS: usize = 300;
 
 impl Console {
     /// What is known of these identities.
@@ -58,10 +61,16 @@ impl Console {
                 }
                 _ => return Err(nothing()),
             };
-            let into = half.into.as_ref().and_then(|into| known.customers.get(into)).ok_or_else(nothing)?;
-            let (half, stays) = take_apart(half, into, self.decided(call));
             let id = half.id.clone();
-            let commit = self.joined(call, "unmerge", &known, [half, stays]);
+            let mut leads = BTreeMap::new();
+            for record in known.customers.values() {
+                leads.insert(record.id.clone(), self.chain(record, MOST_LEADS).await?);
+            }
+            let records = take_apart(&known, &id, &leads, self.decided(call));
+            if records.is_empty() {
+                return Err(nothing());
+            }
+            let commit = self.joined(call, "unmerge", &known, records);
             if self.store.commit(commit).await.map_err(unavailable)? == Written::Conflict {
                 continue;
             }
@@ -107,7 +116,7 @@ impl Console {
             let known = self.store.people(both).await.map_err(unavailable)?;
             [&one, &other].into_iter().try_for_each(|id| check_person(call, &known, &known.root(id)))?;
             let commit = match decision(&known, &one, &other, self.decided(call)) {
-                Change::Records(records) => self.joined(call, what, &known, [records.0, records.1]),
+                Change::Records(records) => self.joined(call, what, &known, vec![records.0, records.1]),
                 Change::Nothing => {
                     return Ok(HttpResponse::json(
                         200,
@@ -124,8 +133,8 @@ impl Console {
         Err(Problem::new(409, "busy", "Others are changing these customers. Try again.").retry_after(1))
     }
 
-    /// Both records as they shall be, with what the audit says where that gives somebody another owner.
-    fn joined(&self, call: &Call, what: &str, known: &Known, records: [Customer; 2]) -> Commit {
+    /// Records as they shall be, with what the audit says where that gives somebody another owner.
+    fn joined(&self, call: &Call, what: &str, known: &Known, records: Vec<Customer>) -> Commit {
         let moved = owner_changes(known, &records).into_iter();
         let notes = moved.map(|moved| moved.note(&call.who.doer(), self.env.clock.now(), what, None));
         records.into_iter().fold(Commit::default().notes(notes), Commit::customer)
@@ -195,9 +204,9 @@ impl Console {
         let known = &call.sight.people(known);
         let Some(record) = known.customers.get(root) else { return Err(no_such_customer()) };
         let whole = known.whole(record);
-        let mut leads = Vec::new();
+        let mut leads: Vec<Value> = Vec::new();
         for part in whole.parts() {
-            self.chain(part, &mut leads).await?;
+            leads.extend(self.chain(part, LEADS).await?.iter().map(row));
         }
         let suggestions = self.suggestions_for(call, root, known).await?;
         let consents = self.standing(&places).await?;
@@ -224,21 +233,25 @@ impl Console {
         Ok(shown)
     }
 
-    /// A record's leads, newest first, along the chain that each lead continues.
-    async fn chain(&self, part: &Customer, all: &mut Vec<Value>) -> Result<(), Problem> {
-        let mut rows = Vec::new();
+    /// The newest leads of a record, at most so many, along the chain that each lead continues.
+    async fn chain(&self, part: &Customer, most: usize) -> Result<Vec<Lead>, Problem> {
+        let mut leads = Vec::new();
         let mut next = part.last_lead.clone();
-        while let Some(id) = next.take().filter(|_| rows.len() < LEADS) {
+        while let Some(id) = next.take().filter(|_| leads.len() < most) {
             let Some(lead) = self.store.lead(&id).await.map_err(unavailable)? else { break };
-            rows.push(json!({
-                "id": lead.id, "state": lead.progress.state.name(), "source": lead.origin.name,
-                "received": lead.received.rfc3339(),
-            }));
-            next = lead.progress.previous;
+            next.clone_from(&lead.progress.previous);
+            leads.push(lead);
         }
-        all.extend(rows);
-        Ok(())
+        Ok(leads)
     }
+}
+
+/// A lead as it is listed with its customer.
+fn row(lead: &Lead) -> Value {
+    json!({
+        "id": lead.id, "state": lead.progress.state.name(), "source": lead.origin.name,
+        "received": lead.received.rfc3339(),
+    })
 }
 
 /// What was decided about the records of a person: why each half gave way, and who is kept apart.

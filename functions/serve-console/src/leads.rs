@@ -1,6 +1,5 @@
 //! One lead: where it stands, what was said and why it went where it went.
 
-use crate::acts::queue_of;
 use crate::contacts::{contact_view, past_view};
 use crate::sight::{Sight, people_of};
 use crate::{Call, Console, person, unavailable};
@@ -12,7 +11,7 @@ use sluice_domain::id::{CustomerId, LeadId};
 use sluice_domain::identity::{Email, Phone};
 use sluice_domain::lead::{self, Act, Lead, LeadState, MarkKind, Work};
 use sluice_domain::policy::Reading;
-use sluice_domain::routing::{Receipt, explain};
+use sluice_domain::routing::{Receipt, explain, reproduced};
 use sluice_wire::http::HttpResponse;
 use sluice_wire::problem::Problem;
 use std::collections::{BTreeMap, BTreeSet};
@@ -49,6 +48,21 @@ impl Console {
         let named = people_of(receipt).chain(from).cloned().collect();
         let known = self.store.people(named).await.map_err(unavailable)?;
         Ok(Some(call.sight.receipt(receipt, &known, from)))
+    }
+
+    /// Whether the records that its identities led to had given way to the customers that its receipt names.
+    async fn led_there(&self, lead: &Lead, known: &Known) -> Result<bool, Problem> {
+        for found in lead.progress.receipt.iter().flat_map(|receipt| &receipt.found) {
+            let Some(half) = found.half.as_ref().filter(|half| !known.gave_way(half, &found.customer)) else {
+                continue;
+            };
+            // Of whom was erased since, and told apart before, nothing says so any more. Another person's record says it itself.
+            let is_here = known.customers.contains_key(half);
+            if is_here && self.store.erasure(&found.customer).await.map_err(unavailable)?.is_none() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Everything about one lead, and why it went where it went.
@@ -101,10 +115,12 @@ impl Console {
         if forgotten {
             why.push("Part of what was seen then was erased together with somebody else.".to_owned());
         }
-        let reproduced = explanation
-            .as_ref()
+        let mut reproduced = reproduced(lead, &facts, &policies)
             .filter(|_| !forgotten)
-            .map(|explanation| explanation.reproduced && clock::reproduced(&lead.progress, &decided_by));
+            .map(|is_same| is_same && clock::reproduced(&lead.progress, &decided_by));
+        if let (Some(true), Some((_, known))) = (reproduced, person) {
+            reproduced = Some(self.led_there(lead, known).await?);
+        }
         let marks = match lead.origin.kind.as_str() {
             "form" => Vec::new(),
             _ => self.store.marks(&lead.id).await.map_err(unavailable)?,
@@ -116,6 +132,12 @@ impl Console {
         let marks: Vec<Value> =
             marks.iter().map(|mark| json!({"mark": mark.kind.name(), "at": mark.at.rfc3339()})).collect();
         why.extend(clock::explain(&lead.progress));
+        if lead.progress.queue().is_some() && lead.progress.is_stranded(self.current().await?.as_ref()) {
+            why.push("There is no such team any more: it is decided anew within the hour.".to_owned());
+        }
+        if let Some(clock) = lead.progress.clock.as_ref().filter(|_| lead.progress.is_awaited()) {
+            why.extend(self.current().await?.why_no_clock(&clock.team));
+        }
         if lead.progress.receipt.is_none() {
             let state = lead.progress.state;
             why.push(match lead.needs_enrichment {
@@ -212,7 +234,7 @@ pub(crate) fn row(lead: &Lead, person: Option<(CustomerId, &Known)>) -> Value {
             "rep": a.rep, "team": a.team, "at": a.at.rfc3339(), "n": a.n,
         })),
         "work": work,
-        "queue": queue_of(lead),
+        "queue": lead.progress.queue(),
     })
 }
 

@@ -41,13 +41,13 @@ impl Console {
             }
             // Sent also by a repeat: whoever died in between has woken nobody.
             let now = self.env.clock.now();
-            let wake = Outgoing {
+            let told = Outgoing {
                 queue: QueueName::Lead,
-                id: format!("wake-leave-{rep}"),
-                body: encode(&LeadMessage::Wake("leave".to_owned())),
+                id: format!("leave-{rep}"),
+                body: encode(&LeadMessage::Leave(rep.clone())),
                 not_before: now,
             };
-            self.outbox.hand_over(vec![wake], now).await.map_err(unavailable)?;
+            self.outbox.hand_over(vec![told], now).await.map_err(unavailable)?;
             let record = self.leave_of(&rep).await?;
             return Ok(self.leave_view(&rep, &record, &policies));
         }

@@ -10,6 +10,7 @@ mod campaigns;
 mod choose;
 mod consents;
 mod contacts;
+mod customer_list;
 mod customers;
 mod erase;
 mod export;
@@ -225,6 +226,7 @@ impl Console {
             "PUT /api/reps/{name}/leave" => self.put_leave(call).await,
             "POST /api/reps/{name}/rebalance" => self.rebalance(call).await,
             "POST /api/customers/lookup" => self.lookup_customer(call).await,
+            "GET /api/customers" => self.list_customers(call).await,
             "GET /api/customers/{id}" => self.show_customer(call).await,
             "DELETE /api/customers/{id}" => self.erase_customer(call).await,
             "GET /api/customers/{id}/erasure" => self.show_erasure(call).await,

@@ -362,11 +362,16 @@ impl Console {
         for _ in 0..ATTEMPTS {
             let mut message = self.find_message(call).await?;
             let note = format!("{} says so", call.who.name());
-            if message.state != MessageState::Unknown || !message.settle_unknown(finding.went_out, &note) {
+            // Whoever found it out before may have died before anybody was told; the provider may have been faster.
+            let found = if finding.went_out { MessageState::Sent } else { MessageState::Failed };
+            let is_known = message.state == found;
+            if !is_known && message.state == MessageState::Unknown {
+                message.settle_unknown(finding.went_out, &note);
+            } else if !is_known {
                 let said = "Only a message whose outcome is unknown can be settled.";
                 return Err(Problem::new(409, "not-unknown", said));
             }
-            if self.store.put_message(&message).await.map_err(unavailable)? == Written::Done {
+            if is_known || self.store.put_message(&message).await.map_err(unavailable)? == Written::Done {
                 if finding.went_out {
                     let now = self.env.clock.now();
                     let at = message.claimed.unwrap_or(now);

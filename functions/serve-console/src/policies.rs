@@ -4,10 +4,11 @@ use crate::{Call, Console, unavailable};
 use ring::digest;
 use serde_json::{Value, json};
 use sluice_domain::access::{Change, Note, PolicyChange, Role, changed};
-use sluice_domain::policy::{Document, Finding};
+use sluice_domain::policy::{BEHAVIOUR, Document, Finding, doubts, left, left_behind};
+use sluice_domain::team::TeamState;
 use sluice_domain::time::Timestamp;
 use sluice_host::outbox::{Outgoing, QueueName};
-use sluice_store::{Manifest, ManifestEntry, Written};
+use sluice_store::{Manifest, ManifestEntry, StoreError, Wanted, Written};
 use sluice_wire::http::HttpResponse;
 use sluice_wire::policy::{Examined, Files, PolicyError, SourceText, examine, parse};
 use sluice_wire::problem::Problem;
@@ -17,8 +18,8 @@ use std::collections::{BTreeMap, BTreeSet};
 /// By when every function decides with a new publication, in milliseconds: it is asked for every two seconds.
 const SEEN_MS: i64 = 3_000;
 
-/// Kinds of documents that say what behaviour makes of customers: if one changes, all customers are looked at.
-const BEHAVIOUR: [&str; 5] = ["lifecycle", "scoring", "segment", "journey", "settings"];
+/// Versions that a repeat tells of once more.
+const RECENT: u64 = 8;
 
 impl Console {
     pub(crate) async fn list_policies(&self) -> Result<HttpResponse, Problem> {
@@ -56,7 +57,8 @@ impl Console {
         Ok(HttpResponse::json(200, &json!({"valid": true, "documents": paths, "warnings": warnings})))
     }
 
-    /// As `validate`, then published as one version. Documents that are not named stay; with `?prune=true` they go.
+    /// As `validate`, then published as one version. Documents that are not named stay; with `?prune=true` they go. The answer warns, of
+    /// what stays only of what it was not warned of before, and of what is left behind.
     pub(crate) async fn apply(&self, call: &Call) -> Result<HttpResponse, Problem> {
         let sources = sources(call)?;
         // What they name may be published already.
@@ -88,9 +90,10 @@ impl Console {
                 return Err(Problem::new(409, "version-changed", detail));
             }
             let is_admin = call.who.role == Role::Admin;
-            let old = match prune && is_admin {
-                true => Vec::new(),
-                false => self.store.documents(&before).await.map_err(unavailable)?,
+            let old = match self.store.documents(&before).await {
+                // What an admin puts in their place need not be read.
+                Err(StoreError::Corrupt(_)) if prune && is_admin => Vec::new(),
+                read => read.map_err(unavailable)?,
             };
             let new: BTreeSet<String> = files.documents.iter().map(Document::path).collect();
             let stays = |document: &&Document| !prune && !new.contains(&document.path());
@@ -130,14 +133,19 @@ impl Console {
                 .map(|entry| format!("{}/{}", entry.kind, entry.name))
                 .collect();
             if entries == before.documents {
-                // Published before, by a call that may have died before anything was told of it.
-                let latest: Vec<&Document> =
-                    all.iter().filter(|document| is_since(&entries, document, before.version)).collect();
-                self.tell_published(before.version, &latest, latest.is_empty(), now).await?;
-                let body = json!({"version": before.version, "changed": []});
+                // Published before, by a call that may have died before anything was told of it. Others may have published since.
+                let recent: Vec<&Document> =
+                    all.iter().filter(|document| is_recent(&entries, document, before.version)).collect();
+                let is_removal = entries.iter().all(|entry| entry.since < before.version);
+                self.tell_published(before.version, &recent, is_removal, now).await?;
+                let warnings = warnings(files, (&all, &before.gone_topics), (&old, &before.gone_topics));
+                let body = json!({"version": before.version, "changed": [], "warnings": warnings});
                 return Ok(tagged(HttpResponse::json(200, &body), before.version));
             }
-            let manifest = before.next(now, entries);
+            let states = self.states_beside(&before, &all).await?;
+            let is_seen = now.since(before.at) > SEEN_MS;
+            let left = left(&before.left, &old, &all, &states, is_seen);
+            let manifest = Manifest { left, ..before.next(now, entries) };
             let note = note(call, &before, &manifest);
             if self.store.publish(&manifest, &note).await.map_err(unavailable)? == Written::Conflict {
                 continue;
@@ -151,10 +159,44 @@ impl Console {
             let latest: Vec<&Document> =
                 all.iter().filter(|document| published.contains(&document.path())).collect();
             self.tell_published(version, &latest, removes, now).await?;
-            let body = json!({"version": version, "changed": published});
+            let mut warnings = warnings(files, (&all, &manifest.gone_topics), (&old, &before.gone_topics));
+            warnings.extend(left_behind(&old, &all, &states));
+            let body = json!({"version": version, "changed": published, "warnings": warnings});
             return Ok(tagged(HttpResponse::json(200, &body), version));
         }
         Err(Problem::new(409, "busy", "Others are publishing. Try again.").retry_after(1))
+    }
+
+    /// The teams that there are, are to be, or were left by somebody with open leads, but for those whose record cannot be read: it
+    /// keeps nobody from publishing.
+    async fn states_beside(
+        &self,
+        before: &Manifest,
+        all: &[Document],
+    ) -> Result<BTreeMap<String, TeamState>, Problem> {
+        let was = before.documents.iter().filter(|entry| entry.kind == "team").map(|entry| &entry.name);
+        let is = all.iter().filter_map(|document| match document {
+            Document::Team(team) => Some(&team.name),
+            _ => None,
+        });
+        let teams: BTreeSet<String> = was.chain(is).chain(before.left.keys()).cloned().collect();
+        match self.states(teams.clone()).await {
+            Err(StoreError::Corrupt(_)) => {}
+            read => return read.map_err(unavailable),
+        }
+        let mut states = BTreeMap::new();
+        for team in teams {
+            match self.states(BTreeSet::from([team])).await {
+                Err(StoreError::Corrupt(_)) => {}
+                read => states.extend(read.map_err(unavailable)?),
+            }
+        }
+        Ok(states)
+    }
+
+    async fn states(&self, teams: BTreeSet<String>) -> Result<BTreeMap<String, TeamState>, StoreError> {
+        let desk = self.store.desk(&Wanted { teams, ..Wanted::default() }).await?;
+        Ok(desk.teams.into_iter().map(|(name, record)| (name, record.state)).collect())
     }
 
     /// Whatever waits for a publication: leads, and customers if it says anew what behaviour makes of them. Told again under the
@@ -171,6 +213,17 @@ impl Console {
         let id = format!("wake-policies-{version}");
         let not_before = now.plus_millis(SEEN_MS);
         let mut sent = vec![Outgoing { queue: QueueName::Lead, id, body, not_before }];
+        // What these reps plan may be others' absences than before.
+        let reps = published.iter().filter_map(|document| match document {
+            Document::Rep(rep) => Some(&rep.name),
+            _ => None,
+        });
+        sent.extend(reps.map(|rep| Outgoing {
+            queue: QueueName::Lead,
+            id: format!("leave-{version}-{rep}"),
+            body: encode(&LeadMessage::Leave(rep.clone())),
+            not_before,
+        }));
         // What a campaign asks of people's behaviour has to be counted; what it names is.
         let asks = |document: &&Document| match document {
             Document::Campaign(campaign) => campaign.audience.query.is_some(),
@@ -193,10 +246,10 @@ fn tagged(answer: HttpResponse, version: u64) -> HttpResponse {
     answer.with_header("etag", format!("\"{version}\""))
 }
 
-/// Whether a document is as it is since this version.
-fn is_since(entries: &[ManifestEntry], document: &Document, version: u64) -> bool {
+/// Whether a document is as it is since this version, or since one shortly before it.
+fn is_recent(entries: &[ManifestEntry], document: &Document, version: u64) -> bool {
     let is_it = |entry: &&ManifestEntry| entry.kind == document.kind() && entry.name == document.name();
-    entries.iter().find(is_it).is_some_and(|entry| entry.since == version)
+    entries.iter().find(is_it).is_some_and(|entry| entry.since + RECENT > version)
 }
 
 /// What the audit says: every document that is not as before.
@@ -242,14 +295,35 @@ fn check_together(files: &Files<'_>, all: &[Document]) -> Result<(), Problem> {
     let own = files.placed(own);
     let mut lines: Vec<String> = own.iter().map(ToString::to_string).collect();
     let mut errors: Vec<Value> = own.iter().map(|error| json!(error)).collect();
-    // One that stays has no line here.
     for finding in others {
-        let document = all.get(finding.document).map(Document::path).unwrap_or_default();
-        let message = format!("{}: {}", finding.path.join("."), finding.message);
+        let (document, message) = of_published(all, &finding);
         lines.push(format!("{document}, published before: {message}"));
         errors.push(json!({"file": document, "message": message}));
     }
     Err(invalid(&lines, errors))
+}
+
+/// A finding about a document that stays, which has no line here: the document, and what was found at which place.
+fn of_published(all: &[Document], finding: &Finding) -> (String, String) {
+    let document = all.get(finding.document).map(Document::path).unwrap_or_default();
+    (document, format!("{}: {}", finding.path.join("."), finding.message))
+}
+
+/// Documents with the topics that are gone besides.
+type Published<'a> = (&'a [Document], &'a BTreeSet<String>);
+
+/// What is probably not meant: in these files, and in documents that stay what was not found `before`.
+fn warnings(files: &Files<'_>, (all, gone): Published<'_>, (old, gone_before): Published<'_>) -> Vec<String> {
+    let (own, others): (Vec<Finding>, Vec<Finding>) =
+        doubts(all, gone).into_iter().partition(|one| one.document < files.documents.len());
+    let mut lines: Vec<String> = files.placed(own).iter().map(ToString::to_string).collect();
+    if !others.is_empty() {
+        let before: BTreeSet<_> =
+            doubts(old, gone_before).iter().map(|finding| of_published(old, finding)).collect();
+        let new = others.iter().map(|finding| of_published(all, finding)).filter(|one| !before.contains(one));
+        lines.extend(new.map(|(document, message)| format!("{document}, published before: {message}")));
+    }
+    lines
 }
 
 fn refused(errors: &[PolicyError]) -> Problem {

@@ -42,6 +42,7 @@ pub const ROUTES: &[Route] = &[
     route("GET /api/reps/{name}/leave", Right::WorkLeads),
     route("PUT /api/reps/{name}/leave", Right::WorkLeads),
     route("POST /api/reps/{name}/rebalance", Right::Manage),
+    route("GET /api/customers", Right::ReadPeople),
     route("POST /api/customers/lookup", Right::ReadPeople),
     route("GET /api/customers/{id}", Right::ReadPeople),
     route("DELETE /api/customers/{id}", Right::Manage),

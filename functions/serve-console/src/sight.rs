@@ -3,6 +3,7 @@
 //! What is out of reach is answered as what is not there. Hidden facts are replaced where they stand by their names, and their values
 //! are taken out of everything else that the answer says.
 
+use crate::auth::Principal;
 use crate::{Call, Console};
 use serde_json::Value;
 use sluice_domain::access::{Hidden, Mask, Reach, Role};
@@ -16,9 +17,6 @@ use sluice_domain::time::Timestamp;
 use sluice_wire::http::HttpResponse;
 use sluice_wire::problem::Problem;
 use std::sync::{Mutex, PoisonError};
-
-use crate::acts::queue_of;
-use crate::auth::Principal;
 
 /// What one caller sees.
 #[derive(Debug, Default)]
@@ -66,7 +64,7 @@ impl Sight {
     /// Whether the lead is nobody's and may be taken: an escalated one, or one in the queue of a team within reach.
     pub(crate) fn may_claim(&self, lead: &Lead) -> bool {
         lead.progress.state == LeadState::Escalated
-            || queue_of(lead).is_some_and(|team| self.reach.has_queue(team))
+            || lead.progress.queue().is_some_and(|team| self.reach.has_queue(team))
     }
 
     /// Whether a person is within reach, by any of their records.

@@ -2,7 +2,6 @@
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
-    clippy::print_stdout,
     reason = "helpers of tests, which clippy.toml does not see as such"
 )]
 
@@ -23,8 +22,8 @@ use sluice_host::function::{Build, Function, InvokeError, StartError};
 use sluice_services::secrets::Generate;
 use sluice_services::sqs::{OutgoingMessage, QueueSpec};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -398,21 +397,27 @@ async fn mails_are_shown_and_their_markup_is_not_run() {
     assert_eq!(page("/_local/mail/none".into()).await.0, 404);
 }
 
-/// The example `echo_bootstrap`, which `cargo test` builds beside this test.
-fn bootstrap() -> Option<PathBuf> {
-    let own = std::env::current_exe().unwrap();
-    let path = own.parent()?.parent()?.join("examples").join("echo_bootstrap");
-    if !path.exists() {
-        println!("skipped: the example echo_bootstrap is not built");
-        return None;
-    }
-    Some(path)
+/// The example `echo_bootstrap`: `cargo test` builds it beside this test, `cargo test --test host` does not.
+fn bootstrap() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        // Of the whole workspace, so that what `cargo test --workspace` built is what is asked for.
+        let mut cargo = std::process::Command::new(env!("CARGO"));
+        cargo.args(["build", "--quiet", "--workspace", "--example", "echo_bootstrap"]);
+        let built = cargo.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).output().unwrap();
+        assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+        // This test lies in `target/PROFILE/deps`.
+        let own = std::env::current_exe().unwrap();
+        let path = own.ancestors().nth(2).unwrap().with_file_name("debug").join("examples/echo_bootstrap");
+        assert!(path.is_file(), "no example at {}", path.display());
+        path
+    })
 }
 
-fn binary(path: PathBuf, notes: &Arc<Notes>) -> BinarySpec {
+fn binary(notes: &Arc<Notes>) -> BinarySpec {
     BinarySpec {
         name: "echo".into(),
-        path,
+        path: bootstrap().to_owned(),
         vars: BTreeMap::from([("ECHO".to_owned(), "1".to_owned())]),
         timeout: Duration::from_secs(2),
         memory_mb: 128,
@@ -453,9 +458,8 @@ async fn what_ses_says_of_a_mail_goes_to_the_queue_of_the_rule_for_its_set() {
 
 #[tokio::test]
 async fn a_binary_answers_fails_and_comes_back_after_a_crash() {
-    let Some(path) = bootstrap() else { return };
     let notes = Arc::new(Notes::default());
-    let function = BinaryFunction::start(binary(path, &notes)).await.unwrap();
+    let function = BinaryFunction::start(binary(&notes)).await.unwrap();
     let call = |payload: &'static str| function.invoke(Bytes::from(payload));
     let many = futures::future::join_all((0..20).map(|_| call("{\"a\":1}"))).await;
     assert!(many.iter().all(|answer| answer.as_ref().unwrap() == "{\"a\":1}"));
@@ -468,9 +472,8 @@ async fn a_binary_answers_fails_and_comes_back_after_a_crash() {
 
 #[tokio::test]
 async fn a_binary_that_overruns_is_ended_and_one_that_cannot_start_says_why() {
-    let Some(path) = bootstrap() else { return };
     let notes = Arc::new(Notes::default());
-    let mut spec = binary(path, &notes);
+    let mut spec = binary(&notes);
     spec.timeout = Duration::from_millis(200);
     let function = BinaryFunction::start(spec.clone()).await.unwrap();
     assert_eq!(function.invoke(Bytes::from("\"hang\"")).await.unwrap_err().kind, "Sandbox.Timedout");

@@ -1,4 +1,4 @@
-//! Recorded verdicts of other tools on addresses and numbers, where the recordings are at hand.
+//! Verdicts on addresses and numbers: the repository's fixtures, and what other tools said of more where that is at hand.
 
 #![allow(
     clippy::unwrap_used,
@@ -10,15 +10,16 @@ use serde_json::Value;
 use sluice_domain::identity::{Country, Email, Phone};
 use std::{fs, path::Path};
 
+const OWN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures");
+const RECORDED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/payloads");
+
 fn rows(file: &str) -> Vec<Value> {
-    let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/payloads")).join(file);
-    match fs::read(&path) {
-        Ok(bytes) => serde_json::from_slice(&bytes).unwrap(),
-        Err(_) => {
-            println!("skipped: no recordings at {}", path.display());
-            Vec::new()
-        }
+    let mut rows: Vec<Value> = serde_json::from_slice(&fs::read(Path::new(OWN).join(file)).unwrap()).unwrap();
+    match fs::read(Path::new(RECORDED).join(file)) {
+        Ok(bytes) => rows.append(&mut serde_json::from_slice(&bytes).unwrap()),
+        Err(_) => println!("skipped: no recordings at {RECORDED}/{file}"),
     }
+    rows
 }
 
 #[test]

@@ -5,6 +5,7 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
 use aws_smithy_async::time::{SharedTimeSource, TimeSource};
+use aws_smithy_runtime_api::client::behavior_version::BehaviorVersion;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::SdkConfig;
@@ -41,7 +42,7 @@ pub fn sdk_config(env: &Environment) -> Result<SdkConfig, ConfigError> {
         "environment",
     );
     Ok(SdkConfig::builder()
-        .behavior_version(aws_sdk_dynamodb::config::BehaviorVersion::v2026_01_12())
+        .behavior_version(BehaviorVersion::v2026_01_12())
         .region(Region::new(env.required("AWS_REGION")?.to_owned()))
         .credentials_provider(SharedCredentialsProvider::new(credentials))
         .http_client(env.http.clone())
@@ -59,9 +60,8 @@ pub fn sdk_config(env: &Environment) -> Result<SdkConfig, ConfigError> {
 
 /// The store: the table named by `SLUICE_TABLE`.
 pub fn store(env: &Environment) -> Result<Store, ConfigError> {
-    let mut config = aws_sdk_dynamodb::config::Builder::from(&sdk_config(env)?);
-    config.set_endpoint_url(env.optional("AWS_ENDPOINT_URL_DYNAMODB").map(str::to_owned));
-    Ok(Store::new(aws_sdk_dynamodb::Client::from_conf(config.build()), env.required("SLUICE_TABLE")?))
+    let endpoint = env.optional("AWS_ENDPOINT_URL_DYNAMODB");
+    Ok(Store::open(&sdk_config(env)?, endpoint, env.required("SLUICE_TABLE")?))
 }
 
 /// The SQS client.

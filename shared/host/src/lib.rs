@@ -2,6 +2,7 @@
 //! record's.
 
 pub mod aws;
+pub mod dead;
 pub mod environment;
 pub mod fetch;
 pub mod function;

@@ -3,7 +3,7 @@
 //! another when it is used.
 
 use aws_smithy_http_client::{Builder, tls};
-use aws_smithy_runtime_api::client::dns::{DnsFuture, ResolveDns, ResolveDnsError};
+use aws_smithy_runtime_api::client::dns::{DnsFuture, ResolveDns, ResolveDnsError, SharedDnsResolver};
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
     SharedHttpConnector,
@@ -42,10 +42,16 @@ pub enum Forbidden {
 
 /// A client for public hosts, and for what `allow` names.
 pub fn client(allow: Option<&str>) -> SharedHttpClient {
+    client_by(allow, Machine)
+}
+
+/// The same where `names` says what names lead to. It is believed no more than this machine is.
+pub fn client_by(allow: Option<&str>, names: impl ResolveDns + 'static) -> SharedHttpClient {
     let allow = Allowed::read(allow.unwrap_or_default());
+    let resolver = Resolver { allow: allow.clone(), names: SharedDnsResolver::new(names) };
     let inner = Builder::new()
         .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
-        .build_with_resolver(Resolver(allow.clone()));
+        .build_with_resolver(resolver);
     SharedHttpClient::new(Guarded { allow, inner })
 }
 
@@ -152,16 +158,31 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
     }
 }
 
+/// What this machine makes of names.
+#[derive(Clone, Debug)]
+struct Machine;
+
+impl ResolveDns for Machine {
+    fn resolve_dns<'a>(&'a self, name: &'a str) -> DnsFuture<'a> {
+        DnsFuture::new(async move {
+            let found = tokio::net::lookup_host((name, 0)).await.map_err(ResolveDnsError::new)?;
+            Ok(found.map(|address| address.ip()).collect())
+        })
+    }
+}
+
 /// Resolves names to what may be reached.
 #[derive(Clone, Debug)]
-struct Resolver(Allowed);
+struct Resolver {
+    allow: Allowed,
+    names: SharedDnsResolver,
+}
 
 impl ResolveDns for Resolver {
     fn resolve_dns<'a>(&'a self, name: &'a str) -> DnsFuture<'a> {
         DnsFuture::new(async move {
-            let found = tokio::net::lookup_host((name, 0)).await.map_err(ResolveDnsError::new)?;
-            let reached: Vec<IpAddr> =
-                found.map(|address| address.ip()).filter(|address| self.0.reaches(*address)).collect();
+            let found = self.names.resolve_dns(name).await?.into_iter();
+            let reached: Vec<IpAddr> = found.filter(|address| self.allow.reaches(*address)).collect();
             match reached.is_empty() {
                 true => Err(ResolveDnsError::new(Forbidden::NotPublic)),
                 false => Ok(reached),
@@ -365,11 +386,12 @@ mod tests {
     #[tokio::test]
     async fn a_name_that_is_this_machine_is_not_resolved() {
         let names = ["localhost", "127.1", "2130706433", "0x7f000001", "0177.0.0.1", "0"];
+        let resolver = |allow| Resolver { allow, names: SharedDnsResolver::new(Machine) };
         for name in names {
-            let refused = Resolver(Allowed::default()).resolve_dns(name).await;
+            let refused = resolver(Allowed::default()).resolve_dns(name).await;
             assert!(refused.is_err(), "{name}: {refused:?}");
         }
-        let allowed = Resolver(Allowed::read("loopback"));
+        let allowed = resolver(Allowed::read("loopback"));
         assert!(allowed.resolve_dns("localhost").await.unwrap().iter().all(IpAddr::is_loopback));
     }
 }

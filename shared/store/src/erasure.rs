@@ -126,6 +126,11 @@ impl Store {
         item.as_ref().map(read_erasure).transpose().map(Option::flatten)
     }
 
+    /// Those of these customers whose person was erased.
+    pub async fn erased_of(&self, ids: &BTreeSet<CustomerId>) -> Result<BTreeSet<CustomerId>, StoreError> {
+        Ok(self.records(ids).await?.erased.into_keys().collect())
+    }
+
     /// Begins to erase a person. First of all their gates are closed: whatever becomes of the rest, nothing is sent to them
     /// any more. Then the erasures take the place of the records, that of the whole person first, and a due entry drives
     /// them on whatever becomes of the caller. A conflict means that a record was changed since it was read.

@@ -61,6 +61,7 @@ pub use team::TeamRecord;
 pub use token::Token;
 
 use aws_sdk_dynamodb::Client;
+use aws_types::SdkConfig;
 use desk::Absences;
 use std::sync::{Arc, Mutex};
 
@@ -83,8 +84,11 @@ pub enum Written {
 }
 
 impl Store {
-    /// The table called `table`, through `client`.
-    pub fn new(client: Client, table: impl Into<String>) -> Self {
+    /// The table called `table`, by calls that are made as `config` says: at `endpoint`, else where AWS has it.
+    pub fn open(config: &SdkConfig, endpoint: Option<&str>, table: impl Into<String>) -> Self {
+        let mut config = aws_sdk_dynamodb::config::Builder::from(config);
+        config.set_endpoint_url(endpoint.map(str::to_owned));
+        let client = Client::from_conf(config.build());
         Self { client, table: table.into(), absences: Arc::default() }
     }
 }

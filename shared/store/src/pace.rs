@@ -5,10 +5,15 @@
 
 use crate::item::{key, number};
 use crate::{Store, StoreError, keys};
-use aws_sdk_dynamodb::operation::update_item::{UpdateItemError, UpdateItemOutput};
-use aws_sdk_dynamodb::types::ReturnValue;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::error::ConditionalCheckFailedException;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
 use sluice_domain::message::Channel;
 use sluice_domain::time::Timestamp;
+use std::collections::HashMap;
+
+/// How often room is asked for because somebody else was faster.
+const ROUNDS: u32 = 3;
 
 /// What became of asking for room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,38 +37,51 @@ impl Store {
     ) -> Result<Slot, StoreError> {
         let length = length_us(messages, rate);
         let now_us = now.millis() * 1_000;
-        // Busy: behind the others. A second after that, since clocks differ.
-        let behind = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(key(keys::pace(channel), keys::PACE)))
-            .update_expression("SET us = us + :length")
-            .condition_expression("us > :now AND us <= :latest")
-            .expression_attribute_values(":length", number(length))
-            .expression_attribute_values(":now", number(now_us))
-            .expression_attribute_values(":latest", number(now_us + ahead * 1_000))
-            .return_values(ReturnValue::UpdatedOld);
-        match behind.send().await {
-            Ok(answer) => return Ok(Slot::At(free_from(&answer).unwrap_or(now))),
-            Err(error) if is_refused(error.as_service_error()) => {}
-            Err(error) => return Err(error.into()),
+        let latest_us = now_us + ahead * 1_000;
+        for _ in 0..ROUNDS {
+            // Busy: behind the others. A second after that, since clocks differ.
+            let behind = self
+                .client
+                .update_item()
+                .table_name(&self.table)
+                .set_key(Some(key(keys::pace(channel), keys::PACE)))
+                .update_expression("SET us = us + :length")
+                .condition_expression("us > :now AND us <= :latest")
+                .expression_attribute_values(":length", number(length))
+                .expression_attribute_values(":now", number(now_us))
+                .expression_attribute_values(":latest", number(latest_us))
+                .return_values(ReturnValue::UpdatedOld);
+            match behind.send().await {
+                Ok(answer) => {
+                    let free = answer.attributes.as_ref().and_then(free_from);
+                    return Ok(Slot::At(free.map_or(now, whole_millis)));
+                }
+                Err(error) if refused(error.as_service_error()).is_some() => {}
+                Err(error) => return Err(error.into()),
+            }
+            let idle = self
+                .client
+                .update_item()
+                .table_name(&self.table)
+                .set_key(Some(key(keys::pace(channel), keys::PACE)))
+                .update_expression("SET us = :free")
+                .condition_expression("attribute_not_exists(us) OR us <= :now")
+                .expression_attribute_values(":free", number(now_us + length))
+                .expression_attribute_values(":now", number(now_us))
+                .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+            let free = match idle.send().await {
+                Ok(_) => return Ok(Slot::At(now)),
+                Err(error) => match refused(error.as_service_error()) {
+                    Some(failed) => failed.item.as_ref().and_then(free_from),
+                    None => return Err(error.into()),
+                },
+            };
+            // Somebody else was faster at this moment: there is room behind them, unless it was taken for too long before.
+            if free.is_some_and(|free| i64::try_from(free).unwrap_or(i64::MAX) > latest_us) {
+                break;
+            }
         }
-        let idle = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(key(keys::pace(channel), keys::PACE)))
-            .update_expression("SET us = :free")
-            .condition_expression("attribute_not_exists(us) OR us <= :now")
-            .expression_attribute_values(":free", number(now_us + length))
-            .expression_attribute_values(":now", number(now_us));
-        match idle.send().await {
-            Ok(_) => Ok(Slot::At(now)),
-            // Too far ahead, or somebody was faster at this moment: whoever asks comes again.
-            Err(error) if is_refused(error.as_service_error()) => Ok(Slot::Busy),
-            Err(error) => Err(error.into()),
-        }
+        Ok(Slot::Busy)
     }
 }
 
@@ -74,14 +92,21 @@ fn length_us(messages: u32, rate: u32) -> i64 {
     i64::try_from(length).unwrap_or(i64::MAX)
 }
 
-/// The first whole millisecond from which on the provider is free.
-fn free_from(answer: &UpdateItemOutput) -> Option<Timestamp> {
-    let us: u64 = answer.attributes.as_ref()?.get("us")?.as_n().ok()?.parse().ok()?;
-    i64::try_from(us.div_ceil(1_000)).ok().map(Timestamp)
+/// When the provider is free, in microseconds.
+fn free_from(item: &HashMap<String, AttributeValue>) -> Option<u64> {
+    item.get("us")?.as_n().ok()?.parse().ok()
 }
 
-fn is_refused(error: Option<&UpdateItemError>) -> bool {
-    matches!(error, Some(UpdateItemError::ConditionalCheckFailedException(_)))
+/// The first whole millisecond from there on.
+fn whole_millis(us: u64) -> Timestamp {
+    Timestamp(i64::try_from(us.div_ceil(1_000)).unwrap_or(i64::MAX))
+}
+
+const fn refused(error: Option<&UpdateItemError>) -> Option<&ConditionalCheckFailedException> {
+    match error {
+        Some(UpdateItemError::ConditionalCheckFailedException(failed)) => Some(failed),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

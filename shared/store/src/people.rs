@@ -130,7 +130,7 @@ impl Store {
     pub async fn claim_all(&self, who: &Recognition, known: &Known) -> Result<bool, StoreError> {
         for (_, address) in &who.claims {
             let lost = who.lost.iter().find_map(|(hash, holder)| (hash == address).then_some(holder));
-            if !self.claim_address(address, &who.claimant, known.erased_at(address), lost).await? {
+            if !self.claim_address(address, &who.home, known.erased_at(address), lost).await? {
                 return Ok(false);
             }
         }

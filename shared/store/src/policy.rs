@@ -7,7 +7,7 @@ use crate::{Store, StoreError, Written, keys};
 use aws_sdk_dynamodb::types::TransactWriteItem;
 use serde::{Deserialize, Serialize};
 use sluice_domain::access::Note;
-use sluice_domain::policy::{Document, PolicySet};
+use sluice_domain::policy::{BEHAVIOUR, Document, Left, PolicySet};
 use sluice_domain::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -45,6 +45,9 @@ pub struct Manifest {
     /// Names of topics that had a document once and have none: messages about them wait, or are still asked for.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub gone_topics: BTreeSet<String>,
+    /// Who is in a team no longer and may still have open leads of it. Whoever publishes looks, see [`sluice_domain::policy::left`].
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub left: Left,
 }
 
 impl Manifest {
@@ -56,7 +59,8 @@ impl Manifest {
             topics.map(|entry| entry.name.clone()).collect()
         };
         let ever: BTreeSet<String> = &topics(&self.documents) | &self.gone_topics;
-        Self { version: self.version, at, gone_topics: &ever - &topics(&documents), documents }
+        let (gone_topics, left) = (&ever - &topics(&documents), self.left.clone());
+        Self { version: self.version, at, gone_topics, left, documents }
     }
 }
 
@@ -230,7 +234,10 @@ impl Policies {
             let entry = manifest.documents.iter().find(|entry| entry.kind == "segment" && entry.name == name);
             entry.map_or(0, |entry| entry.since)
         });
+        let behaviour = manifest.documents.iter().filter(|entry| BEHAVIOUR.contains(&entry.kind.as_str()));
+        set.behaviour = behaviour.map(|entry| entry.since).max().unwrap_or(0);
         set.gone_topics.clone_from(&manifest.gone_topics);
+        set.left.clone_from(&manifest.left);
         Ok(Arc::new(set))
     }
 }

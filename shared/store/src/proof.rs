@@ -51,6 +51,29 @@ impl Store {
         Err(StoreError::Unavailable("too much contention on a gate".to_owned()))
     }
 
+    /// The same of what may be told at several times and is one word all the same: whatever was told of this cause before, at
+    /// whatever time, stands and is the answer.
+    pub async fn record_once(
+        &self,
+        channel: Channel,
+        address: &[AddressHash],
+        proof: &Proof,
+    ) -> Result<Option<Proof>, StoreError> {
+        for _ in 0..ATTEMPTS {
+            let commit = self.with_told(Commit::default(), channel, address, vec![proof.clone()]).await?;
+            // Read after the gate, which changes with each proof: what is committed at its version has seen them all.
+            let told = self.all_proofs(channel, address).await?;
+            if let Some(before) = told.into_iter().find(|before| before.id == proof.id) {
+                return Ok(Some(before));
+            }
+            let Some(commit) = commit else { return Ok(None) };
+            if self.commit(commit).await? == Written::Done {
+                return Ok(None);
+            }
+        }
+        Err(StoreError::Unavailable("too much contention on a gate".to_owned()))
+    }
+
     /// Adds wishes to what is to be committed, with what they change in the gates of their addresses. They hold for as
     /// long as nobody else changes one of these gates.
     pub async fn with_wishes(

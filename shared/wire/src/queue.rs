@@ -19,6 +19,8 @@ pub enum LeadMessage {
     Lead(LeadId),
     /// Somebody may have become available: try the escalated leads again, oldest first.
     Wake(String),
+    /// The absences of this rep are others now: try the escalated leads again, and set the clocks of what the rep has anew.
+    Leave(String),
     /// A point of this lead's response clock is reached.
     Clock(Tick),
 }
@@ -41,6 +43,8 @@ pub enum EraseMessage {
     Lead(LeadId),
     /// Its sender has withdrawn this lead, and said so at this time.
     Withdrawn(LeadId, Timestamp),
+    /// Look through the dead letters for what is about people who were erased.
+    DeadLetters,
 }
 
 /// Why a rep is told about a lead.

@@ -74,6 +74,39 @@ fn what_we_sign_is_what_the_fixtures_say() {
     assert!(believed >= 3, "{believed}");
 }
 
+/// What the libraries of the specification's authors (MIT) are tested with, in each of their languages.
+const PUBLISHED: &str = r#"{
+    "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+    "msg_id": "msg_p5jXN8AQM9LWM0D4loKWxJek",
+    "timestamp": 1614265330,
+    "payload": "{\"test\": 2432232314}",
+    "signature": "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+}"#;
+
+#[test]
+fn the_published_vector_is_signed_as_the_reference_libraries_sign_it_and_nothing_else_is_believed() {
+    assert!(vector(PUBLISHED.as_bytes()));
+    let vector: Value = serde_json::from_str(PUBLISHED).unwrap();
+    let text = |name: &str| vector[name].as_str().unwrap().to_owned();
+    let at = vector["timestamp"].as_i64().unwrap();
+    let received = |body: &str, id: &str, time: i64| Received {
+        headers: [("id", id.to_owned()), ("timestamp", time.to_string()), ("signature", text("signature"))]
+            .map(|(name, value)| (format!("webhook-{name}"), value))
+            .into(),
+        body: body.as_bytes().to_vec(),
+    };
+    let (body, id, secret) = (text("payload"), text("msg_id"), text("secret"));
+    assert!(believes(&received(&body, &id, at), &secret, at + 10));
+    let other_body = body.replace(": ", ":");
+    for (wrong, why) in [
+        (received(&other_body, &id, at), "another body"),
+        (received(&body, "msg_other", at), "another id"),
+        (received(&body, &id, at + 1), "another time"),
+    ] {
+        assert!(!believes(&wrong, &secret, at + 10), "{why}");
+    }
+}
+
 /// A vector as it is published: secret, id, time, body and the signature that comes of them.
 fn vector(bytes: &[u8]) -> bool {
     let vector: Value = serde_json::from_slice(bytes).unwrap();

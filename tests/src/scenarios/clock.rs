@@ -9,7 +9,9 @@ use crate::world::{ADMIN_TOKEN, Name, World};
 use serde_json::{Value, json};
 use sluice_domain::clock::Tick;
 use sluice_domain::id::LeadId;
+use sluice_store::{Commit, LeaveRecord, Wanted, Written};
 use sluice_wire::queue::{LeadMessage, encode};
+use std::collections::BTreeSet;
 
 /// Half of the owner's window is over.
 pub(super) fn reminder(world: &mut World) -> Prepare<'_> {
@@ -47,20 +49,43 @@ pub(super) fn back(world: &mut World) -> Prepare<'_> {
         let timed = json!({ "kind": "team", "name": "timed", "sticky_may_exceed": false, "members": members, "response": response });
         publish_more(world, vec![timed]).await;
         let (lead, tick) = assigned(world, "timed").await;
-        leave(world, &json!([{ "from": "2020-01-01" }])).await;
+        leave(world, "gil", &json!([{ "from": "2020-01-01" }])).await;
         world.clock.advance(tick.at.millis() - world.clock.millis());
         world.send("lead", &body(&tick));
         deliver(world, "lead", Name::Route).await;
         let tick = outstanding(world, &lead).await;
         world.clock.advance(tick.at.millis() - world.clock.millis());
-        leave(world, &json!([])).await;
+        leave(world, "gil", &json!([])).await;
         (Event::Queue { queue: "lead", bodies: vec![body(&tick)] }, Vec::new())
     })
 }
 
-/// Gil's absences are set, and routing has looked who may be served now.
-async fn leave(world: &mut World, leave: &Value) {
-    let Event::Http(put) = call("PUT", ADMIN_TOKEN, "/api/reps/gil/leave", &json!({ "leave": leave })) else {
+/// The absence that a clock slept through is shorter than it was, and a lead comes in.
+pub(super) fn set_anew(world: &mut World) -> Prepare<'_> {
+    Box::pin(async {
+        let (lead, tick) = assigned(world, "timed").await;
+        let lead = world.store().lead(&lead).await.unwrap().unwrap();
+        let rep = lead.progress.assignment.unwrap().rep;
+        leave(world, &rep, &json!([{ "from": "2020-01-01", "to": "2999-12-31" }])).await;
+        world.clock.advance(tick.at.millis() - world.clock.millis());
+        world.send("lead", &body(&tick));
+        deliver(world, "lead", Name::Route).await;
+        world.clock.advance(3_600_000);
+        // Whoever wrote that down is still to tell of it.
+        let wanted = Wanted { reps: BTreeSet::from([rep.clone()]), ..Wanted::default() };
+        let version = world.store().desk(&wanted).await.unwrap().leave[&rep].version;
+        let none = Commit::default().leave(&rep, LeaveRecord { version, ..LeaveRecord::default() });
+        assert_eq!(world.store().commit(none).await.unwrap(), Written::Done);
+        let next = accept(world, "timed", "2", &[("email", "grace@example.org")], 0).await;
+        let told = encode(&LeadMessage::Leave(rep));
+        (Event::Queue { queue: "lead", bodies: vec![told] }, vec![("lead", lead_body(&next))])
+    })
+}
+
+/// A rep's absences are set, and routing has looked who may be served now.
+async fn leave(world: &mut World, rep: &str, leave: &Value) {
+    let path = format!("/api/reps/{rep}/leave");
+    let Event::Http(put) = call("PUT", ADMIN_TOKEN, &path, &json!({ "leave": leave })) else {
         unreachable!("a call is a request")
     };
     world.invoke(Name::Console, put.payload).await.unwrap().unwrap();
@@ -100,7 +125,7 @@ fn in_touch(lead: &LeadId) -> Event {
 }
 
 /// A lead with its owner, who was told, and the first point of its clock.
-async fn assigned(world: &mut World, form: &str) -> (LeadId, Tick) {
+pub(super) async fn assigned(world: &mut World, form: &str) -> (LeadId, Tick) {
     let lead = accept(world, form, "1", &[("email", "ada@example.org")], 0).await;
     world.send("lead", &lead_body(&lead));
     deliver(world, "lead", Name::Route).await;
@@ -128,6 +153,6 @@ async fn outstanding(world: &World, lead: &LeadId) -> Tick {
     lead.progress.tick(&lead.id).unwrap()
 }
 
-fn body(tick: &Tick) -> String {
+pub(super) fn body(tick: &Tick) -> String {
     encode(&LeadMessage::Clock(tick.clone()))
 }

@@ -67,7 +67,10 @@ async fn publish(world: &World) {
     let mut documents = vec![
         json!({
             "kind": "source", "name": "ads", "type": "meta", "auth": "signature",
-            "secrets": { "app_secret": ["env:META_APP_SECRET"], "page_token": ["secret:page-token"] },
+            "secrets": {
+                "app_secret": ["env:META_APP_SECRET"], "verify_token": ["env:META_APP_SECRET"],
+                "page_token": ["secret:page-token"],
+            },
         }),
         json!({
             "kind": "source", "name": "li", "type": "linkedin", "auth": "signature",
@@ -84,7 +87,7 @@ async fn publish(world: &World) {
         }
         if channels(rep).contains(&"webhook") {
             let path = if rep == GONE { "gone" } else { "in" };
-            let url = format!("http://hook.test/{path}");
+            let url = format!("https://hook.test/{path}");
             document["webhook"] = json!({ "url": url, "secrets": ["secret:hook"] });
         }
         documents.push(document);
@@ -145,6 +148,23 @@ pub(super) async fn publish_more(world: &World, documents: Vec<Value>) -> u64 {
     manifest.documents.sort();
     assert_eq!(store.publish(&manifest, &published(&manifest)).await.unwrap(), Written::Done);
     since
+}
+
+/// A team is removed, and another one gets what went into its queue.
+pub(super) async fn close_queue(world: &World, team: &str, to: &str) {
+    let store = world.store();
+    let documents = store.documents(&store.manifest().await.unwrap()).await.unwrap();
+    let mut routing =
+        documents.iter().find(|document| document.kind() == "routing").map(Document::to_json).unwrap();
+    for rule in routing["rules"].as_array_mut().unwrap() {
+        if rule["assign"]["queue"] == team {
+            rule["assign"] = json!({ "team": to });
+        }
+    }
+    publish_more(world, vec![routing]).await;
+    let mut manifest = store.manifest().await.unwrap();
+    manifest.documents.retain(|entry| entry.kind != "team" || entry.name != team);
+    assert_eq!(store.publish(&manifest, &published(&manifest)).await.unwrap(), Written::Done);
 }
 
 /// What the audit says of a publication.

@@ -1,6 +1,6 @@
 //! What people do with leads and customers. Who gets no answer, or is told to try again, asks again.
 
-use super::{Event, Post, Prepare, accept, lead_body, play};
+use super::{Event, Post, Prepare, accept, hex, lead_body, play};
 use crate::events::http_event;
 use crate::wire::{Headers, document};
 use crate::world::{ADMIN_TOKEN, World};
@@ -13,8 +13,8 @@ use sluice_domain::lead::LeadState;
 use sluice_domain::time::Timestamp;
 use sluice_store::{Token, Written};
 
-/// The token of a rep.
-const REP_TOKEN: &str = "ann-token";
+/// The text of a rep's token.
+pub(crate) const REP_TOKEN: &str = "ann-token";
 
 /// The team is full and a lead waits for room.
 pub(super) fn close(world: &mut World) -> Prepare<'_> {
@@ -46,34 +46,35 @@ pub(super) fn reassign(world: &mut World) -> Prepare<'_> {
 pub(super) fn claim(world: &mut World) -> Prepare<'_> {
     Box::pin(async {
         let [.., waiting] = full(world).await;
-        let sha: String = digest::digest(&digest::SHA256, REP_TOKEN.as_bytes())
-            .as_ref()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
-        let token = Token {
-            sha,
-            version: 0,
-            role: Role::Rep,
-            rep: Some("ann".to_owned()),
-            teams: Vec::new(),
-            note: None,
-            at: Timestamp(world.clock.millis()),
-            expires: None,
-            revoked: None,
-        };
-        let change = Change::Token {
-            token: token.id(),
-            rep: token.rep.clone(),
-            teams: Vec::new(),
-            from: None,
-            to: Some(token.role),
-        };
-        let note = Note { at: token.at, who: Doer::function("test"), change };
-        assert_eq!(world.store().put_token(&token, &note).await.unwrap(), Written::Done);
+        token_of_a_rep(world).await;
         let path = format!("/api/leads/{waiting}/claim");
         (act(REP_TOKEN, &path, &json!({})), vec![("lead", lead_body(&waiting))])
     })
+}
+
+/// A rep's token, whose text is [`REP_TOKEN`].
+pub(super) async fn token_of_a_rep(world: &World) -> Token {
+    let token = Token {
+        sha: hex(digest::digest(&digest::SHA256, REP_TOKEN.as_bytes()).as_ref()),
+        version: 0,
+        role: Role::Rep,
+        rep: Some("ann".to_owned()),
+        teams: Vec::new(),
+        note: None,
+        at: Timestamp(world.clock.millis()),
+        expires: None,
+        revoked: None,
+    };
+    let change = Change::Token {
+        token: token.id(),
+        rep: token.rep.clone(),
+        teams: Vec::new(),
+        from: None,
+        to: Some(token.role),
+    };
+    let note = Note { at: token.at, who: Doer::function("test"), change };
+    assert_eq!(world.store().put_token(&token, &note).await.unwrap(), Written::Done);
+    token
 }
 
 /// Two who share a phone are one person, says somebody while the phone comes in once more.
@@ -133,7 +134,7 @@ async fn take_apart(world: &mut World, names_half: bool) -> (Event, Vec<(&'stati
 }
 
 /// Two places, three leads: the last of them waits.
-async fn full(world: &mut World) -> [LeadId; 3] {
+pub(super) async fn full(world: &mut World) -> [LeadId; 3] {
     let one = accept(world, "tight", "1", &[("email", "ada@example.org")], 0).await;
     let two = accept(world, "tight", "2", &[("email", "grace@example.org")], 0).await;
     play(world, &[&one, &two]).await;
@@ -154,13 +155,24 @@ pub(super) fn act(token: &str, path: &str, body: &Value) -> Event {
     call("POST", token, path, body)
 }
 
+/// The same under a key: however often it is made, it is done once.
+pub(super) fn once(path: &str, body: &Value) -> Event {
+    request("POST", ADMIN_TOKEN, path, &body.to_string(), Some("call"))
+}
+
 /// A call that is made again until it is answered.
 pub(super) fn call(method: &str, token: &str, path: &str, body: &Value) -> Event {
-    let headers = Headers::from([
+    request(method, token, path, &body.to_string(), None)
+}
+
+/// The same of any body, with a key if it has one.
+pub(super) fn request(method: &str, token: &str, path: &str, body: &str, key: Option<&str>) -> Event {
+    let mut headers = Headers::from([
         ("content-type".to_owned(), "application/json".to_owned()),
         ("authorization".to_owned(), format!("Bearer {token}")),
     ]);
-    let payload = http_event(method, path, &headers, &body.to_string());
+    headers.extend(key.map(|key| ("idempotency-key".to_owned(), key.to_owned())));
+    let payload = http_event(method, path, &headers, body);
     let post = Post { payload, fields: Vec::new(), again: None, clash: None };
     Event::Http(Post { again: Some(Box::new(post.clone())), ..post })
 }

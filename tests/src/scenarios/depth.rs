@@ -1,10 +1,14 @@
 //! Capacities over all teams, companies, rounds, queues, leave, credit and leavers.
 
-use super::console::{call, owner};
+use super::company::close_queue;
+use super::console::{act, call, owner};
+use super::erase::asked;
 use super::{Event, Prepare, accept, lead_body, play};
 use crate::world::{ADMIN_TOKEN, World};
 use serde_json::{Value, json};
 use sluice_domain::lead::LeadState;
+use sluice_domain::time::Timestamp;
+use sluice_store::DueEntry;
 
 /// Documents, and rules that come before those of the teams.
 pub(super) fn documents() -> (Vec<Value>, Vec<Value>) {
@@ -37,6 +41,38 @@ pub(super) fn route_capped(world: &mut World) -> Prepare<'_> {
     })
 }
 
+/// The last place over two teams, asked for by the rules through one and by a person through the other.
+pub(super) fn route_capped_given(world: &mut World) -> Prepare<'_> {
+    Box::pin(async {
+        let one = accept(world, "capa", "1", &[("email", "ada@example.org")], 0).await;
+        let moved = accept(world, "web", "2", &[("email", "joan@example.org")], 0).await;
+        play(world, &[&one, &moved]).await;
+        world.clock.advance(86_400_000);
+        let two = accept(world, "capb", "3", &[("email", "grace@example.org")], 0).await;
+        let path = format!("/api/leads/{moved}/reassign");
+        let give = act(ADMIN_TOKEN, &path, &json!({ "team": "capa", "reason": "his region" }));
+        (Event::Queue { queue: "lead", bodies: vec![lead_body(&two)] }, vec![asked(give)])
+    })
+}
+
+/// Five people for two members, one in each minute.
+pub(super) fn route_turns(world: &mut World) -> Prepare<'_> {
+    Box::pin(async {
+        let mut bodies = Vec::new();
+        for key in ["1", "2", "3", "4", "5"] {
+            let email = format!("p{key}@example.org");
+            bodies.push(lead_body(&accept(world, "web", key, &[("email", &email)], 0).await));
+        }
+        let later = bodies.split_off(1);
+        let times = (1..).map(|n| Timestamp(world.clock.millis() + n * 60_000));
+        for (at, body) in times.zip(later) {
+            let entry = DueEntry { at, id: format!("turn-{at}"), queue: "lead".to_owned(), body };
+            world.store().put_due(&entry).await.unwrap();
+        }
+        (Event::Queue { queue: "lead", bodies }, Vec::new())
+    })
+}
+
 /// Three people of one company that nobody owns yet.
 pub(super) fn route_company(world: &mut World) -> Prepare<'_> {
     Box::pin(async {
@@ -62,6 +98,17 @@ pub(super) fn route_queue(world: &mut World) -> Prepare<'_> {
     Box::pin(async {
         let one = accept(world, "queue", "1", &[("email", "ada@example.org")], 0).await;
         (Event::Queue { queue: "lead", bodies: vec![lead_body(&one)] }, Vec::new())
+    })
+}
+
+/// The team whose queue it waits in is gone, and the timers have it decided anew, twice at one moment.
+pub(super) fn route_stranded(world: &mut World) -> Prepare<'_> {
+    Box::pin(async {
+        let one = accept(world, "queue", "1", &[("email", "ada@example.org")], 0).await;
+        play(world, &[&one]).await;
+        close_queue(world, "desk", "sales").await;
+        let body = lead_body(&one);
+        (Event::Queue { queue: "lead", bodies: vec![body.clone()] }, vec![("lead", body)])
     })
 }
 

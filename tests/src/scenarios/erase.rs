@@ -4,10 +4,14 @@ use super::console::{act, call};
 use super::{Event, MEANWHILE, POISON, Post, Prepare, accept, enrich_body, form_post, lead_body, play};
 use crate::events::queue_event;
 use crate::world::{ADMIN_TOKEN, Name, World};
-use serde_json::json;
-use sluice_domain::id::{CustomerId, LeadId};
+use serde_json::{Map, json};
+use sluice_domain::event::{Event as Happening, EventKind, Happened, Ids, Who};
+use sluice_domain::feedback::{Bounce, Feedback, Kind};
+use sluice_domain::id::{CustomerId, EventId, LeadId};
+use sluice_domain::identity::Email;
+use sluice_domain::pii::Pii;
 use sluice_domain::time::Timestamp;
-use sluice_wire::queue::{EraseMessage, encode};
+use sluice_wire::queue::{EraseMessage, EventMessage, FeedbackMessage, encode};
 
 const MAIL: (&str, &str) = ("email", "kanari@example.org");
 const PHONE: (&str, &str) = ("phone", "+4930901899");
@@ -50,6 +54,52 @@ pub(super) fn late(world: &mut World) -> Prepare<'_> {
             vec![("lead", lead_body(&next))],
         )
     })
+}
+
+/// What nobody could take of the person lies among the dead letters: an event with one of somebody else, and a bounce of both.
+pub(super) fn dead_letters(world: &mut World) -> Prepare<'_> {
+    Box::pin(async {
+        let (customer, _) = person(world).await;
+        let events = vec![
+            identify(world, "person77701", MAIL.1, "Kanari"),
+            identify(world, "grace-1", "grace@example.org", "Grace"),
+        ];
+        let bounce = Feedback {
+            message: None,
+            mail: "mail-1".to_owned(),
+            event: "bounce-1".to_owned(),
+            kind: Kind::Bounce(Bounce::Permanent),
+            at: Some(Timestamp(world.clock.millis())),
+            recipients: [MAIL.1, "joan@example.org"].map(|to| Email::parse(to).unwrap()).to_vec(),
+        };
+        world.clock.advance(1_000);
+        let body = begin(world, &customer).await;
+        let dead = vec![
+            ("event-dead", encode(&EventMessage::Events(events))),
+            ("feedback-dead", encode(&FeedbackMessage::Event(bounce))),
+        ];
+        (Event::Queue { queue: "erase", bodies: vec![body, POISON.to_owned()] }, dead)
+    })
+}
+
+/// Somebody says who they are.
+fn identify(world: &World, user: &str, email: &str, name: &str) -> Happened {
+    let at = Timestamp(world.clock.millis());
+    let traits = [("email".to_owned(), email.into()), ("name".to_owned(), name.into())];
+    Happened {
+        who: Who::Ids(Ids { user: Some(user.to_owned().into()), ..Ids::default() }),
+        event: Happening {
+            id: EventId::derived(&["site", user]),
+            kind: EventKind::Identify,
+            name: String::new(),
+            source: "site".to_owned(),
+            at,
+            received: at,
+            properties: Pii::default(),
+            traits: Pii::new(Map::from_iter(traits)),
+            context: Pii::default(),
+        },
+    }
 }
 
 /// One lead of a person who has others is withdrawn, while a further one is on its way.

@@ -54,12 +54,12 @@ fn complaint(world: &World, kind: &str, mail: &str, to: &str, message: Option<&M
     event(world, "Complaint", mail, to, message, detail)
 }
 
-fn delivery(world: &World, mail: &str, to: &str, message: Option<&Message>) -> Value {
+pub(super) fn delivery(world: &World, mail: &str, to: &str, message: Option<&Message>) -> Value {
     event(world, "Delivery", mail, to, message, json!({ "recipients": [to] }))
 }
 
 /// As EventBridge puts it on the queue.
-fn by_bus(event: &Value) -> String {
+pub(super) fn by_bus(event: &Value) -> String {
     json!({ "detail-type": "Email Event", "source": "aws.ses", "id": "1", "detail": event }).to_string()
 }
 
@@ -69,7 +69,7 @@ fn by_topic(event: &Value) -> String {
 }
 
 /// A message to Ada that was handed over, with what the sender knows of it.
-async fn handed_over(world: &mut World, handed: Handed) -> Message {
+pub(super) async fn handed_over(world: &mut World, handed: Handed) -> Message {
     let customer = ada(world).await;
     let now = Timestamp(world.clock.millis());
     let hashes = keys_of(world).hashes(&Identity::new(IdentityKind::Email, "ada@example.org".to_owned()));

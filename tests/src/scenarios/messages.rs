@@ -1,8 +1,11 @@
 //! Messages to customers.
 
+use super::company::publish_more;
+use super::console::call;
+use super::erase::asked;
 use super::{Event, POISON, Prepare, accept, play};
 use crate::wire::text;
-use crate::world::World;
+use crate::world::{ADMIN_TOKEN, World};
 use serde_json::{Value, json};
 use sluice_domain::id::CustomerId;
 use sluice_domain::message::{Cause, CauseKind, Channel, Message, OnUnknown, Order, Otherwise, Replacement};
@@ -18,7 +21,7 @@ pub(super) fn documents() -> Vec<Value> {
         json!({
             "kind": "channel", "name": "sms", "via": "webhook",
             "webhook": {
-                "url": "http://hook.test/in", "secrets": ["secret:hook"],
+                "url": "https://hook.test/in", "secrets": ["secret:hook"],
                 "body": { "to": "{{ to }}", "text": "{{ text }}" },
             },
         }),
@@ -26,7 +29,10 @@ pub(super) fn documents() -> Vec<Value> {
             "kind": "template", "name": "hello", "subject": "Hello", "text": "Hello {{ customer.email }}",
             "html": "<p>Hello {{ customer.email }}</p>",
         }),
-        json!({ "kind": "template", "name": "hello-sms", "channel": "sms", "text": "Hello {{ customer.email }}" }),
+        json!({
+            "kind": "template", "name": "hello-sms", "channel": "sms", "text": "Hello {{ customer.email }}",
+            "defaults": { "customer.email": "you" },
+        }),
     ]
 }
 
@@ -69,6 +75,27 @@ pub(super) fn capped(world: &mut World) -> Prepare<'_> {
         let customer = ada(world).await;
         let bodies = ["1", "2"].map(|part| body(&order(world, &customer, part))).to_vec();
         (Event::Queue { queue: "bulk", bodies }, Vec::new())
+    })
+}
+
+/// A mail, and an SMS that comes to the gate whenever somebody looks at their customer: one message within ten minutes is as
+/// many as may be over all channels.
+pub(super) fn capped_overall(world: &mut World) -> Prepare<'_> {
+    Box::pin(async {
+        let customer = ada(world).await;
+        let settings = json!({
+            "kind": "settings", "name": "default", "escalate_to": ["boss"],
+            "messaging": { "caps": [{ "at_most": 1, "within": "10m" }] },
+        });
+        publish_more(world, vec![settings]).await;
+        // As long as functions go by what they know.
+        world.clock.advance(3_000);
+        let mail = order(world, &customer, "1");
+        let template = "hello-sms".to_owned();
+        let sms = Order { channel: Channel::Sms, template, ..order(world, &customer, "2") };
+        let look = call("GET", ADMIN_TOKEN, &format!("/api/customers/{customer}"), &Value::Null);
+        let bodies = vec![body(&mail), POISON.to_owned()];
+        (Event::Queue { queue: "message", bodies }, vec![("message", body(&sms)), asked(look)])
     })
 }
 

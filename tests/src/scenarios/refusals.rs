@@ -1,12 +1,13 @@
 //! Messages on their way while their recipient says no, or is erased. Another message is on its queue behind each.
 
+use super::console::act;
 use super::engage::{got, request};
 use super::erase::{asked, meanwhile, person};
 use super::messages::{ada, body, order};
-use super::{Event, Post, Prepare};
+use super::{Event, Post, Prepare, accept, play};
 use crate::events::http_event;
 use crate::wire::Headers;
-use crate::world::{ADMIN_TOKEN, World};
+use crate::world::{ADMIN_TOKEN, Name, World};
 use serde_json::{Value, json};
 use sluice_domain::id::CustomerId;
 use sluice_domain::link::Link;
@@ -70,6 +71,56 @@ pub(super) fn erased(world: &mut World) -> Prepare<'_> {
         assert_eq!(world.store().put_message(&stored).await.unwrap(), Written::Done);
         on_its_way("message", [message, order(world, &customer, "2")], meanwhile(&customer))
     })
+}
+
+/// Who said no is found to be somebody else as well, who has not: by neither address does anything go to them.
+pub(super) fn merged(world: &mut World) -> Prepare<'_> {
+    Box::pin(async {
+        let (stays, gives_way) = two(world).await;
+        let merge = act(ADMIN_TOKEN, &format!("/api/customers/{gives_way}/merge"), &json!({ "with": stays }));
+        let orders = ["2", "3"].map(|part| order(world, &gives_way, part));
+        on_its_way("message", orders, asked(merge))
+    })
+}
+
+/// The two are found to be two after all: whoever said no has not changed their mind.
+pub(super) fn unmerged(world: &mut World) -> Prepare<'_> {
+    Box::pin(async {
+        let (stays, gives_way) = two(world).await;
+        let path = format!("/api/customers/{gives_way}/merge");
+        said(world, act(ADMIN_TOKEN, &path, &json!({ "with": stays }))).await;
+        let unmerge = act(ADMIN_TOKEN, &format!("/api/customers/{gives_way}/unmerge"), &json!({}));
+        let orders = ["2", "3"].map(|part| order(world, &gives_way, part));
+        on_its_way("message", orders, asked(unmerge))
+    })
+}
+
+/// Two customers, of whom the second, who would give way to the first, has said no: from then on nothing goes to them.
+async fn two(world: &mut World) -> (CustomerId, CustomerId) {
+    let mut customers = Vec::new();
+    for (key, email) in [("1", "ada@example.net"), ("2", "ada@example.org")] {
+        // A phone that two e-mail addresses come with makes nobody one by itself.
+        let fields = [("email", email), ("phone", "+4930901820")];
+        let lead = accept(world, "web", key, &fields, 0).await;
+        play(world, &[&lead]).await;
+        customers.extend(world.store().lead(&lead).await.unwrap().unwrap().progress.customer);
+        world.clock.advance(60_000);
+    }
+    let [stays, gives_way] = customers.try_into().unwrap();
+    let no = json!({ "channel": "email", "topic": "product", "wish": "no" });
+    said(world, staff(&gives_way, "consents", &no)).await;
+    world.ground.observed().refused = true;
+    (stays, gives_way)
+}
+
+/// What people asked for, and were told is done.
+async fn said(world: &mut World, act: Event) {
+    let (_, payload) = asked(act);
+    let answer = world.invoke(Name::Console, payload.into()).await.unwrap().unwrap();
+    let answer: Value = serde_json::from_slice(&answer).unwrap();
+    assert_eq!(answer["statusCode"], 200, "{answer}");
+    world.settle(600_000).await.unwrap();
+    world.deliveries = 0;
 }
 
 /// What staff writes down for a customer, once however often it is asked.

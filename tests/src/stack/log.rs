@@ -39,15 +39,17 @@ impl Write for Lines {
     }
 }
 
-/// From now on this process's log is kept: our own code at every level, all other code as in production.
+/// Our own code at every level, all other code as in production.
+pub fn targets() -> Targets {
+    let all = Targets::new().with_default(LevelFilter::INFO);
+    OURS.into_iter().fold(all, |targets, ours| targets.with_target(ours, LevelFilter::TRACE))
+}
+
+/// From now on this process's log is kept.
 pub fn capture() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        let mut targets = Targets::new().with_default(LevelFilter::INFO);
-        for ours in OURS {
-            targets = targets.with_target(ours, LevelFilter::TRACE);
-        }
-        let layer = tracing_subscriber::fmt::layer().json().with_writer(|| Lines).with_filter(targets);
+        let layer = tracing_subscriber::fmt::layer().json().with_writer(|| Lines).with_filter(targets());
         let subscriber = tracing_subscriber::registry().with(layer);
         tracing::subscriber::set_global_default(subscriber).expect("the first subscriber of this process");
     });
@@ -55,6 +57,17 @@ pub fn capture() {
 
 /// Every line so far.
 pub fn lines() -> Vec<String> {
+    lines_since(0)
+}
+
+/// How much was logged so far, in bytes.
+pub fn mark() -> usize {
+    LINES.lock().unwrap_or_else(PoisonError::into_inner).len()
+}
+
+/// Every line since so much was logged.
+pub fn lines_since(mark: usize) -> Vec<String> {
     let lines = LINES.lock().unwrap_or_else(PoisonError::into_inner);
-    String::from_utf8_lossy(&lines).lines().map(str::to_owned).collect()
+    let since = lines.get(mark..).unwrap_or_default();
+    String::from_utf8_lossy(since).lines().map(str::to_owned).collect()
 }

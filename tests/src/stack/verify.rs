@@ -1,31 +1,29 @@
 //! What holds at the end of every scenario, whatever it did.
 
 use super::{Running, log};
+use crate::canaries;
 use serde_json::Value;
+use sluice::cli::local_template;
+use sluice::host::spec::named;
+use std::sync::LazyLock;
 
 impl Running {
-    /// Names of all queues.
+    /// Names of all queues, those of dead letters included.
     pub fn queues(&self) -> Vec<String> {
-        [
-            "LeadQueue",
-            "EnrichQueue",
-            "NoticeQueue",
-            "MessageQueue",
-            "BulkQueue",
-            "EraseQueue",
-            "LeadDeadLetters",
-            "EnrichDeadLetters",
-            "NoticeDeadLetters",
-            "EraseDeadLetters",
-            "FeedbackQueue",
-            "EventQueue",
-            "MessageDeadLetters",
-            "BulkDeadLetters",
-            "FeedbackDeadLetters",
-            "EventDeadLetters",
-        ]
-        .map(sluice::host::spec::named)
-        .to_vec()
+        static QUEUES: LazyLock<Vec<String>> = LazyLock::new(|| {
+            let template = local_template().expect("the template is sound");
+            template.queues.iter().map(|queue| named(&queue.id)).collect()
+        });
+        QUEUES.clone()
+    }
+
+    /// Everything that queues hold, in whatever state: the queue and the body.
+    pub fn queued(&self) -> Vec<(String, String)> {
+        let held = |queue: String| {
+            let messages = self.stack.sqs.contents(&queue).expect("a queue of the stack");
+            messages.into_iter().map(move |message| (queue.clone(), message.body))
+        };
+        self.queues().into_iter().flat_map(held).collect()
     }
 
     /// Messages in a queue, in any state.
@@ -70,9 +68,25 @@ impl Running {
         }
         let due = self.table().into_keys().filter(|(pk, _)| pk.starts_with("due#")).count();
         assert_eq!(due, 0, "entries are due that nobody waits for");
-        // No address of a person, a rep or anybody else belongs in a log.
-        for line in log::lines().into_iter().chain(self.metrics.lines()) {
+        self.check_log();
+    }
+
+    /// No address of a person, a rep or anybody else belongs in a log, and nothing that a lead says of who somebody is.
+    fn check_log(&self) {
+        let table = self.table();
+        let mut said = canaries::of_items(table.values());
+        said.extend(self.posted.lock().expect("a lock").iter().cloned());
+        // What documents say as well, a rep's name for one, may be said of them.
+        let documents: Vec<&str> = table
+            .iter()
+            .filter(|((pk, _), _)| pk.starts_with("policy#"))
+            .filter_map(|(_, item)| item["b"]["S"].as_str())
+            .collect();
+        said.retain(|value| !documents.iter().any(|text| text.contains(value.as_str())));
+        for line in log::lines_since(self.logged).into_iter().chain(self.metrics.lines()) {
             assert!(!line.contains('@'), "{line}");
+            let found = said.iter().find(|value| line.contains(value.as_str()));
+            assert!(found.is_none(), "a line of the log says {found:?}: {line}");
         }
     }
 

@@ -2,7 +2,7 @@
 
 use crate::{files, none, relative, root};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
 
@@ -91,6 +91,19 @@ fn the_domain_links_no_io_clock_randomness_or_async() {
         .filter(|line| NOT_IN_DOMAIN.iter().any(|name| line.starts_with(name)))
         .filter(|line| !of_ring.lines().any(|needed| needed == *line));
     none("linked by the domain", wrong.map(str::to_owned).collect());
+}
+
+#[test]
+fn only_the_store_names_the_sdk_of_the_table() {
+    let metadata = cargo(&["metadata", "--no-deps", "--format-version", "1", "--offline"]);
+    let metadata: Value = serde_json::from_str(&metadata).unwrap();
+    let packages = metadata["packages"].as_array().unwrap().iter();
+    let naming = packages.filter(|package| {
+        package["dependencies"].as_array().unwrap().iter().any(|it| it["name"] == "aws-sdk-dynamodb")
+    });
+    let naming: BTreeSet<&str> = naming.map(|package| package["name"].as_str().unwrap()).collect();
+    // The benchmark makes the table's calls without us, to say what there is to gain.
+    assert_eq!(naming, BTreeSet::from(["sluice-bench", "sluice-store"]));
 }
 
 #[test]

@@ -524,6 +524,7 @@ async fn messages(it: &Recorded) {
     let form = [("content-type", "application/x-www-form-urlencoded")];
     let body = b"List-Unsubscribe=One-Click".to_vec();
     assert_eq!(it.send("POST", &format!("/u/{link}"), "", &form, body).await.status, 200);
+    crate::dead_letters::about(it, "pat@example.org");
     let erased = it.call("DELETE", &format!("/api/customers/{customer}"), &Value::Null).await;
     assert_eq!(erased.status, 202, "{}", erased.body);
     it.rest().await;
@@ -564,6 +565,7 @@ async fn console(it: &Recorded, leads: &[String]) {
         ("POST", format!("/api/leads/{}/disqualify", leads[6]), json!({})),
         ("POST", format!("/api/leads/{}/claim", leads[3]), json!({ "rep": "ann" })),
         ("POST", "/api/reps/ann/rebalance".to_owned(), json!({ "do": true, "rep": "bob" })),
+        ("GET", "/api/customers".to_owned(), nothing.clone()),
         ("POST", "/api/customers/lookup".to_owned(), json!({ "email": "ada@example.org" })),
         ("GET", format!("/api/customers/{customer}"), nothing.clone()),
         ("POST", format!("/api/customers/{customer}/unmerge"), json!({})),

@@ -24,6 +24,7 @@ const MAY: &[(&str, &[&str])] = &[
     ("GET /api/reps/{name}/leave", &["admin", "manager", "rep"]),
     ("PUT /api/reps/{name}/leave", &["admin", "manager", "rep"]),
     ("POST /api/reps/{name}/rebalance", &["admin", "manager"]),
+    ("GET /api/customers", &["admin", "manager", "marketer", "rep"]),
     ("POST /api/customers/lookup", &["admin", "manager", "marketer", "rep"]),
     ("GET /api/customers/{id}", &["admin", "manager", "marketer", "rep"]),
     ("POST /api/customers/{id}/merge", &["admin", "manager"]),

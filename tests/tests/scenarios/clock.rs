@@ -265,6 +265,56 @@ async fn a_window_runs_in_working_time_and_heeds_leave_that_is_set_later() {
 }
 
 #[tokio::test]
+async fn a_leave_that_was_mistyped_does_not_put_a_clock_to_sleep_until_its_end() {
+    let run = Setup::policies(usual()).start().await;
+    let lead = run.lead(&[("email", "typo@person.example")]).await;
+    let first = owner(&run, &lead).await;
+    let leave = |to: &str| {
+        let (run, path) = (&run, format!("/api/reps/{first}/leave"));
+        let body = json!({"leave": [{"from": "2026-03-02", "to": to}]});
+        async move { assert_eq!(run.api("PUT", &path, Some(body)).await.0, 200) }
+    };
+    let due = |view: &Value| view["clock"]["due"]["at"].as_str().unwrap_or_default().to_owned();
+    leave("2027-03-02").await;
+    minutes(&run, 6).await;
+    assert!(due(&run.show(&lead).await).starts_with("2027-03-03"), "asleep for a year");
+    leave("2026-03-02").await;
+    quiet(&run).await;
+    let view = run.show(&lead).await;
+    assert!(due(&view).starts_with("2026-03-03T00:05"), "{view:#}");
+    leap(&run, 86_400).await;
+    minutes(&run, 3).await;
+    assert_ne!(owner(&run, &lead).await, first, "the window of the day after is over");
+    // What it was to wake up for a year later is nobody's.
+    assert_eq!(act(&run, &run.token, &lead, "close", json!({})).await.0, 200);
+    leap(&run, 367 * 86_400).await;
+    run.finish().await;
+}
+
+/// The document of a rep who plans to be away.
+fn planned(rep: &str, to: &str) -> String {
+    format!("kind: rep\nname: {rep}\nemail: {rep}@reps.example\nleave: [{{ from: 2026-03-02, to: {to} }}]\n")
+}
+
+#[tokio::test]
+async fn a_planned_leave_that_was_mistyped_is_mended_by_publishing_it_anew() {
+    let run = Setup::policies(usual()).start().await;
+    let lead = run.lead(&[("email", "plan@person.example")]).await;
+    let first = owner(&run, &lead).await;
+    let due = |view: &Value| view["clock"]["due"]["at"].as_str().unwrap_or_default().to_owned();
+    run.publish(&planned(&first, "2027-03-02")).await;
+    minutes(&run, 6).await;
+    assert!(due(&run.show(&lead).await).starts_with("2027-03-03"), "asleep for a year");
+    run.publish(&planned(&first, "2026-03-02")).await;
+    minutes(&run, 1).await;
+    let view = run.show(&lead).await;
+    assert!(due(&view).starts_with("2026-03-03T00:05"), "{view:#}");
+    assert_eq!(act(&run, &run.token, &lead, "close", json!({})).await.0, 200);
+    leap(&run, 367 * 86_400).await;
+    run.finish().await;
+}
+
+#[tokio::test]
 async fn who_goes_on_leave_with_no_end_known_does_not_keep_the_lead() {
     let run = Setup::policies(usual()).start().await;
     let lead = run.lead(&[("email", "gone@person.example")]).await;
@@ -380,5 +430,67 @@ async fn trying_a_lead_says_which_clock_would_start() {
     let (status, tried) = run.api("POST", "/api/leads/try", Some(asked)).await;
     assert_eq!((status, &tried["clock"]["within"]), (200, &json!("10m")), "{tried:#}");
     assert!(tried["why"].to_string().contains("Response clock of team sdr: 10m of"), "{tried:#}");
+    run.finish().await;
+}
+
+#[tokio::test]
+async fn speed_to_lead_counts_working_time_apart_from_the_time_that_passed() {
+    let hours = "hours: { zone: Europe/Berlin, mon-fri: \"09:00-17:00\" }\nresponse: { within: 2h, then: escalate }\n";
+    let run = Setup::policies(team(hours)).start().await;
+    // Friday, 16:50 in Berlin; in touch on Monday at 9:20: half an hour of work later.
+    leap(&run, 4 * 86_400 + 6 * 3_600 + 50 * 60).await;
+    let lead = run.lead(&[("email", "weekend@person.example")]).await;
+    leap(&run, 2 * 86_400 + 16 * 3_600 + 30 * 60).await;
+    let (status, answer) = act(&run, &run.token, &lead, "contacts", json!({"channel": "phone"})).await;
+    assert_eq!(status, 200, "{answer:#}");
+    let (passed, worked) = ((2 * 86_400 + 16 * 3_600 + 30 * 60) as f64, 1_800.0);
+    let near = |found: &Value, exact: f64, error: f64| {
+        let found = found.as_f64().unwrap_or_default();
+        // The stack's clock goes on while it works.
+        assert!(
+            found >= exact * (1.0 - error) && found <= (exact + 60.0) * (1.0 + error),
+            "{found} for {exact}"
+        );
+    };
+    near(&json!(answer["first"]["elapsed_ms"].as_f64().unwrap() / 1000.0), passed, 0.0);
+    near(&json!(answer["first"]["working_ms"].as_f64().unwrap() / 1000.0), worked, 0.0);
+    for by in ["source", "team", "rep"] {
+        let path = format!("/api/insight/speed-to-lead?by={by}&since=2026-03-01&until=2026-03-31");
+        let (status, report) = run.api("GET", &path, None).await;
+        assert_eq!((status, report["groups"].as_array().map(Vec::len)), (200, Some(1)), "{report:#}");
+        for figures in [&report["all"], &report["groups"][0]] {
+            for name in ["p50", "p90", "p99"] {
+                near(&figures["elapsed_seconds"][name], passed, 0.05);
+                near(&figures["working_seconds"][name], worked, 0.05);
+            }
+            assert_eq!(
+                (&figures["count"], &figures["within_window"]),
+                (&json!(1), &json!(1.0)),
+                "{report:#}"
+            );
+        }
+    }
+    // The entry of the clock that was stopped is still to come.
+    leap(&run, 7_800).await;
+    minutes(&run, 3).await;
+    run.finish().await;
+}
+
+#[tokio::test]
+async fn how_late_a_point_is_acted_on_is_measured() {
+    let run = Setup::policies(usual()).start().await;
+    let lead = run.lead(&[("email", "late@person.example")]).await;
+    let late = || run.metrics.sum("ClockLateness", ("Stack", "sluice"));
+    // The owner is to be reminded after five minutes, and nothing runs for two more.
+    leap(&run, 4 * 60).await;
+    assert_eq!(late(), 0.0);
+    leap(&run, 3 * 60).await;
+    assert!((120_000.0..150_000.0).contains(&late()), "{} ms", late());
+    assert_eq!(run.metrics.sum("Reminders", ("Stack", "sluice")), 1.0);
+    // What fires for nobody is not late.
+    let before = late();
+    act(&run, &run.token, &lead, "close", json!({})).await;
+    leap(&run, 30 * 60).await;
+    assert_eq!((late(), run.metrics.sum("ClockStale", ("Stack", "sluice"))), (before, 1.0));
     run.finish().await;
 }

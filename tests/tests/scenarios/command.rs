@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+pub(crate) const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 /// How often the process is killed, unless SLUICE_KILL_ROUNDS says otherwise.
 const ROUNDS: usize = 4;
 
@@ -47,12 +47,20 @@ pub(crate) struct Command {
     log: Option<&'static str>,
     smtp: Option<[String; 3]>,
     calls_providers: bool,
+    with_binaries: bool,
 }
 
 impl Command {
     /// With its data in this folder.
     pub(crate) fn new(data: &Path) -> Self {
-        Self { data: data.to_owned(), now: None, log: None, smtp: None, calls_providers: false }
+        Self {
+            data: data.to_owned(),
+            now: None,
+            log: None,
+            smtp: None,
+            calls_providers: false,
+            with_binaries: false,
+        }
     }
 
     /// With its log at this level.
@@ -70,6 +78,12 @@ impl Command {
     /// Calling the providers of SMS and chat for real.
     pub(crate) fn calling_providers(mut self) -> Self {
         self.calls_providers = true;
+        self
+    }
+
+    /// With the functions as binaries of their own.
+    pub(crate) fn with_binaries(mut self) -> Self {
+        self.with_binaries = true;
         self
     }
 
@@ -105,6 +119,9 @@ impl Sluice {
         if command.calls_providers {
             process.arg("--call-providers");
         }
+        if command.with_binaries {
+            process.args(["--functions", "binaries"]);
+        }
         if let Some(level) = command.log {
             process.env("SLUICE_LOG", level);
         }
@@ -115,6 +132,11 @@ impl Sluice {
         let text = |name: &str| ready[name].as_str().unwrap_or_default().to_owned();
         assert!(ready["endpoints"]["dynamodb"].is_string(), "{ready:#}");
         Self { child, url: text("url"), token: text("token") }
+    }
+
+    /// The id of its process.
+    pub(crate) fn process(&self) -> u32 {
+        self.child.id()
     }
 
     /// SIGKILL.
@@ -319,11 +341,63 @@ async fn the_tools_answer_in_words_and_by_how_they_exit() {
     assert!(String::from_utf8_lossy(&gone.stderr).contains("is the stack running"), "{gone:?}");
 }
 
+#[tokio::test]
+async fn unmerge_takes_a_person_apart_and_says_which_two_there_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let sluice = Sluice::start(&Command::new(folder.path())).await;
+    let (email, phone) = (json!({"email": "half@person.example"}), json!({"phone": "+12015550171"}));
+    let mut people = Vec::new();
+    for body in ["email=half%40person.example", "phone=%2B12015550171"] {
+        let lead = sluice.post(body).await.unwrap().lead_id();
+        people.push(sluice.ended(&lead).await["customer"].as_str().unwrap().to_owned());
+    }
+    let both = "email=half%40person.example&phone=%2B12015550171";
+    let lead = sluice.post(both).await.unwrap().lead_id();
+    sluice.ended(&lead).await;
+    let found =
+        async |identity: &Value| sluice.api("POST", "/api/customers/lookup", Some(identity.clone())).await;
+    let whole = found(&email).await;
+    assert_eq!(whole["id"], found(&phone).await["id"], "{whole:#}");
+    let half = whole["merged_from"][0].as_str().unwrap();
+    let done = sluice.tool(&["unmerge", half]);
+    let said = String::from_utf8_lossy(&done.stdout).into_owned();
+    let stays = whole["id"].as_str().unwrap();
+    assert!(done.status.success(), "{done:?}");
+    assert_eq!(said, format!("{half} and {stays} are two again, and are kept apart.\n"));
+    let now = json!([found(&email).await["id"], found(&phone).await["id"]]);
+    assert_eq!(now, json!(people));
+    // They are two already.
+    let again = sluice.tool(&["unmerge", half]);
+    assert!(!again.status.success() && again.stdout.is_empty() && !again.stderr.is_empty(), "{again:?}");
+}
+
 /// `sluice` in a folder, without a word about which stack.
-async fn sluice_in(folder: &Path, arguments: &[&str]) -> Output {
+pub(crate) async fn sluice_in(folder: &Path, arguments: &[&str]) -> Output {
     let mut process = tokio::process::Command::new(binaries().join("sluice"));
     process.args(arguments).current_dir(folder).env_remove("SLUICE_TOKEN").stdin(Stdio::null());
     process.output().await.unwrap()
+}
+
+/// `sluice dev` as somebody types it in this folder, and what it says until these words come.
+pub(crate) fn by_hand(folder: &Path, arguments: &[&str], last: &str) -> (Sluice, Vec<String>) {
+    let mut process = std::process::Command::new(binaries().join("sluice"));
+    process.args(["dev", "--port", "0"]).args(arguments).current_dir(folder).env_remove("SLUICE_TOKEN");
+    let child = process.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("sluice starts");
+    let mut sluice = Sluice { child, url: String::new(), token: String::new() };
+    let output = BufReader::new(sluice.child.stdout.take().unwrap());
+    let mut said = Vec::new();
+    for line in output.lines() {
+        said.push(line.unwrap());
+        if said.last().is_some_and(|line| line.contains(last)) {
+            break;
+        }
+    }
+    let after = |words: &str| {
+        let found = said.iter().find_map(|line| line.strip_prefix(words)?.split_whitespace().next());
+        found.unwrap_or_else(|| panic!("no line `{words}` in {said:#?}")).to_owned()
+    };
+    (sluice.url, sluice.token) = (after("Sluice is running on "), after("Admin token "));
+    (sluice, said)
 }
 
 #[tokio::test]

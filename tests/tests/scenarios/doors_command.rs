@@ -66,6 +66,22 @@ async fn a_folder_that_holds_a_part_is_applied_beside_what_is_published() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_probably_not_meant_of_a_part_is_said_where_it_is_published() {
+    let run = Setup::default().start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let text = "kind: rep\nname: cy\n---\nkind: team\nname: more\nmembers: [{ rep: ann }, { rep: cy }]\n";
+    file(folder.path(), "more.yaml", text);
+    let done = apply(&run, folder.path(), &[]).await;
+    let said = String::from_utf8_lossy(&done.stderr).into_owned();
+    assert!(done.status.success() && said.contains("1 to look at"), "{said}");
+    assert!(said.contains("more.yaml:2:7: cy is told of nothing"), "{said}");
+    let again = json_of(&apply(&run, folder.path(), &["--json"]).await);
+    assert_eq!(again["warnings"].as_array().map(Vec::len), Some(1), "{again:#}");
+    run.settle().await;
+    run.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_program_that_asks_is_answered_with_one_document() {
     // A rep who is told by two channels.
     let hook = Fake::start(|_| (200, json!({}))).await;

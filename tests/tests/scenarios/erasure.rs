@@ -19,7 +19,7 @@ use std::time::Duration;
 /// In everything that the erased person says, and found nowhere else.
 const CANARIES: [&str; 8] =
     ["merula", "Merula", "Turdus", "2015550177", "555-0177", "Amselbau", "tirili", "444000077"];
-const MAIL: &str = "merula@amselnest.example";
+pub(crate) const MAIL: &str = "merula@amselnest.example";
 const PHONE: &str = "+1 (201) 555-0177";
 
 fn policies() -> String {
@@ -42,8 +42,8 @@ fn left_in<'a>(where_: &str, texts: impl IntoIterator<Item = &'a str>) -> Vec<St
     found.map(|(canary, text)| format!("{canary} is in {where_}: {}", &text[..text.len().min(300)])).collect()
 }
 
-/// Where anything of the person is left.
-fn left(run: &Running) -> Vec<String> {
+/// Where anything of the person is left: in the table, on queues and among dead letters, in mails, in the log.
+pub(crate) fn left(run: &Running) -> Vec<String> {
     let items: Vec<String> =
         run.table().into_iter().map(|((pk, sk), item)| format!("{pk} {sk} {item}")).collect();
     let mut left = left_in("the table", items.iter().map(String::as_str));
@@ -51,6 +51,9 @@ fn left(run: &Running) -> Vec<String> {
     left.extend(left_in("the log", lines.iter().map(String::as_str)));
     let mails: Vec<String> = run.mails().into_iter().map(|(_, text)| text).collect();
     left.extend(left_in("the mails", mails.iter().map(String::as_str)));
+    for (queue, body) in run.queued() {
+        left.extend(left_in(&queue, [body.as_str()]));
+    }
     left
 }
 
@@ -76,7 +79,7 @@ async fn import(run: &Running, folder: &Path, batch: &str) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-async fn erase(run: &Running, customer: &str) -> Value {
+pub(crate) async fn erase(run: &Running, customer: &str) -> Value {
     let (status, answer) = run.api("DELETE", &format!("/api/customers/{customer}"), None).await;
     assert_eq!(status, 202, "{answer:#}");
     run.settle().await;

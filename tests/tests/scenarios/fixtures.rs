@@ -68,6 +68,9 @@ async fn every_form_post_of_the_fixtures_is_taken_as_its_facts_say() {
     }
 }
 
+/// What the Graph API answers for a lead.
+const GRAPH_ANSWER: &str = "10-graph-response";
+
 /// A person for every id that Meta's notifications name; the fixture's own for the one it is about.
 async fn graph(fixture: Value) -> Fake {
     Fake::start(move |request| {
@@ -84,7 +87,7 @@ async fn graph(fixture: Value) -> Fake {
 
 /// A stack that has the secrets of a Meta folder, and the Graph API it asks.
 async fn stack_for(meta: &Folder) -> (Running, Fake) {
-    let graph = graph(meta.json(meta.find("10-graph-response").expect("the Graph API's answer"))).await;
+    let graph = graph(meta.json(meta.find(GRAPH_ANSWER).expect("the Graph API's answer"))).await;
     let of = |name: &str| {
         let found = meta.cases.iter().map(|case| text(&case[name])).find(|value| !value.is_empty());
         found.expect("the folder's secrets")
@@ -113,9 +116,10 @@ async fn every_meta_webhook_of_the_fixtures_is_answered_as_meta_needs_and_its_le
         let (run, graph) = stack_for(&folder).await;
         for case in &folder.cases {
             let (id, facts) = (text(&case["id"]), &case["facts"]);
-            if text(&case["file"]).ends_with(".json") {
+            if id == GRAPH_ANSWER {
                 continue;
             }
+            assert!(text(&case["file"]).ends_with(".http"), "{id}: nothing is done with this case");
             let before = run.table();
             let answer = run.raw(&folder.bytes(case)).await;
             if let Some(status) = facts["must_answer_status"].as_u64() {
@@ -148,7 +152,7 @@ async fn every_meta_webhook_of_the_fixtures_is_answered_as_meta_needs_and_its_le
             let new = run.leads().len() - before.keys().filter(|(_, sk)| sk == "l").count();
             assert_eq!(new, strings(&facts["leadgen_ids"]).len(), "{id}");
         }
-        let told = folder.find("10-graph-response").unwrap();
+        let told = folder.find(GRAPH_ANSWER).unwrap();
         let id = text(&folder.json(told)["id"]);
         let lead = leads_by_external_id(&run, &id).await.remove(0);
         for name in ["email", "phone"] {

@@ -2,7 +2,7 @@
 
 use futures::future::join_all;
 use serde_json::{Value, json};
-use sluice_tests::stack::{Running, Setup};
+use sluice_tests::stack::{POLICIES, Running, Setup};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -244,6 +244,50 @@ async fn unmerging_gives_back_both_as_they_were_and_keeps_them_apart() {
     let (_, phone_now) = run.lookup(json!({"phone": "+12015550144"})).await;
     assert_eq!((&email_now["id"], &phone_now["id"]), (&by_email["id"], &by_phone["id"]));
     assert_eq!(run.live_customers().len(), 2);
+    run.finish().await;
+}
+
+#[tokio::test]
+async fn what_came_to_a_half_while_two_were_one_goes_with_it_its_id_and_its_owner() {
+    // A lead goes to whom it names, whoever has its customer.
+    let rule = |rep: &str| {
+        format!("  - name: named {rep}\n    when: has(lead.fields.{rep})\n    assign: {{ rep: {rep} }}\n")
+    };
+    let rules = ["ann", "bo", "boss"].map(rule).concat();
+    let run = Setup::policies(POLICIES.replace("rules:\n", &format!("rules:\n{rules}"))).start().await;
+    let (email, phone) = (("email", "ada@person.example"), ("phone", "+12015550144"));
+    let id = json!({"external_id": "4711", "source": "contact"});
+    let minute = Duration::from_secs(60);
+    run.lead(&[email, ("ann", "1")]).await;
+    run.pass(minute).await;
+    run.lead(&[phone, ("bo", "1")]).await;
+    run.pass(minute).await;
+    let (_, by_email) = run.lookup(json!({"email": email.1})).await;
+    let (_, by_phone) = run.lookup(json!({"phone": phone.1})).await;
+    let owners = [&by_email, &by_phone].map(|page| page["owner"]["rep"].as_str().unwrap_or_default());
+    assert_eq!(owners, ["ann", "bo"]);
+    run.lead(&[email, phone]).await;
+    run.pass(minute).await;
+
+    // By the number of one of them, with an id that is new and for another rep: so it is the whole person's.
+    run.lead(&[phone, ("external_id", "4711"), ("boss", "1")]).await;
+    run.pass(minute).await;
+    let (_, whole) = run.lookup(id.clone()).await;
+    assert_eq!((&whole["id"], &whole["owner"]["rep"]), (&by_email["id"], &json!("boss")), "{whole:#}");
+    assert_eq!(whole["merged_from"], json!([by_phone["id"]]));
+    let held = whole["identities"].as_array().unwrap().iter().find(|one| one["kind"] == "external_id");
+    assert_eq!(held.unwrap()["record"], by_phone["id"], "{whole:#}");
+
+    let path = format!("/api/customers/{}/unmerge", by_phone["id"].as_str().unwrap());
+    let (status, answer) = run.api("POST", &path, Some(json!({}))).await;
+    assert_eq!(status, 200, "{answer:#}");
+    assert_eq!(answer["taken_out"]["owner"]["rep"], "boss", "{answer:#}");
+    assert_eq!(answer["stays"]["owner"], by_email["owner"], "{answer:#}");
+    let (_, by_id) = run.lookup(id).await;
+    assert_eq!((&by_id["id"], &by_id["lead_count"]), (&by_phone["id"], &json!(2)), "{by_id:#}");
+    let after = run.lead(&[("external_id", "4711"), ("note", "after")]).await;
+    let view = run.show(&after).await;
+    assert_eq!((&view["customer"], &view["owner"]), (&by_phone["id"], &json!("boss")), "{view:#}");
     run.finish().await;
 }
 

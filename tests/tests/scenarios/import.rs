@@ -3,6 +3,7 @@
 
 use crate::command::{Command, Sluice, binaries};
 use serde_json::{Value, json};
+use sluice_tests::needs;
 use sluice_tests::stack::door::Door;
 use sluice_tests::stack::{POLICIES, Running, Setup};
 use std::collections::{BTreeMap, BTreeSet};
@@ -411,5 +412,38 @@ async fn the_samples_come_in_as_their_readme_says() {
     let lead = run.show(ingrid["leads"][0]["id"].as_str().unwrap()).await;
     assert_eq!(lead["attribution"]["created_at"], "2026-09-14T10:20:00.000Z", "{lead:#}");
     assert!(lead["fields"].as_array().unwrap().iter().any(|field| field[0] == "Met at"), "{lead:#}");
+    run.finish().await;
+}
+
+/// Runs a program on a terminal of its own and prints what that shows.
+const TERMINAL: &str = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_a_terminal_a_bar_shows_how_far_it_is_and_goes_when_all_is_done() {
+    let run = Setup::default().start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let leads = file(folder.path(), "people.csv", people(450));
+    let mut process = tokio::process::Command::new("python3");
+    process.args(["-c", TERMINAL]).arg(binaries().join("sluice"));
+    process.args(["import", text(&leads), "--form", "contact", "--url", &run.stack.addresses.url]);
+    let process = process.env("SLUICE_TOKEN", &run.token).stdin(Stdio::null()).output();
+    let output = process.await.map_err(|error| error.to_string());
+    if let Some(output) = needs::found("terminal of Python's", output) {
+        let shown = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "{output:?}");
+        let bars: Vec<&str> = shown
+            .split(['\r', '\n'])
+            .filter(|line| line.contains(" rows  ") && line.contains(" left"))
+            .collect();
+        assert!(bars.iter().any(|bar| bar.contains("200 rows") || bar.contains("400 rows")), "{shown:?}");
+        // The last that is seen is what came of it, and no bar.
+        let report = shown.rsplit('\r').next().unwrap_or_default();
+        assert!(!report.contains(" left"), "{shown:?}");
+        assert!(shown.contains("450"), "{shown:?}");
+    }
+    run.settle().await;
+    // A program that reads what is printed is shown none.
+    let quiet = sluice(&run, &["import", text(&leads), "--form", "contact", "--json"]).await;
+    assert!(quiet.status.success() && quiet.stderr.is_empty(), "{quiet:?}");
     run.finish().await;
 }

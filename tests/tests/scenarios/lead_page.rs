@@ -1,9 +1,10 @@
-//! The page that the link of a notice leads to, in a browser: its script is run, and it asks a stack that runs.
+//! The page that the link of a notice leads to, in a browser without a window (jsdom, which has a browser's document, storage
+//! and scripts and draws nothing): its script is run, and it asks a stack that runs.
 
 use serde_json::{Value, json};
-use sluice_tests::node;
+use sluice_tests::needs;
+use sluice_tests::node::{self, Installed};
 use sluice_tests::stack::{Running, Setup};
-use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 use tokio::process::Command;
@@ -13,11 +14,11 @@ const DRIVER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/browser/follow.cjs");
 const PATIENCE: Duration = Duration::from_secs(90);
 
 /// Follows a link in a browser whose tab holds a token, or none, and types tokens in. What the page shows at first, and after each.
-async fn follow(browser: &Path, link: &str, held: Option<&str>, typed: &[&str]) -> Vec<Value> {
+async fn follow(browser: &Installed, link: &str, held: Option<&str>, typed: &[&str]) -> Vec<Value> {
     let told = json!({"url": link, "held": held, "typed": typed}).to_string();
-    let done = Command::new("node")
+    let done = Command::new(&browser.node)
         .args([DRIVER, told.as_str()])
-        .env("NODE_PATH", browser.join("node_modules"))
+        .env("NODE_PATH", browser.folder.join("node_modules"))
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .output();
@@ -27,15 +28,9 @@ async fn follow(browser: &Path, link: &str, held: Option<&str>, typed: &[&str]) 
     said.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// A folder with a browser in it; else the test is left out.
-async fn browser() -> Option<PathBuf> {
-    match node::packages("browser").await {
-        Ok(folder) => Some(folder.canonicalize().unwrap()),
-        Err(why) => {
-            println!("skipped: no browser: {why}");
-            None
-        }
-    }
+/// The browser; else the test is left out.
+async fn browser() -> Option<Installed> {
+    needs::found("jsdom", node::packages("browser").await)
 }
 
 /// The value of a row that the page shows.

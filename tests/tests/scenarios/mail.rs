@@ -3,8 +3,8 @@
 use crate::command::{Command, Sluice};
 use mail_parser::MessageParser;
 use serde_json::{Value, json};
-use sluice_tests::python;
 use sluice_tests::stack::{POLICIES, Setup};
+use sluice_tests::{needs, python};
 use std::process::Stdio;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
@@ -20,13 +20,7 @@ struct Server {
 impl Server {
     /// None where it cannot be installed.
     async fn start() -> Option<Self> {
-        let python = match python::environment("smtp").await {
-            Ok(python) => python,
-            Err(why) => {
-                println!("skipped: no aiosmtpd here: {why}");
-                return None;
-            }
-        };
+        let python = needs::found("aiosmtpd", python::environment("smtp").await)?;
         let mut process = tokio::process::Command::new(python)
             .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/smtp/server.py"))
             .stdin(Stdio::null())

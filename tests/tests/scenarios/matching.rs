@@ -1,5 +1,6 @@
 //! Customers who are described alike and share no identity: suggested, joined where that is configured, taken apart.
 
+use crate::import::sluice;
 use serde_json::{Value, json};
 use sluice_tests::stack::{POLICIES, Running, Setup};
 use std::time::Duration;
@@ -256,5 +257,56 @@ async fn likeness_never_joins_who_holds_different_identities_of_one_kind() {
     assert_eq!(status, 200, "{tried:#}");
     assert!(tried["why"].to_string().contains("By likeness"), "{tried:#}");
     assert_eq!(run.table(), before);
+    run.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_whole_base_is_looked_through_at_once_and_who_is_certainly_one_is_joined() {
+    let run = Setup::default().start().await;
+    let first = lead(&run, &KATHARINA).await["customer"].as_str().unwrap().to_owned();
+    let again = lead(&run, &AGAIN).await["customer"].as_str().unwrap().to_owned();
+    let brother = [("first_name", "Tobias"), KATHARINA[1], KATHARINA[3], ("email", "tobias@web.example")];
+    let brother = lead(&run, &brother).await["customer"].as_str().unwrap().to_owned();
+    let find = async |join: bool| {
+        let arguments = ["duplicates", "--json", "--join"];
+        let output = sluice(&run, &arguments[..if join { 3 } else { 2 }]).await;
+        assert!(output.status.success(), "{output:?}");
+        serde_json::from_slice::<Value>(&output.stdout).unwrap()
+    };
+    let before = run.table();
+    let found = find(false).await;
+    assert_eq!((&found["customers"], found["groups"].as_array().unwrap().len()), (&json!(3), 1), "{found:#}");
+    let link = &found["groups"][0]["links"][0];
+    let mut both = [link["one"].as_str().unwrap(), link["other"].as_str().unwrap()];
+    both.sort_unstable();
+    let mut expected = [first.as_str(), again.as_str()];
+    expected.sort_unstable();
+    assert_eq!(
+        (both, &link["certain"], &link["joined"]),
+        (expected, &json!(true), &Value::Null),
+        "{found:#}"
+    );
+    let reasons = link["reasons"].to_string();
+    assert!(reasons.contains("same postal code") && reasons.contains("similar last name"), "{reasons}");
+    assert_eq!(run.table(), before, "looking writes nothing");
+    // For people the same in words, and no fact of anybody.
+    let said = sluice(&run, &["duplicates"]).await;
+    let said = String::from_utf8_lossy(&said.stdout).into_owned();
+    assert!(said.contains("1 are probably somebody who is there already, 1 of them certainly"), "{said}");
+    assert!(!said.contains("Ackermann") && !said.contains("80331"), "{said}");
+
+    let joined = find(true).await;
+    assert_eq!(joined["groups"][0]["links"][0]["joined"], true, "{joined:#}");
+    let whole = run.customer(&first).await;
+    assert_eq!(whole["lead_count"], 2, "{whole:#}");
+    let found = find(true).await;
+    assert_eq!((&found["customers"], &found["groups"]), (&json!(2), &json!([])), "{found:#}");
+    // Taken apart again, they stay so.
+    let half = whole["merged_from"][0].as_str().unwrap();
+    let apart = run.api("POST", &format!("/api/customers/{half}/unmerge"), Some(json!({}))).await;
+    assert_eq!(apart.0, 200, "{:#}", apart.1);
+    let found = find(true).await;
+    assert_eq!((&found["customers"], &found["groups"]), (&json!(3), &json!([])), "{found:#}");
+    assert_eq!(run.customer(&brother).await["lead_count"], 1);
     run.finish().await;
 }

@@ -318,6 +318,8 @@ async fn a_refusal_gives_the_claim_back_and_a_lost_answer_is_a_state_of_its_own(
         (&json!("sent"), &json!(2), &json!(1))
     );
 
+    let unknown = run.metrics.sum("UnknownSends", ("Channel", "email"));
+    assert_eq!(unknown, 2.0, "each once, however it ended");
     run.refusals.refuse("send-message", SES, 1, (400, "MessageRejected"));
     let failed = sent(&run, &ada, json!({"topic": "service"})).await;
     assert_eq!((&failed["state"], &failed["note"]), (&json!("failed"), &json!("MessageRejected")));

@@ -360,3 +360,82 @@ async fn a_message_whose_gate_others_change_all_the_time_comes_by_later() {
     assert_eq!((&sent["state"], &sent["attempts"]), (&json!("sent"), &json!(1)), "{sent:#}");
     run.finish().await;
 }
+
+/// Somebody says that two customers are one.
+async fn join(run: &Running, one: &str, other: &str) {
+    let path = format!("/api/customers/{one}/merge");
+    let (status, joined) = run.api("POST", &path, Some(json!({ "with": other }))).await;
+    assert_eq!(status, 200, "{joined:#}");
+    run.settle().await;
+}
+
+/// That they are two after all.
+async fn take_apart(run: &Running, one: &str) {
+    let (status, apart) = run.api("POST", &format!("/api/customers/{one}/unmerge"), Some(json!({}))).await;
+    assert_eq!(status, 200, "{apart:#}");
+    run.settle().await;
+}
+
+/// Of several addresses of a person this one is written to from now on: what was said first, or last.
+async fn writes_to(run: &Running, who: &str, which: &str, email: &str) {
+    let rule = format!("survivorship: {{ email: {which} }}");
+    run.apply(&format!("kind: settings\nname: default\nescalate_to: [boss]\n{rule}\n")).await;
+    assert_eq!(run.customer(who).await["profile"]["email"]["value"], email);
+}
+
+#[tokio::test]
+async fn a_no_outlives_that_two_people_are_found_to_be_one_and_are_taken_apart_again() {
+    let run = start().await;
+    let (a, b) = ("a@person.example", "b@person.example");
+    let refuser = send(&run, a, &[], "product").await;
+    run.pass(Duration::from_secs(1)).await;
+    let other = customer(&run, b, &[]).await;
+    says_no_by(&run, &refuser.mail.unsubscribe().unwrap()).await;
+    let refuser = refuser.customer;
+    join(&run, &other, &refuser).await;
+    for (which, email) in [("oldest", a), ("newest", b)] {
+        writes_to(&run, &refuser, which, email).await;
+        for who in [&refuser, &other] {
+            let refused = ask(&run, who, "news", "product").await;
+            assert_eq!(reason(&refused), ("skipped", "opted_out"), "{email}: {refused:#}");
+        }
+        // What was not refused goes to the address that is written to.
+        let receipt = ask(&run, &refuser, "receipt", "service").await;
+        assert_eq!(receipt["state"], "sent", "{receipt:#}");
+        assert_eq!(run.raw_mails().pop().unwrap().0, [email]);
+    }
+    take_apart(&run, &refuser).await;
+    let refused = ask(&run, &refuser, "news", "product").await;
+    assert_eq!(reason(&refused), ("skipped", "opted_out"), "{refused:#}");
+    assert_eq!(ask(&run, &other, "news", "product").await["state"], "sent", "who never said no");
+    assert_eq!(run.raw_mails().pop().unwrap().0, [b]);
+    let news = run.raw_mails().into_iter().filter(|(_, raw)| raw.contains("Subject: News"));
+    assert_eq!(news.count(), 2, "the one before the no, and the last");
+    run.finish().await;
+}
+
+#[tokio::test]
+async fn a_suppressed_address_gets_nothing_whosever_it_is_found_to_be_and_another_of_that_person_does() {
+    let run = start().await;
+    let (c, d) = ("c@person.example", "d@person.example");
+    let dead = customer(&run, c, &[]).await;
+    run.pass(Duration::from_secs(1)).await;
+    let other = customer(&run, d, &[]).await;
+    let because = json!({"reason": "her lawyer wrote"});
+    assert_eq!(run.api("POST", &format!("/api/customers/{dead}/suppress"), Some(because)).await.0, 200);
+    join(&run, &other, &dead).await;
+    writes_to(&run, &dead, "oldest", c).await;
+    for (who, template, topic) in [(&dead, "news", "product"), (&other, "receipt", "service")] {
+        let kept = ask(&run, who, template, topic).await;
+        assert_eq!(reason(&kept), ("skipped", "suppressed"), "{kept:#}");
+    }
+    writes_to(&run, &dead, "newest", d).await;
+    assert_eq!(ask(&run, &dead, "receipt", "service").await["state"], "sent");
+    assert_eq!(run.raw_mails().pop().unwrap().0, [d]);
+    take_apart(&run, &dead).await;
+    let kept = ask(&run, &dead, "receipt", "service").await;
+    assert_eq!(reason(&kept), ("skipped", "suppressed"), "{kept:#}");
+    assert_eq!(ask(&run, &other, "news", "product").await["state"], "sent");
+    assert!(run.raw_mails().iter().all(|(to, _)| to.iter().all(|to| to != c)), "nothing ever went there");
+    run.finish().await;
+}

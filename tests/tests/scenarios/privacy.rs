@@ -2,7 +2,6 @@
 
 use crate::command::{Command, Sluice};
 use serde_json::json;
-use sluice::host::spec::named;
 use sluice_services::sqs::OutgoingMessage;
 use sluice_tests::stack::fake::Fake;
 use sluice_tests::stack::log;
@@ -88,9 +87,10 @@ async fn no_line_of_any_log_holds_anything_about_a_person() {
     run.api_as(Some("geheim-in-de-url"), "GET", "/api/health", None).await;
 
     // A lead whose fields Meta refuses with a text that quotes a person, and poison on every queue.
-    for queue in ["LeadQueue", "EnrichQueue", "NoticeQueue", "MessageQueue", "BulkQueue", "EraseQueue"] {
-        run.stack.sqs.send(&named(queue), OutgoingMessage::new(format!("{{\"lead\":\"{EMAIL}\"}}"))).unwrap();
-        run.stack.sqs.send(&named(queue), OutgoingMessage::new(EMAIL)).unwrap();
+    let is_worked_off = |queue: &&String| !queue.contains("DeadLetters");
+    for queue in run.queues().iter().filter(is_worked_off) {
+        run.stack.sqs.send(queue, OutgoingMessage::new(format!("{{\"lead\":\"{EMAIL}\"}}"))).unwrap();
+        run.stack.sqs.send(queue, OutgoingMessage::new(EMAIL)).unwrap();
     }
     for _ in 0..6 {
         tokio::time::sleep(Duration::from_millis(50)).await;

@@ -6,9 +6,9 @@ use bytes::Bytes;
 use futures::future::{BoxFuture, FutureExt, join_all};
 use sluice_services::{Service, listen};
 use sluice_tests::stack::http;
-use sluice_tests::{node, python};
+use sluice_tests::{needs, node, python};
 use std::collections::VecDeque;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -182,13 +182,9 @@ async fn every_call_of_the_libraries_for_python_arrives_once() {
     if !drivers_are_there() {
         return;
     }
-    match python::environment("sdks").await {
-        Ok(program) => {
-            let program = std::path::absolute(program).unwrap();
-            all_arrive(&PYTHON, &program, Path::new(DRIVERS)).await;
-        }
-        Err(why) => println!("skipped: no tracking libraries for Python: {why}"),
-    }
+    let program = python::environment("sdks").await;
+    let Some(program) = needs::found("tracking libraries for Python", program) else { return };
+    all_arrive(&PYTHON, &std::path::absolute(program).unwrap(), Path::new(DRIVERS)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -196,8 +192,7 @@ async fn every_call_of_the_libraries_for_node_and_pages_arrives_once() {
     if !drivers_are_there() {
         return;
     }
-    match node::packages("sdks").await {
-        Ok(folder) => all_arrive(&NODE, &PathBuf::from("node"), &folder.canonicalize().unwrap()).await,
-        Err(why) => println!("skipped: no tracking libraries for Node: {why}"),
-    }
+    let libraries = node::packages("sdks").await;
+    let Some(libraries) = needs::found("tracking libraries for Node", libraries) else { return };
+    all_arrive(&NODE, &libraries.node, &libraries.folder).await;
 }

@@ -54,7 +54,7 @@ fn has_secret(folder: &Folder) -> bool {
 
 /// LinkedIn's API: the response of the fixtures, a person for every other id, and a form that is named by it.
 async fn linkedin(folder: &Folder) -> Fake {
-    let told = folder.find("20-lead-form-response").map(|case| folder.json(case)).unwrap_or_default();
+    let told = folder.find(FETCHED).map(|case| folder.json(case)).unwrap_or_default();
     Fake::start(move |request| {
         let path = request.uri().path().to_owned();
         let id = path.rsplit('/').next().unwrap_or_default();
@@ -248,6 +248,29 @@ async fn one_case(run: &Running, way: Way, bytes: &[u8], case: &Value, at: usize
     }
 }
 
+/// What LinkedIn's API answers for a lead: see [`fetched`].
+const FETCHED: &str = "20-lead-form-response";
+/// Cases that are no requests to us, and why nothing is done with them.
+const NOT_OURS: [(&str, &str, &str); 1] = [(
+    "feiyu_oceanengine",
+    "03-pull-signature-vector",
+    "signs a call that fetches leads: no source is asked for leads by a schedule, and a push rule brings the same ones at once",
+)];
+
+/// Fails for a case that nothing is done with.
+fn is_left_out(name: &str, case: &Value) -> bool {
+    let (id, file) = (text(&case["id"]), text(&case["file"]));
+    if file.ends_with(".http") {
+        return false;
+    }
+    let known = NOT_OURS.iter().find(|(folder, case, _)| (*folder, *case) == (name, id.as_str()));
+    assert!(id == FETCHED || known.is_some(), "{name}/{id}: nothing is done with this case");
+    if let Some((_, _, why)) = known {
+        println!("{name}/{id}: {why}");
+    }
+    true
+}
+
 /// The cases of a folder, one after the other on one stack, each way on a stack of its own.
 async fn folder_holds(name: &str, kind: &str) {
     for folder in folders(name) {
@@ -262,12 +285,12 @@ async fn folder_holds(name: &str, kind: &str) {
                 .var("SLUICE_LINKEDIN_URL", &linkedin.url);
             let run = setup.start().await;
             for (at, case) in folder.cases.iter().enumerate() {
-                if text(&case["file"]).ends_with(".http") {
+                if !is_left_out(name, case) {
                     one_case(&run, way, &folder.bytes(case), case, at).await;
                 }
             }
             wrapped(&run, &folder, name).await;
-            if let Some(told) = folder.find("20-lead-form-response") {
+            if let Some(told) = folder.find(FETCHED) {
                 fetched(&run, &folder, told, &linkedin).await;
             }
             // An erasure of what was withdrawn is driven once more.

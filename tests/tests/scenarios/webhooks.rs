@@ -258,3 +258,38 @@ async fn a_short_secret_signs_nothing_and_what_waited_goes_out_once_it_is_mended
     assert_eq!(hook.seen().len(), 1);
     run.finish().await;
 }
+
+#[tokio::test]
+async fn a_receiver_that_never_takes_it_is_tried_for_a_day_ever_more_seldom_and_then_it_has_failed() {
+    // Seconds after which it is tried again, each time up to a tenth later.
+    const PAUSES: [u64; 9] = [5, 30, 120, 600, 1_800, 7_200, 18_000, 28_800, 33_000];
+    let hook = receiver(vec![(503, None)]).await;
+    let setup = Setup::policies(policies(&hook.url)).var("HOOK", SECRET).var("HOOK_NEXT", NEXT);
+    let run = setup.frozen().start().await;
+    let lead = post(&run, "never").await;
+    let seconds = async |seconds: u64| {
+        run.stack.advance(Duration::from_secs(seconds));
+        run.invoke("fire-timers", &json!({})).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(30)).await;
+    };
+    for (attempts, pause) in (1..).zip(PAUSES) {
+        let waits = attempted(&run, attempts).await;
+        assert_eq!((&waits["state"], &waits["note"]), (&json!("ready"), &json!("status 503")), "{waits:#}");
+        seconds(pause - 1).await;
+        assert_eq!(hook.seen().len() as u64, attempts, "not before {pause} s");
+        seconds(pause / 10 + 2).await;
+    }
+    let failed = attempted(&run, 10).await;
+    assert_eq!((&failed["state"], &failed["note"]), (&json!("failed"), &json!("status 503")), "{failed:#}");
+    assert_eq!(run.metrics.sum("FailedSends", ("Channel", "webhook")), 1.0);
+    let list = listed(&run).await;
+    assert_eq!((&list[0]["state"], &list[0]["last"]["state"]), (&json!("enabled"), &json!("failed")));
+    // Nothing more comes of it, whenever: it is the same delivery all along, and a new one is tried anew.
+    for _ in 0..3 {
+        seconds(86_400).await;
+    }
+    let ids: Vec<_> = hook.seen().iter().map(|request| request.headers()["webhook-id"].clone()).collect();
+    assert_eq!(ids, vec![format!("{lead}_assigned_1_hook"); 10]);
+    run.settle().await;
+    run.finish().await;
+}

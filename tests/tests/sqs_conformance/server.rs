@@ -211,11 +211,6 @@ pub(crate) fn handle(message: &Message) -> &str {
     message.receipt_handle.as_deref().unwrap_or_default()
 }
 
-/// Whether this is a CI run, where nothing may be skipped.
-pub(crate) fn in_ci() -> bool {
-    variable("CI").is_some_and(|value| !value.is_empty())
-}
-
 #[expect(
     clippy::disallowed_methods,
     reason = "whom a test asks is the runner's configuration, not a function's"

@@ -3,6 +3,7 @@
 mod campaigns;
 mod demo;
 mod dev;
+mod duplicates;
 mod import;
 mod insight;
 mod journeys;
@@ -100,6 +101,15 @@ enum Command {
     },
     /// Bring in leads from a CSV or NDJSON file, each row once however often it is run.
     Import(ImportArgs),
+    /// Customers who are probably one person, looked for among all of them, and what speaks for it. Writes nothing without
+    /// --join.
+    Duplicates {
+        /// Join those that are certain (a probability of 95 % or more).
+        #[arg(long)]
+        join: bool,
+        #[command(flatten)]
+        stack: StackArgs,
+    },
     /// Two customers are one person: what a suggestion asks, answered with yes.
     Merge {
         /// `cu_…` of one.
@@ -495,6 +505,7 @@ impl Cli {
                 Command::Insight(args) => insight::run(&args).await,
                 Command::Ledger { stack } => tools::ledger(&stack).await,
                 Command::Import(args) => import::run(args).await,
+                Command::Duplicates { join, stack } => duplicates::find(join, &stack).await,
                 Command::Merge { id, with, stack } => tools::merge(&id, &with, &stack).await,
                 Command::KeepApart { id, from, stack } => tools::keep_apart(&id, &from, &stack).await,
                 Command::Unmerge { id, stack } => tools::unmerge(&id, &stack).await,

@@ -67,13 +67,17 @@ fn heard(refusal: Refusal, json: bool) -> String {
 }
 
 fn lines(errors: &[PolicyError]) -> String {
-    errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    words(errors).join("\n")
+}
+
+fn words(errors: &[PolicyError]) -> Vec<String> {
+    errors.iter().map(ToString::to_string).collect()
 }
 
 /// Says what is probably not meant.
-fn warn(warnings: &[PolicyError]) {
+fn warn(warnings: &[String]) {
     if !warnings.is_empty() {
-        note(&format!("{} to look at\n{}", warnings.len(), lines(warnings)));
+        note(&format!("{} to look at\n{}", warnings.len(), warnings.join("\n")));
     }
 }
 
@@ -84,7 +88,7 @@ pub(crate) fn validate(dir: &Path, json: bool) -> Result<(), String> {
         let documents: Vec<String> = documents.iter().map(Document::path).collect();
         say(&json!({"valid": true, "documents": documents, "errors": [], "warnings": warnings}).to_string());
     } else {
-        warn(&warnings);
+        warn(&words(&warnings));
         say(&format!("{} documents in {} files are fine.", documents.len(), files.len()));
     }
     Ok(())
@@ -93,7 +97,8 @@ pub(crate) fn validate(dir: &Path, json: bool) -> Result<(), String> {
 pub(crate) async fn apply(dir: &Path, prune: bool, stack: &StackArgs) -> Result<(), String> {
     let files = read_folder(dir)?;
     match examine(&files) {
-        Ok(examined) => warn(&examined.warnings),
+        // Of what is published the stack warns itself.
+        Ok(_) => {}
         // What the folder is to be is all there will be.
         Err(errors) if prune => return Err(refused(&errors, stack.json)),
         // What it names may be published already: the stack knows. What cannot be read it need not be asked.
@@ -107,8 +112,9 @@ pub(crate) async fn apply(dir: &Path, prune: bool, stack: &StackArgs) -> Result<
         say(&pretty(&answer));
         return Ok(());
     }
-    let changed: Vec<&str> =
-        answer["changed"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let listed = |name: &str| answer[name].as_array().into_iter().flatten().filter_map(Value::as_str);
+    warn(&listed("warnings").map(str::to_owned).collect::<Vec<_>>());
+    let changed: Vec<&str> = listed("changed").collect();
     match changed.as_slice() {
         [] => say(&format!("Nothing changed; version {} stays.", answer["version"])),
         changed => {

@@ -2,7 +2,7 @@
 
 use super::take::{Before, Hands, next_owner, reached};
 use super::{Mark, PastEnd, Reminder, Saw, Tick, To, next};
-use crate::calendar::Leave;
+use crate::calendar::{Leave, Schedule};
 use crate::customer::Ownership;
 use crate::lead::{Assignment, Lead, LeadState, Progress, Work};
 use crate::policy::{CatchAll, Point, PolicySet, Response, Then};
@@ -137,6 +137,22 @@ pub fn fire(
         }
     };
     Some(Change { after, what })
+}
+
+/// The lead with its clock set by the documents and absences of now, of which `schedule` is its owner's: where an absence that it slept
+/// through has become shorter, its point comes sooner, and one of somebody who was away with no end known comes when it is known
+/// to. `None` leaves the clock as it is: what comes later than armed is armed again when it fires.
+pub fn set_anew(lead: &Lead, policies: &PolicySet, schedule: &Schedule) -> Option<Progress> {
+    let before = &lead.progress;
+    let (clock, armed) = before.running().filter(|_| before.is_awaited())?;
+    let response = policies.teams.get(&clock.team)?.response.as_ref()?;
+    let mark = next(clock, response, clock.reminded(), schedule)?;
+    let is_known = || schedule.add_open_time(clock.started, response.within.until(mark.point)).is_some();
+    let is_set_anew = if clock.away { is_known() } else { mark.at < armed.at };
+    let mut after = before.clone();
+    let clock = after.clock.as_mut().filter(|_| is_set_anew)?;
+    (clock.within, clock.next, clock.away) = (response.within, Some(mark), false);
+    Some(after)
 }
 
 /// Takes the lead from its owner.

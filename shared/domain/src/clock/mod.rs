@@ -6,8 +6,9 @@
 //! stands for, and one that no longer fits changes nothing: twice is harmless, and stopping a clock needs no deletion.
 //!
 //! The documents and absences that count are those of the moment at which an entry fires. If its point is not reached by
-//! them yet, it is armed again; a shorter window therefore takes effect from the next point on. An entry that comes very
-//! late stands for the last point reached: reminders that would come together are one, and after the end there is none.
+//! them yet, it is armed again; a shorter window therefore takes effect from the next point on. Where a rep's absences change, the
+//! clocks of what they have are set anew at once ([`set_anew`]): one that slept through a leave that is shorter now wakes sooner. An
+//! entry that comes very late stands for the last point reached: reminders that would come together are one, and after the end there is none.
 //!
 //! - The first contact stops the clock of a lead for good; closing and disqualifying stop it too. Accepting is no
 //!   contact and stops nothing.
@@ -34,7 +35,7 @@ mod tests;
 
 pub use contact::{Made, counts_for, first_contact};
 pub use explain::{explain, reminding};
-pub use fire::{Change, Floor, What, asked_for, fire, receivers};
+pub use fire::{Change, Floor, What, asked_for, fire, receivers, set_anew};
 pub use take::{manifests, reproduced};
 
 use crate::calendar::Schedule;

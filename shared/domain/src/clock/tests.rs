@@ -1,5 +1,7 @@
 //! What a clock does at its points, and to whom a lead goes.
 
+mod shortened;
+
 use super::*;
 use crate::calendar::{Absence, Leave, Moment};
 use crate::customer::Ownership;

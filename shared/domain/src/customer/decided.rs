@@ -1,8 +1,10 @@
 //! Whether two customers are one, decided by a person: joined by hand, or kept apart. And what is open for a decision.
 
 use super::recognise::{apart, stays};
-use super::{Customer, Joined, Known, Raised};
+use super::{Customer, Joined, Known, Ownership, Raised};
 use crate::id::CustomerId;
+use crate::lead::{Assignment, Lead};
+use crate::routing::own;
 use crate::time::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -85,14 +87,114 @@ pub fn keep_apart(known: &Known, one: &CustomerId, other: &CustomerId, decided: 
     Change::Records(Box::new((one, other)))
 }
 
-/// Takes a record out of the one it gave way to: both as they were, each marked to be kept apart from the other.
-pub fn take_apart(half: &Customer, into: &Customer, decided: Decided) -> (Customer, Customer) {
-    let (mut half, mut into) = (half.clone(), into.clone());
-    half.into = None;
-    half.joined = None;
-    into.halves.remove(&half.id);
-    mark_apart(&mut half, &mut into, decided);
-    (half, into)
+/// Takes a record out of the one it gave way to: each is as its own leads have made it, and marked to be kept apart from the
+/// other. The records as they shall be, the one taken out first; none if it gave way to nobody. `leads` are those of every
+/// record of the person.
+///
+/// Facts and addresses have stayed with their records. An owner is the whole person's and stands on the live record alone, so
+/// whose each side is follows from whom its own leads were given to.
+pub fn take_apart(
+    known: &Known,
+    half: &CustomerId,
+    leads: &BTreeMap<CustomerId, Vec<Lead>>,
+    decided: Decided,
+) -> Vec<Customer> {
+    let Some(half) = known.customers.get(half) else { return Vec::new() };
+    let Some(into) = half.into.as_ref().and_then(|into| known.customers.get(into)) else { return Vec::new() };
+    let root = known.root(&half.id);
+    let out: BTreeSet<&CustomerId> = records(known, &half.id).iter().map(|record| &record.id).collect();
+    let (theirs, ours): (Vec<&Customer>, Vec<&Customer>) =
+        records(known, &root).into_iter().partition(|record| out.contains(&record.id));
+    let joined_both = |lead: &Lead| {
+        let mut merges = lead.progress.receipt.iter().flat_map(|receipt| &receipt.merges);
+        merges.any(|merge| out.contains(&merge.from) != out.contains(&merge.into))
+    };
+    let owner = known.customers.get(&root).and_then(|live| live.owner.as_ref());
+    let made_owner = |one: &Assignment| owner.is_some_and(|owner| made(owner, one));
+    let counts = |record: &Customer, one: &Assignment| made_owner(one) || is_since_joined(record, one);
+    let theirs = Given::of(&theirs, &half.id, leads, joined_both, counts);
+    let ours = Given::of(&ours, &root, leads, joined_both, counts);
+
+    let (mut taken_out, mut stays) = (half.clone(), into.clone());
+    taken_out.into = None;
+    taken_out.joined = None;
+    stays.halves.remove(&taken_out.id);
+    mark_apart(&mut taken_out, &mut stays, decided);
+    theirs.give(&mut taken_out);
+    // The live record changes with them even if it is neither: a lead that is given to somebody meanwhile changes it, too.
+    let mut live = known.customers.get(&root).filter(|live| live.id != stays.id).cloned();
+    if theirs.all().any(made_owner) && !ours.all().any(made_owner) {
+        let owned = live.as_mut().unwrap_or(&mut stays);
+        owned.owner = None;
+        ours.give(owned);
+    }
+    [taken_out, stays].into_iter().chain(live).collect()
+}
+
+/// Whom the leads of one side of a person were given to since its records are one, in the order of time.
+struct Given<'a> {
+    own: Vec<&'a Assignment>,
+    /// What the rules decided of the lead that joined both sides. It was decided on both: it makes an owner of nobody but for a
+    /// side that has none otherwise.
+    joining: Vec<&'a Assignment>,
+}
+
+impl<'a> Given<'a> {
+    fn of(
+        side: &[&Customer],
+        live: &CustomerId,
+        leads: &'a BTreeMap<CustomerId, Vec<Lead>>,
+        joined_both: impl Fn(&Lead) -> bool,
+        counts: impl Fn(&Customer, &Assignment) -> bool,
+    ) -> Self {
+        let (mut own, mut joining) = (Vec::new(), Vec::new());
+        for record in side {
+            for lead in leads.get(&record.id).into_iter().flatten() {
+                let receipt = lead.progress.receipt.as_ref().filter(|_| joined_both(lead));
+                let past = lead.progress.past.iter().map(|past| &past.assignment);
+                let all = past.chain(&lead.progress.assignment);
+                for one in all.filter(|one| record.id == *live || counts(record, one)) {
+                    match receipt.is_some_and(|receipt| receipt.at == one.at) {
+                        true => joining.push(one),
+                        false => own.push(one),
+                    }
+                }
+            }
+        }
+        own.sort_by_key(|one| one.at);
+        joining.sort_by_key(|one| one.at);
+        Self { own, joining }
+    }
+
+    fn all(&self) -> impl Iterator<Item = &'a Assignment> {
+        self.own.iter().chain(&self.joining).copied()
+    }
+
+    /// Lets a record have the owner that they make, from the one it has on.
+    fn give(&self, record: &mut Customer) {
+        let since = record.owner.as_ref().map(|owner| owner.since);
+        for one in self.own.iter().filter(|one| Some(one.at) > since) {
+            own(record, one);
+        }
+        if record.owner.is_none() {
+            self.joining.iter().for_each(|one| own(record, one));
+        }
+    }
+}
+
+/// Whether a lead of a record that gave way was given to somebody afterwards: its own owner has not changed since it did. To
+/// that one it may have been given at any time.
+fn is_since_joined(record: &Customer, one: &Assignment) -> bool {
+    record.owner.as_ref().is_none_or(|owner| one.at > owner.since && !is_of(owner, one))
+}
+
+fn is_of(owner: &Ownership, one: &Assignment) -> bool {
+    owner.rep == one.rep && owner.team == one.team
+}
+
+/// Whether it is how somebody became the owner.
+fn made(owner: &Ownership, one: &Assignment) -> bool {
+    owner.since == one.at && is_of(owner, one)
 }
 
 fn mark_apart(one: &mut Customer, other: &mut Customer, decided: Decided) {

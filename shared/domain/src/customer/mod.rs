@@ -1,6 +1,7 @@
 //! A customer: the person behind one or more leads.
 
 mod address;
+mod again;
 mod decided;
 mod likeness;
 mod recognise;
@@ -11,11 +12,12 @@ mod tests;
 mod traits;
 
 pub use address::{AddressHash, HashKey, HashKeys, Identity, IdentityKind};
+pub use again::Recognised;
 pub(crate) use decided::note_suggestions;
 pub use decided::{Change, Decided, MAX_RECORDS, Refused, join, keep_apart, open_suggestions, take_apart};
 pub use likeness::{Likeness, blocking_keys, consider, profile_of};
 pub use recognise::{
-    Found, Known, KnownAddress, Merge, Recognition, Suggestion, SuggestionReason, recognise,
+    Found, Known, KnownAddress, Merge, Recognition, Stood, Suggestion, SuggestionReason, recognise,
 };
 pub use stitch::{Claim, Named, Place, Pointed, Pointer, Stitch, Tie};
 pub use survivorship::{Candidate, Chosen, DEFAULT_RULE, Survivor, Survivorship};

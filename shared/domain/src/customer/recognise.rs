@@ -47,6 +47,19 @@ impl Known {
         all.find_map(|((hash, _), erased)| erased.filter(|_| hash == address))
     }
 
+    /// Whether a record gave way to another one, itself or by others: it does still, or a person has told the two apart since.
+    pub fn gave_way(&self, half: &CustomerId, to: &CustomerId) -> bool {
+        let mut at = Some(half);
+        for _ in 0..=self.customers.len() {
+            let Some(record) = at.and_then(|id| self.customers.get(id)) else { return false };
+            if record.into.as_ref() == Some(to) || record.apart.contains_key(to) {
+                return true;
+            }
+            at = record.into.as_ref();
+        }
+        false
+    }
+
     /// A live customer and its halves, as far as loaded.
     pub fn whole<'a>(&'a self, root: &'a Customer) -> Whole<'a> {
         let mut halves = Vec::new();
@@ -88,6 +101,45 @@ pub struct Found {
     /// Whether it counted, or why it did not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub passed_over: Option<SuggestionReason>,
+    /// The record that the identity was claimed for, if that had given way to the live one.
+    #[serde(rename = "by", default, skip_serializing_if = "Option::is_none")]
+    pub half: Option<CustomerId>,
+    /// How the customer stood, if it was one of several of whom one stays.
+    #[serde(rename = "st", default, skip_serializing_if = "Option::is_none")]
+    pub stood: Option<Stood>,
+}
+
+impl Found {
+    /// The record that it led to by itself.
+    pub fn record(&self) -> &CustomerId {
+        self.half.as_ref().unwrap_or(&self.customer)
+    }
+}
+
+/// What says which of several customers stays: who has an owner, then who is older.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stood {
+    /// It had an owner.
+    #[serde(rename = "o", default, skip_serializing_if = "std::ops::Not::not")]
+    pub owned: bool,
+    /// First seen; none if nobody had created its record yet.
+    #[serde(rename = "t", default, skip_serializing_if = "Option::is_none")]
+    pub created: Option<Timestamp>,
+}
+
+impl Stood {
+    fn of(known: &Known, id: &CustomerId) -> Self {
+        let record = known.customers.get(id);
+        Self {
+            owned: record.is_some_and(|root| known.whole(root).owner().is_some()),
+            created: record.map(|customer| customer.created),
+        }
+    }
+
+    /// The least of several is that of the one who stays.
+    pub(super) fn rank(self, id: &CustomerId) -> (bool, i64, CustomerId) {
+        (!self.owned, self.created.map_or(i64::MAX, Timestamp::millis), id.clone())
+    }
 }
 
 /// Why two customers were not joined although something speaks for it.
@@ -142,12 +194,10 @@ pub struct Merge {
 pub struct Recognition {
     /// The live customer the lead belongs to.
     pub customer: CustomerId,
-    /// The record whose address it came by: the live one, or a half of it. What the lead says stays there, so that
-    /// un-merging finds each half as it was.
+    /// The record whose address it came by: the live one, or a half of it; where it joins by likeness, its own. What the lead
+    /// says stays there, and what it brings is claimed for it, so that un-merging finds each half as its own leads made it.
     pub home: CustomerId,
-    /// The record new addresses are claimed for: the live one, or the lead's own where it joins by likeness.
-    pub claimant: CustomerId,
-    /// Addresses to claim, best evidence first.
+    /// Addresses to claim for [`Self::home`], best evidence first.
     pub claims: Vec<(IdentityKind, AddressHash)>,
     /// Every strong address now known to be the customer's, claims included.
     pub keys: BTreeSet<(IdentityKind, AddressHash)>,
@@ -219,7 +269,8 @@ pub(super) fn recognise_or(
         } else if !roots.iter().any(|(_, known)| *known == root) {
             roots.push((identity.kind, root.clone()));
         }
-        found.push(Found { kind: identity.kind, customer: root, passed_over });
+        let half = Some(claim.customer.clone()).filter(|record| *record != root);
+        found.push(Found { kind: identity.kind, customer: root, passed_over, half, stood: None });
     }
 
     let mut joined: Vec<CustomerId> = Vec::new();
@@ -250,6 +301,12 @@ pub(super) fn recognise_or(
         .filter(|id| *id != customer)
         .map(|from| Merge { from, into: customer.clone(), likeness: None })
         .collect::<Vec<_>>();
+    for one in &mut found {
+        let gives_way = || merges.iter().any(|merge| merge.from == one.customer);
+        if !merges.is_empty() && one.passed_over.is_none() && (one.customer == customer || gives_way()) {
+            one.stood = Some(Stood::of(known, &one.customer));
+        }
+    }
 
     let mut claims = Vec::new();
     for (identity, (hash, claim)) in identities.iter().zip(&addresses) {
@@ -266,18 +323,7 @@ pub(super) fn recognise_or(
         }
     }
     let home = home.unwrap_or_else(|| customer.clone());
-    Recognition {
-        claimant: customer.clone(),
-        customer,
-        home,
-        claims,
-        keys,
-        merges,
-        suggestions,
-        seen_with,
-        found,
-        lost,
-    }
+    Recognition { customer, home, claims, keys, merges, suggestions, seen_with, found, lost }
 }
 
 /// Addresses that were claimed in vain, with whom for. An address is claimed before the record says that it holds it, so of two
@@ -354,11 +400,5 @@ pub(super) fn apart(one: &Customer, other: &Customer) -> bool {
 }
 
 pub(super) fn stays(known: &Known, joined: &[CustomerId]) -> Option<CustomerId> {
-    let rank = |id: &CustomerId| {
-        let record = known.customers.get(id);
-        let owned = record.is_some_and(|root| known.whole(root).owner().is_some());
-        let created = record.map_or(i64::MAX, |customer| customer.created.millis());
-        (!owned, created, id.clone())
-    };
-    joined.iter().min_by_key(|id| rank(id)).cloned()
+    joined.iter().min_by_key(|id| Stood::of(known, id).rank(id)).cloned()
 }

@@ -316,7 +316,7 @@ impl<'a> Stitch<'a> {
                 .zip(&known.addresses)
                 .find(|(identity, (known, _))| identity.kind == *kind && known == hash);
             if let Some((identity, _)) = held {
-                self.claim(identity, hash, &who.claimant);
+                self.claim(identity, hash, &who.home);
             }
         }
         self.hold(&strong, &known, &who, event.at);
@@ -379,7 +379,7 @@ impl<'a> Stitch<'a> {
         for (identity, (hash, claim)) in strong.iter().zip(&known.addresses) {
             let key = (identity.kind, hash.clone());
             let holder = match claim {
-                _ if who.claims.contains(&key) => who.claimant.clone(),
+                _ if who.claims.contains(&key) => who.home.clone(),
                 Some(claim) if who.keys.contains(&key) => claim.customer.clone(),
                 _ => continue,
             };
@@ -442,12 +442,12 @@ impl<'a> Stitch<'a> {
         }
     }
 
-    /// The browser of somebody who may be known.
+    /// The browser of somebody who may be known. It is theirs by the record that the event came by, as all that it says is.
     fn tie(&mut self, identity: &Identity, place: &Place, event: &Event) {
         let tie = self.tie_of(identity);
         let Some(claim) = &tie.claim else {
-            self.claim(identity, &tie.hash, &place.root);
-            self.name(identity, &tie.hash, &place.root, event.at);
+            self.claim(identity, &tie.hash, &place.home);
+            self.name(identity, &tie.hash, &place.home, event.at);
             return;
         };
         let holder = self.root(&claim.customer);
@@ -456,9 +456,9 @@ impl<'a> Stitch<'a> {
             return;
         }
         if tie.to.is_none() && claim.others.is_empty() && self.gives_way(&holder, &place.root, &tie) {
-            self.join(&holder, &place.root, event);
-        } else if tie.to.as_ref().is_none_or(|to| (to.at, &to.customer) < (event.at, &place.root)) {
-            self.point(identity, tie, &place.root, event.at);
+            self.join(&holder, &place.home, event);
+        } else if tie.to.as_ref().is_none_or(|to| (to.at, &to.customer) < (event.at, &place.home)) {
+            self.point(identity, tie, &place.home, event.at);
         }
     }
 

@@ -9,6 +9,7 @@
 mod tests;
 
 use crate::customer::{AddressHash, Customer, HashKeys, Identity, IdentityKind, Known, Whole, blocking_keys};
+use crate::event::{Happened, Who};
 use crate::id::{CustomerId, LeadId};
 use crate::lead::{Facts, Lead, LeadState, Progress, Work};
 use crate::policy::Junk;
@@ -18,6 +19,9 @@ use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+
+/// In the minute of the day, by UTC, that is seventeen past three.
+const DEAD_LETTERS_MINUTE: i64 = 3 * 60 + 17;
 
 /// One identity as the store knows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -270,4 +274,38 @@ pub fn is_too_late(received: Timestamp, identities: &[Identity], known: &Known, 
         }
     }
     false
+}
+
+/// Whether an event that nobody could take so far is of a person who was erased after it happened. Where it says whose it is, by
+/// the records that are `gone`; else as on its arrival, by what its ids lead to ([`crate::advance::identities`]). How many people
+/// use a browser says nothing here.
+pub fn is_event_of_erased(
+    happened: &Happened,
+    identities: &[Identity],
+    mut known: Known,
+    gone: &BTreeSet<CustomerId>,
+    shared_after: usize,
+) -> bool {
+    if let Who::Customer(id) = &happened.who {
+        return gone.contains(id);
+    }
+    let claims = identities.iter().zip(&mut known.addresses);
+    for (_, (_, claim)) in claims.filter(|(identity, _)| !identity.kind.is_strong()) {
+        claim.iter_mut().for_each(|claim| claim.others.clear());
+    }
+    is_too_late(happened.event.at, identities, &known, shared_after)
+}
+
+/// Whether what a provider said at `at` of an address, by what is `known` of that alone, is of a person who was erased: nobody
+/// has the address since, or it was said before.
+pub fn is_said_of_erased(at: Option<Timestamp>, known: &Known) -> bool {
+    let erased = known.erased.first().copied().flatten();
+    let is_free = known.addresses.first().is_none_or(|(_, claim)| claim.is_none());
+    erased.is_some_and(|erased| is_free || at.is_some_and(|at| at <= erased))
+}
+
+/// Whether this is the minute of the day in which dead letters are looked through: what was on its way when its person was
+/// erased may have died since.
+pub const fn is_time_for_dead_letters(now: Timestamp) -> bool {
+    now.seconds().div_euclid(60).rem_euclid(24 * 60) == DEAD_LETTERS_MINUTE
 }

@@ -210,3 +210,67 @@ fn what_a_decision_about_somebody_else_quotes_of_them_is_found_by_its_hash_and_g
     of_bea.progress = after;
     assert_eq!(unquoted(&of_bea, &known.whole(&bea), &erasure.quoted, &keys()), None, "done once");
 }
+
+#[test]
+fn an_event_that_nobody_took_is_of_somebody_erased_as_it_would_be_on_its_arrival() {
+    use crate::event::{Event, EventKind, Ids};
+    let happened = |who: Who| Happened {
+        who,
+        event: Event {
+            id: crate::id::EventId::derived(&["1"]),
+            kind: EventKind::Identify,
+            name: String::new(),
+            source: "site".to_owned(),
+            at: NOW,
+            received: NOW,
+            properties: Default::default(),
+            traits: Default::default(),
+            context: Default::default(),
+        },
+    };
+    let (mail, call) = (email("ada@example.org"), phone("+4930901820"));
+    let browser = Identity::new(IdentityKind::Anonymous, "b-1".to_owned());
+    let by_ids = |of: &[(&Identity, Option<&str>, usize, Option<i64>)]| {
+        let identities: Vec<Identity> = of.iter().map(|(identity, ..)| (*identity).clone()).collect();
+        let gone = BTreeSet::from([id("ada")]);
+        is_event_of_erased(&happened(Who::Ids(Ids::default())), &identities, known(of), &gone, 3)
+    };
+    assert!(by_ids(&[(&mail, None, 0, Some(0))]), "erased since");
+    assert!(!by_ids(&[(&mail, None, 0, Some(-1))]), "it happened since");
+    assert!(!by_ids(&[(&mail, Some("bea"), 0, None), (&call, None, 0, Some(0))]), "of whom the best id says");
+    assert!(by_ids(&[(&mail, None, 0, None), (&call, None, 0, Some(0))]), "the best that leads anywhere");
+    assert!(by_ids(&[(&browser, Some("bea"), 9, Some(0))]), "many people use a browser, each by themselves");
+    assert!(!by_ids(&[(&call, Some("bea"), 9, Some(0))]), "a switchboard says of nobody who it is");
+    assert!(!by_ids(&[]));
+
+    let of = |customer: &str| {
+        let gone = BTreeSet::from([id("ada")]);
+        is_event_of_erased(&happened(Who::Customer(id(customer))), &[], Known::default(), &gone, 3)
+    };
+    assert_eq!((of("ada"), of("bea")), (true, false));
+}
+
+#[test]
+fn what_is_said_of_an_address_is_of_somebody_erased_until_somebody_comes_with_it_again() {
+    let mail = email("ada@example.org");
+    let of = |holder: Option<&str>, erased: Option<i64>, at: Option<i64>| {
+        let at = at.map(|later| NOW.plus_millis(later));
+        is_said_of_erased(at, &known(&[(&mail, holder, 0, erased)]))
+    };
+    assert!(of(None, Some(0), Some(1)), "a mail that comes back after its person was erased");
+    assert!(of(None, Some(0), None));
+    assert!(of(Some("ada"), Some(0), Some(0)), "said before");
+    assert!(!of(Some("ada"), Some(0), Some(1)), "of whoever came back");
+    assert!(!of(Some("ada"), Some(0), None));
+    assert!(!of(None, None, Some(0)));
+    assert!(!of(Some("ada"), None, Some(0)));
+}
+
+#[test]
+fn dead_letters_are_looked_through_in_one_minute_of_each_day() {
+    let day = Timestamp::parse("2026-03-02T00:00:00Z").unwrap();
+    let minutes = (0..2 * 24 * 60).map(|minute| day.plus_millis(minute * 60_000 + 59_999));
+    let looks: Vec<String> =
+        minutes.filter(|at| is_time_for_dead_letters(*at)).map(|at| at.rfc3339()[..16].to_owned()).collect();
+    assert_eq!(looks, ["2026-03-02T03:17", "2026-03-03T03:17"]);
+}

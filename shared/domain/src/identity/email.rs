@@ -71,6 +71,20 @@ impl Email {
         Ok(Self(Pii::new(address)))
     }
 
+    /// Every address that a text spells out, each once: whom something may be about that cannot be read.
+    pub fn all_in(text: &str) -> Vec<Self> {
+        let is_around = |c: char| c.is_whitespace() || c.is_control() || "\"'\\<>()[]{},;:=&".contains(c);
+        let mut all: Vec<Self> = Vec::new();
+        for word in text.split(is_around).filter(|word| word.contains('@')) {
+            if let Ok(email) = Self::parse(word.trim_matches('.'))
+                && all.iter().all(|known| known.match_key() != email.match_key())
+            {
+                all.push(email);
+            }
+        }
+        all
+    }
+
     /// The address to deliver to.
     pub fn as_sent(&self) -> &str {
         self.0.reveal()
@@ -168,6 +182,14 @@ mod tests {
             assert_eq!(email.weak_key().as_deref(), weak);
             assert_eq!(email.domain(), sent.rsplit_once('@').unwrap().1);
         }
+    }
+
+    #[test]
+    fn addresses_are_found_in_what_cannot_be_read() {
+        let text = "{\"to\":[\"Mia <mia@example.org>\"],\"m\":\"{\\\"r\\\":\\\"MIA@example.org\\\"}\",'b@two.example.', @, a@b, x=c@three.example&y";
+        let found: Vec<String> = Email::all_in(text).iter().map(Email::match_key).collect();
+        assert_eq!(found, ["mia@example.org", "b@two.example", "c@three.example"]);
+        assert_eq!(Email::all_in("no address"), []);
     }
 
     #[test]

@@ -50,7 +50,7 @@ impl World {
         let known = self.known(&facts);
         let who = recognise(&lead.id, &facts.identities, &known, 3);
         for (_, hash) in &who.claims {
-            self.addresses.insert(hash.clone(), (who.customer.clone(), BTreeSet::new()));
+            self.addresses.insert(hash.clone(), (who.home.clone(), BTreeSet::new()));
         }
         let case = Case { lead: &lead, facts: &facts, known: &known, who: Some(&who) };
         let receipt = import(case, policies, lead.received);

@@ -19,12 +19,13 @@ pub use twice::{TWICE_MS, pressed};
 use crate::clock::{Clock, FirstContact, Past};
 use crate::id::{CustomerId, LeadId};
 use crate::import::Imported;
+use crate::policy::PolicySet;
 use crate::routing::{Outcome, Receipt};
 use crate::team::Snapshot;
 use crate::time::Timestamp;
 use ring::digest;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// Where a lead stands in the ledger. `Waiting` and `Escalated` are in flight, all others are ends.
@@ -255,8 +256,8 @@ impl Act {
     }
 }
 
-/// How long a lead waited because nobody could take it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// How long a lead waited because nobody could take it, or for somebody to claim it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Waited {
     /// Since when.
     #[serde(rename = "f")]
@@ -267,10 +268,32 @@ pub struct Waited {
     /// Whether its rule's team was off duty and said that its leads wait; else nobody could take it, and somebody was told.
     #[serde(rename = "h", default, skip_serializing_if = "std::ops::Not::not")]
     pub for_hours: bool,
+    /// The team in whose queue it waited, until there was no such team any more.
+    #[serde(rename = "q", default, skip_serializing_if = "Option::is_none")]
+    pub queue: Option<String>,
+}
+
+impl Waited {
+    /// Whether nobody could take it, and somebody was told of that.
+    const fn is_escalated(&self) -> bool {
+        !self.for_hours && self.queue.is_none()
+    }
+
+    /// Waits of one kind that follow each other are one.
+    fn is_like(&self, other: &Self) -> bool {
+        (self.for_hours, &self.queue) == (other.for_hours, &other.queue)
+    }
 }
 
 impl fmt::Display for Waited {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(team) = &self.queue {
+            return write!(
+                f,
+                "Waited from {} to {} in the queue of team {team}, until there was no such team any more: decided anew.",
+                self.from, self.until
+            );
+        }
         let why = match self.for_hours {
             true => "nobody of the team was on duty, and its leads wait",
             false => "nobody could take it",
@@ -330,22 +353,44 @@ impl Progress {
     /// Whether it was ever a lead that nobody could take, of which somebody was told; not one that only waited for hours.
     pub fn was_escalated(&self) -> bool {
         let told = |receipt: &Receipt| receipt.outcome == Outcome::Escalated && !receipt.waits_for_hours();
-        self.receipt.as_ref().is_some_and(told) || self.waits.iter().any(|waited| !waited.for_hours)
+        self.receipt.as_ref().is_some_and(told) || self.waits.iter().any(Waited::is_escalated)
+    }
+
+    /// The team in whose queue it waits.
+    pub fn queue(&self) -> Option<&str> {
+        match &self.receipt.as_ref().filter(|_| self.state == LeadState::Queued)?.outcome {
+            Outcome::Queued { team } => Some(team),
+            _ => None,
+        }
+    }
+
+    /// Whether it waits in the queue of a team that there no longer is, so that nobody may claim it: it is to be decided anew. Documents
+    /// older than those that it was decided by may lack a team that is new.
+    pub fn is_stranded(&self, policies: &PolicySet) -> bool {
+        let is_newer = self.receipt.as_ref().is_some_and(|receipt| policies.version > receipt.manifest);
+        is_newer && self.queue().is_some_and(|team| !policies.teams.contains_key(team))
     }
 
     /// Takes down how long it waited, now that `next` takes the place of its receipt.
     pub(crate) fn waited(&mut self, next: &Receipt) {
-        let Some(before) = self.receipt.as_ref().filter(|one| one.outcome == Outcome::Escalated) else {
-            return;
+        let Some(before) = &self.receipt else { return };
+        let queue = match &before.outcome {
+            Outcome::Escalated => None,
+            Outcome::Queued { team } => Some(team.clone()),
+            _ => return,
         };
-        let one = Waited { from: before.at, until: next.at, for_hours: before.waits_for_hours() };
+        let one = Waited { from: before.at, until: next.at, for_hours: before.waits_for_hours(), queue };
         match self.waits.last_mut() {
-            Some(last) if last.until == one.from && last.for_hours == one.for_hours => last.until = one.until,
+            Some(last) if last.until == one.from && last.is_like(&one) => last.until = one.until,
             _ => self.waits.push(one),
         }
-        // Each kind takes turns with the other, so the first two say whether there was one.
+        // The first of each kind stays: it says that there was one.
         if self.waits.len() > MAX_WAITED {
-            self.waits.remove(2);
+            let mut kinds = BTreeSet::new();
+            let is_further = |one: &Waited| !kinds.insert((one.for_hours, one.queue.is_some()));
+            if let Some(at) = self.waits.iter().position(is_further) {
+                self.waits.remove(at);
+            }
         }
     }
 }

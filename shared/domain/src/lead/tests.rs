@@ -1,10 +1,11 @@
-//! What a submission says: country, language, company.
+//! What a submission says: country, language, company; and how long it waited.
 
 use super::*;
 use crate::identity::Country;
 use crate::policy::{Reading, Settings};
+use serde_json::{Value, json};
 
-fn view(fields: &[(&str, &str)], default_country: &str) -> serde_json::Value {
+fn view(fields: &[(&str, &str)], default_country: &str) -> Value {
     let fields = fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let attribution = BTreeMap::from([("accept_language".to_owned(), "fr-CH, en;q=0.7".to_owned())]);
     let envelope = Envelope { fields, attribution, ..Envelope::default() };
@@ -44,4 +45,29 @@ fn the_company_is_that_of_the_mailbox_else_of_the_website() {
     ] {
         assert_eq!(view(fields, "")["company_domain"], domain, "{fields:?}");
     }
+}
+
+#[test]
+fn of_each_kind_of_wait_the_first_stays_however_often_a_lead_waits() {
+    let receipt = |at: i64, tried: &str, out: Value| -> Receipt {
+        let receipt = json!({"at": at, "m": 1, "saw": {}, "tried": [tried], "out": out});
+        serde_json::from_value(receipt).unwrap()
+    };
+    let mut progress = Progress::default();
+    for at in 0..12 {
+        let next = match at {
+            0 => receipt(at, "yes", json!({"queued": {"team": "desk"}})),
+            _ if at % 2 == 0 => receipt(at, "waits", json!("escalated")),
+            _ => receipt(at, "nobody", json!("escalated")),
+        };
+        progress.waited(&next);
+        progress.receipt = Some(next);
+    }
+    progress.receipt = None;
+    assert_eq!(progress.waits.len(), MAX_WAITED);
+    assert_eq!(progress.waits[0].queue.as_deref(), Some("desk"));
+    assert!(progress.waits.iter().any(|waited| waited.for_hours));
+    assert!(progress.was_escalated());
+    let stored: Progress = serde_json::from_value(serde_json::to_value(&progress).unwrap()).unwrap();
+    assert_eq!(stored, progress);
 }

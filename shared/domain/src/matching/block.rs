@@ -23,64 +23,50 @@ const SHARED: [(Field, u8); 9] = [
 const BY_SOUND: u8 = 8;
 
 /// Pairs of a block, per record compared, from which the block says too little: a name that everybody has.
-const MAX_PAIRS_PER_RECORD: usize = 4;
+const MAX_PAIRS_PER_RECORD: usize = 8;
 
-/// Pairs to compare, of one list with itself or of two lists.
+/// Pairs of a list to compare.
 #[derive(Clone, Debug)]
-pub struct Candidates {
-    /// Index into the first list, index into the second; ascending, each pair once.
-    pub pairs: Vec<(u32, u32)>,
+pub(super) struct Candidates {
+    /// Two indices, the smaller first; ascending, each pair once.
+    pub(super) pairs: Vec<(u32, u32)>,
     /// All pairs there are.
-    pub total: f64,
-    /// Whether both lists are one.
-    pub within: bool,
+    pub(super) total: f64,
 }
 
 impl Candidates {
-    /// Pairs of records of one list.
-    pub fn within(list: &[Profile]) -> Self {
+    /// Pairs of records that share something.
+    pub(super) fn of(list: &[Profile]) -> Self {
         let n = list.len() as f64;
-        Self { pairs: pairs(list, list, true), total: n * (n - 1.0) / 2.0, within: true }
-    }
-
-    /// Pairs of a record of one list and one of another.
-    pub fn between(left: &[Profile], right: &[Profile]) -> Self {
-        let total = left.len() as f64 * right.len() as f64;
-        Self { pairs: pairs(left, right, false), total, within: false }
+        Self { pairs: pairs(list), total: n * (n - 1.0) / 2.0 }
     }
 }
 
-fn pairs(left: &[Profile], right: &[Profile], within: bool) -> Vec<(u32, u32)> {
-    let mut blocks: BTreeMap<(u8, Cow<'_, str>), [Vec<u32>; 2]> = BTreeMap::new();
-    for (side, list) in [left, right].into_iter().enumerate().take(if within { 1 } else { 2 }) {
-        for (at, profile) in (0u32..).zip(list) {
-            for (field, tag) in SHARED {
-                if let Some(value) = profile.get(field).filter(|value| value.chars().count() > 1) {
-                    blocks.entry((tag, Cow::Borrowed(value))).or_default()[side].push(at);
-                }
+fn pairs(list: &[Profile]) -> Vec<(u32, u32)> {
+    let mut blocks: BTreeMap<(u8, Cow<'_, str>), Vec<u32>> = BTreeMap::new();
+    for (at, profile) in (0u32..).zip(list) {
+        for (field, tag) in SHARED {
+            if let Some(value) = profile.get(field).filter(|value| value.chars().count() > 1) {
+                blocks.entry((tag, Cow::Borrowed(value))).or_default().push(at);
             }
-            let year = profile.get(Field::BirthDate).and_then(|date| date.get(..4));
-            for name in [Field::Given, Field::Family].iter().filter_map(|field| profile.get(*field)) {
-                if let Some(year) = year {
-                    let key = format!("{}{year}", sound(name));
-                    blocks.entry((BY_SOUND, Cow::Owned(key))).or_default()[side].push(at);
-                }
+        }
+        let year = profile.get(Field::BirthDate).and_then(|date| date.get(..4));
+        for name in [Field::Given, Field::Family].iter().filter_map(|field| profile.get(*field)) {
+            if let Some(year) = year {
+                let key = format!("{}{year}", sound(name));
+                blocks.entry((BY_SOUND, Cow::Owned(key))).or_default().push(at);
             }
         }
     }
-    let most = MAX_PAIRS_PER_RECORD * (left.len() + right.len());
+    let most = MAX_PAIRS_PER_RECORD * list.len();
     let mut all = Vec::new();
-    for [left, right] in blocks.values() {
-        if within && left.len() * left.len() / 2 <= most {
-            let after = left.iter().enumerate().map(|(i, a)| (a, left.get(i + 1..).unwrap_or_default()));
-            all.extend(after.flat_map(|(a, rest)| rest.iter().map(move |b| (*a.min(b), *a.max(b)))));
-        } else if !within && left.len() * right.len() <= most {
-            all.extend(left.iter().flat_map(|a| right.iter().map(move |b| (*a, *b))));
-        }
+    for block in blocks.values().filter(|block| block.len() * block.len() / 2 <= most) {
+        let after = block.iter().enumerate().map(|(i, a)| (a, block.get(i + 1..).unwrap_or_default()));
+        all.extend(after.flat_map(|(a, rest)| rest.iter().map(move |b| (*a.min(b), *a.max(b)))));
     }
     all.sort_unstable();
     all.dedup();
-    all.retain(|(a, b)| !within || a != b);
+    all.retain(|(a, b)| a != b);
     all
 }
 

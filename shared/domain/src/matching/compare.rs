@@ -14,23 +14,23 @@ const UNKNOWN: u8 = u8::MAX;
 
 /// The levels of all fields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Pattern([u8; FIELDS]);
+pub(super) struct Pattern([u8; FIELDS]);
 
 impl Pattern {
     /// The level of a field, if both say something; 0 is exact agreement.
-    pub fn level(&self, field: Field) -> Option<usize> {
+    pub(super) fn level(&self, field: Field) -> Option<usize> {
         let level = self.0[field.at()];
         (level != UNKNOWN).then_some(usize::from(level))
     }
 
     /// Whether the names agree better with first and last exchanged.
-    pub fn is_swapped(&self) -> bool {
+    pub(super) fn is_swapped(&self) -> bool {
         self.level(Field::NameOrder) == Some(1)
     }
 }
 
 /// Compares two descriptions.
-pub fn compare(one: &Profile, other: &Profile) -> Pattern {
+pub(super) fn compare(one: &Profile, other: &Profile) -> Pattern {
     let mut levels = [UNKNOWN; FIELDS];
     let mut put = |field: Field, level: Option<u8>| {
         if let Some(level) = level {

@@ -1,4 +1,4 @@
-//! From scored pairs to people: one to one between two clean lists, or clusters within one.
+//! From scored pairs to people.
 
 use super::block::Candidates;
 use super::compare::compare;
@@ -8,41 +8,25 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// A pair with its evidence.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Scored {
-    /// Index into the first list.
-    pub left: u32,
-    /// Index into the second.
-    pub right: u32,
+pub(super) struct Scored {
+    /// Index of one record.
+    pub(super) left: u32,
+    /// Index of the other, which is larger.
+    pub(super) right: u32,
     /// Binary logarithm of the odds that both are one person.
-    pub bits: f64,
+    pub(super) bits: f64,
 }
 
 /// Scores every candidate pair.
-pub fn score_all(model: &Model, left: &[Profile], right: &[Profile], candidates: &Candidates) -> Vec<Scored> {
+pub(super) fn score_all(model: &Model, list: &[Profile], candidates: &Candidates) -> Vec<Scored> {
     candidates
         .pairs
         .iter()
         .filter_map(|(a, b)| {
-            let (one, other) = (left.get(usize::try_from(*a).ok()?)?, right.get(usize::try_from(*b).ok()?)?);
+            let (one, other) = (list.get(usize::try_from(*a).ok()?)?, list.get(usize::try_from(*b).ok()?)?);
             Some(Scored { left: *a, right: *b, bits: model.bits(&compare(one, other), one) })
         })
         .collect()
-}
-
-/// Links between two lists in neither of which a person is twice: the surest first, each record once, down to even odds.
-pub fn one_to_one(scored: &[Scored]) -> Vec<(u32, u32)> {
-    let mut sure: Vec<&Scored> = scored.iter().filter(|pair| pair.bits > 0.0).collect();
-    sure.sort_by(|a, b| b.bits.total_cmp(&a.bits).then((a.left, a.right).cmp(&(b.left, b.right))));
-    let (mut left, mut right) = (BTreeSet::new(), BTreeSet::new());
-    let mut links = Vec::new();
-    for pair in sure {
-        if !left.contains(&pair.left) && !right.contains(&pair.right) {
-            left.insert(pair.left);
-            right.insert(pair.right);
-            links.push((pair.left, pair.right));
-        }
-    }
-    links
 }
 
 /// A single pair speaks for or against with at most so many bits, so that one of them decides no cluster.
@@ -54,7 +38,7 @@ const LARGEST: usize = 250;
 /// Groups the records of one list. Records that any chain of likely pairs connects are looked at together, and joined
 /// only while the evidence between whole groups, on average over all their pairs, is for it: one loose link does not
 /// join two clusters.
-pub fn clusters(model: &Model, list: &[Profile], scored: &[Scored]) -> Vec<Vec<u32>> {
+pub(super) fn clusters(model: &Model, list: &[Profile], scored: &[Scored]) -> Vec<Vec<u32>> {
     let mut all = Vec::new();
     let members: Vec<u32> = (0u32..).take(list.len()).collect();
     let mut open = vec![(members, 0.0)];

@@ -33,17 +33,15 @@ const FEWEST: f64 = 8.0;
 const STANDARD: f64 = 4.0;
 
 impl Model {
-    /// Estimates a model from the pairs of one list with itself (`left` and `right` the same) or of two lists. What the
-    /// data say nothing about stays as in [`Model::standard`].
-    pub fn estimate(left: &[Profile], right: &[Profile], candidates: &Candidates) -> Self {
-        let patterns = candidates.pairs.iter().filter_map(|(a, b)| {
-            Some(compare(left.get(usize::try_from(*a).ok()?)?, right.get(usize::try_from(*b).ok()?)?))
-        });
+    /// Estimates a model from pairs of a list. What the data say nothing about stays as in [`Model::standard`].
+    pub(super) fn estimate(list: &[Profile], candidates: &Candidates) -> Self {
+        let profile = |at: u32| list.get(usize::try_from(at).ok()?);
+        let patterns = candidates.pairs.iter().filter_map(|(a, b)| Some(compare(profile(*a)?, profile(*b)?)));
         let mut counts: BTreeMap<Pattern, f64> = BTreeMap::new();
         for pattern in patterns {
             *counts.entry(pattern).or_default() += 1.0;
         }
-        let random = random_levels(left, right, candidates.within);
+        let random = random_levels(list);
         let mut model = Self::standard();
         model.u = random.levels;
         let mut expected = 0.0;
@@ -64,7 +62,7 @@ impl Model {
         }
         if expected > 0.0 {
             model.household = odds(household(&counts, &model));
-            model.frequencies = frequencies(left, right, candidates.within);
+            model.frequencies = frequencies(list);
         }
         model
     }
@@ -195,7 +193,7 @@ struct Random {
     present: [f64; FIELDS],
 }
 
-fn random_levels(left: &[Profile], right: &[Profile], within: bool) -> Random {
+fn random_levels(list: &[Profile]) -> Random {
     let mut sums = [[0.0; MAX_LEVELS]; FIELDS];
     let mut present = [0.0; FIELDS];
     // The sequence of Knuth's MMIX: fixed, so that one data set always gives one model.
@@ -204,13 +202,13 @@ fn random_levels(left: &[Profile], right: &[Profile], within: bool) -> Random {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         usize::try_from((state >> 33) % (below.max(1) as u64)).unwrap_or(0)
     };
-    let sample = SAMPLE.min(left.len() * right.len());
+    let sample = SAMPLE.min(list.len() * list.len());
     for _ in 0..sample {
-        let (a, b) = (next(left.len()), next(right.len()));
-        if within && a == b {
+        let (a, b) = (next(list.len()), next(list.len()));
+        if a == b {
             continue;
         }
-        let (Some(one), Some(other)) = (left.get(a), right.get(b)) else { continue };
+        let (Some(one), Some(other)) = (list.get(a), list.get(b)) else { continue };
         let pattern = compare(one, other);
         for field in Field::ALL {
             if let Some(level) = pattern.level(field) {
@@ -229,7 +227,7 @@ fn random_levels(left: &[Profile], right: &[Profile], within: bool) -> Random {
                 levels[at][level] = (sums[at][level] + standard[at][level]) / (pairs + 1.0);
             }
             if field != Field::NameOrder {
-                let exact = exact_agreement(left, right, within, field).max(1e-7);
+                let exact = exact_agreement(list, field).max(1e-7);
                 let rest: f64 = levels[at][1..LEVELS[at]].iter().sum();
                 for other in levels[at].iter_mut().skip(1) {
                     *other *= (1.0 - exact) / rest;
@@ -252,26 +250,17 @@ fn tally(list: &[Profile], field: Field) -> (HashMap<&str, f64>, f64) {
 }
 
 /// How often two records taken at random have the same value.
-fn exact_agreement(left: &[Profile], right: &[Profile], within: bool, field: Field) -> f64 {
-    let (one, n) = tally(left, field);
-    if within {
-        return one.values().map(|count| count * (count - 1.0)).sum::<f64>() / (n * (n - 1.0)).max(1.0);
-    }
-    let (other, m) = tally(right, field);
-    one.iter().map(|(value, count)| count * other.get(value).copied().unwrap_or(0.0)).sum::<f64>()
-        / (n * m).max(1.0)
+fn exact_agreement(list: &[Profile], field: Field) -> f64 {
+    let (counts, n) = tally(list, field);
+    counts.values().map(|count| count * (count - 1.0)).sum::<f64>() / (n * (n - 1.0)).max(1.0)
 }
 
-fn frequencies(left: &[Profile], right: &[Profile], within: bool) -> [HashMap<String, f64>; FIELDS] {
+fn frequencies(list: &[Profile]) -> [HashMap<String, f64>; FIELDS] {
     let mut all: [HashMap<String, f64>; FIELDS] = Default::default();
     for field in BY_FREQUENCY {
-        for list in [left, right].into_iter().take(if within { 1 } else { 2 }) {
-            let (counts, total) = tally(list, field);
-            let share = if within { 1.0 } else { 0.5 };
-            for (value, count) in counts {
-                *all[field.at()].entry(value.to_owned()).or_default() += share * count / total;
-            }
-        }
+        let (counts, total) = tally(list, field);
+        let share = |(value, count): (&str, f64)| (value.to_owned(), count / total);
+        all[field.at()] = counts.into_iter().map(share).collect();
     }
     all
 }

@@ -8,6 +8,7 @@ mod check;
 mod company;
 mod insight;
 pub mod journey;
+mod leaving;
 mod messaging;
 mod response;
 mod set;
@@ -29,12 +30,13 @@ pub use check::{Finding, Other, check, doubts};
 pub use company::Company;
 pub use insight::{Alert, Amount, Attribution, Bound, Cost};
 pub use journey::Journey;
+pub use leaving::{Left, left, left_behind};
 pub use messaging::{
     AddressKind, BodyEncoding, Cap, ChannelPolicy, ConsentRule, Messaging, Period, ProviderCall, SmtpServer,
     SmtpTls, Topic, Tracking, Via,
 };
 pub use response::{CatchAll, Point, Response, Then, Window, length};
-pub use set::{PolicySet, Rules};
+pub use set::{BEHAVIOUR, PolicySet, Rules};
 pub use settings::{Junk, Matching, Settings};
 pub use source::{Encoding, SignatureScheme};
 pub use template::{Body, Defaults, Piece, Template, Templates, Translation};

@@ -2,8 +2,8 @@
 
 use super::territory::Map;
 use super::{
-    Access, AddressKind, Alert, Campaign, ChannelPolicy, Cost, Document, Form, Reading, Rep, Routing, Rule,
-    Settings, Source, Subscription, Target, Team, Templates, Topic,
+    Access, AddressKind, Alert, Campaign, ChannelPolicy, Cost, Document, Form, Left, Reading, Rep, Routing,
+    Rule, Settings, Source, Subscription, Target, Team, Templates, Topic,
 };
 use crate::advance::Triggers;
 use crate::calendar::{Hours, Leave, Schedule, Zone};
@@ -64,11 +64,17 @@ impl Rules {
     }
 }
 
+/// Kinds of documents that say what behaviour makes of customers: if one changes, all customers are looked at.
+pub const BEHAVIOUR: [&str; 5] = ["lifecycle", "scoring", "segment", "journey", "settings"];
+
 /// All documents of one manifest version.
 #[derive(Debug, Default)]
 pub struct PolicySet {
     /// The manifest's version; 0 before the first is published.
     pub version: u64,
+    /// The latest version with a document of [`BEHAVIOUR`] that is as it was published with it. Whoever published that has all
+    /// customers looked at.
+    pub behaviour: u64,
     /// By name.
     pub forms: BTreeMap<String, Form>,
     /// By name.
@@ -89,6 +95,8 @@ pub struct PolicySet {
     pub topics: BTreeMap<String, Topic>,
     /// Those that had one once and have none: nothing may be about them, though no topic may have a document by now.
     pub gone_topics: BTreeSet<String>,
+    /// Who is in a team no longer and may still have open leads of it.
+    pub left: Left,
     /// Where leads are.
     pub territories: Map,
     /// Other systems that are told of events, by name.
@@ -282,6 +290,12 @@ impl PolicySet {
     /// The teams a rep is a member of.
     pub fn teams_of(&self, rep: &str) -> impl Iterator<Item = &Team> {
         self.teams.values().filter(move |team| team.member(rep).is_some())
+    }
+
+    /// The names of all teams through which a rep may have open leads: those they are a member of, and those they left with some.
+    pub fn held_through(&self, rep: &str) -> impl Iterator<Item = &str> {
+        let left = self.left.iter().filter(move |(_, reps)| reps.contains(rep));
+        self.teams_of(rep).map(|team| team.name.as_str()).chain(left.map(|(team, _)| team.as_str()))
     }
 
     /// Whether the rep exists and takes new leads.

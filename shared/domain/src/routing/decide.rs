@@ -229,20 +229,27 @@ impl People<'_> {
     }
 
     fn take_in(&mut self, who: &Recognition, facts: &Facts, policies: &PolicySet) {
-        let lead = self.lead;
-        absorb(self.get(&who.home), lead, facts, policies);
-        self.get(&who.claimant).keys.extend(who.claims.iter().cloned());
-        // An address may have been claimed for a record that did not get as far as holding it.
-        for (identity, (hash, claim)) in facts.identities.iter().zip(&self.known.addresses) {
+        let (known, lead) = (self.known, self.lead);
+        let home = self.get(&who.home);
+        absorb(home, lead, facts, policies);
+        home.keys.extend(who.claims.iter().cloned());
+        // What contradicts it may come to another record of the person at this instant: both change the live one.
+        self.get(&who.customer);
+        // An address may have been claimed for a record of the person that did not get as far as holding it.
+        let is_theirs = |id: &CustomerId| {
+            let root = known.root(id);
+            root == who.customer || who.merges.iter().any(|merge| merge.from == root)
+        };
+        for (identity, (hash, claim)) in facts.identities.iter().zip(&known.addresses) {
             let key = (identity.kind, hash.clone());
             let is_lost = |claim: &KnownAddress| who.lost.contains(&(hash.clone(), claim.customer.clone()));
-            let theirs = [&who.home, &who.customer, &who.claimant];
             let claim = claim.as_ref().filter(|claim| who.keys.contains(&key) && !is_lost(claim));
-            if let Some(claim) = claim.filter(|claim| theirs.contains(&&claim.customer))
-                && self.get(&claim.customer).keys.insert(key)
-            {
-                // What contradicts it may come to another record of the person at this instant: both change the live one.
-                self.get(&who.customer);
+            let Some(holder) = claim.map(|claim| &claim.customer).filter(|id| is_theirs(id)) else {
+                continue;
+            };
+            let record = self.changed.get(holder).or_else(|| known.customers.get(holder));
+            if record.is_none_or(|record| !record.keys.contains(&key)) {
+                self.get(holder).keys.insert(key);
             }
         }
     }

@@ -1,8 +1,8 @@
 //! A decision in words, rendered when somebody asks.
 
 use super::{Asks, Outcome, Receipt, Verdict, owner_name, replay, round_name};
-use crate::customer::{Found, SuggestionReason};
-use crate::lead::Facts;
+use crate::customer::{Found, Recognised, SuggestionReason};
+use crate::lead::{Facts, Lead};
 use crate::policy::{Assign, By, PolicySet, Target};
 use crate::team::{Seen, Snapshot};
 use serde::Serialize;
@@ -14,14 +14,33 @@ pub struct Explanation {
     pub why: Vec<String>,
     /// Manifest version of the policies used.
     pub policy_version: u64,
-    /// Whether deciding again from what was seen gives the same verdicts and outcome.
-    pub reproduced: bool,
+}
+
+/// Whether a lead's decision, made again from what its receipt says was seen, comes out as it is stored: who the lead is from, the
+/// verdicts and the outcome. Nothing was decided of a lead without a receipt.
+pub fn reproduced(lead: &Lead, facts: &Facts, policies: &PolicySet) -> Option<bool> {
+    let receipt = lead.progress.receipt.as_ref()?;
+    let (verdicts, outcome) = replay(receipt, facts, policies);
+    let as_decided = verdicts == receipt.tried && outcome == receipt.outcome;
+    Some(as_decided && is_recognised(lead, receipt, facts, policies))
+}
+
+fn is_recognised(lead: &Lead, receipt: &Receipt, facts: &Facts, policies: &PolicySet) -> bool {
+    let Receipt { found, merges, suggestions, new_customer, .. } = receipt;
+    if facts.is_nobody() {
+        return found.is_empty() && merges.is_empty() && suggestions.is_empty();
+    }
+    let Some(home) = &lead.progress.customer else { return false };
+    let said = Recognised { found, merges, suggestions, new_customer: *new_customer, home };
+    // One that had waited was taken in before: what it joins since is added to what it joined then.
+    match lead.progress.waits.is_empty() {
+        true => said.is_of(&lead.id, &facts.identities, policies.settings.matching.join),
+        false => said.is_one_person(),
+    }
 }
 
 /// Explains a receipt with the policies of its version.
 pub fn explain(receipt: &Receipt, facts: &Facts, policies: &PolicySet) -> Explanation {
-    let (verdicts, outcome) = replay(receipt, facts, policies);
-    let reproduced = verdicts == receipt.tried && outcome == receipt.outcome;
     let mut why = who(receipt, facts);
     let mut asks = Asks::default();
     for (at, verdict) in receipt.tried.iter().enumerate() {
@@ -53,7 +72,7 @@ pub fn explain(receipt: &Receipt, facts: &Facts, policies: &PolicySet) -> Explan
         Outcome::Invalid => "There is no field in it: nothing one could work with.".to_owned(),
         Outcome::Imported => "Imported without routing: the person is known, nobody was told.".to_owned(),
     });
-    Explanation { why, policy_version: receipt.manifest, reproduced }
+    Explanation { why, policy_version: receipt.manifest }
 }
 
 fn who(receipt: &Receipt, facts: &Facts) -> Vec<String> {
@@ -66,7 +85,7 @@ fn who(receipt: &Receipt, facts: &Facts) -> Vec<String> {
             "No usable e-mail, phone or other id: nobody to recognise, so a customer of its own.".to_owned(),
         );
     }
-    for Found { kind, customer, passed_over } in &receipt.found {
+    for Found { kind, customer, passed_over, .. } in &receipt.found {
         lines.push(match passed_over {
             None => format!("The {} is known: customer {customer}.", kind.name()),
             Some(reason) => {

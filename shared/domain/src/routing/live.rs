@@ -33,7 +33,7 @@ impl Missing {
     }
 
     /// A team and what will be asked with it: the absences of members who would be on duty (or are asked all the same),
-    /// and other teams of those who have a capacity over all.
+    /// and other teams of those who have a capacity over all, also those that they left with open leads.
     pub fn team(&mut self, team: &str, policies: &PolicySet, now: Timestamp) {
         self.teams.insert(team.to_owned());
         let Some(document) = policies.teams.get(team) else { return };
@@ -44,7 +44,7 @@ impl Missing {
                 self.reps.insert(rep.name.clone());
             }
             if rep.capacity.is_some() {
-                self.teams.extend(policies.teams_of(&rep.name).map(|team| team.name.clone()));
+                self.teams.extend(policies.held_through(&rep.name).map(str::to_owned));
             }
         }
     }
@@ -94,8 +94,8 @@ pub fn members(
             let rep = member.rep.as_str();
             let capacity = policies.reps.get(rep).and_then(|rep| rep.capacity);
             let elsewhere = || {
-                let others = policies.teams_of(rep).filter(|other| other.name != team);
-                others.fold(0u32, |sum, other| sum.saturating_add(open(&other.name, rep)))
+                let others = policies.held_through(rep).filter(|other| *other != team);
+                others.fold(0u32, |sum, other| sum.saturating_add(open(other, rep)))
             };
             Member {
                 rep: rep.to_owned(),
@@ -137,7 +137,8 @@ pub fn lacks(rep: Option<&Rep>, asked: &Asked) -> Option<PassedOver> {
 }
 
 /// All teams of those who get more and have a capacity over all of them. If there are several, what changes is stored in
-/// one go, and only if the others are as they were read: through them the same rep might get more at the same time.
+/// one go, and only if the others are as they were read: through them the same rep might get more at the same time. So they might
+/// through one that they just left, by whoever goes by the documents before.
 pub fn watched(
     policies: &PolicySet,
     before: &BTreeMap<String, TeamState>,
@@ -148,7 +149,7 @@ pub fn watched(
         for (rep, place) in &state.members {
             let was = before.get(name).and_then(|state| state.members.get(rep)).map_or(0, |place| place.open);
             if place.open > was && policies.reps.get(rep).is_some_and(|rep| rep.capacity.is_some()) {
-                watched.extend(policies.teams_of(rep).map(|team| team.name.clone()));
+                watched.extend(policies.held_through(rep).map(str::to_owned));
             }
         }
     }

@@ -10,7 +10,7 @@ mod tried;
 
 pub(crate) use decide::absorb;
 pub use decide::{Case, change, decide, own, owner};
-pub use explain::{Explanation, explain};
+pub use explain::{Explanation, explain, reproduced};
 pub use import::import;
 pub use live::{
     Desk, LiveTeams, Missing, ask_anyway, is_round, lacks, members, on_leave, round_name, watched,

@@ -3,12 +3,13 @@
 use super::*;
 use crate::calendar::Leave;
 use crate::customer::{HashKey, HashKeys, Known, recognise};
-use crate::id::LeadId;
+use crate::id::{CustomerId, LeadId};
 use crate::lead::{Envelope, Lead, Origin, Progress, read};
 use crate::policy::{Document, PolicySet};
-use crate::team::TeamState;
+use crate::team::{MemberState, TeamState};
 use proptest::prelude::*;
 use serde_json::json;
+use std::collections::BTreeSet;
 
 fn policies() -> PolicySet {
     let documents = [
@@ -111,7 +112,9 @@ impl Office {
         assert!(missing.is_empty());
         let stored: Receipt = serde_json::from_str(&serde_json::to_string(&receipt).unwrap()).unwrap();
         assert_eq!(stored, receipt);
-        assert!(explain(&stored, &facts, &self.policies).reproduced);
+        let (progress, _) = change(case, stored, &self.policies);
+        let decided = Lead { progress, ..lead.clone() };
+        assert_eq!(reproduced(&decided, &facts, &self.policies), Some(true));
         receipt
     }
 }
@@ -166,7 +169,10 @@ fn an_explanation_of_something_that_was_not_decided_is_found_out() {
     receipt.outcome = Outcome::Assigned { rep: "tom".into(), team: Some("all".into()) };
     let facts =
         read(&lead.origin, &lead.envelope, &office.policies.reading(&lead.origin), &office.policies.settings);
-    assert!(!explain(&receipt, &facts, &office.policies).reproduced);
+    let customer = Some(CustomerId::derived(&[lead.id.as_str()]));
+    let progress = Progress { customer, receipt: Some(receipt), ..Progress::default() };
+    let told = Lead { progress, ..lead };
+    assert_eq!(reproduced(&told, &facts, &office.policies), Some(false));
 }
 
 proptest! {
@@ -309,4 +315,62 @@ fn what_the_rule_that_decided_asks_for_is_known_afterwards() {
     };
     assert_eq!(need(1, "FR"), Some(vec!["french".to_owned()]));
     assert_eq!(need(2, "IT"), None, "no rule decided");
+}
+
+#[test]
+fn open_leads_of_teams_that_a_rep_left_count_for_their_capacity_over_all() {
+    let team = |name: &str, rep: &str| json!({"kind": "team", "name": name, "members": [{"rep": rep}]});
+    let ann = json!({"kind": "rep", "name": "ann", "capacity": 2});
+    let rules =
+        json!([{"name": "all", "assign": {"team": "sdr"}}, {"name": "rest", "assign": {"rep": "bo"}}]);
+    let mut office = Office::of(&["bo"], [ann, team("sdr", "ann"), team("west", "bo")], rules);
+    let place = MemberState { open: 1, ..MemberState::default() };
+    // One of a team that she is in no longer, one of a team that there is no longer.
+    for name in ["west", "gone"] {
+        office.policies.left.entry(name.to_owned()).or_default().insert("ann".to_owned());
+        let state = office.teams.entry(name.to_owned()).or_default();
+        state.members.insert("ann".to_owned(), place.clone());
+    }
+    let first = lead(1, &[("email", "a@person.example")]);
+    let receipt = office.decide(&first);
+    assert_eq!(receipt.tried, [Verdict::Nobody, Verdict::Decided]);
+    let why = office.why(&first, &receipt);
+    assert!(why.contains("ann: passed over, full (2 of 2 open over all teams)"), "{why}");
+    // One is closed.
+    office.teams.remove("gone");
+    office.teams.insert("gone".to_owned(), TeamState::default());
+    let receipt = office.decide(&lead(2, &[("email", "b@person.example")]));
+    assert_eq!(receipt.outcome, Outcome::Assigned { rep: "ann".into(), team: Some("sdr".into()) });
+    // They are read with the team, and hold what is given through it.
+    let all = BTreeSet::from(["gone", "sdr", "west"].map(str::to_owned));
+    let mut missing = Missing::default();
+    missing.team("sdr", &office.policies, Timestamp(9));
+    assert_eq!(missing.teams, all);
+    assert_eq!(watched(&office.policies, &BTreeMap::new(), &office.teams), all);
+}
+
+#[test]
+fn a_lead_in_the_queue_of_a_team_that_is_gone_is_decided_anew_and_says_so() {
+    let team = |name: &str| json!({"kind": "team", "name": name, "members": [{"rep": "ann"}]});
+    let desk = json!([{"name": "desk", "assign": {"queue": "desk"}}]);
+    let mut office = Office::of(&["ann"], [team("desk")], desk);
+    let mut lead = lead(1, &[("email", "a@person.example")]);
+    let receipt = office.decide(&lead);
+    (lead.progress.state, lead.progress.receipt) = (receipt.outcome.state(), Some(receipt));
+    assert_eq!(lead.progress.queue(), Some("desk"));
+    assert!(!lead.progress.is_stranded(&office.policies));
+    let mut later = Office::of(&["ann"], [team("sdr")], json!([{"name": "all", "assign": {"team": "sdr"}}]));
+    for (version, is_stranded) in [(6, false), (7, false), (8, true)] {
+        later.policies.version = version;
+        assert_eq!(lead.progress.is_stranded(&later.policies), is_stranded, "{version}");
+    }
+    later.at("2026-03-02T09:00:00Z");
+    let receipt = later.decide(&lead);
+    assert_eq!(receipt.outcome, Outcome::Assigned { rep: "ann".into(), team: Some("sdr".into()) });
+    lead.progress.waited(&receipt);
+    let said = lead.progress.waits.first().map(ToString::to_string);
+    let waited = "Waited from 1970-01-01T00:00:00.009Z to 2026-03-02T09:00:00.000Z in the queue of team desk, until \
+                  there was no such team any more: decided anew.";
+    assert_eq!(said.as_deref(), Some(waited));
+    assert!(!lead.progress.was_escalated(), "somebody might have taken it");
 }

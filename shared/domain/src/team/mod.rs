@@ -110,6 +110,13 @@ pub struct TeamState {
     pub grants: BTreeMap<LeadId, Grant>,
 }
 
+impl TeamState {
+    /// Whether somebody has open leads of the team.
+    pub fn is_held_by(&self, rep: &str) -> bool {
+        self.members.get(rep).is_some_and(|place| place.open > 0)
+    }
+}
+
 impl Grant {
     /// Whether nobody was compared: the customer was the member's already.
     pub fn is_sticky(&self) -> bool {

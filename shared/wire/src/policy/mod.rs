@@ -63,7 +63,7 @@ pub fn examine(sources: &[SourceText]) -> Result<Examined, Vec<PolicyError>> {
     let mut files = Files::read(sources);
     files.find(check(&files.documents));
     let files = files.whole()?;
-    let warnings = files.placed(policy::doubts(&files.documents));
+    let warnings = files.placed(policy::doubts(&files.documents, &BTreeSet::new()));
     Ok(Examined { documents: files.documents, warnings })
 }
 

@@ -1,4 +1,5 @@
-//! 飞鱼CRM of Ocean Engine: leads pushed as JSON. Nothing is known of a signature.
+//! 飞鱼CRM of Ocean Engine: leads pushed as JSON. Nothing is known of a signature. It can be asked for leads as well, by calls
+//! that are signed; nobody does here, since a push rule brings the same leads the moment they are made.
 //!
 //! The advertiser's push rule may rename every key and decides which answer is success, so the document's field map has
 //! the last word, and the rule is to take our answer. Keys hold literal dots (`address.phone`).

@@ -12,8 +12,14 @@ const EVERY: i64 = 5_000;
 
 pub(super) enum Progress {
     Bar(ProgressBar),
-    Lines { last: Timestamp, total: u64 },
+    Lines(Lines),
     Silent,
+}
+
+/// What is said where there is no terminal.
+pub(super) struct Lines {
+    last: Timestamp,
+    total: u64,
 }
 
 impl Progress {
@@ -23,7 +29,7 @@ impl Progress {
             return Self::Silent;
         }
         if !std::io::stderr().is_terminal() {
-            return Self::Lines { last: SystemClock.now(), total };
+            return Self::Lines(Lines { last: SystemClock.now(), total });
         }
         let bar = if total == 0 { ProgressBar::new_spinner() } else { ProgressBar::new(total) };
         let style = "{wide_bar} {bytes}/{total_bytes}  {msg}  {eta} left";
@@ -40,14 +46,12 @@ impl Progress {
                 bar.set_position(bytes);
                 bar.set_message(format!("{rows} rows"));
             }
-            Self::Lines { last, total } if SystemClock.now().since(*last) >= EVERY => {
-                *last = SystemClock.now();
-                note(&match total {
-                    0 => format!("{rows} rows"),
-                    total => format!("{rows} rows, {} %", bytes.saturating_mul(100) / *total),
-                });
+            Self::Lines(lines) => {
+                if let Some(line) = lines.at(SystemClock.now(), rows, bytes) {
+                    note(&line);
+                }
             }
-            Self::Lines { .. } | Self::Silent => {}
+            Self::Silent => {}
         }
     }
 
@@ -55,5 +59,38 @@ impl Progress {
         if let Self::Bar(bar) = self {
             bar.finish_and_clear();
         }
+    }
+}
+
+impl Lines {
+    /// The line that is due, if one is.
+    fn at(&mut self, now: Timestamp, rows: u64, bytes: u64) -> Option<String> {
+        if now.since(self.last) < EVERY {
+            return None;
+        }
+        self.last = now;
+        Some(match self.total {
+            0 => format!("{rows} rows"),
+            total => format!("{rows} rows, {} %", bytes.saturating_mul(100) / total),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{EVERY, Lines};
+    use sluice_domain::time::Timestamp;
+
+    #[test]
+    fn a_log_gets_a_line_every_five_seconds_with_what_is_done_so_far() {
+        let at = |millis: i64| Timestamp(1_790_000_000_000 + millis);
+        let mut lines = Lines { last: at(0), total: 8_000 };
+        assert_eq!(lines.at(at(EVERY - 1), 100, 1_000), None);
+        assert_eq!(lines.at(at(EVERY), 200, 2_000).as_deref(), Some("200 rows, 25 %"));
+        assert_eq!(lines.at(at(EVERY + 1), 300, 3_000), None);
+        assert_eq!(lines.at(at(2 * EVERY + 5), 800, 8_000).as_deref(), Some("800 rows, 100 %"));
+        // What has no size has no share.
+        let mut lines = Lines { last: at(0), total: 0 };
+        assert_eq!(lines.at(at(EVERY), 200, 2_000).as_deref(), Some("200 rows"));
     }
 }

@@ -10,7 +10,7 @@ use crate::policy::campaign::{Campaign, Metric};
 use crate::policy::journey::{Act, Journey, Send};
 use crate::policy::messaging::Tracking;
 use crate::policy::{Document, Messaging, Scoring, Topic};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What calls of tracking libraries are named by that have no name of their own, see [`crate::event::Event::key`].
 const CALLS: [&str; 5] = ["aliased", "group_joined", "identified", "page_viewed", "screen_viewed"];
@@ -21,9 +21,10 @@ const MESSAGES: [&str; 5] = ["email", "mail", "newsletter", "sms", "campaign"];
 /// The shortest name that is taken for another one, mistyped.
 const SHORTEST: usize = 8;
 
-/// What is probably not meant in documents that [`super::check`] finds nothing wrong with.
-pub fn doubts(documents: &[Document]) -> Vec<Finding> {
-    let mut doubter = Doubter::of(documents);
+/// What is probably not meant in documents that [`super::check`] finds nothing wrong with. `gone` are topics that had a document once and
+/// have none, see [`crate::policy::PolicySet::gone_topics`].
+pub fn doubts(documents: &[Document], gone: &BTreeSet<String>) -> Vec<Finding> {
+    let mut doubter = Doubter::of(documents, gone);
     for (at, document) in documents.iter().enumerate() {
         doubter.checker.at = at;
         doubter.document(document);
@@ -36,16 +37,18 @@ struct Doubter<'d> {
     checker: Checker,
     messaging: Messaging,
     topics: BTreeMap<&'d str, &'d Topic>,
+    gone: &'d BTreeSet<String>,
     templates: BTreeMap<&'d str, Channel>,
 }
 
 impl<'d> Doubter<'d> {
-    fn of(documents: &'d [Document]) -> Self {
+    fn of(documents: &'d [Document], gone: &'d BTreeSet<String>) -> Self {
         let checker = Checker { findings: Vec::new(), at: 0 };
         let mut doubter = Self {
             checker,
             messaging: Messaging::default(),
             topics: BTreeMap::new(),
+            gone,
             templates: BTreeMap::new(),
         };
         for document in documents {
@@ -165,16 +168,26 @@ impl<'d> Doubter<'d> {
         }
     }
 
-    /// Doubts a topic that has no document where others have.
+    /// Doubts a topic that has no document where others have, or where it had one itself.
     fn topic(&mut self, at: &[&str], name: &str) {
-        if name != Topic::SERVICE && !self.topics.is_empty() && !self.topics.contains_key(name) {
-            let known: Vec<&str> = self.topics.keys().copied().collect();
-            let message = format!(
+        if name == Topic::SERVICE || self.topics.contains_key(name) {
+            return;
+        }
+        let known: Vec<&str> = self.topics.keys().copied().collect();
+        let message = match (known.is_empty(), self.gone.contains(name)) {
+            // Where no topic has a document any word is one.
+            (true, false) => return,
+            (true, true) => {
+                format!(
+                    "no document describes the topic `{name}` any more, so messages about it are left out"
+                )
+            }
+            (false, _) => format!(
                 "no document describes the topic `{name}`, so messages about it are left out; described: {}",
                 known.join(", ")
-            );
-            self.checker.add(at, message);
-        }
+            ),
+        };
+        self.checker.add(at, message);
     }
 
     /// Waiting for what nobody counts of the messages that were sent just before.

@@ -3,6 +3,8 @@
 use super::file;
 use crate::policy::examine;
 use expect_test::{Expect, expect};
+use sluice_domain::policy::doubts;
+use std::collections::BTreeSet;
 
 fn warnings(text: &str) -> Vec<String> {
     let examined = examine(&[file("p.yaml", text)]).unwrap_or_else(|errors| panic!("{}", errors[0]));
@@ -177,4 +179,18 @@ fn a_topic_that_no_document_describes_is_named_where_others_are_described() {
     {
         assert_eq!(warnings(&fine), Vec::<String>::new(), "{fine}");
     }
+}
+
+#[test]
+fn a_topic_that_was_described_once_is_named_where_none_is_described() {
+    let form = "kind: form\nname: signup\nconsent: { field: box, wording: \"Yes\", version: \"1\", topic: offers }\n";
+    let examined = examine(&[file("p.yaml", form)]).unwrap_or_else(|errors| panic!("{}", errors[0]));
+    let found = |gone: &str| doubts(&examined.documents, &BTreeSet::from([gone.to_owned()]));
+    let offers = found("offers");
+    assert!(
+        matches!(offers.as_slice(), [one] if one.path == ["consent", "topic"]
+            && one.message.contains("no document describes the topic `offers` any more")),
+        "{offers:?}"
+    );
+    assert_eq!(found("news"), []);
 }
