@@ -9,7 +9,7 @@ use crate::ground::{Print, print};
 use crate::invocation::{Ran, Role};
 use crate::plans::Plan;
 use crate::scenarios::{Event, MEANWHILE, Post, Prepared};
-use crate::settle::{HALF_A_DAY, Settling};
+use crate::settle::{A_DAY, Settling};
 use crate::world::{Lives, Name, Still, World};
 use bytes::Bytes;
 use serde_json::Value;
@@ -328,7 +328,7 @@ impl<'a> Play<'a> {
         let before = self.world.clock.millis();
         let answer = self.world.invoke(self.prepared.function, post.payload.clone()).await;
         if self.world.clock.millis() - before >= OUTAGE {
-            self.settling = Some(Settling::new(self.world, LIMIT + HALF_A_DAY));
+            self.settling = Some(Settling::new(self.world, LIMIT + A_DAY));
         }
         self.world.visits.made += 1;
         self.visited(answer.as_ref());

@@ -55,8 +55,13 @@ pub async fn panics_at(prepared: &Prepared, id: &str, world: &mut World, begin: 
     for body in play.world.dead().iter().filter(|body| !is_bad(body) && !may_be_theirs(body)) {
         broken.push(format!("I10: {body} went to the dead letters with its neighbour"));
     }
+    // What comes later has nothing to do with it.
+    let came = |waits: &String| {
+        let beside = prepared.beside.iter().map(|(_, body)| body);
+        bodies.iter().chain(beside).any(|body| body.contains(waits.as_str()))
+    };
     let waiting = Books::read(&play.world.items()).waiting();
-    if waiting.iter().any(|waits| waits != id) {
+    if waiting.iter().any(|waits| waits != id && came(waits)) {
         broken.push(format!("I10: {waiting:?} wait though only {id} cannot be done"));
     }
     play.world.wire.poison(None);

@@ -5,8 +5,8 @@ use crate::faults::OUTAGE;
 use crate::world::{MAX_DELIVERIES, Name, QUEUES, VISIBILITY, World};
 use bytes::Bytes;
 
-/// In milliseconds: what has waited for days is driven again a few times a day.
-pub const HALF_A_DAY: i64 = 12 * 3_600_000;
+/// In milliseconds: a webhook is tried for twenty-five hours, and what has waited for days is driven again a few times a day.
+pub const A_DAY: i64 = 26 * 3_600_000;
 
 /// The world comes to rest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -29,7 +29,7 @@ impl Settling {
         let goes_on = self.until_one_has_run(world).await;
         // What stands still meanwhile has its time once it runs again.
         if world.clock.millis() - before >= OUTAGE {
-            self.end += OUTAGE + HALF_A_DAY;
+            self.end += OUTAGE + A_DAY;
         }
         goes_on
     }

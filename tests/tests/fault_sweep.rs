@@ -20,13 +20,15 @@ use std::io::Write;
 use std::time::Instant;
 
 /// Plans with one fault, of each scenario, in a sample.
-const SINGLES: usize = 16;
+const SINGLES: usize = 6;
 /// Plans with two faults, of each scenario, in a sample.
-const PAIRS: usize = 8;
+const PAIRS: usize = 3;
 /// First faults of each scenario that a sample of pairs begins with.
-const FIRSTS: usize = 2;
+const FIRSTS: usize = 1;
+/// What is said of ways, and of faults that stand for others, a sample holds against one scenario of so many.
+const EACH: usize = 5;
 /// Duplicates of each scenario that a sample looks at.
-const DUPLICATES: usize = 3;
+const DUPLICATES: usize = 2;
 /// Plans with one fault of which one has to catch a handler known to be bad.
 const CAUGHT_WITHIN: usize = 6_000;
 /// Faults of each scenario that another one stands for, in a sample.
@@ -139,7 +141,7 @@ fn what_people_ask_for_at_any_call_holds_from_then_on() {
 #[test]
 fn a_pair_that_met_a_known_way_ends_so_by_itself() {
     let (firsts, most) = if all_are_asked_for() { (usize::MAX, 50) } else { (FIRSTS, 1) };
-    for name in scenarios() {
+    for name in scenarios().step_by(if all_are_asked_for() { 1 } else { EACH }) {
         let prepared = prepared(name);
         let ways = Ways::of(&prepared);
         let jobs = pairs(&ways, &prepared, firsts).jobs;
@@ -153,14 +155,17 @@ fn a_pair_that_met_a_known_way_ends_so_by_itself() {
     }
 }
 
-/// What is said of faults that lead to the same, held against what each leaves.
+/// What is said of faults that lead to the same, held against what each leaves. Whoever dies leaves how everything stood, which
+/// the plans with two faults go by; here instances live on, and whether one dies while it begins or later is not the same to them.
 #[test]
 fn a_fault_that_another_stands_for_leaves_what_that_one_leaves() {
     let most = if all_are_asked_for() { 50 } else { STOOD_FOR };
     let mut looked_at = 0;
-    for name in scenarios() {
+    for name in scenarios().step_by(if all_are_asked_for() { 1 } else { EACH }) {
         let prepared = prepared(name);
-        for (shot, by) in sample(stood_for(&prepared), most, seed() + 2) {
+        let mut all = stood_for(&prepared);
+        all.retain(|(shot, _)| !matches!(shot.kind, Kind::CrashBefore | Kind::CrashAfter | Kind::Outage));
+        for (shot, by) in sample(all, most, seed() + 2) {
             let (one, other) = (Plan::with(shot), Plan::with(by));
             assert_eq!(left(&prepared, &one), left(&prepared, &other), "{name}: {one} and {other}");
             looked_at += 1;
@@ -239,7 +244,22 @@ fn handlers_known_to_be_bad_are_caught() {
         if only.as_ref().is_some_and(|only| *only != format!("{mutant:?}")) {
             continue;
         }
-        for (name, invariant) in caught_by(mutant) {
+        // These take minutes each to be caught.
+        let is_slow = matches!(
+            mutant,
+            Mutant::DeletesBeforeSending
+                | Mutant::FavoursOne
+                | Mutant::UnwatchesTeams
+                | Mutant::UnwatchesGates
+                | Mutant::KeepsDeadLetters
+                | Mutant::KeepsWhatItErases
+        );
+        if is_slow && only.is_none() && !all_are_asked_for() {
+            continue;
+        }
+        // Where it breaks several things, a sample looks at the first.
+        let most = if all_are_asked_for() || only.is_some() { usize::MAX } else { 1 };
+        for (name, invariant) in caught_by(mutant).iter().take(most) {
             is_caught(mutant, name, invariant);
         }
     }
