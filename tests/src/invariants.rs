@@ -47,7 +47,7 @@ pub struct Books {
     addresses: BTreeMap<String, String>,
     teams: BTreeMap<String, TeamState>,
     messages: Vec<NoticeRecord>,
-    due: usize,
+    due: Vec<String>,
     counted: BTreeMap<String, u64>,
     counters: counters::Counters,
     broken: Vec<String>,
@@ -72,7 +72,7 @@ impl Books {
                     Some(state) => drop(books.teams.insert(pk[5..].to_owned(), state)),
                     None => books.broken.push(format!("{pk} cannot be read")),
                 },
-                ("due", _) => books.due += 1,
+                ("due", sk) => books.due.push(sk.to_owned()),
                 ("speed", _) => {
                     let group = sk.split_once('#').map_or(sk, |(_, group)| group);
                     let buckets = item.as_object().into_iter().flatten();
@@ -189,8 +189,8 @@ impl Books {
         let observed = world.ground.observed();
         let mut broken = self.broken.clone();
         broken.extend(observed.broken.iter().cloned());
-        if self.due > 0 {
-            broken.push(format!("I11: {} due entries are left", self.due));
+        if !self.due.is_empty() {
+            broken.push(format!("I11: due entries are left: {:?}", self.due));
         }
         self.ledger(&mut broken);
         self.people(&mut broken);

@@ -236,20 +236,30 @@ impl Store {
         Err(StoreError::Corrupt("customers point at each other in a circle".to_owned()))
     }
 
-    /// Customers with all records of each person: the live one and its halves.
+    /// Customers with all records of each person: the live one and its halves, as they stood together at some moment.
     pub async fn people(&self, ids: BTreeSet<CustomerId>) -> Result<Known, StoreError> {
-        let mut known = Known::default();
-        let mut wanted = ids;
-        if wanted.is_empty() {
-            return Ok(known);
-        }
-        let mut loaded = BTreeSet::new();
-        for _ in 0..ROUNDS {
-            known.customers.extend(self.customers(&wanted).await?);
+        self.completed(Known::default(), ids).await
+    }
+
+    /// Reads on until everybody is there whom these records name, and reads anew what was taken apart or joined meanwhile.
+    async fn completed(
+        &self,
+        mut known: Known,
+        mut wanted: BTreeSet<CustomerId>,
+    ) -> Result<Known, StoreError> {
+        let mut loaded: BTreeSet<CustomerId> = known.customers.keys().cloned().collect();
+        // One more, to see that nothing is left.
+        for _ in 0..=ROUNDS {
+            if wanted.is_empty() {
+                return Ok(known);
+            }
+            let found = self.customers(&wanted).await?;
+            known.customers.retain(|id, _| !wanted.contains(id));
+            known.customers.extend(found);
             loaded.extend(wanted);
             wanted = known.missing(&loaded);
             if wanted.is_empty() {
-                return Ok(known);
+                wanted = known.torn();
             }
         }
         Err(StoreError::Corrupt("customers point at each other in a circle".to_owned()))
@@ -274,16 +284,17 @@ impl Store {
         let mut known = Known::default();
         let live = records.into_iter().filter(|record| record.into.is_none());
         known.customers = live.map(|record| (record.id.clone(), record)).collect();
-        let mut loaded: BTreeSet<CustomerId> = known.customers.keys().cloned().collect();
-        for _ in 0..ROUNDS {
-            let wanted = known.missing(&loaded);
-            if wanted.is_empty() {
-                return Ok(known);
-            }
-            known.customers.extend(self.customers(&wanted).await?);
-            loaded.extend(wanted);
+        let listed: BTreeSet<CustomerId> = known.customers.keys().cloned().collect();
+        let wanted = known.missing(&listed);
+        let wanted = if wanted.is_empty() { known.torn() } else { wanted };
+        let mut known = self.completed(known, wanted).await?;
+        // Whoever was somebody else's half a moment ago, or is now, has a page of their own.
+        let others: Vec<CustomerId> =
+            known.customers.keys().filter(|id| !listed.contains(&known.root(id))).cloned().collect();
+        for other in others {
+            known.customers.remove(&other);
         }
-        Err(StoreError::Corrupt("customers point at each other in a circle".to_owned()))
+        Ok(known)
     }
 }
 

@@ -9,6 +9,7 @@ use crate::world::{ADMIN_TOKEN, Name, World};
 use serde_json::{Value, json};
 use sluice_domain::clock::Tick;
 use sluice_domain::id::LeadId;
+use sluice_domain::time::Timestamp;
 use sluice_store::{Commit, LeaveRecord, Wanted, Written};
 use sluice_wire::queue::{LeadMessage, encode};
 use std::collections::BTreeSet;
@@ -41,7 +42,7 @@ pub(super) fn very_late(world: &mut World) -> Prepare<'_> {
     })
 }
 
-/// Who is only reminded was away with no end known when the reminder was due, and is back when the clock looks again.
+/// Who is only reminded was away with no end known when the reminder was due. They are back, and it is due again.
 pub(super) fn back(world: &mut World) -> Prepare<'_> {
     Box::pin(async {
         let response = json!({ "within": "3m", "remind": ["50%"], "then": "remind_only" });
@@ -53,9 +54,11 @@ pub(super) fn back(world: &mut World) -> Prepare<'_> {
         world.clock.advance(tick.at.millis() - world.clock.millis());
         world.send("lead", &body(&tick));
         deliver(world, "lead", Name::Route).await;
-        let tick = outstanding(world, &lead).await;
-        world.clock.advance(tick.at.millis() - world.clock.millis());
+        // The entry of the look that is no longer needed comes soon as well.
+        let look = outstanding(world, &lead).await;
+        world.clock.advance(look.at.millis() - world.clock.millis() - 240_000);
         leave(world, "gil", &json!([])).await;
+        let tick = outstanding(world, &lead).await;
         (Event::Queue { queue: "lead", bodies: vec![body(&tick)] }, Vec::new())
     })
 }
@@ -66,11 +69,12 @@ pub(super) fn set_anew(world: &mut World) -> Prepare<'_> {
         let (lead, tick) = assigned(world, "timed").await;
         let lead = world.store().lead(&lead).await.unwrap().unwrap();
         let rep = lead.progress.assignment.unwrap().rep;
-        leave(world, &rep, &json!([{ "from": "2020-01-01", "to": "2999-12-31" }])).await;
+        let end = Timestamp(world.clock.millis() + 600_000).rfc3339();
+        leave(world, &rep, &json!([{ "from": "2020-01-01", "to": end }])).await;
         world.clock.advance(tick.at.millis() - world.clock.millis());
         world.send("lead", &body(&tick));
         deliver(world, "lead", Name::Route).await;
-        world.clock.advance(3_600_000);
+        world.clock.advance(300_000);
         // Whoever wrote that down is still to tell of it.
         let wanted = Wanted { reps: BTreeSet::from([rep.clone()]), ..Wanted::default() };
         let version = world.store().desk(&wanted).await.unwrap().leave[&rep].version;

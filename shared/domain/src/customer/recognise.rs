@@ -83,6 +83,21 @@ impl Known {
         named.chain(linked).filter(|id| !loaded.contains(*id)).cloned().collect()
     }
 
+    /// Records that disagree on which gave way to which: they were read while somebody joined or took apart their people.
+    pub fn torn(&self) -> BTreeSet<CustomerId> {
+        let mut torn = BTreeSet::new();
+        for record in self.customers.values() {
+            let to = record.into.iter().filter_map(|id| self.customers.get(id));
+            let above = to.filter(|root| !root.halves.contains(&record.id));
+            let halves = record.halves.iter().filter_map(|id| self.customers.get(id));
+            let below = halves.filter(|half| half.into.as_ref() != Some(&record.id));
+            for other in above.chain(below) {
+                torn.extend([record.id.clone(), other.id.clone()]);
+            }
+        }
+        torn
+    }
+
     pub(super) fn held(&self, root: &CustomerId) -> BTreeSet<(IdentityKind, AddressHash)> {
         let record = self.customers.get(root);
         record

@@ -367,6 +367,23 @@ fn a_weak_identity_leads_to_its_customer_and_joins_nobody() {
     assert!(who.suggestions.is_empty());
 }
 
+#[test]
+fn records_read_on_either_side_of_a_join_are_seen_not_to_fit() {
+    let mut town = Town::default();
+    let one = town.post(&[email("a")]).customer;
+    let other = town.post(&[phone("1")]).customer;
+    let before = town.known(&[email("a")]);
+    town.post(&[email("a"), phone("1")]);
+    let after = town.known(&[email("a")]);
+    assert!(before.torn().is_empty() && after.torn().is_empty());
+    for (first, second) in [(&one, &other), (&other, &one)] {
+        let read = [(&before, first), (&after, second)];
+        let customers = read.map(|(known, id)| (id.clone(), known.customers[id].clone())).into();
+        let known = Known { customers, ..Known::default() };
+        assert_eq!(known.torn(), BTreeSet::from([one.clone(), other.clone()]));
+    }
+}
+
 proptest! {
     /// What a source says that is believed stands, and of several such the newest, in whatever order they come and however often;
     /// what anybody says only fills blanks. (I13)
@@ -418,6 +435,7 @@ proptest! {
             };
             prop_assert!(before.iter().all(|id| town.customers.contains_key(id)));
             let known = town.known(&said(*one));
+            prop_assert!(known.torn().is_empty());
             for customer in town.customers.values() {
                 let root = known.root(&customer.id);
                 prop_assert!(town.customers[&root].into.is_none());
