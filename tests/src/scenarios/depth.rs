@@ -55,12 +55,12 @@ pub(super) fn route_capped_given(world: &mut World) -> Prepare<'_> {
     })
 }
 
-/// Five people for two members, one in each minute.
+/// Five people of five companies for two members, one in each minute.
 pub(super) fn route_turns(world: &mut World) -> Prepare<'_> {
     Box::pin(async {
         let mut bodies = Vec::new();
         for key in ["1", "2", "3", "4", "5"] {
-            let email = format!("p{key}@example.org");
+            let email = format!("ada@firm{key}.example");
             bodies.push(lead_body(&accept(world, "web", key, &[("email", &email)], 0).await));
         }
         let later = bodies.split_off(1);
