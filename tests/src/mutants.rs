@@ -65,6 +65,8 @@ pub enum Mutant {
     LeavesGatesOpen,
     /// Says that it deleted dead letters that it did not delete.
     KeepsDeadLetters,
+    /// Claims messages without holding the gates of the person's other addresses to what it read.
+    UnwatchesGates,
     /// Takes down on the gate what a provider said, and not on the message.
     ForgetsTrails,
     /// Writes a message's trail without looking at its version.
@@ -142,6 +144,7 @@ impl Mutant {
         Self::OverlooksMessages,
         Self::LeavesGatesOpen,
         Self::KeepsDeadLetters,
+        Self::UnwatchesGates,
         Self::ForgetsTrails,
         Self::CountsBlindly,
         Self::TakesBlindly,
@@ -321,6 +324,7 @@ impl Mutant {
             Self::PassesGates => put("pk").starts_with("gate#"),
             Self::ForgetsTrails => put("sk").starts_with("m#"),
             Self::UnwatchesTeams => action.get("ConditionCheck").is_some(),
+            Self::UnwatchesGates => text(&action["ConditionCheck"]["Key"], "pk").starts_with("gate#"),
             Self::MiscountsMessages => text(&action["Update"]["Key"], "pk").starts_with("tally#"),
             Self::MiscountsResults => text(&action["Update"]["Key"], "pk").starts_with("counted#"),
             Self::MiscountsContacts => text(&action["Update"]["Key"], "pk").starts_with("speed#"),

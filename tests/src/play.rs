@@ -344,11 +344,11 @@ impl<'a> Play<'a> {
     pub async fn finish(mut self) -> Report {
         let struck = self.world.wire.cease();
         self.world.live(Lives::On);
-        let mut settled = self.world.settle(LIMIT).await;
+        let mut settled = self.world.settle(A_DAY).await;
         if is_raced(self.prepared) && settled.is_ok() {
             // Whoever was not there yet is now.
             self.meanwhile().await;
-            settled = self.world.settle(LIMIT).await;
+            settled = self.world.settle(A_DAY).await;
         }
         match settled {
             Ok(()) => check(&mut self).await,
@@ -389,11 +389,15 @@ pub(crate) fn accept(post: &Post, answer: &Answer, accepted: &mut Vec<Accepted>)
     }
 }
 
-/// The status of an answer; 0 for none.
+/// The status of an answer, that of a batch done as a whole being 200; 0 for none.
 pub(crate) fn status(answer: Option<&Answer>) -> u64 {
     let answer = answer.and_then(|answer| answer.as_ref().ok());
     let answer: Option<Value> = answer.and_then(|answer| serde_json::from_slice(answer).ok());
-    answer.and_then(|answer| answer["statusCode"].as_u64()).unwrap_or(0)
+    let Some(answer) = answer else { return 0 };
+    match answer["batchItemFailures"].as_array() {
+        Some(failed) if failed.is_empty() => 200,
+        _ => answer["statusCode"].as_u64().unwrap_or(0),
+    }
 }
 
 /// Whether it is done: customers that are apart already are no longer merged.

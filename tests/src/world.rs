@@ -93,9 +93,13 @@ pub enum Name {
 }
 
 impl Name {
-    /// Who answers what people ask for: the API, or the links in messages.
+    /// Who answers what people ask for: the API, or the links in messages. Who sends what comes to a queue of messages.
     pub fn asked(event: &str) -> Self {
-        if event.contains(r#""rawPath":"/api/"#) { Self::Console } else { Self::Engage }
+        match event {
+            api if api.contains(r#""rawPath":"/api/"#) => Self::Console,
+            messages if messages.starts_with(r#"{"Records""#) => Self::Send,
+            _ => Self::Engage,
+        }
     }
 
     fn build(self) -> Build {

@@ -232,6 +232,7 @@ fn caught_by(mutant: Mutant) -> &'static [(&'static str, &'static str, &'static 
         Mutant::MiscountsContacts => &[("clock-contact", "I12", "")],
         Mutant::LeavesAddresses => &[("import-revert", "I1", "")],
         Mutant::PassesGates => &[("message-email", "I4", "")],
+        Mutant::UnwatchesGates => &[("message-capped-overall", "I4", "meanwhile@5")],
         Mutant::KeepsDeadLetters => &[("erase-dead-letters", "I8", "")],
         Mutant::ForgetsTrails => &[("feedback-bounce", "I13: ms_", "")],
         Mutant::TakesBlindly => &[("advance-move", "I7", "duplicate@1")],
