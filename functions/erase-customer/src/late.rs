@@ -26,7 +26,7 @@ impl Eraser {
         for attempt in 1..=ATTEMPTS {
             let Some(lead) = self.store.lead(id).await.map_err(text)? else { return Ok(()) };
             if lead.progress.state == LeadState::Erased {
-                return match self.store.sweep_beside(id.as_str(), keys::LEAD, PAGES).await.map_err(text)? {
+                return match self.store.sweep_beside(id.as_str(), &[keys::LEAD], PAGES).await.map_err(text)? {
                     true => Ok(()),
                     false => Err("more lies beside the lead".to_owned()),
                 };

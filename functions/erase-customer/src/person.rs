@@ -67,7 +67,12 @@ impl Eraser {
     /// no function runs as long as it takes until somebody is driven again.
     async fn look_again(&self, erasure: &Erasure) -> Result<(), String> {
         for record in &erasure.took {
-            if !self.store.sweep_beside(keys::customer(record), keys::CUSTOMER, PAGES).await.map_err(text)? {
+            if !self
+                .store
+                .sweep_beside(keys::customer(record), &[keys::CUSTOMER], PAGES)
+                .await
+                .map_err(text)?
+            {
                 return Err("more lies beside a record".to_owned());
             }
         }
@@ -81,7 +86,7 @@ impl Eraser {
             return self.note(Erasure { addresses: Vec::new(), ..erasure.clone() }, Step::More).await;
         }
         for lead in &erasure.beside {
-            if !self.store.sweep_beside(lead.as_str(), keys::LEAD, PAGES).await.map_err(text)? {
+            if !self.store.sweep_beside(lead.as_str(), &[keys::LEAD], PAGES).await.map_err(text)? {
                 return Ok(Step::More);
             }
         }
@@ -93,7 +98,7 @@ impl Eraser {
         for record in &holders {
             self.forget_ids(record, erasure, &holders).await?;
             let record = keys::customer(record);
-            if !self.store.sweep_beside(record, keys::CUSTOMER, PAGES).await.map_err(text)? {
+            if !self.store.sweep_beside(record, &[keys::CUSTOMER], PAGES).await.map_err(text)? {
                 return Ok(Step::More);
             }
         }

@@ -47,7 +47,10 @@ impl Eraser {
         while attempt <= ATTEMPTS {
             let Some(lead) = self.store.lead(id).await.map_err(text)? else { return Ok(()) };
             if lead.progress.state == LeadState::Erased {
-                if !self.store.sweep_beside(id.as_str(), keys::LEAD, PAGES).await.map_err(text)? {
+                // Its sender may have said so twice: the first time stands.
+                let mark = keys::mark(MarkKind::Withdrawn);
+                let keep = [keys::LEAD, mark.as_str()];
+                if !self.store.sweep_beside(id.as_str(), &keep, PAGES).await.map_err(text)? {
                     return Err("more lies beside the lead".to_owned());
                 }
                 let mark = Mark { kind: MarkKind::Withdrawn, at };

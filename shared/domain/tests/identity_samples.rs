@@ -49,12 +49,16 @@ fn every_recorded_address_gets_its_verdict_and_its_keys() {
 /// What is an address by the grammar of RFC 5322 is much more than a form wants: comments, quotes, addresses of machines.
 #[test]
 fn of_the_grammar_those_are_taken_that_people_have() {
+    let mut otherwise = Vec::new();
     for row in recorded("isemail_suite/isemail-tests.json") {
         let input = row["address"].as_str().unwrap();
         // Blanks and line ends around what somebody types are not theirs.
-        let is_taken = row["practical_ok"] == true || is_people_s(input.trim());
-        assert_eq!(Email::parse(input).is_ok(), is_taken, "{input:?}");
+        let is_meant = row["practical_ok"] == true || is_people_s(input.trim());
+        if Email::parse(input).is_ok() != is_meant {
+            otherwise.push(row);
+        }
     }
+    assert_eq!(otherwise, Vec::<Value>::new());
 }
 
 /// Whether the address would be taken if nothing stood around it.

@@ -411,8 +411,8 @@ impl Store {
         Ok(())
     }
 
-    /// Deletes what lies beside the item `keep` under `pk`, at most `pages` pages of it. Whether nothing is left.
-    pub async fn sweep_beside(&self, pk: &str, keep: &str, pages: u32) -> Result<bool, StoreError> {
+    /// Deletes what lies beside the items `keep` under `pk`, at most `pages` pages of it. Whether nothing is left.
+    pub async fn sweep_beside(&self, pk: &str, keep: &[&str], pages: u32) -> Result<bool, StoreError> {
         for _ in 0..pages {
             let beside = self.beside(pk, keep).await?;
             if beside.is_empty() {
@@ -425,7 +425,7 @@ impl Store {
     }
 
     /// Sort keys beside `keep` under `pk`: a page of them, none if there are none.
-    async fn beside(&self, pk: &str, keep: &str) -> Result<Vec<String>, StoreError> {
+    async fn beside(&self, pk: &str, keep: &[&str]) -> Result<Vec<String>, StoreError> {
         let mut from = None;
         loop {
             let answer = self
@@ -443,7 +443,7 @@ impl Store {
             let items = answer.items.unwrap_or_default();
             let found: Vec<String> =
                 items.iter().filter_map(|item| optional_text(item, "sk")).map(str::to_owned).collect();
-            let found: Vec<String> = found.into_iter().filter(|sk| sk != keep).collect();
+            let found: Vec<String> = found.into_iter().filter(|sk| !keep.contains(&sk.as_str())).collect();
             from = answer.last_evaluated_key;
             if !found.is_empty() || from.is_none() {
                 return Ok(found);

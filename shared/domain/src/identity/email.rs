@@ -50,6 +50,10 @@ impl Email {
         if !idna::domain_to_unicode(&domain).0.chars().all(is_of_domain) {
             return Err(EmailError::Domain);
         }
+        // RFC 3696, 2: no top-level domain is all digits.
+        if domain.rsplit('.').next().is_some_and(|top| top.bytes().all(|byte| byte.is_ascii_digit())) {
+            return Err(EmailError::Domain);
+        }
         // RFC 6531 lets every character beyond ASCII stand where a letter may, which RFC 5322 knows nothing of. What is neither
         // letter nor digit is of the text around an address.
         let is_letter = |c: char| c.is_ascii() || c.is_alphanumeric() || is_combining_mark(c);
