@@ -15,11 +15,11 @@ use sluice_domain::routing::Outcome;
 use sluice_domain::time::Timestamp;
 use sluice_host::environment::Environment;
 use sluice_host::function::{Function, StartError};
-use sluice_host::outbox::{Outbox, Outgoing, QueueName};
+use sluice_host::outbox::{Outbox, QueueName};
 use sluice_host::queue::{Failed, Queue, QueueHandler, Record};
 use sluice_host::secrets::SecretStore;
 use sluice_store::{Policies, Store, StoreError};
-use sluice_wire::queue::{LeadMessage, encode};
+use sluice_wire::queue::LeadMessage;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -120,9 +120,6 @@ impl QueueHandler for Router {
         for record in records {
             match serde_json::from_str::<LeadMessage>(&record.body) {
                 Ok(LeadMessage::Lead(id)) => asked.entry(id).or_default().push(&record.id),
-                Ok(LeadMessage::Leads(ids)) => {
-                    ids.into_iter().for_each(|id| asked.entry(id).or_default().push(&record.id));
-                }
                 Ok(LeadMessage::Clock(tick)) => ticks.entry(tick).or_default().push(&record.id),
                 Ok(LeadMessage::Wake(_)) => wakes.push(&record.id),
                 Ok(LeadMessage::Leave(rep)) => {
@@ -132,10 +129,11 @@ impl QueueHandler for Router {
                 Err(_) => failed.push(Failed { id: record.id.clone(), why: "not a lead message".to_owned() }),
             }
         }
-        if !wakes.is_empty()
-            && let Err(why) = self.wake().await
-        {
-            failed.extend(each_failed(&wakes, &why));
+        if !wakes.is_empty() {
+            match self.escalated().await {
+                Ok(ids) => ids.into_iter().for_each(|id| asked.entry(id).or_default().extend(&wakes)),
+                Err(why) => failed.extend(each_failed(&wakes, &why)),
+            }
         }
         for (rep, records) in away {
             if let Err(why) = self.set_clocks_anew(&rep).await {
@@ -201,17 +199,6 @@ impl Router {
             }
         }
         Vec::new()
-    }
-
-    /// Puts the leads that may be tried again on the queue.
-    async fn wake(&self) -> Result<(), String> {
-        let ids = self.escalated().await?;
-        let Some(first) = ids.first() else { return Ok(()) };
-        let now = self.env.clock.now();
-        let id = format!("woken-{first}");
-        let woken =
-            Outgoing { queue: QueueName::Lead, id, body: encode(&LeadMessage::Leads(ids)), not_before: now };
-        self.outbox.hand_over(vec![woken], now).await.map_err(|error| error.to_string())
     }
 
     /// The oldest escalated leads that routing may try. Those that wait for a person are left out: they can be many, and the

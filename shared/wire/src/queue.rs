@@ -17,9 +17,6 @@ use sluice_domain::time::Timestamp;
 pub enum LeadMessage {
     /// Recognise and route this lead.
     Lead(LeadId),
-    /// The same of each of these, which a wake found. They are named on the queue before anything is done with them: whoever dies in
-    /// between finds the same ones again, in whatever state they are by then.
-    Leads(Vec<LeadId>),
     /// Somebody may have become available: try the escalated leads again, oldest first.
     Wake(String),
     /// The absences of this rep are others now: try the escalated leads again, and set the clocks of what the rep has anew.

@@ -1,15 +1,14 @@
 //! Capacities over all teams, companies, rounds, queues, leave, credit and leavers.
 
 use super::company::close_queue;
-use super::console::{act, call, full, owner};
+use super::console::{act, call, owner};
 use super::erase::asked;
 use super::{Event, Prepare, accept, lead_body, play};
-use crate::world::{ADMIN_TOKEN, Name, World};
+use crate::world::{ADMIN_TOKEN, World};
 use serde_json::{Value, json};
 use sluice_domain::lead::LeadState;
 use sluice_domain::time::Timestamp;
 use sluice_store::DueEntry;
-use sluice_wire::queue::{LeadMessage, encode};
 
 /// Documents, and rules that come before those of the teams.
 pub(super) fn documents() -> (Vec<Value>, Vec<Value>) {
@@ -71,24 +70,6 @@ pub(super) fn route_turns(world: &mut World) -> Prepare<'_> {
             world.store().put_due(&entry).await.unwrap();
         }
         (Event::Queue { queue: "lead", bodies }, Vec::new())
-    })
-}
-
-/// There is room again for who waited, and their lead is named on the queue; beside it the team is looked at once more.
-pub(super) fn route_woken(world: &mut World) -> Prepare<'_> {
-    Box::pin(async {
-        let [first, _, waiting] = full(world).await;
-        let path = format!("/api/leads/{first}/close");
-        let Event::Http(close) = act(ADMIN_TOKEN, &path, &json!({ "reason": "bought" })) else {
-            unreachable!("a call is a request")
-        };
-        world.invoke(Name::Console, close.payload).await.unwrap().unwrap();
-        let wakes = world.receive("lead", 10);
-        let handles: Vec<&str> = wakes.iter().map(|wake| wake.receipt_handle.as_str()).collect();
-        world.queues.delete_batch("lead", &handles).unwrap();
-        let woken = encode(&LeadMessage::Leads(vec![waiting]));
-        let again = wakes.iter().map(|wake| ("lead", wake.body.clone())).collect();
-        (Event::Queue { queue: "lead", bodies: vec![woken] }, again)
     })
 }
 
