@@ -17,8 +17,9 @@ const OFTEN_ENOUGH: i64 = 50_000;
 /// The leads, messages and customers that the records of a scenario's event are about.
 pub fn subjects(prepared: &Prepared) -> BTreeSet<String> {
     let Event::Queue { bodies, .. } = &prepared.event else { return BTreeSet::new() };
-    // Going through an audience writes nothing of its people: what it writes is the campaign's.
-    if prepared.function == Name::Campaign {
+    // Going through an audience writes nothing of its people: what it writes is the campaign's. And where letters are dead
+    // before it begins, which of them died of it cannot be told.
+    if prepared.function == Name::Campaign || prepared.name == "erase-dead-letters" {
         return BTreeSet::new();
     }
     let words = bodies.iter().flat_map(|body| body.split(|c: char| !c.is_ascii_alphanumeric() && c != '_'));
