@@ -138,6 +138,7 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "route-lookalike", function: Name::Route, prepare: lookalike::route },
     Scenario { name: "route-capped", function: Name::Route, prepare: depth::route_capped },
     Scenario { name: "route-capped-given", function: Name::Route, prepare: depth::route_capped_given },
+    Scenario { name: "route-woken", function: Name::Route, prepare: depth::route_woken },
     Scenario { name: "route-turns", function: Name::Route, prepare: depth::route_turns },
     Scenario { name: "route-company", function: Name::Route, prepare: depth::route_company },
     Scenario { name: "route-round", function: Name::Route, prepare: depth::route_round },

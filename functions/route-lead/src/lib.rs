@@ -18,8 +18,8 @@ use sluice_host::function::{Function, StartError};
 use sluice_host::outbox::{Outbox, QueueName};
 use sluice_host::queue::{Failed, Queue, QueueHandler, Record};
 use sluice_host::secrets::SecretStore;
-use sluice_store::{Policies, Store, StoreError};
-use sluice_wire::queue::LeadMessage;
+use sluice_store::{DueEntry, Policies, Store, StoreError};
+use sluice_wire::queue::{LeadMessage, encode};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -45,6 +45,9 @@ const WAKE_PAGE: usize = 100;
 const WAKE_PAGES: usize = 6;
 /// How long is read for one wake-up, in milliseconds.
 const WAKE_BUDGET_MS: i64 = 5_000;
+/// When those that a wake-up found are gone over again, should whoever found them die, in milliseconds: by then they are done,
+/// or the wake-up has come back.
+const WAKE_AGAIN_MS: i64 = 60_000;
 
 /// What it is called where it says that it did something.
 pub(crate) const FUNCTION: &str = "route-lead";
@@ -120,6 +123,9 @@ impl QueueHandler for Router {
         for record in records {
             match serde_json::from_str::<LeadMessage>(&record.body) {
                 Ok(LeadMessage::Lead(id)) => asked.entry(id).or_default().push(&record.id),
+                Ok(LeadMessage::Leads(ids)) => {
+                    ids.into_iter().for_each(|id| asked.entry(id).or_default().push(&record.id));
+                }
                 Ok(LeadMessage::Clock(tick)) => ticks.entry(tick).or_default().push(&record.id),
                 Ok(LeadMessage::Wake(_)) => wakes.push(&record.id),
                 Ok(LeadMessage::Leave(rep)) => {
@@ -129,9 +135,14 @@ impl QueueHandler for Router {
                 Err(_) => failed.push(Failed { id: record.id.clone(), why: "not a lead message".to_owned() }),
             }
         }
+        let mut named = None;
         if !wakes.is_empty() {
-            match self.escalated().await {
-                Ok(ids) => ids.into_iter().for_each(|id| asked.entry(id).or_default().extend(&wakes)),
+            match self.woken().await {
+                Ok(Some((ids, entry))) => {
+                    ids.into_iter().for_each(|id| asked.entry(id).or_default().extend(&wakes));
+                    named = Some(entry);
+                }
+                Ok(None) => {}
                 Err(why) => failed.extend(each_failed(&wakes, &why)),
             }
         }
@@ -143,6 +154,12 @@ impl QueueHandler for Router {
         for (lead, why) in self.route_all(asked.keys().cloned().collect()).await {
             let records = asked.remove(&lead).unwrap_or_default();
             failed.extend(each_failed(&records, &why));
+        }
+        if let Some(entry) = named
+            && !failed.iter().any(|failed| wakes.contains(&failed.id.as_str()))
+        {
+            // What stays behind comes again, and finds that all is done.
+            let _ = self.store.delete_due(&[entry]).await;
         }
         failed.extend(self.tick_all(ticks).await);
         failed.sort_by(|a, b| a.id.cmp(&b.id));
@@ -199,6 +216,25 @@ impl Router {
             }
         }
         Vec::new()
+    }
+
+    /// The leads that are tried for a wake-up, and the due entry that names them: whoever dies after one of them got its owner and
+    /// before that owner was told is made up for by it, as the wake-up itself no longer finds that lead.
+    async fn woken(&self) -> Result<Option<(Vec<LeadId>, DueEntry)>, String> {
+        let ids = self.escalated().await?;
+        if ids.is_empty() {
+            return Ok(None);
+        }
+        // One entry for one list: whoever has done a list takes nothing away that another one still needs.
+        let list: Vec<&str> = ids.iter().map(LeadId::as_str).collect();
+        let entry = DueEntry {
+            at: self.env.clock.now().plus_millis(WAKE_AGAIN_MS),
+            id: format!("woken-{}", list.join("-")),
+            queue: QueueName::Lead.name().to_owned(),
+            body: encode(&LeadMessage::Leads(ids.clone())),
+        };
+        self.store.put_due(&entry).await.map_err(|error| error.to_string())?;
+        Ok(Some((ids, entry)))
     }
 
     /// The oldest escalated leads that routing may try. Those that wait for a person are left out: they can be many, and the

@@ -17,6 +17,8 @@ use sluice_domain::time::Timestamp;
 pub enum LeadMessage {
     /// Recognise and route this lead.
     Lead(LeadId),
+    /// The same of each of these, which a wake-up found, in whatever state they are by now.
+    Leads(Vec<LeadId>),
     /// Somebody may have become available: try the escalated leads again, oldest first.
     Wake(String),
     /// The absences of this rep are others now: try the escalated leads again, and set the clocks of what the rep has anew.

@@ -1,10 +1,10 @@
 //! Capacities over all teams, companies, rounds, queues, leave, credit and leavers.
 
 use super::company::close_queue;
-use super::console::{act, call, owner};
+use super::console::{act, call, full, owner};
 use super::erase::asked;
 use super::{Event, Prepare, accept, lead_body, play};
-use crate::world::{ADMIN_TOKEN, World};
+use crate::world::{ADMIN_TOKEN, Name, World};
 use serde_json::{Value, json};
 use sluice_domain::lead::LeadState;
 use sluice_domain::time::Timestamp;
@@ -70,6 +70,24 @@ pub(super) fn route_turns(world: &mut World) -> Prepare<'_> {
             world.store().put_due(&entry).await.unwrap();
         }
         (Event::Queue { queue: "lead", bodies }, Vec::new())
+    })
+}
+
+/// There is room again for who waited.
+pub(super) fn route_woken(world: &mut World) -> Prepare<'_> {
+    Box::pin(async {
+        let [first, ..] = full(world).await;
+        let path = format!("/api/leads/{first}/close");
+        let Event::Http(close) = act(ADMIN_TOKEN, &path, &json!({ "reason": "bought" })) else {
+            unreachable!("a call is a request")
+        };
+        world.invoke(Name::Console, close.payload).await.unwrap().unwrap();
+        let wakes = world.receive("lead", 10);
+        let handles: Vec<&str> = wakes.iter().map(|wake| wake.receipt_handle.as_str()).collect();
+        world.queues.delete_batch("lead", &handles).unwrap();
+        let bodies: Vec<String> = wakes.iter().map(|wake| wake.body.clone()).collect();
+        let again = bodies.iter().map(|body| ("lead", body.clone())).collect();
+        (Event::Queue { queue: "lead", bodies }, again)
     })
 }
 
