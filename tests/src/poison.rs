@@ -53,8 +53,6 @@ pub async fn panics_at(prepared: &Prepared, id: &str, world: &mut World, begin: 
     }
     // Events name people by ids of their own, and the scenarios with events are about one person each.
     let may_be_theirs = |body: &str| id.starts_with("cu_") && body.contains("\"ids\"");
-    // A wake-up finds whom it is for only when it is handled.
-    let may_be_theirs = |body: &str| may_be_theirs(body) || body.starts_with("{\"wake\"");
     for body in play.world.dead().iter().filter(|body| !is_bad(body) && !may_be_theirs(body)) {
         broken.push(format!("I10: {body} went to the dead letters with its neighbour"));
     }
