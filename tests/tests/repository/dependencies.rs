@@ -152,3 +152,46 @@ fn every_function_is_a_library_with_a_main_of_a_dozen_lines() {
     assert!(seen >= 6, "the functions were not found");
     none("functions of another shape", wrong);
 }
+
+#[test]
+fn a_target_whose_tests_are_not_built_has_none() {
+    let metadata: Value =
+        serde_json::from_str(&cargo(&["metadata", "--no-deps", "--format-version", "1", "--offline"]))
+            .unwrap();
+    let is_test = |line: &str| {
+        let line = line.trim_start();
+        let attribute = line.starts_with("#[");
+        attribute && (line.contains("cfg(test)") || line.contains("test]"))
+    };
+    let is_example = |line: &str| {
+        let line = line.trim_start();
+        (line.starts_with("///") || line.starts_with("//!")) && line.contains("```")
+    };
+    let (mut unbuilt, mut wrong) = (0, Vec::new());
+    for package in metadata["packages"].as_array().unwrap() {
+        let targets = package["targets"].as_array().unwrap();
+        let is_library = |target: &Value| target["kind"] == serde_json::json!(["lib"]);
+        let has_library = targets.iter().any(is_library);
+        for target in targets {
+            let path = Path::new(target["src_path"].as_str().unwrap());
+            // A binary beside a library is one file; what else lies there is the library's.
+            let all = if is_library(target) || !has_library && path.ends_with("main.rs") {
+                files(path.parent().unwrap())
+            } else {
+                vec![path.to_owned()]
+            };
+            unbuilt += usize::from(target["test"] == false);
+            for file in all.into_iter().filter(|file| file.extension().is_some_and(|it| it == "rs")) {
+                let text = std::fs::read_to_string(&file).unwrap();
+                if target["test"] == false && text.lines().any(is_test) {
+                    wrong.push(format!("{}: tests", relative(&file)));
+                }
+                if target["doctest"] == false && text.lines().any(is_example) {
+                    wrong.push(format!("{}: examples in comments", relative(&file)));
+                }
+            }
+        }
+    }
+    assert!(unbuilt > 10, "the targets were not read");
+    none("never run", wrong);
+}

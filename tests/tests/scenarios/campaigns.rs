@@ -196,11 +196,12 @@ async fn a_pause_holds_what_was_planned_until_it_is_resumed() {
 async fn what_is_cancelled_midway_does_not_go_out_and_says_why() {
     let run = with("at: now\nrate: 2").await;
     let everybody = people(&run, 30, &[]).await;
-    ask(&run, "schedule").await;
+    let (status, shown) = ask(&run, "schedule").await;
+    assert_eq!(status, 200, "{shown:#}");
     let (status, shown) = ask(&run, "cancel").await;
     assert_eq!((status, &shown["state"]), (200, &json!("cancelled")), "{shown:#}");
     let before = mails(&run);
-    assert!(!before.is_empty() && before.len() < everybody.len());
+    assert!(!before.is_empty() && before.len() < everybody.len(), "{before:?}");
     minutes(&run, 3).await;
     assert_eq!(mails(&run), before);
     let shown = broadcast(&run).await;
