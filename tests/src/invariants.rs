@@ -53,6 +53,11 @@ pub struct Books {
     broken: Vec<String>,
 }
 
+/// Whether the lead was decided on several records as one person.
+fn came_to_a_whole(lead: &LeadItem) -> bool {
+    lead.progress.receipt.as_ref().is_some_and(|receipt| receipt.found.iter().any(|found| found.half.is_some()))
+}
+
 impl Books {
     /// Reads all items of a table.
     pub fn read(items: &Items) -> Self {
@@ -353,6 +358,11 @@ impl Books {
         })
     }
 
+    /// Whether the person was told apart from another.
+    fn is_apart(&self, root: &str) -> bool {
+        self.customers.get(root).is_some_and(|root| !root.apart.is_empty())
+    }
+
     /// When a person joined records of this customer, the latest time.
     fn joined_by_hand(&self, root: &str) -> Option<Timestamp> {
         let parts = self.customers.iter().filter(|(id, _)| self.root(id) == root);
@@ -389,7 +399,10 @@ impl Books {
                     .as_ref()
                     .is_some_and(|of| self.root(of.as_str()) == self.root(customer))
             });
-            if owners.len() > 1 + leads.map(reassigned).sum::<usize>() {
+            // While it was part of a whole, leads that came by it went to the owner of that.
+            let is_apart = self.is_apart(&self.root(customer));
+            let changes = |lead: &LeadItem| reassigned(lead) + usize::from(is_apart && came_to_a_whole(lead));
+            if owners.len() > 1 + leads.map(changes).sum::<usize>() {
                 broken.push(format!("I2: {customer} went from owner to owner: {owners:?}"));
             }
         }
@@ -412,7 +425,12 @@ impl Books {
             let root = self.root(customer.as_str());
             let merged = item.progress.receipt.as_ref().is_some_and(|receipt| !receipt.merges.is_empty());
             // Decided on a whole that was taken apart: each part has the owner it had before.
-            if merged && self.customers.get(&root).is_some_and(|root| !root.apart.is_empty()) {
+            if merged && self.is_apart(&root) {
+                continue;
+            }
+            // Decided on it once it was one: the part by which it came has its owner.
+            if self.is_apart(&root) && came_to_a_whole(item) {
+                owner_of.insert(root, (assignment.rep.clone(), false));
                 continue;
             }
             // Joined by hand, each part brought its owner; who comes afterwards goes to that of the whole.

@@ -6,6 +6,7 @@ use sluice_domain::event::Happened;
 use sluice_domain::id::MessageId;
 use sluice_domain::link::{Link, Purpose};
 use sluice_domain::message::{CauseKind, Counted, Deed, Message, Visit};
+use sluice_domain::template::in_ascii;
 use sluice_host::metrics::Metrics;
 use sluice_store::{StoreError, Written};
 use sluice_wire::http::{HttpRequest, HttpResponse};
@@ -42,8 +43,8 @@ impl Engagement {
             return Err(Fault::NoLink);
         };
         let message = self.store.message(&id).await?.ok_or(Fault::NoLink)?;
-        let url = message.links.get(usize::from(number)).filter(|url| leads_somewhere(url));
-        let url = url.ok_or(Fault::NoLink)?.clone();
+        let url =
+            message.links.get(usize::from(number)).and_then(|url| location(url)).ok_or(Fault::NoLink)?;
         if let Err(error) = self.count(message, Deed::Click(number), request).await {
             tracing::warn!(message = %id, %error, "a click was not counted");
         }
@@ -127,11 +128,13 @@ impl Engagement {
     }
 }
 
-/// Whether an address may stand in a `Location`: a web address, and nothing in it that a header cannot hold.
-fn leads_somewhere(url: &str) -> bool {
+/// An address as it may stand in a `Location`, if it is a web address: what a text names may have letters that no header holds.
+fn location(url: &str) -> Option<String> {
     let starts =
         |scheme: &str| url.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme));
-    (starts("https://") || starts("http://")) && url.bytes().all(|byte| byte.is_ascii_graphic())
+    let is_web = starts("https://") || starts("http://");
+    let is_whole = url.chars().all(|c| c.is_ascii_graphic() || !c.is_ascii());
+    (is_web && is_whole).then(|| in_ascii(url))
 }
 
 /// Whether a request says that it is made before anybody wants what it asks for. `Sec-Purpose` is the Fetch standard's;
@@ -161,7 +164,7 @@ mod tests {
     #[test]
     fn only_web_addresses_that_fit_into_a_header_are_led_to() {
         for url in ["https://shop.example/a?b=%20#c", "HTTP://shop.example"] {
-            assert!(leads_somewhere(url), "{url}");
+            assert_eq!(location(url).as_deref(), Some(url));
         }
         for url in [
             "javascript:alert(1)",
@@ -171,8 +174,12 @@ mod tests {
             "https://a\r\nset-cookie: x",
             "",
         ] {
-            assert!(!leads_somewhere(url), "{url}");
+            assert_eq!(location(url), None, "{url}");
         }
+        assert_eq!(
+            location("https://shop.example/größe").as_deref(),
+            Some("https://shop.example/gr%C3%B6%C3%9Fe")
+        );
     }
 
     #[test]

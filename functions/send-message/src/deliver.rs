@@ -242,9 +242,19 @@ impl Sender {
         verdict: Verdict,
         now: Timestamp,
     ) -> Result<Attempt, String> {
+        let data = message.data.clone();
         message.refuse(verdict);
         let again = message.until;
-        if self.store.put_message(&message).await.map_err(text)? == Written::Conflict {
+        let instead = message.order.replaced().filter(|_| message.is_replaced() && !data.is_empty());
+        let written = match instead {
+            // What it was to say is the other one's now.
+            Some(order) => {
+                let both = Commit::default().message(message.clone()).message(Message::new(order, data));
+                self.store.commit(both.standing_customer(&message.order.customer)).await
+            }
+            None => self.store.put_message(&message).await,
+        };
+        if written.map_err(text)? == Written::Conflict {
             return Ok(Attempt::Conflict);
         }
         if let (MessageState::Skipped, Some(reason)) = (message.state, &message.reason) {
@@ -324,7 +334,11 @@ impl Sender {
                 Some(held) if held.state == MessageState::Claimed && held.nonce == nonce => message = held,
                 // It was written down and the answer was lost, or the provider told of it first: policies hear of it either way.
                 Some(held) if held.state == MessageState::Sent => return Ok(Attempt::Told(Box::new(held))),
-                _ => return Ok(Attempt::Done),
+                Some(held) => match held.next(now) {
+                    Next::At(at) => return self.again(&held.order, at, now).await,
+                    _ => return Ok(Attempt::Done),
+                },
+                None => return Ok(Attempt::Done),
             }
         }
         Err("what became of it could not be written down".to_owned())

@@ -123,13 +123,14 @@ impl Sender {
         if record.state != MessageState::Claimed {
             return Ok(None);
         }
+        if let Some(reason) = reason {
+            // That it goes to nobody came up since it was first tried.
+            record.state = MessageState::Skipped;
+            record.note = Some(reason.to_owned());
+            let _: Written = self.store.update_notice(&record).await.map_err(text)?;
+            return Ok(None);
+        }
         let handed = match (endpoint, to.webhook) {
-            (Some(endpoint), _) if endpoint.gone.is_some() => {
-                record.state = MessageState::Skipped;
-                record.note = Some(GONE.to_owned());
-                let _: Written = self.store.update_notice(&record).await.map_err(text)?;
-                return Ok(None);
-            }
             (Some(endpoint), Some(webhook)) => {
                 let rep = to.rep.map(|rep| rep.name.as_str());
                 self.webhook(webhook, rep, notice, &endpoint, now).await

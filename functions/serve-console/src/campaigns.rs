@@ -12,6 +12,7 @@ use sluice_wire::http::HttpResponse;
 use sluice_wire::idempotency;
 use sluice_wire::problem::Problem;
 use sluice_wire::queue::{CampaignMessage, CampaignTask, encode};
+use std::collections::BTreeSet;
 
 /// Broadcasts of one campaign that are looked at: more of them are never under way.
 pub(crate) const NEWEST: i32 = 20;
@@ -112,14 +113,19 @@ impl Console {
         if live.is_empty() {
             live.extend(newest.into_iter().next());
         }
-        // The oldest first: what goes out now before what is still to come.
-        live.reverse();
-        let (mut changed, mut refused) = (Vec::new(), None);
-        for broadcast in live {
-            match self.change_one(broadcast, wish).await? {
-                Ok(broadcast) => changed.push(broadcast),
-                Err(why) => refused = refused.or(Some(why)),
+        let (mut changed, mut refused, mut seen) = (Vec::new(), None, BTreeSet::new());
+        while !live.is_empty() {
+            // The oldest first: what goes out now before what is still to come.
+            for broadcast in live.into_iter().rev() {
+                seen.insert(broadcast.n);
+                match self.change_one(broadcast, wish).await? {
+                    Ok(broadcast) => changed.push(broadcast),
+                    Err(why) => refused = refused.or(Some(why)),
+                }
             }
+            // One that began before it was changed has made the next one. No other comes of one that is changed.
+            live = self.store.broadcasts(name, NEWEST).await.map_err(unavailable)?;
+            live.retain(|one| !one.state.is_over() && !seen.contains(&one.n));
         }
         match (changed.as_slice(), refused) {
             ([], Some(Refused(state))) => Err(wrong_state(state, wish)),

@@ -6,10 +6,11 @@ use crate::{Call, Console, unavailable};
 use serde_json::{Value, json};
 use sluice_domain::customer::{AddressHash, HashKeys, IdentityKind, Whole};
 use sluice_domain::gate::{EVERY_TOPIC, Gate, How, Proof, Said, SuppressedBy, Wish};
+use sluice_domain::id::CustomerId;
 use sluice_domain::lead::{self, Envelope, Origin};
 use sluice_domain::message::Channel;
 use sluice_domain::policy::{PolicySet, Reading};
-use sluice_store::{GateRecord, Recorded};
+use sluice_store::{GateRecord, Recorded, StoreError};
 use sluice_wire::http::HttpResponse;
 use sluice_wire::idempotency;
 use sluice_wire::problem::Problem;
@@ -160,10 +161,11 @@ impl Console {
                 )
             };
             let before = match &key {
-                Some(_) => self.told_before(place, &proof).await?,
+                Some(_) => self.told_before(call, &root, place, &proof).await?,
                 None => {
-                    let recorded = self.store.record_wish(place.channel, &place.hashes, &proof).await;
-                    let _: Recorded = recorded.map_err(unavailable)?;
+                    let recorded =
+                        self.store.record_of(Some(&root), place.channel, &place.hashes, &proof).await;
+                    let _: Recorded = self.unless_erased(call, &root, recorded).await?;
                     None
                 }
             };
@@ -180,9 +182,15 @@ impl Console {
     }
 
     /// Writes down what a call with a key says, unless one with the same key has said it before: that, which is the same.
-    async fn told_before(&self, place: &Place, proof: &Proof) -> Result<Option<Proof>, Problem> {
-        let before = self.store.record_once(place.channel, &place.hashes, proof).await;
-        match before.map_err(unavailable)? {
+    async fn told_before(
+        &self,
+        call: &Call,
+        customer: &CustomerId,
+        place: &Place,
+        proof: &Proof,
+    ) -> Result<Option<Proof>, Problem> {
+        let before = self.store.record_once(customer, place.channel, &place.hashes, proof).await;
+        match self.unless_erased(call, customer, before).await? {
             Some(before)
                 if (&before.said, &before.wording, &before.note)
                     != (&proof.said, &proof.wording, &proof.note) =>
@@ -190,6 +198,22 @@ impl Console {
                 Err(idempotency::reused("something else that this customer wants"))
             }
             before => Ok(before),
+        }
+    }
+
+    /// Nothing is written down of a customer who was erased meanwhile.
+    async fn unless_erased<T>(
+        &self,
+        call: &Call,
+        customer: &CustomerId,
+        recorded: Result<T, StoreError>,
+    ) -> Result<T, Problem> {
+        match recorded {
+            Ok(recorded) => Ok(recorded),
+            Err(error) => {
+                self.find_person(call, customer.as_str()).await?;
+                Err(unavailable(error))
+            }
         }
     }
 

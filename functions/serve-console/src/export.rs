@@ -87,7 +87,7 @@ impl Console {
             document.insert("hidden".to_owned(), call.sight.mask.names().collect());
         }
         document.insert("exported".to_owned(), began.rfc3339().into());
-        let mut next = match call.request.query_value("cursor") {
+        let mut next = match call.query("cursor") {
             None => {
                 let gates = self.standing(&places).await?;
                 let head = json!({

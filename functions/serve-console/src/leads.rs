@@ -20,7 +20,10 @@ impl Console {
     pub(crate) async fn show_lead(&self, call: &Call) -> Result<HttpResponse, Problem> {
         let lead = self.find_lead(call.part(0)).await?;
         let person = self.person_of(&lead).await?;
-        if !call.sight.has_lead(&lead, owner_of(&lead, person.as_ref()).as_deref()) {
+        // Whoever reaches a person sees all that came of them, also what was never given to anybody.
+        let record = person.as_ref().and_then(|(root, known)| Some((known, known.customers.get(root)?)));
+        let has_person = record.is_some_and(|(known, record)| call.sight.has_person(known, record));
+        if !has_person && !call.sight.has_lead(&lead, owner_of(&lead, person.as_ref()).as_deref()) {
             return Err(no_such_lead());
         }
         Ok(HttpResponse::json(200, &self.view(call, &lead, person.as_ref()).await?))

@@ -3,6 +3,7 @@
 use crate::acts::ATTEMPTS;
 use crate::campaigns::no_such_campaign;
 use crate::{Call, Console, auth, no_such_cursor, teller, templates, unavailable};
+use futures::future::try_join_all;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use sluice_domain::access::Role;
@@ -23,6 +24,7 @@ use sluice_wire::http::HttpResponse;
 use sluice_wire::idempotency;
 use sluice_wire::problem::Problem;
 use sluice_wire::queue::{OrderMessage, encode};
+use std::collections::BTreeSet;
 
 /// Messages of one page.
 const PAGE: i32 = 50;
@@ -93,7 +95,9 @@ impl Console {
     /// other. With an `Idempotency-Key` the same call is one message for ever.
     pub(crate) async fn ask_message(&self, call: &Call) -> Result<HttpResponse, Problem> {
         let wanted: Wanted = call.read()?;
-        let (root, _) = self.find_person(call, wanted.customer.as_str()).await?;
+        let (root, known) = self.find_person(call, wanted.customer.as_str()).await?;
+        let whole = known.customers.get(&root).map(|record| known.whole(record));
+        let records = whole.iter().flat_map(|whole| whole.parts()).map(|part| part.id.clone()).collect();
         let policies = self.current().await?;
         let key = idempotency::key(&call.request)?;
         let not_after = match wanted.not_after.as_deref().map(Timestamp::parse) {
@@ -127,25 +131,31 @@ impl Console {
         let message = Message::new(order, wanted.data);
         match key {
             None => self.accept_message(call, message).await,
-            Some(key) => self.accept_once(call, message, &wanted.customer, key).await,
+            Some(key) => self.accept_once(call, message, &wanted.customer, records, key).await,
         }
     }
 
     /// The same call again finds what the first one asked for: beside the record that it `named`, whoever that record is of by
-    /// now. The live record of a person may be another the next time.
+    /// now, and beside the live one: a person may be named by another of their `records` the next time, and be asked for the same.
     async fn accept_once(
         &self,
         call: &Call,
         message: Message,
         named: &CustomerId,
+        mut records: BTreeSet<CustomerId>,
         key: &str,
     ) -> Result<HttpResponse, Problem> {
         let customer = message.order.customer.clone();
         let hash = auth::hash(key);
-        let parsed: Value = serde_json::from_slice(&call.request.body).unwrap_or_default();
+        let mut parsed: Value = serde_json::from_slice(&call.request.body).unwrap_or_default();
+        parsed["customer"].take();
         let fingerprint = auth::hash(&parsed.to_string());
+        let beside = BTreeSet::from([named.clone(), customer.clone()]);
+        records.extend(beside.iter().cloned());
         for _ in 0..ATTEMPTS {
-            if let Some(asked) = self.store.asked(named, &hash).await.map_err(unavailable)? {
+            let asked = records.iter().map(|record| self.store.asked(record, &hash));
+            let asked = try_join_all(asked).await.map_err(unavailable)?;
+            if let Some(asked) = asked.into_iter().flatten().next() {
                 if asked.fingerprint != fingerprint {
                     return Err(idempotency::reused("another message"));
                 }
@@ -156,7 +166,9 @@ impl Console {
                 return Ok(HttpResponse::json(202, &json!({ "message_id": asked.message })));
             }
             let asked = Asked { message: message.id(), fingerprint: fingerprint.clone() };
-            let commit = Commit::default().message(message.clone()).asked(named, &hash, asked);
+            let commit = Commit::default().message(message.clone());
+            let commit =
+                beside.iter().fold(commit, |commit, record| commit.asked(record, &hash, asked.clone()));
             let commit = commit.standing_customer(&customer);
             if self.store.commit(commit).await.map_err(unavailable)? == Written::Done {
                 self.queue(&message.order).await?;
@@ -466,6 +478,10 @@ fn may_be_sent(order: &Order, data: &Map<String, Value>, policies: &PolicySet) -
     if !policies.is_topic(&order.topic) {
         let said = format!("There is no {}", topics(policies));
         return Err(Problem::new(422, "no-such-topic", said).about("topic"));
+    }
+    if replacement.is_some_and(|other| other.channel == order.channel) {
+        let said = "What goes out instead has to go over another channel.";
+        return Err(Problem::new(422, "replacement-channel", said).about("replace_by"));
     }
     let wants_other = [order.at_cap, order.in_quiet_hours].contains(&Some(Otherwise::Replace));
     if wants_other && replacement.is_none() {

@@ -29,7 +29,7 @@ impl Console {
     pub(crate) async fn show_timeline(&self, call: &Call) -> Result<HttpResponse, Problem> {
         let (root, known) = self.find_person(call, call.part(0)).await?;
         let limit = call.limit(PAGE, MOST);
-        let before = match call.request.query_value("cursor").map(|cursor| read_cursor(&cursor)) {
+        let before = match call.query("cursor").map(|cursor| read_cursor(&cursor)) {
             Some(None) => {
                 let said = "This cursor is none of ours: take `cursor` of the page before as it is.";
                 return Err(Problem::new(422, "cursor-unreadable", said).about("cursor"));

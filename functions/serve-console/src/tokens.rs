@@ -100,7 +100,7 @@ impl Console {
 
     /// Every token but the stack's own first one, page by page, also those that are worth nothing any more.
     pub(crate) async fn list_tokens(&self, call: &Call) -> Result<HttpResponse, Problem> {
-        let cursor = call.request.query_value("cursor");
+        let cursor = call.query("cursor");
         let page = self.store.tokens(cursor.as_deref(), PAGE).await.map_err(unavailable)?;
         let now = self.env.clock.now();
         let tokens: Vec<Value> = page.items.iter().map(|token| view(token, now)).collect();

@@ -141,8 +141,9 @@ impl Console {
         found.sort_by(|a, b| b.sort_key.cmp(&a.sort_key));
         found.retain(|one| down_to.as_ref().is_none_or(|last| one.sort_key >= *last));
         if found.len() > limit {
-            found.truncate(limit);
-            down_to = found.last().map(|last| last.sort_key.clone());
+            // Of one name in several logs all come with one page: the next one begins behind the name.
+            down_to = found.get(limit - 1).map(|last| last.sort_key.clone());
+            found.retain(|one| down_to.as_ref().is_none_or(|last| one.sort_key >= *last));
         }
         let is_meant = |one: &&NoticeRecord| is_to(one, &id) && state.is_none_or(|state| one.state == state);
         let shown: Vec<Value> = found.iter().filter(is_meant).map(delivery).collect();

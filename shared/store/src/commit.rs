@@ -65,6 +65,7 @@ pub struct Commit {
     unchanged_gates: Vec<GateRecord>,
     proofs: Vec<(Channel, AddressHash, Proof)>,
     pub(crate) standing: Vec<StandingItem>,
+    pub(crate) touched: Vec<CustomerId>,
     pub(crate) erased_leads: Vec<Lead>,
     pub(crate) erasures: Vec<Erasure>,
     pub(crate) gone_companies: Vec<(String, u64)>,

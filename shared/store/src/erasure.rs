@@ -43,6 +43,13 @@ impl Commit {
         self
     }
 
+    /// The customer's record has to be there, in whatever state, and is one version further: whoever erases the person by what
+    /// they read before this looks again, and goes by a later time than what is committed here.
+    pub fn touched_customer(mut self, id: &CustomerId) -> Self {
+        self.touched.push(id.clone());
+        self
+    }
+
     /// A lead as read that is erased: what stays says where and when it was accepted.
     pub fn erased_lead(mut self, read: &Lead) -> Self {
         self.erased_leads.push(read.clone());
@@ -85,6 +92,15 @@ impl Store {
             };
             let check = check.build().map_err(unbuilt)?;
             items.push(TransactWriteItem::builder().condition_check(check).build());
+        }
+        for id in &commit.touched {
+            let update = Update::builder()
+                .table_name(&self.table)
+                .set_key(Some(key(keys::customer(id), keys::CUSTOMER)))
+                .update_expression("SET v = v + :one")
+                .condition_expression("attribute_exists(pk) AND attribute_not_exists(x)")
+                .expression_attribute_values(":one", number(1));
+            items.push(TransactWriteItem::builder().update(update.build().map_err(unbuilt)?).build());
         }
         for lead in &commit.erased_leads {
             let (state, progress) = progress_values(&remains(&lead.progress))?;

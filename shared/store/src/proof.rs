@@ -5,6 +5,7 @@ use crate::lead::{read_start, write_cursor};
 use crate::{Commit, Page, Store, StoreError, Written, keys};
 use sluice_domain::customer::{AddressHash, HashKeys};
 use sluice_domain::gate::{Proof, Said};
+use sluice_domain::id::CustomerId;
 use sluice_domain::lead::Consented;
 use sluice_domain::message::Channel;
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,10 +36,21 @@ impl Store {
         address: &[AddressHash],
         proof: &Proof,
     ) -> Result<Recorded, StoreError> {
+        self.record_of(None, channel, address, proof).await
+    }
+
+    /// The same of what is said about a customer whom the caller has looked up: nothing is written down once they are erased, and
+    /// an erasure that is about to begin sees it.
+    pub async fn record_of(
+        &self,
+        customer: Option<&CustomerId>,
+        channel: Channel,
+        address: &[AddressHash],
+        proof: &Proof,
+    ) -> Result<Recorded, StoreError> {
         for _ in 0..ATTEMPTS {
-            let Some(commit) =
-                self.with_told(Commit::default(), channel, address, vec![proof.clone()]).await?
-            else {
+            let commit = customer.into_iter().fold(Commit::default(), Commit::touched_customer);
+            let Some(commit) = self.with_told(commit, channel, address, vec![proof.clone()]).await? else {
                 return Ok(Recorded::Forgotten);
             };
             if self.commit(commit).await? == Written::Done {
@@ -55,12 +67,14 @@ impl Store {
     /// whatever time, stands and is the answer.
     pub async fn record_once(
         &self,
+        customer: &CustomerId,
         channel: Channel,
         address: &[AddressHash],
         proof: &Proof,
     ) -> Result<Option<Proof>, StoreError> {
         for _ in 0..ATTEMPTS {
-            let commit = self.with_told(Commit::default(), channel, address, vec![proof.clone()]).await?;
+            let commit = Commit::default().touched_customer(customer);
+            let commit = self.with_told(commit, channel, address, vec![proof.clone()]).await?;
             // Read after the gate, which changes with each proof: what is committed at its version has seen them all.
             let told = self.all_proofs(channel, address).await?;
             if let Some(before) = told.into_iter().find(|before| before.id == proof.id) {

@@ -324,6 +324,8 @@ async fn the_tools_answer_in_words_and_by_how_they_exit() {
     assert!(url_of("hubspot").ends_with("/submit/123456/78c2891f-ebdd-44c0-bd94-15c012bbbfbf"));
     let token = sluice.tool(&["token", "create", "--role", "rep", "--rep", &owner]);
     assert!(text(&token).starts_with("slt_"), "{token:?}");
+    let listed = sluice.tool(&["token", "list"]);
+    assert!(listed.status.success() && text(&listed).contains(&owner), "{listed:?}");
     for wrong in
         [&["explain", "lead", "ld_none"][..], &["unmerge", "cu_none"], &["token", "create", "--role", "king"]]
     {

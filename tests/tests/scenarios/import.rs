@@ -274,6 +274,40 @@ async fn routed_leads_get_an_owner_and_a_notice_only_if_asked_and_stay_if_worked
     run.finish().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_taken_back_while_its_person_is_being_erased_goes_with_the_person() {
+    let run = Setup::default().start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let person = [("email", "merula@file.example"), ("first_name", "Merula")];
+    run.lead(&person).await;
+    let row = file(folder.path(), "row.csv", format!("{HEADERS}Merula,merula@file.example,,,\n"));
+    let done = answer(&run, &["import", text(&row), "--form", "contact"]).await;
+    run.lead(&[person[0], person[1], ("message", "once more")]).await;
+    let (_, customer) = run.lookup(json!({"email": "merula@file.example"})).await;
+    assert_eq!(customer["lead_count"], 3, "{customer:#}");
+    let id = customer["id"].as_str().unwrap();
+    // Whoever erases has not come to any of the leads yet.
+    run.refusals.refuse("erase-customer", "DynamoDB_", usize::MAX, (500, "InternalServerError"));
+    let (status, erasure) = run.api("DELETE", &format!("/api/customers/{id}"), None).await;
+    assert_eq!(status, 202);
+    let back = answer(&run, &["import", "revert", done["batch"].as_str().unwrap()]).await;
+    assert_eq!((&back["leads"], &back["left"]), (&json!(0), &json!([])), "{back:#}");
+    run.refusals.lift();
+    for _ in 0..2 {
+        run.pass(Duration::from_secs(400)).await;
+        run.fire_timers().await;
+    }
+    let (_, erasure) = run.api("GET", erasure["look"].as_str().unwrap(), None).await;
+    assert_eq!((&erasure["state"], &erasure["leads"]), (&json!("erased"), &json!(3)), "{erasure:#}");
+    let left: Vec<_> = run
+        .table()
+        .into_iter()
+        .filter(|(_, item)| item.to_string().to_lowercase().contains("merula"))
+        .collect();
+    assert!(left.is_empty(), "{left:#?}");
+    run.finish().await;
+}
+
 /// Keys of customers' partitions, of those that have a record or of those that have none.
 fn kept(run: &Running, with_record: bool) -> Vec<(String, String)> {
     let table = run.table();

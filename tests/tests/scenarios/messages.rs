@@ -182,6 +182,35 @@ async fn a_message_goes_out_once_however_often_it_is_asked_for_and_delivered() {
 }
 
 #[tokio::test]
+async fn a_person_who_is_named_by_another_of_their_records_is_the_same_to_a_key() {
+    let (run, ada) = with_ada(with("kind: topic\nname: product\n")).await;
+    let lead = run.lead(&[("email", "ada@work.example"), ("first_name", "Ada")]).await;
+    let other = run.show(&lead).await["customer"].as_str().unwrap().to_owned();
+    let bearer = format!("Bearer {}", run.token);
+    let headers = [
+        ("content-type", "application/json"),
+        ("authorization", bearer.as_str()),
+        ("idempotency-key", "order-2"),
+    ];
+    let ask = async |customer: &str, topic: &str| {
+        let body = json!({"customer": customer, "template": "hello", "topic": topic}).to_string();
+        run.send("POST", "/api/messages", &headers, body.as_bytes()).await
+    };
+    let first = ask(&ada, "product").await;
+    assert_eq!(first.status, 202);
+    let path = format!("/api/customers/{other}/merge");
+    assert_eq!(run.api("POST", &path, Some(json!({"with": ada}))).await.0, 200);
+    for customer in [&ada, &other] {
+        let again = ask(customer, "product").await;
+        assert_eq!((again.status, again.json()), (202, first.json()));
+        ask(customer, "service").await.is_problem(409, "idempotency-key-reused");
+    }
+    run.settle().await;
+    assert_eq!(mails_to(&run, EMAIL).len() + mails_to(&run, "ada@work.example").len(), 1);
+    run.finish().await;
+}
+
+#[tokio::test]
 async fn what_a_person_wants_and_a_suppressed_address_are_outcomes_with_reasons() {
     let topics = "kind: topic\nname: product\n---\nkind: topic\nname: offers\nconsent: opt_in\n---\n\
                   kind: topic\nname: club\nconsent: double_opt_in\n";
@@ -252,7 +281,10 @@ async fn at_a_cap_and_at_night_the_author_chooses() {
     assert_eq!((&replaced["state"], &replaced["reason"]), (&json!("skipped"), &json!("cap")));
     let calls = provider.seen();
     assert_eq!(calls.len(), 1);
-    assert!(String::from_utf8_lossy(calls[0].body()).contains("Hello+Ada"));
+    assert!(
+        String::from_utf8_lossy(calls[0].body()).contains("Body=Hello+Ada%3A+9&"),
+        "with what the mail was given"
+    );
 
     let waiting = show(&run, &deferred).await;
     assert_eq!((&waiting["state"], minute(&waiting["not_before"])), (&json!("ready"), "2026-11-27T15:00"));
@@ -480,6 +512,11 @@ async fn what_can_never_be_sent_is_refused_at_once() {
         (json!({"customer": ada, "template": "none"}), 422, "no-such-template"),
         (json!({"customer": ada, "template": "hello", "channel": "sms"}), 422, "no-such-channel"),
         (json!({"customer": ada, "template": "hello", "at_cap": "replace"}), 422, "replacement-missing"),
+        (
+            json!({"customer": ada, "template": "hello", "at_cap": "replace", "replace_by": {"channel": "email", "template": "hello"}}),
+            422,
+            "replacement-channel",
+        ),
         (json!({"customer": ada, "template": "hello", "not_after": "soon"}), 422, "time-unreadable"),
         (json!({"customer": ada, "template": "hello", "channel": "fax"}), 422, "body-unfit"),
         (json!({"customer": ada, "template": "hello", "colour": "red"}), 422, "body-unfit"),

@@ -118,6 +118,25 @@ async fn a_mail_refused_for_now_is_sent_later() {
 }
 
 #[tokio::test]
+async fn whoever_lost_the_lead_before_they_could_be_told_is_not_told() {
+    let run = Setup::default().start().await;
+    run.refusals.refuse("send-message", SES, 1, (429, "TooManyRequestsException"));
+    let lead = run.post("contact", &[("email", "moved@person.example")]).await.lead_id();
+    assert_eq!(tried(&run).await["state"], "ready");
+    let (first, second) = if run.messages("ann").await.is_empty() { ("bo", "ann") } else { ("ann", "bo") };
+    let (status, _) =
+        run.api("POST", &format!("/api/leads/{lead}/reassign"), Some(json!({ "rep": second }))).await;
+    assert_eq!(status, 200);
+    run.pass(Duration::from_secs(6)).await;
+    let late = &run.messages(first).await[0];
+    assert_eq!(late["state"], "skipped", "{late:#}");
+    assert!(late["note"].as_str().is_some_and(|note| note.starts_with("overtaken")), "{late:#}");
+    assert_eq!(run.messages(second).await[0]["state"], "sent");
+    assert_eq!(run.mails().len(), 1);
+    run.finish().await;
+}
+
+#[tokio::test]
 async fn a_mail_whose_fate_is_unknown_is_shown_so_and_sent_again() {
     let run = Setup::default().start().await;
     run.refusals.refuse("send-message", SES, 1, (500, "InternalFailure"));

@@ -60,7 +60,7 @@ impl Console {
     }
 
     pub(crate) async fn list_batches(&self, call: &Call) -> Result<HttpResponse, Problem> {
-        let cursor = call.request.query_value("cursor");
+        let cursor = call.query("cursor");
         let page = self.store.batches(cursor.as_deref(), PAGE).await.map_err(unavailable)?;
         let items: Vec<Value> = page.items.iter().map(view).collect();
         Ok(HttpResponse::json(200, &json!({"imports": items, "cursor": page.next})))

@@ -202,6 +202,12 @@ impl Console {
         }
         let named: BTreeSet<CustomerId> = lead.progress.customer.iter().cloned().collect();
         let known = self.store.people(named).await.map_err(unavailable)?;
+        if let Some(erased) = lead.progress.customer.as_ref().filter(|id| !known.customers.contains_key(id))
+            && self.store.erasure(erased).await.map_err(unavailable)?.is_some()
+        {
+            // It goes with its person, whose other leads are found by way of it.
+            return Ok(Some(Went::Gone));
+        }
         let mut chains = BTreeMap::new();
         for record in known.customers.values() {
             let Some(chain) = self.chain_of(record.last_lead.clone()).await? else {

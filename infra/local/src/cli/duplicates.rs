@@ -65,9 +65,10 @@ pub(crate) async fn find(join: bool, stack: &StackArgs) -> Result<(), String> {
         shown.push(json!({ "customers": members, "links": links }));
     }
     let all: usize = groups.iter().map(|group| group.links.len()).sum();
+    let whole = if refused > 0 { Err(format!("{refused} were not joined")) } else { Ok(()) };
     if stack.json {
         say(&pretty(&json!({ "customers": base.ids.len(), "compared": compared, "groups": shown })));
-        return Ok(());
+        return whole;
     }
     say(&format!(
         "{} customers, {compared} pairs compared: {all} are probably somebody who is there already, {certain} of them certainly.",
@@ -80,7 +81,7 @@ pub(crate) async fn find(join: bool, stack: &StackArgs) -> Result<(), String> {
             "`sluice merge ID OTHER` joins two, `sluice keep-apart ID OTHER` keeps them apart for good; --join joins the certain ones.",
         );
     }
-    Ok(())
+    whole
 }
 
 impl Base {

@@ -68,12 +68,12 @@ async fn create(args: &CreateArgs) -> Result<(), String> {
 
 async fn list(stack: &StackArgs) -> Result<(), String> {
     let mut tokens: Vec<Value> = Vec::new();
-    let mut cursor = String::new();
+    let mut path = "/api/tokens".to_owned();
     loop {
-        let page = stack.call("GET", &format!("/api/tokens?cursor={cursor}"), None).await?;
+        let page = stack.call("GET", &path, None).await?;
         tokens.extend(page["tokens"].as_array().into_iter().flatten().cloned());
         match page["cursor"].as_str() {
-            Some(next) => next.clone_into(&mut cursor),
+            Some(next) => path = format!("/api/tokens?cursor={next}"),
             None => break,
         }
     }

@@ -72,7 +72,7 @@ impl Message {
         };
         self.state == MessageState::Skipped
             && choice == Some(Otherwise::Replace)
-            && self.order.replacement.is_some()
+            && self.order.replaced().is_some()
     }
 
     /// Whether the journey that it is of ends with it: its author wants that at a cap or in quiet hours.
@@ -336,6 +336,8 @@ mod tests {
         message.refuse(Verdict::Replace(Reason::Cap(cap)));
         assert!(message.is_replaced() && message.data.is_empty());
         assert_eq!(message.next(NOW), Next::Done);
+        message.order.replacement.as_mut().unwrap().channel = message.order.channel;
+        assert!(!message.is_replaced(), "it would be itself again");
         message.order.replacement = None;
         assert!(!message.is_replaced(), "nothing takes its place");
         message.reason = Some(Reason::QuietHours);

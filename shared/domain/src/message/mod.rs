@@ -223,9 +223,10 @@ impl Order {
         MessageId::of(&self.customer, self.at, &[kind.name(), name, part, self.channel.name()])
     }
 
-    /// The order for the other channel, if there is a replacement: it has none itself, so that two never take turns.
+    /// The order for the other channel, if there is a replacement: it has none itself, so that two never take turns. What names
+    /// its own channel is none: it would be this message over again.
     pub fn replaced(&self) -> Option<Self> {
-        let other = self.replacement.as_ref()?;
+        let other = self.replacement.as_ref().filter(|other| other.channel != self.channel)?;
         Some(Self {
             channel: other.channel,
             template: other.template.clone(),

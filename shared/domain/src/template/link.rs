@@ -16,7 +16,7 @@ const RUNS: [&str; 3] = ["javascript:", "vbscript:", "data:"];
 /// An address as a program that opens it reads it: blanks around it and line ends in it do not count, and what is not
 /// ASCII is written in per cent. None for anchors and for what leads nowhere.
 pub(super) fn address(href: &str) -> Option<String> {
-    let url = plain(href);
+    let url = in_ascii(href);
     let scheme = url.split_once(':').map(|(scheme, _)| scheme.to_ascii_lowercase());
     match scheme.as_deref() {
         Some("http" | "https" | "mailto" | "tel" | "sms") => Some(url),
@@ -35,7 +35,8 @@ fn is_web(url: &str) -> bool {
     starts("http://") || starts("https://")
 }
 
-fn plain(href: &str) -> String {
+/// An address as browsers write it: without blanks around it and line ends in it, and what is not ASCII in per cent (WHATWG URL).
+pub fn in_ascii(href: &str) -> String {
     let trimmed = href.trim_matches(|c: char| c.is_ascii_control() || c == ' ');
     let mut url = String::with_capacity(trimmed.len());
     for c in trimmed.chars().filter(|c| !matches!(c, '\t' | '\n' | '\r')) {
@@ -51,7 +52,7 @@ fn plain(href: &str) -> String {
 
 /// Whether an address would run something where it is opened.
 fn runs(href: &str) -> bool {
-    let url = plain(href).to_ascii_lowercase();
+    let url = in_ascii(href).to_ascii_lowercase();
     // A space before the scheme is written in per cent by now only if it is no ASCII blank.
     RUNS.iter().any(|scheme| url.starts_with(scheme))
 }
@@ -70,7 +71,7 @@ pub(super) fn disarm(html: &str) -> (String, usize) {
         let is_picture = |one: &Attribute| {
             one.name == "src"
                 && tag.name == "img"
-                && plain(&one.value).to_ascii_lowercase().starts_with("data:image/")
+                && in_ascii(&one.value).to_ascii_lowercase().starts_with("data:image/")
         };
         for one in &tag.attributes {
             let is_address =
@@ -113,7 +114,7 @@ pub(super) fn relative(html: &str) -> Vec<String> {
     for token in tokens(html) {
         let Token::Start(tag) = token else { continue };
         let one = if tag.name == "img" { tag.attribute("src") } else { href(&tag) };
-        let Some(url) = one.map(|one| plain(&one.value)) else { continue };
+        let Some(url) = one.map(|one| in_ascii(&one.value)) else { continue };
         let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
         let is_whole =
             !scheme.is_empty() && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c));
@@ -215,7 +216,10 @@ fn in_text(text: &str, known: &[String]) -> Vec<Range<usize>> {
 
 /// Signs that may follow an address without belonging to it.
 fn trails(c: char) -> bool {
-    matches!(c, '.' | ',' | ';' | ':' | '!' | '?' | '\'' | '…' | ')' | ']' | '}')
+    matches!(
+        c,
+        '.' | ',' | ';' | ':' | '!' | '?' | '\'' | '’' | '…' | ')' | ']' | '}' | '»' | '›' | '–' | '—'
+    )
 }
 
 /// An address without the signs of the sentence behind it; a bracket that it opened itself is its own.

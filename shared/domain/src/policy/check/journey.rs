@@ -335,6 +335,10 @@ impl Checker {
                         format!("the template `{}` is not for {}", other.template, other.channel.name());
                     self.add(&place, message);
                 }
+                if send.channel.or(of_template) == Some(other.channel) {
+                    let message = "what goes out instead has to go over another channel";
+                    self.add(&[at, &["replacement", "channel"]].concat(), message);
+                }
                 if !known.channels.contains(&other.channel) {
                     let message = format!("there is no document of the channel {}", other.channel.name());
                     self.add(&[at, &["replacement", "channel"]].concat(), message);

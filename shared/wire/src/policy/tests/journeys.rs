@@ -234,6 +234,15 @@ steps:
         "#]],
     );
     wrong(
+        "trigger: { event: a }\nsteps:\n  - send: { template: welcome, topic: product, at_cap: replace, \
+         replacement: { channel: email, template: reminder } }\n",
+        &expect![[r#"
+            1:1: `trigger` is here twice; the first is on line 40
+            3:89: what goes out instead has to go over another channel
+            3:106: the template `reminder` is not for email
+        "#]],
+    );
+    wrong(
         "trigger2: {}\nsteps:\n  - wiat: 2d\n  - wait: 2 days\n  - {}\n  - wait: 1d\n    end: {}\n  - over\n",
         &expect![[r#"
             1:1: unknown field `trigger2`
