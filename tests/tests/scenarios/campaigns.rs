@@ -197,7 +197,7 @@ async fn what_is_cancelled_midway_does_not_go_out_and_says_why() {
     let run = with("at: now\nrate: 2").await;
     let everybody = people(&run, 30, &[]).await;
     let (status, shown) = ask(&run, "schedule").await;
-    assert_eq!(status, 200, "{shown:#}");
+    assert_eq!(status, 202, "{shown:#}");
     let (status, shown) = ask(&run, "cancel").await;
     assert_eq!((status, &shown["state"]), (200, &json!("cancelled")), "{shown:#}");
     let before = mails(&run);
