@@ -15,10 +15,12 @@ pub(super) fn called(name: &str, map: &FieldMap) -> String {
     known(ours(name).unwrap_or(name), name, map)
 }
 
-/// The same where it is known to be `standard`.
+/// The same where it is known to be `standard`. What the name says is somebody else's keeps it: a sender knows that an answer
+/// is an address, and not whose.
 pub(super) fn known(standard: &str, name: &str, map: &FieldMap) -> String {
     let is_elsewhere = map.get(standard).is_some_and(|named| !named.iter().any(|one| one == standard));
-    if is_elsewhere || is_used(name, map) { name.trim() } else { standard.trim() }.to_owned()
+    let is_kept = is_elsewhere || is_used(name, map) || whose(name) == Whose::Anothers;
+    if is_kept { name.trim() } else { standard.trim() }.to_owned()
 }
 
 /// Whether the document finds a field under this name of the sender's.

@@ -219,3 +219,83 @@ fn webhooks_of_webflows_dashboard_are_believed_by_the_key_in_their_address() {
     }
     assert_eq!(said("key=other", bearer("Bearer k")), Err(Refusal::KeyWrong), "one proof at a time");
 }
+
+/// The standard names and the senders' own in what a lead of that sender says, by value.
+fn named<'a>(lead: &'a SourceLead, value: &str) -> Vec<&'a str> {
+    pairs(lead).into_iter().filter(|(_, said)| *said == value).map(|(name, _)| name).collect()
+}
+
+#[test]
+fn what_is_somebody_elses_is_not_taken_for_the_persons() {
+    let answer = |kind: &str, id: &str, value: &str| json!({"type": kind, kind: value, "field": {"id": id}});
+    let typeform = json!({"form_response": {
+        "token": "t",
+        "definition": {"fields": [
+            {"id": "1", "title": "Your colleague's email"}, {"id": "2", "title": "Your email"},
+            {"id": "3", "title": "Emergency contact"}, {"id": "4", "title": "Your phone number"},
+        ]},
+        "answers": [
+            answer("email", "1", "bo@person.example"), answer("email", "2", "ada@person.example"),
+            answer("phone_number", "3", "+49301"), answer("phone_number", "4", "+49302"),
+        ],
+    }});
+    let field = |kind: &str, label: &str, value: &str| json!({"type": kind, "label": label, "value": value});
+    let tally = json!({"data": {"submissionId": "s", "fields": [
+        field("INPUT_EMAIL", "Your colleague's email", "bo@person.example"),
+        field("INPUT_EMAIL", "Your email", "ada@person.example"),
+        field("INPUT_PHONE_NUMBER", "Emergency contact", "+49301"),
+        field("INPUT_PHONE_NUMBER", "Your phone number", "+49302"),
+    ]}});
+    let elementor: Vec<(String, &str)> = [
+        ("a", "email", "Your colleague's email", "bo@person.example"),
+        ("b", "email", "Your email", "ada@person.example"),
+        ("c", "tel", "Emergency contact", "+49301"),
+        ("d", "tel", "Your phone number", "+49302"),
+    ]
+    .into_iter()
+    .flat_map(|(id, kind, title, value)| {
+        [("type", kind), ("title", title), ("value", value)]
+            .map(|(part, said)| (format!("fields[{id}][{part}]"), said))
+    })
+    .collect();
+    let elementor = form_urlencoded::Serializer::new(String::new()).extend_pairs(elementor).finish();
+    for (kind, content_type, body) in [
+        ("typeform", JSON, typeform.to_string()),
+        ("tally", JSON, tally.to_string()),
+        ("elementor", FORM, elementor),
+    ] {
+        let read = lead(kind, content_type, body);
+        for (value, name) in [
+            ("bo@person.example", "Your colleague's email"),
+            ("ada@person.example", "email"),
+            ("+49301", "Emergency contact"),
+            ("+49302", "phone"),
+        ] {
+            assert_eq!(named(&read, value), [name], "{kind}");
+        }
+    }
+}
+
+#[test]
+fn jotforms_contact_for_an_emergency_is_not_the_person() {
+    let answers = json!({
+        "q7_friendsName": {"first": "Bo", "last": "Berg"},
+        "q8_emergencyContact": {"full": "+49 30 901821"},
+        "q9_faxNumber": {"country": "49", "area": "30", "phone": "901822"},
+        "q10_name": {"first": "Ada", "last": "Lovelace"},
+        "q11_phoneNumber": {"full": "+49 30 901820"},
+    });
+    let read = lead("jotform", FORM, answers_of_jotform(&answers));
+    for (value, name) in [
+        ("Bo", "friendsName.first"),
+        ("+49 30 901821", "emergencyContact"),
+        ("+49 30 901822", "faxNumber"),
+        ("Ada", "first_name"),
+        ("+49 30 901820", "phone"),
+    ] {
+        assert_eq!(named(&read, value), [name]);
+    }
+    let alone =
+        lead("jotform", FORM, answers_of_jotform(&json!({"q8_emergencyContact": {"full": "+49 30 901821"}})));
+    assert_eq!(pairs(&alone), [("emergencyContact", "+49 30 901821")], "nor where there is no other number");
+}
