@@ -2,14 +2,14 @@
 //! inputs, or chosen fields under names of one's own; as JSON, as a form or as a query. Nothing is signed.
 //!
 //! What a numbered input means only the form knows, so the document says it: `email: ["2"]`. Where it does not, an
-//! address and a number are known by their look, and the two halves of a name by their place. Names of one's own are in any
-//! language.
+//! address and a number are known by their look, and the two halves of a name by their place. A number with its country is
+//! looked for first; without it, dates, postcodes and amounts are none. Names of one's own are in any language.
 
 use super::draft::Draft;
 use super::{Delivery, KEY_PARAMETER, Source, SourceLead};
 use crate::body::{parse_now, parse_query};
 use crate::problem::Problem;
-use sluice_domain::identity::{Email, Phone, ascii_digits};
+use sluice_domain::identity::{Country, Email, Phone, ascii_digits};
 use sluice_domain::policy::Auth;
 use sluice_domain::time::Timestamp;
 
@@ -73,20 +73,68 @@ fn input(
     name: &str,
     value: &str,
 ) {
-    let is_numbered = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
-    let is_phone = |value: &str| {
-        let digits = ascii_digits(value).replace('＋', "+");
-        digits.bytes().all(|byte| byte.is_ascii_digit() || b"+-(). /".contains(&byte))
-            && Phone::parse(value, delivery.document.default_country).is_ok()
-    };
+    let country = delivery.document.default_country;
+    let is_best = |value: &str| is_international(value) || !says_international(draft, fields, country);
     match name.rsplit_once('.') {
-        _ if !is_numbered || value.trim().is_empty() => draft.text(name, value),
+        _ if !is_numbered(name) || value.trim().is_empty() => draft.text(name, value),
         Some((field, "3")) if is_name(fields, field) => draft.known_text("first_name", name, value),
         Some((field, "6")) if is_name(fields, field) => draft.known_text("last_name", name, value),
         None if !draft.has("email") && Email::parse(value).is_ok() => draft.known_text("email", name, value),
-        None if !draft.has("phone") && is_phone(value) => draft.known_text("phone", name, value),
+        None if !draft.has("phone") && is_phone(value, country) && is_best(value) => {
+            draft.known_text("phone", name, value);
+        }
         _ => draft.text(name, value),
     }
+}
+
+fn is_numbered(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
+}
+
+/// Whether some input that the document does not use says a number with its country.
+fn says_international(draft: &Draft<'_>, fields: &[(String, String)], country: Option<Country>) -> bool {
+    let is_whole = |name: &str| is_numbered(name) && !name.contains('.') && !draft.is_named(name);
+    fields.iter().any(|(name, value)| is_whole(name) && is_international(value) && is_phone(value, country))
+}
+
+/// Digits as ASCII has them, and a `+` of any width.
+fn dialled(value: &str) -> String {
+    ascii_digits(value.trim()).replace('＋', "+")
+}
+
+fn is_international(value: &str) -> bool {
+    dialled(value).starts_with('+')
+}
+
+/// Whether it is a number of a telephone and looks like nothing else.
+fn is_phone(value: &str, country: Option<Country>) -> bool {
+    let text = dialled(value);
+    text.bytes().all(|byte| byte.is_ascii_digit() || b"+-(). /".contains(&byte))
+        && (is_international(value) || !is_date(&text) && !is_count(&text))
+        && Phone::parse(value, country).is_ok()
+}
+
+/// Whether it is a date in figures, the year first or last: `2026-01-05`, `05/01/2026`.
+fn is_date(text: &str) -> bool {
+    let is_figure = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+    let is_short = |part: &str| matches!(part.len(), 1 | 2) && is_figure(part);
+    let is_year =
+        |part: &str| part.len() == 4 && is_figure(part) && (part.starts_with("19") || part.starts_with("20"));
+    ['-', '/', '.'].into_iter().any(|sign| match text.split(sign).collect::<Vec<_>>().as_slice() {
+        [first, middle, last] => {
+            is_short(middle) && (is_year(first) && is_short(last) || is_short(first) && is_year(last))
+        }
+        _ => false,
+    })
+}
+
+/// Whether it is a postcode, an amount or another count: fewer than eight digits in one piece, maybe with its thousands apart or
+/// two decimals. Numbers as short as that which are dialled within a country begin with 0, or stand in groups.
+fn is_count(text: &str) -> bool {
+    let parts = text.split_once('.').filter(|(_, decimals)| decimals.len() == 2);
+    let whole = parts.map_or(text, |(whole, _)| whole);
+    let digits: String = whole.chars().filter(|c| *c != '.').collect();
+    digits.len() < 8 && !digits.starts_with('0') && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// Whether a field of several inputs is a name: .2 to .8 without .1, .5 and .7, which addresses and lists have.

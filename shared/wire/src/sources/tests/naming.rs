@@ -299,3 +299,41 @@ fn jotforms_contact_for_an_emergency_is_not_the_person() {
         lead("jotform", FORM, answers_of_jotform(&json!({"q8_emergencyContact": {"full": "+49 30 901821"}})));
     assert_eq!(pairs(&alone), [("emergencyContact", "+49 30 901821")], "nor where there is no other number");
 }
+
+#[test]
+fn dates_postcodes_and_amounts_of_gravity_forms_are_not_numbers_of_telephones() {
+    let german = Document {
+        default_country: sluice_domain::identity::Country::parse("DE"),
+        ..document("gravity_forms")
+    };
+    let read = |inputs: &Value| lead_of(&german, JSON, inputs.to_string());
+    for other in [
+        "2026-01-05",
+        "05/01/2026",
+        "5.1.2026",
+        "2026/01/05",
+        "40210",
+        "300000",
+        "300.000",
+        "300000.00",
+        "٤٠٢١٠",
+        "４０２１０",
+    ] {
+        let found = read(&json!({"form_id": "3", "id": "9", "4": other, "5": "030 901820"}));
+        assert_eq!(named(&found, other), ["4"], "{other}");
+        assert_eq!(named(&found, "030 901820"), ["phone"], "{other}");
+    }
+    for number in ["030901820", "(030) 90 18 20", "0171/2345678", "030-901820", "0171.2345678", "0301-90-18"]
+    {
+        assert_eq!(
+            named(&read(&json!({"form_id": "3", "id": "9", "4": number})), number),
+            ["phone"],
+            "{number}"
+        );
+    }
+    // With its country it is one whatever stands before it.
+    let both =
+        read(&json!({"form_id": "3", "id": "9", "4": "12345678", "5": "+49 30 901820", "6": "030 901821"}));
+    assert_eq!(named(&both, "+49 30 901820"), ["phone"]);
+    assert_eq!((named(&both, "12345678"), named(&both, "030 901821")), (vec!["4"], vec!["6"]));
+}
