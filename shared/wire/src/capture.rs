@@ -4,6 +4,7 @@ use crate::body::{self, BodyFlag, MAX_VALUE, Submission};
 use crate::http::HttpRequest;
 use crate::problem::Problem;
 use crate::sources::SourceLead;
+use crate::ticked::{is_ticked, is_yes};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sluice_domain::lead::{ATTRIBUTION, ConsentProof, Envelope, FileNote};
@@ -33,10 +34,24 @@ pub fn is_spam(form: &Form, submission: &Submission) -> bool {
 
 /// What the ledger keeps of a form's submission.
 pub fn from_form(form: &Form, request: &HttpRequest, submission: Submission) -> Result<Envelope, Problem> {
+    said(form, request, submission, is_ticked)
+}
+
+/// The same of a row of a file: nobody ticked a box there, so only a word that says yes is a wish.
+pub(crate) fn from_row(form: &Form, fields: Vec<(String, String)>) -> Result<Envelope, Problem> {
+    said(form, &HttpRequest::default(), Submission { fields, ..Submission::default() }, is_yes)
+}
+
+fn said(
+    form: &Form,
+    request: &HttpRequest,
+    submission: Submission,
+    is_consent: impl Fn(&str) -> bool,
+) -> Result<Envelope, Problem> {
     let consent = form.consent.as_ref().map(|consent| ConsentProof {
         topic: consent.topic.clone(),
         // A box that is not ticked sends nothing, so many forms have a hidden field of the same name that says no.
-        given: submission.fields.iter().any(|(name, value)| *name == consent.field && is_ticked(value)),
+        given: submission.fields.iter().any(|(name, value)| *name == consent.field && is_consent(value)),
         version: consent.version.clone(),
     });
     let honeypot = form.honeypot.as_deref();
@@ -137,58 +152,6 @@ fn notes(files: impl IntoIterator<Item = body::FileNote>) -> Vec<FileNote> {
     let note = |file: body::FileNote| FileNote { field: file.field, name: file.file_name, size: file.size };
     files.into_iter().map(note).collect()
 }
-
-/// Whether a box with this value was ticked: with any but an empty one or a word that says no.
-fn is_ticked(value: &str) -> bool {
-    let value = value.trim().to_lowercase();
-    !value.is_empty() && !NO.contains(&value.as_str())
-}
-
-/// Words that say no, in lower case.
-const NO: [&str; 42] = [
-    "0",
-    "-",
-    "f",
-    "n",
-    "false",
-    "no",
-    "none",
-    "not",
-    "null",
-    "off",
-    "undefined",
-    "unchecked",
-    "disagree",
-    "declined",
-    "nein",
-    "non",
-    "faux",
-    "falso",
-    "falsch",
-    "não",
-    "nao",
-    "nee",
-    "nie",
-    "ne",
-    "nej",
-    "nei",
-    "ei",
-    "nem",
-    "nu",
-    "hayır",
-    "hayir",
-    "нет",
-    "ні",
-    "не",
-    "όχι",
-    "否",
-    "不",
-    "不同意",
-    "いいえ",
-    "아니요",
-    "아니오",
-    "لا",
-];
 
 /// Parameters of the form's own address and of the page it was on, and who sent it.
 fn of_request(request: &HttpRequest) -> BTreeMap<String, String> {
@@ -299,6 +262,12 @@ mod tests {
             &["否"],
             &["não"],
             &["off"],
+            &["decline"],
+            &["Opted out"],
+            &["unsubscribed"],
+            &["No, thanks"],
+            &["n/a"],
+            &["—"],
         ] {
             assert!(!given(not), "{not:?}");
         }

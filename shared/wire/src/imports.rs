@@ -1,8 +1,6 @@
 //! Rows of a file on their way into the ledger: what the command and the API say to each other.
 
-use crate::body::Submission;
 use crate::capture;
-use crate::http::HttpRequest;
 use crate::problem::Problem;
 use serde::{Deserialize, Serialize};
 use sluice_domain::id::LeadId;
@@ -171,16 +169,38 @@ pub fn columns(form: &Form, names: &[String]) -> BTreeMap<String, String> {
     names.iter().map(|name| (name.clone(), column(name, form).name().to_owned())).collect()
 }
 
-/// What the ledger keeps of a row: as a post of the form, with the time the row says it was sent.
+/// What the ledger keeps of a row: as a post of the form, with the time the row says it was sent. Consent is only what the form's
+/// column says yes in.
 pub fn envelope(form: &Form, fields: Vec<(String, String)>) -> Result<Envelope, Problem> {
     let sent = fields.iter().find_map(|(name, value)| {
         let is_time = column(name, form) == Column::Submitted;
         submitted_at(value).filter(|_| is_time)
     });
-    let submission = Submission { fields, ..Submission::default() };
-    let mut envelope = capture::from_form(form, &HttpRequest::default(), submission)?;
+    let mut envelope = capture::from_row(form, fields)?;
     if let Some(at) = sent {
         envelope.attribution.insert("created_at".to_owned(), at.rfc3339());
     }
     Ok(envelope)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_column_of_a_file_is_consent_where_it_says_yes_and_nowhere_else() {
+        let form: Form = serde_json::from_value(json!({"name": "contact", "consent": {
+            "field": "newsletter", "topic": "product", "wording": "Write to me.", "version": "1",
+        }}))
+        .unwrap();
+        let given = |value: &str| {
+            let fields = vec![("newsletter".to_owned(), value.to_owned())];
+            envelope(&form, fields).unwrap().consent.unwrap().given
+        };
+        assert!(["yes", "TRUE", "1", "x", "Ja", "Opted in"].into_iter().all(given));
+        for none in ["", "no", "unsubscribed", "2026-01-05", "trade fair", "bounced"] {
+            assert!(!given(none), "{none}");
+        }
+    }
 }

@@ -14,4 +14,5 @@ pub mod queue;
 pub mod sns;
 pub mod sources;
 pub mod standard_webhooks;
+mod ticked;
 pub mod track;
