@@ -16,6 +16,8 @@ pub const MAX_STORED: usize = 256 * 1024;
 
 /// Longest header or other note kept as attribution, in bytes.
 const MAX_HEADER: usize = 512;
+/// Of a page's address, how much is looked through for campaign parameters, in bytes.
+const MAX_REFERER: usize = 8 * 1024;
 /// Longest wording that somebody agreed to, in bytes: a note whose name ends in [`WORDING`].
 pub const MAX_WORDING: usize = 8 * 1024;
 /// How the name of such a note ends, as in `consent_text`.
@@ -156,8 +158,9 @@ fn notes(files: impl IntoIterator<Item = body::FileNote>) -> Vec<FileNote> {
 /// Parameters of the form's own address and of the page it was on, and who sent it.
 fn of_request(request: &HttpRequest) -> BTreeMap<String, String> {
     let mut all = BTreeMap::new();
-    let page = request.header("referer").map(cut).unwrap_or_default();
-    let page_query = page.split_once('?').map(|(_, query)| query.split('#').next().unwrap_or_default());
+    let page = request.header("referer").unwrap_or_default();
+    let page_query =
+        page.split_once('?').map(|(_, query)| whole_pairs(query.split('#').next().unwrap_or_default()));
     for query in [Some(request.query.as_str()), page_query].into_iter().flatten() {
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             if ATTRIBUTION.contains(&name.as_ref()) && !value.is_empty() {
@@ -167,7 +170,7 @@ fn of_request(request: &HttpRequest) -> BTreeMap<String, String> {
     }
     let header = |name: &str| request.header(name).map(cut);
     let who = [
-        ("referrer", Some(page)),
+        ("referrer", Some(cut(page))),
         ("user_agent", header("user-agent")),
         ("accept_language", header("accept-language")),
     ];
@@ -180,6 +183,12 @@ fn of_request(request: &HttpRequest) -> BTreeMap<String, String> {
         all.insert("ip".to_owned(), ip.clone());
     }
     all
+}
+
+/// The pairs of a query that are read: of a longer one those that are whole within the limit, since half an id leads nowhere.
+fn whole_pairs(query: &str) -> &str {
+    let read = cut_to(query, MAX_REFERER);
+    if read.len() == query.len() { read } else { read.rsplit_once('&').map_or("", |(pairs, _)| pairs) }
 }
 
 fn cut(text: &str) -> &str {
@@ -271,6 +280,25 @@ mod tests {
         ] {
             assert!(!given(not), "{not:?}");
         }
+    }
+
+    #[test]
+    fn a_click_is_known_by_its_whole_id_however_long_the_address_of_the_page_is() {
+        let of = |page: String| {
+            let headers = vec![("referer".to_owned(), page)];
+            let request = HttpRequest { headers, ..HttpRequest::default() };
+            from_form(&Form::default(), &request, submission(&[("a", "b")])).unwrap().attribution
+        };
+        let id = "x".repeat(100);
+        let page =
+            |before: usize| format!("https://shop.example/?filter={}&gclid={id}#top", "f".repeat(before));
+        let long = of(page(450));
+        assert_eq!(long["gclid"], id);
+        assert_eq!(long["referrer"].len(), MAX_HEADER, "what is kept of the address is as short as ever");
+        for endless in [MAX_REFERER - 50, 2 * MAX_REFERER] {
+            assert_eq!(of(page(endless)).get("gclid"), None, "half an id is none");
+        }
+        assert_eq!(of(format!("{}&end={}", page(1).trim_end_matches("#top"), "f".repeat(9000)))["gclid"], id);
     }
 
     #[test]
