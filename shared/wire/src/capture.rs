@@ -7,7 +7,8 @@ use crate::sources::SourceLead;
 use crate::ticked::{is_ticked, is_yes};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use sluice_domain::lead::{ATTRIBUTION, ConsentProof, Envelope, FileNote};
+use sluice_domain::lead::names::is_written;
+use sluice_domain::lead::{ATTRIBUTION, ConsentProof, Envelope, FileNote, is_nearly};
 use sluice_domain::policy::Form;
 use std::collections::BTreeMap;
 
@@ -30,8 +31,21 @@ const ROBOT_STORED: usize = 480;
 
 /// Whether the field that people cannot see was filled in.
 pub fn is_spam(form: &Form, submission: &Submission) -> bool {
-    let honeypot = form.honeypot.as_deref();
-    honeypot.is_some_and(|name| submission.fields.iter().any(|(n, v)| n == name && !v.trim().is_empty()))
+    let is_trap = is_called(form.honeypot.as_deref(), form, &submission.fields);
+    submission.fields.iter().any(|(name, value)| is_trap(name) && !value.trim().is_empty())
+}
+
+/// Which names are the one that the form has for a field of its own: those written so, with brackets or dots; where there is
+/// none, those that are nearly so, as the names of `fields` are compared.
+fn is_called<'a>(
+    own: Option<&'a str>,
+    form: &'a Form,
+    fields: &[(String, String)],
+) -> impl Fn(&str) -> bool + use<'a> {
+    let is_there = own.is_some_and(|own| fields.iter().any(|(name, _)| is_written(name, own)));
+    move |name| {
+        own.is_some_and(|own| is_written(name, own) || !is_there && is_nearly(name, own, &form.fields))
+    }
 }
 
 /// What the ledger keeps of a form's submission.
@@ -50,15 +64,17 @@ fn said(
     submission: Submission,
     is_consent: impl Fn(&str) -> bool,
 ) -> Result<Envelope, Problem> {
+    let box_name = form.consent.as_ref().map(|consent| consent.field.as_str());
+    let is_box = is_called(box_name, form, &submission.fields);
     let consent = form.consent.as_ref().map(|consent| ConsentProof {
         topic: consent.topic.clone(),
         // A box that is not ticked sends nothing, so many forms have a hidden field of the same name that says no.
-        given: submission.fields.iter().any(|(name, value)| *name == consent.field && is_consent(value)),
+        given: submission.fields.iter().any(|(name, value)| is_box(name) && is_consent(value)),
         version: consent.version.clone(),
     });
-    let honeypot = form.honeypot.as_deref();
+    let is_trap = is_called(form.honeypot.as_deref(), form, &submission.fields);
     let mut envelope = Envelope {
-        fields: submission.fields.into_iter().filter(|(name, _)| Some(name.as_str()) != honeypot).collect(),
+        fields: submission.fields.into_iter().filter(|(name, _)| !is_trap(name)).collect(),
         files: notes(submission.files),
         attribution: of_request(request),
         unreadable: submission.flags.iter().map(|flag| flag.name().to_owned()).collect(),
@@ -79,7 +95,7 @@ fn said(
 /// What the ledger keeps of a submission in which the field was filled in that people cannot see: that field first, and of the
 /// others what there is room for. It is enough to know a person by, and no robot decides what it costs.
 pub fn from_robot(form: &Form, request: &HttpRequest, submission: &Submission) -> Envelope {
-    let is_trap = |name: &str| form.honeypot.as_deref() == Some(name);
+    let is_trap = is_called(form.honeypot.as_deref(), form, &submission.fields);
     let attribution = request.source_ip.iter().map(|ip| ("ip".to_owned(), ip.clone())).collect();
     let mut envelope = Envelope { attribution, ..Envelope::default() };
     let (trap, others): (Vec<_>, Vec<_>) = submission.fields.iter().partition(|(name, _)| is_trap(name));
@@ -280,6 +296,41 @@ mod tests {
         ] {
             assert!(!given(not), "{not:?}");
         }
+    }
+
+    #[test]
+    fn the_box_and_what_people_cannot_see_are_found_by_names_with_brackets() {
+        let form = |field: &str, honeypot: &str| -> Form {
+            serde_json::from_value(serde_json::json!({"honeypot": honeypot, "consent": {
+                "field": field, "topic": "newsletter", "wording": "Write to me.", "version": "1",
+            }}))
+            .unwrap()
+        };
+        let posted = |body: &str| {
+            let headers =
+                [("content-type".to_owned(), "application/x-www-form-urlencoded".to_owned())].into();
+            let request = HttpRequest { headers, body: body.to_owned().into(), ..HttpRequest::default() };
+            body::parse_now(&request).unwrap()
+        };
+        let given = |form: &Form, body: &str| {
+            from_form(form, &HttpRequest::default(), posted(body)).unwrap().consent.unwrap().given
+        };
+        let nested = form("contact[newsletter]", "contact[url2]");
+        assert!(given(&nested, "contact[newsletter]=1"));
+        assert!(given(&form("newsletter[]", "hp"), "newsletter[]=on"));
+        assert!(given(&form("newsletter", "hp"), "Newsletter=on"));
+        assert!(!given(&form("e-mail", "hp"), "email=ada%40person.example"), "the address is no box");
+        assert!(!given(&form("1.3", "hp"), "13=Lovelace"));
+        assert!(!given(&form("news_1", "hp"), "news_1=0&news-1=on"), "as written first");
+
+        assert!(
+            is_spam(&nested, &posted("contact[url2]=http")) && !is_spam(&nested, &posted("contact[url2]="))
+        );
+        assert!(!is_spam(&form("news", "e-mail"), &posted("email=ada%40person.example")));
+        let kept = from_form(&nested, &HttpRequest::default(), posted("a=b&contact[url2]=")).unwrap();
+        assert_eq!(kept.fields, [("a".to_owned(), "b".to_owned())]);
+        let robot = from_robot(&nested, &HttpRequest::default(), &posted("a=b&contact[url2]=http"));
+        assert_eq!(robot.fields[0].0, "contact.url2", "what gave it away comes first");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What a column of a file is read as.
 
-use crate::lead::{ATTRIBUTION, standard_field};
+use crate::lead::names::is_written;
+use crate::lead::{ATTRIBUTION, is_nearly, standard_field};
 use crate::policy::Form;
 use crate::time::Timestamp;
 
@@ -48,15 +49,23 @@ impl Column {
     }
 }
 
-/// What a column of this name is for a form.
+/// What a column of this name is for a form. Names are compared as those of fields are: as written first.
 pub fn column(name: &str, form: &Form) -> Column {
-    if form.honeypot.as_deref() == Some(name) {
-        Column::Hidden
-    } else if form.consent.as_ref().is_some_and(|consent| consent.field == name) {
-        Column::Consent
-    } else if let Some(standard) = standard_field(name, &form.fields) {
-        Column::Standard(standard)
-    } else if ATTRIBUTION.contains(&name) {
+    own(name, form, is_written)
+        .or_else(|| standard_field(name, &form.fields).map(Column::Standard))
+        .or_else(|| own(name, form, |name, own| is_nearly(name, own, &form.fields)))
+        .unwrap_or_else(|| other(name))
+}
+
+/// Whether it is a field of the form's own.
+fn own(name: &str, form: &Form, is_meant: impl Fn(&str, &str) -> bool) -> Option<Column> {
+    let is_hidden = form.honeypot.as_deref().is_some_and(|own| is_meant(name, own));
+    let is_consent = || form.consent.as_ref().is_some_and(|consent| is_meant(name, &consent.field));
+    is_hidden.then_some(Column::Hidden).or_else(|| is_consent().then_some(Column::Consent))
+}
+
+fn other(name: &str) -> Column {
+    if ATTRIBUTION.contains(&name) {
         Column::Attribution
     } else if SUBMITTED.contains(&crate::lead::plain(name).as_str()) {
         Column::Submitted

@@ -268,6 +268,35 @@ fn columns_are_read_as_the_forms_fields_are() {
 }
 
 #[test]
+fn the_columns_of_a_box_and_of_what_people_cannot_see_are_found_as_fields_are() {
+    let consent = |field: &str| {
+        serde_json::from_value(serde_json::json!({
+            "field": field, "topic": "product", "wording": "Write to me.", "version": "1",
+        }))
+        .unwrap()
+    };
+    let form = |field: &str, honeypot: &str| Form {
+        consent: Some(consent(field)),
+        honeypot: Some(honeypot.to_owned()),
+        ..Form::default()
+    };
+    let nested = form("contact[newsletter]", "contact[e-mail][]");
+    for name in ["contact[newsletter]", "contact.newsletter", "Contact Newsletter"] {
+        assert_eq!(column(name, &nested), Column::Consent, "{name}");
+    }
+    for name in ["contact[e-mail][]", "contact.e-mail"] {
+        assert_eq!(column(name, &nested), Column::Hidden, "{name}");
+    }
+    let list = form("newsletter[]", "e-mail");
+    assert_eq!(column("Newsletter", &list), Column::Consent);
+    assert_eq!(
+        (column("e-mail", &list), column("email", &list)),
+        (Column::Hidden, Column::Standard("email"))
+    );
+    assert_eq!(column("13", &form("1.3", "hp")), Column::Other, "a name without letters is as it is written");
+}
+
+#[test]
 fn a_batchs_name_is_safe_in_keys_and_paths() {
     assert!(is_batch_name("spring-2026.a_1"));
     for wrong in ["", "-a", "A", "a b", "a/b", "a#b", &"a".repeat(65)] {

@@ -247,6 +247,15 @@ pub fn standard_field(submitted: &str, map: &FieldMap) -> Option<&'static str> {
     })
 }
 
+/// Whether a submitted name is nearly this one of a form's own, a box or a field that people cannot see: it is but for case,
+/// blanks and punctuation, and stands for nothing else. To a form that calls such a field `e-mail`, `email` is the address; and
+/// to one that calls it `1.3`, `13` is another.
+pub fn is_nearly(submitted: &str, own: &str, map: &FieldMap) -> bool {
+    names::is_same(submitted, own)
+        && own.chars().any(char::is_alphabetic)
+        && standard_field(submitted, map).is_none()
+}
+
 /// The fields of a submission that say anything. Made once a lead: it is looked through for every name that every field
 /// may have.
 pub(super) struct Said<'a>(Vec<Answer<'a>>);

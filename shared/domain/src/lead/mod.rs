@@ -10,7 +10,7 @@ mod tests;
 mod twice;
 
 pub use consent::{Consented, consented, question, question_of_staff, unconsented};
-pub use facts::{ATTRIBUTION, Facts, Flag, attribution, read, settled, standard_field};
+pub use facts::{ATTRIBUTION, Facts, Flag, attribution, is_nearly, read, settled, standard_field};
 pub use ids::{names_somebody, namespace_of, wechat_number};
 pub use mark::MarkKind;
 pub(crate) use names::plain;

@@ -90,6 +90,26 @@ pub fn is_same(one: &str, other: &str) -> bool {
     one == other || !plain(one).is_empty() && plain(one) == plain(other)
 }
 
+/// `a[b][c]` as `a.b.c` and `a[]` as `a`: the way PHP senders nest, told in the way JSON senders are read.
+pub fn dotted(name: &str) -> String {
+    let Some((root, rest)) =
+        name.split_once('[').filter(|(root, rest)| !root.is_empty() && rest.ends_with(']'))
+    else {
+        return name.to_owned();
+    };
+    let mut path = root.to_owned();
+    for part in rest.trim_end_matches(']').split("][").filter(|part| !part.is_empty()) {
+        path.push('.');
+        path.push_str(part);
+    }
+    path
+}
+
+/// Whether two names are written alike, brackets or dots.
+pub fn is_written(one: &str, other: &str) -> bool {
+    one == other || dotted(one) == dotted(other)
+}
+
 /// A field's name as names are compared: letters and digits in lower case.
 pub(crate) fn plain(name: &str) -> String {
     name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
@@ -313,6 +333,16 @@ mod tests {
         }
         assert!(usual("phone_number").is_some_and(|usual| usual.of_platforms));
         assert!(usual("tel").is_some_and(|usual| !usual.of_platforms));
+    }
+
+    #[test]
+    fn a_name_with_brackets_is_the_same_with_dots() {
+        for (one, other) in [("a[b][c]", "a.b.c"), ("a[b]", "a[b]"), ("a[]", "a"), ("a[b][]", "a.b")] {
+            assert!(is_written(one, other), "{one} {other}");
+        }
+        for (one, other) in [("a[b]", "ab"), ("A", "a"), ("[a]", "a"), ("a[b", "a.b")] {
+            assert!(!is_written(one, other), "{one} {other}");
+        }
     }
 
     #[test]

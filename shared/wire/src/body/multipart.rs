@@ -2,12 +2,13 @@
 
 use super::{
     BodyFlag, FileNote, Files, How, MAX_FIELDS, SMALL_FILE, Submission, charset, malformed,
-    urlencoded::{dotted, percent_decode},
+    urlencoded::percent_decode,
 };
 use crate::problem::Problem;
 use bytes::Bytes;
 use futures::stream;
 use multer::{Field, Multipart};
+use sluice_domain::lead::names::dotted;
 use std::{borrow::Cow, convert::Infallible};
 
 /// A text, before its encoding is known: another part may say it.

@@ -1,6 +1,7 @@
 //! `application/x-www-form-urlencoded` (WHATWG URL, section 5), with an encoding other than UTF-8 where stated.
 
 use super::{BodyFlag, MAX_FIELDS, Submission, charset};
+use sluice_domain::lead::names::dotted;
 
 /// Reads every pair; a piece without `=` is a name without a value. Never fails: what is not percent-encoded is taken
 /// as it stands. The encoding is the one stated, else the one that the form says in its field for it.
@@ -20,21 +21,6 @@ pub(super) fn read(body: &[u8], charset: Option<&str>, longest: usize, submissio
         let value = charset::decode(&value, charset, submission).into_owned();
         submission.push_within(&name, value, longest);
     }
-}
-
-/// `a[b][c]` as `a.b.c` and `a[]` as `a`: the way PHP senders nest, told in the way JSON senders are read.
-pub(super) fn dotted(name: &str) -> String {
-    let Some((root, rest)) =
-        name.split_once('[').filter(|(root, rest)| !root.is_empty() && rest.ends_with(']'))
-    else {
-        return name.to_owned();
-    };
-    let mut path = root.to_owned();
-    for part in rest.trim_end_matches(']').split("][").filter(|part| !part.is_empty()) {
-        path.push('.');
-        path.push_str(part);
-    }
-    path
 }
 
 pub(super) fn percent_decode(text: &[u8]) -> Vec<u8> {
