@@ -42,8 +42,8 @@ pub struct Submission {
     pub files: Vec<FileNote>,
     /// What could not be read as sent, each once.
     pub flags: Vec<BodyFlag>,
-    /// The body as sent (`Content-Encoding` undone, the content of files left out), where `flags` says that `fields` is not
-    /// all of it.
+    /// The body as sent (`Content-Encoding` undone; a multipart form without the content of its files, under a boundary of ours),
+    /// where `flags` says that `fields` is not all of it. The same for the same form, however often it is sent.
     pub raw: Option<Bytes>,
 }
 

@@ -32,9 +32,9 @@ pub(super) async fn read(
     let mut parts = Multipart::new(whole, boundary);
     let mut texts: Vec<Text> = Vec::new();
     while let Some(part) = parts.next_field().await.map_err(refuse)? {
-        if texts.len() + submission.files.len() >= MAX_FIELDS {
+        let is_beyond = texts.len() + submission.files.len() >= MAX_FIELDS;
+        if is_beyond {
             submission.flag(BodyFlag::TooManyFields);
-            break;
         }
         let name = dotted(part.name().unwrap_or_default());
         let file_name = file_name(&part);
@@ -44,6 +44,7 @@ pub(super) async fn read(
         match file_name {
             // A file field nobody chose a file for is sent as an empty file without a name.
             Some(file_name) if file_name.is_empty() && content.is_empty() => {}
+            Some(_) if !is_value && is_beyond => {}
             Some(file_name) if !is_value => {
                 let (field, file_name) = (submission.cut_name(&name), submission.cut_name(&file_name));
                 let size = content.len() as u64;
@@ -58,13 +59,14 @@ pub(super) async fn read(
     let said = texts.iter().find(|text| text.name == charset::FIELD);
     let said = said.map(|text| String::from_utf8_lossy(&text.content).trim().to_owned());
     let default = charset.or(said.as_deref());
-    for text in &texts {
+    // What is beyond the limit is no field, and in what is kept of the body.
+    for text in texts.iter().take(MAX_FIELDS.saturating_sub(submission.files.len())) {
         let charset = text.charset.as_deref().or(default);
         let value = charset::decode(&text.content, charset, submission).into_owned();
         submission.push_within(&text.name, value, how.longest);
     }
-    if !submission.flags.is_empty() && !submission.files.is_empty() {
-        submission.raw = Some(without_files(boundary, &texts));
+    if !submission.flags.is_empty() {
+        submission.raw = Some(without_files(&texts));
     }
     Ok(())
 }
@@ -97,20 +99,24 @@ fn file_name(part: &Field<'_>) -> Option<String> {
     Some(named("filename").map_or(name, str::to_owned))
 }
 
-/// What a person may want to read of a form whose files are not kept: its texts, as they came.
-fn without_files(boundary: &str, texts: &[Text]) -> Bytes {
+/// The boundary of what is kept of a form. Browsers make up another one each time, and by its bytes a form that is sent again would
+/// be another.
+const BOUNDARY: &str = "sluice-5d41c09ab7e2f386";
+
+/// What a person may want to read of a form whose files are not kept: its texts, as they came, and the same of the same form.
+fn without_files(texts: &[Text]) -> Bytes {
     let mut kept = Vec::new();
     for Text { name, charset, content } in texts {
         let charset = charset.as_ref().map_or(Cow::Borrowed(""), |charset| {
             format!("Content-Type: text/plain; charset={charset}\r\n").into()
         });
         let head =
-            format!("--{boundary}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n{charset}\r\n");
+            format!("--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n{charset}\r\n");
         kept.extend_from_slice(head.as_bytes());
         kept.extend_from_slice(content);
         kept.extend_from_slice(b"\r\n");
     }
-    kept.extend_from_slice(format!("--{boundary}--\r\n").as_bytes());
+    kept.extend_from_slice(format!("--{BOUNDARY}--\r\n").as_bytes());
     kept.into()
 }
 

@@ -262,7 +262,34 @@ fn a_form_with_files_may_be_larger_and_what_is_kept_of_it_is_small() {
     assert_eq!(flagged.flags, [BodyFlag::BadEncoding]);
     let raw = flagged.raw.unwrap();
     assert!(raw.len() < 200 && raw.contains(&0xEB), "the text as it came, and no file");
-    assert_eq!(read(MULTIPART, raw).unwrap().flags, [BodyFlag::BadEncoding], "which can be read again");
+    let again = read("multipart/form-data", raw).unwrap();
+    assert_eq!(again.flags, [BodyFlag::BadEncoding], "which can be read again");
+}
+
+#[test]
+fn a_form_that_a_browser_sends_again_is_the_same_under_another_boundary() {
+    let posted = |boundary: &str, value: &str| {
+        let body = part("Content-Disposition: form-data; name=\"n\"", value) + "--line--\r\n";
+        let content_type = format!("multipart/form-data; boundary={boundary}");
+        read(&content_type, body.replace("--line", &format!("--{boundary}"))).unwrap()
+    };
+    let long = "é".repeat(MAX_VALUE);
+    let first = posted("----WebKitFormBoundaryA", &long);
+    assert_eq!(first.flags, [BodyFlag::ValueCut]);
+    assert!(first == posted("----WebKitFormBoundaryB", &long));
+    assert!(first != posted("----WebKitFormBoundaryB", &format!("{long}!")), "another text is another form");
+}
+
+#[test]
+fn a_form_of_too_many_parts_is_kept_whole_but_for_its_files() {
+    let file = part("Content-Disposition: form-data; name=\"cv\"; filename=\"cv.pdf\"", "12345");
+    let text = |value: &str| part("Content-Disposition: form-data; name=\"n\"", value);
+    let body = format!("{file}{}{}{file}--line--\r\n", text("a").repeat(MAX_FIELDS), text("the last"));
+    let form = read(MULTIPART, body).unwrap();
+    assert_eq!((form.fields.len(), form.files.len()), (MAX_FIELDS - 1, 1));
+    assert_eq!(form.flags, [BodyFlag::TooManyFields]);
+    let raw = String::from_utf8(form.raw.unwrap().to_vec()).unwrap();
+    assert!(raw.contains("the last") && !raw.contains("12345"));
 }
 
 #[test]
