@@ -92,7 +92,12 @@ impl<'a> Draft<'a> {
         self.map.values().flatten().any(|named| named == name)
     }
 
-    /// The same, or that of a part of it: `name.first`.
+    /// The same, but for case, blanks and punctuation.
+    pub(super) fn is_used(&self, name: &str) -> bool {
+        names::is_used(name, self.map)
+    }
+
+    /// Whether the document uses this name or that of a part of it: `name.first`.
     pub(super) fn is_named_in_part(&self, name: &str) -> bool {
         let is_part = |named: &str| named.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'));
         self.map.values().flatten().any(|named| named == name || is_part(named))

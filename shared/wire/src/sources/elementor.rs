@@ -54,12 +54,18 @@ fn meta(draft: &mut Draft<'_>, name: &str, value: &str) -> bool {
     true
 }
 
+/// The id of a field without a label, which is sent as `No Label message`.
+fn unlabelled(name: &str) -> Option<&str> {
+    name.strip_prefix("No Label").map(str::trim).filter(|id| !id.is_empty())
+}
+
 fn plain(draft: &mut Draft<'_>, fields: &[(String, String)]) {
     let added = added(draft, fields);
     for (at, (name, value)) in fields.iter().enumerate() {
         let id = added.get(&at).copied().unwrap_or(name);
         if draft.is_named(name) || !meta(draft, id, value) {
-            draft.text(name, value);
+            let unlabelled = unlabelled(name).filter(|_| !draft.is_used(name));
+            draft.text(unlabelled.unwrap_or(name), value);
         }
     }
 }
@@ -71,7 +77,7 @@ fn added<'a>(draft: &Draft<'_>, fields: &'a [(String, String)]) -> BTreeMap<usiz
     let mut found = BTreeMap::new();
     let end = fields.iter().position(|(name, _)| name == "form_id").unwrap_or(0);
     for (at, (name, value)) in fields.iter().enumerate().take(end).rev() {
-        let is_a_field = draft.is_named(name) || names::ours(name).is_some();
+        let is_a_field = draft.is_named(name) || names::ours(name).is_some() || unlabelled(name).is_some();
         let Some(id) = look(value).filter(|id| !is_a_field && !found.values().any(|seen| seen == id)) else {
             break;
         };

@@ -337,3 +337,32 @@ fn dates_postcodes_and_amounts_of_gravity_forms_are_not_numbers_of_telephones() 
     assert_eq!(named(&both, "+49 30 901820"), ["phone"]);
     assert_eq!((named(&both, "12345678"), named(&both, "030 901821")), (vec!["4"], vec!["6"]));
 }
+
+#[test]
+fn a_field_of_elementor_without_a_label_is_called_by_its_id() {
+    let body = form(&[
+        ("No Label name", "Ada"),
+        ("No Label email", "ada@person.example"),
+        ("No Label field_3", "0171 2345678"),
+        ("No Label date", "1 May 2026"),
+        ("No Label url", "https://ada.example"),
+        ("Remote IP", "203.0.113.7"),
+        ("form_id", "e1"),
+    ]);
+    let read = lead("elementor", FORM, body.clone());
+    let expected = [
+        ("name", "Ada"),
+        ("email", "ada@person.example"),
+        ("field_3", "0171 2345678"),
+        ("date", "1 May 2026"),
+        ("url", "https://ada.example"),
+    ];
+    assert_eq!(pairs(&read), expected);
+    assert_eq!(note(&read, "date"), None, "it was filled in");
+    for (field, name) in [("phone", "No Label field_3"), ("phone", "No label field 3")] {
+        let read = lead_of(&mapped("elementor", &[(field, name)]), FORM, body.clone());
+        assert_eq!(named(&read, "0171 2345678"), ["No Label field_3"], "as the document has it");
+    }
+    let by_id = lead_of(&mapped("elementor", &[("phone", "field_3")]), FORM, body);
+    assert_eq!(named(&by_id, "0171 2345678"), ["field_3"]);
+}
