@@ -4,35 +4,16 @@
 //! 64-bit numbers, unknown fields are ignored, `is_test` is the "Send test data" button.
 
 use super::draft::Draft;
-use super::{Delivery, Need, Refusal, Source, SourceLead, signature};
+use super::{Delivery, Need, Refusal, Source, SourceLead, signature, unwritten};
 use crate::body::parse_json;
 use crate::http::HttpResponse;
 use crate::problem::Problem;
-use bytes::Bytes;
 use serde_json::json;
 use sluice_domain::id::LeadId;
 
 /// The source `google`.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Google;
-
-/// The bytes with every `key` in them as asterisks; none of them if the key is not written as it reads.
-fn without(raw: &[u8], key: &str) -> Bytes {
-    let (key, mut left) = (key.as_bytes(), raw.to_vec());
-    if key.is_empty() {
-        return left.into();
-    }
-    let mut at = 0;
-    let mut found = false;
-    while at + key.len() <= left.len() {
-        if left[at..].starts_with(key) {
-            left[at..at + key.len()].fill(b'*');
-            found = true;
-        }
-        at += 1;
-    }
-    if found { left.into() } else { Bytes::new() }
-}
 
 impl Source for Google {
     fn kind(&self) -> &'static str {
@@ -84,7 +65,7 @@ impl Source for Google {
         let mut lead = draft.finish();
         // The key is in the body, and no business of who may read leads.
         let key = body.get("google_key").text().unwrap_or_default();
-        lead.raw = lead.raw.map(|raw| without(&raw, key));
+        lead.raw = lead.raw.map(|raw| unwritten::without(&raw, key));
         Ok(vec![lead])
     }
 

@@ -1,9 +1,9 @@
 //! Jotform's webhook: a multipart form whose part `rawRequest` holds the answers as JSON. Nothing is signed.
 
 use super::draft::Draft;
-use super::{Delivery, Source, SourceLead};
+use super::{Delivery, KEY_PARAMETER, Source, SourceLead, unwritten};
 use crate::body::json::{self, Node};
-use crate::body::{BodyFlag, parse_uncut};
+use crate::body::{BodyFlag, gzip, most_bytes, parse_uncut};
 use crate::problem::Problem;
 use sluice_domain::policy::Auth;
 
@@ -52,7 +52,7 @@ impl Source for Jotform {
         let body = parse_uncut(delivery.request)?;
         let raw = body.value("rawRequest").map(|text| json::read(text).map(|(node, _)| node));
         let (mut draft, parts) = Draft::of(delivery, body);
-        draft.keep(delivery.request.body.clone());
+        draft.keep(gzip::undo(delivery.request, most_bytes(delivery.request))?);
         let part = |name: &str| parts.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str());
         draft.id(part("submissionID"));
         match &raw {
@@ -77,7 +77,11 @@ impl Source for Jotform {
         for (name, key) in [("form_id", "formID"), ("form_name", "formTitle"), ("ip", "ip")] {
             draft.note_text(name, part(key).unwrap_or_default());
         }
-        Ok(vec![draft.finish_by_look()])
+        let mut lead = draft.finish_by_look();
+        // Jotform repeats our address, and with it the key by which it is believed.
+        let query = &delivery.request.query;
+        lead.raw = lead.raw.map(|raw| unwritten::without_query_value(&raw, query, KEY_PARAMETER));
+        Ok(vec![lead])
     }
 }
 

@@ -27,6 +27,7 @@ mod tally;
 mod tiktok;
 mod tracker;
 mod typeform;
+mod unwritten;
 mod webflow;
 mod woocommerce;
 

@@ -366,3 +366,34 @@ fn a_field_of_elementor_without_a_label_is_called_by_its_id() {
     let by_id = lead_of(&mapped("elementor", &[("phone", "field_3")]), FORM, body);
     assert_eq!(named(&by_id, "0171 2345678"), ["field_3"]);
 }
+
+#[test]
+fn what_jotform_sends_is_kept_without_the_key_of_our_address() {
+    let address = "https://hooks.shop.example/hooks/jotform?key=open%20sesame";
+    let broken = "{\"q1_email\": ";
+    let long = json!({"q1_email": "ada@person.example", "q2_note": "n".repeat(40_000)}).to_string();
+    for answers in [broken, &long] {
+        let parts = [("webhookURL", address), ("submissionID", "1"), ("rawRequest", answers)];
+        let multipart: String = parts
+            .iter()
+            .map(|(name, value)| {
+                format!("--b\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
+            })
+            .collect();
+        for (content_type, body) in
+            [("multipart/form-data; boundary=b", multipart + "--b--\r\n"), (FORM, form(&parts))]
+        {
+            let request = HttpRequest {
+                method: "POST".into(),
+                query: "key=open%20sesame".into(),
+                headers: vec![("content-type".to_owned(), content_type.to_owned())],
+                body: body.into(),
+                ..HttpRequest::default()
+            };
+            let (leads, _) = read(&jotform::Jotform, &document("jotform"), &request);
+            let raw = String::from_utf8_lossy(leads[0].raw.as_deref().unwrap()).into_owned();
+            assert!(raw.contains("webhookURL") && !raw.contains("sesame"), "{raw:.300}");
+            assert!(leads[0].fields.iter().all(|(_, value)| !value.contains("sesame")));
+        }
+    }
+}
