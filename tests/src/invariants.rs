@@ -55,7 +55,10 @@ pub struct Books {
 
 /// Whether the lead was decided on several records as one person.
 fn came_to_a_whole(lead: &LeadItem) -> bool {
-    lead.progress.receipt.as_ref().is_some_and(|receipt| receipt.found.iter().any(|found| found.half.is_some()))
+    lead.progress
+        .receipt
+        .as_ref()
+        .is_some_and(|receipt| receipt.found.iter().any(|found| found.half.is_some()))
 }
 
 impl Books {
