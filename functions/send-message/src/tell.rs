@@ -126,7 +126,8 @@ impl Sender {
         if let Some(reason) = reason {
             // That it goes to nobody came up since it was first tried.
             record.state = MessageState::Skipped;
-            record.note = Some(reason.to_owned());
+            let earlier = if record.unknown > 0 { "; an attempt before that may have gone out" } else { "" };
+            record.note = Some(format!("{reason}{earlier}"));
             let _: Written = self.store.update_notice(&record).await.map_err(text)?;
             return Ok(None);
         }

@@ -9,7 +9,12 @@ use std::fmt::Display;
 impl Call {
     /// The JSON body as what this call takes; an empty one is an empty object.
     pub(crate) fn read<T: DeserializeOwned>(&self) -> Result<T, Problem> {
-        deserialize(self.json()?).map_err(|error| {
+        let body = self.json()?;
+        if !body.is_object() {
+            // A list would be read as the fields in their order.
+            return Err(Problem::new(422, "body-unfit", "The body has to be a JSON object."));
+        }
+        deserialize(body).map_err(|error| {
             let detail = format!("The body does not say what is needed: {}.", error.inner());
             Problem {
                 field: field_of(error.path(), error.inner()),

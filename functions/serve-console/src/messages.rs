@@ -148,7 +148,9 @@ impl Console {
         let customer = message.order.customer.clone();
         let hash = auth::hash(key);
         let mut parsed: Value = serde_json::from_slice(&call.request.body).unwrap_or_default();
-        parsed["customer"].take();
+        if let Some(parsed) = parsed.as_object_mut() {
+            parsed.remove("customer");
+        }
         let fingerprint = auth::hash(&parsed.to_string());
         let beside = BTreeSet::from([named.clone(), customer.clone()]);
         records.extend(beside.iter().cloned());

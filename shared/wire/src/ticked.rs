@@ -8,13 +8,14 @@ use sluice_domain::lead::names::is_same;
 pub(crate) fn is_ticked(value: &str) -> bool {
     let is_said = value.chars().any(char::is_alphanumeric);
     let is_zero = value.chars().filter(|c| c.is_alphanumeric()).all(|c| c == '0');
-    has_tick(value) || is_said && !is_zero && !is_one_of(value, &NO) && !begins_with_no(value)
+    has_tick(value) || is_said && !is_zero && !is_one_of(value, NO) && !begins_with_no(value)
 }
 
 /// Whether this says yes in the column of a file, in which all sorts of things stand: dates, names of lists, states of another
 /// program. Only what is known to say yes counts. Spreadsheets write a 1 as `1.0` too.
 pub(crate) fn is_yes(value: &str) -> bool {
-    has_tick(value) || is_one_of(value, &YES) || value.trim() == "1.0"
+    let is_word = is_one_of(value, YES) && !value.contains(['?', '？']);
+    has_tick(value) || is_word || ["1", "1.0"].contains(&value.trim())
 }
 
 /// Whether it is one of these words, but for case, blanks and punctuation.
@@ -33,13 +34,13 @@ fn has_tick(value: &str) -> bool {
 fn begins_with_no(value: &str) -> bool {
     let words: Vec<&str> = value.split_whitespace().collect();
     let opens = |count: usize| words.get(..count).map(|words| words.concat());
-    words.len() > 1 && (1..=3).filter_map(opens).any(|opening| is_one_of(&opening, &OPENINGS))
+    words.len() > 1 && (1..=3).filter_map(opens).any(|opening| is_one_of(&opening, OPENINGS))
 }
 
 const TICKS: [char; 6] = ['✓', '✔', '☑', '✅', '√', '🗸'];
 
 /// How sentences begin that say no, without blanks.
-const OPENINGS: [&str; 24] = [
+const OPENINGS: &[&str] = &[
     "no",
     "not",
     "never",
@@ -47,27 +48,45 @@ const OPENINGS: [&str; 24] = [
     "donot",
     "idont",
     "idonot",
+    "idisagree",
+    "idecline",
+    "irefuse",
+    "ireject",
+    "iobject",
+    "ioptout",
+    "optout",
+    "optmeout",
+    "unsubscribe",
+    "pleasedont",
+    "pleasedonot",
     "nein",
     "nicht",
     "ichstimmenicht",
     "ichmöchtenicht",
     "ichwillnicht",
+    "ichlehne",
+    "ichbinnicht",
     "non",
     "jerefuse",
     "jeneveux",
     "jenaccepte",
+    "jenesouhaite",
+    "jenesuispas",
     "não",
     "nao",
     "nee",
     "nej",
     "nei",
+    "nie",
+    "eikiitos",
     "нет",
+    "не",
     "ні",
     "όχι",
 ];
 
 /// Words that say no, or that there is no answer.
-const NO: [&str; 98] = [
+const NO: &[&str] = &[
     "0",
     "f",
     "n",
@@ -159,6 +178,12 @@ const NO: [&str; 98] = [
     "不",
     "无",
     "不同意",
+    "我不同意",
+    "不需要",
+    "同意しない",
+    "同意しません",
+    "동의하지 않음",
+    "동의하지 않습니다",
     "不接受",
     "拒绝",
     "いいえ",
@@ -169,8 +194,7 @@ const NO: [&str; 98] = [
 ];
 
 /// Words that say yes.
-const YES: [&str; 70] = [
-    "1",
+const YES: &[&str] = &[
     "t",
     "x",
     "y",
@@ -280,6 +304,18 @@ mod tests {
             "(none)",
             "No, please do not call me",
             "I do not agree",
+            "I disagree",
+            "I decline",
+            "I opt out",
+            "Unsubscribe me",
+            "Please don't contact me",
+            "Ich lehne ab",
+            "Je ne souhaite pas",
+            "Nie zgadzam się",
+            "Не согласен",
+            "Ei kiitos",
+            "同意しない",
+            "我不同意",
             "Don't contact me",
             "Ich möchte nicht",
             "Non, merci",
@@ -324,16 +360,27 @@ mod tests {
         ] {
             assert!(is_yes(yes) && is_ticked(yes), "{yes:?}");
         }
-        for other in
-            ["2026-01-05", "newsletter-2026", "maybe", "2", "bounced", "see CRM", "", "10", "cleaned"]
-        {
+        for other in [
+            "2026-01-05",
+            "newsletter-2026",
+            "maybe",
+            "-1",
+            "1?",
+            "yes?",
+            "2",
+            "bounced",
+            "see CRM",
+            "",
+            "10",
+            "cleaned",
+        ] {
             assert!(!is_yes(other), "{other:?}");
         }
     }
 
     #[test]
     fn no_word_says_both() {
-        let both: Vec<&&str> = YES.iter().filter(|word| is_one_of(word, &NO)).collect();
+        let both: Vec<&&str> = YES.iter().filter(|word| is_one_of(word, NO)).collect();
         assert_eq!(both, Vec::<&&str>::new());
     }
 }

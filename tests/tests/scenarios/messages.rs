@@ -164,6 +164,10 @@ async fn a_message_goes_out_once_however_often_it_is_asked_for_and_delivered() {
     assert!(taken.iter().all(|answer| answer.json()["message_id"] == id.as_str()));
     let other = body.to_string().replace("geheim", "other");
     assert_eq!(run.send("POST", "/api/messages", &headers, other.as_bytes()).await.status, 409);
+    let list = json!([ada, "hello"]).to_string();
+    let keyed = [headers[0], headers[1], ("idempotency-key", "order-1b")];
+    let answer = run.send("POST", "/api/messages", &keyed, list.as_bytes()).await;
+    assert!((400..500).contains(&answer.status), "a body is an object: {}", answer.status);
     run.settle().await;
 
     let message = show(&run, &id).await;

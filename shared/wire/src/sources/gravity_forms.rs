@@ -129,12 +129,16 @@ fn is_date(text: &str) -> bool {
 }
 
 /// Whether it is a postcode, an amount or another count: fewer than eight digits in one piece, maybe with its thousands apart or
-/// two decimals. Numbers as short as that which are dialled within a country begin with 0, or stand in groups.
+/// two decimals. Numbers as short as that which are dialled within a country begin with 0, or stand in other groups.
 fn is_count(text: &str) -> bool {
     let parts = text.split_once('.').filter(|(_, decimals)| decimals.len() == 2);
     let whole = parts.map_or(text, |(whole, _)| whole);
-    let digits: String = whole.chars().filter(|c| *c != '.').collect();
-    digits.len() < 8 && !digits.starts_with('0') && digits.bytes().all(|byte| byte.is_ascii_digit())
+    let mut groups = whole.split(['.', ' ']);
+    let is_figure = |group: &str| !group.is_empty() && group.bytes().all(|byte| byte.is_ascii_digit());
+    let first = groups.next().unwrap_or_default();
+    let digits = whole.bytes().filter(u8::is_ascii_digit).count();
+    let are_thousands = groups.all(|group| group.len() == 3 && is_figure(group));
+    digits < 8 && is_figure(first) && !first.starts_with('0') && are_thousands
 }
 
 /// Whether a field of several inputs is a name: .2 to .8 without .1, .5 and .7, which addresses and lists have.

@@ -315,6 +315,8 @@ fn dates_postcodes_and_amounts_of_gravity_forms_are_not_numbers_of_telephones() 
         "40210",
         "300000",
         "300.000",
+        "300 000",
+        "1 200 000",
         "300000.00",
         "٤٠٢١٠",
         "４０２１０",
