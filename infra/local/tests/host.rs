@@ -403,7 +403,12 @@ fn bootstrap() -> &'static Path {
     BUILT.get_or_init(|| {
         // Of the whole workspace, so that what `cargo test --workspace` built is what is asked for.
         let mut cargo = std::process::Command::new(env!("CARGO"));
-        cargo.args(["build", "--quiet", "--workspace", "--example", "echo_bootstrap"]);
+        cargo.args(["build", "--quiet", "--workspace", "--tests", "--example", "echo_bootstrap"]);
+        // Nor in another environment: ring is built anew if it is of another package.
+        for part in ["NAME", "VERSION_MAJOR", "VERSION_MINOR", "VERSION_PATCH", "VERSION_PRE"] {
+            cargo.env_remove(format!("CARGO_PKG_{part}"));
+        }
+        cargo.env_remove("CARGO_MANIFEST_DIR");
         let built = cargo.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).output().unwrap();
         assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
         // This test lies in `target/PROFILE/deps`.

@@ -21,15 +21,29 @@ pub(crate) const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 /// How often the process is killed, unless SLUICE_KILL_ROUNDS says otherwise.
 const ROUNDS: usize = 4;
 
+/// What Cargo tells a test of its package: another one here than in the build before, and ring is built anew with all that needs it.
+const OF_THIS_PACKAGE: [&str; 6] = [
+    "CARGO_MANIFEST_DIR",
+    "CARGO_PKG_NAME",
+    "CARGO_PKG_VERSION_MAJOR",
+    "CARGO_PKG_VERSION_MINOR",
+    "CARGO_PKG_VERSION_PATCH",
+    "CARGO_PKG_VERSION_PRE",
+];
+
 /// The folder of the binaries, built if they are not up to date.
 pub(crate) fn binaries() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     FOLDER.get_or_init(|| {
         let mut cargo = std::process::Command::new(env!("CARGO"));
-        cargo.current_dir(ROOT).args(["build", "--quiet", "--bins", "--package", "sluice"]);
+        // With the features and the environment of the build that this test is of: else much of it would be built anew.
+        cargo.current_dir(ROOT).args(["build", "--quiet", "--workspace", "--tests", "--bin", "sluice"]);
         for function in sluice::cli::embedded_functions().keys() {
-            cargo.args(["--package", function]);
+            cargo.args(["--bin", function]);
         }
+        OF_THIS_PACKAGE.iter().for_each(|name| {
+            cargo.env_remove(name);
+        });
         let built = cargo.stdin(Stdio::null()).output().expect("cargo runs");
         assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
         // This test lies in `target/PROFILE/deps`.
