@@ -125,18 +125,24 @@ impl Call {
         contains(&self.body, text.as_bytes())
     }
 
-    /// The same for every attempt at one request.
+    /// The same for every attempt at one request, and for every request that asks the same.
     pub fn fingerprint(&self) -> u64 {
-        let mut hasher = DefaultHasher::new();
-        (self.host, &self.operation, &self.body, self.head.uri.path()).hash(&mut hasher);
-        hasher.finish()
+        self.hashed(|body| body)
     }
 
     /// The same for requests that differ only in the shard they are about.
     pub fn shape(&self) -> u64 {
+        self.hashed(|body| without_shards(&body))
+    }
+
+    /// The order of attributes is drawn anew with each request, so JSON is taken in the order of its names.
+    fn hashed(&self, of_body: impl FnOnce(String) -> String) -> u64 {
         let mut hasher = DefaultHasher::new();
-        let body = without_shards(&String::from_utf8_lossy(&self.body));
-        (self.host, &self.operation, body, self.head.uri.path()).hash(&mut hasher);
+        let body = match self.json() {
+            Value::Null => String::from_utf8_lossy(&self.body).into_owned(),
+            json => json.to_string(),
+        };
+        (self.host, &self.operation, of_body(body), self.head.uri.path()).hash(&mut hasher);
         hasher.finish()
     }
 

@@ -385,6 +385,17 @@ fn one_plan_by_its_name() {
     assert!(broken.is_empty());
 }
 
+/// Two records of one batch that the SDK asks for at once, and again after a pause that it draws.
+#[test]
+fn what_there_is_to_try_is_the_same_each_time() {
+    let prepared = prepared("feedback-delivery-unknown");
+    let tried = || {
+        let jobs = pairs(&Ways::of(&prepared), &prepared, 12).jobs;
+        jobs.iter().map(|job| job.plan.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(tried(), tried());
+}
+
 #[test]
 fn a_plan_is_found_again_by_its_name() {
     let prepared = prepared("route-new");

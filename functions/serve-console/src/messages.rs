@@ -154,7 +154,7 @@ impl Console {
         let fingerprint = auth::hash(&parsed.to_string());
         let beside = BTreeSet::from([named.clone(), customer.clone()]);
         // What was asked for under this very name comes first: two who turned out to be one may both have been sent something.
-        let mut known: Vec<&CustomerId> = records.iter().chain(&beside).collect();
+        let mut known: Vec<&CustomerId> = records.union(&beside).collect();
         known.sort_by_key(|record| *record != named);
         for _ in 0..ATTEMPTS {
             let asked = known.iter().map(|record| self.store.asked(record, &hash));
