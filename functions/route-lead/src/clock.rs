@@ -12,7 +12,7 @@ use sluice_domain::customer::Whole;
 use sluice_domain::id::LeadId;
 use sluice_domain::lead::{self, Lead, Progress};
 use sluice_domain::policy::PolicySet;
-use sluice_domain::routing::{Asked, Missing, own, watched};
+use sluice_domain::routing::{Asked, Missing, goes_along, own, watched};
 use sluice_domain::team::TeamState;
 use sluice_domain::time::Timestamp;
 use sluice_host::metrics::Metrics;
@@ -147,7 +147,9 @@ impl Router {
                 commit = commit.unchanged_team(&name, version);
             }
         }
+        let from = lead.progress.assignment.as_ref().map(|from| from.rep.as_str()).unwrap_or_default();
         if let (What::Taken(_), Some(root), Some(assignment)) = (change.what, root, &change.after.assignment)
+            && goes_along(owner, from, policies)
         {
             let mut root = root.clone();
             own(&mut root, assignment);

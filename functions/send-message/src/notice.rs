@@ -113,7 +113,7 @@ impl Notice {
             company: facts.standard.get("company").map(|company| company.reveal().clone()),
             flags: facts.flags.iter().map(|flag| flag.name()).collect(),
             came_back: lead.progress.receipt.as_ref().is_some_and(|receipt| !receipt.new_customer),
-            is_quiet: message.n <= 1 && lead.progress.import.as_ref().is_some_and(|import| import.quiet),
+            is_quiet: lead.progress.is_quiet(),
             window,
             reason_not_to_send: (!stands).then_some("overtaken: the lead has moved on"),
         }

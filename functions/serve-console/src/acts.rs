@@ -3,14 +3,14 @@
 use crate::auth;
 use crate::choose::{self, Books};
 use crate::leads::no_such_lead;
-use crate::{Call, Console, teller, unavailable};
+use crate::{Call, Console, rebalance, teller, unavailable};
 use sluice_domain::access::{Role, owner_changes};
 use sluice_domain::clock::PastEnd;
-use sluice_domain::customer::Known;
+use sluice_domain::customer::{Known, Ownership};
 use sluice_domain::id::CustomerId;
 use sluice_domain::lead::{Act, Assignment, Lead, LeadState, Progress, Work};
 use sluice_domain::policy::{Need, PolicySet};
-use sluice_domain::routing::{Missing, own, watched};
+use sluice_domain::routing::{Missing, goes_along, own, watched};
 use sluice_domain::team::TeamState;
 use sluice_domain::time::Timestamp;
 use sluice_host::metrics::Metrics;
@@ -201,16 +201,21 @@ impl Console {
         }
         let root = person.and_then(|(root, known)| Some((known.customers.get(root)?, known)));
         if let (Step::Give { .. }, Some((root, known)), Some(assignment)) = (step, root, &after.assignment) {
-            let owner = known.whole(root).owner().map(|owner| owner.rep.as_str());
-            if !call.sight.may_claim(lead) && owner.is_some_and(|owner| !call.sight.reach.has_rep(owner)) {
-                let detail = "Its customer is somebody else's now.";
-                return Err(Problem::new(409, "out-of-place", detail));
+            let whole = known.whole(root);
+            let owner = whole.owner();
+            let leaver = before.as_ref().filter(|_| what == rebalance::ACT);
+            if leaver.is_none_or(|leaver| goes_along(owner, &leaver.rep, policies)) {
+                let is_out_of_reach = |owner: &Ownership| !call.sight.reach.has_rep(&owner.rep);
+                if !call.sight.may_claim(lead) && owner.is_some_and(is_out_of_reach) {
+                    let detail = "Its customer is somebody else's now.";
+                    return Err(Problem::new(409, "out-of-place", detail));
+                }
+                let mut root = root.clone();
+                own(&mut root, assignment);
+                let moved = owner_changes(known, std::slice::from_ref(&root)).into_iter();
+                let notes = moved.map(|moved| moved.note(&call.who.doer(), now, &what, Some(&lead.id)));
+                commit = commit.notes(notes).customer(root);
             }
-            let mut root = root.clone();
-            own(&mut root, assignment);
-            let moved = owner_changes(known, std::slice::from_ref(&root)).into_iter();
-            let notes = moved.map(|moved| moved.note(&call.who.doer(), now, &what, Some(&lead.id)));
-            commit = commit.notes(notes).customer(root);
         }
         Ok((commit, after))
     }

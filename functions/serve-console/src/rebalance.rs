@@ -31,8 +31,8 @@ impl Others {
 }
 
 impl Console {
-    /// Without `"do": true` it says what would happen and changes nothing. Leads of a team go to the next of that team;
-    /// others to `"rep"` or `"team"`, if one is named. Page by page, by `cursor`; done again, it goes on where it stopped,
+    /// Without `"do": true` it says what would happen and changes nothing. Leads of a team go to the next of that team, with
+    /// their customers unless these are somebody else's by now; others to `"rep"` or `"team"`, if one is named. Page by page, by `cursor`; done again, it goes on where it stopped,
     /// because what has moved is no longer the rep's.
     pub(crate) async fn rebalance(&self, call: &Call) -> Result<HttpResponse, Problem> {
         let (leaver, body) = (call.part(0).to_owned(), call.json()?);
@@ -184,7 +184,7 @@ impl Console {
     }
 }
 
-const ACT: &str = "rebalance";
+pub(crate) const ACT: &str = "rebalance";
 const NAMED: &str = "No lead of a team of yours: to the rep that was named.";
 const NO_TEAM: &str = "No lead of a team of yours: say to whom it goes, `rep` or `team`.";
 

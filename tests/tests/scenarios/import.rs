@@ -275,6 +275,36 @@ async fn routed_leads_get_an_owner_and_a_notice_only_if_asked_and_stay_if_worked
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_claims_a_lead_of_a_quiet_import_is_told_and_a_company_of_one_that_is_taken_back_has_no_owner() {
+    let documents = "kind: form\nname: contact\n---\nkind: rep\nname: ann\nemail: ann@reps.example\n---\n\
+        kind: team\nname: sdr\nmembers: [{ rep: ann }]\nresponse: { within: 10m }\n---\n\
+        kind: routing\nname: default\nrules:\n  - { name: company, assign: { owner: company } }\n  \
+        - { name: named, when: 'has(lead.fields.company)', assign: { rep: ann } }\n  - { name: rest, assign: { queue: sdr } }\n";
+    let run = Setup::policies(documents.to_owned()).start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let rows = format!("{HEADERS}Ada,ada@mill.example,,Mill,\nBo,bo@other.example,,,\n");
+    let rows = file(folder.path(), "rows.csv", rows);
+    let done = answer(&run, &["import", text(&rows), "--form", "contact", "--route"]).await;
+    run.settle().await;
+    let (_, waiting) = run.api("GET", "/api/leads?state=queued", None).await;
+    let queued = waiting["leads"][0]["id"].as_str().unwrap();
+    assert_eq!(run.mails().len(), 0, "nobody was to be told");
+    let (status, _) =
+        run.api("POST", &format!("/api/leads/{queued}/claim"), Some(json!({"rep": "ann"}))).await;
+    assert_eq!(status, 200);
+    run.settle().await;
+    assert_eq!(run.mails().len(), 1, "what people do is told");
+    assert_eq!(run.show(queued).await["clock"]["running"], true);
+
+    let back = answer(&run, &["import", "revert", done["batch"].as_str().unwrap()]).await;
+    assert_eq!(back["leads"], 1, "{back:#}");
+    let first = run.lead(&[("email", "cara@mill.example")]).await;
+    let view = run.show(&first).await;
+    assert!(view["why"].to_string().contains("the company has no owner"), "{view:#}");
+    run.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_taken_back_while_its_person_is_being_erased_goes_with_the_person() {
     let run = Setup::default().start().await;
     let folder = tempfile::tempdir().unwrap();

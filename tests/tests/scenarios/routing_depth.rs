@@ -135,7 +135,7 @@ async fn a_team_says_what_becomes_of_leads_at_night() {
     assert_eq!(owner(&run, &anyway).await, "ann", "hours do not count, leave does");
     let said = why(&run, &anyway).await;
     assert!(said.contains("bo: passed over, on leave until 2026-03-04T12:00:00.000Z"), "{said}");
-    assert!(said.contains("until 2026-03-02T12:00:00.000Z, but nobody is on duty"), "{said}");
+    assert!(said.contains("until 2026-03-02T12:00:00.000Z, but nobody on duty can take it"), "{said}");
     let mails = run.mails().len();
     let waits = lead(&run, "waits", &[("to", "waits")]).await;
     assert_eq!(run.show(&waits).await["state"], "escalated");
@@ -465,6 +465,34 @@ async fn a_bad_lead_is_credited_once_and_its_owner_gets_another() {
     let (status, problem) =
         run.api("POST", &format!("/api/leads/{named}/credit"), Some(json!({"reason": "x"}))).await;
     assert_eq!(status, 409, "{problem:#}");
+    run.finish().await;
+}
+
+#[tokio::test]
+async fn a_leavers_lead_leaves_its_customer_with_who_has_them_by_now() {
+    let run = stack(&format!(
+        "{}{}{}{}",
+        rep("ann", ""),
+        rep("bo", ""),
+        rep("cy", ""),
+        rules(&[
+            "name: bos, when: 'has(lead.fields.bo)', assign: { rep: bo }",
+            "name: all, assign: { rep: ann }",
+        ]),
+    ))
+    .start()
+    .await;
+    for name in ["shared", "hers"] {
+        lead(&run, name, &[]).await;
+    }
+    lead(&run, "shared", &[("bo", "1")]).await;
+    let (_, done) = run.api("POST", "/api/reps/ann/rebalance", Some(json!({"do": true, "rep": "cy"}))).await;
+    assert_eq!(done["leads"].as_array().unwrap().len(), 2, "{done:#}");
+    run.settle().await;
+    for (name, expected) in [("shared", "bo"), ("hers", "cy")] {
+        let (_, customer) = run.lookup(json!({"email": format!("{name}@person.example")})).await;
+        assert_eq!(customer["owner"]["rep"], expected, "{customer:#}");
+    }
     run.finish().await;
 }
 

@@ -40,7 +40,10 @@ async fn a_lead_that_waits_over_a_weekend_is_decided_as_what_it_was_when_it_came
     for (lead, rule) in [(&fresh, "Rule 2 \"new people\""), (&known, "Rule 3 \"came once\"")] {
         assert_eq!(run.show(lead).await["state"], "escalated");
         let said = why(&run, lead).await;
-        assert!(said.contains(&format!("{rule}: matches, nobody of the team is on duty")), "{said}");
+        assert!(
+            said.contains(&format!("{rule}: matches, nobody of the team who could take it is on duty")),
+            "{said}"
+        );
     }
     // Sent once more by an impatient finger: the second is the repeat, and the first is no repeat of that.
     let twice = post(&run, "new@person.example", &[("company", "Acme")]).await;

@@ -7,13 +7,14 @@ use futures::stream::{self, StreamExt};
 use serde::Deserialize;
 use sluice_domain::access::owner_changes;
 use sluice_domain::customer::{AddressHash, HashKeys};
+use sluice_domain::erasure::traces;
 use sluice_domain::id::{CustomerId, LeadId};
 use sluice_domain::import::{Around, Goes, Kept, lead_id, take_back, worked_on};
 use sluice_domain::lead::{self, Facts, Lead, LeadState, consented, unconsented};
 use sluice_domain::policy::PolicySet;
 use sluice_domain::team;
 use sluice_host::outbox::{Outgoing, QueueName};
-use sluice_store::{Batch, BatchState, Chunk, Commit, StoreError, Wanted, Written};
+use sluice_store::{Batch, BatchState, Chunk, Commit, CompanyRecord, Desk, StoreError, Wanted, Written};
 use sluice_wire::http::HttpResponse;
 use sluice_wire::imports::{Left, Reverted};
 use sluice_wire::problem::Problem;
@@ -253,8 +254,19 @@ impl Console {
             addresses: plan.freed.len() as u64,
         };
         let names: BTreeSet<String> = plan.places.iter().map(|(team, _)| team.clone()).collect();
-        let wanted = Wanted { teams: names.clone(), ..Wanted::default() };
-        let mut teams = self.store.desk(&wanted).await.map_err(unavailable)?.teams;
+        let goes = |(lead, _): &&(Lead, Facts)| plan.leads.iter().any(|going| going.id == lead.id);
+        let of_going = chains.values().flatten().filter(goes);
+        let owned: BTreeSet<_> =
+            of_going.filter_map(|(lead, facts)| traces(lead, facts, keys).company).collect();
+        let companies = owned.iter().map(|(domain, ..)| domain.clone()).collect();
+        let wanted = Wanted { teams: names.clone(), companies, ..Wanted::default() };
+        let Desk { mut teams, companies, .. } = self.store.desk(&wanted).await.map_err(unavailable)?;
+        for (domain, CompanyRecord { owner, version }) in companies {
+            // A company whose owner came with one of these leads is found out about anew.
+            if owned.contains(&(domain.clone(), owner.rep, owner.since)) {
+                commit = commit.gone_company(&domain, version);
+            }
+        }
         for (name, rep) in &plan.places {
             if let Some(record) = teams.get_mut(name) {
                 team::close(&mut record.state, rep);

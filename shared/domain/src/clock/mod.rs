@@ -40,7 +40,7 @@ pub use take::{manifests, reproduced};
 
 use crate::calendar::Schedule;
 use crate::id::LeadId;
-use crate::lead::{Assignment, LeadState, Progress};
+use crate::lead::{Act, Assignment, LeadState, Progress};
 use crate::policy::{Point, PolicySet, Response, Then, Window};
 use crate::team::{OffDuty, Snapshot};
 use crate::time::Timestamp;
@@ -318,12 +318,18 @@ impl Progress {
         team.or_else(|| self.past.iter().rev().find_map(|past| Some(past.clock.as_ref()?.team.clone())))
     }
 
+    /// Whether nobody is told whose the lead is: an import that was to be quiet brought it, and no person has given it to
+    /// anybody since.
+    pub fn is_quiet(&self) -> bool {
+        let is_quiet = self.import.as_ref().is_some_and(|import| import.quiet);
+        is_quiet && !self.acts.iter().any(Act::gives)
+    }
+
     /// Starts the clock of the assignment there is by the rule of `team`, unless there was a contact already, the team
     /// has no rule, or its owner is not told: an import that was to be quiet. `schedule` is the owner's.
     pub fn start_clock(&mut self, policies: &PolicySet, team: Option<&str>, schedule: &Schedule) {
         let response = team.and_then(|team| policies.teams.get(team)?.response.as_ref());
-        let is_quiet = self.import.as_ref().is_some_and(|import| import.quiet);
-        let told = self.assignment.as_ref().filter(|assignment| !is_quiet || assignment.n > 1);
+        let told = self.assignment.as_ref().filter(|_| !self.is_quiet());
         let (None, Some(assignment), Some(team), Some(response)) = (&self.contact, told, team, response)
         else {
             self.clock = None;

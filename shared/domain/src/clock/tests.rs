@@ -6,7 +6,7 @@ use super::*;
 use crate::calendar::{Absence, Leave, Moment};
 use crate::customer::Ownership;
 use crate::import::Imported;
-use crate::lead::{Envelope, Lead, Origin, Work};
+use crate::lead::{Act, Envelope, Lead, Origin, Work};
 use crate::policy::{Document, PolicySet};
 use crate::routing::{Asked, members};
 use crate::team::{self, TeamState};
@@ -484,9 +484,20 @@ fn no_clock_runs_for_an_owner_who_was_not_told() {
     desk.lead.progress.import = Some(Imported { batch: "spring".into(), row: 1, quiet: true });
     desk.lead.progress.start_clock(&policies, Some("sdr"), &schedule);
     assert!(desk.lead.progress.running().is_none(), "a quiet import");
-    desk.lead.progress.assignment.as_mut().unwrap().n = 2;
+    let by_hand = Act {
+        what: "claim".to_owned(),
+        by: "ann".to_owned(),
+        at: at(MONDAY),
+        reason: None,
+        key: None,
+        asked: None,
+    };
+    desk.lead.progress.acts.push(by_hand);
     desk.lead.progress.start_clock(&policies, Some("sdr"), &schedule);
-    assert!(desk.lead.progress.running().is_some(), "handed on by somebody, its owner was told");
+    assert!(
+        desk.lead.progress.running().is_some(),
+        "given by somebody, its owner was told, though nobody had it before"
+    );
 }
 
 #[test]

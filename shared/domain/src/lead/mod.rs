@@ -249,6 +249,11 @@ pub struct Act {
 }
 
 impl Act {
+    /// Whether a person gave the lead to somebody by it.
+    pub fn gives(&self) -> bool {
+        matches!(self.what.as_str(), "reassign" | "claim" | "rebalance")
+    }
+
     /// Whom its decision passed over and why, one sentence a line; nothing where a rep was named.
     pub fn words(&self) -> Vec<String> {
         let Some((team, seen)) = &self.asked else { return Vec::new() };

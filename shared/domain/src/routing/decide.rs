@@ -140,6 +140,12 @@ pub fn change(case: Case<'_>, receipt: Receipt, policies: &PolicySet) -> (Progre
     (after, people.changed.into_values().collect())
 }
 
+/// Whether a customer goes with a lead of theirs that is taken from `from` without anybody having asked for the customer: not
+/// if somebody else has them by now who takes leads.
+pub fn goes_along(owner: Option<&Ownership>, from: &str, policies: &PolicySet) -> bool {
+    owner.is_none_or(|owner| owner.rep == from || !policies.is_available(&owner.rep))
+}
+
 /// Makes the assignment's rep the customer's owner; who owns it already keeps it since when they had it.
 pub fn own(customer: &mut Customer, assignment: &Assignment) {
     let keeps = |owner: &Ownership| owner.rep == assignment.rep && owner.team == assignment.team;

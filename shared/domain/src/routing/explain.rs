@@ -190,9 +190,9 @@ fn verdict_words(verdict: &Verdict, assign: Option<&Assign>, receipt: &Receipt) 
         },
         Verdict::Waits => match target {
             Some(Target::Teams { .. }) => {
-                "matches, nobody of the teams is on duty, and their leads wait:".to_owned()
+                "matches, nobody of the teams who could take it is on duty, and their leads wait:".to_owned()
             }
-            _ => "matches, nobody of the team is on duty, and its leads wait:".to_owned(),
+            _ => "matches, nobody of the team who could take it is on duty, and its leads wait:".to_owned(),
         },
         Verdict::Decided => match target {
             Some(Target::CustomersOwner | Target::CompanysOwner) => {

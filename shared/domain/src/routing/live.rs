@@ -32,15 +32,17 @@ impl Missing {
         self.teams.is_empty() && self.reps.is_empty()
     }
 
-    /// A team and what will be asked with it: the absences of members who would be on duty (or are asked all the same),
-    /// and other teams of those who have a capacity over all, also those that they left with open leads.
+    /// A team and what will be asked with it: the absences of members who would be on duty, or of all if nobody would be,
+    /// since then it is asked who is back first (or they are asked all the same); and other teams of those who have a capacity over all, also those that they left with open leads.
     pub fn team(&mut self, team: &str, policies: &PolicySet, now: Timestamp) {
         self.teams.insert(team.to_owned());
         let Some(document) = policies.teams.get(team) else { return };
-        let anyway = document.off_hours == OffHours::Anyway;
+        let is_open = |rep: &str| policies.schedule(rep, Some(team), None).is_open(now);
+        let is_closed = !document.members.iter().any(|member| is_open(&member.rep));
+        let are_all_asked = is_closed || document.off_hours == OffHours::Anyway;
         for member in &document.members {
             let Some(rep) = policies.reps.get(&member.rep).filter(|rep| rep.available.0) else { continue };
-            if anyway || policies.schedule(&rep.name, Some(team), None).is_open(now) {
+            if are_all_asked || is_open(&rep.name) {
                 self.reps.insert(rep.name.clone());
             }
             if rep.capacity.is_some() {

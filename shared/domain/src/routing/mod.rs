@@ -9,7 +9,7 @@ mod tests;
 mod tried;
 
 pub(crate) use decide::absorb;
-pub use decide::{Case, change, decide, own, owner};
+pub use decide::{Case, change, decide, goes_along, own, owner};
 pub use explain::{Explanation, explain, reproduced};
 pub use import::import;
 pub use live::{
@@ -234,7 +234,7 @@ pub enum Turn {
     Of(String),
     /// Nobody's.
     Nobody {
-        /// Whether somebody would have come into question if they were at work.
+        /// Whether somebody would have come into question if they were at work, and nobody who is.
         off_duty: bool,
     },
 }
@@ -244,7 +244,7 @@ impl Turn {
     pub fn seen(seen: &Snapshot) -> Self {
         match seen.chosen_rep() {
             Some(rep) => Self::Of(rep),
-            None => Self::Nobody { off_duty: seen.first_back().is_some() },
+            None => Self::Nobody { off_duty: seen.is_off_duty() },
         }
     }
 }

@@ -242,13 +242,45 @@ fn teams_that_are_all_off_duty_and_say_wait_keep_the_lead_from_later_rules() {
         assert!(receipt.waits_for_hours());
         assert_eq!(receipt.saw.first_back(), Timestamp::parse("2026-03-02T10:00:00Z"));
         let why = waiting.why(&lead, &receipt);
-        assert!(why.contains("nobody of the teams is on duty, and their leads wait:"), "{why}");
+        assert!(
+            why.contains("nobody of the teams who could take it is on duty, and their leads wait:"),
+            "{why}"
+        );
         assert!(why.contains("Waits for the first who is back, at 2026-03-02T10:00:00.000Z."), "{why}");
         let receipt = waiting.at("2026-03-02T10:00:00Z").decide(&lead);
         assert_eq!(receipt.outcome, Outcome::Assigned { rep: "ann".into(), team: Some("early".into()) });
         // One of them does not wait.
         let receipt = office(["early", "usual"]).at("2026-03-02T09:00:00Z").decide(&lead);
         assert_eq!(receipt.tried, [Verdict::Nobody, Verdict::Decided], "{by}");
+    }
+}
+
+#[test]
+fn a_lead_waits_only_for_who_could_take_it_and_while_nobody_is_on_duty() {
+    let rep = |name: &str, hours: &str| json!({"kind": "rep", "name": name, "languages": ["de"], "hours": {"zone": "UTC", "daily": hours}});
+    let office = |capacity: u32, need: serde_json::Value| {
+        let team = json!({"kind": "team", "name": "sdr", "off_hours": "wait", "need": need,
+            "members": [{"rep": "ann", "capacity": capacity}, {"rep": "bo"}]});
+        let rules = json!([
+            {"name": "all", "assign": {"team": "sdr"}},
+            {"name": "rest", "assign": {"rep": "cy"}},
+        ]);
+        Office::of(&["cy"], [rep("ann", "10:00-17:00"), rep("bo", "12:00-17:00"), team], rules)
+    };
+    let lead = |n| lead(n, &[("email", &format!("{n}@person.example"))]);
+    // Ann is at work and full: the team is on duty, and the next rule has its turn.
+    let mut full = office(1, json!({}));
+    let receipt = full.at("2026-03-02T11:00:00Z").decide(&lead(1));
+    assert_eq!(receipt.outcome, Outcome::Assigned { rep: "ann".into(), team: Some("sdr".into()) });
+    let receipt = full.decide(&lead(2));
+    assert_eq!(receipt.tried, [Verdict::Nobody, Verdict::Decided]);
+    // Before she is, the lead waits for her.
+    let receipt = office(1, json!({})).at("2026-03-02T09:00:00Z").decide(&lead(3));
+    assert_eq!(receipt.tried, [Verdict::Waits]);
+    // Nobody of them can ever take it, at work or not.
+    for now in ["2026-03-02T09:00:00Z", "2026-03-02T11:00:00Z"] {
+        let receipt = office(9, json!({"language": "fr"})).at(now).decide(&lead(4));
+        assert_eq!(receipt.tried, [Verdict::Nobody, Verdict::Decided], "{now}");
     }
 }
 
@@ -300,6 +332,26 @@ fn who_is_asked_although_off_duty_is_asked_for_their_leave() {
     let mut missing = Missing::default();
     missing.team("sdr", &office.policies, Timestamp::parse("2026-03-02T09:00:00Z").unwrap());
     assert!(missing.reps.contains("ann"), "{missing:?}");
+    // Where nobody is on duty it is asked who is back first.
+    let team = |hours: &str| {
+        json!({"kind": "team", "name": "sdr", "members": [{"rep": "ann"}, {"rep": "bo"}],
+            "hours": {"zone": "UTC", "daily": hours}})
+    };
+    let bo = json!({"kind": "rep", "name": "bo", "hours": {"zone": "UTC", "daily": "08:00-12:00"}});
+    for (hours, expected) in [("10:00-17:00", vec!["bo"]), ("08:30-17:00", vec!["ann", "bo"])] {
+        let office = Office::of(&["ann"], [bo.clone(), team(hours)], json!([]));
+        for (now, expected) in
+            [("2026-03-02T09:00:00Z", expected), ("2026-03-02T06:00:00Z", vec!["ann", "bo"])]
+        {
+            let mut missing = Missing::default();
+            missing.team("sdr", &office.policies, Timestamp::parse(now).unwrap());
+            assert_eq!(
+                missing.reps.iter().map(String::as_str).collect::<Vec<_>>(),
+                expected,
+                "{hours} {now}"
+            );
+        }
+    }
 }
 
 #[test]

@@ -53,6 +53,13 @@ pub struct Member {
     pub load: Option<Load>,
 }
 
+impl Member {
+    /// Whether the member takes leads at this hour.
+    pub const fn is_on_duty(&self) -> bool {
+        self.off_duty.is_none() || self.anyway
+    }
+}
+
 /// Why somebody is not at work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -278,7 +285,7 @@ impl Snapshot {
                     let due = format!("due in {}.{:02}", hundredths / 100, hundredths % 100);
                     let outcome = if chosen == Some(index) { "whose turn it is" } else { "later" };
                     let off_duty = match seen.off_duty {
-                        Some(off_duty) => format!("; {off_duty}, but nobody is on duty"),
+                        Some(off_duty) => format!("; {off_duty}, but nobody on duty can take it"),
                         None => String::new(),
                     };
                     format!("{outcome}: {due}, weight {}, {open}{off_duty}", seen.weight)
@@ -287,6 +294,14 @@ impl Snapshot {
             format!("{}: {verdict}", seen.rep)
         };
         self.members.iter().enumerate().map(line).collect()
+    }
+
+    /// Whether nobody is on duty who brings what is asked, and somebody who does will be.
+    pub fn is_off_duty(&self) -> bool {
+        let has_no_room = |seen: &Seen| {
+            matches!(seen.passed_over, Some(PassedOver::Full { .. } | PassedOver::Loaded { .. }))
+        };
+        self.chosen_rep().is_none() && self.first_back().is_some() && !self.members.iter().any(has_no_room)
     }
 
     /// The first time at which somebody who was passed over for not being at work is back.

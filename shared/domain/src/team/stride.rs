@@ -182,10 +182,14 @@ fn look(state: &TeamState, members: &[Member], passed_over: &dyn Fn(&str) -> Opt
     let verdicts: Vec<Option<PassedOver>> = members
         .iter()
         .map(|member| {
+            let about_the_lead = passed_over(&member.rep);
+            // Whoever lacks what is asked lacks it at work as well.
+            let lacks = |reason: &PassedOver| matches!(reason, PassedOver::Language | PassedOver::Skill);
             (!member.available)
                 .then_some(PassedOver::Away)
-                .or_else(|| member.off_duty.filter(|_| !member.anyway).map(PassedOver::OffDuty))
-                .or_else(|| passed_over(&member.rep))
+                .or_else(|| about_the_lead.filter(lacks))
+                .or_else(|| member.off_duty.filter(|_| !member.is_on_duty()).map(PassedOver::OffDuty))
+                .or(about_the_lead)
                 .or_else(|| full(place(member).open, member.capacity))
                 .or_else(|| loaded(place(member).open, member.load))
         })
@@ -222,7 +226,7 @@ fn take_note(state: &mut TeamState, members: &[Member], seen: &Snapshot) {
                 place.credit = if place.away { place.owed } else { place.credit };
                 place.away = false;
             }
-            Some(reason) if reason.is_about_the_lead() => {}
+            Some(reason) if reason.is_about_the_lead() && member.is_on_duty() => {}
             Some(_) => place.away = true,
         }
     }
