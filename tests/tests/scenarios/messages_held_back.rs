@@ -2,6 +2,7 @@
 //! refusal that says nothing about the message, which only delays it.
 
 use crate::engagement::{BROWSER, MESSAGES, ask, customer, mail_to, message, send, start};
+use crate::rights::{consents, sluice};
 use serde_json::{Value, json};
 use sluice::host::spec::named;
 use sluice_tests::stack::fake::Fake;
@@ -24,8 +25,12 @@ trusted: true
 secrets: { write_key: [env:SHOP_KEY] }
 ";
 
+fn with_shop() -> Setup {
+    Setup::policies(format!("{POLICIES}{MESSAGES}{SHOP}")).var("SHOP_KEY", "shop-key")
+}
+
 async fn believed() -> Running {
-    Setup::policies(format!("{POLICIES}{MESSAGES}{SHOP}")).var("SHOP_KEY", "shop-key").frozen().start().await
+    with_shop().frozen().start().await
 }
 
 /// The shop says what the e-mail address of its user is.
@@ -115,6 +120,29 @@ async fn who_said_no_gets_nothing_at_an_address_that_others_give_for_them_since(
         json!({"channel": "email", "topic": "product", "wish": "yes", "address": "after@person.example"});
     assert_eq!(run.api("POST", &format!("/api/customers/{who}/consents"), Some(yes)).await.0, 200);
     assert_eq!(ask(&run, &who, "news", "product").await["state"], "sent");
+    run.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_said_no_gets_nothing_though_a_file_says_yes_for_their_new_address() {
+    let run = with_shop().start().await;
+    identify(&run, "u1", "before@person.example").await;
+    let who = found(&run, "before@person.example").await;
+    assert_eq!(ask(&run, &who, "news", "product").await["state"], "sent");
+    says_no_by(&run, &mail_to(&run, "before@person.example").unsubscribe().unwrap()).await;
+    identify(&run, "u1", "after@person.example").await;
+    run.pass(Duration::from_secs(60)).await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("crm.csv");
+    std::fs::write(&file, "email,newsletter\nafter@person.example,yes\n").unwrap();
+    let import = ["import", file.to_str().unwrap(), "--form", "contact", "--batch", "crm"];
+    assert!(sluice(&run, &import).await.status.success());
+    run.settle().await;
+    assert_eq!(found(&run, "after@person.example").await, who);
+    let said = consents(&run, &json!(who)).await;
+    assert!(said["proofs"].as_array().unwrap().iter().any(|proof| proof["how"] == "import"), "{said:#}");
+    let refused = ask(&run, &who, "news", "product").await;
+    assert_eq!(reason(&refused), ("skipped", "opted_out"), "{refused:#}");
     run.finish().await;
 }
 

@@ -113,13 +113,15 @@ fn refusal(ask: &Ask<'_>, topic: &Topic, gates: &Gates<'_>) -> Option<Reason> {
             Wish::Yes => None,
         });
     }
+    let word = gates.own.word(&topic.name);
     for gate in &gates.same_channel {
         if let Some((SuppressedBy::Complaint, _)) = gate.suppression() {
             return Some(Reason::Suppressed(SuppressedBy::Complaint));
         }
-        // A yes by the address it goes to is worth more than an older no by another.
+        // A yes by the address it goes to is worth more than an older no by another. A file's is not: it counts until the
+        // person says something themselves, by whichever address.
         if let Some((Wish::No, at)) = gate.wish(&topic.name)
-            && own.is_none_or(|(wish, said)| wish == Wish::No || said <= at)
+            && word.is_none_or(|(wish, said)| wish == Wish::No || said <= at)
         {
             return Some(Reason::OptedOut(at));
         }

@@ -289,9 +289,18 @@ impl Gate {
 
     /// What holds for a topic: what was said of it and of all. Of a person who was erased no file says what they want.
     pub fn wish(&self, topic: &str) -> Option<(Wish, Timestamp)> {
+        self.said_of(topic).stands()
+    }
+
+    /// The same by the person's own words alone: what no file says.
+    pub fn word(&self, topic: &str) -> Option<(Wish, Timestamp)> {
+        Says { imported: None, ..self.said_of(topic) }.stands()
+    }
+
+    fn said_of(&self, topic: &str) -> Says {
         let about = |name: &str| self.says.get(name).copied().unwrap_or_default();
         let says = about(topic).and(about(EVERY_TOPIC));
-        self.erased.map_or(says, |at| says.after_erasure(at)).stands()
+        self.erased.map_or(says, |at| says.after_erasure(at))
     }
 
     /// Nothing goes to this address from now on.

@@ -376,6 +376,13 @@ fn what_a_person_refused_under_another_address_holds_unless_this_one_said_yes_la
     assert_eq!(Case::default().decide(&gates(Gate::default())), no);
     assert_eq!(Case::default().decide(&gates(said(&[("product", Wish::Yes, 6)]))), no);
     assert_eq!(Case::default().decide(&gates(said(&[("product", Wish::Yes, 4)]))), Verdict::Send);
+    // A file's yes is nobody's own word, however late it is brought in.
+    let mut filed = Gate::default();
+    filed.import("product", ago(1));
+    assert_eq!((filed.wish("product"), filed.word("product")), (Some((Wish::Yes, ago(1))), None));
+    assert_eq!(Case::default().decide(&gates(filed.clone())), no);
+    filed.say("product", Wish::Yes, ago(4 * DAY));
+    assert_eq!(Case::default().decide(&gates(filed)), Verdict::Send);
     let mut spam = Gate::default();
     spam.suppress(SuppressedBy::Complaint, ago(DAY));
     let gates =
