@@ -99,6 +99,11 @@ impl Console {
             let said = format!("There is no {} `*` is everything.", topics(&policies));
             return Err(Problem::new(422, "no-such-topic", said).about("topic"));
         }
+        if wish == Wish::No && topic != EVERY_TOPIC && policies.topic(topic).service {
+            let detail = "Messages about this topic are what the person asked for themselves: a no to it keeps nothing back. \
+                          The topic `*` is everything else; to send nothing whatever, suppress the address.";
+            return Err(Problem::new(422, "service-topic", detail).about("topic"));
+        }
         self.write_down(call, &body, "note", Said::Wish { topic: topic.to_owned(), wish }).await
     }
 

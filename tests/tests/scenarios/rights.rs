@@ -171,6 +171,7 @@ async fn staff_write_down_what_they_are_told_with_who_it_was_and_why() {
         (json!({"channel": "fax", "topic": "product", "wish": "no"}), "channel-unknown"),
         (json!({"channel": "email", "wish": "no"}), "topic-missing"),
         (json!({"channel": "email", "topic": "product", "wish": "confirmed"}), "wish-missing"),
+        (json!({"channel": "email", "topic": "service", "wish": "no"}), "service-topic"),
         (
             json!({"channel": "email", "topic": "product", "wish": "no", "address": "bea@person.example"}),
             "no-such-address",
