@@ -27,6 +27,8 @@ pub(crate) struct Recipient {
     message: Option<Message>,
     /// The address under each key, the one to write first.
     address: Vec<AddressHash>,
+    /// The customer is there still.
+    is_known: bool,
     /// What the message was asked to be written in, and what it is written in otherwise, as far as it is known.
     pub(crate) languages: [Option<Language>; 2],
 }
@@ -65,7 +67,8 @@ impl Engagement {
             .find(|hashes| hashes.contains(&subject.address))
             .unwrap_or_else(|| vec![subject.address.clone()]);
         let written = message.as_ref().and_then(|message| message.order.language);
-        Ok(Recipient { subject, message, address, languages: [written, spoken] })
+        let is_known = record.is_some();
+        Ok(Recipient { subject, message, address, is_known, languages: [written, spoken] })
     }
 
     /// The gate of the recipient's address.
@@ -164,8 +167,9 @@ impl Engagement {
         // The words are ours, with the titles of these documents in them.
         proof.version = Some(policies.version.to_string());
         proof.source = Some(chosen.how.name().to_owned());
-        // Where somebody was when they said no, and with what, is nobody's business.
-        if *wish != Wish::No {
+        // Where somebody was when they said no, and with what, is nobody's business. Of whom no record is left, an export and
+        // another erasure would not find it.
+        if *wish != Wish::No && who.is_known {
             let agent = request.header("user-agent").map(|agent| agent.chars().take(LONGEST_AGENT).collect());
             proof.user_agent = agent.map(Pii::new);
             proof.ip = request.source_ip.clone().map(Pii::new);

@@ -1,6 +1,7 @@
 //! What people want: one-click unsubscribing as mail programs do it, the preference page, confirmations.
 
 use crate::engagement::{BROWSER, Sent, ask, customer, delete, mail_to, message, send, start};
+use crate::erasure::erase;
 use crate::folder::{Folder, folders, text};
 use crate::rights::consents;
 use base64::Engine;
@@ -296,6 +297,21 @@ async fn unsubscribing_works_when_nothing_is_left_of_message_and_customer() {
     for (pk, sk) in run.table().into_keys().filter(|(pk, _)| pk.starts_with("ld_") && *pk != lead) {
         delete(&run, &pk, &sk);
     }
+    run.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_whom_no_record_is_left_it_is_not_kept_where_they_were() {
+    let run = start().await;
+    let sent = send(&run, "erased@person.example", &[], "product").await;
+    erase(&run, &sent.customer).await;
+    run.pass(Duration::from_secs(60)).await;
+    let path = sent.mail.unsubscribe().unwrap();
+    let saved = post(&run, &path, &[("shown", "events"), ("topic", "events"), ("save", "yes")]).await;
+    assert_eq!((saved.status, boxes(&saved.text()).0), (200, vec!["events".to_owned()]), "{}", saved.text());
+    let kept = proofs(&run);
+    assert_eq!((kept.len(), &kept[0]["s"]["wish"]["w"]), (1, &json!("confirmed")), "{kept:#?}");
+    assert_eq!((&kept[0]["i"], &kept[0]["u"]), (&Value::Null, &Value::Null), "{kept:#?}");
     run.finish().await;
 }
 
