@@ -17,7 +17,7 @@ impl Engagement {
         request: &HttpRequest,
     ) -> Result<HttpResponse, Fault> {
         let (policies, who, words) = self.who_confirms(token, request).await?;
-        let gate = self.gate_of(&who).await?.gate;
+        let gate = self.wishes_of(&who).await?.own;
         let topic = policies.topic(&who.subject.topic);
         let page = page(words, &policies, &who);
         let page = match stands(&gate, &who) {
@@ -40,7 +40,7 @@ impl Engagement {
         let choice = Choice::Confirm { topic: &who.subject.topic, asked };
         let wording = |_: &str| Some(question(words, &policies, &who));
         let chosen = Chosen { choice, how: How::Confirmation, wording: &wording };
-        let gate = self.choose(&who, &chosen, &policies, request).await?;
+        let gate = self.choose(&who, &chosen, &policies, request).await?.own;
         let topic = policies.topic(&who.subject.topic);
         let said = match stands(&gate, &who) {
             Stands::Confirmed => words.confirmed,

@@ -1,10 +1,10 @@
 //! `/u/{token}`: what a recipient wants to get. A page for people, and one POST for their mail programs (RFC 8058).
 
 use crate::page::{Page, Tick};
-use crate::recipient::{Chosen, Recipient};
+use crate::recipient::{Chosen, Recipient, Wishes};
 use crate::words::{self, Words};
 use crate::{Engagement, Fault};
-use sluice_domain::gate::{Choice, Gate, How};
+use sluice_domain::gate::{Choice, How};
 use sluice_domain::link::{Link, Purpose, Subject};
 use sluice_domain::policy::{PolicySet, Topic};
 use sluice_wire::body::{self, Submission};
@@ -29,8 +29,8 @@ impl Engagement {
         request: &HttpRequest,
     ) -> Result<HttpResponse, Fault> {
         let (policies, who, words) = self.who_wants(token, request).await?;
-        let gate = self.gate_of(&who).await?.gate;
-        Ok(self.preferences(words, &policies, &who, &gate).response(200))
+        let wishes = self.wishes_of(&who).await?;
+        Ok(self.preferences(words, &policies, &who, &wishes).response(200))
     }
 
     /// A press of the button, a saved page, or "no more at all". Answered once it is durable, never with a redirect.
@@ -41,8 +41,8 @@ impl Engagement {
     ) -> Result<HttpResponse, Fault> {
         let (policies, who, words) = self.who_wants(token, request).await?;
         if who.subject.is_trial {
-            let gate = self.gate_of(&who).await?.gate;
-            return Ok(self.preferences(words, &policies, &who, &gate).response(200));
+            let wishes = self.wishes_of(&who).await?;
+            return Ok(self.preferences(words, &policies, &who, &wishes).response(200));
         }
         let posted = body::parse_without_files(request).await.map_err(Fault::Unreadable)?;
         let topic = policies.topic(&who.subject.topic);
@@ -70,9 +70,9 @@ impl Engagement {
             return Err(Fault::Unreadable(Problem::new(400, "body-unfit", detail)));
         };
         let chosen = Chosen { choice, how, wording: &title };
-        let gate = self.choose(&who, &chosen, &policies, request).await?;
+        let wishes = self.choose(&who, &chosen, &policies, request).await?;
         let said = said.replace("{topic}", topic.title(Some(words.code)));
-        Ok(self.preferences(words, &policies, &who, &gate).done(&said).response(200))
+        Ok(self.preferences(words, &policies, &who, &wishes).done(&said).response(200))
     }
 
     async fn who_wants(
@@ -90,7 +90,14 @@ impl Engagement {
     }
 
     /// The page as things are now.
-    fn preferences(&self, words: &'static Words, policies: &PolicySet, who: &Recipient, gate: &Gate) -> Page {
+    fn preferences(
+        &self,
+        words: &'static Words,
+        policies: &PolicySet,
+        who: &Recipient,
+        wishes: &Wishes,
+    ) -> Page {
+        let gates = wishes.gates();
         let rule = policies.settings.messaging.consent;
         let language = Some(words.code);
         let offered = offered(policies, &who.subject);
@@ -100,12 +107,12 @@ impl Engagement {
                 name: &topic.name,
                 title: topic.title(language),
                 description: topic.description(language),
-                is_ticked: gate.gets(topic, rule, self.now()),
+                is_ticked: gates.gets(topic, rule, self.now()),
             })
             .collect();
         let company = policies.settings.company.name.as_deref();
         let mut page = Page::new(words, words.preferences).of(company).trial(who.subject.is_trial);
-        if gate.suppression().is_some() {
+        if gates.is_suppressed() {
             page = page.paragraph(words.suppressed);
         }
         if ticks.is_empty() {

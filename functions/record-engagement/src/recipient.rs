@@ -2,9 +2,9 @@
 
 use crate::{ATTEMPTS, Engagement, Fault};
 use serde_json::json;
-use sluice_domain::customer::AddressHash;
+use sluice_domain::customer::{AddressHash, HashKeys, IdentityKind, Whole};
 use sluice_domain::event::{Happened, Teller};
-use sluice_domain::gate::{Change, Choice, EVERY_TOPIC, Gate, How, Proof, Wish};
+use sluice_domain::gate::{Change, Choice, EVERY_TOPIC, Gate, Gates, How, Proof, Wish};
 use sluice_domain::identity::Language;
 use sluice_domain::link::Subject;
 use sluice_domain::message::{CauseKind, Message};
@@ -27,10 +27,25 @@ pub(crate) struct Recipient {
     message: Option<Message>,
     /// The address under each key, the one to write first.
     address: Vec<AddressHash>,
+    /// The person's others on the channel, each under each key: what is refused by one holds for all.
+    others: Vec<Vec<AddressHash>>,
     /// The customer is there still.
     is_known: bool,
     /// What the message was asked to be written in, and what it is written in otherwise, as far as it is known.
     pub(crate) languages: [Option<Language>; 2],
+}
+
+/// What was said of the recipient's address, and of the person's others on the channel.
+pub(crate) struct Wishes {
+    pub(crate) own: Gate,
+    others: Vec<Gate>,
+}
+
+impl Wishes {
+    /// As a message to the address meets them.
+    pub(crate) fn gates(&self) -> Gates<'_> {
+        Gates { own: self.own.clone(), same_channel: self.others.iter().collect(), ..Gates::default() }
+    }
 }
 
 /// A choice as it is taken down.
@@ -67,37 +82,54 @@ impl Engagement {
             .find(|hashes| hashes.contains(&subject.address))
             .unwrap_or_else(|| vec![subject.address.clone()]);
         let written = message.as_ref().and_then(|message| message.order.language);
+        let kind = policies.address_kind(subject.channel).identity();
+        let mut others = whole.as_ref().map(|whole| addresses(whole, kind, &keys)).unwrap_or_default();
+        // What went to somebody else's address, a question or a trial, meets no gates of the customer's.
+        if !others.iter().any(|hashes| hashes.contains(&subject.address)) {
+            others.clear();
+        }
+        others.retain(|hashes| !hashes.contains(&subject.address));
         let is_known = record.is_some();
-        Ok(Recipient { subject, message, address, is_known, languages: [written, spoken] })
+        Ok(Recipient { subject, message, address, others, is_known, languages: [written, spoken] })
     }
 
-    /// The gate of the recipient's address.
-    pub(crate) async fn gate_of(&self, who: &Recipient) -> Result<GateRecord, Fault> {
-        let wanted = [(who.subject.channel, who.address.clone())];
-        let read = self.store.gates(&wanted).await?.into_iter().next();
-        read.ok_or_else(|| Fault::Unavailable("no gate in the answer".to_owned()))
+    /// The gate of the recipient's address, and those of the person's others.
+    async fn gates_of(&self, who: &Recipient) -> Result<(GateRecord, Vec<Gate>), Fault> {
+        let all = std::iter::once(&who.address).chain(&who.others);
+        let wanted: Vec<_> = all.map(|hashes| (who.subject.channel, hashes.clone())).collect();
+        let mut read = self.store.gates(&wanted).await?.into_iter();
+        let own = read.next().ok_or_else(|| Fault::Unavailable("no gate in the answer".to_owned()))?;
+        Ok((own, read.map(|record| record.gate).collect()))
+    }
+
+    /// What stands for the recipient.
+    pub(crate) async fn wishes_of(&self, who: &Recipient) -> Result<Wishes, Fault> {
+        let (own, others) = self.gates_of(who).await?;
+        Ok(Wishes { own: own.gate, others })
     }
 
     /// Takes down what somebody chose: gate, proofs and the message's trail in one transaction. Durable once this
-    /// answers, with the gate as it is then.
+    /// answers, with what stands then. Held to the gate that it changes: what is said by another address meanwhile counts
+    /// by its time.
     pub(crate) async fn choose(
         &self,
         who: &Recipient,
         chosen: &Chosen<'_>,
         policies: &PolicySet,
         request: &HttpRequest,
-    ) -> Result<Gate, Fault> {
+    ) -> Result<Wishes, Fault> {
         let rule = policies.settings.messaging.consent;
         let now = self.now();
         let mut message = who.message.clone();
         for _ in 0..ATTEMPTS {
-            let read = self.gate_of(who).await?;
-            let changes = chosen.choice.changes(&read.gate, rule, now);
+            let (read, others) = self.gates_of(who).await?;
+            let wishes = Wishes { own: read.gate.clone(), others };
+            let changes = chosen.choice.changes(&wishes.gates(), rule, now);
             if changes.is_empty() {
                 // Whoever took it down may have died before anybody was told.
                 let topic = std::iter::once(who.subject.topic.as_str());
-                self.tell(self.refused(who, chosen, &read.gate, topic)).await?;
-                return Ok(read.gate);
+                self.tell(self.refused(who, chosen, &wishes.own, topic)).await?;
+                return Ok(wishes);
             }
             let mut gate = read.gate.clone();
             let mut commit = Commit::default();
@@ -119,7 +151,7 @@ impl Engagement {
                 self.measure_wishes(&changes, chosen.how);
                 let topics = changes.iter().map(|change| change.topic.as_str());
                 self.tell(self.refused(who, chosen, &gate, topics)).await?;
-                return Ok(gate);
+                return Ok(Wishes { own: gate, ..wishes });
             }
             message = self.store.message(&who.subject.message).await?;
         }
@@ -187,6 +219,24 @@ impl Engagement {
         }
         metrics.emit(&self.env, self.now());
     }
+}
+
+/// The addresses of this kind that a person has, each once, under each key: those that are held and that nobody spells out
+/// any more as well.
+fn addresses(whole: &Whole<'_>, kind: IdentityKind, keys: &HashKeys) -> Vec<Vec<AddressHash>> {
+    let mut all: Vec<Vec<AddressHash>> = Vec::new();
+    for identity in whole.parts().flat_map(|part| part.identities()).filter(|one| one.kind == kind) {
+        let hashes = keys.hashes(&identity);
+        if !all.contains(&hashes) {
+            all.push(hashes);
+        }
+    }
+    for (_, hash) in whole.parts().flat_map(|part| &part.keys).filter(|(of, _)| *of == kind) {
+        if !all.iter().any(|hashes| hashes.contains(hash)) {
+            all.push(vec![hash.clone()]);
+        }
+    }
+    all
 }
 
 /// Whether a change keeps messages about the topic back.

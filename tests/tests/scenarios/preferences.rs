@@ -277,6 +277,30 @@ async fn what_is_saved_on_the_page_holds_and_has_its_proof() {
 }
 
 #[tokio::test]
+async fn the_page_shows_what_is_refused_by_another_address_and_ticking_it_brings_it_back() {
+    let run = start().await;
+    run.apply("kind: settings\nname: default\nescalate_to: [boss]\nsurvivorship: { email: newest }\n").await;
+    let home = send(&run, "kim@home.example", &[], "product").await;
+    let work = send(&run, "kim@work.example", &[], "product").await;
+    let who = home.customer.as_str();
+    let path = format!("/api/customers/{who}/merge");
+    let (status, merged) = run.api("POST", &path, Some(json!({ "with": work.customer }))).await;
+    assert_eq!(status, 200, "{merged:#}");
+    run.settle().await;
+    let button = home.mail.unsubscribe().unwrap();
+    assert_eq!(run.send("POST", &button, &[FORM], ONE_CLICK).await.status, 200);
+    run.pass(Duration::from_secs(60)).await;
+    assert!(!still_gets(&run, who, "product").await);
+    let page = work.mail.unsubscribe().unwrap();
+    assert_eq!(boxes(&get(&run, &page, &[]).await.text()).0, Vec::<String>::new());
+    let saved = post(&run, &page, &[("shown", "product"), ("topic", "product"), ("save", "yes")]).await;
+    assert_eq!(boxes(&saved.text()).0, ["product"]);
+    assert!(still_gets(&run, who, "product").await);
+    assert_eq!(run.raw_mails().pop().unwrap().0, ["kim@work.example"]);
+    run.finish().await;
+}
+
+#[tokio::test]
 async fn unsubscribing_works_when_nothing_is_left_of_message_and_customer() {
     let run = start().await;
     let sent = send(&run, "gone@person.example", &[], "product").await;

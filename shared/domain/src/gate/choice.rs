@@ -1,6 +1,6 @@
 //! What a person chooses by a link of a message, and what that changes in the gate of their address.
 
-use super::{Ask, EVERY_TOPIC, Gate, Gates, Verdict, Wish, decide};
+use super::{Ask, EVERY_TOPIC, Gate, Gates, SuppressedBy, Verdict, Wish, decide};
 use crate::calendar::Zone;
 use crate::message::Otherwise;
 use crate::policy::{ConsentRule, Topic};
@@ -44,8 +44,9 @@ pub struct Change {
 }
 
 impl Choice<'_> {
-    /// What a choice changes; nothing if all of it stands already. `rule` is the consent rule of topics that do not say.
-    pub fn changes(&self, gate: &Gate, rule: ConsentRule, now: Timestamp) -> Vec<Change> {
+    /// What a choice changes in the gate of its address; nothing if all of it stands already. `rule` is the consent rule of
+    /// topics that do not say.
+    pub fn changes(&self, gates: &Gates<'_>, rule: ConsentRule, now: Timestamp) -> Vec<Change> {
         let change = |topic: &str, wish| Change { topic: topic.to_owned(), wish, as_of: now };
         let wanted = match self {
             Self::Stop(topic) if topic.service => {
@@ -54,7 +55,12 @@ impl Choice<'_> {
             Self::Stop(topic) => vec![change(&topic.name, Wish::No)],
             Self::Nothing => vec![change(EVERY_TOPIC, Wish::No)],
             Self::These { shown, ticked } => {
-                let differs = |topic: &&&Topic| ticked.contains(&topic.name) != gate.gets(topic, rule, now);
+                // What another address of the person keeps back is not got, and wanted is said here. What is not wanted is
+                // said here even so: the two may be taken for one person wrongly.
+                let differs = |topic: &&&Topic| match ticked.contains(&topic.name) {
+                    true => !gates.gets(topic, rule, now),
+                    false => gates.own.gets(topic, rule, now),
+                };
                 let wish = |topic: &&Topic| match ticked.contains(&topic.name) {
                     true => change(&topic.name, Wish::Confirmed),
                     false => change(&topic.name, Wish::No),
@@ -65,7 +71,7 @@ impl Choice<'_> {
                 vec![Change { as_of: *asked, ..change(topic, Wish::Confirmed) }]
             }
         };
-        wanted.into_iter().filter(|change| change.is_news(gate)).collect()
+        wanted.into_iter().filter(|change| change.is_news(&gates.own)).collect()
     }
 }
 
@@ -88,8 +94,20 @@ impl Change {
 }
 
 impl Gate {
-    /// Whether the address gets messages about a topic, as far as wishes go: not whether it can be reached, nor how much
-    /// or when. `rule` is the consent rule of topics that do not say.
+    /// Whether the address gets messages about a topic, as far as what was said of it alone goes.
+    fn gets(&self, topic: &Topic, rule: ConsentRule, now: Timestamp) -> bool {
+        Gates { own: self.clone(), ..Gates::default() }.gets(topic, rule, now)
+    }
+
+    /// Without what is known of whether it can be reached.
+    fn wishes(&self) -> Self {
+        Self { suppressed: BTreeMap::new(), ..self.clone() }
+    }
+}
+
+impl Gates<'_> {
+    /// Whether the address gets messages about a topic, as far as wishes go, those by the person's other addresses as well:
+    /// not whether it can be reached, nor how much or when. `rule` is the consent rule of topics that do not say.
     pub fn gets(&self, topic: &Topic, rule: ConsentRule, now: Timestamp) -> bool {
         let ask = Ask {
             topic: Some(topic),
@@ -103,15 +121,22 @@ impl Gate {
             in_quiet_hours: Otherwise::Skip,
             not_after: None,
         };
-        let wishes = Self { suppressed: BTreeMap::new(), ..self.clone() };
-        decide(&ask, &Gates { own: wishes, ..Gates::default() }, now) == Verdict::Send
+        let others: Vec<Gate> = self.same_channel.iter().map(|gate| gate.wishes()).collect();
+        let gates =
+            Gates { own: self.own.wishes(), same_channel: others.iter().collect(), ..Gates::default() };
+        decide(&ask, &gates, now) == Verdict::Send
+    }
+
+    /// Whether nothing goes to the address at present, whatever its person wants.
+    pub fn is_suppressed(&self) -> bool {
+        let by_spam = |gate: &&Gate| matches!(gate.suppression(), Some((SuppressedBy::Complaint, _)));
+        self.own.suppression().is_some() || self.same_channel.iter().any(by_spam)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gate::SuppressedBy;
     use proptest::prelude::*;
 
     const NOW: Timestamp = Timestamp(1_795_260_000_000);
@@ -126,9 +151,19 @@ mod tests {
 
     /// Chooses, and answers how many wishes that changed.
     fn choose(gate: &mut Gate, choice: &Choice<'_>, at: Timestamp) -> usize {
-        let changes = choice.changes(gate, ConsentRule::OptOut, at);
+        choose_beside(gate, &[], choice, at)
+    }
+
+    /// The same of somebody who has other addresses.
+    fn choose_beside(gate: &mut Gate, others: &[Gate], choice: &Choice<'_>, at: Timestamp) -> usize {
+        let gates = beside(gate, others);
+        let changes = choice.changes(&gates, ConsentRule::OptOut, at);
         changes.iter().for_each(|change| gate.say(&change.topic, change.wish, change.as_of));
         changes.len()
+    }
+
+    fn beside<'a>(gate: &Gate, others: &'a [Gate]) -> Gates<'a> {
+        Gates { own: gate.clone(), same_channel: others.iter().collect(), ..Gates::default() }
     }
 
     #[test]
@@ -189,8 +224,35 @@ mod tests {
     #[test]
     fn suppression_is_no_wish() {
         let (news, mut gate) = (topic("news", ConsentRule::OptOut), Gate::default());
+        assert!(!beside(&gate, &[Gate::default()]).is_suppressed());
         gate.suppress(SuppressedBy::Complaint, NOW);
         assert!(gate.gets(&news, ConsentRule::OptOut, NOW));
+        // What is spam to a person by one address goes to none of theirs.
+        let others = [gate];
+        let gates = beside(&Gate::default(), &others);
+        assert!(gates.gets(&news, ConsentRule::OptOut, NOW) && gates.is_suppressed());
+    }
+
+    #[test]
+    fn what_is_refused_by_another_address_is_not_got_until_it_is_ticked_here() {
+        let news = topic("news", ConsentRule::OptOut);
+        let (mut gate, mut other) = (Gate::default(), Gate::default());
+        other.say("news", Wish::No, NOW);
+        let others = [other];
+        let gets = |gate: &Gate, at: i64| beside(gate, &others).gets(&news, ConsentRule::OptOut, after(at));
+        assert!(!gets(&gate, 1));
+        let of = |ticked: &[&str]| {
+            let ticked = ticked.iter().map(|name| (*name).to_owned()).collect();
+            Choice::These { shown: vec![&news], ticked }
+        };
+        // Left as it is, it is refused here as well.
+        let mut left = gate.clone();
+        assert_eq!(choose_beside(&mut left, &others, &of(&[]), after(1)), 1);
+        assert_eq!(left.wish("news"), Some((Wish::No, after(1))));
+        assert_eq!(choose_beside(&mut left, &others, &of(&[]), after(2)), 0);
+        assert_eq!(choose_beside(&mut gate, &others, &of(&["news"]), after(1)), 1);
+        assert!(gets(&gate, 1));
+        assert_eq!(choose_beside(&mut gate, &others, &of(&["news"]), after(2)), 0);
     }
 
     proptest! {
@@ -201,27 +263,33 @@ mod tests {
             rules in prop::array::uniform3(0..3u8),
             ticked in prop::array::uniform3(any::<bool>()),
             nothing in any::<bool>(),
+            elsewhere in prop::collection::vec((0..3usize, 0..4u8, 0..1000i64), 0..6),
         ) {
             let rule = |n: u8| [ConsentRule::OptOut, ConsentRule::OptIn, ConsentRule::DoubleOptIn][usize::from(n)];
             let topics: Vec<Topic> =
                 ["a", "b", "c"].iter().zip(rules).map(|(name, n)| topic(name, rule(n))).collect();
-            let mut gate = Gate::default();
-            for (which, what, at) in said {
-                let about = if what == 3 { EVERY_TOPIC } else { topics[which].name.as_str() };
-                let wish = [Wish::No, Wish::Yes, Wish::Confirmed, Wish::No][usize::from(what)];
-                gate.say(about, wish, after(at));
-            }
+            let gate_of = |said: Vec<(usize, u8, i64)>| {
+                let mut gate = Gate::default();
+                for (which, what, at) in said {
+                    let about = if what == 3 { EVERY_TOPIC } else { topics[which].name.as_str() };
+                    let wish = [Wish::No, Wish::Yes, Wish::Confirmed, Wish::No][usize::from(what)];
+                    gate.say(about, wish, after(at));
+                }
+                gate
+            };
+            let (mut gate, others) = (gate_of(said), [gate_of(elsewhere)]);
             let names = topics.iter().zip(ticked).filter(|(_, on)| *on && !nothing);
             let names: BTreeSet<String> = names.map(|(topic, _)| topic.name.clone()).collect();
             let choice = match nothing {
                 true => Choice::Nothing,
                 false => Choice::These { shown: topics.iter().collect(), ticked: names.clone() },
             };
-            choose(&mut gate, &choice, after(2000));
+            choose_beside(&mut gate, &others, &choice, after(2000));
+            let gates = beside(&gate, &others);
             for topic in &topics {
-                prop_assert_eq!(gate.gets(topic, ConsentRule::OptOut, after(2000)), names.contains(&topic.name));
+                prop_assert_eq!(gates.gets(topic, ConsentRule::OptOut, after(2000)), names.contains(&topic.name));
             }
-            prop_assert_eq!(choose(&mut gate, &choice, after(3000)), 0);
+            prop_assert_eq!(choose_beside(&mut gate, &others, &choice, after(3000)), 0);
         }
     }
 }
