@@ -212,9 +212,15 @@ fn fill(pattern: &str, values: &[(&str, Option<&str>)]) -> Option<String> {
     Some(filled)
 }
 
+/// The field that says a button may be pressed (RFC 8058): without the header that it belongs to it says nothing true.
+const BUTTON: &str = "list-unsubscribe-post";
+
 /// The content type and the body.
 fn write_body(call: &ProviderCall, values: &[(&str, Option<&str>)]) -> (&'static str, String) {
-    let fields = call.body.iter().filter_map(|(name, pattern)| Some((name.as_str(), fill(pattern, values)?)));
+    let has_button = values.iter().any(|(name, value)| *name == "unsubscribe" && value.is_some());
+    let is_said = |name: &str| has_button || !name.to_ascii_lowercase().ends_with(BUTTON);
+    let fields = call.body.iter().filter(|(name, _)| is_said(name));
+    let fields = fields.filter_map(|(name, pattern)| Some((name.as_str(), fill(pattern, values)?)));
     match call.encoding {
         BodyEncoding::Form => {
             let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
@@ -291,14 +297,19 @@ mod tests {
 
     #[test]
     fn a_field_of_what_a_message_does_not_have_is_left_out() {
-        let fields =
-            [("html", "{{ html }}"), ("headers.List-Unsubscribe", "<{{ unsubscribe }}>"), ("a", "b")];
+        let fields = [
+            ("html", "{{ html }}"),
+            ("headers.List-Unsubscribe", "<{{ unsubscribe }}>"),
+            ("headers.list-unsubscribe-Post", "List-Unsubscribe=One-Click"),
+            ("a", "b"),
+        ];
         let call = call(BodyEncoding::Json, &fields);
         let without = [("html", None), ("unsubscribe", None)];
         assert_eq!(write_body(&call, &without).1, r#"{"a":"b"}"#);
         let with = [("html", Some("<p>Hi</p>")), ("unsubscribe", Some("https://a.example/u/1"))];
         let body: Value = serde_json::from_str(&write_body(&call, &with).1).unwrap();
         assert_eq!(body["headers"]["List-Unsubscribe"], "<https://a.example/u/1>");
+        assert_eq!(body["headers"]["list-unsubscribe-Post"], "List-Unsubscribe=One-Click");
         assert_eq!(body["html"], "<p>Hi</p>");
     }
 
