@@ -4,9 +4,10 @@ use crate::auth;
 use crate::messages::topics;
 use crate::{Call, Console, unavailable};
 use serde_json::{Value, json};
-use sluice_domain::customer::{AddressHash, HashKeys, IdentityKind, Whole};
+use sluice_domain::customer::{AddressHash, Customer, HashKeys, IdentityKind, Whole};
 use sluice_domain::gate::{EVERY_TOPIC, Gate, How, Proof, Said, SuppressedBy, Wish};
 use sluice_domain::id::CustomerId;
+use sluice_domain::identity::Email;
 use sluice_domain::lead::{self, Envelope, Origin};
 use sluice_domain::message::Channel;
 use sluice_domain::policy::{PolicySet, Reading};
@@ -50,6 +51,20 @@ pub(crate) fn places(whole: &Whole<'_>, policies: &PolicySet, keys: &HashKeys) -
         }
     }
     places
+}
+
+/// The address of a place as its person wrote it, which is how mail goes there; none where no record spells it out.
+fn as_written(whole: &Whole<'_>, place: &Place) -> Option<String> {
+    let key = place.value.as_ref()?;
+    let written = |part: &Customer| {
+        let email = Email::parse(part.facts.get(IdentityKind::Email.name())?.value.reveal()).ok()?;
+        (email.match_key() == *key).then(|| email.as_sent().to_owned())
+    };
+    let written = match place.kind {
+        IdentityKind::Email => whole.parts().find_map(written),
+        _ => None,
+    };
+    written.or_else(|| Some(key.clone()))
 }
 
 /// The same as the caller may see them: what is hidden is known by what it is, so that what stands for it is found.
@@ -137,7 +152,8 @@ impl Console {
             channel.is_none_or(|channel| channel == place.channel)
                 && wanted.as_ref().is_none_or(|wanted| place.hashes.iter().any(|hash| wanted.contains(hash)))
         };
-        let mut meant = places(&known.whole(record), &policies, &keys);
+        let whole = known.whole(record);
+        let mut meant = places(&whole, &policies, &keys);
         meant.retain(is_meant);
         if meant.is_empty() {
             let detail = "The customer has no such address on this channel.";
@@ -176,7 +192,7 @@ impl Console {
             };
             // Whether they meant it is theirs to say, where the topic asks for that. A repeat hands on the same question.
             let proof = before.unwrap_or(proof);
-            let to = place.value.as_deref();
+            let to = as_written(&whole, place);
             let question =
                 to.and_then(|to| lead::question_of_staff(&proof, place.channel, to, &root, &policies));
             if let Some(question) = question {

@@ -235,6 +235,22 @@ async fn a_yes_that_staff_write_down_is_asked_about_once_and_holds_when_its_pers
     run.finish().await;
 }
 
+#[tokio::test]
+async fn what_staff_write_down_is_asked_about_at_the_address_as_its_person_wrote_it() {
+    let run = engagement::start().await;
+    let written = "Ada.Lovelace@person.example";
+    let who = engagement::customer(&run, written, &[]).await;
+    let yes = json!({"channel": "email", "topic": "offers", "wish": "yes"});
+    let (status, answer) = say(&run, &json!(who), "consents", yes).await;
+    assert_eq!(status, 200, "{answer:#}");
+    run.settle().await;
+    let mails = run.mails().into_iter();
+    let asked: Vec<Vec<String>> =
+        mails.filter(|(_, text)| text.contains("Please confirm")).map(|(to, _)| to).collect();
+    assert_eq!(asked, [[written]]);
+    run.finish().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_file_says_yes_only_where_nobody_said_no_and_takes_it_back() {
     let run = Setup::default().start().await;

@@ -90,15 +90,16 @@ pub fn question(
     ask((&wish.proof, part), wish.channel, to, customer, policies)
 }
 
-/// The same of a wish that staff wrote down: of one proof it is always the same message.
+/// The same of a wish that staff wrote down, to the address as its person wrote it: of one proof it is always the same
+/// message.
 pub fn question_of_staff(
     proof: &Proof,
     channel: Channel,
-    to: &str,
+    to: String,
     customer: &CustomerId,
     policies: &PolicySet,
 ) -> Option<Message> {
-    ask((proof, proof.id.to_string()), channel, to.to_owned(), customer, policies)
+    ask((proof, proof.id.to_string()), channel, to, customer, policies)
 }
 
 fn ask(
