@@ -582,6 +582,28 @@ async fn nobody_is_asked_who_ticked_nothing_nor_again_and_again_nor_at_another_a
     run.finish().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_comes_back_after_an_erasure_gets_what_they_ask_for_once_they_have_confirmed_anything() {
+    let run = start().await;
+    run.apply(CLUB).await;
+    let email = "back@person.example";
+    let before = joins(&run, email, &[]).await;
+    assert_eq!(ask(&run, &before, "receipt", "service").await["state"], "sent");
+    erase(&run, &before).await;
+    run.pass(Duration::from_secs(60)).await;
+    let who = joins(&run, email, &[("ok", "on"), ("n", "2")]).await;
+    assert_ne!(who, before);
+    assert_eq!(ask(&run, &who, "receipt", "service").await["reason"], "erased");
+    assert_eq!(questions_to(&run, email), 1);
+    let path = mail_to(&run, email).paths('k').remove(0);
+    run.pass(Duration::from_secs(60)).await;
+    assert!(post(&run, &path, &[("confirm", "yes")]).await.text().contains("Thank you"));
+    assert_eq!(ask(&run, &who, "receipt", "service").await["state"], "sent");
+    assert_eq!(ask(&run, &who, "news", "offers").await["state"], "sent");
+    assert_eq!(ask(&run, &who, "news", "product").await["reason"], "erased");
+    run.finish().await;
+}
+
 #[tokio::test]
 async fn who_has_two_addresses_is_asked_at_the_one_they_gave_and_confirms_no_other() {
     let run = start().await;

@@ -99,7 +99,9 @@ fn refusal(ask: &Ask<'_>, topic: &Topic, gates: &Gates<'_>) -> Option<Reason> {
         // Whoever comes back after an erasure has to say so twice: by themselves, and by the link in the message that asks.
         let said_since = own.is_some_and(|(wish, at)| wish != Wish::No && at > erased);
         let confirmed = own.is_some_and(|(wish, at)| wish == Wish::Confirmed && at > erased);
-        if !(confirmed || said_since && ask.asks_for_consent) {
+        // What a person asks for themselves needs no yes: it goes where they have shown that it is them, about whatever topic.
+        let is_back = topic.service && gates.own.is_confirmed_since(erased);
+        if !(confirmed || is_back || said_since && ask.asks_for_consent) {
             return Some(Reason::Erased);
         }
     }

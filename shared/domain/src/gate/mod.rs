@@ -297,6 +297,11 @@ impl Gate {
         Says { imported: None, ..self.said_of(topic) }.stands()
     }
 
+    /// Whether anything was confirmed after `at`.
+    fn is_confirmed_since(&self, at: Timestamp) -> bool {
+        self.says.values().any(|says| says.confirmed > Some(at))
+    }
+
     fn said_of(&self, topic: &str) -> Says {
         let about = |name: &str| self.says.get(name).copied().unwrap_or_default();
         let says = about(topic).and(about(EVERY_TOPIC));

@@ -243,8 +243,17 @@ fn after_an_erasure_only_a_person_who_comes_back_and_confirms_it_is_written_to()
     gate.say("product", Wish::Yes, ago(DAY));
     assert_eq!(Case::default().decide(&own(gate.clone())), erased);
     assert_eq!(question.decide(&own(gate.clone())), Verdict::Send);
+    assert_eq!(service().decide(&own(gate.clone())), erased);
     gate.say("product", Wish::Confirmed, ago(1));
-    assert_eq!(Case::default().decide(&own(gate)), Verdict::Send);
+    assert_eq!(Case::default().decide(&own(gate.clone())), Verdict::Send);
+    // Who has shown that the address is theirs gets what they ask for, and of the rest what they confirmed.
+    assert_eq!(service().decide(&own(gate.clone())), Verdict::Send);
+    let events = Case { topic: Some(Topic::plain("events")), ..Case::default() };
+    assert_eq!(events.decide(&own(gate.clone())), erased);
+    gate.say(EVERY_TOPIC, Wish::No, NOW);
+    assert_eq!(service().decide(&own(gate.clone())), Verdict::Send);
+    gate.erase(NOW);
+    assert_eq!(service().decide(&own(gate)), erased);
 }
 
 #[test]

@@ -245,7 +245,8 @@ pub struct Topic {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub consent: Option<ConsentRule>,
     /// A person asked for what is sent (a receipt, an answer, a confirmation): wishes, caps and quiet hours do not hold for
-    /// it. Suppressed and erased addresses get nothing all the same.
+    /// it. Suppressed addresses get nothing all the same, and those of somebody who was erased only once they have confirmed
+    /// anything since.
     #[serde(default, skip_serializing_if = "super::is_default")]
     pub service: bool,
     /// The template of the message that asks whether the person really wants it (double opt-in), which goes out when
