@@ -3,9 +3,10 @@
 
 use crate::batch::Work;
 use crate::{ATTEMPTS, Router};
+use sluice_domain::customer::HashKeys;
 use sluice_domain::erasure::is_too_late;
 use sluice_domain::id::{CustomerId, LeadId};
-use sluice_domain::lead::{self, Facts, Lead, LeadState, consented, question};
+use sluice_domain::lead::{self, Consented, Facts, Lead, LeadState, consented, depends_on_erasure, question};
 use sluice_domain::message::Message;
 use sluice_domain::policy::PolicySet;
 use sluice_domain::time::Timestamp;
@@ -60,11 +61,20 @@ impl Router {
         let mut asked = Vec::new();
         let Some(customer) = customer else { return Ok(asked) };
         for wish in &wishes {
-            if let Some(message) = question(wish, state, facts, customer, policies) {
+            let was_erased =
+                depends_on_erasure(&wish.proof, policies) && self.was_erased(wish, &keys).await?;
+            if let Some(message) = question(wish, state, facts, customer, policies, was_erased) {
                 asked.extend(self.ask(message).await?);
             }
         }
         Ok(asked)
+    }
+
+    /// Whether the person of the address that a wish is about was ever erased.
+    async fn was_erased(&self, wish: &Consented, keys: &HashKeys) -> Result<bool, String> {
+        let gates = self.store.gates(&[(wish.channel, keys.hashes(&wish.address))]).await;
+        let gates = gates.map_err(|error| error.to_string())?;
+        Ok(gates.iter().any(|record| record.gate.erased.is_some()))
     }
 
     /// Stores a question with the address it goes to, unless an earlier delivery did. Nothing is asked of a person who was

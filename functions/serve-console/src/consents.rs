@@ -192,9 +192,11 @@ impl Console {
             };
             // Whether they meant it is theirs to say, where the topic asks for that. A repeat hands on the same question.
             let proof = before.unwrap_or(proof);
+            let was_erased = lead::depends_on_erasure(&proof, &policies) && self.was_erased(place).await?;
             let to = as_written(&whole, place);
-            let question =
-                to.and_then(|to| lead::question_of_staff(&proof, place.channel, to, &root, &policies));
+            let question = to.and_then(|to| {
+                lead::question_of_staff(&proof, place.channel, to, &root, &policies, was_erased)
+            });
             if let Some(question) = question {
                 self.accept_message(call, question).await?;
             }
@@ -271,6 +273,12 @@ impl Console {
     pub(crate) async fn standing(&self, places: &[Place]) -> Result<Vec<Value>, Problem> {
         let gates = self.gates_of(places).await?;
         Ok(places.iter().zip(&gates).map(|(place, gate)| gate_view(place, &gate.gate)).collect())
+    }
+
+    /// Whether the person of an address was ever erased.
+    async fn was_erased(&self, place: &Place) -> Result<bool, Problem> {
+        let gates = self.gates_of(std::slice::from_ref(place)).await?;
+        Ok(gates.iter().any(|record| record.gate.erased.is_some()))
     }
 
     async fn gates_of(&self, places: &[Place]) -> Result<Vec<GateRecord>, Problem> {

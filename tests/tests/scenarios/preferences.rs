@@ -604,6 +604,49 @@ async fn who_comes_back_after_an_erasure_gets_what_they_ask_for_once_they_have_c
     run.finish().await;
 }
 
+const FAIR: &str = r#"
+---
+kind: topic
+name: events
+title: { en: Events }
+consent: opt_in
+confirm: confirm-offers
+---
+kind: form
+name: club
+consent: { field: ok, topic: events, wording: Send me word of events, version: "1" }
+"#;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_comes_back_after_an_erasure_is_asked_about_a_topic_that_asks_nobody_else() {
+    let run = start().await;
+    run.apply(FAIR).await;
+    let email = "again@person.example";
+    let before = joins(&run, email, &[("ok", "on")]).await;
+    assert_eq!(questions_to(&run, email), 0);
+    assert_eq!(ask(&run, &before, "news", "events").await["state"], "sent");
+    erase(&run, &before).await;
+    run.pass(Duration::from_secs(60)).await;
+    let who = joins(&run, email, &[("ok", "on"), ("n", "2")]).await;
+    assert_eq!(questions_to(&run, email), 1);
+    assert_eq!(ask(&run, &who, "news", "events").await["reason"], "erased");
+    let path = mail_to(&run, email).paths('k').remove(0);
+    run.pass(Duration::from_secs(60)).await;
+    assert!(post(&run, &path, &[("confirm", "yes")]).await.text().contains("Thank you"));
+    assert_eq!(ask(&run, &who, "news", "events").await["state"], "sent");
+
+    // So is whoever says so to staff.
+    erase(&run, &who).await;
+    run.pass(Duration::from_secs(60)).await;
+    let who = joins(&run, email, &[("n", "3")]).await;
+    assert_eq!(questions_to(&run, email), 1, "nothing was ticked");
+    let yes = json!({"channel": "email", "topic": "events", "wish": "yes"});
+    assert_eq!(run.api("POST", &format!("/api/customers/{who}/consents"), Some(yes)).await.0, 200);
+    run.settle().await;
+    assert_eq!(questions_to(&run, email), 2);
+    run.finish().await;
+}
+
 #[tokio::test]
 async fn who_has_two_addresses_is_asked_at_the_one_they_gave_and_confirms_no_other() {
     let run = start().await;

@@ -6,7 +6,7 @@ use crate::gate::{How, Proof, Said, Wish};
 use crate::id::CustomerId;
 use crate::message::{Cause, CauseKind, Channel, Message, Order};
 use crate::pii::Pii;
-use crate::policy::{ConsentRule, PolicySet};
+use crate::policy::{ConsentRule, PolicySet, Topic};
 use crate::time::Timestamp;
 use serde_json::Map;
 
@@ -69,7 +69,15 @@ pub fn unconsented(wishes: Vec<Consented>, now: Timestamp) -> Vec<Consented> {
     wishes.into_iter().filter_map(one).collect()
 }
 
-/// The message that asks whether a wish of a lead is really meant (double opt-in), if its topic has one: to the address
+/// Whether it depends on the gate of the address if anybody is asked whether a wish is really meant: of a topic that has a
+/// question and puts it only to those who come back after an erasure.
+pub fn depends_on_erasure(proof: &Proof, policies: &PolicySet) -> bool {
+    let is_any = |topic: &Topic| topic.confirm.is_some() && !is_double(topic, policies);
+    proof.how != How::Import && wanted(proof, policies).is_some_and(is_any)
+}
+
+/// The message that asks whether a wish of a lead is really meant, if its topic has one: where it wants double opt-in, and
+/// of an address whose person `was_erased`, to which nothing goes until they have confirmed it. To the address
 /// that was typed into the form, whether or not it is the one the customer is written to. Of one lead it is always the
 /// same message. A file that was brought in asks nobody anything, and neither does a lead that nobody is to approach.
 pub fn question(
@@ -78,6 +86,7 @@ pub fn question(
     facts: &Facts,
     customer: &CustomerId,
     policies: &PolicySet,
+    was_erased: bool,
 ) -> Option<Message> {
     if wish.proof.how != How::Form || state == LeadState::Suppressed {
         return None;
@@ -87,7 +96,7 @@ pub fn question(
         _ => wish.address.value().to_owned(),
     };
     let part = wish.proof.lead.as_ref()?.to_string();
-    ask((&wish.proof, part), wish.channel, to, customer, policies)
+    ask((&wish.proof, part), wish.channel, to, customer, policies, was_erased)
 }
 
 /// The same of a wish that staff wrote down, to the address as its person wrote it: of one proof it is always the same
@@ -98,8 +107,19 @@ pub fn question_of_staff(
     to: String,
     customer: &CustomerId,
     policies: &PolicySet,
+    was_erased: bool,
 ) -> Option<Message> {
-    ask((proof, proof.id.to_string()), channel, to, customer, policies)
+    ask((proof, proof.id.to_string()), channel, to, customer, policies, was_erased)
+}
+
+/// The topic that a wish says yes to, if that may be refused.
+fn wanted<'a>(proof: &Proof, policies: &'a PolicySet) -> Option<&'a Topic> {
+    let Said::Wish { topic, wish: Wish::Yes } = &proof.said else { return None };
+    policies.topics.get(topic).filter(|topic| !topic.service)
+}
+
+fn is_double(topic: &Topic, policies: &PolicySet) -> bool {
+    topic.consent.unwrap_or(policies.settings.messaging.consent) == ConsentRule::DoubleOptIn
 }
 
 fn ask(
@@ -108,11 +128,10 @@ fn ask(
     to: String,
     customer: &CustomerId,
     policies: &PolicySet,
+    was_erased: bool,
 ) -> Option<Message> {
-    let Said::Wish { topic, wish: Wish::Yes } = &proof.said else { return None };
-    let topic = policies.topics.get(topic)?;
-    let rule = topic.consent.unwrap_or(policies.settings.messaging.consent);
-    let is_asked = rule == ConsentRule::DoubleOptIn && !topic.service;
+    let topic = wanted(proof, policies)?;
+    let is_asked = was_erased || is_double(topic, policies);
     let template = policies.templates.templates.get(topic.confirm.as_ref().filter(|_| is_asked)?)?;
     let cause = Cause { kind: CauseKind::Confirmation, name: topic.name.clone(), part };
     let order = Order::new(customer.clone(), proof.at, cause, channel, &template.name, &topic.name);

@@ -9,7 +9,7 @@ pub mod names;
 mod tests;
 mod twice;
 
-pub use consent::{Consented, consented, question, question_of_staff, unconsented};
+pub use consent::{Consented, consented, depends_on_erasure, question, question_of_staff, unconsented};
 pub use facts::{ATTRIBUTION, Facts, Flag, attribution, is_nearly, read, settled, standard_field};
 pub use ids::{names_somebody, namespace_of, wechat_number};
 pub use mark::MarkKind;

@@ -249,8 +249,8 @@ pub struct Topic {
     /// anything since.
     #[serde(default, skip_serializing_if = "super::is_default")]
     pub service: bool,
-    /// The template of the message that asks whether the person really wants it (double opt-in), which goes out when
-    /// somebody says yes and has not confirmed it.
+    /// The template of the message that asks whether the person really wants it, which goes out when somebody says yes and
+    /// has not confirmed it: where the topic wants that (double opt-in), and of whoever comes back after an erasure.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confirm: Option<String>,
 }

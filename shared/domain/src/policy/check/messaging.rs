@@ -4,8 +4,8 @@ use super::{Checker, is_private};
 use crate::identity::Email;
 use crate::message::Channel;
 use crate::policy::{
-    AddressKind, Cap, ChannelPolicy, Consent, ConsentRule, Document, Messaging, ProviderCall, SmtpServer,
-    SmtpTls, Template, Topic, Via,
+    AddressKind, Cap, ChannelPolicy, Consent, Document, Messaging, ProviderCall, SmtpServer, SmtpTls,
+    Template, Topic, Via,
 };
 use std::collections::BTreeMap;
 
@@ -127,9 +127,8 @@ impl Checker {
 
     /// The template of the message that asks whether somebody really wants a topic.
     fn question(&mut self, topic: &Topic, name: &str, documents: &[Document]) {
-        if topic.service || matches!(topic.consent, Some(ConsentRule::OptOut | ConsentRule::OptIn)) {
-            let message = "only a topic with `consent: double_opt_in` asks whether somebody really wants it";
-            self.add(&["confirm"], message);
+        if topic.service {
+            self.add(&["confirm"], "messages of a service topic need no consent: nobody is asked about it");
         }
         let templates: BTreeMap<&str, &Template> = documents
             .iter()
