@@ -51,11 +51,14 @@ pub(crate) fn render(
     let language = order.language.map(|language| LanguageTag::of(language, None));
     let rendered = library.render(policies, &order.template, language, &context);
     let mut rendered = rendered.map_err(|failure| failure.to_string())?;
-    let leads_to = rendered.links.clone();
+    let leads_to = message.numbered(&rendered.links);
     let topic = policies.topic(&order.topic);
     let tracking = policies.settings.messaging.tracking(&topic, order.channel, asks_for_consent);
     if tracking.clicks {
-        rewrite_links(&mut rendered, |number, url| links.click(number).unwrap_or_else(|| url.to_owned()));
+        rewrite_links(&mut rendered, |_, url| {
+            let number = leads_to.iter().position(|known| known == url);
+            number.and_then(|number| links.click(number)).unwrap_or_else(|| url.to_owned())
+        });
     }
     if tracking.opens {
         rendered.html = rendered.html.map(|html| with_open_pixel(&html, &links.open()));

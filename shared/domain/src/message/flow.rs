@@ -110,6 +110,20 @@ impl Message {
         self.claimed.filter(|_| self.unknown > 0 && self.address.as_ref() == Some(address))
     }
 
+    /// Where its links lead, by their number, when it leads to these now. A number that may be out in a mail before goes on
+    /// meaning what it meant there; what is new comes behind.
+    #[must_use]
+    pub fn numbered(&self, links: &[String]) -> Vec<String> {
+        let may_be_out = self.unknown > 0 || self.state == MessageState::Claimed;
+        let mut numbered = if may_be_out { self.links.clone() } else { Vec::new() };
+        for url in links {
+            if !numbered.contains(url) {
+                numbered.push(url.clone());
+            }
+        }
+        numbered
+    }
+
     /// Claims it: from here on it counts as begun.
     pub fn claim(&mut self, now: Timestamp, nonce: String, address: AddressHash) {
         self.state = MessageState::Claimed;
@@ -260,6 +274,25 @@ mod tests {
         let refused = again.settle(Handed::Refused("no".into()), OnUnknown::Resend, later);
         assert!(!refused.give_back, "the attempt before may have gone out");
         assert_eq!(again.earlier_claim(&address), Some(later));
+    }
+
+    #[test]
+    fn a_link_keeps_its_number_where_a_mail_with_it_may_be_out() {
+        let links = |all: &[&str]| all.iter().map(|url| (*url).to_owned()).collect::<Vec<_>>();
+        let (first, second) = (links(&["a", "b"]), links(&["c", "b", "c"]));
+        let mut message = message();
+        assert_eq!(message.numbered(&second), links(&["c", "b"]));
+        message.links = message.numbered(&first);
+        // Given back: nothing went out.
+        assert_eq!(message.numbered(&second), links(&["c", "b"]));
+        message.claim(NOW, "n".to_owned(), AddressHash::from_text("1.x"));
+        assert_eq!(message.numbered(&first), first);
+        message.unanswered(OnUnknown::Resend, NOW);
+        assert_eq!(message.numbered(&second), links(&["a", "b", "c"]));
+        // Whatever became of a second attempt, the first may be out.
+        message.claim(NOW, "m".to_owned(), AddressHash::from_text("1.x"));
+        message.settle(Handed::NotNow("busy".into(), None), OnUnknown::Resend, NOW);
+        assert_eq!(message.numbered(&second), links(&["a", "b", "c"]));
     }
 
     #[test]
