@@ -91,6 +91,8 @@ mod mail;
 mod matching;
 #[path = "scenarios/messages.rs"]
 mod messages;
+#[path = "scenarios/messages_again.rs"]
+mod messages_again;
 #[path = "scenarios/messages_held_back.rs"]
 mod messages_held_back;
 #[path = "scenarios/messages_limits.rs"]
@@ -105,6 +107,8 @@ mod own_events;
 mod pages;
 #[path = "scenarios/preferences.rs"]
 mod preferences;
+#[path = "scenarios/preferences_people.rs"]
+mod preferences_people;
 #[path = "scenarios/privacy.rs"]
 mod privacy;
 #[path = "scenarios/races.rs"]

@@ -1,7 +1,6 @@
 //! What people want: one-click unsubscribing as mail programs do it, the preference page, confirmations.
 
 use crate::engagement::{BROWSER, Sent, ask, customer, delete, mail_to, message, send, start};
-use crate::erasure::erase;
 use crate::folder::{Folder, folders, text};
 use crate::rights::consents;
 use base64::Engine;
@@ -11,19 +10,19 @@ use sluice_tests::stack::Running;
 use sluice_tests::stack::http::{Answer, urlencoded};
 use std::time::Duration;
 
-const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
-const ONE_CLICK: &[u8] = b"List-Unsubscribe=One-Click";
+pub(crate) const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
+pub(crate) const ONE_CLICK: &[u8] = b"List-Unsubscribe=One-Click";
 
-async fn get(run: &Running, path: &str, more: &[(&str, &str)]) -> Answer {
+pub(crate) async fn get(run: &Running, path: &str, more: &[(&str, &str)]) -> Answer {
     run.send("GET", path, &[&[BROWSER], more].concat(), b"").await
 }
 
-async fn post(run: &Running, path: &str, fields: &[(&str, &str)]) -> Answer {
+pub(crate) async fn post(run: &Running, path: &str, fields: &[(&str, &str)]) -> Answer {
     run.send("POST", path, &[FORM, BROWSER], urlencoded(fields).as_bytes()).await
 }
 
 /// Whether another message about the topic would go out, as the API says after trying.
-async fn still_gets(run: &Running, customer: &str, topic: &str) -> bool {
+pub(crate) async fn still_gets(run: &Running, customer: &str, topic: &str) -> bool {
     let message = ask(run, customer, "news", topic).await;
     match message["state"].as_str() {
         Some("sent") => true,
@@ -33,7 +32,7 @@ async fn still_gets(run: &Running, customer: &str, topic: &str) -> bool {
 }
 
 /// Statements of an address: what was said, how, about what.
-fn proofs(run: &Running) -> Vec<Value> {
+pub(crate) fn proofs(run: &Running) -> Vec<Value> {
     let proofs = run.table().into_iter().filter(|((pk, _), _)| pk.starts_with("consent#"));
     proofs.map(|(_, item)| serde_json::from_str(item["d"]["S"].as_str().unwrap()).unwrap()).collect()
 }
@@ -196,7 +195,7 @@ async fn the_page_speaks_the_recipients_language() {
 }
 
 /// Names of the topics that a page shows, those ticked first.
-fn boxes(html: &str) -> (Vec<String>, Vec<String>) {
+pub(crate) fn boxes(html: &str) -> (Vec<String>, Vec<String>) {
     let inputs = html.split("<input type=\"checkbox\"").skip(1);
     let read = inputs.map(|input| {
         let tag = input.split('>').next().unwrap();
@@ -277,30 +276,6 @@ async fn what_is_saved_on_the_page_holds_and_has_its_proof() {
 }
 
 #[tokio::test]
-async fn the_page_shows_what_is_refused_by_another_address_and_ticking_it_brings_it_back() {
-    let run = start().await;
-    run.apply("kind: settings\nname: default\nescalate_to: [boss]\nsurvivorship: { email: newest }\n").await;
-    let home = send(&run, "kim@home.example", &[], "product").await;
-    let work = send(&run, "kim@work.example", &[], "product").await;
-    let who = home.customer.as_str();
-    let path = format!("/api/customers/{who}/merge");
-    let (status, merged) = run.api("POST", &path, Some(json!({ "with": work.customer }))).await;
-    assert_eq!(status, 200, "{merged:#}");
-    run.settle().await;
-    let button = home.mail.unsubscribe().unwrap();
-    assert_eq!(run.send("POST", &button, &[FORM], ONE_CLICK).await.status, 200);
-    run.pass(Duration::from_secs(60)).await;
-    assert!(!still_gets(&run, who, "product").await);
-    let page = work.mail.unsubscribe().unwrap();
-    assert_eq!(boxes(&get(&run, &page, &[]).await.text()).0, Vec::<String>::new());
-    let saved = post(&run, &page, &[("shown", "product"), ("topic", "product"), ("save", "yes")]).await;
-    assert_eq!(boxes(&saved.text()).0, ["product"]);
-    assert!(still_gets(&run, who, "product").await);
-    assert_eq!(run.raw_mails().pop().unwrap().0, ["kim@work.example"]);
-    run.finish().await;
-}
-
-#[tokio::test]
 async fn unsubscribing_works_when_nothing_is_left_of_message_and_customer() {
     let run = start().await;
     let sent = send(&run, "gone@person.example", &[], "product").await;
@@ -321,21 +296,6 @@ async fn unsubscribing_works_when_nothing_is_left_of_message_and_customer() {
     for (pk, sk) in run.table().into_keys().filter(|(pk, _)| pk.starts_with("ld_") && *pk != lead) {
         delete(&run, &pk, &sk);
     }
-    run.finish().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_whom_no_record_is_left_it_is_not_kept_where_they_were() {
-    let run = start().await;
-    let sent = send(&run, "erased@person.example", &[], "product").await;
-    erase(&run, &sent.customer).await;
-    run.pass(Duration::from_secs(60)).await;
-    let path = sent.mail.unsubscribe().unwrap();
-    let saved = post(&run, &path, &[("shown", "events"), ("topic", "events"), ("save", "yes")]).await;
-    assert_eq!((saved.status, boxes(&saved.text()).0), (200, vec!["events".to_owned()]), "{}", saved.text());
-    let kept = proofs(&run);
-    assert_eq!((kept.len(), &kept[0]["s"]["wish"]["w"]), (1, &json!("confirmed")), "{kept:#?}");
-    assert_eq!((&kept[0]["i"], &kept[0]["u"]), (&Value::Null, &Value::Null), "{kept:#?}");
     run.finish().await;
 }
 
@@ -411,7 +371,7 @@ async fn one_click_on_what_a_person_asked_for_stops_everything_else() {
     run.finish().await;
 }
 
-const CLUB: &str = r#"
+pub(crate) const CLUB: &str = r#"
 ---
 kind: form
 name: club
@@ -419,13 +379,13 @@ consent: { field: ok, topic: offers, wording: Send me offers, version: "7" }
 "#;
 
 /// Posts the form whose box asks for offers, and waits until all is quiet; the lead's customer.
-async fn joins(run: &Running, email: &str, more: &[(&str, &str)]) -> String {
+pub(crate) async fn joins(run: &Running, email: &str, more: &[(&str, &str)]) -> String {
     let lead = run.post("club", &[&[("email", email)], more].concat()).await.lead_id();
     run.settle().await;
     run.show(&lead).await["customer"].as_str().unwrap().to_owned()
 }
 
-fn questions_to(run: &Running, email: &str) -> usize {
+pub(crate) fn questions_to(run: &Running, email: &str) -> usize {
     let mails = run.raw_mails().into_iter();
     mails
         .filter(|(to, raw)| to.iter().any(|to| to == email) && raw.contains("Subject: Please confirm"))
@@ -579,71 +539,6 @@ async fn nobody_is_asked_who_ticked_nothing_nor_again_and_again_nor_at_another_a
         run.pass(Duration::from_secs(3_600)).await;
     }
     assert_eq!(questions_to(&run, "victim@person.example"), 3);
-    run.finish().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_comes_back_after_an_erasure_gets_what_they_ask_for_once_they_have_confirmed_anything() {
-    let run = start().await;
-    run.apply(CLUB).await;
-    let email = "back@person.example";
-    let before = joins(&run, email, &[]).await;
-    assert_eq!(ask(&run, &before, "receipt", "service").await["state"], "sent");
-    erase(&run, &before).await;
-    run.pass(Duration::from_secs(60)).await;
-    let who = joins(&run, email, &[("ok", "on"), ("n", "2")]).await;
-    assert_ne!(who, before);
-    assert_eq!(ask(&run, &who, "receipt", "service").await["reason"], "erased");
-    assert_eq!(questions_to(&run, email), 1);
-    let path = mail_to(&run, email).paths('k').remove(0);
-    run.pass(Duration::from_secs(60)).await;
-    assert!(post(&run, &path, &[("confirm", "yes")]).await.text().contains("Thank you"));
-    assert_eq!(ask(&run, &who, "receipt", "service").await["state"], "sent");
-    assert_eq!(ask(&run, &who, "news", "offers").await["state"], "sent");
-    assert_eq!(ask(&run, &who, "news", "product").await["reason"], "erased");
-    run.finish().await;
-}
-
-const FAIR: &str = r#"
----
-kind: topic
-name: events
-title: { en: Events }
-consent: opt_in
-confirm: confirm-offers
----
-kind: form
-name: club
-consent: { field: ok, topic: events, wording: Send me word of events, version: "1" }
-"#;
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_comes_back_after_an_erasure_is_asked_about_a_topic_that_asks_nobody_else() {
-    let run = start().await;
-    run.apply(FAIR).await;
-    let email = "again@person.example";
-    let before = joins(&run, email, &[("ok", "on")]).await;
-    assert_eq!(questions_to(&run, email), 0);
-    assert_eq!(ask(&run, &before, "news", "events").await["state"], "sent");
-    erase(&run, &before).await;
-    run.pass(Duration::from_secs(60)).await;
-    let who = joins(&run, email, &[("ok", "on"), ("n", "2")]).await;
-    assert_eq!(questions_to(&run, email), 1);
-    assert_eq!(ask(&run, &who, "news", "events").await["reason"], "erased");
-    let path = mail_to(&run, email).paths('k').remove(0);
-    run.pass(Duration::from_secs(60)).await;
-    assert!(post(&run, &path, &[("confirm", "yes")]).await.text().contains("Thank you"));
-    assert_eq!(ask(&run, &who, "news", "events").await["state"], "sent");
-
-    // So is whoever says so to staff.
-    erase(&run, &who).await;
-    run.pass(Duration::from_secs(60)).await;
-    let who = joins(&run, email, &[("n", "3")]).await;
-    assert_eq!(questions_to(&run, email), 1, "nothing was ticked");
-    let yes = json!({"channel": "email", "topic": "events", "wish": "yes"});
-    assert_eq!(run.api("POST", &format!("/api/customers/{who}/consents"), Some(yes)).await.0, 200);
-    run.settle().await;
-    assert_eq!(questions_to(&run, email), 2);
     run.finish().await;
 }
 
