@@ -32,6 +32,10 @@ pub use dynoxide::DynoxideError;
 const TARGET: &str = "DynamoDB_20120810.";
 /// How long the store may be busy with others before its file is not written anew.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a log is left to others before it is tried again.
+const PAUSE: Duration = Duration::from_millis(100);
+/// How often a log is tried, which takes the patience or a little more.
+const TRIES: u32 = 100;
 /// The detail asked of the store for every request, so that the meter can tell a table from its indexes.
 const DETAIL: &str = "INDEXES";
 
@@ -193,13 +197,7 @@ impl DynamoDb {
         connection.busy_timeout(PATIENCE)?;
         // What a page has room for is zeroed, instead of what lay there.
         connection.execute_batch("PRAGMA secure_delete = ON; VACUUM;")?;
-        let is_read =
-            connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0))?;
-        if is_read {
-            let busy = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY);
-            return Err(rusqlite::Error::SqliteFailure(busy, Some("its log is being read".to_owned())));
-        }
-        Ok(())
+        empty_log(&connection)
     }
 
     /// What was done since the start or the last [`DynamoDb::take_meter`].
@@ -310,6 +308,22 @@ impl Service for DynamoDb {
         }
         .boxed()
     }
+}
+
+/// Empties the log of a file that others use too. SQLite waits for those who read it and not for whoever else writes it back to
+/// the file, so it is asked again.
+fn empty_log(connection: &Connection) -> rusqlite::Result<()> {
+    connection.busy_timeout(PAUSE)?;
+    for _ in 0..TRIES {
+        let is_used =
+            connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0))?;
+        if !is_used {
+            return Ok(());
+        }
+        std::thread::sleep(PAUSE);
+    }
+    let busy = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY);
+    Err(rusqlite::Error::SqliteFailure(busy, Some("its log is in use".to_owned())))
 }
 
 fn refuse_stream(enabled: bool) -> Result<()> {
@@ -520,6 +534,41 @@ mod tests {
         let mut all: Vec<String> = (0..60).map(|n| format!("item {n}")).collect();
         all.sort();
         assert_eq!(found, all);
+    }
+
+    #[test]
+    fn a_log_that_another_is_writing_back_is_emptied_after_that() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("table.sqlite");
+        let store = DynamoDb::open(&path).unwrap();
+        create(&store);
+        let reader = Connection::open(&path).unwrap();
+        reader.execute_batch("BEGIN").unwrap();
+        let held = reader.query_row("SELECT count(*) FROM leads", [], |row| row.get::<_, i64>(0));
+        assert_eq!(held.unwrap(), 0);
+        run(&store, "PutItem", put("a", false)).unwrap();
+        let write_back = |connection: &Connection, how: &str| {
+            let order = format!("PRAGMA wal_checkpoint({how})");
+            connection.query_row(&order, [], |row| row.get::<_, bool>(0)).unwrap()
+        };
+        let file = Connection::open(&path).unwrap();
+        std::thread::scope(|scope| {
+            // It waits for the reader, and keeps everybody else from the log meanwhile.
+            scope.spawn(|| {
+                let other = Connection::open(&path).unwrap();
+                other.busy_timeout(PATIENCE).unwrap();
+                while write_back(&other, "FULL") {}
+            });
+            while !write_back(&file, "PASSIVE") {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            scope.spawn(move || {
+                std::thread::sleep(PAUSE * 2);
+                drop(reader);
+            });
+            empty_log(&file).unwrap();
+        });
+        assert_eq!(std::fs::metadata(path.with_extension("sqlite-wal")).unwrap().len(), 0);
     }
 
     #[test]

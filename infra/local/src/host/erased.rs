@@ -77,11 +77,13 @@ impl Kept {
     }
 }
 
-/// Runs what may take the time of a file's copy, and says so if it was not done.
-async fn clean_up(clean: impl FnOnce() -> bool + Send + 'static) {
-    if !matches!(tokio::task::spawn_blocking(clean).await, Ok(true)) {
-        tracing::warn!("mails or files still hold what was erased; asking for the erasure again cleans them");
+/// Runs what may take the time of a file's copy. Whether it was done; if not, the log says so.
+async fn clean_up(clean: impl FnOnce() -> bool + Send + 'static) -> bool {
+    let is_clean = matches!(tokio::task::spawn_blocking(clean).await, Ok(true));
+    if !is_clean {
+        tracing::warn!("mails or files still hold what was erased; the next call of {ERASES} cleans them");
     }
+    is_clean
 }
 
 struct Erasing {
@@ -95,9 +97,17 @@ impl Function for Erasing {
             let answer = self.function.invoke(payload).await;
             let kept = self.kept.clone();
             kept.erasures.fetch_add(1, Ordering::SeqCst);
-            clean_up(move || kept.clean()).await;
-            answer
+            let is_clean = clean_up(move || kept.clean()).await;
+            // The messages come again, and with them the cleaning; erasing twice erases once.
+            answer.and_then(|answer| if is_clean { Ok(answer) } else { Err(unclean()) })
         })
+    }
+}
+
+fn unclean() -> InvokeError {
+    InvokeError {
+        kind: "Local.Unclean".to_owned(),
+        message: "mails or files still hold what was erased".to_owned(),
     }
 }
 
@@ -185,10 +195,8 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn a_mail_that_is_handed_over_while_its_person_is_erased_is_not_kept() {
+    fn table() -> DynamoDb {
         let dynamodb = DynamoDb::memory().unwrap();
-        let ses = Ses::memory(Arc::new(|| 0));
         let key = |name: &str, kind: &str| json!({ "AttributeName": name, "KeyType": kind });
         let text = |name: &str| json!({ "AttributeName": name, "AttributeType": "S" });
         let table = json!({
@@ -196,11 +204,24 @@ mod tests {
             "AttributeDefinitions": [text("pk"), text("sk")],
         });
         dynamodb.run("CreateTable", table.to_string().as_bytes()).unwrap();
+        dynamodb
+    }
+
+    fn put(dynamodb: &DynamoDb, item: Value) {
+        let request = json!({ "TableName": "table", "Item": item });
+        dynamodb.run("PutItem", request.to_string().as_bytes()).unwrap();
+    }
+
+    fn erase(dynamodb: &DynamoDb, lead: &LeadId) {
+        let state = LeadState::Erased.name();
+        put(dynamodb, json!({ "pk": { "S": lead }, "sk": { "S": "l" }, "st": { "S": state } }));
+    }
+
+    #[tokio::test]
+    async fn a_mail_that_is_handed_over_while_its_person_is_erased_is_not_kept() {
+        let (dynamodb, ses) = (table(), Ses::memory(Arc::new(|| 0)));
         let lead = LeadId::derived(&["merula"]);
-        let item =
-            json!({ "pk": { "S": lead }, "sk": { "S": "l" }, "st": { "S": LeadState::Erased.name() } });
-        let put = json!({ "TableName": "table", "Item": item });
-        dynamodb.run("PutItem", put.to_string().as_bytes()).unwrap();
+        erase(&dynamodb, &lead);
 
         let sqs = Sqs::open(None, Arc::new(|| 0), String::new()).unwrap();
         let kept = Kept::new("table", &dynamodb, &sqs, &ses);
@@ -222,10 +243,29 @@ mod tests {
         told.invoke(Bytes::new()).await.unwrap();
         kept.forget_mails();
         assert_eq!(ses.list().len(), 1, "its customer is not erased");
-        let item = json!({ "pk": { "S": customer }, "sk": { "S": "c" }, "x": { "M": {} } });
-        let put = json!({ "TableName": "table", "Item": item });
-        dynamodb.run("PutItem", put.to_string().as_bytes()).unwrap();
+        put(&dynamodb, json!({ "pk": { "S": customer }, "sk": { "S": "c" }, "x": { "M": {} } }));
         kept.forget_mails();
+        assert_eq!(ses.list(), []);
+    }
+
+    #[tokio::test]
+    async fn an_erasure_that_leaves_a_mail_behind_fails_and_is_done_when_it_comes_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let (dynamodb, ses) = (table(), Ses::open(folder.path(), Arc::new(|| 0)).unwrap());
+        let lead = LeadId::derived(&["merula"]);
+        erase(&dynamodb, &lead);
+        let tag = format!("{lead}-assigned-1");
+        let told = Slow { ses: ses.clone(), tag, meanwhile: Mutex::new(None) };
+        told.invoke(Bytes::new()).await.unwrap();
+        let sqs = Sqs::open(None, Arc::new(|| 0), String::new()).unwrap();
+        let erases = Kept::new("table", &dynamodb, &sqs, &ses).watch(ERASES, Arc::new(Erased));
+        // A folder in its place is no file that can be deleted.
+        let path = ses.list()[0].path.clone().unwrap();
+        std::fs::remove_file(&path).unwrap();
+        std::fs::create_dir(&path).unwrap();
+        assert_eq!(erases.invoke(Bytes::new()).await.unwrap_err().kind, "Local.Unclean");
+        std::fs::remove_dir(&path).unwrap();
+        erases.invoke(Bytes::new()).await.unwrap();
         assert_eq!(ses.list(), []);
     }
 }
