@@ -67,7 +67,12 @@ impl Mailbox {
         let path = folder.join(INDEX);
         let listed = if path.exists() { fs::read_to_string(&path)? } else { String::new() };
         // A line cut off by a crash belongs to a mail whose caller got no answer.
-        let read = |line: &str| serde_json::from_str(line).ok().map(|mail| (mail, Bytes::new()));
+        let read = |line: &str| {
+            let mut mail: Mail = serde_json::from_str(line).ok()?;
+            // The folder may have been moved, or be named by another path than before.
+            mail.path = Some(folder.join(mail.file_name()));
+            Some((mail, Bytes::new()))
+        };
         let mails = listed.lines().filter_map(read).collect();
         let mut index = append_to(&path)?;
         if !listed.is_empty() && !listed.ends_with('\n') {

@@ -173,6 +173,22 @@ async fn mails_are_forgotten_with_their_files_and_stay_so_after_a_restart() {
 }
 
 #[tokio::test]
+async fn mails_of_a_folder_that_was_moved_are_read_and_forgotten_there() {
+    let place = tempfile::tempdir().unwrap();
+    let (before, after) = (place.path().join("before"), place.path().join("after"));
+    let ses = Ses::open(&before, now()).unwrap();
+    assert_eq!(send(&ses, simple()).await.0, 200);
+    drop(ses);
+    std::fs::rename(&before, &after).unwrap();
+    let moved = Ses::open(&after, now()).unwrap();
+    let id = moved.list()[0].id.clone();
+    assert!(moved.read(&id).is_some_and(|content| !content.is_empty()));
+    assert_eq!(moved.forget(|_| true).unwrap(), 1);
+    let left: Vec<_> = std::fs::read_dir(&after).unwrap().map(|file| file.unwrap().file_name()).collect();
+    assert_eq!(left, ["index.jsonl"]);
+}
+
+#[tokio::test]
 async fn the_next_calls_are_answered_with_the_errors_that_were_asked_for() {
     let ses = Ses::memory(now());
     let busy = Refusal { status: 429, kind: "TooManyRequestsException", message: "slow down".into() };
