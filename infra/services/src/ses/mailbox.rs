@@ -1,7 +1,9 @@
 //! The mails that were taken, and what is kept beside them: in memory, or as files with an index.
 
+use super::is_message_id;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -73,7 +75,8 @@ impl Mailbox {
             mail.path = Some(folder.join(mail.file_name()));
             Some((mail, Bytes::new()))
         };
-        let mails = listed.lines().filter_map(read).collect();
+        let mails: Vec<(Mail, Bytes)> = listed.lines().filter_map(read).collect();
+        remove_unlisted(folder, &mails)?;
         let mut index = append_to(&path)?;
         if !listed.is_empty() && !listed.ends_with('\n') {
             index.write_all(b"\n")?;
@@ -142,6 +145,25 @@ impl Mailbox {
     fn kept(&self) -> MutexGuard<'_, Kept> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Deletes the files of mails that a crash kept from being listed: no erasure would find them.
+fn remove_unlisted(folder: &Path, mails: &[(Mail, Bytes)]) -> io::Result<()> {
+    let listed: BTreeSet<String> = mails.iter().map(|(mail, _)| mail.file_name()).collect();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let Ok(name) = entry.file_name().into_string() else { continue };
+        if is_of_a_mail(&name) && !listed.contains(&name) && entry.file_type()?.is_file() {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a file is named as [`Mail::file_name`] names it.
+fn is_of_a_mail(name: &str) -> bool {
+    let parts = name.rsplit_once('.');
+    parts.is_some_and(|(id, kind)| matches!(kind, "eml" | "json") && is_message_id(id))
 }
 
 fn append_to(path: &Path) -> io::Result<File> {

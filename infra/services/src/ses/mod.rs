@@ -242,5 +242,14 @@ fn message_id(at: i64) -> Result<String, Refusal> {
     Ok(format!("{at:016x}-{unique}-000000"))
 }
 
+/// Whether a text has the form of the ids that [`message_id`] makes.
+fn is_message_id(text: &str) -> bool {
+    let Some((at, rest)) = text.split_once('-') else { return false };
+    let is_unique = |text: &str| text.len() == 36 && uuid::Uuid::try_parse(text).is_ok();
+    at.len() == 16
+        && at.bytes().all(|byte| byte.is_ascii_hexdigit())
+        && rest.strip_suffix("-000000").is_some_and(is_unique)
+}
+
 #[cfg(test)]
 mod tests;

@@ -189,6 +189,34 @@ async fn mails_of_a_folder_that_was_moved_are_read_and_forgotten_there() {
 }
 
 #[tokio::test]
+async fn a_file_without_its_line_is_deleted_when_the_folder_is_opened_and_files_of_others_stay() {
+    let folder = tempfile::tempdir().unwrap();
+    let ses = Ses::open(folder.path(), now()).unwrap();
+    for _ in 0..2 {
+        assert_eq!(send(&ses, simple()).await.0, 200);
+    }
+    let mut files: Vec<_> = ses.list().into_iter().map(|mail| mail.file_name()).collect();
+    drop(ses);
+    // Killed before a line was written, or in the middle of it.
+    let unlisted = format!("{}.json", message_id(7).unwrap());
+    std::fs::write(folder.path().join(unlisted), "merula").unwrap();
+    let index = folder.path().join("index.jsonl");
+    let lines = std::fs::read_to_string(&index).unwrap();
+    std::fs::write(&index, &lines[..lines.len() - 20]).unwrap();
+    std::fs::write(folder.path().join("letter.eml"), "").unwrap();
+    let again = Ses::open(folder.path(), now()).unwrap();
+    assert_eq!(again.list().len(), 1);
+    let there = std::fs::read_dir(folder.path()).unwrap();
+    let mut there: Vec<_> = there.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+    there.sort();
+    // The newest comes first in a list.
+    files.remove(0);
+    files.extend(["index.jsonl", "letter.eml"].map(str::to_owned));
+    files.sort();
+    assert_eq!(there, files);
+}
+
+#[tokio::test]
 async fn the_next_calls_are_answered_with_the_errors_that_were_asked_for() {
     let ses = Ses::memory(now());
     let busy = Refusal { status: 429, kind: "TooManyRequestsException", message: "slow down".into() };
