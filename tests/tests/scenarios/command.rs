@@ -358,6 +358,35 @@ async fn the_tools_answer_in_words_and_by_how_they_exit() {
 }
 
 #[tokio::test]
+async fn a_lead_that_comes_out_otherwise_is_shown_and_fails_in_words_and_in_json() {
+    let fake = Fake::start(|request| match request.uri().path() {
+        "/api/customers/cu_1" => (200, json!({"id": "cu_1", "leads": [{"id": "ld_1"}, {"id": "ld_2"}]})),
+        "/api/leads/ld_1" => (200, json!({"id": "ld_1", "state": "assigned", "reproduced": false})),
+        "/api/leads/ld_2" => (200, json!({"id": "ld_2", "state": "assigned", "reproduced": true})),
+        _ => (404, json!({})),
+    })
+    .await;
+    let folder = tempfile::tempdir().unwrap();
+    for more in [None, Some("--json")] {
+        for (what, id, is_same) in
+            [("lead", "ld_2", true), ("lead", "ld_1", false), ("customer", "cu_1", false)]
+        {
+            let mut arguments = vec!["explain", what, id, "--url", &fake.url, "--token", "slt_1"];
+            arguments.extend(more);
+            let output = sluice_in(folder.path(), &arguments).await;
+            assert_eq!(output.status.success(), is_same, "{arguments:?}: {output:?}");
+            let said = String::from_utf8_lossy(&output.stdout).into_owned();
+            // Of a customer every lead, not only those before the one that fails.
+            let last = if what == "customer" { "ld_2" } else { id };
+            assert!(said.contains(last), "{arguments:?}: {said}");
+            assert_eq!(more.is_some(), serde_json::from_str::<Value>(&said).is_ok(), "{said}");
+            let why = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert_eq!(why.contains("ld_1: deciding again"), !is_same, "{why}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn unmerge_takes_a_person_apart_and_says_which_two_there_are() {
     let folder = tempfile::tempdir().unwrap();
     let sluice = Sluice::start(&Command::new(folder.path())).await;

@@ -33,13 +33,17 @@ pub(crate) async fn explain(kind: Explained, id: &str, stack: &StackArgs) -> Res
         Explained::Customer => {
             let customer = stack.call("GET", &format!("/api/customers/{id}"), None).await?;
             say(&pretty(&customer));
-            if !stack.json {
-                for lead in customer["leads"].as_array().into_iter().flatten() {
+            let mut otherwise = Vec::new();
+            for lead in customer["leads"].as_array().into_iter().flatten() {
+                let id = lead["id"].as_str().unwrap_or_default();
+                let lead = stack.call("GET", &format!("/api/leads/{id}"), None).await?;
+                if !stack.json {
                     say("");
-                    explain_lead(lead["id"].as_str().unwrap_or_default(), stack).await?;
+                    print_lead(id, &lead);
                 }
+                otherwise.extend(is_otherwise(&lead).then_some(id));
             }
-            Ok(())
+            report(&otherwise)
         }
         Explained::Message => {
             if id.starts_with("ms_") {
@@ -72,8 +76,28 @@ async fn explain_lead(id: &str, stack: &StackArgs) -> Result<(), String> {
     let lead = stack.call("GET", &format!("/api/leads/{id}"), None).await?;
     if stack.json {
         say(&pretty(&lead));
+    } else {
+        print_lead(id, &lead);
+    }
+    let otherwise: Vec<&str> = is_otherwise(&lead).then_some(id).into_iter().collect();
+    report(&otherwise)
+}
+
+/// Whether deciding again from what was seen came to something else.
+fn is_otherwise(lead: &Value) -> bool {
+    lead["reproduced"] == false
+}
+
+/// Fails if there is a lead that is decided otherwise now, however it was shown.
+fn report(otherwise: &[&str]) -> Result<(), String> {
+    if otherwise.is_empty() {
         return Ok(());
     }
+    let leads = otherwise.join(", ");
+    Err(format!("{leads}: deciding again from what was seen gives another result; please report this"))
+}
+
+fn print_lead(id: &str, lead: &Value) {
     say(&format!("Lead {id} from {} at {}", words(&lead["source"]), words(&lead["received"])));
     say(&format!("State: {}   Owner: {}", words(&lead["state"]), lead["owner"].as_str().unwrap_or("nobody")));
     if let Some(customer) = lead["customer"].as_str() {
@@ -84,21 +108,12 @@ async fn explain_lead(id: &str, stack: &StackArgs) -> Result<(), String> {
     if !missing.is_empty() {
         say(&format!("Still to be settled: {}", missing.join(", ")));
     }
-    print_reading(&lead);
-    print_why(&lead);
-    match lead["reproduced"].as_bool() {
-        Some(true) => say(&format!(
-            "Decided again from what was seen, policy version {}: the same.",
-            lead["policy_version"]
-        )),
-        Some(false) => {
-            return Err(
-                "deciding again from what was seen gives another result; please report this".to_owned()
-            );
-        }
-        None => {}
+    print_reading(lead);
+    print_why(lead);
+    if lead["reproduced"] == true {
+        let version = &lead["policy_version"];
+        say(&format!("Decided again from what was seen, policy version {version}: the same."));
     }
-    Ok(())
 }
 
 pub(crate) async fn ledger(stack: &StackArgs) -> Result<(), String> {
