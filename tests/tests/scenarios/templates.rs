@@ -4,6 +4,7 @@ use crate::command::{Command, Sluice, binaries};
 use serde_json::{Value, json};
 use sluice_tests::stack::http::Answer;
 use sluice_tests::stack::{POLICIES, Running, Setup};
+use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 const COMPANY: &str = "company: { name: Shop, address: Street 1 }\n";
@@ -208,6 +209,18 @@ async fn the_command_shows_a_template_of_a_stack_and_of_a_folder() {
         let (good, _, said) = alone(wrong);
         assert!(!good && !said.is_empty(), "{wrong:?}");
     }
+
+    // What is shown is for its owner only; here there is no browser that could be started.
+    let place = tempfile::tempdir().unwrap();
+    let mut process = std::process::Command::new(binaries().join("sluice"));
+    process.args(["template", "preview", "welcome", "--open", "--dir", dir]);
+    let said = process.env("TMPDIR", place.path()).env("PATH", "").output().unwrap();
+    assert!(said.status.success(), "{said:?}");
+    let mut files = std::fs::read_dir(place.path()).unwrap().map(|file| file.unwrap().path());
+    let file = files.next().unwrap();
+    assert!(String::from_utf8_lossy(&said.stderr).contains(file.to_str().unwrap()), "{said:?}");
+    assert!(std::fs::read_to_string(&file).unwrap().contains("Hello Ada"));
+    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
 
     let data = tempfile::tempdir().unwrap();
     let sluice = Sluice::start(&Command::new(data.path())).await;

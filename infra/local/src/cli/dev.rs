@@ -4,6 +4,7 @@ use super::output::{note, say};
 use super::remote::SESSION_FILE;
 use super::{DevArgs, FunctionsKind, StackArgs, policies};
 use crate::host::clock::StackClock;
+use crate::host::data::make_private;
 use crate::host::spec::{StackSpec, named};
 use crate::host::stack::{Functions, MAIL_VIA, NoMetrics, Options, Stack};
 use crate::template::Template;
@@ -148,7 +149,12 @@ fn process_urls() -> Vec<(String, String)> {
 
 /// Warnings and errors to the data folder; the terminal is for the person.
 fn start_log(data: &Path) -> Result<(), String> {
-    std::fs::create_dir_all(data).map_err(|error| format!("{}: {error}", data.display()))?;
+    if !make_private(data).map_err(|error| format!("{}: {error}", data.display()))? {
+        note(&format!(
+            "Others on this machine may read {}, where people's data will be: `chmod 700` it, or name a folder of its own.",
+            data.display()
+        ));
+    }
     let path = data.join("sluice.log");
     let file = OpenOptions::new().create(true).append(true).open(&path);
     let file = file.map_err(|error| format!("{}: {error}", path.display()))?;

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use sluice_domain::identity::LanguageTag;
 use sluice_domain::policy::PolicySet;
 use sluice_domain::template::{Context, preview as rendered};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -40,12 +41,19 @@ pub(crate) async fn preview(args: &PreviewArgs) -> Result<(), String> {
     }
     if args.open {
         let html = shown["html"].as_str().ok_or("this template has no HTML; --text shows its text")?;
-        let file = std::env::temp_dir().join(format!("sluice-{}-{}.html", args.name, language(&shown)));
-        std::fs::write(&file, format!("{ONLY_SHOWN}{html}"))
-            .map_err(|error| format!("{}: {error}", file.display()))?;
-        open(&file);
+        open(&for_the_browser(html)?);
     }
     Ok(())
+}
+
+/// The mail as a file that only its owner can read, under a name that nobody can have taken before. It stays: the browser may read
+/// it after this command has ended.
+fn for_the_browser(html: &str) -> Result<PathBuf, String> {
+    let failed = |error: std::io::Error| format!("{}: {error}", std::env::temp_dir().display());
+    let mut file = tempfile::Builder::new().prefix("sluice-").suffix(".html").tempfile().map_err(failed)?;
+    file.write_all(format!("{ONLY_SHOWN}{html}").as_bytes()).map_err(failed)?;
+    let (_, path) = file.keep().map_err(|error| failed(error.error))?;
+    Ok(path)
 }
 
 async fn published(args: &PreviewArgs, data: Map<String, Value>) -> Result<Value, String> {

@@ -2,6 +2,7 @@
 
 pub mod calls;
 pub mod clock;
+pub mod data;
 pub mod erased;
 pub mod events;
 pub mod front_door;

@@ -10,7 +10,7 @@ use super::pages::{Leaves, Pages};
 use super::runtime_api::{BinaryFunction, BinarySpec};
 use super::schedule::Due;
 use super::spec::{FunctionSpec, StackSpec, TableSpec};
-use super::{events, pollers, schedule};
+use super::{data, events, pollers, schedule};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use send_message::KEPT_AT;
 use serde_json::json;
@@ -321,11 +321,11 @@ async fn bind(port: u16) -> Result<(TcpListener, String), StartError> {
     Ok((listener, format!("http://{address}")))
 }
 
-fn open(data: Option<&Path>, clock: &StackClock, addresses: &Addresses) -> Result<Services, StartError> {
+fn open(folder: Option<&Path>, clock: &StackClock, addresses: &Addresses) -> Result<Services, StartError> {
     let failed = |what: &str, error: &dyn std::fmt::Display| StartError(format!("{what}: {error}"));
     let clock = clock.clone();
     let now: Now = Arc::new(move || clock.now().millis());
-    let Some(folder) = data else {
+    let Some(folder) = folder else {
         return Ok(Services {
             dynamodb: DynamoDb::memory().map_err(|error| failed("table", &error))?,
             sqs: Sqs::open(None, now.clone(), addresses.sqs.clone())
@@ -334,7 +334,7 @@ fn open(data: Option<&Path>, clock: &StackClock, addresses: &Addresses) -> Resul
             secrets: Secrets::memory(now),
         });
     };
-    std::fs::create_dir_all(folder).map_err(|error| failed("data folder", &error))?;
+    data::make_private(folder).map_err(|error| failed("data folder", &error))?;
     // The queues first: they refuse a folder that another stack has open.
     let sqs = Sqs::open(Some(&folder.join("queues.sqlite")), now.clone(), addresses.sqs.clone());
     Ok(Services {
