@@ -20,10 +20,10 @@ pub struct Hosted {
 }
 
 impl Hosted {
-    /// A function under its name and time limit. Of calls beyond `reserved` at one time each waits for its turn, where
+    /// A function under its name and time limit. Of calls beyond so many `places` at one time each waits for its turn, where
     /// AWS refuses it: a laptop is slower, and a post that would be taken there is not to be lost here.
-    pub fn new(name: &str, timeout: Duration, reserved: Option<usize>, function: Arc<dyn Function>) -> Self {
-        let places = reserved.map(|places| Arc::new(Semaphore::new(places)));
+    pub fn new(name: &str, timeout: Duration, places: Option<usize>, function: Arc<dyn Function>) -> Self {
+        let places = places.map(|places| Arc::new(Semaphore::new(places)));
         Self { name: name.into(), timeout, function, running: Arc::default(), places }
     }
 

@@ -5,7 +5,7 @@ use super::front_door::RouteSpec;
 use super::pollers::EventSourceSpec;
 use super::schedule::ScheduleSpec;
 use super::stack::Addresses;
-use crate::template::{KeyAttribute, Queue, Table, Template};
+use crate::template::{KeyAttribute, Queue, QueueSource, Table, Template};
 use serde_json::{Value, json};
 use sluice_host::function::StartError;
 use sluice_services::secrets::{self, Generate};
@@ -17,7 +17,7 @@ use std::time::Duration;
 const STACK: &str = "sluice";
 /// Calls at one time where the template gives no limit.
 const DEFAULT_CONCURRENCY: u32 = 10;
-/// Instances of a binary where the template reserves no concurrency.
+/// Instances of a binary, where its queues do not call it more often at one time.
 const DEFAULT_INSTANCES: usize = 4;
 
 /// A whole stack.
@@ -87,7 +87,7 @@ impl StackSpec {
                 name: function.name.clone(),
                 timeout: Duration::from_secs(u64::from(function.timeout_seconds)),
                 memory_mb: function.memory_mb,
-                max_instances: reserved.map_or(DEFAULT_INSTANCES, |n| n.min(DEFAULT_INSTANCES)),
+                max_instances: instances(&function.sources, reserved),
                 reserved,
                 vars: template.environment(function, &lookup).map_err(unresolved)?,
             });
@@ -131,8 +131,7 @@ impl StackSpec {
                 queue: named(&source.queue),
                 function: function.name.clone(),
                 batch_size: usize::try_from(source.batch_size).unwrap_or(usize::MAX),
-                max_concurrency: usize::try_from(source.max_concurrency.unwrap_or(DEFAULT_CONCURRENCY))
-                    .unwrap_or(1),
+                max_concurrency: at_once(source),
                 window: Duration::from_secs(u64::from(source.window_seconds)),
             })
         });
@@ -159,6 +158,17 @@ impl StackSpec {
             rules,
         })
     }
+}
+
+/// Most calls of one queue at one time.
+fn at_once(source: &QueueSource) -> usize {
+    usize::try_from(source.max_concurrency.unwrap_or(DEFAULT_CONCURRENCY)).unwrap_or(1)
+}
+
+/// Most instances of a binary: one for each call that its queues may make at one time, and no more than are reserved.
+fn instances(sources: &[QueueSource], reserved: Option<usize>) -> usize {
+    let asked: usize = sources.iter().map(at_once).sum();
+    asked.max(DEFAULT_INSTANCES).min(reserved.unwrap_or(usize::MAX))
 }
 
 /// The name of a table, queue or secret of the template.
@@ -288,6 +298,24 @@ mod tests {
                 .any(|route| route.key() == "POST /f/{form}" && route.function == "capture-lead")
         );
         assert_eq!(spec.schedules[0].every, Duration::from_secs(60));
+        // Of three queues with five calls each, of one with ten, and of none.
+        let instances =
+            ["send-message", "route-lead", "fire-timers"].map(|name| function(name).max_instances);
+        assert_eq!(instances, [15, 10, DEFAULT_INSTANCES]);
+    }
+
+    #[test]
+    fn a_binary_has_an_instance_for_each_call_at_one_time_that_is_let_pass() {
+        let source = |max_concurrency: Option<u32>| QueueSource {
+            queue: "Queue".to_owned(),
+            batch_size: 10,
+            window_seconds: 0,
+            max_concurrency,
+        };
+        assert_eq!(instances(&[source(Some(5)), source(None)], None), 15);
+        assert_eq!(instances(&[source(Some(5)), source(None)], Some(7)), 7);
+        assert_eq!(instances(&[source(Some(2))], None), DEFAULT_INSTANCES);
+        assert_eq!(instances(&[], Some(1)), 1);
     }
 
     #[test]

@@ -455,7 +455,12 @@ async fn build(
                 Some(kept) => kept.watch(&function.name, built),
                 None => built,
             };
-            let hosted = Hosted::new(&function.name, function.timeout, function.reserved, built);
+            let places = match &options.functions {
+                Functions::InProcess(_) => function.reserved,
+                // Who waits for an instance waits before the call's own time begins.
+                Functions::Binaries(_) => Some(function.max_instances),
+            };
+            let hosted = Hosted::new(&function.name, function.timeout, places, built);
             Ok::<_, StartError>((function.name.clone(), hosted))
         }
     });
