@@ -51,13 +51,18 @@ where
 
 /// Answers 200 with the event it got, or misbehaves as the path says.
 fn echo(environment: Environment) -> Started {
-    stub(environment, |_, payload| {
+    stub(environment, |environment, payload| {
         Box::pin(async move {
             let event: Value = serde_json::from_slice(&payload).unwrap();
             match event["pathParameters"]["how"].as_str() {
                 Some("malformed") => Ok(Bytes::from("<html>")),
                 Some("panic") => panic!("as asked"),
                 Some("hang") => std::future::pending().await,
+                Some("slow") => {
+                    tokio::time::sleep(Duration::from_millis(200)).await;
+                    environment.metrics.emit("slow");
+                    Ok(Bytes::from("{}"))
+                }
                 _ => Ok(Bytes::from(json!({ "statusCode": 200, "body": event.to_string() }).to_string())),
             }
         })
@@ -280,6 +285,24 @@ async fn the_door_refuses_as_api_gateway_does() {
     let (status, body) = ask(&stack, "PATCH /rest/a/b", b"").await;
     let event: Value = serde_json::from_slice(&body).unwrap();
     assert_eq!((status, &event["pathParameters"]["path"]), (200, &json!("a/b")));
+}
+
+#[tokio::test]
+async fn a_call_runs_to_its_end_though_whoever_asked_has_gone_and_a_stop_waits_for_it() {
+    let World { stack, notes } = world(None).await;
+    let echo = stack.function("echo").unwrap().clone();
+    let leave = async || {
+        let url = stack.addresses.url.trim_start_matches("http://");
+        let mut connection = TcpStream::connect(url).await.unwrap();
+        connection.write_all(b"GET /do/slow HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n").await.unwrap();
+        until("it has begun", || echo.running() == 1).await;
+    };
+    leave().await;
+    until("it has ended", || echo.running() == 0).await;
+    assert_eq!(notes.count("slow"), 1);
+    leave().await;
+    stack.stop().await;
+    assert_eq!(notes.count("slow"), 2);
 }
 
 #[tokio::test]

@@ -12,10 +12,13 @@ use axum::http::{Response, StatusCode};
 use axum::serve::ListenerExt;
 use bytes::Bytes;
 use sluice_host::environment::Clock;
+use sluice_host::function::InvokeError;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
 
 /// The largest request body, in bytes, as API Gateway limits it.
 pub const MAX_BODY: usize = 10 * 1024 * 1024;
@@ -44,6 +47,38 @@ pub struct FrontDoor {
     pages: Arc<dyn Local>,
     clock: StackClock,
     count: AtomicU64,
+    calls: Arc<Calls>,
+}
+
+/// Calls that have begun. Each runs to its end, as on Lambda, also if whoever asked goes away meanwhile.
+#[derive(Default)]
+struct Calls(Mutex<JoinSet<()>>);
+
+impl Calls {
+    /// Begins a call, and gives its outcome when there is one.
+    fn begin(&self, function: Hosted, payload: Bytes) -> oneshot::Receiver<Result<Bytes, InvokeError>> {
+        let (tell, told) = oneshot::channel();
+        let mut calls = self.lock();
+        while calls.try_join_next().is_some() {}
+        calls.spawn(async move {
+            // Whoever asked may have gone.
+            let _ = tell.send(function.invoke(payload).await);
+        });
+        told
+    }
+
+    fn lock(&self) -> MutexGuard<'_, JoinSet<()>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Cuts the calls off when it is dropped: connections outlive the door that is closed on them.
+struct CutOff(Arc<Calls>);
+
+impl Drop for CutOff {
+    fn drop(&mut self) {
+        self.0.lock().abort_all();
+    }
 }
 
 struct Route {
@@ -125,10 +160,11 @@ impl FrontDoor {
             let ranks: Vec<u8> = route.segments.iter().map(Segment::rank).collect();
             (ranks, route.method == "ANY")
         });
-        Self { routes, pages, clock, count: AtomicU64::new(0) }
+        Self { routes, pages, clock, count: AtomicU64::new(0), calls: Arc::default() }
     }
 
-    /// Serves connections until `stop` is ready and the requests that had begun are answered.
+    /// Serves connections until `stop` is ready, the requests that had begun are answered and their calls are over. Dropping it
+    /// cuts the calls off.
     pub async fn serve(self, listener: TcpListener, stop: impl Future<Output = ()> + Send + 'static) {
         // Answers are small: Nagle's algorithm would hold them back.
         let listener = listener.tap_io(|stream| {
@@ -136,6 +172,7 @@ impl FrontDoor {
                 tracing::debug!(%error, "cannot turn off Nagle's algorithm");
             }
         });
+        let calls = CutOff(self.calls.clone());
         let door = Arc::new(self);
         let answer = move |ConnectInfo(from): ConnectInfo<SocketAddr>, request: Request| {
             let door = door.clone();
@@ -145,6 +182,8 @@ impl FrontDoor {
         if let Err(error) = axum::serve(listener, app).with_graceful_shutdown(stop).await {
             tracing::error!(%error, "the front door closed");
         }
+        let mut begun = std::mem::take(&mut *calls.0.lock());
+        while begun.join_next().await.is_some() {}
     }
 
     async fn answer(&self, from: SocketAddr, request: Request) -> Response<Bytes> {
@@ -187,9 +226,10 @@ impl FrontDoor {
             now,
             request_id: &request_id,
         };
-        match route.function.invoke(event(&head, &body, &arrival)).await {
-            Ok(answer) => response(&answer),
-            Err(_) => refusal(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error"),
+        let told = self.calls.begin(route.function.clone(), event(&head, &body, &arrival));
+        match told.await {
+            Ok(Ok(answer)) => response(&answer),
+            Ok(Err(_)) | Err(_) => refusal(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error"),
         }
     }
 }
