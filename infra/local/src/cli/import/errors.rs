@@ -4,7 +4,7 @@ use super::super::FileFormat;
 use super::rows::{LINE, Original, REASON, ROW, Read1};
 use serde_json::{Map, Value};
 use std::fs::{File, OpenOptions};
-use std::io::Write;
+use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -40,9 +40,7 @@ impl ErrorFile {
         self.rows += 1;
         if self.out.is_none() {
             if self.path.exists() {
-                let mut aside = self.path.clone().into_os_string();
-                aside.push(".before");
-                std::fs::rename(&self.path, aside).map_err(|error| failed(&self.path, error.to_string()))?;
+                put_aside(&self.path).map_err(|error| failed(&self.path, error.to_string()))?;
             }
             // Rows of people: for nobody else to read.
             let file =
@@ -94,5 +92,40 @@ impl ErrorFile {
             }
             _ => Ok(()),
         }
+    }
+}
+
+/// Names a file `.before`, or `.before.2` and so on if files of earlier times are there.
+fn put_aside(path: &Path) -> io::Result<()> {
+    let mut n = 1;
+    loop {
+        let mut aside = path.as_os_str().to_owned();
+        aside.push(if n == 1 { ".before".to_owned() } else { format!(".before.{n}") });
+        // Whoever makes the name has it, so that nothing is written over.
+        match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&aside) {
+            Ok(_) => return std::fs::rename(path, aside),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => n += 1,
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::put_aside;
+    use std::fs;
+
+    #[test]
+    fn what_is_put_aside_is_written_over_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("leads.errors.csv");
+        let texts = ["first", "second", "third"];
+        for text in texts {
+            fs::write(&path, text).unwrap();
+            put_aside(&path).unwrap();
+        }
+        let read = |end: &str| fs::read_to_string(folder.path().join(format!("leads.errors.csv{end}")));
+        assert_eq!([".before", ".before.2", ".before.3"].map(|end| read(end).unwrap()), texts);
+        assert!(!path.exists());
     }
 }
