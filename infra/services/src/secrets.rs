@@ -78,7 +78,7 @@ impl Secrets {
 
     /// Secrets in a file, made when the first one is.
     pub fn open(path: &Path, now: Now) -> io::Result<Self> {
-        let kept = if path.exists() { serde_json::from_slice(&fs::read(path)?)? } else { BTreeMap::new() };
+        let kept = if path.exists() { read(path)? } else { BTreeMap::new() };
         Ok(Self { now, path: Some(path.to_owned()), kept: Arc::new(Mutex::new(kept)) })
     }
 
@@ -168,6 +168,15 @@ fn md5_hex(bytes: &[u8]) -> String {
     md5::Md5::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
 }
 
+/// Reads the file. What is wrong with it is told by its place only: the words for it would quote a secret.
+fn read(path: &Path) -> io::Result<BTreeMap<String, Secret>> {
+    serde_json::from_slice(&fs::read(path)?).map_err(|error| {
+        let (line, column) = (error.line(), error.column());
+        let told = format!("{}:{line}:{column}: not the JSON that is kept here", path.display());
+        io::Error::new(io::ErrorKind::InvalidData, told)
+    })
+}
+
 /// Replaces a file in one step, readable by its owner only from the first byte.
 fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
     let beside = path.with_extension("new");
@@ -226,6 +235,15 @@ mod tests {
         }
         assert!(seen.len() > 50, "{} different ones of 243", seen.len());
         assert!(Generate { alphabet: String::new(), ..plain() }.make().is_err());
+    }
+
+    #[test]
+    fn a_mistake_in_the_file_is_told_by_its_place_and_not_by_the_secret() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secrets.json");
+        fs::write(&path, "{\n  \"one\": \"merula\"\n}").unwrap();
+        let told = Secrets::open(&path, now()).err().unwrap().to_string();
+        assert!(told.contains("secrets.json:2:") && !told.contains("merula"), "{told}");
     }
 
     #[test]
