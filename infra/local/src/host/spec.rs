@@ -19,6 +19,8 @@ const STACK: &str = "sluice";
 const DEFAULT_CONCURRENCY: u32 = 10;
 /// Instances of a binary, where its queues do not call it more often at one time.
 const DEFAULT_INSTANCES: usize = 4;
+/// How many instances of a binary a laptop runs at most; further calls wait their turn.
+const MOST_INSTANCES: usize = 16;
 
 /// A whole stack.
 #[derive(Clone, Debug, Default)]
@@ -168,7 +170,7 @@ fn at_once(source: &QueueSource) -> usize {
 /// Most instances of a binary: one for each call that its queues may make at one time, and no more than are reserved.
 fn instances(sources: &[QueueSource], reserved: Option<usize>) -> usize {
     let asked: usize = sources.iter().map(at_once).sum();
-    asked.max(DEFAULT_INSTANCES).min(reserved.unwrap_or(usize::MAX))
+    asked.clamp(DEFAULT_INSTANCES, MOST_INSTANCES).min(reserved.unwrap_or(usize::MAX))
 }
 
 /// The name of a table, queue or secret of the template.
@@ -315,6 +317,7 @@ mod tests {
         assert_eq!(instances(&[source(Some(5)), source(None)], None), 15);
         assert_eq!(instances(&[source(Some(5)), source(None)], Some(7)), 7);
         assert_eq!(instances(&[source(Some(2))], None), DEFAULT_INSTANCES);
+        assert_eq!(instances(&[source(Some(40)), source(None)], None), MOST_INSTANCES);
         assert_eq!(instances(&[], Some(1)), 1);
     }
 
