@@ -59,16 +59,21 @@ async fn an_old_lead_does_not_take_its_customer_out_of_others_hands() {
         (409, Some("urn:sluice:problem:out-of-place")),
         "{problem:#}"
     );
+    assert!(run.print() == before, "a refused move left something");
     let body = json!({"do": true, "rep": "bo"});
     let (status, done) = run.api_as(Some(&boss), "POST", "/api/reps/ann/rebalance", Some(body)).await;
-    assert_eq!((status, &done["leads"][0]["to"]), (200, &Value::Null), "{done:#}");
+    assert_eq!((status, &done["leads"][0]["to"]), (200, &json!("bo")), "{done:#}");
     run.settle().await;
-    assert!(run.print() == before, "a refused move left something");
+    assert_eq!(
+        run.customer(&customer).await["owner"]["rep"],
+        "cy",
+        "of a leaver's lead nobody asked for that"
+    );
     // Whoever reaches both moves it.
-    let (status, _) = run.api("POST", &path, Some(json!({"rep": "bo"}))).await;
+    let (status, _) = run.api("POST", &path, Some(json!({"rep": "ann"}))).await;
     assert_eq!(status, 200);
     run.settle().await;
-    assert_eq!(run.customer(&customer).await["owner"]["rep"], "bo");
+    assert_eq!(run.customer(&customer).await["owner"]["rep"], "ann");
     run.finish().await;
 }
 

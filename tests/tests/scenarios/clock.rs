@@ -98,15 +98,18 @@ async fn a_silent_owner_is_reminded_then_a_colleague_gets_the_lead_then_the_catc
 #[tokio::test]
 async fn an_old_lead_that_goes_to_the_catch_all_leaves_its_customer_with_who_has_them_by_now() {
     let rules = "  - { name: named, when: 'has(lead.fields.two)', assign: { rep: two } }\n  - { name: all, assign: { team: sdr } }\n";
-    let members = "[{ rep: one }]\nresponse: { within: 10m, limit: 0, catch_all: { rep: boss } }\n";
+    let members = "[{ rep: one }]\nresponse: { within: 10m, limit: 1, catch_all: { rep: boss } }\n";
     let run = Setup::policies(policies(&["one", "two"], &[("sdr", members)], rules)).start().await;
     let email = ("email", "slow@person.example");
     let old = run.lead(&[email]).await;
     assert_eq!(owner(&run, &old).await, "one");
     let newer = run.lead(&[email, ("two", "1")]).await;
     assert_eq!(owner(&run, &newer).await, "two");
+    // For today they are away.
+    let away = json!({"leave": [{"from": run.show(&newer).await["received"]}]});
+    assert_eq!(run.api("PUT", "/api/reps/two/leave", Some(away)).await.0, 200);
     minutes(&run, 12).await;
-    assert_eq!(owner(&run, &old).await, "boss");
+    assert_eq!(run.show(&old).await["assignment"]["rep"], "boss");
     let (_, customer) = run.lookup(json!({"email": email.1})).await;
     assert_eq!(customer["owner"]["rep"], "two", "{customer:#}");
     run.finish().await;

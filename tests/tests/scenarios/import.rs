@@ -301,6 +301,8 @@ async fn who_claims_a_lead_of_a_quiet_import_is_told_and_a_company_of_one_that_i
     let first = run.lead(&[("email", "cara@mill.example")]).await;
     let view = run.show(&first).await;
     assert!(view["why"].to_string().contains("the company has no owner"), "{view:#}");
+    run.pass(Duration::from_secs(700)).await;
+    run.fire_timers().await;
     run.finish().await;
 }
 

@@ -469,34 +469,6 @@ async fn a_bad_lead_is_credited_once_and_its_owner_gets_another() {
 }
 
 #[tokio::test]
-async fn a_leavers_lead_leaves_its_customer_with_who_has_them_by_now() {
-    let run = stack(&format!(
-        "{}{}{}{}",
-        rep("ann", ""),
-        rep("bo", ""),
-        rep("cy", ""),
-        rules(&[
-            "name: bos, when: 'has(lead.fields.bo)', assign: { rep: bo }",
-            "name: all, assign: { rep: ann }",
-        ]),
-    ))
-    .start()
-    .await;
-    for name in ["shared", "hers"] {
-        lead(&run, name, &[]).await;
-    }
-    lead(&run, "shared", &[("bo", "1")]).await;
-    let (_, done) = run.api("POST", "/api/reps/ann/rebalance", Some(json!({"do": true, "rep": "cy"}))).await;
-    assert_eq!(done["leads"].as_array().unwrap().len(), 2, "{done:#}");
-    run.settle().await;
-    for (name, expected) in [("shared", "bo"), ("hers", "cy")] {
-        let (_, customer) = run.lookup(json!({"email": format!("{name}@person.example")})).await;
-        assert_eq!(customer["owner"]["rep"], expected, "{customer:#}");
-    }
-    run.finish().await;
-}
-
-#[tokio::test]
 async fn a_leavers_open_leads_are_shown_and_then_handed_over() {
     let run = stack(&format!(
         "{}{}{}kind: team\nname: sdr\nmembers: [{{ rep: ann }}, {{ rep: bo }}, {{ rep: cy, capacity: 1 }}]\n---\n{}",

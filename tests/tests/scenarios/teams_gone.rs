@@ -1,7 +1,7 @@
 //! Teams that are removed, and that somebody leaves, while their leads are open: nothing is stranded, forgotten or silent.
 
 use crate::routing::{owner, policies};
-use crate::routing_depth::{pass, why};
+use crate::routing_depth::{pass, rep, rules, stack, why};
 use serde_json::{Value, json};
 use sluice_tests::stack::{POLICIES, Running, Setup};
 use std::time::Duration;
@@ -155,5 +155,33 @@ async fn whoever_publishes_is_warned_of_what_is_new_and_probably_not_meant() {
     let said = warned(&answer).join("\n");
     assert!(said.contains("no document describes the topic `product` any more"), "{said}");
     assert!(said.contains("all.yaml:9:10"), "{said}");
+    run.finish().await;
+}
+
+#[tokio::test]
+async fn a_leavers_lead_leaves_its_customer_with_who_has_them_by_now() {
+    let run = stack(&format!(
+        "{}{}{}{}",
+        rep("ann", ""),
+        rep("bo", ""),
+        rep("cy", ""),
+        rules(&[
+            "name: bos, when: 'has(lead.fields.bo)', assign: { rep: bo }",
+            "name: all, assign: { rep: ann }",
+        ]),
+    ))
+    .start()
+    .await;
+    for name in ["shared", "hers"] {
+        run.lead(&[("email", &format!("{name}@person.example"))]).await;
+    }
+    run.lead(&[("email", "shared@person.example"), ("bo", "1")]).await;
+    let (_, done) = run.api("POST", "/api/reps/ann/rebalance", Some(json!({"do": true, "rep": "cy"}))).await;
+    assert_eq!(done["leads"].as_array().unwrap().len(), 2, "{done:#}");
+    run.settle().await;
+    for (name, expected) in [("shared", "bo"), ("hers", "cy")] {
+        let (_, customer) = run.lookup(json!({"email": format!("{name}@person.example")})).await;
+        assert_eq!(customer["owner"]["rep"], expected, "{customer:#}");
+    }
     run.finish().await;
 }
