@@ -146,11 +146,6 @@ impl QueueHandler for Router {
                 Err(why) => failed.extend(each_failed(&wakes, &why)),
             }
         }
-        for (rep, records) in away {
-            if let Err(why) = self.set_clocks_anew(&rep).await {
-                failed.extend(each_failed(&records, &why));
-            }
-        }
         for (lead, why) in self.route_all(asked.keys().cloned().collect()).await {
             let records = asked.remove(&lead).unwrap_or_default();
             failed.extend(each_failed(&records, &why));
@@ -162,6 +157,12 @@ impl QueueHandler for Router {
             let _ = self.store.delete_due(&[entry]).await;
         }
         failed.extend(self.tick_all(ticks).await);
+        // Last: it takes the longer the more a rep was told, and nobody waits for it.
+        for (rep, records) in away {
+            if let Err(why) = self.set_clocks_anew(&rep).await {
+                failed.extend(each_failed(&records, &why));
+            }
+        }
         failed.sort_by(|a, b| a.id.cmp(&b.id));
         failed.dedup_by(|a, b| a.id == b.id);
         failed

@@ -2,7 +2,7 @@
 
 use crate::environment::{Clock, Environment, MetricSink, Random};
 use crate::function::{Build, StartError};
-use crate::web;
+use crate::{log, web};
 use aws_smithy_http_client::tls;
 use bytes::Bytes;
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
@@ -11,6 +11,10 @@ use sluice_domain::time::Timestamp;
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::Arc;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// The machine's clock.
 #[derive(Clone, Copy, Debug)]
@@ -75,9 +79,9 @@ pub fn https_client() -> aws_smithy_runtime_api::client::http::SharedHttpClient 
 /// Builds the function and serves Lambda's invocations until the process is stopped.
 pub fn run(build: Build) -> Result<(), StartError> {
     let env = Environment::of_process();
-    let level =
-        env.optional("SLUICE_LOG").and_then(|level| level.parse().ok()).unwrap_or(tracing::Level::INFO);
-    tracing_subscriber::fmt().json().with_max_level(level).with_writer(std::io::stderr).init();
+    let level = env.optional("SLUICE_LOG").and_then(|level| level.parse().ok()).unwrap_or(LevelFilter::INFO);
+    let lines = tracing_subscriber::fmt::layer().json().with_writer(std::io::stderr);
+    tracing_subscriber::registry().with(lines.with_filter(log::targets(level))).init();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| StartError(format!("no runtime: {error}")))?;
     runtime.block_on(async move {

@@ -8,6 +8,7 @@ pub mod fetch;
 pub mod function;
 pub mod http;
 pub mod lambda;
+pub mod log;
 pub mod metrics;
 pub mod outbox;
 pub mod queue;

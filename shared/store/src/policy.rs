@@ -128,19 +128,27 @@ impl Store {
 
     /// A document's text.
     pub async fn policy_text(&self, sha: &str) -> Result<Option<String>, StoreError> {
-        let answer = self
-            .client
-            .query()
-            .table_name(&self.table)
-            .key_condition_expression("pk = :pk")
-            .expression_attribute_values(":pk", text(keys::policy(sha)))
-            .send()
-            .await?;
-        let items = answer.items.unwrap_or_default();
-        if items.is_empty() {
-            return Ok(None);
+        let (mut body, mut from) = (None, None);
+        loop {
+            // Strongly consistent: its manifest may have been written just now, and a page ends after 1 MB.
+            let answer = self
+                .client
+                .query()
+                .table_name(&self.table)
+                .consistent_read(true)
+                .key_condition_expression("pk = :pk")
+                .expression_attribute_values(":pk", text(keys::policy(sha)))
+                .set_exclusive_start_key(from)
+                .send()
+                .await?;
+            for item in answer.items.iter().flatten() {
+                body.get_or_insert_with(String::new).push_str(get_text(item, "b")?);
+            }
+            from = answer.last_evaluated_key;
+            if from.is_none() {
+                return Ok(body);
+            }
         }
-        items.iter().map(|item| get_text(item, "b")).collect::<Result<String, _>>().map(Some)
     }
 
     /// All documents of a manifest.

@@ -7,23 +7,6 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 
-/// The targets of our own code: everything they say is kept.
-pub const OURS: [&str; 13] = [
-    "sluice",
-    "capture_lead",
-    "enrich_lead",
-    "erase_customer",
-    "route_lead",
-    "send_message",
-    "fire_timers",
-    "record_engagement",
-    "record_feedback",
-    "track_event",
-    "advance_journey",
-    "run_campaign",
-    "serve_console",
-];
-
 static LINES: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 
 struct Lines;
@@ -39,10 +22,9 @@ impl Write for Lines {
     }
 }
 
-/// Our own code at every level, all other code as in production.
+/// As a process that is to write all it can.
 pub fn targets() -> Targets {
-    let all = Targets::new().with_default(LevelFilter::INFO);
-    OURS.into_iter().fold(all, |targets, ours| targets.with_target(ours, LevelFilter::TRACE))
+    sluice_host::log::targets(LevelFilter::TRACE)
 }
 
 /// From now on this process's log is kept.

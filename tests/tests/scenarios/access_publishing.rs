@@ -11,6 +11,16 @@ name: sms
 via: webhook
 webhook: { url: https://sms.example/send, body: { to: "{{ to }}", text: "{{ text }}" }, bearer: env:SMS_TOKEN }
 ---
+kind: source
+name: told
+type: sns
+topics: ["arn:aws:sns:us-east-1:123456789012:ses-events"]
+---
+kind: source
+name: site
+type: segment
+secrets: { write_key: [env:HOOK] }
+---
 kind: webhook
 name: warehouse
 url: https://warehouse.example/events
@@ -62,6 +72,14 @@ async fn only_an_admin_says_where_data_goes_and_who_is_below_whom() {
         (
             json!({"kind": "source", "name": "meta", "type": "meta", "secrets": {"app_secret": ["env:HOOK"], "verify_token": ["env:HOOK"], "page_token": ["env:HOOK"]}}),
             "source/meta",
+        ),
+        (
+            json!({"kind": "source", "name": "told", "type": "sns", "topics": ["arn:aws:sns:us-east-1:210987654321:mine"]}),
+            "source/told",
+        ),
+        (
+            json!({"kind": "source", "name": "site", "type": "segment", "secrets": {"write_key": ["env:HOOK"]}, "trusted": true}),
+            "source/site",
         ),
         (json!({"kind": "rep", "name": "bo", "email": "bo@reps.example", "reports_to": "ann"}), "rep/bo"),
         (json!({"kind": "rep", "name": "bo", "email": "bo@reps.example", "webhook": signed}), "rep/bo"),

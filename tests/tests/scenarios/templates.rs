@@ -117,6 +117,27 @@ async fn a_preview_is_what_the_customer_would_read_and_says_where_each_value_com
 }
 
 #[tokio::test]
+async fn a_document_that_is_longer_than_a_page_of_the_table_is_read_whole() {
+    let run = Setup::policies(documents()).start().await;
+    let long = |language: &str| format!("<p>{language}</p><!--{}-->", "x".repeat(190_000));
+    let translations = ["de", "fr", "es", "it", "nl", "zh"].map(|language| {
+        let words = json!({"subject": language, "html": long(language)});
+        (language.to_owned(), words)
+    });
+    let translations = Value::Object(translations.into_iter().collect());
+    let document = json!({"kind": "template", "name": "long", "language": "en", "subject": "en", "html": long("en"),
+        "translations": translations});
+    let (status, answer) = run.api("PUT", "/api/policies/template/long", Some(document)).await;
+    assert_eq!(status, 200, "{answer:#}");
+    run.pass(Duration::from_secs(4)).await;
+    let lead = run.lead(&[("email", "ada@person.example")]).await;
+    assert_eq!(run.show(&lead).await["state"], "assigned");
+    let (status, preview) = shown(&run, "long", json!({"language": "zh"})).await;
+    assert_eq!((status, &preview["subject"]), (200, &json!("zh")), "{}", preview["detail"]);
+    run.finish().await;
+}
+
+#[tokio::test]
 async fn a_browser_gets_the_mail_as_a_page_in_which_nothing_runs() {
     let run = Setup::policies(documents()).start().await;
     let answer = page(&run, "welcome", json!({"data": {"offer": "<script>alert(1)</script>"}})).await;

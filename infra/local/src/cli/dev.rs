@@ -12,12 +12,16 @@ use serde_json::json;
 use sluice_domain::time::Timestamp;
 use sluice_host::environment::Environment;
 use sluice_host::function::Build;
-use sluice_host::web;
+use sluice_host::{log, web};
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// The template this command was built with.
 pub const TEMPLATE: &str = include_str!("../../../template.yaml");
@@ -102,6 +106,7 @@ pub(crate) async fn run(args: DevArgs) -> Result<(), String> {
         .ok_or("the stack has no admin token; the template lost AdminTokenSecret")?;
     leave_session(&data, &stack, &token)?;
     let url = stack.addresses.url.clone();
+    tracing::info!(url, "started");
     let here = StackArgs { url: Some(url.clone()), token: Some(token.clone()), json: false };
     let published = first_policies(&args, &here).await;
     if let (Err(why), Some(named)) = (&published, &args.policies) {
@@ -147,7 +152,7 @@ fn process_urls() -> Vec<(String, String)> {
     urls.filter_map(|name| Some((name.to_owned(), vars.remove(name)?))).collect()
 }
 
-/// Warnings and errors to the data folder; the terminal is for the person.
+/// What is logged goes to the data folder; the terminal is for the person.
 fn start_log(data: &Path) -> Result<(), String> {
     if !make_private(data).map_err(|error| format!("{}: {error}", data.display()))? {
         note(&format!(
@@ -159,12 +164,12 @@ fn start_log(data: &Path) -> Result<(), String> {
     let file = OpenOptions::new().create(true).append(true).open(&path);
     let file = file.map_err(|error| format!("{}: {error}", path.display()))?;
     let level = Environment::of_process().optional("SLUICE_LOG").and_then(|level| level.parse().ok());
-    let subscriber = tracing_subscriber::fmt()
-        .json()
-        .with_max_level(level.unwrap_or(tracing::Level::INFO))
-        .with_writer(std::sync::Mutex::new(file))
-        .finish();
-    tracing::subscriber::set_global_default(subscriber).map_err(|error| error.to_string())
+    let lines = tracing_subscriber::fmt::layer().json().with_writer(std::sync::Mutex::new(file));
+    let filter = log::targets(level.unwrap_or(LevelFilter::INFO));
+    tracing_subscriber::registry()
+        .with(lines.with_filter(filter))
+        .try_init()
+        .map_err(|error| error.to_string())
 }
 
 fn binaries(folder: Option<PathBuf>) -> Result<PathBuf, String> {

@@ -42,8 +42,15 @@ fn part(document: &Document) -> Option<Guarded> {
             }),
         ),
         Document::Source(source) => (
-            "how the sender proves who it is",
-            json!([source.auth, source.secrets, source.signature, source.certificate]),
+            "how the sender proves who it is, and what of it is believed",
+            json!([
+                source.auth,
+                source.secrets,
+                source.signature,
+                source.certificate,
+                source.topics,
+                source.trusted,
+            ]),
         ),
         Document::Rep(rep) => {
             if rep.reports_to.is_none() && rep.webhook.is_none() && rep.email.is_none() {
