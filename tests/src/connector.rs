@@ -35,6 +35,15 @@ pub struct Struck {
     pub going_on: Option<(Print, usize)>,
 }
 
+/// A call of a duplicate that stood and went on.
+#[derive(Clone, Copy, Debug)]
+pub struct Resumed {
+    /// See [`Made::request`].
+    pub request: u64,
+    /// See [`Around::answer`]; none if it did not come.
+    pub answer: Option<u64>,
+}
+
 #[derive(Default)]
 struct Aim {
     first: Option<Shot>,
@@ -50,6 +59,8 @@ struct Aim {
     begun: u32,
     /// At which calls to look around.
     looks: Looks,
+    /// What a duplicate that stood asks for, while it goes on.
+    resumed: Option<Vec<Resumed>>,
 }
 
 /// At which calls to look around.
@@ -170,6 +181,16 @@ impl Wire {
         self.lock().struck.going_on
     }
 
+    /// A duplicate that stood goes on: what it asks for is noted from here on.
+    pub fn note_resumed(&self) {
+        self.lock().resumed = Some(Vec::new());
+    }
+
+    /// What it asked for until it ended.
+    pub fn resumed(&self) -> Vec<Resumed> {
+        self.lock().resumed.take().unwrap_or_default()
+    }
+
     /// An invocation begins: a clock may be off from the start.
     pub fn begin(&self, invocation: &Invocation) {
         let mut aim = self.lock();
@@ -195,6 +216,7 @@ impl Wire {
             reads_index: call.reads_index(),
             is_met: again.is_some(),
             of: aim.begun,
+            request,
             shape: call.shape(),
             around: None,
         };
@@ -282,7 +304,7 @@ impl Wire {
         };
         let before = looks_around.then(|| print(|state| self.ground.print_into(state)));
         let Some(kind) = self.strike(&invocation, number, &call) else {
-            let Some(before) = before else { return Some(self.undisturbed(&call).await) };
+            let Some(before) = before else { return Some(self.noted(&invocation, &call).await) };
             let place = self.lock().looked_at().len();
             let answer = self.undisturbed(&call).await;
             let after = print(|state| self.ground.print_into(state));
@@ -331,6 +353,22 @@ impl Wire {
                 None => call.unprocessed(),
             }),
         }
+    }
+
+    /// Noted if a duplicate that stood makes it.
+    async fn noted(&self, invocation: &Invocation, call: &Call) -> http::Response<Bytes> {
+        let mut place = None;
+        if let Some(resumed) = self.lock().resumed.as_mut().filter(|_| invocation.role == Role::Other) {
+            place = Some(resumed.len());
+            resumed.push(Resumed { request: call.fingerprint(), answer: None });
+        }
+        let answer = self.undisturbed(call).await;
+        if let Some(place) = place
+            && let Some(resumed) = self.lock().resumed.as_mut().and_then(|resumed| resumed.get_mut(place))
+        {
+            resumed.answer = Some(hash_of_answer(&answer));
+        }
+        answer
     }
 
     async fn undisturbed(&self, call: &Call) -> http::Response<Bytes> {

@@ -161,6 +161,8 @@ pub struct Made {
     pub is_met: bool,
     /// Which invocation made it, counted from 1.
     pub of: u32,
+    /// The same for every request that asks the same.
+    pub request: u64,
     /// The same for requests that differ only in the shard they are about.
     pub shape: u64,
     /// What was seen around it, if that was asked for.

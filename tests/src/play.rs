@@ -2,7 +2,7 @@
 
 use crate::canaries;
 use crate::checks::check;
-use crate::connector::Struck;
+use crate::connector::{Resumed, Struck};
 use crate::events::{failed, queue_event};
 use crate::faults::OUTAGE;
 use crate::ground::{Print, print};
@@ -49,6 +49,8 @@ pub struct Play<'a> {
     pub(crate) broken: Vec<String>,
     /// Records of the event that its first invocation handed back.
     pub(crate) handed_back: BTreeSet<String>,
+    /// What the duplicate asked for once it went on.
+    pub(crate) resumed: Vec<Resumed>,
     /// What people asked for meanwhile and were told is done: places in the list.
     granted: BTreeSet<usize>,
     asking: Option<Asking>,
@@ -135,8 +137,8 @@ impl<'a> Play<'a> {
         fastrand::seed(pauses(plan, standing.made));
         // What was logged before is somebody else's.
         drop(canaries::heard());
-        let handed_back = BTreeSet::new();
-        Self { prepared, plan, world, accepted, broken, handed_back, granted, asking, settling }
+        let (handed_back, resumed) = (BTreeSet::new(), Vec::new());
+        Self { prepared, plan, world, accepted, broken, handed_back, resumed, granted, asking, settling }
     }
 
     /// From where another play stood once the same first fault had struck.
@@ -227,8 +229,11 @@ impl<'a> Play<'a> {
             self.world.settle(LATEST).await?;
         }
         if let Some((invocation, mut work)) = standing {
+            self.world.wire.note_resumed();
             invocation.resume();
-            if let Ran::Done(answer) = invocation.run(&mut work).await {
+            let ran = invocation.run(&mut work).await;
+            self.resumed = self.world.wire.resumed();
+            if let Ran::Done(answer) = ran {
                 self.ended(&messages, &answer);
             }
         }

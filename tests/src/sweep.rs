@@ -1,7 +1,7 @@
 //! Sweeps: which plans are played, on two threads, and what is said about them.
 
 use crate::canaries::listen;
-use crate::faults::{self, Kind, Shot, distinct};
+use crate::faults::{self, Kind, Made, Shot, distinct};
 use crate::ground::{Print, print};
 use crate::mutants::Mutant;
 use crate::outside::SeededRandom;
@@ -9,7 +9,7 @@ use crate::plans::{Duplicate, Meanwhile, Plan};
 use crate::play::{Report, Standing, is_raced, look_at, run};
 use crate::poison::panics_at;
 use crate::scenarios::{ALL, Prepared};
-use crate::ways::{Ended, Followed, Job, Ways};
+use crate::ways::{Ended, Followed, Job, Ways, stops_alike};
 use crate::world::World;
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -36,6 +36,8 @@ pub struct Swept {
     pub run: usize,
     /// Of these, those that met a way that was known.
     pub known: usize,
+    /// Plans that others stood for: see [`stops_alike`].
+    pub stood_for: usize,
     /// Those that broke something.
     pub failures: Vec<Failure>,
 }
@@ -107,8 +109,7 @@ pub fn left(prepared: &Prepared, plan: &Plan) -> (Vec<String>, Print) {
 
 /// Faults at the calls of the event by itself, each with the one that stands for it, of those that another one stands for.
 pub fn stood_for(prepared: &Prepared) -> Vec<(Shot, Shot)> {
-    let own = with_room(|| Player::new(prepared, None).look_at(prepared, &Plan::default()).struck.own);
-    faults::stood_for(&own, 1).into_iter().filter(|(shot, by)| shot != by).collect()
+    faults::stood_for(&quiet(prepared), 1).into_iter().filter(|(shot, by)| shot != by).collect()
 }
 
 /// Plays one plan from the beginning until it meets a way that is known.
@@ -196,41 +197,90 @@ pub fn sample<T>(all: Vec<T>, most: usize, seed: u64) -> Vec<T> {
 }
 
 /// Plays plans with at most one fault, on all threads: to their ends, or where something gets in between until they meet
-/// a way that is known.
+/// a way that is known. Of duplicates that stop so that it is all the same the first is played.
 pub fn sweep(ways: &Ways<'_>, prepared: &Prepared, plans: &[Plan]) -> Swept {
-    tried(prepared, plans, |player, plan| {
+    let quiet = quiet(prepared);
+    tried(prepared, &rows(plans), |player, plan| {
         if plan.is_alone() {
-            return Ended { broken: player.run(prepared, plan).broken, is_known: false };
+            let broken = player.run(prepared, plan).broken;
+            return (Ended { broken, is_known: false, resumed: Vec::new() }, 0);
         }
         let Player { runtime, world, begin } = player;
-        runtime.block_on(ways.run(plan, world, begin))
+        let ended = runtime.block_on(ways.run(plan, world, begin));
+        let alike =
+            plan.duplicate.map_or(0, |duplicate| stops_alike(&quiet, duplicate.after, &ended.resumed));
+        (ended, alike)
     })
+}
+
+/// The calls of the event by itself, looked around at.
+fn quiet(prepared: &Prepared) -> Vec<Made> {
+    with_room(|| Player::new(prepared, None).look_at(prepared, &Plan::default()).struck.own)
+}
+
+/// These plans, those that differ only in where the duplicate stops one after the other.
+fn rows(plans: &[Plan]) -> Vec<Vec<&Plan>> {
+    let mut rows: BTreeMap<Plan, Vec<&Plan>> = BTreeMap::new();
+    for plan in plans {
+        let anywhere = plan.duplicate.map(|duplicate| Duplicate { after: 0, ..duplicate });
+        rows.entry(Plan { duplicate: anywhere, ..plan.clone() }).or_default().push(plan);
+    }
+    let mut rows: Vec<_> = rows.into_values().collect();
+    rows.iter_mut().for_each(|row| row.sort());
+    rows
 }
 
 /// Tries second faults until each meets a way that is known, on all threads.
 pub fn sweep_pairs(ways: &Ways<'_>, prepared: &Prepared, jobs: &[Job]) -> Swept {
-    tried(prepared, jobs, |player, job| {
+    let jobs: Vec<_> = jobs.iter().map(|job| vec![job]).collect();
+    tried(prepared, &jobs, |player, job| {
         let Player { runtime, world, begin } = player;
-        runtime.block_on(ways.strike(job, world, begin))
+        (runtime.block_on(ways.strike(job, world, begin)), 0)
     })
 }
 
+/// Plays each plan of each row that no earlier one of its row stands for; of how many stops after its own a plan does is said.
 fn tried<T: Sync + AsRef<Plan>>(
     prepared: &Prepared,
-    all: &[T],
-    play: impl Fn(&mut Player, &T) -> Ended + Sync,
+    rows: &[Vec<&T>],
+    play: impl Fn(&mut Player, &T) -> (Ended, u32) + Sync,
 ) -> Swept {
     let swept = Mutex::new(Swept::default());
-    each(prepared, None, all, |player, one| {
-        let Ended { broken, is_known } = play(player, one);
-        let mut swept = swept.lock().unwrap();
-        swept.run += 1;
-        swept.known += usize::from(is_known);
-        if !broken.is_empty() {
-            swept.failures.push(Failure { plan: format!("{}/{}", prepared.name, one.as_ref()), broken });
+    each(prepared, None, rows, |player, row| {
+        let mut upto = None;
+        for one in row {
+            let after = one.as_ref().duplicate.map(|duplicate| duplicate.after);
+            if after.is_some() && after <= upto {
+                swept.lock().unwrap().stood_for += 1;
+                continue;
+            }
+            let (Ended { broken, is_known, .. }, alike) = play(player, one);
+            upto = after.map(|after| after + alike);
+            let mut swept = swept.lock().unwrap();
+            swept.run += 1;
+            swept.known += usize::from(is_known);
+            if !broken.is_empty() {
+                swept.failures.push(Failure { plan: format!("{}/{}", prepared.name, one.as_ref()), broken });
+            }
         }
     });
     sorted(swept.into_inner().unwrap())
+}
+
+/// Duplicates beside the event, each with the last of those that it stands for, if there is one.
+pub fn stops_stood_for(prepared: &Prepared, plans: &[Plan]) -> Vec<(Plan, Plan)> {
+    let quiet = quiet(prepared);
+    let ways = Ways::of(prepared);
+    let mut all = Vec::new();
+    for plan in plans {
+        let Some(duplicate) = plan.duplicate else { continue };
+        let alike = stops_alike(&quiet, duplicate.after, &play(&ways, prepared, plan).resumed);
+        if alike > 0 {
+            let last = Duplicate { after: duplicate.after + alike, ..duplicate };
+            all.push((plan.clone(), Plan { duplicate: Some(last), ..plan.clone() }));
+        }
+    }
+    all
 }
 
 /// Plays plans with a handler known to be bad until one breaks an invariant whose name begins so.

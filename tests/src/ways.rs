@@ -14,7 +14,9 @@
 //!   the same, go on alike: their second faults within it need be tried once
 //!   ([`Struck::going_on`](crate::connector::Struck));
 //! - what is left of an invocation that dies is how everything stood at that moment: reading leaves all as it was, so it
-//!   need die once between two writes ([`distinct`]).
+//!   need die once between two writes ([`distinct`]);
+//! - a duplicate that goes on, reads, and hears what it would have heard before it stood might as well have stood after that
+//!   read: of such stops the first is enough ([`stops_alike`]).
 //!
 //! Ways that meet differ in nothing that is looked at later but their numbers of deliveries: these are counted, and the
 //! bound on them is checked against the sum. What all this rests on is tested: pairs are played from the beginning to
@@ -22,7 +24,8 @@
 //! by instances that live on and remember.
 
 use crate::canaries;
-use crate::faults::{Shot, distinct, shots};
+use crate::connector::Resumed;
+use crate::faults::{Made, Shot, distinct, shots};
 use crate::ground::Print;
 use crate::plans::Plan;
 use crate::play::{Play, Report, Standing};
@@ -87,6 +90,8 @@ pub struct Ended {
     pub broken: Vec<String>,
     /// Whether it met a way that was known.
     pub is_known: bool,
+    /// What its duplicate asked for once it went on.
+    pub resumed: Vec<Resumed>,
 }
 
 impl<'a> Ways<'a> {
@@ -155,7 +160,8 @@ impl<'a> Ways<'a> {
     pub async fn run(&self, plan: &Plan, world: &mut World, begin: &Standing) -> Ended {
         let mut play = Play::begin(self.prepared, plan, world, begin);
         let more = play.event().await.map(|()| true);
-        self.finish(play, more).await
+        let resumed = std::mem::take(&mut play.resumed);
+        Ended { resumed, ..self.finish(play, more).await }
     }
 
     async fn finish(&self, mut play: Play<'_>, mut more: Result<bool, String>) -> Ended {
@@ -164,7 +170,11 @@ impl<'a> Ways<'a> {
             if play.plan.second.is_none() || play.world.wire.so_far().1 == 2 {
                 let print = play.print();
                 if self.endings().contains_key(&print) {
-                    return Ended { broken: self.end(play, way, Some(print)).await, is_known: true };
+                    return Ended {
+                        broken: self.end(play, way, Some(print)).await,
+                        is_known: true,
+                        resumed: Vec::new(),
+                    };
                 }
                 way.push((print, play.world.deliveries));
             }
@@ -174,7 +184,7 @@ impl<'a> Ways<'a> {
             Err(stuck) => vec![stuck],
             Ok(_) => self.end(play, way, None).await,
         };
-        Ended { broken, is_known: false }
+        Ended { broken, is_known: false, resumed: Vec::new() }
     }
 
     /// Notes for each state of a way how it ends, which is known if the way came to a known state. Otherwise it came to
@@ -205,6 +215,22 @@ impl<'a> Ways<'a> {
     fn endings(&self) -> MutexGuard<'_, HashMap<Print, Ending>> {
         self.endings.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// How many of the stops right after this one need not be tried: a duplicate that stood after `after` calls went on with what it
+/// would have read anyway (`quiet`, looked around at), heard the same, and then asked for the same.
+pub fn stops_alike(quiet: &[Made], after: u32, resumed: &[Resumed]) -> u32 {
+    let quiet = quiet.get(after as usize..).unwrap_or_default();
+    let asks_the_same = |(then, now): &(&Made, &Resumed)| then.request == now.request;
+    let hears_the_same = |then: &Made, now: &Resumed| {
+        then.around.is_some_and(|around| around.before == around.after && now.answer == Some(around.answer))
+    };
+    let both: Vec<_> = quiet.iter().zip(resumed).take_while(asks_the_same).collect();
+    let reads = both.iter().take_while(|(then, now)| hears_the_same(then, now)).count();
+    // What it asks for after the last of them has to be the same as well.
+    let is_end = reads == quiet.len() && quiet.len() == resumed.len();
+    let alike = if is_end { reads } else { reads.min(both.len().saturating_sub(1)) };
+    u32::try_from(alike).unwrap_or(u32::MAX)
 }
 
 impl Followed {

@@ -13,7 +13,7 @@ use sluice_tests::poison::subjects;
 use sluice_tests::scenarios::{ALL, Prepared};
 use sluice_tests::sweep::{
     Failure, Swept, catch, duplicates, left, one, pairs, play, poisoned, prepared, races, sample, singles,
-    stood_for, sweep, sweep_pairs,
+    stood_for, stops_stood_for, sweep, sweep_pairs,
 };
 use sluice_tests::ways::{Followed, Ways};
 use std::collections::BTreeSet;
@@ -36,6 +36,8 @@ const DUPLICATES: usize = 2;
 const CAUGHT_WITHIN: usize = 6_000;
 /// Faults of each scenario that another one stands for, in a sample.
 const STOOD_FOR: usize = 1;
+/// Duplicates of a scenario of which it is asked whom they stand for, in a sample.
+const STOPS: usize = 4;
 
 #[expect(clippy::disallowed_methods, reason = "how much to run is asked of whoever runs it")]
 fn variable(name: &str) -> Option<String> {
@@ -86,9 +88,10 @@ fn one_fault_anywhere_and_a_duplicate_stopped_anywhere_break_nothing() {
         let of = plans.len();
         let swept = sweep(&Ways::of(&prepared), &prepared, &sample(plans, most, seed()));
         say(&format!(
-            "{name}: {} of {of} plans with one fault, {} of them to the end, in {:.0} s; {} broke something",
+            "{name}: {} of {of} plans with one fault, {} of them to the end, {} others stood for, in {:.0} s; {} broke something",
             swept.run,
             swept.run - swept.known,
+            swept.stood_for,
             began.elapsed().as_secs_f64(),
             swept.failures.len()
         ));
@@ -180,6 +183,23 @@ fn a_fault_that_another_stands_for_leaves_what_that_one_leaves() {
         }
     }
     say(&format!("{looked_at} faults are as those that stand for them"));
+}
+
+/// What is said of stops that are alike, held against what each leaves.
+#[test]
+fn a_duplicate_that_another_stands_for_leaves_what_that_one_leaves() {
+    let most = if all_are_asked_for() { usize::MAX } else { STOPS };
+    let mut looked_at = 0;
+    for name in scenarios().step_by(if all_are_asked_for() { 1 } else { 4 * EACH }) {
+        let prepared = prepared(name);
+        let stops = sample(duplicates(&prepared, None), most, seed() + 3);
+        for (plan, alike) in sample(stops_stood_for(&prepared, &stops), 10, seed()) {
+            assert_eq!(left(&prepared, &plan), left(&prepared, &alike), "{name}: {plan} and {alike}");
+            looked_at += 1;
+        }
+    }
+    say(&format!("{looked_at} duplicates are as those that stand for them"));
+    assert!(looked_at > 0 || variable("SLUICE_ONLY").is_some());
 }
 
 /// What catches a handler known to be bad: scenarios, the invariant that it breaks in each, and the plan that showed it last, which
