@@ -137,7 +137,8 @@ impl Router {
         }
 
         let identities: Vec<_> = works.iter().map(|work: &Work| work.facts.identities.as_slice()).collect();
-        let known = self.store.known(&identities, &keys).await?;
+        let taken_in: Vec<_> = works.iter().map(|work| work.lead.progress.customer.clone()).collect();
+        let known = self.store.known_and_taken_in(&identities, &taken_in, &keys).await?;
         for (work, known) in works.iter_mut().zip(known) {
             work.known = known;
         }

@@ -189,6 +189,16 @@ impl Store {
     /// All that is known of several leads' identities: addresses in one read, then customers until every link is
     /// followed. One [`Known`] a lead, in order.
     pub async fn known(&self, leads: &[&[Identity]], keys: &HashKeys) -> Result<Vec<Known>, StoreError> {
+        self.known_and_taken_in(leads, &[], keys).await
+    }
+
+    /// The same with the records that have taken leads in, in their order; none stands for leads that are behind the last.
+    pub async fn known_and_taken_in(
+        &self,
+        leads: &[&[Identity]],
+        taken_in: &[Option<CustomerId>],
+        keys: &HashKeys,
+    ) -> Result<Vec<Known>, StoreError> {
         let hashes: Vec<Vec<Vec<AddressHash>>> = leads
             .iter()
             .map(|identities| identities.iter().map(|identity| keys.hashes(identity)).collect())
@@ -196,7 +206,8 @@ impl Store {
         let found = self.address_items(&hashes.concat().concat()).await?;
         let mut known: Vec<Known> = hashes
             .iter()
-            .map(|of_lead| {
+            .enumerate()
+            .map(|(n, of_lead)| {
                 let addresses = of_lead.iter().filter_map(|candidates| {
                     // A claim keeps the hash it was made under: after a rotation it is still that address.
                     let claimed = candidates
@@ -211,6 +222,7 @@ impl Store {
                     addresses: addresses.collect(),
                     erased: of_lead.iter().map(erased).collect(),
                     customers: BTreeMap::new(),
+                    taken_in: taken_in.get(n).cloned().flatten(),
                 }
             })
             .collect();

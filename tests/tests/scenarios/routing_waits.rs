@@ -1,9 +1,9 @@
 //! Leads that wait for somebody: when they are tried again they are decided as they would have been, and say what became of them.
 
-use crate::routing::owner;
+use crate::routing::{owner, policies};
 use crate::routing_depth::{HOUR, pass, rep, rules, stack, why};
 use serde_json::json;
-use sluice_tests::stack::Running;
+use sluice_tests::stack::{Running, Setup};
 use std::time::Duration;
 
 /// From Monday, 2 March 2026, at 9:00 UTC to the Saturday after it.
@@ -112,4 +112,37 @@ async fn a_lead_that_waits_and_then_finds_nobody_is_explained_and_counted_anew()
     assert!(said.contains("because nobody could take it."), "{said}");
     assert!(said.contains("because nobody of the team was on duty"), "{said}");
     run.finish().await;
+}
+
+#[tokio::test]
+async fn an_escalated_lead_that_no_identity_leads_back_to_stays_its_persons() {
+    for matching in ["false", "true"] {
+        let teams = [("tiny", "[{ rep: only, capacity: 1 }]")];
+        let rules = "  - name: all\n    assign: { team: tiny }\n";
+        let policies = policies(&["only"], &teams, rules).replace(
+            "escalate_to: [boss]",
+            &format!("escalate_to: [boss]\nmatching: {{ suggest: {matching} }}"),
+        );
+        let run = Setup::policies(policies).start().await;
+        let first = run.lead(&[("email", "e1@person.example")]).await;
+        let eve = [("first_name", "Eve"), ("last_name", "Nobody"), ("postal_code", "80331")];
+        let second = run.lead(&[eve[0], eve[1], eve[2], ("birth_date", "1990-02-03")]).await;
+        let waits = run.show(&second).await;
+        assert_eq!(waits["state"], "escalated", "{waits:#}");
+        let path = format!("/api/leads/{first}/close");
+        assert_eq!(run.api("POST", &path, Some(json!({"reason": "won"}))).await.0, 200);
+        run.settle().await;
+        assert_eq!(owner(&run, &second).await, "only");
+        let view = run.show(&second).await;
+        assert_eq!(view["customer"], waits["customer"], "{view:#}");
+        assert_eq!(view["suggestions"], json!([]), "{view:#}");
+        let person = run.customer(waits["customer"].as_str().unwrap()).await;
+        assert_eq!(person["owner"]["rep"], "only", "{person:#}");
+        // Its place is free again once it is closed.
+        let path = format!("/api/leads/{second}/close");
+        assert_eq!(run.api("POST", &path, Some(json!({"reason": "won"}))).await.0, 200);
+        let third = run.lead(&[("email", "e3@person.example")]).await;
+        assert_eq!(owner(&run, &third).await, "only");
+        run.finish().await;
+    }
 }

@@ -25,6 +25,8 @@ pub struct Known {
     pub erased: Vec<Option<Timestamp>>,
     /// Customer records by id: those the addresses name, the ones they gave way to, and all their halves.
     pub customers: BTreeMap<CustomerId, Customer>,
+    /// The record that has taken the lead in already, if it was tried before.
+    pub taken_in: Option<CustomerId>,
 }
 
 impl Known {
@@ -80,7 +82,7 @@ impl Known {
             self.addresses.iter().filter_map(|(_, known)| known.as_ref()).map(|known| &known.customer);
         let linked =
             self.customers.values().flat_map(|customer| customer.into.iter().chain(&customer.halves));
-        named.chain(linked).filter(|id| !loaded.contains(*id)).cloned().collect()
+        named.chain(linked).chain(&self.taken_in).filter(|id| !loaded.contains(*id)).cloned().collect()
     }
 
     /// Records that disagree on which gave way to which: they were read while somebody joined or took apart their people.
@@ -235,7 +237,7 @@ pub struct Recognition {
 /// lead itself carries a better kind of identity than this one that the customer holds with another value: a
 /// colleague's phone does not make two people one. The best identity that counts gives the customer; others that
 /// count join theirs to it if they are strong and no strong kind speaks against it. Who stays is who has an owner, then
-/// who is older.
+/// who is older. A lead that was tried before is of the person who has taken it in, whatever its identities lead to by now.
 pub fn recognise(lead: &LeadId, identities: &[Identity], known: &Known, shared_after: usize) -> Recognition {
     recognise_or(&CustomerId::derived(&[lead.as_str()]), identities, known, shared_after)
 }
@@ -290,7 +292,15 @@ pub(super) fn recognise_or(
 
     let mut joined: Vec<CustomerId> = Vec::new();
     let mut keys = BTreeSet::new();
+    let taken_in = known.taken_in.as_ref().filter(|id| known.customers.contains_key(*id));
+    if let Some(root) = taken_in.map(|home| known.root(home)) {
+        keys = known.held(&root);
+        joined.push(root);
+    }
     for (kind, root) in roots {
+        if joined.contains(&root) {
+            continue;
+        }
         if joined.is_empty() {
             keys = known.held(&root);
             joined.push(root);
@@ -337,7 +347,7 @@ pub(super) fn recognise_or(
             keys.insert(key);
         }
     }
-    let home = home.unwrap_or_else(|| customer.clone());
+    let home = taken_in.cloned().or(home).unwrap_or_else(|| customer.clone());
     Recognition { customer, home, claims, keys, merges, suggestions, seen_with, found, lost }
 }
 

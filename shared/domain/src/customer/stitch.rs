@@ -263,6 +263,7 @@ impl<'a> Stitch<'a> {
             erased: ties.iter().map(|tie| tie.erased).collect(),
             addresses: ties.into_iter().map(|tie| (tie.hash, tie.claim)).collect(),
             customers: self.customers.clone(),
+            taken_in: None,
         }
     }
 
