@@ -208,6 +208,7 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "clock-very-late", function: Name::Route, prepare: clock::very_late },
     Scenario { name: "clock-back", function: Name::Route, prepare: clock::back },
     Scenario { name: "clock-set-anew", function: Name::Route, prepare: clock::set_anew },
+    Scenario { name: "clock-set-anew-later", function: Name::Route, prepare: clock::set_anew_later },
     Scenario { name: "clock-contact", function: Name::Console, prepare: clock::contact },
     Scenario { name: "clock-answered", function: Name::Route, prepare: clock::answered },
     Scenario { name: "fire-timers", function: Name::Fire, prepare: fire_timers },

@@ -16,10 +16,10 @@ use sluice_domain::routing::{Asked, Missing, goes_along, own, watched};
 use sluice_domain::team::TeamState;
 use sluice_domain::time::Timestamp;
 use sluice_host::metrics::Metrics;
-use sluice_host::outbox::{self, Outgoing};
+use sluice_host::outbox::{self, Outgoing, QueueName};
 use sluice_host::queue::Failed;
-use sluice_store::{Commit, StoreError, TeamRecord, Wanted, Written};
-use sluice_wire::queue::NoticeKind;
+use sluice_store::{Commit, StoreError, TeamRecord, Wanted, Written, keys};
+use sluice_wire::queue::{LeadMessage, NoticeKind, encode};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Ticks of one batch worked on at the same time.
@@ -64,11 +64,16 @@ impl Router {
         Err("too much contention".to_owned())
     }
 
-    /// Sets the clocks of what a rep has by the absences of now, which may be shorter than those that a clock sleeps through.
-    pub(crate) async fn set_clocks_anew(&self, rep: &str) -> Result<(), String> {
+    /// Sets the clocks of what a rep has by the absences of now, which may be shorter than those that a clock sleeps through. What
+    /// is left when the time is up goes on as a message of its own.
+    pub(crate) async fn set_clocks_anew(
+        &self,
+        rep: &str,
+        mut place: Option<String>,
+        until: Timestamp,
+    ) -> Result<(), String> {
         let text = |error: StoreError| error.to_string();
         let kind = NoticeKind::Assigned.label();
-        let mut place = None;
         loop {
             let told = self.store.told_of(rep, &kind, place.as_deref(), TOLD_AT_ONCE).await.map_err(text)?;
             let ids: Vec<LeadId> = told.items.into_iter().map(|told| told.lead).collect();
@@ -83,8 +88,13 @@ impl Router {
                 }
             }
             place = told.next;
-            if place.is_none() {
-                return Ok(());
+            let Some(after) = &place else { return Ok(()) };
+            let now = self.env.clock.now();
+            if now > until {
+                let id = format!("leave-{rep}-{}", keys::told_as(after));
+                let body = encode(&LeadMessage::LeaveAfter { rep: rep.to_owned(), after: after.clone() });
+                let rest = Outgoing { queue: QueueName::Lead, id, body, not_before: now };
+                return self.outbox.hand_over(vec![rest], now).await.map_err(text);
             }
         }
     }

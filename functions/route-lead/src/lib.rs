@@ -45,6 +45,9 @@ const WAKE_PAGE: usize = 100;
 const WAKE_PAGES: usize = 6;
 /// How long is read for one wake-up, in milliseconds.
 const WAKE_BUDGET_MS: i64 = 5_000;
+/// How long clocks of reps whose absences are others now are set anew in one invocation, in milliseconds, once all else is done: it
+/// may run for 30 s.
+const AWAY_BUDGET_MS: i64 = 10_000;
 /// When those that a wake-up found are gone over again, should whoever found them die, in milliseconds: by then they are done,
 /// or the wake-up has come back.
 const WAKE_AGAIN_MS: i64 = 60_000;
@@ -119,7 +122,7 @@ impl QueueHandler for Router {
         let mut asked: BTreeMap<LeadId, Vec<&str>> = BTreeMap::new();
         let mut ticks: BTreeMap<Tick, Vec<&str>> = BTreeMap::new();
         let mut wakes: Vec<&str> = Vec::new();
-        let mut away: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+        let mut away: BTreeMap<(String, Option<String>), Vec<&str>> = BTreeMap::new();
         for record in records {
             match serde_json::from_str::<LeadMessage>(&record.body) {
                 Ok(LeadMessage::Lead(id)) => asked.entry(id).or_default().push(&record.id),
@@ -130,7 +133,10 @@ impl QueueHandler for Router {
                 Ok(LeadMessage::Wake(_)) => wakes.push(&record.id),
                 Ok(LeadMessage::Leave(rep)) => {
                     wakes.push(&record.id);
-                    away.entry(rep).or_default().push(&record.id);
+                    away.entry((rep, None)).or_default().push(&record.id);
+                }
+                Ok(LeadMessage::LeaveAfter { rep, after }) => {
+                    away.entry((rep, Some(after))).or_default().push(&record.id);
                 }
                 Err(_) => failed.push(Failed { id: record.id.clone(), why: "not a lead message".to_owned() }),
             }
@@ -158,8 +164,9 @@ impl QueueHandler for Router {
         }
         failed.extend(self.tick_all(ticks).await);
         // Last: it takes the longer the more a rep was told, and nobody waits for it.
-        for (rep, records) in away {
-            if let Err(why) = self.set_clocks_anew(&rep).await {
+        let until = self.env.clock.now().plus_millis(AWAY_BUDGET_MS);
+        for ((rep, after), records) in away {
+            if let Err(why) = self.set_clocks_anew(&rep, after, until).await {
                 failed.extend(each_failed(&records, &why));
             }
         }

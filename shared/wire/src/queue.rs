@@ -23,6 +23,13 @@ pub enum LeadMessage {
     Wake(String),
     /// The absences of this rep are others now: try the escalated leads again, and set the clocks of what the rep has anew.
     Leave(String),
+    /// The clocks that were left of it.
+    LeaveAfter {
+        /// The rep.
+        rep: String,
+        /// Behind which notice of theirs to go on.
+        after: String,
+    },
     /// A point of this lead's response clock is reached.
     Clock(Tick),
 }

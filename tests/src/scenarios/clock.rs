@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use sluice_domain::clock::Tick;
 use sluice_domain::id::LeadId;
 use sluice_domain::time::Timestamp;
-use sluice_store::{Commit, LeaveRecord, Wanted, Written};
+use sluice_store::{Commit, LeaveRecord, Wanted, Written, keys};
 use sluice_wire::queue::{LeadMessage, encode};
 use std::collections::BTreeSet;
 
@@ -65,7 +65,16 @@ pub(super) fn back(world: &mut World) -> Prepare<'_> {
 
 /// The absence that a clock slept through is shorter than it was, and a lead comes in.
 pub(super) fn set_anew(world: &mut World) -> Prepare<'_> {
-    Box::pin(async {
+    woken_sooner(world, LeadMessage::Leave)
+}
+
+/// The same of what was left when the time was up.
+pub(super) fn set_anew_later(world: &mut World) -> Prepare<'_> {
+    woken_sooner(world, |rep| LeadMessage::LeaveAfter { rep, after: keys::AFTER_NOTICES.to_owned() })
+}
+
+fn woken_sooner(world: &mut World, told: fn(String) -> LeadMessage) -> Prepare<'_> {
+    Box::pin(async move {
         let (lead, tick) = assigned(world, "timed").await;
         let lead = world.store().lead(&lead).await.unwrap().unwrap();
         let rep = lead.progress.assignment.unwrap().rep;
@@ -81,7 +90,7 @@ pub(super) fn set_anew(world: &mut World) -> Prepare<'_> {
         let none = Commit::default().leave(&rep, LeaveRecord { version, ..LeaveRecord::default() });
         assert_eq!(world.store().commit(none).await.unwrap(), Written::Done);
         let next = accept(world, "timed", "2", &[("email", "grace@example.org")], 0).await;
-        let told = encode(&LeadMessage::Leave(rep));
+        let told = encode(&told(rep));
         (Event::Queue { queue: "lead", bodies: vec![told] }, vec![("lead", lead_body(&next))])
     })
 }
