@@ -44,8 +44,8 @@ impl Console {
             let policies = self.current().await?;
             let (document, _) = policies.campaigns.get(name).ok_or_else(no_such_campaign)?;
             let newest = self.store.broadcasts(name, NEWEST).await.map_err(unavailable)?;
-            if let Some(same) = newest.iter().find(|known| key.is_some() && known.key == key) {
-                return self.scheduled(same, document).await;
+            if let Some(same) = self.of_key(name, key.as_ref(), &newest).await? {
+                return self.scheduled(&same, document).await;
             }
             if let Some(live) = newest.iter().find(|known| !known.state.is_over()) {
                 return Err(under_way(live));
@@ -65,6 +65,23 @@ impl Console {
             }
         }
         Err(busy())
+    }
+
+    /// The broadcast that a key asked for, however long ago.
+    async fn of_key(
+        &self,
+        campaign: &str,
+        key: Option<&String>,
+        newest: &[Broadcast],
+    ) -> Result<Option<Broadcast>, Problem> {
+        let Some(key) = key else { return Ok(None) };
+        let is_of = |known: &&Broadcast| known.key.as_ref() == Some(key);
+        let found = newest.iter().find(is_of).cloned();
+        if found.is_some() || newest.len() < usize::try_from(NEWEST).unwrap_or_default() {
+            return Ok(found);
+        }
+        let all = self.store.all_broadcasts(campaign).await.map_err(unavailable)?;
+        Ok(all.iter().find(is_of).cloned())
     }
 
     /// Its time is on its way already; what is to go out now need not wait for the timers.

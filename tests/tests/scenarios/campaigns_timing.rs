@@ -367,3 +367,28 @@ async fn the_same_call_with_a_key_is_one_broadcast_and_pages_that_come_twice_sen
     assert!(Timestamp::parse(broadcast(&run).await["ended"].as_str().unwrap()).is_some());
     run.finish().await;
 }
+
+#[tokio::test]
+async fn a_key_is_known_however_many_broadcasts_there_were_since() {
+    let run = with("at: now").await;
+    let everybody = people(&run, 1, &[]).await;
+    let token = format!("Bearer {}", run.token);
+    let headers = [("authorization", token.as_str()), ("idempotency-key", "launch")];
+    let launch = || run.send("POST", "/api/campaigns/spring/schedule", &headers, b"");
+    assert_eq!(launch().await.status, 202);
+    rest(&run).await;
+    minutes(&run, 2).await;
+    for n in 2..=22 {
+        let (status, answer) = ask(&run, "schedule").await;
+        assert_eq!((status, &answer["broadcast"]), (202, &json!(n)), "{answer:#}");
+        let (status, answer) = ask(&run, "cancel").await;
+        assert_eq!(status, 200, "{answer:#}");
+        rest(&run).await;
+    }
+    let answer = launch().await;
+    assert_eq!((answer.status, &answer.json()["broadcast"]), (202, &json!(1)));
+    assert_eq!(broadcast(&run).await["broadcast"], 22);
+    assert!(mails(&run).contains_key(&everybody[0]));
+    minutes(&run, 3).await;
+    run.finish().await;
+}
