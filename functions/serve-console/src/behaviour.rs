@@ -4,6 +4,7 @@
 use crate::customers::no_such_customer;
 use crate::{Call, Console, unavailable};
 use futures::future::try_join_all;
+use serde::Deserialize;
 use serde_json::{Value, json};
 use sluice_domain::condition::Condition;
 use sluice_domain::customer::Whole;
@@ -21,6 +22,13 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(crate) const SEGMENTS: i32 = 4;
 /// After this many milliseconds a preview says what it has found so far.
 const LONG_ENOUGH: i64 = 8_000;
+
+/// What is asked of a preview.
+#[derive(Deserialize)]
+struct Asked {
+    /// The condition; without it that of the published segment.
+    when: Option<String>,
+}
 
 impl Console {
     /// What behaviour made of a person, for their view.
@@ -65,8 +73,8 @@ impl Console {
     /// How many a segment holds, and some of them: of one that is published, or as `{"when": …}` says. Goes through all
     /// customers, and says how far it came.
     pub(crate) async fn preview_segment(&self, call: &Call) -> Result<HttpResponse, Problem> {
-        let (body, policies) = (call.json()?, self.current().await?);
-        let condition = match body.get("when").and_then(Value::as_str) {
+        let (asked, policies): (Asked, _) = (call.read()?, self.current().await?);
+        let condition = match &asked.when {
             Some(source) => Condition::compile(source).map_err(|error| {
                 Problem::new(422, "condition-unreadable", error.to_string()).about("when")
             })?,

@@ -41,6 +41,7 @@ enum Model {
     Last,
     Linear,
     Position,
+    #[value(name = "time_decay", alias = "time-decay")]
     TimeDecay,
 }
 

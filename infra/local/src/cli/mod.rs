@@ -439,6 +439,9 @@ struct PackageArgs {
     /// Each architecture gets a folder in this one.
     #[arg(long, default_value = "target/package")]
     out: PathBuf,
+    /// Machine-readable output.
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]

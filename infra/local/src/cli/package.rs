@@ -3,9 +3,10 @@
 use super::dev::{TEMPLATE, local_template};
 use super::output::{note, say};
 use super::{Architecture, PackageArgs};
+use serde_json::json;
 use sluice_domain::time::Timestamp;
 use sluice_host::environment::Environment;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use tokio::process::Command;
 
@@ -39,14 +40,25 @@ pub(crate) async fn run(args: PackageArgs) -> Result<(), String> {
     }
     let names: Vec<String> = local_template()?.functions.into_iter().map(|function| function.name).collect();
     let commit = commit().await;
+    let mut packages = Vec::new();
     for architecture in args.arch.each() {
         let folder = args.out.join(architecture.name());
+        let mut zips = Vec::new();
         for name in &names {
-            build(name, *architecture, &folder, commit.as_deref()).await?;
+            let zip = build(name, *architecture, &folder, commit.as_deref()).await?;
+            if !args.json {
+                say(&format!("{}  {} kB  {} s", zip.path.display(), zip.bytes.div_ceil(1000), zip.seconds));
+            }
+            zips.push(json!({"function": name, "zip": zip.path, "bytes": zip.bytes, "seconds": zip.seconds}));
         }
         let template = packaged(TEMPLATE, &names, *architecture)?;
         let path = folder.join("template.yaml");
         std::fs::write(&path, template).map_err(|error| format!("{}: {error}", path.display()))?;
+        packages.push(json!({"architecture": architecture.name(), "template": path, "zips": zips}));
+    }
+    if args.json {
+        say(&json!({ "packages": packages }).to_string());
+        return Ok(());
     }
     say("");
     for architecture in args.arch.each() {
@@ -60,13 +72,21 @@ pub(crate) async fn run(args: PackageArgs) -> Result<(), String> {
     Ok(())
 }
 
+/// What was built.
+struct Zip {
+    path: PathBuf,
+    bytes: u64,
+    /// How long it took.
+    seconds: i64,
+}
+
 /// Builds one function's zip. By itself, because Cargo unifies features over what is built together.
 async fn build(
     name: &str,
     architecture: Architecture,
     folder: &Path,
     commit: Option<&str>,
-) -> Result<(), String> {
+) -> Result<Zip, String> {
     note(&format!("{} {name} ...", architecture.name()));
     let started = now();
     // Cargo.toml's release profile is the one that counts: cargo-lambda's own would abort on a panic.
@@ -89,10 +109,9 @@ async fn build(
     if !built.map_err(|error| format!("cargo: {error}"))?.success() {
         return Err(format!("{name} was not built"));
     }
-    let zip = folder.join(name).join("bootstrap.zip");
-    let size = std::fs::metadata(&zip).map_err(|error| format!("{}: {error}", zip.display()))?.len();
-    say(&format!("{}  {} kB  {} s", zip.display(), size.div_ceil(1000), now().since(started) / 1000));
-    Ok(())
+    let path = folder.join(name).join("bootstrap.zip");
+    let bytes = std::fs::metadata(&path).map_err(|error| format!("{}: {error}", path.display()))?.len();
+    Ok(Zip { path, bytes, seconds: now().since(started) / 1000 })
 }
 
 /// The parameter that only whoever builds by hand needs.

@@ -92,7 +92,7 @@ impl StackArgs {
         key: Option<&str>,
     ) -> Result<Value, Refusal> {
         let stack = self.url();
-        let token = self.token.clone().or_else(|| local_token(self.url.as_deref())).ok_or_else(|| {
+        let token = self.token.clone().filter(|token| !token.is_empty()).or_else(|| local_token(self.url.as_deref())).ok_or_else(|| {
             let words = "no token: give --token or SLUICE_TOKEN, or run this where `sluice dev` keeps its data (./.sluice)";
             Refusal::never(words)
         })?;

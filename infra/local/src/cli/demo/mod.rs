@@ -30,6 +30,7 @@ pub(crate) async fn run(args: DemoArgs) -> Result<(), String> {
             let token = args
                 .token
                 .clone()
+                .filter(|token| !token.is_empty())
                 .or_else(|| local_token(url.as_deref()))
                 .ok_or("no token: give --token or SLUICE_TOKEN")?;
             let secrets = Secrets(Environment::of_process().vars);
