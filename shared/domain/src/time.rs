@@ -48,12 +48,15 @@ impl Timestamp {
         Some(Self(at.timestamp().as_millisecond()))
     }
 
-    /// Reads RFC 3339, and the two relatives senders really use: an offset without a colon (`+0000`, Meta) and a
-    /// bare count of seconds.
+    /// Reads RFC 3339, and the relatives senders really use: an offset without a colon (`+0000`, Meta), a bare count of
+    /// seconds, and one of milliseconds. A count that no calendar reaches is no time.
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
-        if let Ok(seconds) = text.parse::<i64>() {
-            return Some(Self::from_seconds(seconds));
+        if let Ok(count) = text.parse::<i64>() {
+            // Milliseconds have thirteen digits from 2001 to 2286; so many seconds are beyond the year 9999.
+            let is_millis = (1_000_000_000_000..10_000_000_000_000).contains(&count.unsigned_abs());
+            let at = if is_millis { Self(count) } else { Self::from_seconds(count) };
+            return jiff::Timestamp::from_millisecond(at.0).is_ok().then_some(at);
         }
         let millis = |at: jiff::Timestamp| Self(at.as_millisecond());
         text.parse::<jiff::Timestamp>().ok().map(millis).or_else(|| {
@@ -65,5 +68,36 @@ impl Timestamp {
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.rfc3339())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_count_is_of_seconds_or_with_thirteen_digits_of_milliseconds() {
+        for (text, millis) in [
+            ("1767605400", Some(1_767_605_400_000)),
+            (" 1767605400123 ", Some(1_767_605_400_123)),
+            ("0", Some(0)),
+            ("-1", Some(-1_000)),
+            ("253402207199", Some(253_402_207_199_000)),
+            ("999999999999", None),
+            ("17676054000000", None),
+            ("1767605400000000", None),
+            ("9223372036854775807", None),
+            ("99999999999999999999", None),
+            ("1767605400.5", None),
+        ] {
+            assert_eq!(Timestamp::parse(text).map(Timestamp::millis), millis, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_offset_has_a_colon_or_none() {
+        for text in ["2026-01-05T09:30:00Z", "2026-01-05T10:30:00+01:00", "2026-01-05T10:30:00+0100"] {
+            assert_eq!(Timestamp::parse(text), Some(Timestamp::from_seconds(1_767_605_400)), "{text}");
+        }
     }
 }

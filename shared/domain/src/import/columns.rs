@@ -74,7 +74,7 @@ fn other(name: &str) -> Column {
     }
 }
 
-/// When a row was sent: RFC 3339, a count of seconds, or a date with or without a time, which counts as UTC.
+/// When a row was sent: RFC 3339, a count of seconds or milliseconds, or a date with or without a time, which counts as UTC.
 pub fn submitted_at(text: &str) -> Option<Timestamp> {
     Timestamp::parse(text).or_else(|| {
         let text = text.trim();

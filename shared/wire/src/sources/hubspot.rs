@@ -11,7 +11,6 @@ use serde_json::json;
 use sluice_domain::id::LeadId;
 use sluice_domain::lead::ConsentProof;
 use sluice_domain::policy::{Auth, Source as Document};
-use sluice_domain::time::Timestamp;
 
 /// The source `hubspot`.
 #[derive(Clone, Copy, Debug)]
@@ -81,8 +80,7 @@ impl Source for Hubspot {
         }
         let context = body.get("context");
         note_context(&mut draft, delivery, context);
-        let submitted = body.get("submittedAt").text().and_then(|millis| millis.parse().ok());
-        draft.lead.created_at = submitted.map(Timestamp);
+        draft.at(body.get("submittedAt"));
         consent(&mut draft, body.get("legalConsentOptions"));
         Ok(vec![draft.finish()])
     }

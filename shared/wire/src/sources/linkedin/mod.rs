@@ -21,7 +21,6 @@ use ring::hmac;
 use serde_json::json;
 use sluice_domain::lead::MarkKind;
 use sluice_domain::policy::Encoding;
-use sluice_domain::time::Timestamp;
 
 /// The source `linkedin`.
 #[derive(Clone, Copy, Debug)]
@@ -94,8 +93,7 @@ impl Source for Linkedin {
                 draft.note(&snake(name), urn);
             }
         }
-        let millis = body.get("occurredAt").text().and_then(|millis| millis.parse().ok());
-        draft.lead.created_at = millis.map(Timestamp);
+        draft.at(body.get("occurredAt"));
         draft.lead.needs_enrichment = true;
         Ok(vec![draft.finish()])
     }

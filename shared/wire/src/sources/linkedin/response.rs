@@ -116,7 +116,7 @@ pub fn read(response: &[u8], form: Option<&[u8]>, map: &FieldMap) -> Result<Fetc
     let questions = form.at(&["content", "questions"]).items();
     let mut fetched = Fetched {
         test: response.get("testLead").text() == Some("true"),
-        created_at: response.get("submittedAt").text().and_then(|millis| millis.parse().ok()).map(Timestamp),
+        created_at: response.get("submittedAt").text().and_then(Timestamp::parse),
         ..Fetched::default()
     };
     if asked.is_none() && questions.is_empty() {

@@ -3,6 +3,7 @@
 use super::super::tests::{document, read as read_call, refused_by_type};
 use super::*;
 use sluice_domain::policy::FieldMap;
+use sluice_domain::time::Timestamp;
 
 fn call(action: &str) -> HttpRequest {
     let body = format!(

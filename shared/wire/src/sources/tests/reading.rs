@@ -168,6 +168,26 @@ fn an_event_is_read_however_it_says_what_somebody_filled_in() {
 }
 
 #[test]
+fn a_time_in_milliseconds_is_one_and_what_is_out_of_all_time_is_none() {
+    let at = |kind: &str, time: &str| {
+        let body = match kind {
+            "feiyu" => format!(r#"{{"id":"7","create_time":{time}}}"#),
+            "hubspot" => format!(r#"{{"fields":[],"submittedAt":{time}}}"#),
+            _ => format!(
+                r#"{{"event":"lead.new","create_time":{time},"content":{{"name":"Ada","msg_time":{time}}}}}"#
+            ),
+        };
+        lead(kind, JSON, body).created_at
+    };
+    for kind in ["tiktok", "douyin", "feiyu", "hubspot"] {
+        assert_eq!(at(kind, "1767605400123"), Some(Timestamp(1_767_605_400_123)), "{kind}");
+        for none in ["1767605400000000", "\"9223372036854775807\"", "\"\"", "null"] {
+            assert_eq!(at(kind, none), None, "{kind} {none}");
+        }
+    }
+}
+
+#[test]
 fn feiyu_may_post_a_form_and_names_times_of_beijing() {
     let form = "id=7&name=%E5%BC%A0%E4%BC%9F&telphone=13800138000&create_time=2026-01-05+17%3A30%3A00";
     let read = lead("feiyu", "application/x-www-form-urlencoded", form);
