@@ -80,7 +80,11 @@ impl Source for Douyin {
         told_fields(&mut draft, &content);
         draft.note_text("event", event);
         for name in ["client_key", "from_user_id", "to_user_id", "log_id"] {
-            draft.note(name, body.get(name));
+            if draft.is_used(name) {
+                draft.field(name, body.get(name));
+            } else {
+                draft.note(name, body.get(name));
+            }
         }
         draft.at(content.get("msg_time"));
         Ok(vec![draft.finish()])

@@ -6,7 +6,7 @@ use crate::body::{BodyFlag, FileNote, Json, Submission};
 use crate::capture::MAX_WORDING;
 use bytes::Bytes;
 use ring::digest;
-use sluice_domain::lead::ATTRIBUTION;
+use sluice_domain::lead::{ATTRIBUTION, standard_field};
 use sluice_domain::policy::FieldMap;
 use sluice_domain::time::Timestamp;
 
@@ -85,6 +85,11 @@ impl<'a> Draft<'a> {
     /// Whether the document says under which name this is found.
     pub(super) fn is_mapped(&self, standard: &str) -> bool {
         self.map.contains_key(standard)
+    }
+
+    /// Whether it is the standard name of a field, and the document does not find that elsewhere.
+    pub(super) fn is_standard(&self, name: &str) -> bool {
+        standard_field(name, self.map) == Some(name)
     }
 
     /// Whether the document uses this name of the sender's.

@@ -73,11 +73,13 @@ pub(super) fn content(node: &Node) -> Node {
     }
 }
 
-/// What an event says, as fields; its ids say where the lead came from. What is no object is one field.
+/// What an event says, as fields; its ids say where the lead came from, but for those that say who it is. What is no object is
+/// one field.
 pub(super) fn told_fields(draft: &mut Draft<'_>, content: &Node) {
     let Node::Object(members) = content else { return draft.field("content", content) };
     for (name, value) in members {
         match name.as_str() {
+            name if draft.is_used(name) || draft.is_standard(name) => told(draft, name, name, value),
             "lead_id" => {}
             name if name.ends_with("_id") && value.text().is_some() => draft.note(name, value),
             name => told(draft, name, name, value),
@@ -91,10 +93,16 @@ const MAX_PATH: usize = 200;
 /// One member, however deep: lists of names and values are fields by those names, and what is called a standard name is
 /// that, unless it was said further up.
 fn told(draft: &mut Draft<'_>, path: &str, name: &str, value: &Node) {
-    let pairs: Option<Vec<(&str, &Node)>> = value.items().iter().map(pair).collect();
-    match (pairs.unwrap_or_default(), value) {
-        (pairs, _) if !pairs.is_empty() => pairs.iter().for_each(|(name, value)| draft.field(name, value)),
-        (_, Node::Object(members)) if path.len() <= MAX_PATH => {
+    match value {
+        Node::List(items) if items.iter().filter_map(pair).any(|(_, value)| value.is_some()) => {
+            for item in items {
+                match pair(item) {
+                    Some((name, value)) => draft.field(name, value.unwrap_or(&Node::Null)),
+                    None => draft.field(path, item),
+                }
+            }
+        }
+        Node::Object(members) if path.len() <= MAX_PATH => {
             for (member, value) in members {
                 told(draft, &format!("{path}.{member}"), member, value);
             }
@@ -106,11 +114,14 @@ fn told(draft: &mut Draft<'_>, path: &str, name: &str, value: &Node) {
     }
 }
 
-/// `{"name": "email", "values": ["ada@example.com"]}` and what is made like it.
-fn pair(item: &Node) -> Option<(&str, &Node)> {
+/// `{"name": "email", "values": ["ada@example.com"]}` and what is made like it. The value of a question that nobody answered is
+/// `null`, or is not there.
+fn pair(item: &Node) -> Option<(&str, Option<&Node>)> {
     let name =
         ["name", "field_name", "key", "question", "label"].into_iter().find_map(|key| item.get(key).text());
-    let value =
-        ["values", "value", "field_value", "answer"].into_iter().find(|key| item.get(key) != &Node::Null);
-    Some((name.filter(|name| !name.trim().is_empty())?, item.get(value?)))
+    let member = |key: &str| item.members().iter().find(|(name, _)| name == key).map(|(_, value)| value);
+    let values = ["values", "value", "field_value", "answer"].map(member);
+    let answered = values.into_iter().flatten().find(|value| **value != Node::Null);
+    let name = name.filter(|name| !name.trim().is_empty())?;
+    Some((name, answered.or(values.into_iter().flatten().next())))
 }

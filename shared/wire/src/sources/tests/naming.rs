@@ -277,6 +277,25 @@ fn what_is_somebody_elses_is_not_taken_for_the_persons() {
 }
 
 #[test]
+fn ids_of_an_event_are_fields_where_they_say_who_it_is_or_the_document_uses_them() {
+    let body = r#"{"event":"lead.new","from_user_id":"u1","content":{"lead_id":"1","form_id":"f","open_id":"o",
+        "wechat_id":"ada_w","external_id":"e1","crm_id":"c1"}}"#;
+    let mapped_to =
+        |kind: &str, field: &str, name: &str| lead_of(&mapped(kind, &[(field, name)]), JSON, body);
+    for kind in ["tiktok", "douyin"] {
+        let read = lead(kind, JSON, body);
+        assert_eq!(pairs(&read), [("wechat_id", "ada_w"), ("external_id", "e1")], "{kind}");
+        let noted = ["lead_id", "form_id", "open_id", "crm_id"].map(|name| note(&read, name));
+        assert_eq!(noted, [None, Some("f"), Some("o"), Some("c1")], "{kind}");
+        let by_crm = mapped_to(kind, "external_id.crm", "crm_id");
+        assert_eq!((named(&by_crm, "c1"), note(&by_crm, "crm_id")), (vec!["crm_id"], None), "{kind}");
+        assert_eq!(named(&mapped_to(kind, "external_id", "lead_id"), "1"), ["lead_id"], "{kind}");
+    }
+    let by_user = mapped_to("douyin", "external_id", "from_user_id");
+    assert_eq!((named(&by_user, "u1"), note(&by_user, "from_user_id")), (vec!["from_user_id"], None));
+}
+
+#[test]
 fn jotforms_contact_for_an_emergency_is_not_the_person() {
     let answers = json!({
         "q7_friendsName": {"first": "Bo", "last": "Berg"},

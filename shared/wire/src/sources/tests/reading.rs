@@ -158,6 +158,14 @@ fn an_event_is_read_however_it_says_what_somebody_filled_in() {
             ("answers.deep.list.a", "2"),
         ];
         assert_eq!(pairs(&told(kind, nested)), expected);
+        let unanswered = r#"{"answers":[{"name":"Email","value":"a@b.example"},{"name":"Budget","value":null},
+            {"name":"Company","type":"TEXT"},{"name":"City","values":null,"value":"Ulm"},"by phone"]}"#;
+        let expected = [("email", "a@b.example"), ("city", "Ulm"), ("answers", "by phone")];
+        assert_eq!(pairs(&told(kind, unanswered)), expected, "one question without an answer costs no other");
+        assert_eq!(pairs(&told(kind, r#"{"answers":[{"name":"Email","value":null}]}"#)), []);
+        let people = r#"{"people":[{"name":"Bo","age":7},{"name":"Cy"}]}"#;
+        let expected = [("people.name", "Bo"), ("people.age", "7"), ("people.name", "Cy")];
+        assert_eq!(pairs(&told(kind, people)), expected, "what has no values is no list of questions");
     }
     let mapped = Document {
         fields: [("email".to_owned(), vec!["answers.Email".to_owned()])].into(),
