@@ -53,6 +53,11 @@ impl<'a> Draft<'a> {
         });
     }
 
+    /// The first of these ids that is not empty.
+    pub(super) fn first_id<'n>(&mut self, ids: impl IntoIterator<Item = Option<&'n str>>) {
+        self.id(ids.into_iter().flatten().find(|id| !id.trim().is_empty()));
+    }
+
     /// When the person submitted it.
     pub(super) fn at(&mut self, time: &Node) {
         self.lead.created_at = time.text().and_then(Timestamp::parse);

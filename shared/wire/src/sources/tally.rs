@@ -43,7 +43,7 @@ impl Source for Tally {
         }
         let mut draft = Draft::json(delivery, &body);
         let ids = [data.get("submissionId"), data.get("responseId"), body.get("eventId")];
-        draft.id(ids.into_iter().find_map(Node::text));
+        draft.first_id(ids.map(Node::text));
         for field in data.get("fields").items() {
             answer(&mut draft, field);
         }

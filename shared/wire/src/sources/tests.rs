@@ -152,6 +152,32 @@ fn a_tiktok_lead_without_an_id_is_called_by_what_its_event_says() {
 }
 
 #[test]
+fn an_empty_id_is_none_and_the_next_one_counts() {
+    let id = |kind: &str, body: &str| {
+        let request =
+            HttpRequest { method: "POST".into(), body: body.to_owned().into(), ..HttpRequest::default() };
+        read(find(kind).unwrap(), &document(kind), &request).0.remove(0).external_id
+    };
+    let told = |lead_id: &str| {
+        id("tiktok", &format!(r#"{{"event":"lead.new","content":{{"lead_id":"{lead_id}","name":"Ada"}}}}"#))
+    };
+    for empty in ["", " "] {
+        assert!(told(empty).is_some_and(|id| id.len() == 64), "what the event says");
+    }
+    assert_eq!(told("7").as_deref(), Some("7"));
+    for (kind, body, expected) in [
+        ("typeform", r#"{"event_id":"e","form_response":{"token":""}}"#, Some("e")),
+        ("typeform", r#"{"event_id":"","form_response":{"token":""}}"#, None),
+        ("tally", r#"{"eventId":"e","data":{"submissionId":"","responseId":" "}}"#, Some("e")),
+        ("tally", r#"{"eventId":"e","data":{"submissionId":"","responseId":"r"}}"#, Some("r")),
+        ("tally", r#"{"data":{"submissionId":""}}"#, None),
+        ("webflow", r#"{"payload":{"id":"","_id":"w","data":{"a":"b"}}}"#, Some("w")),
+    ] {
+        assert_eq!(id(kind, body).as_deref(), expected, "{body}");
+    }
+}
+
+#[test]
 fn secrets_are_never_printed() {
     assert!(!format!("{:?}", Secrets::default().with("app_secret", "hush")).contains("hush"));
 }

@@ -56,7 +56,7 @@ impl Source for Tiktok {
         let mut draft = Draft::json(delivery, &body);
         let told = [event, body.get("create_time").text().unwrap_or_default(), &content.to_json()].join("\n");
         let told = signature::hex(digest::digest(&digest::SHA256, told.as_bytes()).as_ref());
-        draft.id(content.get("lead_id").text().or(Some(&told)));
+        draft.first_id([content.get("lead_id").text(), Some(&told)]);
         told_fields(&mut draft, &content);
         draft.note_text("event", event);
         draft.note("client_key", body.get("client_key"));

@@ -44,7 +44,7 @@ impl Source for Typeform {
             return Ok(Vec::new());
         }
         let mut draft = Draft::json(delivery, &body);
-        draft.id(response.get("token").text().or_else(|| body.get("event_id").text()));
+        draft.first_id([response.get("token").text(), body.get("event_id").text()]);
         for (name, value) in response.get("hidden").members() {
             draft.field(name, value);
         }

@@ -53,12 +53,11 @@ impl Source for Webflow {
         let is_submission = matches!(body.get("triggerType").text(), None | Some("form_submission"));
         let payload = if body.get("payload").members().is_empty() { &body } else { body.get("payload") };
         let answers = payload.get("data").members();
-        let id = payload.get("id").text().or_else(|| payload.get("_id").text());
-        if !is_submission || answers.is_empty() && id.is_none_or(|id| id.trim().is_empty()) {
+        let mut draft = Draft::json(delivery, &body);
+        draft.first_id(["id", "_id"].map(|name| payload.get(name).text()));
+        if !is_submission || answers.is_empty() && draft.lead.external_id.is_none() {
             return Ok(Vec::new());
         }
-        let mut draft = Draft::json(delivery, &body);
-        draft.id(id);
         let country = |(name, value): &(String, Node)| {
             standard_field(name, &delivery.document.fields) == Some("country")
                 && value.text().is_some_and(|country| !country.trim().is_empty())
