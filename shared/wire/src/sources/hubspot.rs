@@ -97,7 +97,8 @@ impl Source for Hubspot {
 /// The older way, which many scripts still go: a form with what is known of the page as JSON in one of its fields
 /// (developers.hubspot.com, "Submit data to a form", v2). What is no form either is what JSON it failed to be.
 fn posted(delivery: &Delivery<'_>, problem: Problem) -> Result<SourceLead, Problem> {
-    let is_form = delivery.request.header("content-type").is_some_and(|it| it.contains("form"));
+    let content_type = delivery.request.header("content-type").unwrap_or_default();
+    let is_form = content_type.to_ascii_lowercase().contains("form");
     let body = if is_form { parse_now(delivery.request)? } else { return Err(problem) };
     let (mut draft, fields) = Draft::of(delivery, body);
     for (name, value) in &fields {

@@ -140,8 +140,9 @@ fn an_older_script_of_hubspot_posts_a_form() {
     });
     let body =
         form(&[("email", "ada@person.example"), ("firstname", "Ada"), ("hs_context", &context.to_string())]);
-    let read = lead("hubspot", FORM, body);
+    let read = lead("hubspot", FORM, body.clone());
     assert_eq!(pairs(&read), [("email", "ada@person.example"), ("first_name", "Ada")]);
+    assert_eq!(lead("hubspot", "Application/X-WWW-Form-Urlencoded", body).fields, read.fields);
     for (name, value) in [
         ("hubspot_cookie", "aa11"),
         ("ip", "203.0.113.7"),
