@@ -205,7 +205,7 @@ pub fn believe(source: &dyn Source, delivery: &Delivery<'_>) -> Result<(), Refus
         auth if !source.proofs().contains(&auth) => Err(Refusal::Proof),
         Auth::Signature => source.verify(delivery),
         Auth::UrlKey => {
-            let given = delivery.request.query_value(KEY_PARAMETER);
+            let given = delivery.request.query_value(KEY_PARAMETER).filter(|key| !key.is_empty());
             let given = given.as_deref().or_else(|| bearer(delivery.request));
             signature::key(delivery.secrets.all(URL_KEY.name), given)
         }

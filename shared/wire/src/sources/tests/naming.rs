@@ -216,7 +216,9 @@ fn webhooks_of_webflows_dashboard_are_believed_by_the_key_in_their_address() {
         ("Bearer ", Err(Refusal::KeyMissing)),
         ("Basic k", Err(Refusal::KeyMissing)),
     ] {
-        assert_eq!(said("", bearer(token)), expected, "{token}");
+        for query in ["", "key="] {
+            assert_eq!(said(query, bearer(token)), expected, "{query} {token}");
+        }
     }
     assert_eq!(said("key=other", bearer("Bearer k")), Err(Refusal::KeyWrong), "one proof at a time");
 }
