@@ -113,6 +113,11 @@ impl<'a> Draft<'a> {
         self.map.values().flatten().any(|named| named == name || is_part(named))
     }
 
+    /// Of the sender's names for one field the first that the document uses, for all of it or for a part.
+    pub(super) fn used_of<'n>(&self, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
+        names.into_iter().find(|name| self.is_used(name) || self.is_named_in_part(name))
+    }
+
     /// The body, to be kept if it turns out that not all of it can be.
     pub(super) fn keep(&mut self, body: Bytes) {
         self.whole = Some(body);

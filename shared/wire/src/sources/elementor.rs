@@ -133,12 +133,12 @@ fn advanced(draft: &mut Draft<'_>, fields: &[(String, String)]) {
     for id in order {
         let part = |name| parts.get(&(id, name)).copied().unwrap_or_default();
         let title = Some(part("title")).filter(|title| !title.is_empty() && !title.starts_with("No Label"));
-        let title = title.unwrap_or(id);
+        let name = draft.used_of([part("title"), id]).or(title).unwrap_or(id);
         let value = if part("value").is_empty() { part("raw_value") } else { part("value") };
         match part("type") {
-            "email" => draft.known_text("email", title, value),
-            "tel" => draft.known_text("phone", title, value),
-            _ => draft.text(title, value),
+            "email" => draft.known_text("email", name, value),
+            "tel" => draft.known_text("phone", name, value),
+            _ => draft.text(name, value),
         }
     }
 }

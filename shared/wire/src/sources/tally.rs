@@ -57,7 +57,9 @@ impl Source for Tally {
 
 fn answer(draft: &mut Draft<'_>, field: &Node) {
     let label = field.get("label").text().filter(|label| !label.trim().is_empty());
-    let Some(label) = label.or_else(|| field.get("key").text()) else { return };
+    let key = field.get("key").text();
+    let used = draft.used_of([label, key].into_iter().flatten());
+    let Some(label) = used.or(label).or(key) else { return };
     let value = field.get("value");
     match field.get("type").text().unwrap_or_default() {
         "INPUT_EMAIL" => draft.known("email", label, value),

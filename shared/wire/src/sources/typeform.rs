@@ -52,7 +52,7 @@ impl Source for Typeform {
         for answer in response.get("answers").items() {
             let question = answer.get("field");
             let kind = answer.get("type").text().unwrap_or_default();
-            let title = title(definition.get("fields"), question).unwrap_or(kind);
+            let title = title(&draft, definition.get("fields"), question).unwrap_or(kind);
             match kind {
                 "email" => draft.known("email", title, answer.get(kind)),
                 "phone_number" => draft.known("phone", title, answer.get(kind)),
@@ -89,16 +89,18 @@ impl Source for Typeform {
     }
 }
 
-/// What an answer is to: the part of a block such as contact information by its key, which is the same in every language;
-/// else the question's title, which may be that of a question within others.
-fn title<'a>(fields: &'a Node, question: &'a Node) -> Option<&'a str> {
+/// What an answer is to, by the name that the document uses; else the part of a block such as contact information by its key, which
+/// is the same in every language; else the question's title, which may be that of a question within others.
+fn title<'a>(draft: &Draft<'_>, fields: &'a Node, question: &'a Node) -> Option<&'a str> {
     let said = |node: &'a Node| node.text().filter(|text| !text.trim().is_empty());
     let key = ["subfield_key", "ref", "id"].map(|name| said(question.get(name)));
     let [part, reference, id] = key;
     let asked = find(fields, question.get("id"));
     let of_asked = |name: &str| asked.and_then(|field| said(field.get(name)));
-    let part = part.or_else(|| of_asked("subfield_key")).filter(|part| names::ours(part).is_some());
-    part.or_else(|| of_asked("title")).or_else(|| said(question.get("title"))).or(reference).or(id)
+    let part = part.or_else(|| of_asked("subfield_key"));
+    let title = of_asked("title").or_else(|| said(question.get("title")));
+    let used = draft.used_of([part, title, reference, of_asked("ref"), id].into_iter().flatten());
+    used.or(part.filter(|part| names::ours(part).is_some())).or(title).or(reference).or(id)
 }
 
 /// The question of that id, at whatever depth.

@@ -66,6 +66,39 @@ fn jotforms_questions_are_found_by_the_names_that_it_sends_and_those_it_shows() 
 }
 
 #[test]
+fn a_field_is_found_by_whichever_of_its_senders_names_the_document_uses() {
+    let title = "Where do we write to?";
+    let typeform = json!({"form_response": {
+        "token": "t",
+        "definition": {"fields": [{"id": "a1", "ref": "r1", "title": title}]},
+        "answers": [{"type": "email", "email": "ada@person.example", "field": {"id": "a1", "ref": "r1"}}],
+    }});
+    let tally = json!({"data": {"submissionId": "s", "fields": [
+        {"key": "question_1", "label": title, "type": "INPUT_EMAIL", "value": "ada@person.example"},
+        {"key": "question_2", "label": "Skills", "type": "MATRIX", "value": {"r1": ["c1"]},
+            "rows": [{"id": "r1", "text": "Rust"}], "columns": [{"id": "c1", "text": "some"}]},
+    ]}});
+    let elementor = form(&[
+        ("fields[field_1][type]", "email"),
+        ("fields[field_1][title]", title),
+        ("fields[field_1][value]", "ada@person.example"),
+    ]);
+    for (kind, content_type, body, names) in [
+        ("typeform", JSON, typeform.to_string(), &[title, "r1", "a1"][..]),
+        ("tally", JSON, tally.to_string(), &[title, "question_1"]),
+        ("elementor", FORM, elementor, &[title, "field_1"]),
+    ] {
+        for &name in names {
+            let read = lead_of(&mapped(kind, &[("email", name)]), content_type, body.clone());
+            assert_eq!(named(&read, "ada@person.example"), [name], "{kind}");
+        }
+        assert_eq!(named(&lead(kind, content_type, body), "ada@person.example"), ["email"], "{kind}");
+    }
+    let in_part = lead_of(&mapped("tally", &[("need", "question_2.Rust")]), JSON, tally.to_string());
+    assert_eq!(named(&in_part, "some"), ["question_2.Rust"]);
+}
+
+#[test]
 fn jotforms_numbers_in_parts_are_dialled_from_anywhere() {
     for (country, area, number) in [
         ("49", "30", "+49 30 901820"),
