@@ -38,20 +38,34 @@ impl Source for Elementor {
     }
 }
 
-/// What Elementor adds to the fields under these labels, or as `meta` under these ids. Two posts of one person differ
-/// in the time at least, so it is no part of what was submitted.
-fn meta(draft: &mut Draft<'_>, name: &str, value: &str) -> bool {
-    match name {
-        "form_id" | "form_name" => draft.note_text(name, value),
-        "Page URL" | "page_url" => draft.page(value),
-        "User Agent" | "user_agent" => draft.note_text("user_agent", value),
-        "Remote IP" | "remote_ip" => draft.note_text("ip", value),
-        "Date" | "date" => draft.note_text("date", value),
-        "Time" | "time" => draft.note_text("time", value),
-        "Powered by" | "credit" => {}
-        _ => return false,
+/// The ids of what Elementor adds to the fields.
+const ADDED: [&str; 6] = ["credit", "date", "page_url", "remote_ip", "time", "user_agent"];
+
+/// What Elementor adds to the fields, by its id. Two posts of one person differ in the time at least, so it is no part of what was
+/// submitted.
+fn meta(draft: &mut Draft<'_>, id: &str, value: &str) {
+    match id {
+        "page_url" => draft.page(value),
+        "remote_ip" => draft.note_text("ip", value),
+        "date" | "form_id" | "form_name" | "time" | "user_agent" => draft.note_text(id, value),
+        _ => {}
     }
-    true
+}
+
+/// The id of what Elementor adds under this title. In plain mode it sends no ids, so a field that is called like one is somebody's.
+fn titled(title: &str, value: &str) -> Option<&'static str> {
+    Some(match title {
+        "form_id" => "form_id",
+        "form_name" => "form_name",
+        "Page URL" => "page_url",
+        "User Agent" => "user_agent",
+        "Remote IP" => "remote_ip",
+        "Date" => "date",
+        "Time" => "time",
+        "Powered by" => "credit",
+        "Credit" if value == "Elementor" => "credit",
+        _ => return None,
+    })
 }
 
 /// The id of a field without a label, which is sent as `No Label message`.
@@ -62,8 +76,10 @@ fn unlabelled(name: &str) -> Option<&str> {
 fn plain(draft: &mut Draft<'_>, fields: &[(String, String)]) {
     let added = added(draft, fields);
     for (at, (name, value)) in fields.iter().enumerate() {
-        let id = added.get(&at).copied().unwrap_or(name);
-        if draft.is_named(name) || !meta(draft, id, value) {
+        let id = added.get(&at).copied().or_else(|| titled(name, value));
+        if let Some(id) = id.filter(|_| !draft.is_named(name)) {
+            meta(draft, id, value);
+        } else {
             let unlabelled = unlabelled(name).filter(|_| !draft.is_used(name));
             draft.text(unlabelled.unwrap_or(name), value);
         }
@@ -77,7 +93,8 @@ fn added<'a>(draft: &Draft<'_>, fields: &'a [(String, String)]) -> BTreeMap<usiz
     let mut found = BTreeMap::new();
     let end = fields.iter().position(|(name, _)| name == "form_id").unwrap_or(0);
     for (at, (name, value)) in fields.iter().enumerate().take(end).rev() {
-        let is_a_field = draft.is_named(name) || names::ours(name).is_some() || unlabelled(name).is_some();
+        let is_called_so = ADDED.contains(&name.as_str()) || unlabelled(name).is_some();
+        let is_a_field = is_called_so || draft.is_named(name) || names::ours(name).is_some();
         let Some(id) = look(value).filter(|id| !is_a_field && !found.values().any(|seen| seen == id)) else {
             break;
         };
@@ -119,7 +136,7 @@ fn advanced(draft: &mut Draft<'_>, fields: &[(String, String)]) {
         match name.split('.').collect::<Vec<_>>().as_slice() {
             ["form", "id"] => draft.note_text("form_id", value),
             ["form", "name"] => draft.note_text("form_name", value),
-            ["meta", id, "value"] => drop(meta(draft, id, value)),
+            ["meta", id, "value"] => meta(draft, id, value),
             ["fields", id, part] => {
                 if !order.contains(id) {
                     order.push(id);

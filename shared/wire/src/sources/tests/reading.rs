@@ -399,6 +399,43 @@ fn what_elementor_adds_is_no_field_in_any_language() {
         ("form_id", "e"),
     ]);
     assert_eq!(pairs(&chinese), [("姓名", "伟")]);
+    // Ids are not sent in this mode, so who calls a field like one filled it in.
+    let called_so = [
+        ("date", "1 May 2026"),
+        ("time", "10:00"),
+        ("credit", "500 EUR"),
+        ("Credit", "a loan"),
+        ("page_url", "https://eva.example"),
+        ("user_agent", "Eva"),
+        ("remote_ip", "203.0.113.8"),
+    ];
+    let added = [
+        ("Date", "5 May 2026"),
+        ("Time", "9:30 am"),
+        ("Page URL", "https://our.example/?utm_source=q"),
+        ("User Agent", "Mozilla/5.0 (X11)"),
+        ("Remote IP", "203.0.113.7"),
+        ("Powered by", "Elementor"),
+        ("form_id", "e"),
+    ];
+    let both = read(&[called_so.as_slice(), added.as_slice()].concat());
+    assert_eq!(pairs(&both), called_so);
+    for (name, value) in
+        [("date", "5 May 2026"), ("time", "9:30 am"), ("utm_source", "q"), ("ip", "203.0.113.7")]
+    {
+        assert_eq!(note(&both, name), Some(value));
+    }
+    let credit = read(&[("Nombre", "Eva"), ("Credit", "Elementor"), ("form_id", "e")]);
+    assert_eq!(pairs(&credit), [("Nombre", "Eva")]);
+    let advanced = read(&[
+        ("fields[date][title]", "No Label date"),
+        ("fields[date][value]", "1 May 2026"),
+        ("meta[date][value]", "5 May 2026"),
+        ("meta[remote_ip][value]", "203.0.113.7"),
+        ("meta[credit][value]", "Elementor"),
+    ]);
+    assert_eq!(pairs(&advanced), [("date", "1 May 2026")]);
+    assert_eq!((note(&advanced, "date"), note(&advanced, "ip")), (Some("5 May 2026"), Some("203.0.113.7")));
     // Nothing says that these are not what somebody filled in.
     let own = [("Nombre", "Eva"), ("Fecha", "5 de mayo de 2026"), ("Hora", "9:30"), ("form_id", "e")];
     assert_eq!(pairs(&read(&own)), own[..3]);
