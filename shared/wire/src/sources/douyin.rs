@@ -6,7 +6,7 @@
 use super::draft::Draft;
 use super::tiktok::{content, told_fields};
 use super::{Delivery, Need, Refusal, Secrets, Source, SourceLead, signature};
-use crate::body::parse_json;
+use crate::body::{json, parse_json};
 use crate::http::{HttpRequest, HttpResponse};
 use crate::problem::Problem;
 use ring::digest;
@@ -38,15 +38,14 @@ impl Source for Douyin {
         &["events"]
     }
 
-    /// The number that came is sent back as a number.
+    /// What came is sent back as it came: a number as a number, a text as a text.
     fn challenge(&self, request: &HttpRequest, _secrets: &Secrets) -> Option<HttpResponse> {
         let body = (request.method == "POST").then(|| parse_json(request).ok()).flatten()?;
         if body.get("event").text() != Some(CHALLENGE) {
             return None;
         }
-        let given = content(body.get("content")).get("challenge").text()?.to_owned();
-        let number = serde_json::from_str::<Value>(&given).ok().filter(Value::is_number);
-        Some(HttpResponse::json(200, &json!({"challenge": number.unwrap_or(Value::String(given))})))
+        let challenge = sent(body.raw())?;
+        Some(HttpResponse::json(200, &json!({"challenge": challenge})))
     }
 
     /// `X-Douyin-Signature`: the hex of SHA-1 over the secret and the body, which is no HMAC.
@@ -89,4 +88,16 @@ impl Source for Douyin {
         draft.at(content.get("msg_time"));
         Ok(vec![draft.finish()])
     }
+}
+
+/// The challenge as it was sent: what is read as fields is all text.
+fn sent(body: &[u8]) -> Option<Value> {
+    let read =
+        |text: &str| serde_json::from_str::<Value>(&json::mend(text.trim_start_matches('\u{feff}')).0).ok();
+    let body = read(&String::from_utf8_lossy(body))?;
+    let content = match &body["content"] {
+        Value::String(text) => read(text)?,
+        content => content.clone(),
+    };
+    content.get("challenge").filter(|given| given.is_string() || given.is_number()).cloned()
 }

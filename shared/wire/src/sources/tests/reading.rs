@@ -176,6 +176,26 @@ fn an_event_is_read_however_it_says_what_somebody_filled_in() {
 }
 
 #[test]
+fn douyins_challenge_is_sent_back_as_it_came() {
+    for (content, expected) in [
+        (r#"{"challenge":12345}"#, Some(r#"{"challenge":12345}"#)),
+        (r#"{"challenge":"12345"}"#, Some(r#"{"challenge":"12345"}"#)),
+        (r#""{\"challenge\":12345}""#, Some(r#"{"challenge":12345}"#)),
+        (r#""{\"challenge\":\"007\"}""#, Some(r#"{"challenge":"007"}"#)),
+        (r#"{"challenge":9007199254740993,"x":NaN}"#, Some(r#"{"challenge":9007199254740993}"#)),
+        (r#"{"challenge":null}"#, None),
+        (r#"{"challenge":{}}"#, None),
+        (r#""no object""#, None),
+        ("[1]", None),
+    ] {
+        let body = format!(r#"{{"event":"verify_webhook","client_key":"","content":{content}}}"#);
+        let answer = find("douyin").unwrap().challenge(&post(JSON, body), &Secrets::default());
+        let said = answer.map(|answer| String::from_utf8_lossy(&answer.body).into_owned());
+        assert_eq!(said.as_deref(), expected, "{content}");
+    }
+}
+
+#[test]
 fn a_time_in_milliseconds_is_one_and_what_is_out_of_all_time_is_none() {
     let at = |kind: &str, time: &str| {
         let body = match kind {
