@@ -65,7 +65,9 @@ async fn what_cannot_be_taken_is_refused_with_a_reason_and_nothing_is_written() 
     }
     let plain = ("content-type", "text/plain");
     for no_fields in ["[]", "null", "\"x\"", "1", "[{\"email\":\"a@person.example\"}]"] {
-        for kind in [JSON, URLENCODED, plain] {
+        // In a form a bare word is a name.
+        let kinds = [JSON, plain].into_iter().chain(no_fields.starts_with('[').then_some(URLENCODED));
+        for kind in kinds {
             refused(&run, "/f/contact", &[kind], no_fields.as_bytes(), (422, "body-not-fields")).await;
         }
         let mut zipped = GzEncoder::new(Vec::new(), Compression::default());

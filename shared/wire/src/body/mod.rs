@@ -348,8 +348,10 @@ impl<'a> ContentType<'a> {
                 || essence.starts_with("application/") && essence.ends_with("+json")
         };
         match self.essence.as_str() {
-            // Some clients put JSON in a form post without changing the type that their library sets.
-            "application/x-www-form-urlencoded" if is_whole_json(body) => Ok(Kind::Json),
+            // Some clients put JSON in a form post without changing the type that their library sets. A bare word is a name.
+            "application/x-www-form-urlencoded" if is_bracketed(body) && is_whole_json(body) => {
+                Ok(Kind::Json)
+            }
             "application/x-www-form-urlencoded" => Ok(Kind::Urlencoded),
             "multipart/form-data" => {
                 match multer::parse_boundary(self.header).ok().or_else(|| first_line(body)) {
@@ -377,7 +379,7 @@ fn sniff(body: &[u8]) -> Kind {
         return Kind::Json;
     }
     // A text that begins with a brace, such as a template of somebody's own. Slips that can be mended make JSON of it.
-    if matches!(text.first(), Some(b'{' | b'[')) {
+    if is_bracketed(text) {
         let is_nearly_json = json::is_mendable(&String::from_utf8_lossy(text));
         return if is_nearly_json { Kind::Json } else { Kind::Unknown };
     }
@@ -391,8 +393,13 @@ fn sniff(body: &[u8]) -> Kind {
 /// JSON from end to end, as opposed to a form field whose name starts with a brace or a quote.
 fn is_whole_json(body: &[u8]) -> bool {
     let body = body.trim_ascii();
-    let is_pair = || body.contains(&b'=') && !matches!(body.first(), Some(b'{' | b'['));
+    let is_pair = || body.contains(&b'=') && !is_bracketed(body);
     serde_json::from_slice::<serde::de::IgnoredAny>(body).is_ok() && !is_pair()
+}
+
+/// Whether it begins as an object or a list does.
+fn is_bracketed(body: &[u8]) -> bool {
+    matches!(body.trim_ascii_start().first(), Some(b'{' | b'['))
 }
 
 /// The boundary of a multipart body, read off its first line.
