@@ -4,6 +4,7 @@
 //! bytes are kept. Only a body that is too large, of a foreign type or broken as a whole is refused.
 
 mod charset;
+mod disposition;
 pub(crate) mod gzip;
 pub(crate) mod json;
 mod multipart;

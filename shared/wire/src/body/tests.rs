@@ -238,12 +238,65 @@ fn a_file_is_one_however_its_name_is_written() {
         ("filename*=UTF-8''x.pdf; filename=\"y.pdf\"", "y.pdf"),
         ("filename=\"y.pdf\"; filename*=UTF-8''x.pdf", "y.pdf"),
         ("filename*=plain.pdf", "plain.pdf"),
+        ("filename=\"a%22b%0D%0A.pdf\"", "a\"b\r\n.pdf"),
+        ("filename=\"say \\\"hi\\\".pdf\"", "say \"hi\".pdf"),
+        ("filename=\"a;b=100%25.pdf\"", "a;b=100%25.pdf"),
+        ("filename=\"C:\\\"", "C:\\"),
+        ("FileName = x.pdf ; y=z", "x.pdf"),
     ] {
         let head = format!("Content-Disposition: form-data; name=\"cv\"; {name}");
         let form = read(MULTIPART, format!("{}--line--\r\n", part(&head, "12345"))).unwrap();
         assert_eq!(form.fields, [], "{name}");
         assert_eq!((form.files[0].file_name.as_str(), form.files[0].size), (expected, 5));
     }
+}
+
+#[test]
+fn a_name_in_a_multipart_form_is_read_as_browsers_and_programs_write_it() {
+    for (written, name) in [
+        ("name=\"a%22b\"", "a\"b"),
+        ("name=\"a%0D%0Ab\"", "a\r\nb"),
+        ("name=\"100%25 %0a\"", "100%25 %0a"),
+        ("name=\"a\\\"b\"", "a\"b"),
+        ("name=\"a\\\"", "a\\"),
+        ("name=\"your filename\"", "your filename"),
+        ("name=\"x; filename=y\"", "x; filename=y"),
+        ("name=\"never closed", "never closed"),
+        ("x; Name = spaced ; y=", "spaced"),
+        ("filename; name=tags[]", "tags"),
+        ("x=y", ""),
+    ] {
+        let head = format!("Content-Disposition: form-data; {written}");
+        let form = read(MULTIPART, format!("{}--line--\r\n", part(&head, "1"))).unwrap();
+        assert_eq!((pairs(&form), form.files.len()), (vec![(name, "1")], 0), "{written}");
+    }
+}
+
+#[test]
+fn names_in_a_multipart_form_are_in_its_encoding() {
+    // An `@` stands for a byte that is no UTF-8.
+    let form = |parts: &[&str]| {
+        let body = parts.concat() + "--line--\r\n";
+        let bytes: Vec<u8> = body.bytes().map(|byte| if byte == b'@' { 0xEB } else { byte }).collect();
+        read(MULTIPART, bytes).unwrap()
+    };
+    let file = part("Content-Disposition: form-data; name=\"c@\"; filename=\"Zo@.pdf\"", "12345");
+    let text = part("Content-Disposition: form-data; name=\"n@\"", "Zoe");
+    let charset = part("Content-Disposition: form-data; name=\"_charset_\"", "windows-1252");
+    let called = |form: &Submission| (form.files[0].field.clone(), form.files[0].file_name.clone());
+
+    let told = form(&[&file, &text, &charset]);
+    assert_eq!(pairs(&told), [("në", "Zoe"), ("_charset_", "windows-1252")]);
+    assert_eq!(called(&told), ("cë".to_owned(), "Zoë.pdf".to_owned()));
+    assert_eq!((told.flags, told.raw), (vec![], None));
+
+    let untold = form(&[&file, &text]);
+    assert_eq!(pairs(&untold), [("n\u{fffd}", "Zoe")], "and the file is none of its fields");
+    assert_eq!(called(&untold), ("c\u{fffd}".to_owned(), "Zo\u{fffd}.pdf".to_owned()));
+    assert_eq!((untold.files[0].size, untold.flags), (5, vec![BodyFlag::BadEncoding]));
+    let raw = untold.raw.unwrap();
+    assert!(raw.contains(&0xEB) && !raw.windows(5).any(|bytes| bytes == b"12345"));
+    assert_eq!(pairs(&read("multipart/form-data", raw).unwrap()), [("n\u{fffd}", "Zoe")], "as it came");
 }
 
 #[test]
