@@ -45,6 +45,9 @@ impl Phone {
         if text.chars().take(MAX_CHARS + 1).count() > MAX_CHARS {
             return Err(PhoneError::TooLong);
         }
+        if let Some(first) = first_of_two(text, default_country) {
+            return Ok(first);
+        }
         one(text, default_country).or_else(|error| {
             let several = pieces(text).find_map(|piece| one(piece, default_country).ok());
             several.ok_or(error)
@@ -105,12 +108,29 @@ fn dialled(text: &str, region: Option<Region>) -> Result<Phone, PhoneError> {
     Ok(Phone { e164: Pii::new(number.format_as(PhoneNumberFormat::E164).into_owned()), country })
 }
 
+/// The first of two numbers that the parser would take for one: where numbers may be long, both together are one that exists.
+/// What follows a number in a few digits is its extension.
+fn first_of_two(text: &str, default_country: Option<Country>) -> Option<Phone> {
+    let mut each = alternatives(text);
+    let (first, second) = (each.next()?, each.next()?);
+    let are_two = digits(first) >= FEWEST_DIGITS && digits(second) > LONGEST_EXTENSION;
+    if are_two { one(first, default_country).ok() } else { None }
+}
+
+/// What stands on either side of a stroke or an "or", which are no more than blanks to the parser.
+fn alternatives(text: &str) -> impl Iterator<Item = &str> {
+    let separated = text.split(['/', '／']);
+    separated.flat_map(|piece| piece.split(" or ")).flat_map(|piece| piece.split(" oder "))
+}
+
 /// What may be a number each where somebody wrote several, with digits enough for one.
 fn pieces(text: &str) -> impl Iterator<Item = &str> {
-    let separated = text.split(['/', ',', ';', '|', '、', '，', '；', '\n']);
-    let pieces = separated.flat_map(|piece| piece.split(" or ")).flat_map(|piece| piece.split(" oder "));
-    let digits = |piece: &str| ascii_digits(piece).bytes().filter(u8::is_ascii_digit).count();
+    let pieces = alternatives(text).flat_map(|piece| piece.split([',', ';', '|', '、', '，', '；', '\n']));
     pieces.filter(move |piece| piece.len() < text.len() && digits(piece) >= FEWEST_DIGITS)
+}
+
+fn digits(text: &str) -> usize {
+    ascii_digits(text).bytes().filter(u8::is_ascii_digit).count()
 }
 
 /// The text with its decimal digits as those of ASCII: full-width, Arabic-Indic and other digits are typed where those are
@@ -132,6 +152,9 @@ const ZEROS: [u32; 15] = [
 
 /// A piece with fewer is an extension, a house or a year.
 const FEWEST_DIGITS: usize = 7;
+
+/// What is dialled behind a number has no more digits: of a second number there are more.
+const LONGEST_EXTENSION: usize = 4;
 
 /// The parser's cost grows with the square of its input; its own limit on what it will look at is the same.
 const MAX_CHARS: usize = 250;
@@ -161,6 +184,13 @@ mod tests {
             ("US", "n/a, (650) 253-0000", "+16502530000"),
             ("", "030 901820; +49 30 901821", "+4930901821"),
             ("DE", "030/901820", "+4930901820"),
+            ("DE", "030 901820 / 901821", "+4930901820"),
+            ("DE", "030 901820／030 901821", "+4930901820"),
+            ("DE", "030 901820 or 901821", "+4930901820"),
+            ("DE", "030 901820/12", "+493090182012"),
+            ("DE", "+49 (0)4131/123456", "+494131123456"),
+            ("DE", "0049 33203/12345", "+493320312345"),
+            ("AT", "01 512345/512346", "+431512345"),
             ("DE", "0171 1234567 oder 030 901820", "+491711234567"),
             ("US", "12 or +44 20 7031 3000", "+442070313000"),
             ("IT", "02 3661 8300", "+390236618300"),
