@@ -3,6 +3,7 @@
 use crate::pii::Pii;
 use email_address::{EmailAddress, Error as Syntax, Options};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use std::collections::BTreeSet;
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
@@ -75,18 +76,14 @@ impl Email {
         Ok(Self(Pii::new(address)))
     }
 
-    /// Every address that a text spells out, each once: whom something may be about that cannot be read.
+    /// Every address that a text may spell out, each once: whom something may be about that cannot be read. Where a character
+    /// may be of an address or stand before it, both are said.
     pub fn all_in(text: &str) -> Vec<Self> {
-        let is_around = |c: char| c.is_whitespace() || c.is_control() || "\"'\\<>()[]{},;:=&".contains(c);
-        let mut all: Vec<Self> = Vec::new();
-        for word in text.split(is_around).filter(|word| word.contains('@')) {
-            if let Ok(email) = Self::parse(word.trim_matches('.'))
-                && all.iter().all(|known| known.match_key() != email.match_key())
-            {
-                all.push(email);
-            }
-        }
-        all
+        let is_around = |c: char| c.is_whitespace() || c.is_control() || "\"\\<>()[]{},;:".contains(c);
+        let mut seen = BTreeSet::new();
+        let read = |reading: &str| Self::parse(reading.trim_matches('.')).ok();
+        let all = text.split(is_around).flat_map(readings).filter_map(read);
+        all.filter(|email| seen.insert(email.match_key())).collect()
     }
 
     /// The address to deliver to.
@@ -148,6 +145,22 @@ const MAX_LOCAL: usize = 64;
 /// RFC 3696 erratum 1690: what fits into the path of RFC 5321.
 const MAX_ADDRESS: usize = 254;
 
+/// What may be an address each in a word without blanks. Before an `@` it is all of the word, and what follows each character that
+/// may be of an address and around one; a domain has none of these.
+fn readings(word: &str) -> impl Iterator<Item = &str> {
+    let is_either = |c: char| matches!(c, '\'' | '=' | '&');
+    word.match_indices('@').flat_map(move |(at, _)| {
+        let (before, behind) = (word.get(..at).unwrap_or_default(), word.get(at + 1..).unwrap_or_default());
+        let end =
+            behind.find(|c: char| is_either(c) || c == '@').map_or(word.len(), |length| at + 1 + length);
+        let start = before.rfind('@').map_or(0, |other| other + 1);
+        let local = before.get(start..).unwrap_or_default();
+        let within = local.match_indices(is_either).map(move |(place, of)| start + place + of.len());
+        let whole = (start == 0).then_some(0);
+        whole.into_iter().chain(within).filter_map(move |from| word.get(from..end))
+    })
+}
+
 /// What IDNA 2008 lets stand in a domain (RFC 5892): letters, marks and digits, and what some scripts put between them. Symbols
 /// are none of it, though browsers go where they lead.
 fn is_of_domain(c: char) -> bool {
@@ -192,8 +205,26 @@ mod tests {
     fn addresses_are_found_in_what_cannot_be_read() {
         let text = "{\"to\":[\"Mia <mia@example.org>\"],\"m\":\"{\\\"r\\\":\\\"MIA@example.org\\\"}\",'b@two.example.', @, a@b, x=c@three.example&y";
         let found: Vec<String> = Email::all_in(text).iter().map(Email::match_key).collect();
-        assert_eq!(found, ["mia@example.org", "b@two.example", "c@three.example"]);
+        let read =
+            ["mia@example.org", "'b@two.example", "b@two.example", "x=c@three.example", "c@three.example"];
+        assert_eq!(found, read);
         assert_eq!(Email::all_in("no address"), []);
+    }
+
+    #[test]
+    fn an_apostrophe_or_another_sign_in_an_address_that_cannot_be_read_hides_nobody() {
+        for (text, meant) in [
+            (r#"{"to":"O'Hara@example.org"}"#, "o'hara@example.org"),
+            ("{'to': 'o'hara@example.org'}", "o'hara@example.org"),
+            ("email=o'hara@example.org&name=o'hara", "o'hara@example.org"),
+            ("from=a@b.example&to=r&d@example.org&x=1", "r&d@example.org"),
+            ("to=a=b@example.org", "a=b@example.org"),
+        ] {
+            let found: Vec<String> = Email::all_in(text).iter().map(Email::match_key).collect();
+            assert!(found.iter().any(|key| key == meant), "{text}: {found:?}");
+        }
+        assert_eq!(Email::all_in("mia@two@example.org"), []);
+        assert_eq!(Email::all_in(&"='@".repeat(50_000)), []);
     }
 
     #[test]
