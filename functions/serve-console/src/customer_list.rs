@@ -27,7 +27,7 @@ impl Console {
                 "owner": whole.owner().map(person::owner),
                 "facts": facts.collect::<serde_json::Map<String, Value>>(),
                 "merged_from": whole.halves.iter().map(|half| &half.id).collect::<Vec<_>>(),
-                "kept_apart_from": record.apart.keys().collect::<Vec<_>>(),
+                "kept_apart_from": whole.apart(),
             }))
         });
         let body = json!({ "customers": rows.collect::<Vec<_>>(), "cursor": page.next });

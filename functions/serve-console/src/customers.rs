@@ -223,7 +223,7 @@ impl Console {
             "lead_count": whole.leads(),
             "leads": leads,
             "merged_from": whole.halves.iter().map(|half| &half.id).collect::<Vec<_>>(),
-            "kept_apart_from": record.apart.keys().collect::<Vec<_>>(),
+            "kept_apart_from": whole.apart(),
             "decisions": decisions(&whole),
         });
         if let Some(shown) = shown.as_object_mut() {

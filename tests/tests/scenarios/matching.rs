@@ -310,3 +310,28 @@ async fn a_whole_base_is_looked_through_at_once_and_who_is_certainly_one_is_join
     assert_eq!(run.customer(&brother).await["lead_count"], 1);
     run.finish().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_who_are_kept_apart_stay_so_as_halves_of_others() {
+    let run = Setup::default().start().await;
+    let mut ids = Vec::new();
+    // Of the first two only an id is known; they are older, so they stay.
+    for fields in [&[("external_id", "kb-7")][..], &[("external_id", "kb-8")], &KATHARINA, &AGAIN] {
+        ids.push(lead(&run, fields).await["customer"].as_str().unwrap().to_owned());
+    }
+    let decide = async |one: &str, act: &str, body: Value| {
+        let (status, whole) = run.api("POST", &format!("/api/customers/{one}/{act}"), Some(body)).await;
+        assert_eq!(status, 200, "{whole:#}");
+        whole
+    };
+    decide(&ids[2], "keep-apart", json!({"from": ids[3]})).await;
+    for (live, half, other) in [(0, 2, 3), (1, 3, 2)] {
+        let whole = decide(&ids[live], "merge", json!({"with": ids[half]})).await;
+        assert_eq!((&whole["id"], &whole["kept_apart_from"]), (&json!(ids[live]), &json!([ids[other]])));
+    }
+    let output = sluice(&run, &["duplicates", "--json", "--join"]).await;
+    assert!(output.status.success(), "{output:?}");
+    let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&found["customers"], &found["groups"]), (&json!(2), &json!([])), "{found:#}");
+    run.finish().await;
+}

@@ -379,6 +379,13 @@ impl<'a> Whole<'a> {
         self.parts().map(|part| part.leads).sum()
     }
 
+    /// Customers a person has said are somebody else, whichever record it was said of. What was said of two that are one by now
+    /// counts no more.
+    pub fn apart(&self) -> BTreeSet<&'a CustomerId> {
+        let own: BTreeSet<&CustomerId> = self.parts().map(|part| &part.id).collect();
+        self.parts().flat_map(|part| part.apart.keys()).filter(|id| !own.contains(id)).collect()
+    }
+
     /// Every record of the person, the live one first.
     pub fn parts(&self) -> impl Iterator<Item = &'a Customer> {
         std::iter::once(self.root).chain(self.halves.iter().copied())

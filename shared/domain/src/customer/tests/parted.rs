@@ -65,6 +65,24 @@ fn of_two_ids_that_two_halves_bring_at_one_instant_the_person_holds_one() {
     assert_eq!(held.iter().filter(|(kind, _)| *kind == IdentityKind::External).count(), 1, "{held:?}");
 }
 
+#[test]
+fn whom_a_person_is_not_is_known_whichever_of_the_records_it_was_said_of() {
+    let mut town = Town::default();
+    let [one, half, third] =
+        [email("a"), phone("1"), email("c")].map(|identity| town.post(&[identity]).customer);
+    town.say(keep_apart(&town.known(&[]), &half, &third, decided()));
+    town.say(join(&town.known(&[]), &one, &half, decided()));
+    let is_not = |town: &Town| -> BTreeSet<CustomerId> {
+        let known = town.known(&[]);
+        known.whole(&known.customers[&one]).apart().into_iter().cloned().collect()
+    };
+    assert_eq!(is_not(&town), BTreeSet::from([third.clone()]));
+    // Somebody thinks better of it: it was said of another record than those that are joined now, and stands there still.
+    town.say(join(&town.known(&[]), &one, &third, decided()));
+    assert!(town.customers[&half].apart.contains_key(&third));
+    assert_eq!(is_not(&town), BTreeSet::new());
+}
+
 /// Two people, what leads of theirs bring, each by something that its person has, and that a person says that they are two. From the
 /// lead `joined` on they are taken for one until then.
 fn lived(leads: &[(bool, usize)], joined: Option<usize>) -> Town {
