@@ -5,7 +5,7 @@ use crate::{Call, Console, unavailable};
 use sluice_domain::customer::{Identity, IdentityKind, Known};
 use sluice_domain::id::{CustomerId, LeadId};
 use sluice_domain::lead::{self, Envelope, Origin, namespace_of};
-use sluice_domain::policy::{PolicySet, Reading};
+use sluice_domain::policy::{PolicySet, Reading, is_name};
 use sluice_wire::http::HttpResponse;
 use sluice_wire::problem::Problem;
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,7 +30,7 @@ impl Console {
             .collect();
         let origin = Origin { kind: "lookup".to_owned(), name: source.to_owned() };
         let envelope = Envelope { fields, ..Envelope::default() };
-        let facts = lead::read(&origin, &envelope, &Reading::default(), &policies.settings);
+        let mut facts = lead::read(&origin, &envelope, &Reading::default(), &policies.settings);
         if facts.identities.is_empty() {
             return Err(Problem::new(
                 422,
@@ -38,6 +38,10 @@ impl Console {
                 "Give a usable `email`, `phone` (with + and country), `wechat_unionid`, `wechat_id`, `external_id`, \
                  `wechat_openid` or `ad_user_id`.",
             ));
+        }
+        // An id that nobody can have given names nobody; and who gave one is part of its key, which has no room for just anything.
+        if !source.is_empty() && !is_name(source) {
+            facts.identities.retain(|identity| !identity.kind.has_namespace());
         }
         let mut meant: Vec<Vec<Identity>> =
             facts.identities.into_iter().flat_map(|identity| wherever(identity, &policies)).collect();

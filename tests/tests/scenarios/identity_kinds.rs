@@ -43,6 +43,13 @@ async fn a_person_is_found_by_ids_of_wechat_ad_platforms_and_a_crm() {
         assert_eq!((status, &found["id"]), (200, &first), "{question}");
     }
     assert_eq!(run.lookup(json!({"external_id": "4711", "source": "contact"})).await.0, 404);
+    // What no source can be called gave nobody an id, however long it is.
+    for source in ["c r m".to_owned(), "crm".repeat(1_000)] {
+        let (status, problem) = run.lookup(json!({"external_id": "4711", "source": source})).await;
+        assert_eq!((status, &problem["type"]), (404, &json!("urn:sluice:problem:no-such-customer")));
+        let by_email = json!({"email": "mia@acme.example", "external_id": "4711", "source": source});
+        assert_eq!(run.lookup(by_email).await.1["id"], first);
+    }
 
     let page = run.customer(first.as_str().unwrap()).await;
     let shown: Vec<(&str, &str, &str, bool)> = page["identities"]

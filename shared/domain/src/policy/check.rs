@@ -329,23 +329,20 @@ impl Checker {
     }
 
     fn name(&mut self, document: &Document) {
-        let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
         let name = document.name();
         if name.is_empty() {
             return self.add(&["name"], "a document needs a `name`");
         }
-        if name.len() > 64 || !name.chars().all(good) {
+        if !is_name(name) {
             self.add(&["name"], "a name is 1 to 64 letters, digits, dots, dashes or underscores");
         }
         debug_assert!(KINDS.contains(&document.kind()));
     }
 
-    /// A namespace is part of a key: of the letters a document's name has.
     fn namespaces(&mut self, fields: &FieldMap) {
-        let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
         for name in fields.keys() {
             let namespace = IdentityKind::ALL.into_iter().find_map(|kind| namespace_of(name, kind));
-            if namespace.is_some_and(|text| text.is_empty() || text.len() > 64 || !text.chars().all(good)) {
+            if namespace.is_some_and(|text| !is_name(text)) {
                 let message = "a namespace is 1 to 64 letters, digits, dots, dashes or underscores";
                 self.add(&["fields", name], message);
             }
@@ -498,6 +495,12 @@ impl Checker {
             }
         }
     }
+}
+
+/// Whether a document may be called so. A namespace is named alike: both are part of keys.
+pub fn is_name(text: &str) -> bool {
+    let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    (1..=64).contains(&text.len()) && text.chars().all(good)
 }
 
 fn is_http(url: &str) -> bool {

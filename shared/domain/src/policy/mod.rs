@@ -26,7 +26,7 @@ pub use behaviour::{
 };
 pub use campaign::Campaign;
 pub(crate) use check::{FACTS, LEAD};
-pub use check::{Finding, Other, check, doubts};
+pub use check::{Finding, Other, check, doubts, is_name};
 pub use company::Company;
 pub use insight::{Alert, Amount, Attribution, Bound, Cost};
 pub use journey::Journey;
