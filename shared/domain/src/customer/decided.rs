@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// The most records that one customer is made of, by hand too: what is loaded of a person is bounded.
 pub const MAX_RECORDS: usize = 32;
 
-/// Customers that a record is suggested to be one with at most; more is a switchboard.
+/// Customers that a record is suggested to be one with at most, as long as nobody has decided; more is a switchboard.
 const MAX_MAYBE: usize = 16;
 
 /// Who decided, and when.
@@ -223,9 +223,9 @@ pub(super) fn read_apart<'de, D: Deserializer<'de>>(
 pub fn open_suggestions(known: &Known, root: &CustomerId) -> BTreeMap<CustomerId, Raised> {
     let mut open = BTreeMap::new();
     for (other, raised) in records(known, root).into_iter().flat_map(|record| &record.maybe) {
-        let other = known.root(other);
-        if other != *root && known.customers.contains_key(&other) && !are_apart(known, root, &other) {
-            open.entry(other).or_insert_with(|| raised.clone());
+        let live = known.root(other);
+        if known.customers.contains_key(&live) && is_open(known, root, other) {
+            open.entry(live).or_insert_with(|| raised.clone());
         }
     }
     open
@@ -233,7 +233,8 @@ pub fn open_suggestions(known: &Known, root: &CustomerId) -> BTreeMap<CustomerId
 
 /// What a lead or an event suggests is written on both records, so that whoever opens either sees it: `home` is its own,
 /// `raised` whom it may be one with. Nothing that is written already, so that the same again costs nothing; and nothing
-/// where one of the two has no room, so that whoever is named knows by whom.
+/// where one of the two has no room, so that whoever is named knows by whom. What was decided stays on the records and takes
+/// none: taking an import back, or two apart, may open it again.
 pub(crate) fn note_suggestions<'a>(
     known: &'a Known,
     home: &'a CustomerId,
@@ -242,7 +243,11 @@ pub(crate) fn note_suggestions<'a>(
     let root = known.root(home);
     let mut ours: BTreeSet<&CustomerId> = records(known, &root).iter().map(|record| &record.id).collect();
     ours.insert(home);
-    let has_room = |id: &CustomerId| known.customers.get(id).is_none_or(|one| one.maybe.len() < MAX_MAYBE);
+    let has_room = |id: &CustomerId| {
+        let root = known.root(id);
+        let named = known.customers.get(id).into_iter().flat_map(|record| record.maybe.keys());
+        named.filter(|other| is_open(known, &root, other)).count() < MAX_MAYBE
+    };
     let names =
         |record: &&Customer, those: &BTreeSet<&CustomerId>| record.maybe.keys().any(|id| those.contains(id));
     let mut notes = Vec::new();
@@ -260,6 +265,14 @@ pub(crate) fn note_suggestions<'a>(
         }
     }
     notes
+}
+
+/// Whether nobody has decided, as far as is known, about a live customer and one that a record of it is suggested to be one with:
+/// the two were neither joined nor told apart. The other need not be loaded.
+fn is_open(known: &Known, root: &CustomerId, other: &CustomerId) -> bool {
+    let live = known.root(other);
+    let is_told = |record: &&Customer| record.apart.contains_key(other);
+    live != *root && !are_apart(known, root, &live) && !records(known, root).iter().any(is_told)
 }
 
 fn are_apart(known: &Known, one: &CustomerId, other: &CustomerId) -> bool {

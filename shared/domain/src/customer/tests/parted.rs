@@ -83,6 +83,34 @@ fn whom_a_person_is_not_is_known_whichever_of_the_records_it_was_said_of() {
     assert_eq!(is_not(&town), BTreeSet::new());
 }
 
+/// Whether it is noted on both that they may be one.
+fn suggest(town: &mut Town, one: &CustomerId, other: &CustomerId) -> bool {
+    let known = town.known(&[]);
+    let notes = note_suggestions(&known, one, std::iter::once(other));
+    for (on, other) in &notes {
+        let record = town.customers.get_mut(on).unwrap();
+        record.maybe.insert(other.clone(), Raised::Lead(LeadId::derived(&["any"])));
+    }
+    !notes.is_empty()
+}
+
+#[test]
+fn what_was_decided_takes_no_room_from_what_is_suggested_next() {
+    let mut town = Town::default();
+    let desk = town.post(&[email("desk")]).customer;
+    let others: Vec<CustomerId> = (0..20).map(|n| town.post(&[email(&n.to_string())]).customer).collect();
+    let noted = others.iter().filter(|other| suggest(&mut town, &desk, other)).count();
+    assert_eq!(noted, 16, "more is a switchboard");
+    town.say(keep_apart(&town.known(&[]), &desk, &others[0], decided()));
+    town.say(join(&town.known(&[]), &desk, &others[1], decided()));
+    assert!(suggest(&mut town, &desk, &others[16]) && suggest(&mut town, &desk, &others[17]));
+    assert!(!suggest(&mut town, &desk, &others[18]));
+    assert_eq!(open_suggestions(&town.known(&[]), &desk).len(), 16);
+    // Whoever is taken out again was decided on as well.
+    town.part(&others[1]);
+    assert!(!suggest(&mut town, &desk, &others[18]));
+}
+
 /// Two people, what leads of theirs bring, each by something that its person has, and that a person says that they are two. From the
 /// lead `joined` on they are taken for one until then.
 fn lived(leads: &[(bool, usize)], joined: Option<usize>) -> Town {
