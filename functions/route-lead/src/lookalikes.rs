@@ -3,7 +3,6 @@
 use crate::Router;
 use crate::batch::Work;
 use sluice_domain::customer::{HashKeys, Recognition, blocking_keys, consider};
-use sluice_domain::id::CustomerId;
 use sluice_domain::lead::Flag;
 use sluice_domain::policy::PolicySet;
 use sluice_store::StoreError;
@@ -42,14 +41,9 @@ impl Router {
         if work.facts.flags.contains(&Flag::Empty) {
             return Ok(());
         }
-        let record = work.known.customers.get(&who.customer);
-        let parts =
-            record.map(|record| work.known.whole(record).parts().map(|part| part.id.clone()).collect());
-        let parts: Vec<CustomerId> = parts.unwrap_or_default();
-        for (key, listed) in &work.alike.keys {
-            if !listed.contains(&who.home) && !parts.iter().any(|part| listed.contains(part)) {
-                self.store.add_lookalike(key, &who.home).await?;
-            }
+        // Another record of the person may be listed already: taken apart, each is to be found by itself.
+        for (key, _) in work.alike.keys.iter().filter(|(_, listed)| !listed.contains(&who.home)) {
+            self.store.add_lookalike(key, &who.home).await?;
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 use crate::import::sluice;
 use serde_json::{Value, json};
 use sluice_tests::stack::{POLICIES, Running, Setup};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 fn with(matching: &str) -> String {
@@ -238,6 +239,24 @@ async fn who_is_the_same_joins_where_configured_and_is_taken_apart_exactly() {
     // A person has decided: neither joined nor brought up again.
     let later = lead(&run, &[AGAIN.as_slice(), &[("note", "later")]].concat()).await;
     assert_eq!((&later["customer"], &later["suggestions"]), (&json!(half), &json!([])), "{later:#}");
+    run.finish().await;
+}
+
+#[tokio::test]
+async fn a_half_that_is_taken_out_is_found_by_what_its_own_leads_said() {
+    let run = Setup::policies(with("{ suggest: true }")).start().await;
+    let first = lead(&run, &KATHARINA).await["customer"].as_str().unwrap().to_owned();
+    let half = lead(&run, &[AGAIN[5], ("note", "call me")]).await["customer"].as_str().unwrap().to_owned();
+    let path = |act: &str| format!("/api/customers/{half}/{act}");
+    assert_eq!(run.api("POST", &path("merge"), Some(json!({"with": first}))).await.0, 200);
+    // By the half's number, and described as the other record is, which is listed by that already.
+    let more = lead(&run, &[&KATHARINA[..5], &[AGAIN[5]]].concat()).await;
+    assert_eq!(more["customer"], first.as_str(), "{more:#}");
+    assert_eq!(run.api("POST", &path("unmerge"), Some(json!({}))).await.0, 200);
+    let alike = lead(&run, &KATHARINA[..5]).await;
+    let suggested = alike["suggestions"].as_array().unwrap().iter();
+    let suggested: BTreeSet<&str> = suggested.filter_map(|one| one["customer"].as_str()).collect();
+    assert_eq!(suggested, BTreeSet::from([first.as_str(), half.as_str()]), "{alike:#}");
     run.finish().await;
 }
 
