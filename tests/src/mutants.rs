@@ -328,7 +328,10 @@ impl Mutant {
             Self::MiscountsMessages => text(&action["Update"]["Key"], "pk").starts_with("tally#"),
             Self::MiscountsResults => text(&action["Update"]["Key"], "pk").starts_with("counted#"),
             Self::MiscountsContacts => text(&action["Update"]["Key"], "pk").starts_with("speed#"),
-            Self::LeavesAddresses => text(&action["Delete"]["Key"], "pk").starts_with("ad#"),
+            Self::LeavesAddresses => {
+                let change = action["Update"]["UpdateExpression"].as_str().unwrap_or_default();
+                text(&action["Update"]["Key"], "pk").starts_with("ad#") && change.starts_with("REMOVE c")
+            }
             _ => false,
         }
     }

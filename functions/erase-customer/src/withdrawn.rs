@@ -279,7 +279,7 @@ impl Eraser {
         for erasure in erasures {
             commit = commit.due(driven_again(&erasure, now)).erasure(erasure);
         }
-        for (address, with) in plan.unseen.into_iter().filter(|(address, _)| !freed.contains(address)) {
+        for (address, with) in plan.unseen {
             commit = commit.unseen_with(address, with);
         }
         if self.store.commit(commit).await.map_err(text)? == Written::Conflict {

@@ -27,7 +27,7 @@ use sluice_domain::lead::{Lead, LeadState, Progress};
 use sluice_domain::message::{Channel, Message};
 use sluice_domain::speed::{Group, bucket};
 use sluice_wire::queue::{LeadMessage, encode};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The writes that a commit comes to.
 #[derive(Clone, Debug)]
@@ -153,7 +153,8 @@ impl Commit {
         self
     }
 
-    /// An address that nobody holds any more, with the customer that held it.
+    /// An address that nobody holds any more, with the customer that held it. Whom else it came with, and when a person was erased
+    /// whose it was, stays with it.
     pub fn freed(mut self, address: AddressHash, held_by: CustomerId) -> Self {
         self.freed.push((address, held_by));
         self
@@ -284,19 +285,18 @@ impl Store {
         if !commit.leave.is_empty() {
             items.push(TransactWriteItem::builder().update(self.count_leave()?).build());
         }
-        let seen = commit.seen_with.iter().map(|pair| (pair, "ADD w :w"));
-        let unseen = commit.unseen_with.iter().map(|pair| (pair, "DELETE w :w"));
-        for ((address, customer), change) in seen.chain(unseen) {
+        for (address, customer) in &commit.seen_with {
             let update = Update::builder()
                 .table_name(&self.table)
                 .set_key(Some(key(keys::address(address), keys::ADDRESS)))
-                .update_expression(change)
+                .update_expression("ADD w :w")
                 .condition_expression("attribute_exists(pk)")
                 .expression_attribute_values(":w", AttributeValue::Ss(vec![customer.to_string()]))
                 .build()
                 .map_err(unbuilt)?;
             items.push(TransactWriteItem::builder().update(update).build());
         }
+        items.extend(self.lettings_go(&commit)?);
         items.extend(self.deletes(&commit)?);
         for message in &commit.messages {
             items.extend(message_writes(message, &self.table)?);
@@ -354,14 +354,42 @@ impl Store {
                 delete(keys::customer(&customer.id), keys::CUSTOMER).condition_expression("v = :v");
             deletes.push(of_customer.expression_attribute_values(":v", at(customer.version)));
         }
-        for (address, customer) in &commit.freed {
-            let of_address = delete(&keys::address(address), keys::ADDRESS).condition_expression("c = :c");
-            deletes.push(of_address.expression_attribute_values(":c", text(customer.as_str())));
-        }
         deletes
             .into_iter()
             .map(|delete| Ok(TransactWriteItem::builder().delete(delete.build().map_err(unbuilt)?).build()))
             .collect()
+    }
+
+    /// What addresses forget: who held them, and who came with them. A transaction writes each item once.
+    fn lettings_go(&self, commit: &Commit) -> Result<Vec<TransactWriteItem>, StoreError> {
+        let mut changes: BTreeMap<&AddressHash, (Option<&CustomerId>, BTreeSet<String>)> = BTreeMap::new();
+        for (address, holder) in &commit.freed {
+            changes.entry(address).or_default().0 = Some(holder);
+        }
+        for (address, customer) in &commit.unseen_with {
+            changes.entry(address).or_default().1.insert(customer.to_string());
+        }
+        let mut updates = Vec::new();
+        for (address, (holder, unseen)) in changes {
+            let update = Update::builder()
+                .table_name(&self.table)
+                .set_key(Some(key(keys::address(address), keys::ADDRESS)));
+            let mut update = match holder {
+                None => update.condition_expression("attribute_exists(pk)"),
+                Some(holder) => update
+                    .condition_expression("c = :c")
+                    .expression_attribute_values(":c", text(holder.as_str())),
+            };
+            let mut change = Vec::from_iter(holder.map(|_| "REMOVE c"));
+            if !unseen.is_empty() {
+                change.push("DELETE w :w");
+                let unseen = AttributeValue::Ss(unseen.into_iter().collect());
+                update = update.expression_attribute_values(":w", unseen);
+            }
+            let update = update.update_expression(change.join(" ")).build().map_err(unbuilt)?;
+            updates.push(TransactWriteItem::builder().update(update).build());
+        }
+        Ok(updates)
     }
 
     fn lead_update(&self, lead: &Lead, after: &Progress) -> Result<Update, StoreError> {

@@ -282,6 +282,17 @@ impl Store {
                 .await?;
             }
         }
+        for address in &own {
+            let there: Vec<_> =
+                address.hashes.iter().filter_map(|hash| Some((hash, items.get(hash)?))).collect();
+            let is_settled = there.iter().any(|(_, item)| item.customer.is_some() || item.erased.is_some());
+            // Somebody let go of it.
+            if let Some((hash, _)) = there.first().filter(|_| !is_settled)
+                && !self.note_erased(hash, at).await?
+            {
+                return Ok(false);
+            }
+        }
         let unclaimed = own.iter().filter(|one| !one.hashes.iter().any(|hash| items.contains_key(hash)));
         for hash in unclaimed.filter_map(|address| address.hashes.first()) {
             let mut item = key(keys::address(hash), keys::ADDRESS);
@@ -291,6 +302,13 @@ impl Store {
             }
         }
         Ok(true)
+    }
+
+    /// Of an address that nobody holds: what was accepted until `at` finds that out. Whether it was nobody's still.
+    async fn note_erased(&self, hash: &AddressHash, at: Timestamp) -> Result<bool, StoreError> {
+        let key = key(keys::address(hash), keys::ADDRESS);
+        let is_nobodys = "attribute_not_exists(c) AND attribute_not_exists(x)";
+        self.updated_if(key, "SET x = :x", is_nobodys, [(":x", number(at.millis()))]).await
     }
 
     /// Nobody holds the address any more; what was accepted until `at` finds that out.
@@ -334,6 +352,18 @@ impl Store {
         condition: &str,
         values: [(&str, AttributeValue); N],
     ) -> Result<(), StoreError> {
+        let _: bool = self.updated_if(key, change, condition, values).await?;
+        Ok(())
+    }
+
+    /// The same. Whether it held.
+    async fn updated_if<const N: usize>(
+        &self,
+        key: Item,
+        change: &str,
+        condition: &str,
+        values: [(&str, AttributeValue); N],
+    ) -> Result<bool, StoreError> {
         let mut conflicts = 0;
         loop {
             let mut update = self
@@ -346,9 +376,9 @@ impl Store {
             for (name, value) in &values {
                 update = update.expression_attribute_values(*name, value.clone());
             }
-            let Err(error) = update.send().await else { return Ok(()) };
+            let Err(error) = update.send().await else { return Ok(true) };
             match error.as_service_error() {
-                Some(failed) if failed.is_conditional_check_failed_exception() => return Ok(()),
+                Some(failed) if failed.is_conditional_check_failed_exception() => return Ok(false),
                 // A transaction holds the item at this moment.
                 Some(busy) if busy.is_transaction_conflict_exception() && conflicts < CONFLICTS => {
                     conflicts += 1

@@ -302,6 +302,45 @@ async fn who_was_told_apart_is_no_longer_named_nor_quoted_and_keeps_what_is_thei
     run.finish().await;
 }
 
+fn addresses(run: &Running) -> Vec<Value> {
+    let all = run.table().into_iter().filter(|((pk, _), _)| pk.starts_with("ad#"));
+    all.map(|(_, item)| item).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_address_that_an_import_let_go_of_knows_when_its_person_was_erased() {
+    let run = Setup::default().start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let row = folder.path().join("row.csv");
+    std::fs::write(&row, format!("email,note\n{MAIL},back\n")).unwrap();
+    let held = || addresses(&run).iter().filter(|item| item.get("c").is_some()).count();
+    let brought_and_taken_back = async |batch: &str| {
+        let before = held();
+        let brought = ["import", row.to_str().unwrap(), "--form", "contact", "--batch", batch];
+        for (arguments, then) in [(&brought[..], before + 1), (&["import", "revert", batch], before)] {
+            let output = sluice(&run, arguments).await;
+            assert!(output.status.success(), "{output:?}");
+            run.settle().await;
+            assert_eq!(held(), then, "{arguments:?}");
+        }
+    };
+    brought_and_taken_back("autumn").await;
+    // Somebody who has another says that it is theirs: nobody holds it all the same.
+    let id = ("external_id", "444000077");
+    let lead = run.lead(&[id, ("email", "turdus@amselnest.example")]).await;
+    run.lead(&[id, ("email", MAIL)]).await;
+    assert_eq!((held(), addresses(&run).len()), (2, 3), "{:#?}", addresses(&run));
+    erase(&run, run.show(&lead).await["customer"].as_str().unwrap()).await;
+    let erased = addresses(&run);
+    assert!(held() == 0 && erased.iter().all(|item| item.get("x").is_some()), "{erased:#?}");
+    // Who comes back with it holds it, and goes again.
+    brought_and_taken_back("spring").await;
+    assert_eq!(addresses(&run), erased);
+    run.pass(Duration::from_secs(61)).await;
+    run.fire_timers().await;
+    run.finish().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_files_of_this_machine_hold_nothing_of_an_erased_person_either() {
     let folder = tempfile::tempdir().unwrap();

@@ -64,6 +64,8 @@ fn compared(run: &Running) -> Table {
     let mut table = run.table();
     // What was done is written down, also that it was undone.
     table.retain(|(pk, _), _| !pk.starts_with("import") && pk != "audit");
+    // An address that was let go of and of which nothing is known is as good as none.
+    table.retain(|(pk, _), item| !pk.starts_with("ad#") || item.as_object().unwrap().len() > 2);
     for ((pk, _), item) in &mut table {
         if pk.starts_with("cu_") || pk.starts_with("ld_") {
             item.as_object_mut().unwrap().remove("v");

@@ -299,11 +299,10 @@ impl Console {
             let beside = histories.remove(&customer.id).unwrap_or_default().sort_keys;
             commit = commit.gone_customer(customer, beside);
         }
-        let freed: BTreeSet<AddressHash> = plan.freed.iter().map(|(address, _)| address.clone()).collect();
         for (address, holder) in plan.freed {
             commit = commit.freed(address, holder);
         }
-        for (address, with) in plan.unseen.into_iter().filter(|(address, _)| !freed.contains(address)) {
+        for (address, with) in plan.unseen {
             commit = commit.unseen_with(address, with);
         }
         let writes = self.store.writes(commit).map_err(unavailable)?;
