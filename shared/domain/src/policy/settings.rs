@@ -91,7 +91,7 @@ impl Matching {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Junk {
-    /// Whole addresses, in lower case.
+    /// Whole addresses as [`Email::match_key`] has them: in lower case.
     pub emails: Vec<String>,
     /// Numbers in E.164: switchboards and made-up ones.
     pub phones: Vec<String>,

@@ -1,15 +1,17 @@
-//! What may be published and is probably not meant: events that nobody will ever tell of, and what nobody is told of.
+//! What may be published and is probably not meant: events that nobody will ever tell of, what nobody is told of, and junk that
+//! nothing is compared with.
 
 use super::journey::{Ways, place};
 use super::{Checker, Finding};
 use crate::condition::Condition;
 use crate::event::OWN_EVENTS;
+use crate::identity::{Email, Phone};
 use crate::live::ORDER_EVENTS;
 use crate::message::Channel;
 use crate::policy::campaign::{Campaign, Metric};
 use crate::policy::journey::{Act, Journey, Send};
 use crate::policy::messaging::Tracking;
-use crate::policy::{Document, Messaging, Scoring, Topic};
+use crate::policy::{Document, Junk, Messaging, Scoring, Topic};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What calls of tracking libraries are named by that have no name of their own, see [`crate::event::Event::key`].
@@ -105,6 +107,7 @@ impl<'d> Doubter<'d> {
                 for (i, name) in settings.churn.iter().flat_map(|churn| &churn.events).enumerate() {
                     self.event(&["churn", "events", &i.to_string()], Some(name));
                 }
+                self.junk(&settings.junk);
             }
             Document::Webhook(webhook) => {
                 for (i, name) in webhook.events.iter().enumerate() {
@@ -119,6 +122,34 @@ impl<'d> Doubter<'d> {
             Document::Journey(journey) => self.journey(journey),
             Document::Campaign(campaign) => self.campaign(campaign),
             _ => {}
+        }
+    }
+
+    /// What leads say is compared in its normal form: an entry in another one is met by nobody.
+    fn junk(&mut self, junk: &Junk) {
+        for (i, entry) in junk.emails.iter().enumerate() {
+            let message = match Email::parse(entry) {
+                Ok(email) if email.match_key() == *entry => continue,
+                Ok(email) => format!("addresses are compared in another form: write `{}`", email.match_key()),
+                Err(error) => format!("no address is compared with this: {error}"),
+            };
+            self.checker.add(&["junk", "emails", &i.to_string()], message);
+        }
+        let is_e164 = |text: &str| {
+            let digits = text.strip_prefix('+').unwrap_or_default();
+            !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
+        };
+        for (i, entry) in junk.phones.iter().enumerate() {
+            let message = match Phone::parse(entry, None) {
+                Ok(phone) if phone.e164() == entry => continue,
+                Ok(phone) => {
+                    format!("numbers are compared in another form: write `{}`", phone.e164())
+                }
+                // A made-up number that is none may be listed to be sure.
+                Err(_) if is_e164(entry) => continue,
+                Err(error) => format!("no number is compared with this: {error}"),
+            };
+            self.checker.add(&["junk", "phones", &i.to_string()], message);
         }
     }
 

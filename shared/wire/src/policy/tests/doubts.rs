@@ -194,3 +194,26 @@ fn a_topic_that_was_described_once_is_named_where_none_is_described() {
     );
     assert_eq!(found("news"), []);
 }
+
+#[test]
+fn junk_that_nothing_is_compared_with_is_named_with_what_it_would_be() {
+    let found = warnings(
+        "kind: settings
+name: default
+junk:
+  emails: [Test@Test.com, no, a@a.com]
+  phones: ['+49 30 901820', 007, 030 901820, '+12345678900', '+11234567890']
+",
+    );
+    let said = [
+        "write `test@test.com`",
+        "no address is compared with this",
+        "write `+4930901820`",
+        "no number is compared with this",
+        "needs its country code",
+    ];
+    assert_eq!(found.len(), said.len(), "{found:#?}");
+    for (found, said) in found.iter().zip(said) {
+        assert!(found.contains(said), "{found}");
+    }
+}
