@@ -205,6 +205,31 @@ async fn in_quiet_hours_something_else_goes_out_or_the_journey_ends_where_its_au
 }
 
 #[tokio::test]
+async fn what_goes_out_instead_waits_for_the_morning_where_its_own_channel_is_quiet_too() {
+    let provider = provider().await;
+    // It is four in the night there, for mails as for text messages.
+    let night = "{ zone: America/New_York, quiet_hours: \"21:00-08:00\" }";
+    let run = Setup::policies(documents(night, &provider, "")).frozen().start().await;
+    let who = customer(&run, "night@person.example", &[("phone", "+1 212 555 0199")]).await;
+    let replace =
+        json!({"in_quiet_hours": "replace", "replace_by": {"channel": "sms", "template": "hello-sms"}});
+    let replaced = outcome(&run, &who, "email", replace).await;
+    assert_eq!(reason(&replaced), ("skipped", "quiet_hours"), "{replaced:#}");
+    let instead = async || {
+        let (_, list) = run.api("GET", &format!("/api/messages?customer={who}"), None).await;
+        let mut all = list["messages"].as_array().unwrap().iter();
+        all.find(|message| message["channel"] == "sms").unwrap().clone()
+    };
+    let waits = instead().await;
+    assert_eq!((reason(&waits), provider.seen().len()), (("ready", "quiet_hours"), 0), "{waits:#}");
+    run.pass(6 * HOUR).await;
+    run.fire_timers().await;
+    let went = instead().await;
+    assert_eq!((reason(&went), provider.seen().len()), (("sent", ""), 1), "{went:#}");
+    run.finish().await;
+}
+
+#[tokio::test]
 async fn who_asks_for_room_at_the_same_moment_gets_it_one_behind_the_other() {
     const MANY: i64 = 16;
     let run = Setup::default().start().await;

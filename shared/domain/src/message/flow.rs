@@ -376,4 +376,15 @@ mod tests {
         message.reason = Some(Reason::QuietHours);
         assert!(!message.is_replaced());
     }
+
+    #[test]
+    fn what_goes_out_instead_waits_where_it_is_held_back_too_unless_its_author_said_more() {
+        let mut order = message().order;
+        order.replacement = Some(Replacement { channel: Channel::Sms, template: "short".to_owned() });
+        order.in_quiet_hours = Some(Otherwise::Exit);
+        let instead = order.replaced().unwrap();
+        assert_eq!((instead.channel, instead.template.as_str()), (Channel::Sms, "short"));
+        assert_eq!((instead.at_cap, instead.in_quiet_hours), (None, Some(Otherwise::Exit)));
+        assert_eq!(instead.replaced(), None);
+    }
 }

@@ -223,13 +223,17 @@ impl Order {
         MessageId::of(&self.customer, self.at, &[kind.name(), name, part, self.channel.name()])
     }
 
-    /// The order for the other channel, if there is a replacement: it has none itself, so that two never take turns. What names
-    /// its own channel is none: it would be this message over again.
+    /// The order for the other channel, if there is a replacement: it has none itself, so that two never take turns, and waits
+    /// where it is held back too. What names its own channel is none: it would be this message over again.
     pub fn replaced(&self) -> Option<Self> {
         let other = self.replacement.as_ref().filter(|other| other.channel != self.channel)?;
+        let unless_replaced =
+            |choice: Option<Otherwise>| choice.filter(|choice| *choice != Otherwise::Replace);
         Some(Self {
             channel: other.channel,
             template: other.template.clone(),
+            at_cap: unless_replaced(self.at_cap),
+            in_quiet_hours: unless_replaced(self.in_quiet_hours),
             replacement: None,
             ..self.clone()
         })
