@@ -38,12 +38,13 @@ impl Tag {
         self.attribute(name).map_or("", |attribute| attribute.value.as_str())
     }
 
-    /// Whether people do not see what is inside.
+    /// Whether people do not see what is inside. `mso-hide` is no sign of it: what one mail program hides, most often because
+    /// another element stands for it there, all others show.
     pub(super) fn is_hidden(&self) -> bool {
         let style: String =
             self.value("style").chars().filter(|c| !c.is_whitespace()).collect::<String>().to_lowercase();
         self.attribute("hidden").is_some()
-            || ["display:none", "visibility:hidden", "mso-hide:all"].iter().any(|word| style.contains(word))
+            || ["display:none", "visibility:hidden"].iter().any(|word| style.contains(word))
     }
 }
 

@@ -74,3 +74,10 @@ fn what_is_not_for_reading_is_left_out() {
         assert_eq!(from_html(html), "a", "{html}");
     }
 }
+
+#[test]
+fn a_button_that_one_mail_program_alone_does_not_show_is_in_the_text() {
+    let html = "<!--[if mso]><v:roundrect href=\"https://a.example/x\">Go</v:roundrect><![endif]-->\
+        <a href=\"https://a.example/x\" style=\"padding:9px; mso-hide:all;\">Go</a>";
+    assert_eq!(from_html(html), "Go (https://a.example/x)");
+}
