@@ -5,9 +5,15 @@ use aws_sdk_sesv2::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sesv2::primitives::Blob;
 use aws_sdk_sesv2::types::{Destination, EmailContent, MessageTag, RawMessage};
 use aws_smithy_types::retry::RetryConfig;
+use aws_smithy_types::timeout::TimeoutConfig;
 use sluice_domain::id::MessageId;
 use sluice_host::environment::{ConfigError, Environment};
 use sluice_host::fetch::is_unconnected;
+use std::time::Duration;
+
+/// How long SES may take: longer than what may be asked again, since a success that is not waited for is a mail of which
+/// nobody knows whether it went out.
+pub(crate) const LIMIT: Duration = Duration::from_secs(8);
 
 /// What became of a hand-over.
 #[derive(Debug, PartialEq, Eq)]
@@ -32,8 +38,11 @@ pub(crate) struct Ses {
 
 impl Ses {
     pub(crate) fn new(env: &Environment) -> Result<Self, ConfigError> {
+        let timeouts =
+            TimeoutConfig::builder().operation_attempt_timeout(LIMIT).operation_timeout(LIMIT).build();
         let mut config = aws_sdk_sesv2::config::Builder::from(&sluice_host::aws::sdk_config(env)?)
-            .retry_config(RetryConfig::disabled());
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(timeouts);
         config.set_endpoint_url(env.optional("AWS_ENDPOINT_URL_SESV2").map(str::to_owned));
         Ok(Self {
             client: aws_sdk_sesv2::Client::from_conf(config.build()),
@@ -116,4 +125,31 @@ fn outcome<E: ProvideErrorMetadata>(
 fn tag_value(id: &str) -> String {
     let allowed = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '_' | '-') { c } else { '-' };
     id.chars().map(allowed).take(256).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sluice_host::lambda::{StdoutMetrics, SystemClock, SystemRandom, https_client};
+    use std::sync::Arc;
+
+    #[test]
+    fn ses_is_waited_for_longer_than_what_can_be_asked_again_and_connected_to_as_fast() {
+        let vars = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION", "SLUICE_MAIL_SET"];
+        let env = Environment {
+            vars: vars.map(|name| (name.to_owned(), "x".to_owned())).into(),
+            clock: Arc::new(SystemClock),
+            random: Arc::new(SystemRandom),
+            http: https_client(),
+            web: https_client(),
+            metrics: Arc::new(StdoutMetrics),
+        };
+        let usual = sluice_host::aws::sdk_config(&env).unwrap();
+        let usual = usual.timeout_config().unwrap();
+        let ses = Ses::new(&env).unwrap();
+        let ses = ses.client.config().timeout_config().unwrap();
+        assert_eq!((ses.operation_attempt_timeout(), ses.operation_timeout()), (Some(LIMIT), Some(LIMIT)));
+        assert!(usual.operation_attempt_timeout() < Some(LIMIT), "{usual:?}");
+        assert_eq!(ses.connect_timeout(), usual.connect_timeout());
+    }
 }

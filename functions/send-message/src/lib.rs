@@ -56,13 +56,12 @@ const AT_ONCE: usize = 10;
 /// goes over all of its channels side by side, and so do the records of a batch. What is left of the function's timeout is for
 /// reading, claiming and writing down what became of it.
 pub const SLOWEST_MS: u128 = {
-    let mail = smtp::BEFORE.as_millis() + smtp::CONTENT.as_millis();
-    let call = if provider::LIMIT.as_millis() > webhook::LIMIT.as_millis() {
-        provider::LIMIT.as_millis()
-    } else {
-        webhook::LIMIT.as_millis()
-    };
-    pace::WAIT_MS.unsigned_abs() as u128 + if mail > call { mail } else { call }
+    const fn longer(a: u128, b: u128) -> u128 {
+        if a > b { a } else { b }
+    }
+    let mail = longer(smtp::BEFORE.as_millis() + smtp::CONTENT.as_millis(), channel::LIMIT.as_millis());
+    let call = longer(provider::LIMIT.as_millis(), webhook::LIMIT.as_millis());
+    pace::WAIT_MS.unsigned_abs() as u128 + longer(mail, call)
 };
 
 /// Milliseconds that a claim of a notice stands.
