@@ -387,7 +387,7 @@ impl Console {
                 let said = "Only a message whose outcome is unknown can be settled.";
                 return Err(Problem::new(409, "not-unknown", said));
             }
-            if is_known || self.store.put_message(&message).await.map_err(unavailable)? == Written::Done {
+            if is_known || self.put_finding(&message, finding.went_out).await? == Written::Done {
                 if finding.went_out {
                     let now = self.env.clock.now();
                     let at = message.claimed.unwrap_or(now);
@@ -399,6 +399,23 @@ impl Console {
             }
         }
         Err(Problem::new(409, "busy", "Others are changing this message. Try again.").retry_after(1))
+    }
+
+    /// The claim of what did not go out was for nothing, unless there was another attempt of which nobody knows.
+    async fn put_finding(&self, message: &Message, went_out: bool) -> Result<Written, Problem> {
+        let claim = message.address.clone().zip(message.claimed);
+        if let Some((address, claimed)) = claim.filter(|_| !went_out && message.unknown == 1) {
+            let wanted = [(message.order.channel, vec![address])];
+            for read in self.store.gates(&wanted).await.map_err(unavailable)? {
+                let mut gate = read.gate.clone();
+                gate.given_back(claimed);
+                if gate != read.gate {
+                    let commit = Commit::default().message(message.clone()).gate(read, gate);
+                    return self.store.commit(commit).await.map_err(unavailable);
+                }
+            }
+        }
+        self.store.put_message(message).await.map_err(unavailable)
     }
 
     async fn find_message(&self, call: &Call) -> Result<Message, Problem> {

@@ -12,7 +12,7 @@ use sluice_tests::stack::{POLICIES, Running, Setup};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-const SES: &str = "/v2/email/outbound-emails";
+pub(crate) const SES: &str = "/v2/email/outbound-emails";
 const EMAIL: &str = "ada@person.example";
 
 pub(crate) const TEMPLATES: &str = "

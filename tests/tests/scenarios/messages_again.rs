@@ -1,6 +1,6 @@
-//! A message that may have gone out and is sent again.
+//! A message that may have gone out and is sent again, or turns out not to have.
 
-use crate::messages::{TEMPLATES, ask, mail_by, show, tried, with, with_ada};
+use crate::messages::{SES, TEMPLATES, ask, mail_by, show, tried, with, with_ada};
 use bytes::Bytes;
 use serde_json::{Value, json};
 use sluice_tests::stack::fake::Fake;
@@ -41,5 +41,28 @@ async fn the_links_of_a_mail_that_may_be_out_lead_where_they_did_when_it_is_sent
             assert_eq!((answer.status, answer.header("location")), (302, Some(url)));
         }
     }
+    run.finish().await;
+}
+
+#[tokio::test]
+async fn a_mail_that_a_person_finds_not_to_have_gone_out_counts_for_no_cap() {
+    let channel = "kind: channel\nname: email\nvia: ses\ncaps: [{ at_most: 1, within: 7d }]\n";
+    let (run, ada) = with_ada(with(channel)).await;
+    let outcome = async || {
+        let id = ask(&run, &ada, json!({"at_cap": "skip"})).await;
+        run.settle().await;
+        show(&run, &id).await
+    };
+    run.refusals.refuse("send-message", SES, 1, (500, "InternalFailure"));
+    let lost = outcome().await;
+    assert_eq!(lost["state"], "unknown", "{lost:#}");
+    assert_eq!(outcome().await["reason"], "cap", "it may have gone out");
+    let settle = format!("/api/messages/{}/settle", lost["id"].as_str().unwrap());
+    for _ in 0..2 {
+        let (status, settled) = run.api("POST", &settle, Some(json!({"went_out": false}))).await;
+        assert_eq!((status, &settled["state"]), (200, &json!("failed")), "{settled:#}");
+    }
+    assert_eq!(outcome().await["state"], "sent");
+    assert_eq!(outcome().await["reason"], "cap");
     run.finish().await;
 }
