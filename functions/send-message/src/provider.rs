@@ -13,7 +13,7 @@ use sluice_domain::message::{Channel, Destination, Handed};
 use sluice_domain::pii::Pii;
 use sluice_domain::policy::{BodyEncoding, ChannelPolicy, ProviderCall, SecretRef};
 use sluice_domain::time::Timestamp;
-use sluice_host::fetch::{FetchError, fetch_public};
+use sluice_host::fetch::{FetchError, Fetched, fetch_public};
 use sluice_wire::kept::KeptCall;
 use sluice_wire::standard_webhooks;
 use std::time::Duration;
@@ -109,7 +109,7 @@ impl Sender {
         }
         match fetch_public(&self.env, "POST", &call.url, &headers, body.into_bytes(), LIMIT).await {
             Ok(answer) => match answer.status {
-                200..=299 => Handed::Sent(answer_id(call, &answer.body).unwrap_or_default()),
+                200..=299 => answered(call, &answer),
                 // Who we are, what we may, where the provider is, or that it comes too early, is nothing about the message: it
                 // waits until that is mended.
                 status @ (401 | 403 | 404 | 408 | 425 | 429) => {
@@ -249,12 +249,73 @@ fn nest(into: &mut Map<String, Value>, name: &str, value: String) {
     }
 }
 
+/// What an answer of success says became of the message, by where its document looks.
+fn answered(call: &ProviderCall, answer: &Fetched) -> Handed {
+    let status = answer.status;
+    let read = read_answer(&answer.body);
+    let id = read.as_ref().and_then(|read| answer_id(call, read));
+    let Some(success) = &call.success else {
+        return match id {
+            None if call.answer_id.is_some() => Handed::Unknown(format!("status {status} without an id")),
+            id => Handed::Sent(id.unwrap_or_default()),
+        };
+    };
+    let Some(read) = read else {
+        return Handed::Unknown(format!("status {status}, an answer that cannot be read"));
+    };
+    let value = word(standing(&read, &success.at));
+    let is_among = |values: &[String]| value.as_ref().is_some_and(|value| values.contains(value));
+    if is_among(&success.is) {
+        return Handed::Sent(id.unwrap_or_default());
+    }
+    let why = format!("status {status}, {} {}", success.at, in_short(value.as_deref()));
+    match is_among(&success.later) {
+        true => Handed::NotNow(why, answer.retry_after),
+        false => Handed::Refused(why),
+    }
+}
+
+/// A body as JSON; one that is empty says nothing.
+fn read_answer(body: &[u8]) -> Option<Value> {
+    if body.trim_ascii().is_empty() {
+        return Some(Value::Null);
+    }
+    serde_json::from_slice(body).ok()
+}
+
+/// What stands at a path into an answer.
+fn standing<'a>(answer: &'a Value, path: &str) -> Option<&'a Value> {
+    answer.pointer(&format!("/{}", path.replace('.', "/")))
+}
+
+/// A value as documents write it, nothing if nothing stands there; none of what is no single value.
+fn word(value: Option<&Value>) -> Option<String> {
+    match value {
+        None | Some(Value::Null) => Some(String::new()),
+        Some(Value::String(text)) => Some(text.clone()),
+        Some(Value::Number(number)) => Some(number.to_string()),
+        Some(Value::Bool(is)) => Some(is.to_string()),
+        Some(Value::Array(_) | Value::Object(_)) => None,
+    }
+}
+
+/// A code as it is, and no words: they may name people.
+fn in_short(value: Option<&str>) -> &str {
+    let is_of_a_code = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    match value {
+        Some("") => "is missing",
+        Some(code) if code.len() <= CODE && code.chars().all(is_of_a_code) => code,
+        _ => "is something else",
+    }
+}
+
+/// The longest code of a refusal.
+const CODE: usize = 40;
+
 /// The provider's id of the message, where the document says it is.
-fn answer_id(call: &ProviderCall, body: &[u8]) -> Option<String> {
-    let answer: Value = serde_json::from_slice(body).ok()?;
-    let pointer = format!("/{}", call.answer_id.as_ref()?.replace('.', "/"));
-    match answer.pointer(&pointer)? {
-        Value::String(id) => Some(id.chars().take(200).collect()),
+fn answer_id(call: &ProviderCall, answer: &Value) -> Option<String> {
+    match standing(answer, call.answer_id.as_ref()?)? {
+        Value::String(id) if !id.is_empty() => Some(id.chars().take(200).collect()),
         Value::Number(id) => Some(id.to_string()),
         _ => None,
     }
@@ -263,6 +324,7 @@ fn answer_id(call: &ProviderCall, body: &[u8]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sluice_domain::policy::Success;
 
     fn call(encoding: BodyEncoding, body: &[(&str, &str)]) -> ProviderCall {
         ProviderCall {
@@ -274,7 +336,12 @@ mod tests {
             basic: None,
             secrets: Vec::new(),
             answer_id: Some("messages.0.id".to_owned()),
+            success: None,
         }
+    }
+
+    fn ok(body: &str) -> Fetched {
+        Fetched { status: 200, retry_after: Some(7), body: body.as_bytes().to_vec().into() }
     }
 
     #[test]
@@ -314,9 +381,46 @@ mod tests {
     }
 
     #[test]
-    fn the_providers_id_is_found_where_the_document_says() {
-        let call = call(BodyEncoding::Json, &[]);
-        assert_eq!(answer_id(&call, br#"{"messages":[{"id":"wamid.1"}]}"#).as_deref(), Some("wamid.1"));
-        assert_eq!(answer_id(&call, b"ok"), None);
+    fn the_providers_id_is_found_where_the_document_says_and_without_it_nobody_knows() {
+        let mut call = call(BodyEncoding::Json, &[]);
+        let sent = |id: &str| Handed::Sent(id.to_owned());
+        assert_eq!(answered(&call, &ok(r#"{"messages":[{"id":"wamid.1"}]}"#)), sent("wamid.1"));
+        assert_eq!(answered(&call, &ok(r#"{"messages":[{"id":17}]}"#)), sent("17"));
+        for body in ["ok", "", r#"{"error":"no"}"#, r#"{"messages":[{"id":""}]}"#] {
+            let unknown = Handed::Unknown("status 200 without an id".to_owned());
+            assert_eq!(answered(&call, &ok(body)), unknown, "{body}");
+        }
+        call.answer_id = None;
+        assert_eq!(answered(&call, &ok("ok")), sent(""), "its document asks for none");
+    }
+
+    #[test]
+    fn a_no_within_an_answer_of_success_is_a_no() {
+        let values = |values: &[&str]| values.iter().map(|value| (*value).to_owned()).collect::<Vec<_>>();
+        let mut call = call(BodyEncoding::Json, &[]);
+        // WeChat's.
+        call.answer_id = Some("msgid".to_owned());
+        let success = Success { at: "errcode".to_owned(), is: values(&["0", ""]), later: values(&["45009"]) };
+        call.success = Some(success);
+        let refused = |why: &str| Handed::Refused(why.to_owned());
+        for (body, expected) in [
+            (r#"{"errcode":0,"msgid":17}"#, Handed::Sent("17".to_owned())),
+            (r#"{"msgid":17}"#, Handed::Sent("17".to_owned())),
+            (r#"{"errcode":0}"#, Handed::Sent(String::new())),
+            ("", Handed::Sent(String::new())),
+            (r#"{"errcode":45015,"errmsg":"out of time"}"#, refused("status 200, errcode 45015")),
+            (r#"{"errcode":"Ada Park's"}"#, refused("status 200, errcode is something else")),
+            (r#"{"errcode":[0]}"#, refused("status 200, errcode is something else")),
+            (r#"{"errcode":45009}"#, Handed::NotNow("status 200, errcode 45009".to_owned(), Some(7))),
+            ("<html>", Handed::Unknown("status 200, an answer that cannot be read".to_owned())),
+        ] {
+            assert_eq!(answered(&call, &ok(body)), expected, "{body}");
+        }
+        // Vonage's.
+        let at = "messages.0.status".to_owned();
+        call.success = Some(Success { at, is: values(&["0"]), later: Vec::new() });
+        let body = r#"{"messages":[{"status":"4","error-text":"Invalid credentials"}]}"#;
+        assert_eq!(answered(&call, &ok(body)), refused("status 200, messages.0.status 4"));
+        assert_eq!(answered(&call, &ok("{}")), refused("status 200, messages.0.status is missing"));
     }
 }

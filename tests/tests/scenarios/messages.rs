@@ -421,6 +421,10 @@ async fn an_sms_is_one_call_of_the_provider_and_an_error_of_its_server_is_unknow
         assert_eq!((&message["state"], &message["note"]), (&json!("unknown"), &note), "{message:#}");
         assert_eq!(broken.seen().len(), 1);
     }
+    let refuses = Fake::start(|_| (200, json!({"code": 4, "text": "+12125550199 is barred"}))).await;
+    run.apply(&format!("{}  success: {{ at: code, is: [\"0\"] }}\n", sms(&refuses.url))).await;
+    let message = sent(&run, &ada, over_sms).await;
+    assert_eq!((&message["state"], &message["note"]), (&json!("failed"), &json!("status 200, code 4")));
     run.finish().await;
 }
 

@@ -186,9 +186,13 @@ pub struct ProviderCall {
     /// Signed after Standard Webhooks with these secrets.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub secrets: Vec<SecretRef>,
-    /// Where the answer has the provider's id of the message: a path into its JSON, `messages.0.id`.
+    /// Where the answer has the provider's id of the message: a path into its JSON, `messages.0.id`. Without [`Self::success`]
+    /// an answer that has none there leaves the outcome unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answer_id: Option<String>,
+    /// What in an answer of status 2xx says that the message was taken; absent is the status alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub success: Option<Success>,
 }
 
 impl ProviderCall {
@@ -216,6 +220,20 @@ impl ProviderCall {
     pub fn says_unsubscribe(&self) -> bool {
         self.says("unsubscribe")
     }
+}
+
+/// What in an answer says that the provider took the message: some answer 200 and say no in the body.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Success {
+    /// Where it stands: a path into the answer's JSON, `messages.0.status`.
+    pub at: String,
+    /// The values that mean that it was taken, a number by its text; `""` is that nothing stands there.
+    pub is: Vec<String>,
+    /// Those that say nothing about the message, such as that the provider is busy or does not know us: it waits. With all
+    /// others it has failed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub later: Vec<String>,
 }
 
 /// How the body of a provider's call is written.

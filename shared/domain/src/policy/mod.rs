@@ -33,7 +33,7 @@ pub use journey::Journey;
 pub use leaving::{Left, left, left_behind};
 pub use messaging::{
     AddressKind, BodyEncoding, Cap, ChannelPolicy, ConsentRule, Messaging, Period, ProviderCall, SmtpServer,
-    SmtpTls, Topic, Tracking, Via,
+    SmtpTls, Success, Topic, Tracking, Via,
 };
 pub use response::{CatchAll, Point, Response, Then, Window, length};
 pub use set::{BEHAVIOUR, PolicySet, Rules};

@@ -5,7 +5,7 @@ use crate::identity::Email;
 use crate::message::Channel;
 use crate::policy::{
     AddressKind, Cap, ChannelPolicy, Consent, Document, Messaging, ProviderCall, SmtpServer, SmtpTls,
-    Template, Topic, Via,
+    Success, Template, Topic, Via,
 };
 use std::collections::BTreeMap;
 
@@ -61,6 +61,9 @@ impl Checker {
                 self.add(&["webhook", "url"], "a provider's URL starts with https://");
             }
             self.places(call);
+            if let Some(success) = &call.success {
+                self.success(success);
+            }
             if call.bearer.is_some() && call.basic.is_some() {
                 self.add(&["webhook", "basic"], "a call has one `Authorization`: `bearer` or `basic`");
             }
@@ -93,6 +96,25 @@ impl Checker {
                     };
                     self.add(&["webhook", part, field], message);
                 }
+            }
+        }
+    }
+
+    /// What an answer is judged by: somewhere, by something, and by nothing twice.
+    fn success(&mut self, success: &Success) {
+        if success.at.split('.').any(str::is_empty) {
+            let message = "this is a path into the answer's JSON: write `status`, or `messages.0.status`";
+            self.add(&["webhook", "success", "at"], message);
+        }
+        if success.is.is_empty() {
+            let message =
+                "with no value of success every message would fail; `\"\"` is that nothing stands there";
+            self.add(&["webhook", "success", "is"], message);
+        }
+        for (i, value) in success.later.iter().enumerate() {
+            if success.is.contains(value) {
+                let message = "this value says already that the message was taken";
+                self.add(&["webhook", "success", "later", &i.to_string()], message);
             }
         }
     }

@@ -42,6 +42,28 @@ fn a_place_that_nothing_is_put_into_is_refused_with_what_was_meant() {
 }
 
 #[test]
+fn an_answer_is_judged_somewhere_by_something_and_by_nothing_twice() {
+    let sms = |success: &str| {
+        format!(
+            "kind: channel\nname: sms\nvia: webhook\nwebhook:\n  url: https://api.example.net/send\n  \
+             body: {{ to: '{{{{ to }}}}', text: '{{{{ text }}}}' }}\n  success: {success}\n"
+        )
+    };
+    accepted(&sms("{ at: messages.0.status, is: ['0'] }"));
+    accepted(&sms("{ at: errcode, is: ['0', ''], later: ['-1', '45009'] }"));
+    for (success, said) in [
+        ("{ at: '', is: ['0'] }", "a path into the answer's JSON"),
+        ("{ at: messages..status, is: ['0'] }", "a path into the answer's JSON"),
+        ("{ at: status, is: [] }", "every message would fail"),
+        ("{ at: status, is: ['0'], later: ['1', '0'] }", "says already that the message was taken"),
+        ("{ is: ['0'] }", "`at` is missing"),
+    ] {
+        let found = says(&sms(success));
+        assert!(found.contains(said), "{success}: {found}");
+    }
+}
+
+#[test]
 fn nothing_is_told_in_the_clear() {
     for text in [
         "kind: channel\nname: sms\nvia: webhook\nwebhook: { url: http://api.example.net/send, body: { text: '{{ text }}' } }\n",
