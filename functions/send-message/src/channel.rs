@@ -24,6 +24,8 @@ pub(crate) enum Handover {
     NotNow { why: String, after: Option<u32> },
     /// Definitely not taken, for good.
     Refused(String),
+    /// The same, since there is no such mailbox.
+    NoMailbox(String),
     /// It may have been taken: what is known of why nobody knows.
     Unknown(String),
 }

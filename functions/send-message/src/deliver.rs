@@ -5,7 +5,7 @@ use crate::{Sender, content, text};
 use serde_json::Value;
 use sluice_domain::customer::{AddressHash, HashKeys, Identity, Whole};
 use sluice_domain::event::{Happened, Teller};
-use sluice_domain::gate::{Ask, Gates, Reason, Verdict, decide, zone_of};
+use sluice_domain::gate::{Ask, Gates, Proof, Reason, Verdict, decide, zone_of};
 use sluice_domain::identity::{Country, Email, Phone};
 use sluice_domain::link::{Links, Subject};
 use sluice_domain::message::{
@@ -315,10 +315,14 @@ impl Sender {
             self.pause(tries).await;
             let mut after = message.clone();
             let settled = after.settle(handed.clone(), on_unknown, now);
-            // What became of it matters more than that its claim counts for a cap: at last it is written down alone.
-            let is_given_back = settled.give_back && tries + 1 < TRIES;
-            let written = match (is_given_back, &message.address, claimed) {
-                (true, Some(address), Some(claimed)) => self.give_back(&after, address, claimed).await?,
+            let for_nothing = claimed.filter(|_| settled.give_back);
+            let proof = matches!(handed, Handed::NoMailbox(_)).then(|| after.no_mailbox(now));
+            // What became of it matters more than what its gate learns of it: at last it is written down alone.
+            let is_of_the_gate = (for_nothing.is_some() || proof.is_some()) && tries + 1 < TRIES;
+            let written = match &message.address {
+                Some(address) if is_of_the_gate => {
+                    self.put_with_gate(&after, address, for_nothing, proof).await?
+                }
                 _ => self.store.put_message(&after).await.map_err(text)?,
             };
             if written == Written::Done {
@@ -356,19 +360,29 @@ impl Sender {
         teller.message(message, "message_sent", "", message.claimed.unwrap_or(now), Value::Null)
     }
 
-    /// The message as it is now, and the gate without a claim that was for nothing.
-    async fn give_back(
+    /// The message as it is now, and the gate without a claim that was for nothing and with what was said of the address.
+    async fn put_with_gate(
         &self,
         message: &Message,
         address: &AddressHash,
-        claimed: Timestamp,
+        for_nothing: Option<Timestamp>,
+        proof: Option<Proof>,
     ) -> Result<Written, String> {
-        let wanted = [(message.order.channel, vec![address.clone()])];
-        let read = self.store.gates(&wanted).await.map_err(text)?;
+        let channel = message.order.channel;
+        let read = self.store.gates(&[(channel, vec![address.clone()])]).await.map_err(text)?;
         let Some(read) = read.into_iter().next() else { return Err("no gate".to_owned()) };
         let mut gate = read.gate.clone();
-        gate.given_back(claimed);
-        self.store.commit(Commit::default().message(message.clone()).gate(read, gate)).await.map_err(text)
+        if let Some(claimed) = for_nothing {
+            gate.given_back(claimed);
+        }
+        let mut commit = Commit::default().message(message.clone());
+        if let Some(proof) = proof {
+            proof.tell(&mut gate);
+            if let Some(proof) = proof.beside(&read.gate) {
+                commit = commit.proof(channel, address, proof);
+            }
+        }
+        self.store.commit(commit.gate(read, gate)).await.map_err(text)
     }
 
     fn count(&self, message: &Message, now: Timestamp) {

@@ -176,6 +176,7 @@ pub(crate) fn handed(handover: Handover) -> Handed {
         Handover::Sent(id) => Handed::Sent(id),
         Handover::NotNow { why, after } => Handed::NotNow(why, after),
         Handover::Refused(why) => Handed::Refused(why),
+        Handover::NoMailbox(why) => Handed::NoMailbox(why),
         Handover::Unknown(why) => Handed::Unknown(why),
     }
 }

@@ -45,10 +45,21 @@ struct Idle {
     since: Timestamp,
 }
 
+/// What the server said no to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    /// That we send.
+    Sender,
+    /// Whom it is to.
+    Recipient,
+    /// What it says.
+    Content,
+}
+
 /// Why nothing was taken.
 enum Refusal {
     /// The server said no to this mail.
-    Definite(Error),
+    Definite(Step, Error),
     /// There was no way to ask it.
     NoWay(String),
 }
@@ -66,7 +77,7 @@ impl Smtp {
         };
         let mut connection = match ready {
             Ok(connection) => connection,
-            Err(Refusal::Definite(error)) => return refused(&error),
+            Err(Refusal::Definite(step, error)) => return refused(step, &error),
             Err(Refusal::NoWay(why)) => return Handover::NotNow { why, after: None },
         };
         match tokio::time::timeout(CONTENT, connection.message(&bytes)).await {
@@ -74,7 +85,7 @@ impl Smtp {
                 self.keep(Idle { login: login.clone(), connection, since: now });
                 Handover::Sent(mail.message_id())
             }
-            Ok(Err(error)) if error.status().is_some() => refused(&error),
+            Ok(Err(error)) if error.status().is_some() => refused(Step::Content, &error),
             Ok(Err(_)) | Err(_) => Handover::Unknown("no answer".to_owned()),
         }
     }
@@ -94,8 +105,8 @@ impl Smtp {
             // The server may have left since: then a new one is asked.
             match announce(&mut connection, &from, &to).await {
                 Ok(()) => return Ok(connection),
-                Err(error) if error.status().is_some_and(|code| u16::from(code) != LEAVING) => {
-                    return Err(Refusal::Definite(error));
+                Err((step, error)) if error.status().is_some_and(|code| u16::from(code) != LEAVING) => {
+                    return Err(Refusal::Definite(step, error));
                 }
                 Err(_) => {}
             }
@@ -103,7 +114,7 @@ impl Smtp {
         let mut connection = connect(login, mail.from.email.domain()).await?;
         match announce(&mut connection, &from, &to).await {
             Ok(()) => Ok(connection),
-            Err(error) if error.status().is_some() => Err(Refusal::Definite(error)),
+            Err((step, error)) if error.status().is_some() => Err(Refusal::Definite(step, error)),
             Err(_) => Err(Refusal::NoWay("the mail server went away".to_owned())),
         }
     }
@@ -155,10 +166,17 @@ fn parameters(host: &str) -> Result<TlsParameters, Refusal> {
 }
 
 /// Says from whom and to whom, and asks for leave to send the content.
-async fn announce(connection: &mut AsyncSmtpConnection, from: &Address, to: &Address) -> Result<(), Error> {
-    let _: Response = connection.command(commands::Mail::new(Some(from.clone()), Vec::new())).await?;
-    let _: Response = connection.command(commands::Rcpt::new(to.clone(), Vec::new())).await?;
-    let _: Response = connection.command(commands::Data).await?;
+async fn announce(
+    connection: &mut AsyncSmtpConnection,
+    from: &Address,
+    to: &Address,
+) -> Result<(), (Step, Error)> {
+    let at = |step: Step| move |error: Error| (step, error);
+    let from = commands::Mail::new(Some(from.clone()), Vec::new());
+    let _: Response = connection.command(from).await.map_err(at(Step::Sender))?;
+    let to = commands::Rcpt::new(to.clone(), Vec::new());
+    let _: Response = connection.command(to).await.map_err(at(Step::Recipient))?;
+    let _: Response = connection.command(commands::Data).await.map_err(at(Step::Content))?;
     Ok(())
 }
 
@@ -169,10 +187,17 @@ fn no_way(what: &str, error: &Error) -> Refusal {
     }
 }
 
+/// Codes of an address that does not exist, or whose domain takes no mail at all. (RFC 3463 section 3.2, RFC 7505.) Other codes
+/// may be about the server, or about us.
+const NO_MAILBOX: [&str; 2] = ["5.1.1", "5.1.10"];
+
 /// A definite no: for good with a 5xx, for now with a 4xx.
-fn refused(error: &Error) -> Handover {
-    let why = format!("the mail server said {}", reply(error));
+fn refused(step: Step, error: &Error) -> Handover {
+    let reply = reply(error);
+    let why = format!("the mail server said {reply}");
+    let enhanced = reply.split_once(' ').map_or("", |(_, enhanced)| enhanced);
     match error.is_permanent() {
+        true if step == Step::Recipient && NO_MAILBOX.contains(&enhanced) => Handover::NoMailbox(why),
         true => Handover::Refused(why),
         false => Handover::NotNow { why, after: None },
     }

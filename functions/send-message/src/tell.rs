@@ -216,7 +216,7 @@ impl Sender {
                 record.claimed_until = retry(None);
                 record.note = Some(why);
             }
-            Handover::NotNow { why, .. } | Handover::Refused(why) => {
+            Handover::NotNow { why, .. } | Handover::Refused(why) | Handover::NoMailbox(why) => {
                 record.state = MessageState::Failed;
                 record.note = Some(why);
             }

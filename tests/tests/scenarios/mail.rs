@@ -1,13 +1,15 @@
 //! Mail as it leaves, and as it is kept to be looked at.
 
 use crate::command::{Command, Sluice};
+use crate::messages::{ask, show, with, with_ada};
 use mail_parser::MessageParser;
 use serde_json::{Value, json};
 use sluice_tests::stack::{POLICIES, Setup};
 use sluice_tests::{needs, python};
 use std::process::Stdio;
 use std::time::Duration;
-use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, ChildStdout};
 
 /// A mail server of others; ends with this value.
@@ -93,6 +95,67 @@ async fn a_server_that_does_not_know_us_is_asked_again_later() {
     run.apply("kind: channel\nname: email\nvia: ses\n").await;
     run.pass(Duration::from_secs(6)).await;
     assert_eq!(run.mails().len(), 1);
+    run.finish().await;
+}
+
+/// A mail server that knows nobody at `person.example`; its port.
+async fn knows_nobody() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(knows_nobody_on(stream));
+        }
+    });
+    port
+}
+
+async fn knows_nobody_on(stream: TcpStream) -> std::io::Result<()> {
+    let (mut stream, mut is_content) = (BufReader::new(stream), false);
+    stream.write_all(b"220 sink\r\n").await?;
+    let mut line = String::new();
+    while stream.read_line(&mut line).await? > 0 {
+        let reply = match line.split([' ', '\r']).next().unwrap_or_default() {
+            "." => "250 2.0.0 taken",
+            _ if is_content => "",
+            "RCPT" if line.contains("@person.example>") => "550 5.1.1 there is nobody of this name",
+            "DATA" => "354 go ahead",
+            _ => "250 2.0.0 ok",
+        };
+        is_content = reply.starts_with("354") || is_content && reply.is_empty();
+        if !reply.is_empty() {
+            stream.write_all(format!("{reply}\r\n").as_bytes()).await?;
+        }
+        line.clear();
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_address_that_the_mail_server_does_not_know_gets_nothing_more() {
+    let channel = format!(
+        "kind: channel\nname: email\nvia: smtp\nsmtp: {{ host: 127.0.0.1, port: {}, tls: none }}\n",
+        knows_nobody().await
+    );
+    let (run, ada) = with_ada(with(&channel)).await;
+    let outcome = async || {
+        let id = ask(&run, &ada, json!({})).await;
+        run.settle().await;
+        show(&run, &id).await
+    };
+    let refused = outcome().await;
+    let codes = json!("the mail server said 550 5.1.1");
+    assert_eq!((&refused["state"], &refused["note"]), (&json!("failed"), &codes), "{refused:#}");
+    let next = outcome().await;
+    assert_eq!((&next["state"], &next["reason"]), (&json!("skipped"), &json!("suppressed")), "{next:#}");
+    let (_, consents) = run.api("GET", &format!("/api/customers/{ada}/consents"), None).await;
+    let proofs = consents["proofs"].as_array().unwrap();
+    let [proof] = proofs.as_slice() else { panic!("{consents:#}") };
+    assert_eq!((&proof["suppressed_by"], &proof["how"]), (&json!("hard_bounce"), &json!("provider")));
+    assert_eq!(proof["message"], refused["id"]);
+    let gate = consents["addresses"].as_array().unwrap().iter().find(|one| one["channel"] == "email");
+    let gate = gate.unwrap();
+    assert_eq!((&gate["suppressed"]["by"], &gate["sent"]), (&json!("hard_bounce"), &json!([])), "{gate:#}");
     run.finish().await;
 }
 

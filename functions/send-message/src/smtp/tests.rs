@@ -206,12 +206,36 @@ async fn a_mail_arrives_as_it_was_built_under_the_id_it_was_given() {
 #[tokio::test]
 async fn what_the_server_says_no_to_is_refused_with_5xx_and_comes_again_with_4xx() {
     for verb in ["MAIL", "RCPT", "DATA", "."] {
-        let (handover, _) = once(&[(verb, Says("550 5.1.1 <peter@example.com> is nobody"))]).await;
-        assert_eq!(handover, Handover::Refused("the mail server said 550 5.1.1".to_owned()), "{verb}");
+        let (handover, _) = once(&[(verb, Says("550 5.7.1 peter@example.com gets nothing of yours"))]).await;
+        assert_eq!(handover, Handover::Refused("the mail server said 550 5.7.1".to_owned()), "{verb}");
         let (handover, _) = once(&[(verb, Says("451 try later, peter@example.com"))]).await;
         let why = "the mail server said 451".to_owned();
         assert_eq!(handover, Handover::NotNow { why, after: None }, "{verb}");
     }
+}
+
+#[tokio::test]
+async fn an_address_is_known_not_to_exist_by_what_is_said_of_the_recipient_alone() {
+    for (verb, says, code) in [
+        ("RCPT", "550 5.1.1 <peter@example.com> is nobody", "550 5.1.1"),
+        ("RCPT", "550-5.1.1 <peter@example.com>\r\n550 5.1.1 is nobody", "550 5.1.1"),
+        ("RCPT", "556 5.1.10 example.com takes no mail", "556 5.1.10"),
+    ] {
+        let (handover, _) = once(&[(verb, Says(says))]).await;
+        assert_eq!(handover, Handover::NoMailbox(format!("the mail server said {code}")), "{says}");
+    }
+    for (verb, says) in [
+        ("RCPT", "550 peter@example.com is nobody"),
+        ("RCPT", "550 5.1.2 no such domain"),
+        ("RCPT", "554 5.7.1 you are on a list"),
+        ("DATA", "550 5.1.1 nobody is left"),
+        (".", "550 5.1.1 nobody is left"),
+    ] {
+        let (handover, _) = once(&[(verb, Says(says))]).await;
+        assert!(matches!(handover, Handover::Refused(_)), "{verb} {says}: {handover:?}");
+    }
+    let (handover, _) = once(&[("RCPT", Says("450 5.1.1 perhaps later"))]).await;
+    assert!(matches!(handover, Handover::NotNow { .. }), "{handover:?}");
 }
 
 #[tokio::test]

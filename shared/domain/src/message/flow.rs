@@ -2,7 +2,7 @@
 
 use super::{Bounce, CauseKind, Message, MessageState, OnUnknown, Otherwise};
 use crate::customer::AddressHash;
-use crate::gate::{Reason, Verdict};
+use crate::gate::{How, Proof, Reason, Said, SuppressedBy, Verdict};
 use crate::time::Timestamp;
 
 /// How long a claim stands, in milliseconds: longer than the function that made it may run.
@@ -36,6 +36,8 @@ pub enum Handed {
     NotNow(String, Option<u32>),
     /// Definitely not taken, for good.
     Refused(String),
+    /// The same, since the address does not exist: nothing more may go there.
+    NoMailbox(String),
     /// It may have been taken: what is known of why nobody knows.
     Unknown(String),
 }
@@ -151,7 +153,7 @@ impl Message {
                 let seconds = pause.max(after.map_or(0, i64::from));
                 (MessageState::Ready, Some(now.plus_millis(seconds * 1000)), why, self.unknown == 0)
             }
-            Handed::NotNow(why, _) | Handed::Refused(why) => {
+            Handed::NotNow(why, _) | Handed::Refused(why) | Handed::NoMailbox(why) => {
                 (MessageState::Failed, None, why, self.unknown == 0)
             }
             Handed::Unknown(why) => {
@@ -167,6 +169,14 @@ impl Message {
             self.data.clear();
         }
         Settled { again: until, give_back }
+    }
+
+    /// That the address it was handed over for does not exist, as the provider said when it refused it.
+    pub fn no_mailbox(&self, at: Timestamp) -> Proof {
+        let said = Said::Suppressed(SuppressedBy::HardBounce);
+        let id = self.id();
+        let proof = Proof::new(said, How::Provider, at, &["refused", id.as_str()]);
+        Proof { message: Some(id), ..proof }
     }
 
     /// The provider, or a person who looked, says that it went out, or that it did not. Only an outcome that is unknown
@@ -211,6 +221,7 @@ impl Message {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gate::Gate;
     use crate::id::CustomerId;
     use crate::message::{Cause, CauseKind, Channel, Order, Replacement};
     use crate::policy::{Cap, Period};
@@ -354,7 +365,22 @@ mod tests {
         let mut asked = claimed();
         let settled = asked.settle(Handed::NotNow("busy".into(), Some(90)), OnUnknown::Hold, NOW);
         assert_eq!(settled, Settled { again: Some(NOW.plus_millis(90_000)), give_back: true });
-        assert_eq!(claimed().settle(Handed::Refused("no".into()), OnUnknown::Resend, NOW).again, None);
+        for no in [Handed::Refused("no".into()), Handed::NoMailbox("no".into())] {
+            let mut refused = claimed();
+            let settled = refused.settle(no, OnUnknown::Resend, NOW);
+            assert_eq!(settled, Settled { again: None, give_back: true });
+            assert_eq!(refused.state, MessageState::Failed);
+        }
+    }
+
+    #[test]
+    fn an_address_that_does_not_exist_is_known_by_the_message_that_was_refused() {
+        let (message, mut gate) = (claimed(), Gate::default());
+        let proof = message.no_mailbox(NOW);
+        proof.tell(&mut gate);
+        assert_eq!(gate.suppression(), Some((SuppressedBy::HardBounce, NOW)));
+        assert_eq!((proof.how, proof.message.as_ref()), (How::Provider, Some(&message.id())));
+        assert_eq!(proof, message.no_mailbox(NOW), "told twice it is one");
     }
 
     #[test]
