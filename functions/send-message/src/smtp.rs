@@ -191,12 +191,20 @@ fn no_way(what: &str, error: &Error) -> Refusal {
 /// may be about the server, or about us.
 const NO_MAILBOX: [&str; 2] = ["5.1.1", "5.1.10"];
 
-/// A definite no: for good with a 5xx, for now with a 4xx.
+/// Replies by which the server wants to know who we are first, or does not believe it. (RFC 4954 section 6.)
+const WHO_WE_ARE: [&str; 2] = ["530", "535"];
+/// The code of a server that takes no more just now, of anybody or of this account. (RFC 3463 section 3.5.)
+const NO_MORE_NOW: &str = "5.4.5";
+
+/// A definite no: for now with a 4xx, for good with a 5xx. What ails the sender or the account passes once it is mended, and
+/// says nothing about the mail.
 fn refused(step: Step, error: &Error) -> Handover {
     let reply = reply(error);
     let why = format!("the mail server said {reply}");
-    let enhanced = reply.split_once(' ').map_or("", |(_, enhanced)| enhanced);
+    let (code, enhanced) = reply.split_once(' ').unwrap_or((reply.as_str(), ""));
+    let is_about_us = step == Step::Sender || WHO_WE_ARE.contains(&code) || enhanced == NO_MORE_NOW;
     match error.is_permanent() {
+        true if is_about_us => Handover::NotNow { why, after: None },
         true if step == Step::Recipient && NO_MAILBOX.contains(&enhanced) => Handover::NoMailbox(why),
         true => Handover::Refused(why),
         false => Handover::NotNow { why, after: None },

@@ -205,12 +205,31 @@ async fn a_mail_arrives_as_it_was_built_under_the_id_it_was_given() {
 
 #[tokio::test]
 async fn what_the_server_says_no_to_is_refused_with_5xx_and_comes_again_with_4xx() {
-    for verb in ["MAIL", "RCPT", "DATA", "."] {
+    for verb in ["RCPT", "DATA", "."] {
         let (handover, _) = once(&[(verb, Says("550 5.7.1 peter@example.com gets nothing of yours"))]).await;
         assert_eq!(handover, Handover::Refused("the mail server said 550 5.7.1".to_owned()), "{verb}");
+    }
+    for verb in ["MAIL", "RCPT", "DATA", "."] {
         let (handover, _) = once(&[(verb, Says("451 try later, peter@example.com"))]).await;
         let why = "the mail server said 451".to_owned();
         assert_eq!(handover, Handover::NotNow { why, after: None }, "{verb}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_said_of_the_sender_or_the_account_is_not_the_mails_fault() {
+    for (verb, says, codes) in [
+        ("MAIL", "550 5.7.1 news@shop.example may not send", "550 5.7.1"),
+        ("MAIL", "553 5.1.8 no such domain", "553 5.1.8"),
+        ("MAIL", "554 you are not known", "554"),
+        ("RCPT", "530 5.7.0 log in first", "530 5.7.0"),
+        ("DATA", "535 5.7.8 who are you", "535 5.7.8"),
+        ("RCPT", "550 5.4.5 as many as you may send today", "550 5.4.5"),
+        (".", "552 5.4.5 as many as you may send today", "552 5.4.5"),
+    ] {
+        let (handover, _) = once(&[(verb, Says(says))]).await;
+        let why = format!("the mail server said {codes}");
+        assert_eq!(handover, Handover::NotNow { why, after: None }, "{verb} {says}");
     }
 }
 
