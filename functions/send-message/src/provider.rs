@@ -110,9 +110,9 @@ impl Sender {
         match fetch_public(&self.env, "POST", &call.url, &headers, body.into_bytes(), LIMIT).await {
             Ok(answer) => match answer.status {
                 200..=299 => answered(call, &answer),
-                // Who we are, what we may, where the provider is, or that it comes too early, is nothing about the message: it
-                // waits until that is mended.
-                status @ (401 | 403 | 404 | 408 | 425 | 429) => {
+                // Who we are, what we may and have paid for, where the provider is, or that it comes too early, is nothing
+                // about the message: it waits until that is mended.
+                status @ (401..=404 | 408 | 425 | 429) => {
                     if status == 401 {
                         self.forget_secrets(call);
                     }
@@ -122,11 +122,12 @@ impl Sender {
                 // It may have taken the message before it failed.
                 status => Handed::Unknown(format!("status {status}")),
             },
-            Err(error @ (FetchError::Forbidden(_) | FetchError::NotSent(_))) => {
-                Handed::Refused(error.to_string())
-            }
+            Err(error @ FetchError::Forbidden(_)) => Handed::Refused(error.to_string()),
             Err(error @ FetchError::Unknown) => Handed::Unknown(error.to_string()),
-            Err(error) => Handed::NotNow(error.to_string(), None),
+            // A secret or a URL of which no request can be made is mended as well.
+            Err(error @ (FetchError::NotSent(_) | FetchError::Unreachable)) => {
+                Handed::NotNow(error.to_string(), None)
+            }
         }
     }
 

@@ -313,17 +313,20 @@ text: Hello
     let run = Setup::policies(format!("{POLICIES}{MESSAGES}{sms}")).frozen().start().await;
     let secret = |value: &str| run.stack.secrets.put(SMS_SECRET, value.to_owned()).unwrap();
     let who = customer(&run, "sms@person.example", &[("phone", "+1 212 555 0199")]).await;
-    for status in ["401", "403", "404", "408", "425"] {
-        secret(status);
+    let answers =
+        ["401", "402", "403", "404", "408", "425"].map(|status| (status, format!("status {status}")));
+    let unfit = ("no\nheader", "not sent: a header cannot be used".to_owned());
+    for (held, note) in answers.into_iter().chain([unfit]) {
+        secret(held);
         // What a function holds of a secret it holds for a minute.
         run.pass(Duration::from_secs(61)).await;
         let id = wanted(&run, &who, "hello-sms", "sms").await;
         let waits = tried(&run, &id).await;
-        assert_eq!((&waits["state"], &waits["note"]), (&json!("ready"), &json!(format!("status {status}"))));
+        assert_eq!((&waits["state"], &waits["note"]), (&json!("ready"), &json!(note)), "{waits:#}");
         secret("new");
         // Only of 401 is the secret the likely reason: it is read again at once.
-        run.pass(Duration::from_secs(if status == "401" { 6 } else { 120 })).await;
-        assert_eq!(message(&run, &id).await["state"], "sent", "{status}");
+        run.pass(Duration::from_secs(if held == "401" { 6 } else { 120 })).await;
+        assert_eq!(message(&run, &id).await["state"], "sent", "{note}");
     }
     run.finish().await;
 }
