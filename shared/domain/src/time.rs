@@ -42,9 +42,17 @@ impl Timestamp {
         }
     }
 
-    /// Reads a date of HTTP's, `Sun, 06 Nov 1994 08:49:37 GMT`.
+    /// Reads a date of HTTP's, `Sun, 06 Nov 1994 08:49:37 GMT`, also in the two obsolete forms that whoever reads one has to
+    /// accept. (RFC 9110 section 5.6.7.)
     pub fn parse_http_date(text: &str) -> Option<Self> {
-        let at = jiff::fmt::rfc2822::parse(text.trim()).ok()?;
+        const OBSOLETE: [&str; 2] = ["%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"];
+        let text = text.trim();
+        let obsolete = |form: &str| {
+            let local = jiff::fmt::strtime::parse(form, text).ok()?.to_datetime().ok()?;
+            local.to_zoned(jiff::tz::TimeZone::UTC).ok()
+        };
+        let usual = jiff::fmt::rfc2822::parse(text).ok();
+        let at = usual.or_else(|| OBSOLETE.into_iter().find_map(obsolete))?;
         Some(Self(at.timestamp().as_millisecond()))
     }
 
@@ -98,6 +106,25 @@ mod tests {
     fn an_offset_has_a_colon_or_none() {
         for text in ["2026-01-05T09:30:00Z", "2026-01-05T10:30:00+01:00", "2026-01-05T10:30:00+0100"] {
             assert_eq!(Timestamp::parse(text), Some(Timestamp::from_seconds(1_767_605_400)), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_date_of_http_is_read_in_each_of_its_three_forms() {
+        let at = Timestamp::parse("1994-11-06T08:49:37Z");
+        assert!(at.is_some());
+        for text in [
+            "Sun, 06 Nov 1994 08:49:37 GMT",
+            "Sunday, 06-Nov-94 08:49:37 GMT",
+            "Sun Nov  6 08:49:37 1994",
+            " Sun Nov  6 08:49:37 1994 ",
+        ] {
+            assert_eq!(Timestamp::parse_http_date(text), at, "{text}");
+        }
+        for text in
+            ["", "soon", "Sunday, 06-Nov-94", "Sunday, 06-Nov-94 08:49:37 CET", "Sun Nov 31 08:49:37 1994"]
+        {
+            assert_eq!(Timestamp::parse_http_date(text), None, "{text}");
         }
     }
 }

@@ -175,6 +175,8 @@ mod tests {
             ("120", Some(120)),
             (" 0 ", Some(0)),
             ("Sat, 28 Nov 2026 10:02:00 GMT", Some(120)),
+            ("Saturday, 28-Nov-26 10:02:00 GMT", Some(120)),
+            ("Sat Nov 28 10:02:00 2026", Some(120)),
             ("Sat, 28 Nov 2026 09:00:00 GMT", Some(0)),
             ("Sun, 28 Nov 2027 09:00:00 GMT", Some(86_400)),
             ("99999999", Some(86_400)),
