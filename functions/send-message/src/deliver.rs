@@ -11,7 +11,7 @@ use sluice_domain::link::{Links, Subject};
 use sluice_domain::message::{
     CauseKind, Channel, Destination, Handed, Message, MessageState, Next, OnUnknown, Order, Otherwise,
 };
-use sluice_domain::policy::{AddressKind, ChannelPolicy, PolicySet, Topic, Via};
+use sluice_domain::policy::{AddressKind, AddressName, ChannelPolicy, PolicySet, Topic, Via};
 use sluice_domain::time::Timestamp;
 use sluice_host::metrics::Metrics;
 use sluice_store::{Commit, GateRecord, Written};
@@ -418,17 +418,18 @@ struct Wanted {
 
 impl Person {
     fn of(whole: &Whole<'_>, message: &Message, policies: &PolicySet, policy: &ChannelPolicy) -> Self {
-        let kind = policy.address_kind();
+        let address = policy.address_name();
+        let kind = address.kind;
         if let Some(to) = &message.to {
             let mut facts = whole.parts().flat_map(|part| &part.facts);
-            let known = facts.find(|(name, fact)| is_of(name, kind) && fact.value == *to);
-            let name = known.map_or(kind.identity().name(), |(name, _)| name.as_str());
-            let own = identity(kind, name, to.reveal());
+            let known = facts.find(|(name, fact)| address.is_fact(name) && fact.value == *to);
+            let name = known.map_or_else(|| address.to_string(), |(name, _)| name.clone());
+            let own = identity(kind, &name, to.reveal());
             let own = own.map(|identity| (Destination { kind, value: to.clone() }, identity));
             return Self { own, spelled: Vec::new(), held: Vec::new() };
         }
         let facts = whole.facts(&policies.settings.survivorship);
-        let own = facts.iter().find(|(name, _)| is_of(name, kind)).and_then(|(name, fact)| {
+        let own = facts.iter().find(|(name, _)| address.is_fact(name)).and_then(|(name, fact)| {
             let destination = Destination { kind, value: fact.value.clone() };
             Some((destination, identity(kind, name, fact.value.reveal())?))
         });
@@ -438,8 +439,10 @@ impl Person {
         for channel in channels {
             let Some(policy) = policies.channel(channel) else { continue };
             let kind = policy.address_kind();
+            // Also of apps that are not written to: what was refused under one holds for all.
+            let any = AddressName::any(kind);
             for part in whole.parts() {
-                let facts = part.facts.iter().filter(|(name, _)| is_of(name, kind));
+                let facts = part.facts.iter().filter(|(name, _)| any.is_fact(name));
                 let identities = facts.filter_map(|(name, fact)| identity(kind, name, fact.value.reveal()));
                 spelled.extend(identities.map(|identity| (channel, identity)));
                 let keys = part.keys.iter().filter(|(of, _)| *of == kind.identity());
@@ -468,12 +471,6 @@ impl Person {
         }
         Wanted { gates, spelled }
     }
-}
-
-/// Whether a fact is an address of this kind. Those with a namespace are `wechat_openid.<app>`.
-fn is_of(fact: &str, kind: AddressKind) -> bool {
-    let plain = fact.split_once('.').map_or(fact, |(plain, _)| plain);
-    plain == kind.identity().name()
 }
 
 /// The identity whose gate it is, by the fact that names it: the one that consent, the preference page and an erasure know.

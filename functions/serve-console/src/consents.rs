@@ -53,6 +53,12 @@ pub(crate) fn places(whole: &Whole<'_>, policies: &PolicySet, keys: &HashKeys) -
     places
 }
 
+/// Whether messages of the channel go to such an address at all: an openid of another app is known, and not written to.
+fn is_written_to(place: &Place, policies: &PolicySet) -> bool {
+    let name = policies.address_name(place.channel);
+    place.hashes.first().is_some_and(|hash| name.is_given_by(hash.namespace()))
+}
+
 /// The address of a place as its person wrote it, which is how mail goes there; none where no record spells it out.
 fn as_written(whole: &Whole<'_>, place: &Place) -> Option<String> {
     let key = place.value.as_ref()?;
@@ -193,7 +199,7 @@ impl Console {
             // Whether they meant it is theirs to say, where the topic asks for that. A repeat hands on the same question.
             let proof = before.unwrap_or(proof);
             let was_erased = lead::depends_on_erasure(&proof, &policies) && self.was_erased(place).await?;
-            let to = as_written(&whole, place);
+            let to = as_written(&whole, place).filter(|_| is_written_to(place, &policies));
             let question = to.and_then(|to| {
                 lead::question_of_staff(&proof, place.channel, to, &root, &policies, was_erased)
             });

@@ -194,15 +194,20 @@ async fn a_no_outlives_every_rotation_of_the_hash_key() {
     run.finish().await;
 }
 
-#[tokio::test]
-async fn a_no_is_of_the_openid_that_is_written_to() {
-    let provider = Fake::start(|_| (200, json!({"id": "1"}))).await;
+/// The usual documents with chat by a provider, to this of a customer; the form takes the openid of another app as well.
+fn with_chat(provider: &Fake, address: &str) -> Setup {
+    let contact = "name: contact\n";
+    let policies = POLICIES.replacen(
+        contact,
+        &format!("{contact}fields: {{ wechat_openid.official: [follower] }}\n"),
+        1,
+    );
     let chat = format!(
         "
 ---
 kind: channel
 name: chat
-address: wechat_openid
+address: {address}
 via: webhook
 webhook: {{ url: {}/send, body: {{ touser: \"{{{{ to }}}}\", text: \"{{{{ text }}}}\" }} }}
 ---
@@ -213,7 +218,44 @@ text: Hello
 ",
         provider.url
     );
-    let run = Setup::policies(format!("{POLICIES}{MESSAGES}{chat}")).frozen().start().await;
+    Setup::policies(format!("{policies}{MESSAGES}{chat}"))
+}
+
+#[tokio::test]
+async fn of_two_openids_the_one_of_the_channels_app_is_written_to() {
+    let openids = [("openid", "oA-7"), ("follower", "oZ-9")];
+    for (address, to) in [("wechat_openid", "oA-7"), ("wechat_openid.official", "oZ-9")] {
+        let provider = Fake::start(|_| (200, json!({"id": "1"}))).await;
+        let run = with_chat(&provider, address).frozen().start().await;
+        let by_chat = async |who: &str| {
+            let id = wanted(&run, who, "hello-chat", "chat").await;
+            run.settle().await;
+            message(&run, &id).await
+        };
+        let both = customer(&run, "wei@person.example", &openids).await;
+        assert_eq!(by_chat(both.as_str()).await["state"], "sent", "{address}");
+        let body: Value = serde_json::from_slice(provider.seen()[0].body()).unwrap();
+        assert_eq!(body["touser"], to, "{address}");
+        // Who has an openid of the other app alone has none that this one could write to.
+        let other = customer(&run, "li@person.example", &[("openid", "oA-8")]).await;
+        let sent = by_chat(other.as_str()).await;
+        match address {
+            "wechat_openid" => assert_eq!(reason(&sent), ("sent", ""), "{sent:#}"),
+            _ => assert_eq!(reason(&sent), ("skipped", "no_address"), "{sent:#}"),
+        }
+        // What is refused holds for all of them.
+        let no = json!({"channel": "chat", "topic": "*", "wish": "no", "note": "told us"});
+        assert_eq!(run.api("POST", &format!("/api/customers/{both}/consents"), Some(no)).await.0, 200);
+        let refused = by_chat(both.as_str()).await;
+        assert_eq!(reason(&refused), ("skipped", "opted_out"), "{refused:#}");
+        run.finish().await;
+    }
+}
+
+#[tokio::test]
+async fn a_no_is_of_the_openid_that_is_written_to() {
+    let provider = Fake::start(|_| (200, json!({"id": "1"}))).await;
+    let run = with_chat(&provider, "wechat_openid").frozen().start().await;
     let who = customer(&run, "wei@person.example", &[("openid", "oA-7")]).await;
     let by_chat = || async {
         let id = wanted(&run, &who, "hello-chat", "chat").await;

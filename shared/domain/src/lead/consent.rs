@@ -46,8 +46,11 @@ pub fn consented(
     let note = |name: &str| lead.envelope.attribution.get(name).cloned();
     let how = if lead.progress.import.is_some() { How::Import } else { How::Form };
     let one = |channel: Channel| {
-        let kind = policies.address_kind(channel).identity();
-        let address = facts.identities.iter().find(|identity| identity.kind == kind)?.clone();
+        let name = policies.address_name(channel);
+        let is_one = |identity: &&Identity| {
+            identity.kind == name.kind.identity() && name.is_given_by(&identity.namespace)
+        };
+        let address = facts.identities.iter().find(is_one)?.clone();
         let cause = ["lead", lead.id.as_str(), consent.topic.as_str(), channel.name()];
         let proof = Proof {
             wording: shown.map(|shown| shown.wording.clone()).or_else(|| note("consent_text")),

@@ -1,8 +1,7 @@
 //! What may be sent to customers, how and when: channels, topics, and the settings that hold for all of them.
 
-use super::SecretRef;
+use super::{AddressKind, AddressName, SecretRef};
 use crate::calendar::{Spans, Zone};
-use crate::customer::IdentityKind;
 use crate::message::{Channel, OnUnknown};
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -19,7 +18,7 @@ pub struct ChannelPolicy {
     pub via: Via,
     /// What of a customer it writes to; absent is the e-mail address, or the phone number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub address: Option<AddressKind>,
+    pub address: Option<AddressName>,
     /// The sender: `Shop <news@shop.example>`, or a number; absent is the stack's address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
@@ -66,7 +65,12 @@ impl ChannelPolicy {
 
     /// The kind of identity it writes to.
     pub fn address_kind(&self) -> AddressKind {
-        self.address.unwrap_or(AddressKind::usual(self.name))
+        self.address_name().kind
+    }
+
+    /// What of a customer it writes to.
+    pub fn address_name(&self) -> AddressName {
+        self.address.clone().unwrap_or(AddressName::any(AddressKind::usual(self.name)))
     }
 }
 
@@ -80,37 +84,6 @@ pub enum Via {
     Smtp,
     /// A provider with an HTTP interface, called as the document says.
     Webhook,
-}
-
-/// What of a customer a channel writes to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum AddressKind {
-    /// The e-mail address.
-    Email,
-    /// The phone number.
-    Phone,
-    /// The openid in a WeChat app.
-    WechatOpenid,
-}
-
-impl AddressKind {
-    /// What a channel writes to if its document does not say.
-    pub const fn usual(channel: Channel) -> Self {
-        match channel {
-            Channel::Email => Self::Email,
-            Channel::Sms | Channel::Chat => Self::Phone,
-        }
-    }
-
-    /// The identity it is.
-    pub const fn identity(self) -> IdentityKind {
-        match self {
-            Self::Email => IdentityKind::Email,
-            Self::Phone => IdentityKind::Phone,
-            Self::WechatOpenid => IdentityKind::WechatOpen,
-        }
-    }
 }
 
 /// A mail server.

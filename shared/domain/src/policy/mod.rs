@@ -1,6 +1,7 @@
 //! Policies: what people decide, as documents. Types and the checks that need more than one document.
 
 mod access;
+mod address;
 mod assign;
 mod behaviour;
 pub mod campaign;
@@ -19,6 +20,7 @@ mod territory;
 mod webhook;
 
 pub use access::{Access, Masks};
+pub use address::{AddressKind, AddressName};
 pub use assign::{Assign, By, LanguageNeed, Need, Target};
 pub use behaviour::{
     Churn, Fit, FitRule, Grade, HalfLife, Interest, InterestRule, Lifecycle, Move, Rfm, Scoring, Segment,
@@ -32,8 +34,8 @@ pub use insight::{Alert, Amount, Attribution, Bound, Cost};
 pub use journey::Journey;
 pub use leaving::{Left, left, left_behind};
 pub use messaging::{
-    AddressKind, BodyEncoding, Cap, ChannelPolicy, ConsentRule, Messaging, Period, ProviderCall, SmtpServer,
-    SmtpTls, Success, Topic, Tracking, Via,
+    BodyEncoding, Cap, ChannelPolicy, ConsentRule, Messaging, Period, ProviderCall, SmtpServer, SmtpTls,
+    Success, Topic, Tracking, Via,
 };
 pub use response::{CatchAll, Point, Response, Then, Window, length};
 pub use set::{BEHAVIOUR, PolicySet, Rules};

@@ -2,8 +2,8 @@
 
 use super::territory::Map;
 use super::{
-    Access, AddressKind, Alert, Campaign, ChannelPolicy, Cost, Document, Form, Left, Reading, Rep, Routing,
-    Rule, Settings, Source, Subscription, Target, Team, Templates, Topic,
+    Access, AddressKind, AddressName, Alert, Campaign, ChannelPolicy, Cost, Document, Form, Left, Reading,
+    Rep, Routing, Rule, Settings, Source, Subscription, Target, Team, Templates, Topic,
 };
 use crate::advance::Triggers;
 use crate::calendar::{Hours, Leave, Schedule, Zone};
@@ -260,6 +260,12 @@ impl PolicySet {
     /// What a channel writes to, whether it has a document or not.
     pub fn address_kind(&self, channel: Channel) -> AddressKind {
         self.channel(channel).map_or(AddressKind::usual(channel), |channel| channel.address_kind())
+    }
+
+    /// The same, as its document names it.
+    pub fn address_name(&self, channel: Channel) -> AddressName {
+        let usual = AddressName::any(AddressKind::usual(channel));
+        self.channel(channel).map_or(usual, |channel| channel.address_name())
     }
 
     /// Whether messages may be about this: [`Topic::SERVICE`], or what has a document. Where no topic has one, anything that is a

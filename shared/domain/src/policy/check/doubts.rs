@@ -4,14 +4,16 @@
 use super::journey::{Ways, place};
 use super::{Checker, Finding};
 use crate::condition::Condition;
+use crate::customer::IdentityKind;
 use crate::event::OWN_EVENTS;
 use crate::identity::{Email, Phone};
+use crate::lead::namespace_of;
 use crate::live::ORDER_EVENTS;
 use crate::message::Channel;
 use crate::policy::campaign::{Campaign, Metric};
 use crate::policy::journey::{Act, Journey, Send};
 use crate::policy::messaging::Tracking;
-use crate::policy::{Document, Junk, Messaging, Scoring, Topic};
+use crate::policy::{ChannelPolicy, Document, FieldMap, Junk, Messaging, Scoring, Topic};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What calls of tracking libraries are named by that have no name of their own, see [`crate::event::Event::key`].
@@ -41,6 +43,8 @@ struct Doubter<'d> {
     topics: BTreeMap<&'d str, &'d Topic>,
     gone: &'d BTreeSet<String>,
     templates: BTreeMap<&'d str, Channel>,
+    /// Who gives openids: forms and sources, and whom their `fields` name.
+    apps: BTreeSet<&'d str>,
 }
 
 impl<'d> Doubter<'d> {
@@ -52,6 +56,7 @@ impl<'d> Doubter<'d> {
             topics: BTreeMap::new(),
             gone,
             templates: BTreeMap::new(),
+            apps: BTreeSet::new(),
         };
         for document in documents {
             match document {
@@ -60,10 +65,28 @@ impl<'d> Doubter<'d> {
                 Document::Template(template) => {
                     doubter.templates.insert(&template.name, template.channel);
                 }
+                Document::Form(form) => doubter.app(&form.name, &form.fields),
+                Document::Source(source) => doubter.app(&source.name, &source.fields),
                 _ => {}
             }
         }
         doubter
+    }
+
+    fn app(&mut self, name: &'d str, fields: &'d FieldMap) {
+        let named = fields.keys().filter_map(|field| namespace_of(field, IdentityKind::WechatOpen));
+        self.apps.extend(named.chain([name]));
+    }
+
+    /// A channel that writes to ids of an app is one whose ids come in.
+    fn channel(&mut self, channel: &ChannelPolicy) {
+        let app = channel.address.as_ref().and_then(|address| address.namespace.as_deref());
+        if let Some(app) = app.filter(|app| !self.apps.contains(app)) {
+            let message = format!(
+                "no form or source is called `{app}` or names it in its `fields`: nobody has such an id"
+            );
+            self.checker.add(&["address"], message);
+        }
     }
 
     /// Where leads are routed, somebody is told of those that nobody can take.
@@ -119,6 +142,7 @@ impl<'d> Doubter<'d> {
                     self.topic(&["consent", "topic"], &consent.topic);
                 }
             }
+            Document::Channel(channel) => self.channel(channel),
             Document::Journey(journey) => self.journey(journey),
             Document::Campaign(campaign) => self.campaign(campaign),
             _ => {}

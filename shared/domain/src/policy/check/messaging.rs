@@ -43,7 +43,7 @@ impl Checker {
             }
             _ => {}
         }
-        if is_email && !matches!(channel.address, None | Some(AddressKind::Email)) {
+        if is_email && channel.address_kind() != AddressKind::Email {
             self.add(&["address"], "e-mail is written to e-mail addresses");
         }
         for (field, value) in [("from", &channel.from), ("reply_to", &channel.reply_to)] {

@@ -1,6 +1,7 @@
 //! Channel documents: the call that hands a message to a provider.
 
-use super::{accepted, errors};
+use super::{accepted, errors, file};
+use crate::policy::examine;
 
 /// What is said of a document that is refused.
 fn says(text: &str) -> String {
@@ -60,6 +61,30 @@ fn an_answer_is_judged_somewhere_by_something_and_by_nothing_twice() {
     ] {
         let found = says(&sms(success));
         assert!(found.contains(said), "{success}: {found}");
+    }
+}
+
+#[test]
+fn a_channel_writes_to_ids_of_any_app_or_of_one_that_gives_some() {
+    let chat = |address: &str| {
+        format!(
+            "kind: form\nname: shop\nfields: {{ wechat_openid.official: [follower] }}\n---\nkind: channel\nname: chat\n\
+             address: {address}\nvia: webhook\nwebhook: {{ url: 'https://api.example.net', body: {{ text: '{{{{ text }}}}' }} }}\n"
+        )
+    };
+    let warned = |address: &str| examine(&[file("p.yaml", &chat(address))]).unwrap().warnings.len();
+    for address in ["phone", "wechat_openid", "wechat_openid.official", "wechat_openid.shop"] {
+        accepted(&chat(address));
+        assert_eq!(warned(address), 0, "{address}");
+    }
+    assert_eq!(warned("wechat_openid.ofical"), 1);
+    for (address, said) in [
+        ("fax", "`fax` is none of the words for this"),
+        ("phone.shop", "`phone` is the same whoever gave it"),
+        ("wechat_openid.", "behind the dot stands who gave it"),
+    ] {
+        let found = says(&chat(address));
+        assert!(found.contains(said), "{found}");
     }
 }
 
