@@ -304,6 +304,27 @@ def source_concurrency(stack):
             yield id, "has no maximum concurrency"
 
 
+@rule("loop-allowed", "Lambda ends a chain of calls after some 16, long before a look at everybody; where there is no loop, it may")
+def loop_allowed(stack):
+    functions, readers = stack.of("AWS::Lambda::Function"), {}
+    for _, _, queue, function in stack.sources():
+        readers.setdefault(queue, set()).add(function)
+    calls = {
+        id: set().union(*(readers.get(name_of(value), ()) for value in p.get("Environment", {}).get("Variables", {}).values()))
+        for id, p in functions.items()
+    }
+    for id, p in functions.items():
+        reached, ahead = set(), {id}
+        while ahead:
+            ahead = set().union(*(calls.get(function, ()) for function in ahead)) - reached
+            reached |= ahead
+        said = p.get("RecursiveLoop")
+        if id in reached and said != "Allow":
+            yield id, "may send to a queue that leads back to it, and does not say RecursiveLoop: Allow"
+        elif id not in reached and said is not None:
+            yield id, "says what becomes of a loop, and is in none"
+
+
 # What comes from other services ---------------------------------------------------------------------------------------
 
 
@@ -603,6 +624,11 @@ VARIANTS = [
     ("own-metrics", {"EscalatedLeadsAlarm.Properties.Dimensions": GONE}),
     ("source-partial-failures", {SOURCE.format("RouteLead", "FunctionResponseTypes"): GONE}),
     ("source-concurrency", {SOURCE.format("EnrichLead", "ScalingConfig"): GONE}),
+    ("loop-allowed", {"AdvanceJourney.Properties.RecursiveLoop": GONE}),
+    ("loop-allowed", {"RunCampaign.Properties.RecursiveLoop": "Terminate"}),
+    ("loop-allowed", {"EnrichLead.Properties.RecursiveLoop": GONE}),
+    ("loop-allowed", {"RecordFeedback.Properties.RecursiveLoop": "Allow"}),
+    ("loop-allowed", {VARIABLE.format("RecordFeedback", "SLUICE_FEEDBACK_QUEUE_URL"): {"Ref": "FeedbackQueue"}}),
     ("queue-policy", {QUEUE_POLICY.format("0.Principal"): "*"}),
     ("queue-policy", {QUEUE_POLICY.format("0.Action"): ["sqs:*"]}),
     ("queue-policy", {QUEUE_POLICY.format("0.Condition"): GONE}),

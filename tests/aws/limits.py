@@ -11,6 +11,7 @@ from emulator import within
 LIMITS = {
     "memory": "functions are processes of this machine, not of the provided.al2023 image; nothing limits their memory",
     "reserved-concurrency": "no function has its ReservedConcurrentExecutions",
+    "recursive-loop": "no function has its RecursiveLoop, and chains of calls through a queue are not counted",
     "point-in-time-recovery": "the table has none",
     "table-encryption": "the table is not encrypted with KMS",
     "time-to-live": "the table's items do not expire",
@@ -41,6 +42,9 @@ def settings(stack):
     reserving = [id for id, p in stack.expanded.of("AWS::Lambda::Function").items() if "ReservedConcurrentExecutions" in p]
     reserved = [functions.get_function_concurrency(FunctionName=stack.physical(id)) for id in reserving]
     yield "reserved-concurrency", not all("ReservedConcurrentExecutions" in answer for answer in reserved)
+    looping = [id for id, p in stack.expanded.of("AWS::Lambda::Function").items() if "RecursiveLoop" in p]
+    loops = [functions.get_function_recursion_config(FunctionName=stack.physical(id)) for id in looping]
+    yield "recursive-loop", not all(answer["RecursiveLoop"] == "Allow" for answer in loops)
     yield "api-throttling", "ThrottlingRateLimit" not in stage["DefaultRouteSettings"]
 
 

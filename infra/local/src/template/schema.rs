@@ -180,6 +180,8 @@ pub(super) const FUNCTION: &[Field] = &[
     may("Timeout", Number(1, 900)),
     may("MemorySize", Number(128, 10_240)),
     may("ReservedConcurrentExecutions", Adjustable(0)),
+    // Nothing ends a chain of calls here.
+    may("RecursiveLoop", OneOf(&["Allow"])),
     may("Role", Value),
     may("Environment", Map(&[must("Variables", Names(&Value))])),
     may("Events", Names(&Map(&[must("Type", OneOf(&["SQS"])), must("Properties", Map(SOURCE))]))),

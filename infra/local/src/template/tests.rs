@@ -350,6 +350,11 @@ fn known_bad_templates_are_refused() {
         ("PayloadFormatVersion: \"2.0\"", "PayloadFormatVersion: \"1.0\"", "\"1.0\" is not supported here"),
         ("rate(1 minute)", "cron(* * * * ? *)", "the schedule cron(* * * * ? *) is not supported"),
         ("rate(1 minute)", "rate(0 minutes)", "the schedule rate(0 minutes) is not supported"),
+        (
+            "      RecursiveLoop: Allow\n",
+            "      RecursiveLoop: Terminate\n",
+            "\"Terminate\" is not supported here",
+        ),
         ("VisibilityTimeout: 180", "VisibilityTimeout: 43201", "43201 is not from 0 to 43200"),
         ("VisibilityTimeout: 180", "VisibilityTimeout: !Ref LogLevel", "is needed here, not !Ref"),
         (
