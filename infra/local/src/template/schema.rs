@@ -185,7 +185,14 @@ pub(super) const FUNCTION: &[Field] = &[
     may("Role", Value),
     may("Environment", Map(&[must("Variables", Names(&Value))])),
     may("Events", Names(&Map(&[must("Type", OneOf(&["SQS"])), must("Properties", Map(SOURCE))]))),
-    may("EventInvokeConfig", Map(&[must("MaximumRetryAttempts", OneOf(&["0"]))])),
+    // Range: Lambda API Reference, PutFunctionEventInvokeConfig. What is not said would be six hours.
+    may(
+        "EventInvokeConfig",
+        Map(&[
+            must("MaximumRetryAttempts", OneOf(&["0"])),
+            must("MaximumEventAgeInSeconds", Number(60, 21_600)),
+        ]),
+    ),
     may(
         "LoggingConfig",
         Map(&[

@@ -351,6 +351,12 @@ fn known_bad_templates_are_refused() {
         ("rate(1 minute)", "cron(* * * * ? *)", "the schedule cron(* * * * ? *) is not supported"),
         ("rate(1 minute)", "rate(0 minutes)", "the schedule rate(0 minutes) is not supported"),
         (
+            "MaximumRetryAttempts: 0, MaximumEventAgeInSeconds: 60 }",
+            "MaximumRetryAttempts: 0 }",
+            "MaximumEventAgeInSeconds is missing",
+        ),
+        ("MaximumEventAgeInSeconds: 60 }", "MaximumEventAgeInSeconds: 59 }", "59 is not from 60 to 21600"),
+        (
             "      RecursiveLoop: Allow\n",
             "      RecursiveLoop: Terminate\n",
             "\"Terminate\" is not supported here",
