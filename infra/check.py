@@ -39,6 +39,16 @@ LOOK = ("GetQueueAttributes", "ReceiveMessage", "DeleteMessage", "ChangeMessageV
 LONGEST_INTEGRATION = 30
 # The function that answers what has no route.
 ELSEWHERE = "ServeConsole"
+# How the keys that are kept are generated. CloudFormation makes another value as soon as any of it is edited.
+GENERATED = {
+    "SecretStringTemplate": '{"version":"1"}',
+    "GenerateStringKey": "current",
+    "PasswordLength": 64,
+    "ExcludePunctuation": True,
+    "ExcludeUppercase": True,
+    "ExcludeCharacters": "ghijklmnopqrstuvwxyz",
+    "RequireEachIncludedType": False,
+}
 # What must not reach the access log: variables of API Gateway that identify a person or show what they asked for.
 PERSONAL = ("identity.", "authorizer.", "context.path", "domainName", "rawQueryString", "userAgent", "header", "error.message")
 
@@ -484,11 +494,16 @@ def table_safe(stack):
 
 @rule("keys-kept", "without them no stored identity can be found again, and nobody can unsubscribe by a mail that is out")
 def keys_kept(stack):
+    secrets = stack.of("AWS::SecretsManager::Secret")
     for id in ("HashKeySecret", "LinkKeySecret"):
-        if id not in stack.of("AWS::SecretsManager::Secret"):
+        if id not in secrets:
             yield id, "is missing"
-        else:
-            yield from kept(stack, id)
+            continue
+        yield from kept(stack, id)
+        if secrets[id].get("GenerateSecretString") != GENERATED:
+            yield id, "is generated in another way than it was, which puts a new value in its place"
+        if "Name" in secrets[id]:
+            yield id, "has a name, so that stacks that have none yet put a new secret in its place"
 
 
 @rule("secret-generated", "a secret that was once typed in is in somebody's history")
@@ -678,6 +693,10 @@ VARIANTS = [
     ("keys-kept", {"HashKeySecret.UpdateReplacePolicy": "Delete"}),
     ("keys-kept", {"HashKeySecret": GONE}),
     ("keys-kept", {"LinkKeySecret.DeletionPolicy": "Delete"}),
+    ("keys-kept", {"HashKeySecret.Properties.GenerateSecretString.PasswordLength": 65}),
+    ("keys-kept", {"LinkKeySecret.Properties.GenerateSecretString.ExcludeUppercase": GONE}),
+    ("keys-kept", {"LinkKeySecret.Properties.GenerateSecretString.IncludeSpace": False}),
+    ("keys-kept", {"HashKeySecret.Properties.Name": "sluice/hash-key"}),
     ("secret-generated", {"AdminTokenSecret.Properties": {"SecretString": "change-me"}}),
     ("secret-generated", {"AdminTokenSecret.Properties.GenerateSecretString.PasswordLength": 8}),
     ("secret-generated", {"/Parameters.Password": {"Type": "String", "NoEcho": True, "Default": "change-me"}}),
