@@ -170,7 +170,19 @@ fn a_parameter_without_a_value_is_named() {
     template.set("MailFrom", "sales@example.com").unwrap();
     let variables = template.environment(function(&template, "send-message"), &host).unwrap();
     assert_eq!(variables["SLUICE_MAIL_FROM"], "sales@example.com");
-    assert_eq!(variables["SLUICE_PUBLIC_URL"], "Api.ApiEndpoint");
+}
+
+#[test]
+fn links_name_the_api_unless_a_domain_is_given() {
+    let mut template = real();
+    template.set("MailFrom", "sales@example.com").unwrap();
+    let named = |template: &Template| {
+        let variables = template.environment(function(template, "send-message"), &host).unwrap();
+        variables["SLUICE_PUBLIC_URL"].clone()
+    };
+    assert_eq!(named(&template), "Api.ApiEndpoint");
+    template.set("PublicUrl", "https://sluice.example.com").unwrap();
+    assert_eq!(named(&template), "https://sluice.example.com");
 }
 
 #[test]
