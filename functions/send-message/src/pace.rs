@@ -3,6 +3,7 @@
 use crate::{Sender, Task, text};
 use sluice_domain::message::Channel;
 use sluice_domain::time::Timestamp;
+use sluice_host::metrics::Metrics;
 use sluice_host::outbox::{Outgoing, QueueName};
 use sluice_host::queue::Record;
 use sluice_store::Slot;
@@ -43,6 +44,7 @@ impl Sender {
                     continue;
                 }
             };
+            let mut longest: Option<i64> = None;
             for (at, (record, message)) in messages.into_iter().enumerate() {
                 let slot = slots.of(at);
                 if slot.is_some_and(|slot| slot.since(now) <= WAIT_MS) {
@@ -50,10 +52,18 @@ impl Sender {
                     continue;
                 }
                 let busy = now.plus_millis(if bulk { AHEAD_BULK_MS } else { AHEAD_MS / 2 });
-                let again = come_back(&OrderMessage { slot, ..*message }, slot.unwrap_or(busy));
+                // To its queue it is a new message each time, whose age says nothing of this.
+                let waits = message.waits.unwrap_or(now);
+                longest = longest.max(Some(now.since(waits)));
+                let message = OrderMessage { slot, waits: Some(waits), ..*message };
+                let again = come_back(&message, slot.unwrap_or(busy));
                 if let Err(error) = self.outbox.hand_over(vec![again], now).await {
                     failed.push((record, text(error)));
                 }
+            }
+            if let Some(longest) = longest {
+                let metrics = Metrics::new().by("Queue", queue_of(bulk).name());
+                metrics.seconds("RoomWaitSeconds", longest.max(0) / 1_000).emit(&self.env, now);
             }
         }
         (ready, failed)
@@ -106,8 +116,12 @@ impl Slots {
 
 /// The message once more, not before `at`.
 pub(crate) fn come_back(message: &OrderMessage, at: Timestamp) -> Outgoing {
-    let queue = if message.order.bulk { QueueName::Bulk } else { QueueName::Message };
+    let queue = queue_of(message.order.bulk);
     Outgoing { queue, id: message.order.id().to_string(), body: encode(message), not_before: at }
+}
+
+const fn queue_of(bulk: bool) -> QueueName {
+    if bulk { QueueName::Bulk } else { QueueName::Message }
 }
 
 #[cfg(test)]

@@ -179,12 +179,15 @@ pub struct OrderMessage {
     /// Room at the provider is reserved for it from this instant on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slot: Option<Timestamp>,
+    /// It has waited for room since this instant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits: Option<Timestamp>,
 }
 
 impl OrderMessage {
     /// Without room reserved.
     pub const fn new(order: Order) -> Self {
-        Self { order, slot: None }
+        Self { order, slot: None, waits: None }
     }
 }
 

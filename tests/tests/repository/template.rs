@@ -3,6 +3,7 @@
 use crate::{files, none, root};
 use sluice::cli::{embedded_functions, local_template};
 use sluice::template::Template;
+use sluice_host::outbox::QueueName;
 use sluice_store::keys;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -144,6 +145,18 @@ fn every_alarm_of_ours_watches_a_metric_that_the_code_writes() {
         .collect();
     let unknown = watched.iter().filter(|name| !code.contains(&format!("(\"{name}\"")));
     none("alarms", unknown.map(|name| format!("nothing writes {name}")).collect());
+}
+
+#[test]
+fn a_wait_for_room_is_watched_on_both_queues_of_messages() {
+    let template = std::fs::read_to_string(root().join("infra/template.yaml")).unwrap();
+    let alarms = template.split("MetricName: RoomWaitSeconds\n").skip(1);
+    let watched: Vec<&str> = alarms.filter_map(|alarm| alarm.lines().next()).collect();
+    assert_eq!(watched.len(), 2, "{watched:?}");
+    for queue in [QueueName::Message, QueueName::Bulk] {
+        let dimension = format!("{{ Name: Queue, Value: {} }}", queue.name());
+        assert!(watched.iter().any(|line| line.contains(&dimension)), "{dimension}: {watched:?}");
+    }
 }
 
 #[test]

@@ -253,6 +253,36 @@ async fn who_asks_for_room_at_the_same_moment_gets_it_one_behind_the_other() {
     run.finish().await;
 }
 
+#[tokio::test]
+async fn how_long_a_message_waits_for_room_is_measured_though_its_queue_gets_it_anew() {
+    let channel = "---\nkind: channel\nname: email\nvia: ses\nrate: 1\n";
+    let run = Setup::policies(format!("{POLICIES}{MESSAGES}{channel}")).frozen().start().await;
+    let who = customer(&run, "one@person.example", &[]).await;
+    let mut env = run.sdk();
+    env.vars.insert("SLUICE_TABLE".to_owned(), named("Table"));
+    let store = sluice_host::aws::store(&env).unwrap();
+    // A hundred others are before it, more than room is reserved for ahead.
+    let taken = store.reserve(Channel::Email, 100, 1, run.stack.clock.now(), 60_000).await.unwrap();
+    assert!(matches!(taken, Slot::At(_)));
+    let id = wanted(&run, &who, "email", json!({})).await;
+    // It comes by at once and each half minute, the third time with room ahead.
+    for times in 1..=3 {
+        let measured = || run.metrics.lines().iter().filter(|line| line.contains("RoomWaitSeconds")).count();
+        for _ in 0..1_000 {
+            if measured() == times {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert_eq!(measured(), times);
+        run.stack.advance(Duration::from_secs(30));
+    }
+    run.pass(Duration::from_secs(11)).await;
+    assert_eq!(message(&run, &id).await["state"], "sent");
+    assert_eq!(run.metrics.sum("RoomWaitSeconds", ("Queue", "message")), 90.0);
+    run.finish().await;
+}
+
 /// Another instance of the function that sends, which shares nothing with the stack's own but what is stored.
 async fn instance(run: &Running, ses: &str) -> Arc<dyn Function> {
     let spec = StackSpec::from_template(&local_template().unwrap(), &run.stack.addresses).unwrap();
