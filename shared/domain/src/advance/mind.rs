@@ -90,7 +90,8 @@ impl<'a> Mind<'a> {
                 let before = stored.unwrap_or_default();
                 let counted = match self.history.get(id) {
                     Some(counted) => counted.clone(),
-                    None if !policy.counts_anything() => Live::default(),
+                    // Orders are kept whoever asks for them: only the entries say what they come to now.
+                    None if !policy.counts_anything() && before.live.orders().is_empty() => Live::default(),
                     None => {
                         self.missing.history.insert(id.clone());
                         return false;

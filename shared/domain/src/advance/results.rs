@@ -99,7 +99,7 @@ mod tests {
     use crate::policy::{Document, PolicySet};
     use crate::time::Timestamp;
     use serde_json::{Value, json};
-    use std::collections::BTreeMap;
+    use std::collections::{BTreeMap, BTreeSet};
 
     const DAY: i64 = 86_400_000;
 
@@ -153,13 +153,23 @@ mod tests {
     }
 
     fn take_by(policies: &PolicySet, happened: &[Happened], states: BTreeMap<CustomerId, State>) -> Taken {
+        let taken = decide(policies, happened, ada(states));
+        assert!(taken.missing.is_empty());
+        taken
+    }
+
+    fn decide(policies: &PolicySet, happened: &[Happened], loaded: Loaded) -> Taken {
         let keys = HashKeys::new(HashKey::new("1", b"test"));
         let older = BTreeMap::new();
         let incoming: Vec<Incoming> = happened.iter().cloned().map(Incoming::Happened).collect();
         let now = Timestamp(400 * DAY);
-        let taken = advance(&incoming, ada(states), With { keys: &keys, policies, older: &older, now });
-        assert!(taken.missing.is_empty());
-        taken
+        advance(&incoming, loaded, With { keys: &keys, policies, older: &older, now })
+    }
+
+    fn settings(more: Value) -> PolicySet {
+        let mut settings = json!({ "kind": "settings", "name": "default" });
+        settings.as_object_mut().unwrap().extend(more.as_object().cloned().unwrap());
+        PolicySet::build(2, [Document::from_json(settings).unwrap()]).unwrap()
     }
 
     /// What is kept after it was stored.
@@ -191,6 +201,23 @@ mod tests {
         assert_eq!((back.orders, back.buyers, back.money), (0, 0, -900));
         let same = take(&[order("Order Updated", 230, 99.0)], states);
         assert_eq!(same.entries[0].1.led.credited, None, "nothing is another");
+    }
+
+    #[test]
+    fn what_was_bought_is_counted_anew_where_the_policies_count_nothing_else() {
+        let none = BTreeMap::new();
+        let states = kept(&none, &take(&[order("Order Completed", 50, 99.0)], none.clone()));
+        let before = states[&id("ada")].live.clone();
+        let policies = settings(json!({ "rfm": { "currency": "EUR" } }));
+        assert!(!policies.live.counts_anything() && !before.is_counted_by(&policies.live));
+        let more = json!({ "order_id": "8", "total": 10 });
+        let more = [happened("ada", EventKind::Track, "Order Completed", 60, more)];
+        let asks = decide(&policies, &more, ada(states.clone()));
+        assert_eq!(asks.missing.history, BTreeSet::from([id("ada")]));
+        let history = BTreeMap::from([(id("ada"), before)]);
+        let taken = decide(&policies, &more, Loaded { history, ..ada(states.clone()) });
+        let bought = kept(&states, &taken)[&id("ada")].live.orders().bought();
+        assert_eq!((bought.orders, bought.money), (2, 10_900));
     }
 
     fn news(name: &str, day: i64, more: Value) -> Happened {

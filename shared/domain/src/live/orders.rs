@@ -66,7 +66,7 @@ pub struct Bought {
 
 impl Orders {
     /// Whether nothing was ever bought.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.by_id.is_empty() && self.rest.is_none()
     }
 
