@@ -162,6 +162,18 @@ fn encode(bits: u128) -> String {
     (0..26).rev().map(|i| char::from(ALPHABET[((bits >> (5 * i)) & 31) as usize])).collect()
 }
 
+/// What eight digits stand for, 40 bits; nothing if it is not eight digits.
+pub(crate) fn read_eight(digits: &str) -> Option<u64> {
+    let value = |digit: u8| ALPHABET.iter().zip(0u64..).find(|(known, _)| **known == digit);
+    let digits = Some(digits).filter(|digits| digits.len() == 8)?;
+    digits.bytes().try_fold(0u64, |bits, digit| value(digit).map(|(_, value)| (bits << 5) | value))
+}
+
+/// The eight digits of 40 bits.
+pub(crate) fn write_eight(bits: u64) -> String {
+    encode(bits.into())[26 - 8..].to_owned()
+}
+
 /// A short text that the same `parts` always give (80 bits of their SHA-256), for telling things apart that have no id of
 /// ours.
 pub(crate) fn short_hash(parts: &[&str]) -> String {
@@ -205,6 +217,16 @@ mod tests {
         assert_ne!(id, MessageId::of(&customer, at, &["api", "nudge"]));
         assert!(id < MessageId::of(&customer, Timestamp(at.millis() + 1), &["a"]));
         assert_eq!(MessageId::parse("ms_00000000000000000000000000"), None);
+    }
+
+    #[test]
+    fn eight_digits_are_forty_bits() {
+        let digits = &short_hash(&["order", "7"])[..8];
+        assert_eq!(read_eight(digits).map(write_eight).as_deref(), Some(digits));
+        assert_eq!(read_eight("zzzzzzzz"), Some((1 << 40) - 1));
+        for none in ["", "~", "0000000", "000000000", "0000000u", "0000000A"] {
+            assert_eq!(read_eight(none), None, "{none}");
+        }
     }
 
     #[test]

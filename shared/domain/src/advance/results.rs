@@ -220,6 +220,15 @@ mod tests {
         assert_eq!((bought.orders, bought.money), (2, 10_900));
     }
 
+    #[test]
+    fn a_state_that_knows_fewer_orders_than_it_could_is_counted_anew() {
+        let live = json!({ "o": { "r": [20, 200_000, 4_000_000] } });
+        let state = State { live: serde_json::from_value(live).unwrap(), ..State::default() };
+        let loaded = ada(BTreeMap::from([(id("ada"), state)]));
+        let asks = decide(&PolicySet::default(), &[order("Order Updated", 60, 99.0)], loaded);
+        assert_eq!(asks.missing.history, BTreeSet::from([id("ada")]), "one of the twenty, or one more");
+    }
+
     fn news(name: &str, day: i64, more: Value) -> Happened {
         let mut said =
             json!({ "campaign": "spring", "broadcast": 1, "broadcast_at": Timestamp(day * DAY).rfc3339() });

@@ -296,9 +296,9 @@ impl Live {
         }
     }
 
-    /// Whether everything that the policies count is counted; if not, see [`recount`].
+    /// Whether everything that the policies count is counted, and every order is known that could be; if not, see [`recount`].
     pub fn is_counted_by(&self, policy: &LivePolicy) -> bool {
-        self.spec == policy.spec
+        self.spec == policy.spec && !self.orders.lacks_some()
     }
 
     /// What the next look waits for. A wake counts only if it says this.

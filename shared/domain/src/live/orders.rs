@@ -1,5 +1,9 @@
 //! What somebody has bought, order by order, for recency, frequency and money.
 
+mod stored;
+#[cfg(test)]
+mod tests;
+
 use super::Instant;
 use crate::event::Event;
 use crate::id::short_hash;
@@ -7,9 +11,10 @@ use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use stored::Stored;
 
 /// Orders that are kept one by one; older ones are counted together.
-const ORDERS: usize = 12;
+const MOST: usize = 512;
 
 /// The events about orders, as Segment's specification calls them.
 pub const ORDER_EVENTS: [&str; 4] = ["order_completed", "order_updated", "order_refunded", "order_cancelled"];
@@ -42,15 +47,17 @@ const fn is_zero(n: &i64) -> bool {
     *n == 0
 }
 
+/// How many orders counted, what they came to in hundredths, and when the last of them was, in seconds.
+type Sum = (u32, i64, i64);
+
 /// The orders of a person.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Stored", into = "Stored")]
 pub struct Orders {
     /// The newest, by a hash of their ids.
-    #[serde(rename = "o", default, skip_serializing_if = "BTreeMap::is_empty")]
     by_id: BTreeMap<String, Order>,
-    /// How many older ones counted, what they came to in hundredths, and when the last of them was, in seconds.
-    #[serde(rename = "r", default, skip_serializing_if = "Option::is_none")]
-    rest: Option<(u32, i64, i64)>,
+    /// Older ones: which they were is not known any more.
+    rest: Option<Sum>,
 }
 
 /// Recency, frequency and money.
@@ -70,6 +77,12 @@ impl Orders {
         self.by_id.is_empty() && self.rest.is_none()
     }
 
+    /// Whether fewer are kept one by one than could be: what changes of the others would count as bought again. The entries
+    /// know them all.
+    pub(super) fn lacks_some(&self) -> bool {
+        self.rest.is_some() && self.by_id.len() < MOST
+    }
+
     /// Takes an event about an order in: the newest says what it comes to, refunds are taken off.
     pub(super) fn take(&mut self, key: &str, event: &Event, currency: Option<&str>) {
         let properties = event.properties.reveal();
@@ -77,8 +90,12 @@ impl Orders {
         let amount =
             ["total", "revenue", "value"].into_iter().find_map(|name| hundredths(properties.get(name)?));
         let at = Instant::of(event);
-        let known = self.by_id.entry(id);
-        let order = known.or_default();
+        let is_unknown = self.by_id.get(&id).is_none_or(|order| order.value.is_none());
+        if key == "order_updated" && is_unknown && self.rest.is_some() {
+            // One of the older orders, whose value is in their sum: counted here it would count twice.
+            return;
+        }
+        let order = self.by_id.entry(id).or_default();
         let first = order.at().map_or(event.at.seconds(), |first| first.min(event.at.seconds()));
         match key {
             "order_refunded" => match amount {
@@ -101,14 +118,11 @@ impl Orders {
     }
 
     fn fit(&mut self) {
-        while self.by_id.len() > ORDERS {
+        while self.by_id.len() > MOST {
             let oldest =
                 self.by_id.iter().min_by_key(|(id, order)| (order.at(), *id)).map(|(id, _)| id.clone());
             let Some(order) = oldest.and_then(|id| self.by_id.remove(&id)) else { return };
-            let (n, money, last) = self.rest.unwrap_or_default();
-            let (counts, worth) = (u32::from(order.stands()), order.worth());
-            let last = if order.stands() { last.max(order.at().unwrap_or_default()) } else { last };
-            self.rest = Some((n.saturating_add(counts), money.saturating_add(worth), last));
+            self.rest = Some(order.added_to(self.rest));
         }
     }
 
@@ -182,6 +196,13 @@ impl Order {
             Some(_) if self.void => 0,
             Some(value) => (value - self.refunded).max(0),
         }
+    }
+
+    /// What others come to together with it.
+    fn added_to(&self, others: Option<Sum>) -> Sum {
+        let (n, money, last) = others.unwrap_or_default();
+        let last = if self.stands() { last.max(self.at().unwrap_or_default()) } else { last };
+        (n.saturating_add(u32::from(self.stands())), money.saturating_add(self.worth()), last)
     }
 }
 
