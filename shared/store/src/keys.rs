@@ -10,7 +10,7 @@
 //! | address | `ad#<key version>.<hash>` | `a` | a lead's identities |
 //! | blocking key | `bk#<key version>.<hash>` | `b` | a lead's description, where settings turn matching on |
 //! | customer | `cu_…` | `c` | its id |
-//! | entry: an event, and its receipt | `cu_…` | `e#<id of the event>` | advance-journey, before it decides; the timeline, all of a person's |
+//! | entry: an event, and its receipt | `cu_…` | `e#<id of the event>` | advance-journey, before it decides, and of the order that an event changes; the timeline, all of a person's |
 //! | state: what behaviour made of a record | `cu_…` | `s` | advance-journey with the record; the customer's view, previews |
 //! | run: a record's way through a journey | `cu_…` | `r#<journey>` | advance-journey, those the person is in or an event may begin; all of a record |
 //! | message to a customer | `cu_…` | `m#<time and cause, as in its id>` | send-message; the customer's list, newest first |

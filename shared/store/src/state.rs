@@ -115,6 +115,9 @@ fn state_item(customer: &CustomerId, state: &State) -> Result<Item, StoreError> 
     if !state.touches.is_empty() {
         item.insert("tc".to_owned(), document(&state.touches)?);
     }
+    if !state.credits.is_empty() {
+        item.insert("cr".to_owned(), document(&state.credits)?);
+    }
     if !state.exposures.is_empty() {
         item.insert("xp".to_owned(), document(&state.exposures)?);
     }
@@ -127,9 +130,10 @@ pub(crate) fn read_state(item: &Item) -> Result<State, StoreError> {
     let runs = item.get("r").and_then(|value| value.as_ss().ok()).cloned().unwrap_or_default();
     let dated = crate::item::optional_text(item, "dt").unwrap_or_default().to_owned();
     let touches = item.contains_key("tc").then(|| get_document(item, "tc")).transpose()?.unwrap_or_default();
+    let credits = item.contains_key("cr").then(|| get_document(item, "cr")).transpose()?.unwrap_or_default();
     let exposures =
         item.contains_key("xp").then(|| get_document(item, "xp")).transpose()?.unwrap_or_default();
-    Ok(State { live, runs: runs.into_iter().collect(), dated, touches, exposures })
+    Ok(State { live, runs: runs.into_iter().collect(), dated, touches, credits, exposures })
 }
 
 pub(crate) fn read_run(item: &Item) -> Result<Run, StoreError> {

@@ -4,6 +4,7 @@ use super::{Loaded, Missing, Runs, State, Taken, Wake, With};
 use crate::customer::{Stitch, Whole};
 use crate::event::{Entry, Event};
 use crate::id::{CustomerId, EventId};
+use crate::insight::Credited;
 use crate::journey::Run;
 use crate::live::{Live, Person, View, recount};
 use crate::message::Message;
@@ -30,6 +31,8 @@ pub(super) struct Mind<'a> {
     pub(super) parts: BTreeMap<CustomerId, BTreeSet<CustomerId>>,
     /// Events of this decision.
     pub(super) events: BTreeMap<EventId, Event>,
+    /// What was credited in this decision, by event.
+    pub(super) credited: BTreeMap<EventId, Credited>,
     pub(super) messages: Vec<Message>,
     pub(super) wakes: BTreeMap<(CustomerId, Option<String>), Wake>,
     pub(super) missing: Missing,
@@ -54,6 +57,7 @@ impl<'a> Mind<'a> {
             runs: BTreeMap::new(),
             parts: BTreeMap::new(),
             events: BTreeMap::new(),
+            credited: BTreeMap::new(),
             messages: Vec::new(),
             wakes: BTreeMap::new(),
             missing: Missing::default(),
@@ -141,6 +145,22 @@ impl<'a> Mind<'a> {
             self.missing.events.insert(id.clone());
         }
         known.cloned()
+    }
+
+    /// What was credited by an event, if it is of this decision or its entry was read and is there; noted as lacking if nobody
+    /// has looked.
+    pub(super) fn credited_by(&mut self, id: &EventId) -> Option<Option<Credited>> {
+        if let Some(credited) = self.credited.get(id) {
+            return Some(Some(credited.clone()));
+        }
+        match self.entries.get(id) {
+            Some((_, entry)) => Some(entry.led.credited.clone()),
+            None if self.asked.contains(id) => Some(None),
+            None => {
+                self.missing.events.insert(id.clone());
+                None
+            }
+        }
     }
 
     /// Lets `look` see the whole person; its live record's state is handed in apart. Nothing if that is not possible yet.

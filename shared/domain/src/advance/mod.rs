@@ -19,7 +19,7 @@ use crate::customer::{
 };
 use crate::event::{Entry, Event, EventKind, Happened, Ids, Outgo, Who};
 use crate::id::{CustomerId, EventId};
-use crate::insight::{Exposures, Tallies, Touches, tally};
+use crate::insight::{Credits, Exposures, Tallies, Touches, tally};
 use crate::journey::Run;
 use crate::live::Live;
 use crate::message::Message;
@@ -41,6 +41,8 @@ pub struct State {
     pub dated: String,
     /// What brought the person.
     pub touches: Touches,
+    /// How the newest orders were credited.
+    pub credits: Credits,
     /// Campaigns that reached them, or left them out, and have a goal.
     pub exposures: Exposures,
 }

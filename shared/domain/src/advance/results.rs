@@ -5,7 +5,7 @@ use crate::customer::Place;
 use crate::event::Event;
 use crate::id::CustomerId;
 use crate::insight::{Credited, Exposure, Touch, Touches};
-use crate::live::Bought;
+use crate::live::{Bought, order_of};
 
 impl Mind<'_> {
     /// What the person has bought so far, if an event is about an order.
@@ -27,21 +27,35 @@ impl Mind<'_> {
         if (orders, buyers, money) == (0, 0, 0) {
             return None;
         }
-        let at = made.unwrap_or(event.at);
-        let attribution = self.with.policies.settings.attribution;
-        let touches = self.touches(&place.root).before(at, attribution.window.millis());
-        let whole = self.stitch.whole(&place.root);
-        let owner = whole.as_ref().and_then(|whole| whole.owner());
-        Some(Credited {
-            at,
-            touches,
-            orders,
-            buyers,
-            money,
-            half_life: attribution.half_life.millis(),
-            rep: owner.map(|owner| owner.rep.clone()),
-            team: owner.and_then(|owner| owner.team.clone()),
-        })
+        let order = order_of(event);
+        let credited = match self.first_credited(&place.root, &order)? {
+            // Whatever brought the person since, whoever owns them and however orders are shared by now.
+            Some(first) => Credited { orders, buyers, money, ..first },
+            None => {
+                if self.ensure(&place.home)
+                    && let Some(state) = self.states.get_mut(&place.home)
+                {
+                    state.credits.add(order, event.id.clone());
+                }
+                let at = made.unwrap_or(event.at);
+                let attribution = self.with.policies.settings.attribution;
+                let touches = self.touches(&place.root).before(at, attribution.window.millis());
+                let half_life = attribution.half_life.millis();
+                let whole = self.stitch.whole(&place.root);
+                let owner = whole.as_ref().and_then(|whole| whole.owner());
+                let rep = owner.map(|owner| owner.rep.clone());
+                let team = owner.and_then(|owner| owner.team.clone());
+                Credited { at, touches, orders, buyers, money, half_life, rep, team }
+            }
+        };
+        self.credited.insert(event.id.clone(), credited.clone());
+        Some(credited)
+    }
+
+    /// What was credited of an order when it was first; none if that is not known. Nothing if its entry is to be read first.
+    fn first_credited(&mut self, root: &CustomerId, order: &str) -> Option<Option<Credited>> {
+        let by = self.ids(root).iter().find_map(|id| self.state(id)?.credits.of(order).cloned());
+        by.map_or(Some(None), |by| self.credited_by(&by))
     }
 
     /// Takes down what brought somebody.
@@ -92,9 +106,9 @@ impl Mind<'_> {
 mod tests {
     use crate::advance::{Incoming, Loaded, State, Taken, With, advance};
     use crate::customer::{Customer, HashKey, HashKeys, Ownership};
-    use crate::event::{Event, EventKind, Happened, Who};
+    use crate::event::{Entry, Event, EventKind, Happened, Who};
     use crate::id::{CustomerId, EventId};
-    use crate::insight::{Cell, Counter, Key, Touches, day};
+    use crate::insight::{Cell, Counter, Credited, Key, Touches, day};
     use crate::pii::Pii;
     use crate::policy::{Document, PolicySet};
     use crate::time::Timestamp;
@@ -166,6 +180,26 @@ mod tests {
         advance(&incoming, loaded, With { keys: &keys, policies, older: &older, now })
     }
 
+    /// Decided again with what it asks for of earlier entries.
+    fn take_after(
+        entries: &[(CustomerId, Entry)],
+        policies: &PolicySet,
+        happened: &[Happened],
+        loaded: Loaded,
+    ) -> Taken {
+        let asked = decide(policies, happened, loaded.clone()).missing.events;
+        let found = entries.iter().filter(|(_, entry)| asked.contains(&entry.event.id));
+        let entries = found.map(|(home, entry)| (entry.event.id.clone(), (home.clone(), entry.clone())));
+        let entries = entries.collect();
+        let taken = decide(policies, happened, Loaded { asked, entries, ..loaded });
+        assert!(taken.missing.is_empty());
+        taken
+    }
+
+    fn credited(taken: &Taken) -> Credited {
+        taken.entries[0].1.led.credited.clone().unwrap()
+    }
+
     fn settings(more: Value) -> PolicySet {
         let mut settings = json!({ "kind": "settings", "name": "default" });
         settings.as_object_mut().unwrap().extend(more.as_object().cloned().unwrap());
@@ -194,7 +228,8 @@ mod tests {
         assert!(!bought.tallies.is_empty());
 
         // What changes later is that order's: of its day, by its touches.
-        let refunded = take(&[order("Order Refunded", 220, 9.0)], states.clone());
+        let refund = [order("Order Refunded", 220, 9.0)];
+        let refunded = take_after(&bought.entries, &PolicySet::default(), &refund, ada(states.clone()));
         let states = kept(&states, &refunded);
         let back = refunded.entries[0].1.led.credited.clone().unwrap();
         assert_eq!((back.at, &back.touches), (credited.at, &credited.touches));
@@ -227,6 +262,44 @@ mod tests {
         let loaded = ada(BTreeMap::from([(id("ada"), state)]));
         let asks = decide(&PolicySet::default(), &[order("Order Updated", 60, 99.0)], loaded);
         assert_eq!(asks.missing.history, BTreeSet::from([id("ada")]), "one of the twenty, or one more");
+    }
+
+    #[test]
+    fn what_changes_of_an_order_goes_where_the_order_went() {
+        let none = BTreeMap::new();
+        let policies = settings(json!({}));
+        let came = take_by(&policies, &[lead("ada", 10), lead("half", 20)], none.clone());
+        let states = kept(&none, &came);
+        let bought = take_by(&policies, &[order("Order Completed", 50, 99.0)], states.clone());
+        let states = kept(&states, &bought);
+        assert!(!bought.tallies.is_empty());
+
+        // Leads are told late, the settings are others, and so is the owner.
+        let late: Vec<Happened> = (21..40).map(|day| lead("ada", day)).collect();
+        let states = kept(&states, &take_by(&policies, &late, states.clone()));
+        let policies = settings(json!({ "attribution": { "window": "20d", "half_life": "1d" } }));
+        let mut loaded = ada(states);
+        let owner = Ownership { rep: "bob".to_owned(), team: None, since: Timestamp(0) };
+        loaded.customers.get_mut(&id("ada")).unwrap().owner = Some(owner);
+        let cancel = [order("Order Cancelled", 50, 0.0)];
+        let cancelled = take_after(&bought.entries, &policies, &cancel, loaded.clone());
+        let back = Credited { orders: -1, buyers: -1, money: -9_900, ..credited(&bought) };
+        assert_eq!(credited(&cancelled), back);
+        let mut tallies = bought.tallies.clone();
+        tallies.merge(cancelled.tallies);
+        assert!(tallies.is_empty(), "nothing of it is left anywhere: {tallies:?}");
+
+        let anew = credited(&take_after(&[], &policies, &cancel, loaded));
+        assert_eq!((anew.money, anew.rep.as_deref()), (-9_900, Some("bob")), "its entry is not there");
+        assert_ne!(anew.touches, back.touches);
+    }
+
+    #[test]
+    fn what_changes_of_an_order_in_one_decision_with_it_asks_for_nothing() {
+        let both = [order("Order Completed", 50, 99.0), order("Order Updated", 51, 90.0)];
+        let taken = take(&both, BTreeMap::new());
+        let updated = taken.entries[1].1.led.credited.clone();
+        assert_eq!(updated, Some(Credited { orders: 0, buyers: 0, money: -900, ..credited(&taken) }));
     }
 
     fn news(name: &str, day: i64, more: Value) -> Happened {

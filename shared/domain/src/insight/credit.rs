@@ -1,6 +1,7 @@
 //! Whose an order is: what it came to, shared among the touches before it, in whole units that add up exactly.
 
 use super::{Model, Touch, share_out};
+use crate::id::EventId;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -37,6 +38,38 @@ pub struct Credited {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature serde calls")]
 const fn is_zero(n: &i64) -> bool {
     *n == 0
+}
+
+/// By which event each of the newest orders of a record was credited, each by a hash of its id: what changes of it goes where
+/// that went.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Credits(Vec<(String, EventId)>);
+
+impl Credits {
+    /// The most that are kept: they are part of an item that is charged by the kilobyte, and old orders rarely change.
+    pub const MOST: usize = 12;
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The event by which an order was credited.
+    pub fn of(&self, order: &str) -> Option<&EventId> {
+        self.0.iter().find(|(known, _)| known == order).map(|(_, event)| event)
+    }
+
+    /// One more, once for each order. Of too many the one goes that was credited first.
+    pub fn add(&mut self, order: String, event: EventId) {
+        if self.of(&order).is_some() {
+            return;
+        }
+        self.0.push((order, event));
+        if self.0.len() > Self::MOST {
+            self.0.remove(0);
+        }
+    }
 }
 
 /// The shares of `touches`, which are in the order of time and none later than `at`, in `amount`: one each, and together

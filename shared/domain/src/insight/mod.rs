@@ -25,7 +25,7 @@ pub use campaigns::{Broadcasts, CampaignRow, Outcome, VariantRow, campaigns};
 pub use cell::Cell;
 pub use cost::{Costs, share_out};
 pub use counter::{Counter, Model, Worth};
-pub use credit::{Credited, credit};
+pub use credit::{Credited, Credits, credit};
 pub use exposure::{Exposure, Exposures};
 pub use jiff::civil::Date as Day;
 pub use key::{Dimension, Key};

@@ -483,6 +483,24 @@ fn exposure(broadcast: u64, at: i64, until: i64) -> Exposure {
 }
 
 #[test]
+fn of_the_newest_orders_it_is_known_by_which_event_each_was_credited_first() {
+    let event = |name: &str| EventId::derived(&[name]);
+    let mut credits = Credits::default();
+    assert!(credits.is_empty());
+    for order in 0..=Credits::MOST {
+        credits.add(order.to_string(), event(&order.to_string()));
+        credits.add(order.to_string(), event("later"));
+    }
+    assert_eq!(credits.of("0"), None);
+    for order in 1..=Credits::MOST {
+        let order = order.to_string();
+        assert_eq!(credits.of(&order), Some(&event(&order)));
+    }
+    let text = serde_json::to_string(&credits).unwrap();
+    assert_eq!(serde_json::from_str::<Credits>(&text).unwrap(), credits);
+}
+
+#[test]
 fn what_a_campaign_is_for_ends_what_it_reached_once_and_in_its_time() {
     let mut exposures = Exposures::default();
     exposures.add(exposure(1, 10, 20));

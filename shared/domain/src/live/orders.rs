@@ -86,7 +86,7 @@ impl Orders {
     /// Takes an event about an order in: the newest says what it comes to, refunds are taken off.
     pub(super) fn take(&mut self, key: &str, event: &Event, currency: Option<&str>) {
         let properties = event.properties.reveal();
-        let id = id_of(event);
+        let id = order_of(event);
         let amount =
             ["total", "revenue", "value"].into_iter().find_map(|name| hundredths(properties.get(name)?));
         let at = Instant::of(event);
@@ -151,7 +151,7 @@ impl Orders {
 
     /// When the order was made that an event is about, as far as it is kept by itself.
     pub fn made_at(&self, event: &Event) -> Option<Timestamp> {
-        self.by_id.get(&id_of(event))?.at().map(Timestamp::from_seconds)
+        self.by_id.get(&order_of(event))?.at().map(Timestamp::from_seconds)
     }
 
     /// What it all comes to.
@@ -207,7 +207,7 @@ impl Order {
 }
 
 /// A hash of the id of the order that an event is about; one without an id is an order of its own.
-fn id_of(event: &Event) -> String {
+pub(crate) fn order_of(event: &Event) -> String {
     let properties = event.properties.reveal();
     let id = properties.get("order_id").or_else(|| properties.get("orderId")).and_then(text);
     short_hash(&["order", id.as_deref().unwrap_or(event.id.as_str())])[..8].to_owned()
