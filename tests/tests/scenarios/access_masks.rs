@@ -6,7 +6,7 @@ use sluice_tests::stack::{POLICIES, Running, Setup};
 use std::time::Duration;
 
 /// What the person says of each fact, as nothing else is written.
-const SAID: [(&str, &str); 7] = [
+const SAID: [(&str, &str); 8] = [
     ("email", "kanari.canary@kanari.example"),
     ("phone", "+49 30 901820"),
     ("last_name", "Kanarienvogel"),
@@ -14,11 +14,14 @@ const SAID: [(&str, &str); 7] = [
     ("city", "Nestheim"),
     ("birth_date", "1987-06-05"),
     ("budget", "98765432"),
+    ("message", "Write to Kanari.Canary@Kanari.Example, KANARIENVOGEL"),
 ];
 
 /// What must not be found in any answer.
-const CANARIES: [&str; 8] = [
+const CANARIES: [&str; 10] = [
     "kanari.canary",
+    "Kanari.Canary",
+    "KANARIENVOGEL",
     "kanari%2Ecanary",
     "901820",
     "Kanarienvogel",

@@ -6,6 +6,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::fmt::Write;
+use std::ops::Range;
 
 /// Values to take out of an answer. Shows none of them in a log.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -36,8 +37,9 @@ impl Hidden {
             return;
         }
         self.0.insert(value.to_owned());
-        self.0.insert(value.to_lowercase());
-        self.0.extend(value.strip_prefix('+').map(str::to_owned));
+        // In a query each is another text.
+        self.0.extend([value.to_lowercase(), value.to_uppercase()]);
+        self.0.extend(value.strip_prefix('+').filter(|digits| !digits.is_empty()).map(str::to_owned));
     }
 
     /// Every text and number below a value.
@@ -59,25 +61,25 @@ impl Hidden {
     /// Takes the values out of everything below `shown`. Names of members stay, and so do times and what members of ours say
     /// in words of ours: somebody may be called Open, or live at number 09.
     pub fn scrub(&self, shown: &mut Value) {
-        self.scrub_in(shown, true);
+        self.scrub_in(&self.sought(), shown, true);
     }
 
-    fn scrub_in(&self, shown: &mut Value, is_ours: bool) {
+    fn scrub_in(&self, sought: &[String], shown: &mut Value, is_ours: bool) {
         match shown {
             Value::String(text) if self.is_time(text) => {}
-            Value::String(text) => *text = self.scrubbed(text),
+            Value::String(text) => *text = without_all(sought, text),
             Value::Number(number) => {
                 let written = number.to_string();
                 if written.len() >= Self::DIGITS && self.0.contains(&written) {
                     *shown = Self::SHOWN.into();
                 }
             }
-            Value::Array(items) => items.iter_mut().for_each(|item| self.scrub_in(item, is_ours)),
+            Value::Array(items) => items.iter_mut().for_each(|item| self.scrub_in(sought, item, is_ours)),
             Value::Object(members) => {
                 for (name, member) in members {
                     let is_word = is_ours && OURS.contains(&name.as_str()) && is_word(member);
                     if !is_word {
-                        self.scrub_in(member, is_ours && !THEIRS.contains(&name.as_str()));
+                        self.scrub_in(sought, member, is_ours && !THEIRS.contains(&name.as_str()));
                     }
                 }
             }
@@ -90,16 +92,17 @@ impl Hidden {
         text.contains('T') && Timestamp::parse(text).is_some() && !self.0.contains(text)
     }
 
-    /// A text without the values. One that is part of a longer word, or of an id, is not meant.
+    /// A text without the values, whatever case they are written in. One that is part of a longer word, or of an id, is not meant.
     pub fn scrubbed(&self, text: &str) -> String {
-        // The longest first: a name may be part of an address.
-        let mut values: Vec<&String> = self.0.iter().collect();
-        values.sort_by_key(|value| Reverse(value.len()));
-        values.into_iter().fold(text.to_owned(), |text, value| {
-            let clean = without(&text, value);
-            let in_query = percent(value);
-            if in_query == *value { clean } else { without(&clean, &in_query) }
-        })
+        without_all(&self.sought(), text)
+    }
+
+    /// What to look for in a text without case, the longest first: a name may be part of an address.
+    fn sought(&self) -> Vec<String> {
+        let written = self.0.iter().flat_map(|value| [without_case(value), without_case(&percent(value))]);
+        let mut sought: Vec<String> = written.collect::<BTreeSet<_>>().into_iter().collect();
+        sought.sort_by_key(|value| Reverse(value.len()));
+        sought
     }
 }
 
@@ -116,24 +119,75 @@ fn is_word(value: &Value) -> bool {
     value.as_str().is_some_and(|text| text.chars().all(is_part))
 }
 
-/// The text with `value` replaced where it is a word of its own.
-fn without(text: &str, value: &str) -> String {
-    let is_part = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
-    let (begins, ends) = (is_part(value.chars().next()), is_part(value.chars().next_back()));
-    let mut clean = String::with_capacity(text.len());
-    let mut done = 0;
-    for (at, _) in text.match_indices(value) {
-        let after = at + value.len();
-        let is_part_of_word = begins && is_part(text[..at].chars().next_back())
-            || ends && is_part(text[after..].chars().next());
-        if !is_part_of_word {
-            clean.push_str(&text[done..at]);
-            clean.push_str(Hidden::SHOWN);
-            done = after;
+fn without_all(sought: &[String], text: &str) -> String {
+    sought.iter().fold(Caseless::of(text.to_owned()), |text, value| text.without(value)).text
+}
+
+/// Capitals of a letter may be several, and a letter may have two small forms: `SS` is `ß`, `Σ` is `σ` and `ς`.
+fn small(letter: char) -> impl Iterator<Item = char> {
+    letter.to_uppercase().flat_map(char::to_lowercase)
+}
+
+fn without_case(text: &str) -> String {
+    text.chars().flat_map(small).collect()
+}
+
+/// A text beside itself without case.
+struct Caseless {
+    text: String,
+    small: String,
+    /// Where each letter begins, in `small` and in the text, and both ends: the lengths need not be the same.
+    places: Vec<(usize, usize)>,
+}
+
+impl Caseless {
+    fn of(text: String) -> Self {
+        let mut lower = String::with_capacity(text.len());
+        let mut places = Vec::with_capacity(text.len() + 1);
+        for (at, letter) in text.char_indices() {
+            places.push((lower.len(), at));
+            lower.extend(small(letter));
         }
+        places.push((lower.len(), text.len()));
+        Self { text, small: lower, places }
     }
-    clean.push_str(&text[done..]);
-    clean
+
+    /// The text with `value` replaced where it is a word of its own.
+    fn without(self, value: &str) -> Self {
+        let mut clean = String::new();
+        let (mut done, mut from) = (0, 0);
+        while let Some(found) = self.small[from..].find(value).map(|found| from + found) {
+            let after = found + value.len();
+            match self.word(found..after) {
+                Some(word) => {
+                    clean.push_str(&self.text[done..word.start]);
+                    clean.push_str(Hidden::SHOWN);
+                    (done, from) = (word.end, after);
+                }
+                None => from = found + self.small[found..].chars().next().map_or(1, char::len_utf8),
+            }
+        }
+        if done == 0 {
+            return self;
+        }
+        clean.push_str(&self.text[done..]);
+        Self::of(clean)
+    }
+
+    /// The place in the text of what was found, if it is whole letters and no part of a longer word.
+    fn word(&self, found: Range<usize>) -> Option<Range<usize>> {
+        let (at, after) = (self.place(found.start)?, self.place(found.end)?);
+        let is_part = |letter: Option<char>| letter.is_some_and(|letter| letter.is_ascii_alphanumeric());
+        let word = &self.text[at..after];
+        let goes_before = is_part(word.chars().next()) && is_part(self.text[..at].chars().next_back());
+        let goes_on = is_part(word.chars().next_back()) && is_part(self.text[after..].chars().next());
+        (!goes_before && !goes_on).then_some(at..after)
+    }
+
+    fn place(&self, small: usize) -> Option<usize> {
+        let found = self.places.binary_search_by_key(&small, |(small, _)| *small).ok()?;
+        self.places.get(found).map(|(_, at)| *at)
+    }
 }
 
 /// As it stands in a query.

@@ -132,6 +132,30 @@ fn a_value_within_a_longer_word_is_not_meant() {
 }
 
 #[test]
+fn a_value_is_hidden_in_whatever_case_it_is_written() {
+    let mut hidden = Hidden::default();
+    ["ada@shop.example", "Müller", "Straße", "Σοφός"].iter().for_each(|value| hidden.add(value));
+    for (text, clean) in [
+        ("Write to Ada@Shop.Example or ADA@SHOP.EXAMPLE", "Write to ••• or •••"),
+        ("MÜLLER, müller, Müllerin", "•••, •••, Müllerin"),
+        // Without case these are longer than as they are written: what follows is found in its place.
+        ("İİ, STRASSE ŉ straße, Straßen İ", "İİ, ••• ŉ •••, Straßen İ"),
+        ("ΣΟΦΌΣ σοφόσ", "••• •••"),
+        ("?n=m%c3%bcller&m=M%C3%9CLLER", "?n=•••&m=•••"),
+        ("ada@shop.examples Ada@shop.example", "ada@shop.examples •••"),
+    ] {
+        assert_eq!(hidden.scrubbed(text), clean);
+    }
+}
+
+#[test]
+fn a_part_of_a_longer_word_hides_no_value_that_begins_within_it() {
+    let mut hidden = Hidden::default();
+    hidden.add("an an");
+    assert_eq!(hidden.scrubbed("man an an"), "man •••");
+}
+
+#[test]
 fn words_and_times_of_ours_stay_and_numbers_that_are_hidden_do_not() {
     let mut hidden = Hidden::default();
     ["open", "09", "98765432", "17", "ada@example.org", "2027-03-01T09:00:00Z"]
