@@ -21,14 +21,20 @@ pub(crate) struct Principal {
 const FIRST: &str = "first";
 
 impl Principal {
-    /// Who did it, for the record.
+    /// Who did it, for the record. What somebody wrote or asked for is shown to them, so one who is no rep is told from others of
+    /// that role by the token; whoever sees everything need not be.
     pub(crate) fn name(&self) -> String {
-        self.rep.clone().unwrap_or_else(|| self.role.name().to_owned())
+        match (&self.rep, self.role) {
+            (Some(rep), _) => rep.clone(),
+            (None, Role::Admin) => self.role.name().to_owned(),
+            (None, role) => format!("{} {}", role.name(), self.token),
+        }
     }
 
-    /// The same for the audit.
+    /// The same for the audit, which has role and token besides.
     pub(crate) fn doer(&self) -> Doer {
-        Doer { name: self.name(), role: Some(self.role), token: Some(self.token.clone()) }
+        let name = self.rep.clone().unwrap_or_else(|| self.role.name().to_owned());
+        Doer { name, role: Some(self.role), token: Some(self.token.clone()) }
     }
 }
 

@@ -195,6 +195,40 @@ async fn a_manager_sees_the_team_below_and_the_teams_below_that() {
 }
 
 #[tokio::test]
+async fn what_a_token_of_a_team_wrote_and_asked_for_is_no_other_tokens() {
+    let mask = "---\nkind: access\nname: default\nmasks: { manager: [last_name] }\n";
+    let run = Setup::policies(format!("{POLICIES}{COMPANY}{mask}")).start().await;
+    let fields = [("email", "ada@person.example"), ("last_name", "Kanarienvogel")];
+    let lead = run.lead(&fields).await;
+    let customer = run.show(&lead).await["customer"].as_str().unwrap().to_owned();
+    let mut tokens = Vec::new();
+    for team in ["sales", "sales", "west"] {
+        tokens.push(run.new_token_of(json!({"role": "manager", "teams": [team]})).await);
+    }
+    let [own, beside, other] = [&tokens[0], &tokens[1], &tokens[2]];
+
+    let path = format!("/api/leads/{lead}");
+    let said = json!({"channel": "phone", "note": "Kanarienvogel wants a call"});
+    assert_eq!(run.api_as(Some(own), "POST", &format!("{path}/contacts"), Some(said)).await.0, 200);
+    for (token, note) in [(own, "Kanarienvogel wants a call"), (beside, "••• wants a call")] {
+        let (_, view) = run.api_as(Some(token), "GET", &path, None).await;
+        assert_eq!(view["contacts"][0]["note"], note, "{view:#}");
+        assert!(view["contacts"][0]["by"].as_str().unwrap().starts_with("manager tk_"), "{view:#}");
+    }
+
+    let (status, asked) = run.api_as(Some(own), "DELETE", &format!("/api/customers/{customer}"), None).await;
+    assert_eq!(status, 202, "{asked:#}");
+    run.settle().await;
+    for (token, expected) in [(own, 200), (beside, 404), (other, 404)] {
+        let look = asked["look"].as_str().unwrap();
+        assert_eq!(run.api_as(Some(token), "GET", look, None).await.0, expected);
+    }
+    run.pass(Duration::from_secs(61)).await;
+    run.fire_timers().await;
+    run.finish().await;
+}
+
+#[tokio::test]
 async fn nobody_gives_a_lead_to_somebody_out_of_reach() {
     let Company { run, ann, .. } = company().await;
     let boss = run.new_token("manager", Some("boss")).await;

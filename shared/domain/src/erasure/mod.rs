@@ -45,7 +45,7 @@ pub struct Erasure {
     pub version: u64,
     /// When it was asked for. What was said before is forgotten.
     pub at: Timestamp,
-    /// By whom: the rep of the token, or its role.
+    /// By whom: the rep of the token, else its role, of a manager with the token's id.
     pub by: String,
     /// Of a record that had given way: the one whose erasure takes it along.
     #[serde(default, skip_serializing_if = "Option::is_none")]
