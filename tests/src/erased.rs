@@ -27,8 +27,10 @@ pub fn check<'a>(items: &[Value], bodies: impl Iterator<Item = &'a str>) -> Vec<
         if erasure.root.is_none() && erasure.done.is_none() {
             broken.push(format!("I8: the erasure of {id} does not end"));
         }
-        let is_empty =
-            erasure.addresses.is_empty() && erasure.records.is_empty() && erasure.beside.is_empty();
+        let is_empty = erasure.addresses.is_empty()
+            && erasure.gates.is_empty()
+            && erasure.records.is_empty()
+            && erasure.beside.is_empty();
         if !is_empty || !erasure.linked.is_empty() || !erasure.quoted.is_empty() {
             broken.push(format!("I8: the erasure of {id} keeps what it worked with"));
         }

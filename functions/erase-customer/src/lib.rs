@@ -1,5 +1,5 @@
-//! Erases people: whoever asks closes the gates of their addresses and puts an [`Erasure`](sluice_domain::erasure::Erasure)
-//! in place of their records; here everything else about them goes, step by step, and each step can be done again. Leads
+//! Erases people: whoever asks puts an [`Erasure`](sluice_domain::erasure::Erasure) in place of their records and closes the
+//! gates of their addresses; here everything else about them goes, step by step, and each step can be done again. Leads
 //! that their senders have withdrawn go as well.
 
 mod dead;

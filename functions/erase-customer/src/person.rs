@@ -82,8 +82,11 @@ impl Eraser {
     async fn step(&self, erasure: &Erasure) -> Result<Step, String> {
         let holders = erasure.holders();
         if !erasure.addresses.is_empty() {
+            // Whoever began it may have died before they were closed.
+            self.store.close_gates(&erasure.gates, erasure.at).await.map_err(text)?;
             self.store.forget_addresses(&erasure.addresses, &holders, erasure.at).await.map_err(text)?;
-            return self.note(Erasure { addresses: Vec::new(), ..erasure.clone() }, Step::More).await;
+            let after = Erasure { addresses: Vec::new(), gates: Vec::new(), ..erasure.clone() };
+            return self.note(after, Step::More).await;
         }
         for lead in &erasure.beside {
             if !self.store.sweep_beside(lead.as_str(), &[keys::LEAD], PAGES).await.map_err(text)? {

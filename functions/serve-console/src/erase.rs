@@ -1,4 +1,4 @@
-//! `DELETE /api/customers/{id}`: closes the gates of a person's addresses and puts an erasure in place of their records. The
+//! `DELETE /api/customers/{id}`: puts an erasure in place of a person's records and closes the gates of their addresses. The
 //! rest is done by erase-customer, whatever becomes of this call; `GET …/erasure` says how far it is.
 
 use crate::customers::{check_person, no_such_customer};
@@ -25,6 +25,8 @@ impl Console {
             let Some(root) = known.customers.get(&known.root(&id)) else {
                 let erasure = self.find_erasure(call, &id).await?;
                 if erasure.done.is_none() {
+                    // Whoever began it may have died before they were closed, and from this answer on nothing is sent.
+                    self.store.close_gates(&erasure.gates, erasure.at).await.map_err(unavailable)?;
                     self.drive(&erasure.id).await?;
                 }
                 return Ok(accepted(&erasure));

@@ -147,15 +147,25 @@ impl Store {
         Ok(self.records(ids).await?.erased.into_keys().collect())
     }
 
-    /// Begins to erase a person. First of all their gates are closed: whatever becomes of the rest, nothing is sent to them
-    /// any more. Then the erasures take the place of the records, that of the whole person first, and a due entry drives
-    /// them on whatever becomes of the caller. A conflict means that a record was changed since it was read.
-    pub async fn begin_erasure(&self, erasures: Vec<Erasure>, now: Timestamp) -> Result<Written, StoreError> {
-        let Some(whole) = erasures.first() else { return Ok(Written::Done) };
-        let own = self.not_of_others(&whole.addresses, &whole.holders()).await?;
-        self.close_gates(&own, whole.at).await?;
+    /// Begins to erase a person. The erasures take the place of the records, that of the whole person first, and a due entry
+    /// drives them on whatever becomes of the caller: nobody loses their wishes who is not erased. Then the gates are closed,
+    /// so that once this is done nothing is sent to them any more. A conflict means that a record was changed since it was
+    /// read, and that nothing was done.
+    pub async fn begin_erasure(
+        &self,
+        mut erasures: Vec<Erasure>,
+        now: Timestamp,
+    ) -> Result<Written, StoreError> {
+        let Some(whole) = erasures.first_mut() else { return Ok(Written::Done) };
+        whole.gates = self.not_of_others(&whole.addresses, &whole.holders()).await?;
+        whole.gates.retain(Address::is_reachable);
+        let (gates, at) = (whole.gates.clone(), whole.at);
         let begun = Commit::default().due(driven_again(whole, now));
-        self.commit(erasures.into_iter().fold(begun, Commit::erasure)).await
+        let written = self.commit(erasures.into_iter().fold(begun, Commit::erasure)).await?;
+        if written == Written::Done {
+            self.close_gates(&gates, at).await?;
+        }
+        Ok(written)
     }
 
     /// Stores how far an erasure is, if nobody changed it since it was read.

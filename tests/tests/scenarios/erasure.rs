@@ -275,6 +275,42 @@ async fn a_person_with_many_leads_goes_step_by_step_and_whoever_asks_hears_how_f
 }
 
 #[tokio::test]
+async fn wishes_of_who_could_not_be_erased_are_kept_and_of_who_was_forgotten_whatever_failed() {
+    let run = Setup::default().start().await;
+    let lead = run.lead(&[("email", MAIL), ("newsletter", "on")]).await;
+    let customer = run.show(&lead).await["customer"].clone();
+    let path = format!("/api/customers/{}", customer.as_str().unwrap());
+    let failing = async |call: &'static str| {
+        run.refusals.refuse("serve-console", call, usize::MAX, (500, "InternalServerError"));
+        let (status, answer) = run.api("DELETE", &path, None).await;
+        assert_eq!(status, 503, "{answer:#}");
+        run.refusals.lift();
+    };
+    let mail = async |customer: &Value| {
+        let said = consents(&run, customer).await;
+        let addresses = said["addresses"].as_array().unwrap();
+        addresses.iter().find(|one| one["channel"] == "email").unwrap().clone()
+    };
+    failing("DynamoDB_20120810.TransactWriteItems").await;
+    let kept = mail(&customer).await;
+    assert_eq!((&kept["erased"], &kept["topics"][0]["wish"]), (&Value::Null, &json!("yes")), "{kept:#}");
+
+    // The gates could not be closed. Somebody else comes with the address before anybody goes on with it.
+    failing("DynamoDB_20120810.PutItem").await;
+    assert_eq!(run.api("GET", &path, None).await.0, 404);
+    run.pass(Duration::from_secs(2)).await;
+    let lead = run.lead(&[("email", MAIL), ("n", "2")]).await;
+    let other = run.show(&lead).await["customer"].clone();
+    assert_ne!(other, customer);
+    run.pass(Duration::from_secs(61)).await;
+    run.fire_timers().await;
+    assert_eq!(run.api("GET", &format!("{path}/erasure"), None).await.1["state"], "erased");
+    let closed = mail(&other).await;
+    assert!(closed["erased"].is_string() && closed["topics"] == json!([]), "{closed:#}");
+    run.finish().await;
+}
+
+#[tokio::test]
 async fn who_was_told_apart_is_no_longer_named_nor_quoted_and_keeps_what_is_theirs() {
     let quoting =
         "  - name: never\n    when: has(customer.company) && customer.company == 'nobody'\n    end: spam\n";

@@ -53,6 +53,10 @@ pub struct Erasure {
     /// Addresses that the records named and that are still to be forgotten.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub addresses: Vec<Address>,
+    /// Those of them that were nobody else's when it was asked for and can be written to, until their gates are known to be
+    /// closed: whoever comes with one meanwhile does not keep it open.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gates: Vec<Address>,
     /// Each record of the person, with its newest lead that is still there.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub records: BTreeMap<CustomerId, Option<LeadId>>,
@@ -108,6 +112,7 @@ impl Erasure {
             by: by.to_owned(),
             root: None,
             addresses: Vec::new(),
+            gates: Vec::new(),
             records: BTreeMap::new(),
             linked: BTreeSet::new(),
             quoted: BTreeSet::new(),
@@ -144,6 +149,7 @@ impl Erasure {
         Self {
             done: Some(now),
             addresses: Vec::new(),
+            gates: Vec::new(),
             records: BTreeMap::new(),
             linked: BTreeSet::new(),
             quoted: BTreeSet::new(),

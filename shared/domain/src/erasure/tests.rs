@@ -77,9 +77,10 @@ fn an_erasure_names_every_record_address_and_lead_of_the_whole_person() {
     let hashes: Vec<&AddressHash> = whole.addresses.iter().flat_map(|address| &address.hashes).collect();
     assert_eq!(hashes.len(), 2);
     assert!(of_half.addresses.is_empty() && of_half.records.is_empty());
-    let ended = whole.ended(NOW);
+    let ended = Erasure { gates: whole.addresses.clone(), ..whole.clone() }.ended(NOW);
     assert_eq!((ended.done, ended.leads, ended.at), (Some(NOW), 0, NOW));
     assert!(ended.addresses.is_empty() && ended.records.is_empty() && ended.linked.is_empty());
+    assert!(ended.gates.is_empty());
 }
 
 #[test]
