@@ -308,7 +308,9 @@ fn gate_view(place: &Place, gate: &Gate) -> Value {
         "lifted": gate.lifted.map(|at| at.rfc3339()),
         "erased": gate.erased.map(|at| at.rfc3339()),
         "sent": gate.recent.iter().map(|at| at.rfc3339()).collect::<Vec<_>>(),
+        "asked": gate.asked.iter().map(|at| at.rfc3339()).collect::<Vec<_>>(),
         "soft_bounces": gate.soft_bounces.iter().map(|bounce| bounce.at.rfc3339()).collect::<Vec<_>>(),
+        "forgiven": gate.forgiven.map(|at| at.rfc3339()),
     })
 }
 

@@ -145,7 +145,7 @@ impl Console {
     }
 
     /// Customers who may be the same person, each with the lead or event that raised it and what that says.
-    async fn suggestions_for(
+    pub(crate) async fn suggestions_for(
         &self,
         call: &Call,
         root: &CustomerId,
@@ -255,7 +255,7 @@ fn row(lead: &Lead) -> Value {
 }
 
 /// What was decided about the records of a person: why each half gave way, and who is kept apart.
-fn decisions(whole: &Whole<'_>) -> Vec<Value> {
+pub(crate) fn decisions(whole: &Whole<'_>) -> Vec<Value> {
     let said = |decided: Option<&Decided>| {
         (decided.map(|decided| decided.by.clone()), decided.map(|decided| decided.at.rfc3339()))
     };

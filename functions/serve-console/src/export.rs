@@ -2,9 +2,10 @@
 //! answer comes with the next: `next` is the cursor to ask for it with, and what each part lists is put together.
 
 use crate::consents::{Place, proof_view, seen_places};
-use crate::customers::no_such_customer;
+use crate::customers::{decisions, no_such_customer};
 use crate::messages::view;
 use crate::timeline::entry_view;
+use crate::told::{Notices, told_view};
 use crate::{Call, Console, person, unavailable};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -90,11 +91,14 @@ impl Console {
         let mut next = match call.query("cursor") {
             None => {
                 let gates = self.standing(&places).await?;
+                let suggestions = Box::pin(self.suggestions_for(call, &root, &known)).await?;
                 let head = json!({
                     "profile": person::profile(&whole, &policies.settings.survivorship),
                     "identities": person::identities(&whole, &keys),
                     "owner": whole.owner().map(person::owner),
                     "records": whole.parts().map(record_view).collect::<Vec<_>>(),
+                    "decisions": decisions(&whole),
+                    "suggestions": suggestions,
                     "gates": gates,
                     "behaviour": self.behaviour_export(call, &whole, &policies).await?,
                 });
@@ -185,8 +189,9 @@ impl Console {
             Next::Events(record, cursor) => {
                 let policies = self.current().await?;
                 let page = self.store.entries(&record, cursor.as_deref()).await.map_err(unavailable)?;
+                let notices = self.notices_of(&page.items).await?;
                 for entry in &page.items {
-                    part.add("events", event_export(entry, &policies, call));
+                    part.add("events", event_export(entry, &policies, call, &notices));
                 }
                 Ok(match page.next {
                     Some(next) => Some(Next::Events(record, Some(next))),
@@ -275,11 +280,12 @@ fn record_view(record: &Customer) -> Value {
     })
 }
 
-/// An event as it is shown, with the ids it came by.
-fn event_export(entry: &Entry, policies: &PolicySet, call: &Call) -> Value {
+/// An event as it is shown, with the ids it came by and whom it had told.
+fn event_export(entry: &Entry, policies: &PolicySet, call: &Call, notices: &Notices) -> Value {
     let mut view = entry_view(entry, policies, &call.sight);
     if let Some(view) = view.as_object_mut() {
         view.insert("ids".to_owned(), json!(call.sight.whole(Some(&entry.who))));
+        view.insert("told".to_owned(), told_view(entry, notices).into());
     }
     view
 }

@@ -32,6 +32,7 @@ mod sight;
 mod templates;
 mod timeline;
 mod tokens;
+mod told;
 mod trial;
 mod webhooks;
 

@@ -9,6 +9,7 @@ use sluice_domain::event::{Call, Heard};
 use sluice_domain::id::{CustomerId, LeadId};
 use sluice_domain::message::MessageState;
 use sluice_domain::time::Timestamp;
+use std::collections::BTreeSet;
 
 /// One message to one rep over one channel.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -130,6 +131,15 @@ impl Store {
     /// One notice.
     pub async fn notice(&self, rep: &str, sort_key: &str) -> Result<Option<NoticeRecord>, StoreError> {
         self.get(&keys::rep(rep), sort_key).await?.as_ref().map(read_notice).transpose()
+    }
+
+    /// Those of these notices that there are, each by whom it is to and its sort key.
+    pub async fn notices(
+        &self,
+        wanted: &BTreeSet<(String, String)>,
+    ) -> Result<Vec<NoticeRecord>, StoreError> {
+        let wanted = wanted.iter().map(|(rep, sort_key)| key(keys::rep(rep), sort_key.as_str())).collect();
+        self.get_many(wanted).await?.iter().map(read_notice).collect()
     }
 
     /// What a rep or another system was told before the notice of this sort key, newest first; `None` is from the newest on.

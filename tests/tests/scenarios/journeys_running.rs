@@ -183,6 +183,20 @@ async fn who_does_nothing_is_nudged_when_the_time_is_over_and_somebody_gets_a_ta
     let told = run.messages("boss").await;
     assert_eq!((&told[0]["kind"], &told[0]["text"]), (&json!("task"), &json!("Call them")), "{told:#?}");
     assert!(told[0]["due"].is_string());
+    let ada = user(&run, "ada").await["id"].as_str().unwrap().to_owned();
+    let (_, whole) = run.api("GET", &format!("/api/customers/{ada}/export"), None).await;
+    let told: Vec<&Value> = whole["events"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .flat_map(|event| event["told"].as_array().unwrap())
+        .collect();
+    let [task] = told.as_slice() else { panic!("told once: {told:#?}") };
+    assert_eq!(
+        (&task["what"], &task["to"], &task["text"]),
+        (&json!("task"), &json!("boss"), &json!("Call them"))
+    );
+    assert_eq!((&task["journey"], &task["deliveries"][0]["state"]), (&json!("welcome"), &json!("sent")));
     run.finish().await;
 }
 

@@ -414,6 +414,7 @@ async fn everything_that_is_kept_is_exported_over_all_records_as_one_document() 
         "behaviour",
         "consents",
         "customer",
+        "decisions",
         "events",
         "exported",
         "format",
@@ -424,6 +425,7 @@ async fn everything_that_is_kept_is_exported_over_all_records_as_one_document() 
         "owner",
         "profile",
         "records",
+        "suggestions",
         "version",
     ];
     assert_eq!(names, shape);
@@ -458,6 +460,10 @@ async fn everything_that_is_kept_is_exported_over_all_records_as_one_document() 
     assert_eq!(lead["contacts"][0]["note"], "wants a demo on Friday");
     assert_eq!(whole["profile"]["company"]["lead"], second, "who said it: {}", whole["profile"]);
     assert_eq!(whole["records"].as_array().unwrap().len(), 2);
+    assert_eq!(
+        (&whole["decisions"][0]["what"], &whole["decisions"][0]["lead"]),
+        (&json!("joined"), &json!(joins))
+    );
     let printed = sluice(&run, &["export", customer.as_str().unwrap()]).await;
     let mut printed: Value = serde_json::from_slice(&printed.stdout).unwrap();
     printed["exported"] = whole["exported"].clone();

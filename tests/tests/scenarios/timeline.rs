@@ -314,6 +314,9 @@ async fn whom_an_event_does_not_join_it_suggests_on_both_pages() {
     let ada = user(&run, "ada").await;
     let shown = suggestions(&run, "ada").await;
     assert_eq!(shown.len(), 3, "{shown:#?}");
+    let export = format!("/api/customers/{}/export", ada["id"].as_str().unwrap());
+    let (_, export) = run.api("GET", &export, None).await;
+    assert!(shown.iter().all(|one| export["suggestions"].as_array().unwrap().contains(one)), "{export:#}");
     for ((other, event, kind, reason), shown) in raised.into_iter().zip(shown) {
         let theirs = user(&run, other).await;
         assert_ne!(theirs["id"], ada["id"], "{other} was joined");
