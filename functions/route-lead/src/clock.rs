@@ -73,9 +73,9 @@ impl Router {
         until: Timestamp,
     ) -> Result<(), String> {
         let text = |error: StoreError| error.to_string();
-        let kind = NoticeKind::Assigned.label();
+        let kinds = [NoticeKind::Assigned.name()];
         loop {
-            let told = self.store.told_of(rep, &kind, place.as_deref(), TOLD_AT_ONCE).await.map_err(text)?;
+            let told = self.store.told_of(rep, &kinds, place.as_deref(), TOLD_AT_ONCE).await.map_err(text)?;
             let ids: Vec<LeadId> = told.items.into_iter().map(|told| told.lead).collect();
             let standings = self.store.standings(&ids).await.map_err(text)?;
             let runs = |progress: &Progress| {

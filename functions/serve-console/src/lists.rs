@@ -109,8 +109,8 @@ impl Console {
     ///   somebody works on (assigned, neither closed nor disqualified), rep by rep in the order of their names, of each the
     ///   newest assignment first. With an `owner` it is what that rep works on.
     /// - Other states that are no end come from the index, oldest first; ends from the ledger, in no order.
-    /// - Without `state` a rep's list is what the rep was told of, newest first, open or not; without an `owner` it is what is
-    ///   open, and with `missing` of that what somebody works on.
+    /// - Without `state` a rep's list is what the rep was given or told that nobody could take, newest first, open or not;
+    ///   without an `owner` it is what is open, and with `missing` of that what somebody works on.
     ///
     /// **What it costs**, in read units. Leads on their way: 6 for the index, 1 for each lead and 1 for its person. What
     /// somebody works on: 5 for a hundred notices, 1 for each lead that they name, finished ones among them, and 1 for the
@@ -195,7 +195,7 @@ impl Console {
     }
 
     /// Of these leads those that are wanted, as rows, in their order.
-    async fn rows(&self, wanted: &Wanted<'_>, ids: &[LeadId]) -> Result<Vec<(LeadId, Value)>, Problem> {
+    async fn rows(&self, wanted: &Wanted<'_>, ids: &[LeadId]) -> Result<Vec<(Lead, Value)>, Problem> {
         let mut leads = self.store.leads(ids).await.map_err(unavailable)?;
         leads.retain(|_, lead| wanted.may_have(lead));
         let people = leads.values().filter_map(|lead| lead.progress.customer.clone()).collect();
@@ -205,7 +205,7 @@ impl Console {
             let root = lead.progress.customer.as_ref().map(|id| people.root(id));
             let row = row(&lead, root.clone().map(|root| (root, &people)));
             if wanted.has(&lead, &row) {
-                rows.push((lead.id, root, row));
+                rows.push((lead, root, row));
             }
         }
         if let Some(missing) = wanted.missing {
@@ -217,14 +217,32 @@ impl Console {
                 true
             });
         }
-        Ok(rows.into_iter().map(|(id, _, row)| (id, row)).collect())
+        Ok(rows.into_iter().map(|(lead, _, row)| (lead, row)).collect())
     }
 
-    /// A page of a rep's own leads.
+    /// A page of a rep's own leads, each once, however often the rep was told of it: where they were given it last, or if they
+    /// never were, where they heard that nobody could take it.
     async fn own(&self, wanted: &Wanted<'_>, rep: &str, cursor: Option<&str>) -> Result<Page, Problem> {
-        let (ids, cursor) = self.told(rep, cursor).await?;
-        let leads = self.rows(wanted, &ids).await?.into_iter().map(|(_, row)| row).collect();
-        Ok(Page { leads, cursor })
+        let place = cursor.map(ToldPlace::parse).transpose().map_err(unavailable)?;
+        if place.as_ref().is_some_and(|place| place.rep != rep) {
+            return Err(no_such_cursor());
+        }
+        let before = place.and_then(|place| place.before);
+        let kinds = [NoticeKind::Assigned, NoticeKind::Escalated].map(NoticeKind::name);
+        let told = self.store.told_of(rep, &kinds, before.as_deref(), MESSAGES).await;
+        let told = told.map_err(unavailable)?;
+        let rows = self.rows(wanted, &leads_of(&told.items)).await?;
+        let mut rows: BTreeMap<LeadId, (Lead, Value)> =
+            rows.into_iter().map(|(lead, row)| (lead.id.clone(), (lead, row))).collect();
+        let mut page = Page::default();
+        for told in &told.items {
+            if rows.get(&told.lead).is_some_and(|(lead, _)| is_listed_by(told, lead, rep)) {
+                page.leads.extend(rows.remove(&told.lead).map(|(_, row)| row));
+            }
+        }
+        let next = told.next.map(|before| ToldPlace { rep: rep.to_owned(), before: Some(before) });
+        page.cursor = next.map(|place| place.cursor()).transpose().map_err(unavailable)?;
+        Ok(page)
     }
 
     /// Leads that a rep was told of, newest first, page by page.
@@ -265,7 +283,7 @@ impl Console {
             let mut rows = self.rows(wanted, &ids).await?;
             let room = page.room();
             if let Some((first, _)) = rows.get(room) {
-                let end = open.iter().position(|lead| lead.id == *first).unwrap_or(open.len());
+                let end = open.iter().position(|lead| lead.id == first.id).unwrap_or(open.len());
                 open.truncate(end);
                 rows.truncate(room);
                 has_more = true;
@@ -321,8 +339,8 @@ impl Console {
         let mut looked_at = 0;
         while page.room() > 0 && looked_at < LOOKED_AT && (looked_at == 0 || !self.is_long(began)) {
             let Some(at) = place.take() else { break };
-            let kind = NoticeKind::Assigned.label();
-            let told = self.store.told_of(&at.rep, &kind, at.before.as_deref(), AT_ONCE).await;
+            let kinds = [NoticeKind::Assigned.name()];
+            let told = self.store.told_of(&at.rep, &kinds, at.before.as_deref(), AT_ONCE).await;
             let told = told.map_err(unavailable)?;
             let rows = self.still_given(&wanted, &at.rep, &told.items).await?;
             let room = page.room();
@@ -346,9 +364,8 @@ impl Console {
         rep: &str,
         told: &'t [Told],
     ) -> Result<Vec<(&'t Told, Value)>, Problem> {
-        let ids: Vec<_> =
-            told.iter().map(|told| told.lead.clone()).collect::<BTreeSet<_>>().into_iter().collect();
-        let rows: BTreeMap<_, _> = self.rows(wanted, &ids).await?.into_iter().collect();
+        let rows = self.rows(wanted, &leads_of(told)).await?;
+        let rows: BTreeMap<LeadId, Value> = rows.into_iter().map(|(lead, row)| (lead.id, row)).collect();
         let stands = |told: &'t Told| {
             let row = rows.get(&told.lead)?;
             let assignment = &row["assignment"];
@@ -360,6 +377,19 @@ impl Console {
     fn is_long(&self, began: Timestamp) -> bool {
         self.env.clock.now().since(began) > LONG_ENOUGH
     }
+}
+
+/// The leads that somebody was told of, each once.
+fn leads_of(told: &[Told]) -> Vec<LeadId> {
+    told.iter().map(|told| told.lead.clone()).collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+/// Whether it is by this notice that the lead is in the rep's list.
+fn is_listed_by(told: &Told, lead: &Lead, rep: &str) -> bool {
+    let had = lead.progress.past.iter().map(|past| &past.assignment).chain(&lead.progress.assignment);
+    let last = had.filter(|assignment| assignment.rep == rep).map(|assignment| assignment.n).max();
+    let is_given = told.kind == NoticeKind::Assigned.name();
+    last.map_or(!is_given, |last| is_given && told.n == last)
 }
 
 /// Where a list of leads that are on their way goes on.

@@ -75,6 +75,8 @@ const fn is_zero(n: &u32) -> bool {
 pub struct Told {
     /// The lead.
     pub lead: LeadId,
+    /// What the notice says: `assigned`.
+    pub kind: String,
     /// Number of the assignment.
     pub n: u32,
     /// Before which notices it stands: the list goes on from here.
@@ -165,12 +167,12 @@ impl Store {
             .limit(limit)
     }
 
-    /// The leads that a rep was told of in this way, newest first, each assignment once over however many channels: of at most
-    /// `limit` notices before a place, by their keys alone.
+    /// The leads that a rep was told of by notices of these kinds, newest first, each assignment once over however many channels:
+    /// of at most `limit` notices before a place, by their keys alone.
     pub async fn told_of(
         &self,
         rep: &str,
-        kind: &str,
+        kinds: &[&str],
         before: Option<&str>,
         limit: i32,
     ) -> Result<Page<Told>, StoreError> {
@@ -179,12 +181,14 @@ impl Store {
         let mut items: Vec<Told> = Vec::new();
         for item in answer.items.unwrap_or_default() {
             let sort_key = get_text(&item, "sk")?;
-            let Some((lead, _, n)) = keys::parse_notice(sort_key).filter(|(_, said, _)| *said == kind) else {
+            let Some((lead, kind, n)) =
+                keys::parse_notice(sort_key).filter(|(_, said, _)| kinds.contains(said))
+            else {
                 continue;
             };
             let place = keys::notices_of_one(sort_key).to_owned();
             if items.last().is_none_or(|last| last.place != place) {
-                items.push(Told { lead, n, place });
+                items.push(Told { lead, kind: kind.to_owned(), n, place });
             }
         }
         let last = answer.last_evaluated_key.as_ref();

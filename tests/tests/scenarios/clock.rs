@@ -1,8 +1,10 @@
 //! The response clock: reminders, reassignment, the first contact, and how fast leads were answered.
 
+use crate::pages::all;
 use crate::routing::{owner, policies};
 use serde_json::{Value, json};
 use sluice_tests::stack::{Running, Setup};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 const EVERYONE: &str = "  - name: all\n    assign: { team: sdr }\n";
@@ -92,6 +94,25 @@ async fn a_silent_owner_is_reminded_then_a_colleague_gets_the_lead_then_the_catc
     let sdr = teams[&("team#sdr".to_owned(), "t".to_owned())]["d"]["S"].as_str().unwrap().to_owned();
     let sdr: Value = serde_json::from_str(&sdr).unwrap();
     assert_eq!((&sdr["m"]["one"]["o"], &sdr["m"]["two"]["o"]), (&json!(0), &json!(0)), "{sdr}");
+    run.finish().await;
+}
+
+#[tokio::test]
+async fn a_lead_whose_rep_was_reminded_is_in_their_list_once_over_all_pages() {
+    const LEADS: usize = 60;
+    let sdr = "[{ rep: one }]\nresponse: { within: 10m, remind: [\"50%\"], then: remind_only }\n";
+    let run = Setup::policies(policies(&["one"], &[("sdr", sdr)], EVERYONE)).start().await;
+    let mut posted = BTreeSet::new();
+    for at in 0..LEADS {
+        let email = format!("again{at}@person.example");
+        posted.insert(run.post("contact", &[("email", email.as_str())]).await.lead_id());
+    }
+    quiet(&run).await;
+    minutes(&run, 7).await;
+    assert_eq!(reminders(&run, "one"), LEADS);
+    let (listed, pages) = all(&run, &run.token, "/api/leads?owner=one", "leads").await;
+    assert_eq!((listed.len(), pages), (LEADS, 2), "of more notices than are looked at for a page");
+    assert_eq!(listed.into_iter().collect::<BTreeSet<_>>(), posted);
     run.finish().await;
 }
 
