@@ -59,8 +59,15 @@ use std::sync::Arc;
 /// The description of the whole API.
 const CONTRACT: &str = include_str!("../../../infra/openapi.yaml");
 
-/// The page of a lead, the same for every lead.
-const PAGE: &str = include_str!("lead.html");
+/// The page of whatever has one, the same for all: it asks for what its address names.
+const PAGE: &str = include_str!("page.html");
+/// What links of notices lead to.
+const PAGES: [&str; 4] = [
+    "GET /api/leads/{id}",
+    "GET /api/customers/{id}",
+    "GET /api/campaigns/{name}",
+    "GET /api/policies/{kind}/{name}",
+];
 /// It asks this host only, and nobody puts it into a page of theirs.
 const PAGE_POLICY: &str = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; connect-src 'self'; \
                            base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
@@ -188,8 +195,8 @@ impl Console {
         let Some((route, path)) = routes::find(&request.method, &request.path) else {
             return Ok(routes::elsewhere(&request.method, &request.path));
         };
-        if route.name == "GET /api/leads/{id}" && is_a_browsers(&request) {
-            return Ok(lead_page());
+        if PAGES.contains(&route.name) && is_a_browsers(&request) {
+            return Ok(page());
         }
         let who = self.authenticate(&request).await?;
         if !who.role.may(route.right) {
@@ -305,8 +312,8 @@ fn is_a_browsers(request: &HttpRequest) -> bool {
     wants_page && request.header("authorization").is_none()
 }
 
-/// What the link of a notice leads to: a page that asks for the reader's token and shows the lead with it.
-fn lead_page() -> HttpResponse {
+/// What the link of a notice leads to: a page that asks for the reader's token and shows what the link names with it.
+fn page() -> HttpResponse {
     HttpResponse::empty(200)
         .with_body("text/html; charset=utf-8", PAGE)
         .with_header("content-security-policy", PAGE_POLICY)

@@ -1,4 +1,4 @@
-//! The page that the link of a notice leads to, in a browser without a window (jsdom, which has a browser's document, storage
+//! The pages that links of notices lead to, in a browser without a window (jsdom, which has a browser's document, storage
 //! and scripts and draws nothing): its script is run, and it asks a stack that runs.
 
 use serde_json::{Value, json};
@@ -136,5 +136,68 @@ async fn a_tab_that_holds_a_token_shows_the_lead_at_once_until_the_token_is_take
     assert_eq!((&pages[0]["asks"], &pages[0]["held"]), (&json!(true), &Value::Null), "{pages:#?}");
     assert_eq!(pages[0]["alert"], refusal(&run, token, &lead, 401).await);
     assert_eq!((row(&pages[1], "E-mail"), &pages[1]["held"]), (Some("bo@person.example"), &json!(run.token)));
+    run.finish().await;
+}
+
+const GREETS: &str = "
+---
+kind: journey
+name: greets
+trigger: { event: lead_captured }
+steps:
+  - notify: { text: Say hello. }
+";
+
+#[tokio::test]
+async fn the_link_of_a_journeys_notice_shows_the_customer_and_one_of_a_document_what_is_published() {
+    let Some(browser) = browser().await else { return };
+    let run = Setup::policies(format!("{}{GREETS}", sluice_tests::stack::POLICIES)).start().await;
+    let name = "<img src=x onerror=\"window.ran = 1\">";
+    let fields = [
+        ("email", "ada@person.example"),
+        ("phone", "+1 415 555 2671"),
+        ("first_name", name),
+        ("newsletter", "on"),
+    ];
+    let lead = run.lead(&fields).await;
+    let view = run.show(&lead).await;
+    let (owner, customer) = (view["owner"].as_str().unwrap(), view["customer"].as_str().unwrap());
+    let (rep, url) = (run.new_token("rep", Some(owner)).await, &run.stack.addresses.url);
+    let link = format!("{url}/api/customers/{customer}");
+    let told = run.mails().into_iter().any(|(_, mail)| mail.contains(&format!("The customer: {link}")));
+    assert!(told, "{:#?}", run.mails());
+
+    let pages = follow(&browser, &link, None, &["nobody's", &rep]).await;
+    let [empty, wrong, shown] = pages.as_slice() else { unreachable!("{pages:#?}") };
+    assert_eq!((&empty["asks"], &empty["heading"]), (&json!(true), &json!("A customer")), "{empty:#}");
+    assert_eq!((&wrong["shows"], &wrong["rows"]), (&json!(false), &json!([])), "{wrong:#}");
+    assert_eq!((&shown["asks"], &shown["shows"], &shown["alert"]), (&json!(false), &json!(true), &json!("")));
+    for (name, value) in [
+        ("Owner", owner),
+        ("Team", "sales"),
+        ("E-mail", "ada@person.example"),
+        ("Phone", "+14155552671"),
+        ("email", "ada@person.example"),
+        ("email ada@person.example", "product: yes"),
+        ("greets", "completed"),
+    ] {
+        assert_eq!(row(shown, name), Some(value), "{name}: {shown:#}");
+    }
+    let rows = shown["rows"].to_string();
+    assert!(rows.contains("Lead by contact: assigned") && rows.contains("lead_captured"), "{rows}");
+    let links = json!(["mailto:ada@person.example", "tel:+14155552671", format!("{url}/api/leads/{lead}")]);
+    assert_eq!(shown["links"], links);
+    assert_eq!((&shown["heading"], &shown["ran"]), (&json!(name), &Value::Null), "text is text");
+    assert_eq!(shown["elements"], json!(["a", "dd", "dl", "dt", "h2"]));
+
+    let document = format!("{url}/api/policies/journey/greets");
+    let pages = follow(&browser, &document, Some(&rep), &[run.token.as_str()]).await;
+    let [refused, shown] = pages.as_slice() else { unreachable!("{pages:#?}") };
+    assert_eq!(
+        (&refused["alert"], &refused["asks"]),
+        (&json!("This token's role may not do that."), &json!(true)),
+        "{refused:#}"
+    );
+    assert_eq!((&shown["heading"], &shown["elements"]), (&json!("journey greets"), &json!(["pre"])));
     run.finish().await;
 }

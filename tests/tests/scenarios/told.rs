@@ -30,16 +30,25 @@ async fn an_owner_gets_one_mail_with_a_link_to_the_lead() {
     let link = format!("{}/api/leads/{lead}", run.stack.addresses.url);
     assert!(text.contains(&link), "{text}");
     // Followed in a browser it asks for a token; the page itself says nothing of anybody.
-    let target = format!("/api/leads/{lead}");
-    let page =
-        run.send("GET", &target, &[("accept", "text/html,application/xhtml+xml,*/*;q=0.8")], b"").await;
-    let html = String::from_utf8_lossy(&page.body).into_owned();
-    assert_eq!(
-        (page.status, html.contains("Your API token"), html.contains("person.example")),
-        (200, true, false)
-    );
-    assert!(page.header("content-security-policy").unwrap().contains("default-src 'none'"));
-    run.send("GET", &target, &[("accept", "application/json")], b"").await.is_problem(401, "token-missing");
+    let customer = run.show(&lead).await["customer"].as_str().unwrap().to_owned();
+    for target in [
+        format!("/api/leads/{lead}"),
+        format!("/api/customers/{customer}"),
+        "/api/campaigns/spring".to_owned(),
+        "/api/policies/alert/quiet".to_owned(),
+    ] {
+        let page =
+            run.send("GET", &target, &[("accept", "text/html,application/xhtml+xml,*/*;q=0.8")], b"").await;
+        let html = String::from_utf8_lossy(&page.body).into_owned();
+        assert_eq!(
+            (page.status, html.contains("Your API token"), html.contains("person.example")),
+            (200, true, false),
+            "{target}"
+        );
+        assert!(page.header("content-security-policy").unwrap().contains("default-src 'none'"));
+        let program = run.send("GET", &target, &[("accept", "application/json")], b"").await;
+        program.is_problem(401, "token-missing");
+    }
     assert!(text.contains("Subject: New lead: Ada"), "{text}");
     assert!(text.contains("Byron") && text.contains("ada@person.example"));
     let head = text.split("\r\n\r\n").next().unwrap();
