@@ -1,18 +1,19 @@
 //! What one thing leads to, until nothing more follows: counts, then segments and stages, then journeys, whose changes may
 //! begin it all again.
 
-use super::mind::{Mind, owner, wake_of};
+mod effects;
+
+use super::mind::{Mind, wake_of};
 use super::{Entry, Wake};
-use crate::customer::{By, Place};
-use crate::event::{Call, Event, Led, Moved, Outgo, Own, Task, Tell, Who};
+use crate::customer::Place;
+use crate::event::{Event, Led, Moved, Own, Who};
 use crate::id::{CustomerId, EventId};
-use crate::journey::{self, Effect, Given, Input, Outcome, Told, What};
-use crate::live::{Deed, Happening, Instant, event_view, look};
-use crate::message::{Message, Order};
-use crate::policy::journey::{Addressee, Change};
+use crate::journey::{self, Given, Input};
+use crate::live::{Happening, look};
+use crate::policy::journey::Change;
 use crate::segment::{Changed, Input as Read};
 use crate::time::Timestamp;
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 use std::collections::{BTreeSet, VecDeque};
 
 /// How much may follow from one thing: what is published chases itself if it gets so far.
@@ -21,8 +22,6 @@ const MOST: usize = 100;
 const LOOKS: usize = 20;
 /// A day that makes people enter is over after this, in milliseconds.
 const DAY_MS: i64 = 24 * 3_600_000;
-/// The largest values for a template, in bytes of JSON: they are part of an item that is written several times.
-const DATA: usize = 4_096;
 
 /// Something that follows.
 enum Signal {
@@ -390,136 +389,6 @@ impl Mind<'_> {
         }
         self.look(work, changed);
         decision.go_on
-    }
-
-    /// Does what a step asks for.
-    fn effect(
-        &mut self,
-        work: &mut Work,
-        id: &CustomerId,
-        journey: &str,
-        run: u32,
-        effect: Effect,
-    ) -> Changed {
-        let Effect { part, at, what } = effect;
-        match what {
-            What::Send { order, event } => {
-                if let Some(event) = event {
-                    self.keep_message(&order, &event);
-                }
-                work.led.sent.push(Outgo::Message(Box::new(order)));
-            }
-            What::Change(change) => return self.change(work, journey, at, change),
-            What::Notify { to, text } => self.tell_reps(work, id, journey, (&part, at), &to, text, None),
-            What::Task { to, title, due } => {
-                self.tell_reps(work, id, journey, (&part, at), &to, Some(title), Some(Task { due }));
-            }
-            What::Webhook { to, facts } => {
-                let (customer, journey) = (id.clone(), journey.to_owned());
-                let call = Call { to, customer, journey, part, at, facts };
-                work.led.sent.push(Outgo::Webhook(Box::new(call)));
-            }
-            What::Enrol(other) => work.signals.push_back(Signal::Enrol(other, at)),
-            What::Told(told) => {
-                let mut said = json!({ "journey": journey, "run": run });
-                if let Some(run) = self.run(id, journey).flatten() {
-                    // Runs are counted by when they began, so that no more reach the goal than there are.
-                    said["entered"] = run.entered.rfc3339().into();
-                    if told == Told::Goal && run.ended.is_some_and(|ended| ended.outcome == Outcome::HeldOut)
-                    {
-                        said["held_out"] = true.into();
-                    }
-                }
-                if told == Told::Ended
-                    && let Some(ended) = self.run(id, journey).flatten().and_then(|run| run.ended)
-                {
-                    said["outcome"] = ended.outcome.name().into();
-                }
-                work.own(told.event(), said, None);
-            }
-        }
-        Changed::default()
-    }
-
-    /// A step changes the customer: facts on the live record, all else in its state.
-    fn change(&mut self, work: &mut Work, journey: &str, at: Timestamp, change: journey::Change) -> Changed {
-        let root = work.root.clone();
-        let deed = match change {
-            journey::Change::Set { fact, value } => {
-                let text = match value {
-                    Value::String(text) => text,
-                    other => other.to_string(),
-                };
-                let source = format!("journey/{journey}");
-                let by = By { source: &source, at, tie: Some(work.cause.tie()) };
-                return match self.stitch.restate(&root, at, |record| record.note(&fact, text, by)) {
-                    true => Changed::facts([fact.as_str()]),
-                    false => Changed::default(),
-                };
-            }
-            journey::Change::Tag { name, until } => Deed::Tag { tag: name, until },
-            journey::Change::Untag(tag) => Deed::Untag { tag },
-            journey::Change::Stage(stage) => Deed::Stage { stage },
-            journey::Change::Interest(points) => {
-                Deed::Points { points, reason: format!("journey {journey}") }
-            }
-        };
-        if !self.ensure(&root) {
-            return Changed::default();
-        }
-        let Some(state) = self.states.get_mut(&root) else { return Changed::default() };
-        let applied = state.live.do_now(&deed, Instant::look(at), &self.with.policies.live, self.with.now);
-        work.happened(applied.happenings);
-        applied.changed
-    }
-
-    /// A message whose template may read the event that made the customer enter is stored with it.
-    fn keep_message(&mut self, order: &Order, event: &EventId) {
-        let Some(event) = self.event(event) else { return };
-        let mut shown = event_view(&event);
-        if shown.to_string().len() > DATA {
-            shown = json!({ "name": event.key(), "source": event.source });
-        }
-        let data = Map::from_iter([("event".to_owned(), shown)]);
-        self.messages.push(Message::new(order.clone(), data));
-    }
-
-    /// Those who are meant: who owns the person, a rep, everybody of a team. A person whom nobody owns is for those who are told
-    /// of leads that nobody can take.
-    #[expect(clippy::too_many_arguments, reason = "the parts of one notice")]
-    fn tell_reps(
-        &self,
-        work: &mut Work,
-        id: &CustomerId,
-        journey: &str,
-        (part, at): (&str, Timestamp),
-        to: &Addressee,
-        text: Option<String>,
-        task: Option<Task>,
-    ) {
-        let policies = self.with.policies;
-        let reps: Vec<String> = match to {
-            Addressee::Rep(rep) => vec![rep.clone()],
-            Addressee::Team(team) => {
-                let team = policies.teams.get(team);
-                team.iter().flat_map(|team| team.members.iter().map(|member| member.rep.clone())).collect()
-            }
-            Addressee::Owner => match self.stitch.whole(&work.root).as_ref().and_then(owner) {
-                Some(rep) => vec![rep],
-                None => policies.settings.escalate_to.clone(),
-            },
-        };
-        for rep in reps {
-            work.led.sent.push(Outgo::Tell(Tell {
-                rep,
-                customer: id.clone(),
-                journey: journey.to_owned(),
-                part: part.to_owned(),
-                at,
-                text: text.clone(),
-                task: task.clone(),
-            }));
-        }
     }
 
     /// Days of the customer's that have come.
