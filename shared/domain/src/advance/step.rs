@@ -9,7 +9,7 @@ use crate::customer::Place;
 use crate::event::{Event, Led, Moved, Own, Who};
 use crate::id::{CustomerId, EventId};
 use crate::journey::{self, Given, Input};
-use crate::live::{Happening, look};
+use crate::live::{Happening, Look, look};
 use crate::policy::journey::Change;
 use crate::segment::{Changed, Input as Read};
 use crate::time::Timestamp;
@@ -80,6 +80,13 @@ impl Work {
             };
             self.own(happening.name(), happening.properties(), kind);
         }
+    }
+
+    /// What a look found; journeys may watch any of it.
+    fn found(&mut self, found: Look) {
+        self.look_at(found.next);
+        self.happened(found.happenings);
+        self.signals.push_back(Signal::Changed(found.changed));
     }
 
     fn look_at(&mut self, next: Option<Timestamp>) {
@@ -197,16 +204,14 @@ impl Mind<'_> {
             policies.triggers.date_facts.contains(name) || name == "time_zone" || name == "country"
         };
         work.dates |= changed.everything || changed.time || changed.inputs.iter().any(is_date);
+        let mut found = Look { changed: changed.clone(), ..Look::default() };
         if !policies.live.index.is_empty() || changed.time {
-            let found = self.with_person(&work.root.clone(), |person, state| {
-                look(person, &mut state.live, policies, changed.clone(), now)
+            let seen = self.with_person(&work.root.clone(), |person, state| {
+                look(person, &mut state.live, policies, changed, now)
             });
-            if let Some(found) = found {
-                work.look_at(found.next);
-                work.happened(found.happenings);
-            }
+            found = seen.unwrap_or(found);
         }
-        work.signals.push_back(Signal::Changed(changed));
+        work.found(found);
     }
 
     /// Takes what follows, one after the other.

@@ -1,5 +1,7 @@
 //! Whose events are, through the door that they come in by: in any order, more than once, two at a time.
 
+mod journeys;
+
 use super::*;
 use crate::customer::{HashKey, KnownAddress};
 use crate::event::Led;

@@ -146,6 +146,8 @@ struct Player<'a> {
     now: Timestamp,
     /// When time alone may change something.
     look: Option<Timestamp>,
+    /// What is another than when the journey last heard of it.
+    changed: Changed,
     lines: Vec<Line>,
 }
 
@@ -166,8 +168,8 @@ impl<'a> Player<'a> {
         }
         customer.owner = word(&person.owner, &["rep"]).map(|rep| Ownership { rep, team: None, since: from });
         let live = Live::new(&policies.live);
-        let mut player =
-            Self { policies, flow, customer, live, run: None, now: from, look: None, lines: Vec::new() };
+        let (run, look, changed, lines) = (None, None, Changed::default(), Vec::new());
+        let mut player = Self { policies, flow, customer, live, run, now: from, look, changed, lines };
         for tag in person.tags.iter().filter_map(|tag| word(tag, &["tag", "name"])) {
             drop(player.does(&Deed::Tag { tag, until: None }));
         }
@@ -176,6 +178,7 @@ impl<'a> Player<'a> {
         }
         // What is so at the beginning did not happen now.
         drop(player.looks(Changed::everything()));
+        player.changed = Changed::default();
         Ok(player)
     }
 
@@ -204,7 +207,6 @@ impl<'a> Player<'a> {
             } else if self.look == Some(next) {
                 self.look = None;
                 let happenings = self.looks(Changed::time());
-                self.input(&Input::Changed);
                 self.follow(happenings);
             } else if let Some(Due { token, .. }) = due {
                 self.input(&Input::Due(&token));
@@ -244,7 +246,9 @@ impl<'a> Player<'a> {
         self.say(None, format!("{} happens.", event.key()));
         let mut applied = self.live.apply(event, &self.policies.live, self.now);
         applied.happenings.extend(self.looks(applied.changed));
+        let changed = std::mem::take(&mut self.changed);
         self.input(&Input::Event(event));
+        self.changed.and(changed);
         self.follow(applied.happenings);
     }
 
@@ -253,6 +257,7 @@ impl<'a> Player<'a> {
         let person = Person { whole: Whole { root: &self.customer, halves: Vec::new() }, halves: Vec::new() };
         let found = look(&person, &mut self.live, self.policies, changed, self.now);
         self.look = self.look.into_iter().chain(found.next).min();
+        self.changed.and(found.changed);
         found.happenings
     }
 
@@ -354,6 +359,7 @@ impl<'a> Player<'a> {
     /// What happened meanwhile comes in too.
     fn follow(&mut self, happenings: Vec<Happening>) {
         self.told(&happenings);
+        let changed = std::mem::take(&mut self.changed);
         let at = self.now;
         for happening in &happenings {
             match happening {
@@ -367,7 +373,8 @@ impl<'a> Player<'a> {
                 _ => {}
             }
         }
-        if !happenings.is_empty() {
+        // As for real: it looks if something is another that may end it.
+        if self.policies.triggers.watching(&changed).contains(&self.flow.journey().name) {
             self.input(&Input::Changed);
         }
     }

@@ -18,6 +18,8 @@ const FLIPS: u8 = 3;
 pub struct Look {
     /// What changed, in order.
     pub happenings: Vec<Happening>,
+    /// What is another than before: what was looked at for, and all that changed because of it.
+    pub changed: Changed,
     /// When to look again because time alone may change something of what was looked at; see [`Live::arm`].
     pub next: Option<Timestamp>,
 }
@@ -54,12 +56,14 @@ pub fn look(
         let found = Found { segments: gone, ..Found::default() };
         changed.and(rounds.take(live, policy, found, now));
     }
+    rounds.look.changed.and(changed.clone());
     for _ in 0..ROUNDS {
         if changed.is_empty() && rounds.pending.is_empty() {
             break;
         }
         let found = rounds.round(person, live, policies, &changed, now);
         changed = rounds.take(live, policy, found, now);
+        rounds.look.changed.and(changed.clone());
     }
     rounds.look
 }
