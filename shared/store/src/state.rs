@@ -109,6 +109,9 @@ fn state_item(customer: &CustomerId, state: &State) -> Result<Item, StoreError> 
     if !state.runs.is_empty() {
         item.insert("r".to_owned(), AttributeValue::Ss(state.runs.iter().cloned().collect()));
     }
+    if !state.parts.is_empty() {
+        item.insert("pt".to_owned(), text(&state.parts));
+    }
     if !state.dated.is_empty() {
         item.insert("dt".to_owned(), text(&state.dated));
     }
@@ -129,11 +132,12 @@ pub(crate) fn read_state(item: &Item) -> Result<State, StoreError> {
     live.version = get_number(item, "v")?;
     let runs = item.get("r").and_then(|value| value.as_ss().ok()).cloned().unwrap_or_default();
     let dated = crate::item::optional_text(item, "dt").unwrap_or_default().to_owned();
+    let parts = crate::item::optional_text(item, "pt").unwrap_or_default().to_owned();
     let touches = item.contains_key("tc").then(|| get_document(item, "tc")).transpose()?.unwrap_or_default();
     let credits = item.contains_key("cr").then(|| get_document(item, "cr")).transpose()?.unwrap_or_default();
     let exposures =
         item.contains_key("xp").then(|| get_document(item, "xp")).transpose()?.unwrap_or_default();
-    Ok(State { live, runs: runs.into_iter().collect(), dated, touches, credits, exposures })
+    Ok(State { live, runs: runs.into_iter().collect(), parts, dated, touches, credits, exposures })
 }
 
 pub(crate) fn read_run(item: &Item) -> Result<Run, StoreError> {

@@ -16,7 +16,7 @@ pub(super) struct Mind<'a> {
     pub(super) with: With<'a>,
     pub(super) stitch: Stitch<'a>,
     /// Records that were there.
-    before: BTreeSet<CustomerId>,
+    pub(super) before: BTreeSet<CustomerId>,
     erased: BTreeMap<CustomerId, Timestamp>,
     asked: BTreeSet<EventId>,
     entries: BTreeMap<EventId, (CustomerId, Entry)>,
@@ -27,8 +27,6 @@ pub(super) struct Mind<'a> {
     looked_up: Runs,
     /// Runs that have changed.
     pub(super) runs: BTreeMap<(CustomerId, String), Run>,
-    /// The records of each person, when it was last looked at.
-    pub(super) parts: BTreeMap<CustomerId, BTreeSet<CustomerId>>,
     /// Events of this decision.
     pub(super) events: BTreeMap<EventId, Event>,
     /// What was credited in this decision, by event.
@@ -43,7 +41,7 @@ impl<'a> Mind<'a> {
         let Loaded { ties, customers, erased, asked, entries, states, runs, history, .. } = loaded;
         let before: BTreeSet<CustomerId> = customers.keys().cloned().collect();
         let shared_after = with.policies.settings.shared_after as usize;
-        let mut mind = Self {
+        Self {
             with,
             stitch: Stitch::new(with.keys, shared_after, ties, customers),
             before,
@@ -55,19 +53,12 @@ impl<'a> Mind<'a> {
             states: BTreeMap::new(),
             looked_up: runs,
             runs: BTreeMap::new(),
-            parts: BTreeMap::new(),
             events: BTreeMap::new(),
             credited: BTreeMap::new(),
             messages: Vec::new(),
             wakes: BTreeMap::new(),
             missing: Missing::default(),
-        };
-        let roots: BTreeSet<CustomerId> = mind.before.iter().map(|id| mind.stitch.root(id)).collect();
-        for root in roots {
-            let parts = mind.ids(&root).into_iter().collect();
-            mind.parts.insert(root, parts);
         }
-        mind
     }
 
     /// Whether a record is there and was not erased.

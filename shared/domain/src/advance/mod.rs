@@ -3,6 +3,7 @@
 //! Pure, and one decision for all that came in together: it is taken in the order in which it happened. What follows from an
 //! event (a segment that is entered, a journey that goes on) is part of its decision and of its entry.
 
+mod brought;
 mod mind;
 mod results;
 mod step;
@@ -37,6 +38,8 @@ pub struct State {
     pub live: Live,
     /// The journeys that it is in.
     pub runs: BTreeSet<String>,
+    /// The records that gave way to it when it was last looked at, as a hash; empty is none.
+    pub parts: String,
     /// The dates it waits for, see [`Triggers::dated_spec`].
     pub dated: String,
     /// What brought the person.

@@ -14,7 +14,7 @@ use crate::policy::journey::Change;
 use crate::segment::{Changed, Input as Read};
 use crate::time::Timestamp;
 use serde_json::Value;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
 /// How much may follow from one thing: what is published chases itself if it gets so far.
 const MOST: usize = 100;
@@ -100,9 +100,12 @@ impl Mind<'_> {
         let mut work = Work::new(place.root.clone(), event.id.clone(), event.at);
         self.events.insert(event.id.clone(), event.clone());
         work.signals.push_back(Signal::Event(event.clone()));
-        let parts: BTreeSet<CustomerId> = self.ids(&place.root).into_iter().collect();
-        if self.parts.insert(place.root.clone(), parts.clone()).as_ref() != Some(&parts) {
-            changed.and(Changed::everything());
+        changed.and(self.joined(&place.root));
+        changed.and(self.brought(place, event));
+        if let Some(lead) = event.captured()
+            && let Some(found) = self.look_before(place, &lead)
+        {
+            work.found(found);
         }
         let bought = self.bought(place, event);
         if self.with.policies.live.reads(event) && self.ensure(&place.home) {
@@ -136,6 +139,7 @@ impl Mind<'_> {
                     self.drive(&mut work, &id, &journey, Input::Publish);
                 }
                 self.days(&mut work);
+                drop(self.joined(&work.root));
                 self.look(&mut work, Changed::everything());
             }
             None => {
@@ -143,7 +147,9 @@ impl Mind<'_> {
                     return None;
                 }
                 self.days(&mut work);
-                self.look(&mut work, Changed::time());
+                let mut changed = self.joined(&work.root);
+                changed.and(Changed::time());
+                self.look(&mut work, changed);
             }
             Some(journey) => {
                 let run = self.run(&wake.customer, journey)??;
@@ -155,6 +161,8 @@ impl Mind<'_> {
                 }
                 let (customer, token) = (wake.customer.clone(), wake.token.clone());
                 work.signals.push_back(Signal::Due(customer, journey.clone(), token));
+                let changed = self.joined(&work.root);
+                self.look(&mut work, changed);
             }
         }
         self.one_run_each(&mut work);

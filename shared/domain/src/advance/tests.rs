@@ -1,6 +1,8 @@
 //! Whose events are, through the door that they come in by: in any order, more than once, two at a time.
 
+mod brought;
 mod journeys;
+mod kept;
 
 use super::*;
 use crate::customer::{HashKey, KnownAddress};

@@ -69,6 +69,11 @@ impl Triggers {
         self.by_stage.get(stage).into_iter().flatten().map(String::as_str)
     }
 
+    /// Whether any journey goes by what a person is like, and not by events alone.
+    pub fn watch_people(&self) -> bool {
+        !self.watching.is_empty() || !self.dated.is_empty()
+    }
+
     /// Journeys that may end because of what changed.
     pub fn watching(&self, changed: &Changed) -> BTreeSet<String> {
         self.watching.touched(changed)

@@ -350,6 +350,22 @@ impl Customer {
         self.said.get(usize::from(fact.said?))
     }
 
+    /// The facts that a lead said and nobody before it.
+    pub(crate) fn said_by(&self, lead: &LeadId) -> impl Iterator<Item = &str> {
+        self.facts.iter().filter(move |(_, fact)| self.is_said_by(fact, lead)).map(|(name, _)| name.as_str())
+    }
+
+    /// Lets go of these facts.
+    pub(crate) fn unsay(&mut self, lead: &LeadId) {
+        let facts = std::mem::take(&mut self.facts);
+        let by_others = facts.into_iter().filter(|(_, fact)| !self.is_said_by(fact, lead));
+        self.facts = by_others.collect();
+    }
+
+    fn is_said_by(&self, fact: &Fact, lead: &LeadId) -> bool {
+        self.source_of(fact).is_some_and(|said| said.lead.as_ref() == Some(lead))
+    }
+
     /// The lead of the last minutes that said the same through the same form.
     pub fn repeats(&self, fingerprint: &str, received: Timestamp, window_ms: i64) -> Option<&LeadId> {
         self.recent

@@ -175,6 +175,11 @@ impl Live {
         Self { spec: policy.spec.clone(), looked: policy.version, ..Self::default() }
     }
 
+    /// The record is no older than what is published: nothing of that is new to it.
+    pub(crate) fn meet(&mut self, policy: &LivePolicy) {
+        self.looked = policy.version;
+    }
+
     /// Takes an event in. Each event once: repeats are dropped by whoever keeps the entries.
     pub fn apply(&mut self, event: &Event, policy: &LivePolicy, now: Timestamp) -> Applied {
         let mut applied = Applied::default();

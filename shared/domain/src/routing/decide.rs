@@ -192,11 +192,7 @@ fn without(known: &Known, lead: &Lead) -> Known {
         if lead.progress.customer.as_ref() == Some(&record.id) {
             record.leads = record.leads.saturating_sub(1);
         }
-        let said = std::mem::take(&mut record.facts);
-        let by_others = said.into_iter().filter(|(_, fact)| {
-            record.source_of(fact).is_none_or(|said| said.lead.as_ref() != Some(&lead.id))
-        });
-        record.facts = by_others.collect();
+        record.unsay(&lead.id);
     }
     known
 }
