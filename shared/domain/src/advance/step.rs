@@ -234,17 +234,29 @@ impl Mind<'_> {
             match signal {
                 Signal::Event(event) => self.tell(work, &event),
                 Signal::Own(own, kind) => self.own(work, own, kind),
-                Signal::Changed(changed) => {
-                    let watching = self.with.policies.triggers.watching(&changed);
-                    for (id, journey) in self.active(&work.root) {
-                        if watching.contains(&journey) {
-                            self.drive(work, &id, &journey, Input::Changed);
-                        }
-                    }
-                }
+                Signal::Changed(changed) => self.changed(work, &changed),
                 Signal::Enrol(journey, at) => self.drive_one(work, &journey, Input::Enrol { at }),
                 Signal::Date(journey, at) => self.drive_one(work, &journey, Input::Date { at }),
                 Signal::Due(id, journey, token) => self.drive(work, &id, &journey, Input::Due(&token)),
+            }
+        }
+    }
+
+    /// Journeys hear of what changed: those that the person is in, and for their goal those that the person was in or gets
+    /// nothing of.
+    fn changed(&mut self, work: &mut Work, changed: &Changed) {
+        let triggers = &self.with.policies.triggers;
+        let (watching, hoping) = (triggers.watching(changed), triggers.hoping(changed));
+        let active = self.active(&work.root);
+        for (id, journey) in active.iter().filter(|(_, journey)| watching.contains(journey)) {
+            self.drive(work, id, journey, Input::Changed);
+        }
+        for journey in hoping.iter().filter(|name| active.iter().all(|(_, journey)| journey != *name)) {
+            for id in self.ids(&work.root) {
+                let run = self.run(&id, journey).flatten();
+                if run.is_some_and(|run| run.is_over_without_goal()) {
+                    self.drive(work, &id, journey, Input::Changed);
+                }
             }
         }
     }

@@ -13,6 +13,8 @@ pub struct Triggers {
     by_segment: BTreeMap<(String, Change), BTreeSet<String>>,
     by_stage: BTreeMap<String, BTreeSet<String>>,
     watching: Index<String>,
+    /// Those whose goal is a condition.
+    hoping: Index<String>,
     /// Those that a date of the customer's begins.
     pub dated: BTreeSet<String>,
     /// The facts that are those dates.
@@ -49,6 +51,9 @@ impl Triggers {
             for condition in flow.watched() {
                 all.watching.add(condition, &journey.name);
             }
+            if let Some(condition) = flow.goal_condition() {
+                all.hoping.add(condition, &journey.name);
+            }
         }
         all.dated_spec = spec.join(".");
         all
@@ -77,5 +82,10 @@ impl Triggers {
     /// Journeys that may end because of what changed.
     pub fn watching(&self, changed: &Changed) -> BTreeSet<String> {
         self.watching.touched(changed)
+    }
+
+    /// Journeys whose goal may be reached by what changed, after somebody left or was held out, too.
+    pub fn hoping(&self, changed: &Changed) -> BTreeSet<String> {
+        self.hoping.touched(changed)
     }
 }

@@ -252,12 +252,15 @@ fn waited_for(walk: &mut Walk<'_>, event: &Event) {
 /// Who is not in it any more may still reach the goal within its window: the goal as it is published, so that no version of
 /// long ago has to be read for it.
 fn afterwards(run: &Run, input: &Input<'_>, given: &Given<'_>, tale: &mut Tale) -> Run {
-    let (Input::Event(event), Some(flow), None) = (input, given.current, run.goal) else {
-        return run.clone();
+    let event = match input {
+        Input::Event(event) => Some(*event),
+        Input::Changed => None,
+        _ => return run.clone(),
     };
+    let Some(flow) = given.current.filter(|_| run.is_over_without_goal()) else { return run.clone() };
     let (clock, asked) = times(input, Some(run), given.now);
     let mut walk = Walk { given, flow, run: run.clone(), told: tale, clock, asked, by: None };
-    if reaches(&mut walk, Some(*event)) {
+    if reaches(&mut walk, event) {
         walk.run.goal = Some(clock);
         walk.told.why.push(Reason::Goal);
         walk.tell(Told::Goal);

@@ -155,8 +155,12 @@ impl Flow {
     pub fn watched(&self) -> impl Iterator<Item = &Condition> {
         let exits = self.journey.exit.iter().zip(&self.exits);
         let exits = exits.filter(|(exit, _)| exit.event.is_none()).filter_map(|(_, when)| when.as_ref());
-        let goal = self.journey.goal.as_ref().filter(|goal| goal.event.is_none());
-        exits.chain(goal.and(self.goal.as_ref()))
+        exits.chain(self.goal_condition())
+    }
+
+    /// The condition that is its goal, where no event is.
+    pub(crate) fn goal_condition(&self) -> Option<&Condition> {
+        self.journey.goal.as_ref().filter(|goal| goal.event.is_none()).and(self.goal.as_ref())
     }
 
     /// The names of the events that make people enter.

@@ -447,6 +447,11 @@ impl Run {
         self.ended.is_none()
     }
 
+    /// Whether they left, or get nothing, and have not reached the goal. Who goes on with another record reaches it there.
+    pub fn is_over_without_goal(&self) -> bool {
+        self.goal.is_none() && self.ended.as_ref().is_some_and(|ended| ended.outcome != Outcome::Merged)
+    }
+
     /// Whether this run is the later of two of one person's, and gives way.
     pub fn gives_way(&self, own: &CustomerId, other: &CustomerId, other_entered: Timestamp) -> bool {
         (other_entered, other) < (self.entered, own)

@@ -1,8 +1,9 @@
 //! Journeys among everything else that follows from an event: what they hear of, and what they tell.
 
-use super::kept::{DAY, Kept, names, told};
-use crate::journey::{Script, Somebody, play};
+use super::kept::{DAY, Kept, id, names, told};
+use crate::journey::{Script, Somebody, is_held_out, play};
 use serde_json::json;
+use std::collections::BTreeSet;
 
 #[test]
 fn a_way_out_by_what_an_event_leads_to_is_taken_at_once_as_when_it_is_tried() {
@@ -27,4 +28,43 @@ fn a_way_out_by_what_an_event_leads_to_is_taken_at_once_as_when_it_is_tried() {
     let words: Vec<(i64, &str)> =
         lines.iter().map(|line| (line.at.since(from) / DAY, line.words.as_str())).collect();
     assert!(words.contains(&(1, "Leaves: a condition that ends the journey holds.")), "{words:?}");
+}
+
+#[test]
+fn a_condition_that_is_a_goal_counts_for_those_held_out_and_after_the_end_within_its_window() {
+    let documents = [json!({
+        "kind": "journey", "name": "greet", "trigger": {"event": "signed_up"}, "hold_out": "50%",
+        "goal": {"when": "'gold' in tags", "within": "10d"}, "steps": [{"tag": "greeted"}]
+    })];
+    let people: Vec<String> = (0..20).map(|n| format!("p{n}")).collect();
+    let mut kept = Kept::new(&documents, people.iter().map(String::as_str));
+    let share = kept.policies.journeys["greet"].journey().hold_out.unwrap();
+    for who in &people {
+        kept.happens(who, "signed_up", json!({}));
+    }
+    kept.later(9);
+    let mut parts = BTreeSet::new();
+    let (soon, late) = people.split_at(10);
+    for who in soon {
+        let taken = kept.happens(who, "tag_added", json!({"tag": "gold"}));
+        assert_eq!(names(&taken), ["tagged", "journey_goal_reached"]);
+        let held_out = is_held_out(share, "greet", &id(who));
+        assert_eq!(told(&taken)[1].properties.contains_key("held_out"), held_out);
+        parts.insert(held_out);
+    }
+    assert_eq!(parts.len(), 2, "of each part is one");
+    kept.now = kept.now.plus_millis(1);
+    for who in soon {
+        kept.happens(who, "tag_removed", json!({"tag": "gold"}));
+    }
+    kept.later(1);
+    for who in soon {
+        let again = kept.happens(who, "tag_added", json!({"tag": "gold"}));
+        assert_eq!(names(&again), ["tagged"], "once is all");
+    }
+    kept.later(1);
+    for who in late {
+        let late = kept.happens(who, "tag_added", json!({"tag": "gold"}));
+        assert_eq!(names(&late), ["tagged"], "its window is over");
+    }
 }
