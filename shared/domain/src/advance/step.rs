@@ -252,11 +252,16 @@ impl Mind<'_> {
             self.drive(work, id, journey, Input::Changed);
         }
         for journey in hoping.iter().filter(|name| active.iter().all(|(_, journey)| journey != *name)) {
-            for id in self.ids(&work.root) {
-                let run = self.run(&id, journey).flatten();
-                if run.is_some_and(|run| run.is_over_without_goal()) {
-                    self.drive(work, &id, journey, Input::Changed);
-                }
+            self.drive_over(work, 0, journey, &Input::Changed);
+        }
+    }
+
+    /// What may be the goal of runs that are over comes in for them: of the person's records but the first so many.
+    fn drive_over(&mut self, work: &mut Work, but: usize, journey: &str, input: &Input<'_>) {
+        for id in self.ids(&work.root).into_iter().skip(but) {
+            let run = self.run(&id, journey).flatten();
+            if run.is_some_and(|run| run.is_over_without_goal()) {
+                self.drive(work, &id, journey, input.clone());
             }
         }
     }
@@ -318,6 +323,7 @@ impl Mind<'_> {
             if !active.iter().any(|(_, other)| other == journey) {
                 let root = work.root.clone();
                 self.drive(work, &root, journey, Input::Event(event));
+                self.drive_over(work, 1, journey, &Input::After(event));
             }
         }
     }

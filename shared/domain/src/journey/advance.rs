@@ -30,7 +30,7 @@ pub fn advance(run: Option<&Run>, input: &Input<'_>, given: &Given<'_>) -> Decis
 fn times(input: &Input<'_>, run: Option<&Run>, now: Timestamp) -> (Timestamp, Timestamp) {
     let place = run.and_then(|run| run.place.as_ref());
     let (at, asked) = match input {
-        Input::Event(event) => (event.at.min(event.received), event.received),
+        Input::Event(event) | Input::After(event) => (event.at.min(event.received), event.received),
         Input::Segment { at, .. }
         | Input::Stage { at, .. }
         | Input::Date { at }
@@ -253,7 +253,7 @@ fn waited_for(walk: &mut Walk<'_>, event: &Event) {
 /// long ago has to be read for it.
 fn afterwards(run: &Run, input: &Input<'_>, given: &Given<'_>, tale: &mut Tale) -> Run {
     let event = match input {
-        Input::Event(event) => Some(*event),
+        Input::Event(event) | Input::After(event) => Some(*event),
         Input::Changed => None,
         _ => return run.clone(),
     };

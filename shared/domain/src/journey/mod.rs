@@ -223,6 +223,8 @@ pub enum Failed {
 pub enum Input<'a> {
     /// Something happened.
     Event(&'a Event),
+    /// Something happened by which nobody enters with this record: it may be the goal of its run that is over.
+    After(&'a Event),
     /// A due entry of this token.
     Due(&'a str),
     /// The customer changed in some way that conditions may see, or time passed that they may see.

@@ -68,3 +68,27 @@ fn a_condition_that_is_a_goal_counts_for_those_held_out_and_after_the_end_within
         assert_eq!(names(&late), ["tagged"], "its window is over");
     }
 }
+
+#[test]
+fn a_goal_after_the_end_counts_for_a_run_of_a_record_that_gave_way() {
+    let documents = [json!({
+        "kind": "journey", "name": "greet", "trigger": {"event": "signed_up"}, "entry": {"again": "after_exit"},
+        "goal": {"event": "order_completed", "within": "10d"}, "steps": [{"tag": "greeted"}]
+    })];
+    let mut kept = Kept::new(&documents, ["ada", "half"]);
+    let began = kept.now.rfc3339();
+    kept.happens("half", "signed_up", json!({}));
+    kept.later(1);
+    kept.join("half", "ada");
+    let bought = kept.happens("ada", "order_completed", json!({"order_id": "7", "total": 9}));
+    assert_eq!(names(&bought), ["journey_goal_reached"]);
+    assert_eq!(told(&bought)[0].properties["entered"], began);
+    assert_eq!(kept.runs[&(id("half"), "greet".to_owned())].goal, Some(kept.now));
+    let more = kept.happens("ada", "order_completed", json!({"order_id": "8", "total": 9}));
+    assert_eq!(names(&more), Vec::<&str>::new(), "once is all");
+
+    // What makes them enter is for the live record.
+    let again = kept.happens("ada", "signed_up", json!({}));
+    assert_eq!(names(&again), ["journey_entered", "tagged", "journey_ended"]);
+    assert!(kept.runs.contains_key(&(id("ada"), "greet".to_owned())));
+}
