@@ -395,6 +395,7 @@ impl Mind<'_> {
             self.put(wake);
         }
         let n = decision.run.as_ref().map_or(0, |run| run.n);
+        let runs = decision.runs();
         if let (true, Some(after)) = (decision.changed, decision.run) {
             if self.ensure(id)
                 && let Some(state) = self.states.get_mut(id)
@@ -416,7 +417,7 @@ impl Mind<'_> {
         }
         let mut changed = Changed::default();
         for effect in decision.effects {
-            changed.and(self.effect(work, id, journey, n, effect));
+            changed.and(self.effect(work, id, journey, &runs, effect));
         }
         self.look(work, changed);
         decision.go_on

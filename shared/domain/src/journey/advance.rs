@@ -19,11 +19,9 @@ pub fn advance(run: Option<&Run>, input: &Input<'_>, given: &Given<'_>) -> Decis
             afterwards(before, input, given, &mut tale)
         });
     }
-    if let Some(flow) = given.current {
-        enter(flow, &mut after, input, given, &mut tale);
-    }
+    let over = given.current.and_then(|flow| enter(flow, &mut after, input, given, &mut tale));
     let changed = after.as_ref() != run;
-    Decision { run: after, changed, effects: tale.effects, why: tale.why, go_on: tale.go_on }
+    Decision { run: after, over, changed, effects: tale.effects, why: tale.why, go_on: tale.go_on }
 }
 
 /// When something happened, never later than now, and when it came to us.
@@ -268,22 +266,31 @@ fn afterwards(run: &Run, input: &Input<'_>, given: &Given<'_>, tale: &mut Tale) 
     walk.run
 }
 
-/// Whoever is named by a trigger enters, unless something speaks against it.
-fn enter(flow: &Flow, run: &mut Option<Run>, input: &Input<'_>, given: &Given<'_>, tale: &mut Tale) {
+/// Whoever is named by a trigger enters, unless something speaks against it. Then the run that they had is over; it is given back.
+fn enter(
+    flow: &Flow,
+    run: &mut Option<Run>,
+    input: &Input<'_>,
+    given: &Given<'_>,
+    tale: &mut Tale,
+) -> Option<Run> {
     if !is_triggered(flow, input, given, &mut tale.why) {
-        return;
+        return None;
     }
     let (at, asked) = times(input, None, given.now);
     if let Some(reason) = refusal(flow, run.as_ref(), input, at, given, &mut tale.why) {
-        return tale.why.push(reason);
+        tale.why.push(reason);
+        return None;
     }
-    let before = run.as_ref();
+    let mut over = run.take();
     let by = if let Input::Event(event) = input { Some(event.id.clone()) } else { None };
-    if let Some(active) = before.filter(|run| run.is_active()) {
+    if let Some(active) = over.take_if(|run| run.is_active()) {
         debug_assert_eq!(flow.journey().entry.again, Again::Always);
-        let mut walk = Walk { given, flow, run: active.clone(), told: tale, clock: at, asked, by: None };
+        let mut walk = Walk { given, flow, run: active, told: tale, clock: at, asked, by: None };
         walk.end(Outcome::Exited(Exited::Again));
+        over = Some(walk.run);
     }
+    let before = over.as_ref();
     let new = Run {
         version: before.map_or(0, |run| run.version),
         n: before.map_or(0, |run| run.n).saturating_add(1),
@@ -317,4 +324,5 @@ fn enter(flow: &Flow, run: &mut Option<Run>, input: &Input<'_>, given: &Given<'_
         walk.arm();
     }
     *run = Some(walk.run);
+    over
 }

@@ -314,6 +314,8 @@ pub trait Sees {
 pub struct Decision {
     /// The run afterwards; none if there was none and nobody entered.
     pub run: Option<Run>,
+    /// The run that this one took the place of in this decision, as it ended: what is told of it says so of it.
+    pub over: Option<Run>,
     /// Whether the run is another than before: only then it is written.
     pub changed: bool,
     /// What is to be done, in order.
@@ -326,6 +328,11 @@ pub struct Decision {
 }
 
 impl Decision {
+    /// The runs that it tells of.
+    pub fn runs(&self) -> Vec<Run> {
+        self.over.iter().chain(&self.run).cloned().collect()
+    }
+
     /// A due entry that has to be put: what the run waits for, unless it did before.
     pub fn due(&self, before: Option<&Run>) -> Option<&Due> {
         let due = self.run.as_ref()?.due.as_ref()?;
@@ -336,7 +343,7 @@ impl Decision {
 /// Something to be done.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Effect {
-    /// The step that asks for it: `2.5.nudge` is the second run's fifth step, called `nudge`. A step asks for one thing, or
+    /// The step that asks for it, behind the number of its run: `2.5.nudge` is the second run's fifth step, called `nudge`. A step asks for one thing, or
     /// for changes of the customer: so with customer and journey it is the id of what leaves.
     #[serde(rename = "p")]
     pub part: String,

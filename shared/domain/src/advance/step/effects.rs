@@ -5,7 +5,7 @@ use super::{Signal, Work};
 use crate::customer::By;
 use crate::event::{Call, Outgo, Task, Tell};
 use crate::id::{CustomerId, EventId};
-use crate::journey::{self, Effect, Outcome, Told, What};
+use crate::journey::{self, Effect, Outcome, Run, Told, What};
 use crate::live::{Deed, Instant, event_view};
 use crate::message::{Message, Order};
 use crate::policy::journey::Addressee;
@@ -23,7 +23,7 @@ impl Mind<'_> {
         work: &mut Work,
         id: &CustomerId,
         journey: &str,
-        run: u32,
+        runs: &[Run],
         effect: Effect,
     ) -> Changed {
         let Effect { part, at, what } = effect;
@@ -46,19 +46,17 @@ impl Mind<'_> {
             }
             What::Enrol(other) => work.signals.push_back(Signal::Enrol(other, at)),
             What::Told(told) => {
-                let mut said = json!({ "journey": journey, "run": run });
-                if let Some(run) = self.run(id, journey).flatten() {
-                    // Runs are counted by when they began, so that no more reach the goal than there are.
-                    said["entered"] = run.entered.rfc3339().into();
-                    if told == Told::Goal && run.ended.is_some_and(|ended| ended.outcome == Outcome::HeldOut)
-                    {
-                        said["held_out"] = true.into();
-                    }
+                // Of two it is told by the number that its part begins with.
+                let is_its = |run: &&Run| part.split('.').next() == Some(run.n.to_string().as_str());
+                let Some(run) = runs.iter().find(is_its) else { return Changed::default() };
+                // Runs are counted by when they began, so that no more reach the goal than there are.
+                let mut said = json!({ "journey": journey, "run": run.n, "entered": run.entered.rfc3339() });
+                let outcome = run.ended.as_ref().map(|ended| &ended.outcome);
+                if told == Told::Goal && outcome == Some(&Outcome::HeldOut) {
+                    said["held_out"] = true.into();
                 }
-                if told == Told::Ended
-                    && let Some(ended) = self.run(id, journey).flatten().and_then(|run| run.ended)
-                {
-                    said["outcome"] = ended.outcome.name().into();
+                if let Some(outcome) = outcome.filter(|_| told == Told::Ended) {
+                    said["outcome"] = outcome.name().into();
                 }
                 work.own(told.event(), said, None);
             }

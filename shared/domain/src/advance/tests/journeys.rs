@@ -1,8 +1,10 @@
 //! Journeys among everything else that follows from an event: what they hear of, and what they tell.
 
 use super::kept::{DAY, Kept, id, names, told};
+use crate::event::Own;
+use crate::insight::{Counter, day};
 use crate::journey::{Script, Somebody, is_held_out, play};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
 #[test]
@@ -91,4 +93,45 @@ fn a_goal_after_the_end_counts_for_a_run_of_a_record_that_gave_way() {
     let again = kept.happens("ada", "signed_up", json!({}));
     assert_eq!(names(&again), ["journey_entered", "tagged", "journey_ended"]);
     assert!(kept.runs.contains_key(&(id("ada"), "greet".to_owned())));
+}
+
+#[test]
+fn what_is_told_of_a_run_that_gives_way_to_a_new_one_is_told_as_its_own() {
+    let journey = |steps: Value| {
+        json!({
+            "kind": "journey", "name": "care", "trigger": {"event": "order_completed"}, "entry": {"again": "always"},
+            "goal": {"event": "order_completed", "within": "30d"}, "steps": steps
+        })
+    };
+    let said = |own: &Own, name: &str| own.properties.get(name).cloned().unwrap_or_default();
+    let order = |n: &str| json!({"order_id": n, "total": 9});
+    // One that is under way, and one that is over.
+    for (steps, before, outcomes) in [
+        (json!([{"wait": "9d"}]), vec!["journey_entered"], vec!["goal"]),
+        (json!([{"tag": "thanked"}]), vec!["journey_entered", "tagged", "journey_ended"], vec![]),
+    ] {
+        let mut kept = Kept::new(&[journey(steps)], ["ada"]);
+        let first = kept.now.rfc3339();
+        assert_eq!(names(&kept.happens("ada", "order_completed", order("1"))), before);
+        kept.later(2);
+        let again = kept.happens("ada", "order_completed", order("2"));
+        let all = told(&again);
+        let of = |run: u32| -> Vec<&Own> {
+            let of_journey = all.iter().filter(|own| own.name.starts_with("journey_"));
+            of_journey.filter(|own| said(own, "run") == run).copied().collect()
+        };
+        let old: Vec<&str> = of(1).iter().map(|own| own.name.as_str()).collect();
+        assert_eq!(old[0], "journey_goal_reached");
+        assert!(of(1).iter().all(|own| said(own, "entered") == first), "{all:?}");
+        let ended = of(1).into_iter().filter(|own| own.name == "journey_ended");
+        let ended: Vec<Value> = ended.map(|own| said(own, "outcome")).collect();
+        assert_eq!(ended, outcomes);
+        assert_eq!(of(2)[0].name, "journey_entered");
+        assert!(of(2).iter().all(|own| said(own, "entered") == kept.now.rfc3339()), "{all:?}");
+        // The first counts as reached on the day on which it began.
+        let reached: Vec<_> =
+            again.tallies.iter().filter(|(.., counts)| counts.contains_key(&Counter::Reached)).collect();
+        assert_eq!(reached.len(), 1);
+        assert_eq!(reached[0].0, day(kept.now.plus_millis(-2 * DAY)));
+    }
 }
