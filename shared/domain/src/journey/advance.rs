@@ -50,7 +50,7 @@ fn in_it(run: &Run, input: &Input<'_>, given: &Given<'_>, tale: &mut Tale) -> Ru
     let by = if let Input::Event(event) = input { Some(event.id.clone()) } else { None };
     let same = given.current.filter(|flow| flow.version() == run.flow);
     let (Some(current), Some(flow)) = (given.current, same.or(given.pinned).or(given.current)) else {
-        return removed(run, given, tale);
+        return removed(run, given.now, asked, tale);
     };
     let mut walk = Walk { given, flow, run: run.clone(), told: tale, clock, asked, by };
     if same.is_none() {
@@ -67,10 +67,11 @@ fn in_it(run: &Run, input: &Input<'_>, given: &Given<'_>, tale: &mut Tale) -> Ru
 }
 
 /// The journey is not there any more: so that it can end, any flow would do, and there is none.
-fn removed(run: &Run, given: &Given<'_>, tale: &mut Tale) -> Run {
+fn removed(run: &Run, now: Timestamp, asked: Timestamp, tale: &mut Tale) -> Run {
     let outcome = Outcome::Exited(Exited::Removed);
     tale.why.push(Reason::Ended(outcome.clone()));
-    let ended = Some(super::Ended { outcome, at: given.now });
+    tale.tell(run.n, asked, Told::Ended);
+    let ended = Some(super::Ended { outcome, at: now });
     Run { ended, place: None, due: None, ..run.clone() }
 }
 

@@ -39,6 +39,13 @@ pub(super) struct Tale {
     changes: bool,
 }
 
+impl Tale {
+    /// Something of a run itself happened.
+    pub(super) fn tell(&mut self, n: u32, at: Timestamp, told: Told) {
+        self.effects.push(Effect { part: format!("{n}.{}", told.event()), at, what: What::Told(told) });
+    }
+}
+
 /// Where it goes after a step.
 enum Next {
     /// To this step.
@@ -219,7 +226,7 @@ impl Walk<'_> {
 
     /// Something of the run itself happened.
     pub(super) fn tell(&mut self, told: Told) {
-        self.effect(format!("{}.{}", self.run.n, told.event()), What::Told(told));
+        self.told.tell(self.run.n, self.asked, told);
     }
 
     fn stay(&mut self, name: &str, waits: Waits) {

@@ -135,3 +135,20 @@ fn what_is_told_of_a_run_that_gives_way_to_a_new_one_is_told_as_its_own() {
         assert_eq!(reached[0].0, day(kept.now.plus_millis(-2 * DAY)));
     }
 }
+
+#[test]
+fn who_is_in_a_journey_that_is_removed_is_told_to_have_left_it() {
+    let care = json!({
+        "kind": "journey", "name": "care", "trigger": {"event": "trial_started"}, "steps": [{"wait": "9d"}]
+    });
+    let mut kept = Kept::new(&[care], ["ada"]);
+    let first = kept.now.rfc3339();
+    kept.happens("ada", "trial_started", json!({}));
+    kept.later(1);
+    kept.policies.journeys.clear();
+    let left = kept.happens("ada", "page_liked", json!({}));
+    assert_eq!(names(&left), ["journey_ended"]);
+    let said = json!({"journey": "care", "run": 1, "entered": first, "outcome": "exited"});
+    assert_eq!(Value::Object(told(&left)[0].properties.clone()), said);
+    assert!(kept.happens("ada", "page_liked", json!({})).is_idle());
+}

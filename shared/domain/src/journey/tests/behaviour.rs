@@ -305,6 +305,8 @@ fn a_journey_that_is_removed_is_left() {
     world.policies.journeys.clear();
     world.input(&Input::Publish);
     assert_eq!(world.run().ended.as_ref().unwrap().outcome, Outcome::Exited(Exited::Removed));
+    let ended = world.effects.iter().filter(|effect| effect.what == What::Told(Told::Ended));
+    assert_eq!(ended.map(|effect| effect.part.as_str()).collect::<Vec<_>>(), ["1.journey_ended"]);
 }
 
 #[test]
