@@ -31,7 +31,7 @@ impl Runner {
     /// Goes on from where the part stands, up to where the next message takes over. What was done by the time this comes
     /// again is not done again; if the next message took over, nothing is.
     pub(crate) async fn pages(&self, message: &CampaignMessage, part: u8, from: u32) -> Result<(), String> {
-        let end = from.saturating_add(PAGES);
+        let end = end_of(from);
         let mut conflicts = 0;
         loop {
             let Some(broadcast) = self.read(message).await? else { return Ok(()) };
@@ -144,10 +144,28 @@ impl Runner {
     }
 }
 
+/// The page at which the message that begins at one ends: the same for all that begin on the way there. Each time that somebody lets a
+/// broadcast go on another begins, and they are one again there.
+const fn end_of(from: u32) -> u32 {
+    (from / PAGES).saturating_add(1).saturating_mul(PAGES)
+}
+
 /// Where somebody lives, as far as it is known.
 fn zone(whole: &Whole<'_>, policies: &PolicySet) -> sluice_domain::calendar::Zone {
     let facts = whole.facts(&policies.settings.survivorship);
     let fact = |name: &str| facts.get(name).map(|fact| fact.value.reveal().as_str());
     let country = fact("country").and_then(Country::parse);
     zone_of(fact("time_zone"), country, policies.settings.messaging.zone.as_ref())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::end_of;
+
+    #[test]
+    fn messages_that_begin_at_different_pages_end_at_one() {
+        assert_eq!([0, 1, 7, 19].map(end_of), [20; 4]);
+        assert_eq!([20, 33].map(end_of), [40; 2], "where one ended the next one begins");
+        assert_eq!(end_of(u32::MAX), u32::MAX);
+    }
 }
