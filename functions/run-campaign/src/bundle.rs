@@ -1,10 +1,10 @@
 //! A bundle's minute comes: its people's messages are put on the queue.
 
-use crate::{ATTEMPTS, Runner, channel, text};
+use crate::{ATTEMPTS, Runner, channel, outgoing, text};
 use sluice_domain::campaign::{Broadcast, Chosen, Place, Sends, Share, winner};
 use sluice_host::outbox::{Outgoing, QueueName};
 use sluice_store::{Parked, Written};
-use sluice_wire::queue::{Bundle, CampaignMessage, OrderMessage, encode};
+use sluice_wire::queue::{Bundle, CampaignMessage, CampaignTask, OrderMessage, encode};
 
 impl Runner {
     pub(crate) async fn open(&self, message: &CampaignMessage, bundle: &Bundle) -> Result<(), String> {
@@ -19,6 +19,10 @@ impl Runner {
                     continue;
                 }
                 Sends::Yes if wants_winner && broadcast.winner.is_none() => {
+                    if let Some(until) = broadcast.tests_until(bundle.at, self.env.clock.now()) {
+                        let task = CampaignTask::Bundle(bundle.clone());
+                        return self.hand_over(vec![outgoing(&broadcast, task, until)]).await;
+                    }
                     // Read again, whoever's choice it is.
                     let _: Written = self.choose(broadcast).await?;
                     continue;

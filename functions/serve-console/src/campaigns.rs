@@ -167,7 +167,7 @@ impl Console {
                         }
                         _ => Counts::default(),
                     };
-                    broadcast.resume(&counts)
+                    broadcast.resume(&counts, now)
                 }
             };
             match changed {

@@ -275,7 +275,7 @@ async fn what_waits_anew_is_not_taken_from_what_waits_with_what_waited_before() 
     broadcast.pause().unwrap();
     store.park(&broadcast, 0, &parked).await.unwrap();
     assert!(store.parked(&broadcast, 0, 10).await.unwrap().is_empty(), "nobody has let it go on");
-    broadcast.resume(&Counts::default()).unwrap();
+    broadcast.resume(&Counts::default(), now).unwrap();
     let waited = store.parked(&broadcast, 0, 10).await.unwrap();
     assert_eq!(waited.len(), 1);
     // It is paused again before that is over: the same message waits again.
@@ -284,7 +284,7 @@ async fn what_waits_anew_is_not_taken_from_what_waits_with_what_waited_before() 
     store.park(&again, 0, &parked).await.unwrap();
     store.unpark(&broadcast, 0, &waited).await.unwrap();
     assert!(store.parked(&broadcast, 0, 10).await.unwrap().is_empty());
-    again.resume(&Counts::default()).unwrap();
+    again.resume(&Counts::default(), now).unwrap();
     let waits: Vec<Parked> =
         store.parked(&again, 0, 10).await.unwrap().into_iter().map(|(_, one)| one).collect();
     assert_eq!(waits, [parked]);

@@ -217,10 +217,46 @@ async fn spread_over_an_hour_it_goes_out_bit_by_bit_and_can_be_paused_and_cancel
     run.finish().await;
 }
 
+const CONTEST: &str = "at: now\nvariants: [{ name: plain }, { name: bold, template: spring-b }]\nwinner: { by: clicked, test: 40%, after: 1h }\n";
+
+/// One person clicks, of the second variant; and opens.
+async fn click_bold(run: &Running) {
+    let bold = run.mails().into_iter().find(|(_, text)| text.contains("It is spring")).expect("a test mail");
+    let link = mail_to(run, &bold.0[0]).paths('c').remove(0);
+    let agent = [(
+        "user-agent",
+        "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.4 Safari/605.1.15",
+    )];
+    assert_eq!(run.send("GET", &link, &agent, b"").await.status, 302, "{link}");
+    rest(run).await;
+    assert_eq!(broadcast(run).await["variants"][1]["clicked"], 1);
+}
+
+#[tokio::test]
+async fn a_test_that_waited_goes_on_for_as_long_as_it_was_to_take() {
+    let run = with(CONTEST).await;
+    let everybody = people(&run, 40, &[]).await;
+    ask(&run, "schedule").await;
+    minutes(&run, 2).await;
+    ask(&run, "pause").await;
+    minutes(&run, 65).await;
+    ask(&run, "resume").await;
+    minutes(&run, 10).await;
+    let shown = broadcast(&run).await;
+    assert_eq!(shown["winner"], Value::Null, "{shown:#}");
+    click_bold(&run).await;
+    minutes(&run, 55).await;
+    let shown = broadcast(&run).await;
+    assert_eq!(shown["winner"]["variant"], "bold", "{shown:#}");
+    let got = mails(&run);
+    assert!(everybody.iter().all(|email| got.get(email) == Some(&1)), "{got:?}");
+    counters_equal_the_ledger(&run);
+    run.finish().await;
+}
+
 #[tokio::test]
 async fn the_variant_that_more_people_click_goes_to_everybody_else() {
-    let more = "at: now\nvariants: [{ name: plain }, { name: bold, template: spring-b }]\nwinner: { by: clicked, test: 40%, after: 1h }\nhold_out: 10%";
-    let run = with(more).await;
+    let run = with(&format!("{CONTEST}hold_out: 10%")).await;
     let everybody = people(&run, 40, &[]).await;
     ask(&run, "schedule").await;
     minutes(&run, 2).await;
@@ -228,16 +264,7 @@ async fn the_variant_that_more_people_click_goes_to_everybody_else() {
     let (sent, held) =
         (shown["counts"]["sent"].as_u64().unwrap(), shown["counts"]["held_out"].as_u64().unwrap());
     assert!((6..=26).contains(&sent), "{shown:#}");
-    // One person clicks, of the second variant; and opens.
-    let bold = run.mails().into_iter().find(|(_, text)| text.contains("It is spring")).expect("a test mail");
-    let link = mail_to(&run, &bold.0[0]).paths('c').remove(0);
-    let agent = [(
-        "user-agent",
-        "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.4 Safari/605.1.15",
-    )];
-    assert_eq!(run.send("GET", &link, &agent, b"").await.status, 302, "{link}");
-    rest(&run).await;
-    assert_eq!(broadcast(&run).await["variants"][1]["clicked"], 1);
+    click_bold(&run).await;
     minutes(&run, 62).await;
     let shown = broadcast(&run).await;
     assert_eq!(shown["winner"]["variant"], "bold", "{shown:#}");

@@ -142,6 +142,9 @@ pub struct Broadcast {
     /// What stopped it last.
     #[serde(rename = "r", default, skip_serializing_if = "Option::is_none")]
     pub stopped: Option<Stopped>,
+    /// When somebody let it go on last after it waited.
+    #[serde(rename = "g", default, skip_serializing_if = "Option::is_none")]
+    pub resumed: Option<Timestamp>,
     /// What was counted when somebody let it go on after it was stopped: guard rails look at what came since.
     #[serde(rename = "c", default, skip_serializing_if = "Counts::is_empty")]
     pub since: Counts,
@@ -174,6 +177,7 @@ impl Broadcast {
             missed: false,
             winner: None,
             stopped: None,
+            resumed: None,
             since: Counts::default(),
         }
     }
@@ -235,18 +239,30 @@ impl Broadcast {
     ///
     /// # Errors
     /// It was cancelled.
-    pub fn resume(&mut self, counted: &Counts) -> Result<bool, Refused> {
+    pub fn resume(&mut self, counted: &Counts, now: Timestamp) -> Result<bool, Refused> {
         match self.state {
             BroadcastState::Scheduled | BroadcastState::Running | BroadcastState::Done => Ok(false),
             BroadcastState::Paused | BroadcastState::Stopped => {
                 if self.state == BroadcastState::Stopped {
                     self.since = counted.clone();
                 }
+                self.resumed = Some(now);
                 let began = self.began.is_some();
                 Ok(self.change(if began { BroadcastState::Running } else { BroadcastState::Scheduled }))
             }
             state => Err(Refused(state)),
         }
+    }
+
+    /// Until when those wait once more who are to get the winner in a minute that came at `now`. If somebody let the broadcast go on
+    /// before one was chosen, the test is as long from there as it was to be: much of it may not have gone out before.
+    pub fn tests_until(&self, minute: Timestamp, now: Timestamp) -> Option<Timestamp> {
+        let rule = self.document.as_ref()?.winner.filter(|_| self.winner.is_none())?;
+        let began = self.began?.max(self.at);
+        let resumed = self.resumed.filter(|resumed| *resumed > began)?;
+        let decided = resumed.plus_millis(rule.after.millis());
+        // They keep their distance from each other, and so their pace.
+        (now < decided).then(|| minute.plus_millis(resumed.since(began)).max(decided))
     }
 
     /// It does not go out any more. Whether that is new.

@@ -6,7 +6,7 @@ use super::*;
 use crate::calendar::Zone;
 use crate::id::CustomerId;
 use crate::message::{Channel, Message, MessageState};
-use crate::policy::Campaign;
+use crate::policy::{Campaign, Document};
 use crate::time::Timestamp;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
@@ -249,6 +249,39 @@ fn only_the_test_gets_its_variant_at_once_and_the_others_the_winner_after_it() {
 }
 
 #[test]
+fn a_test_that_somebody_let_go_on_is_as_long_from_there_as_it_was_to_be() {
+    let document = campaign(json!({
+        "variants": [{ "name": "a" }, { "name": "b", "template": "spring-b" }],
+        "winner": { "by": "clicked", "test": "20%", "after": "4h" },
+    }));
+    let after = |hours: i64| at(NOON).plus_millis(hours * 3_600_000);
+    let mut broadcast = began(&document, at(NOON));
+    assert_eq!(broadcast.tests_until(after(4), after(4)), None, "it never waited");
+    broadcast.pause().unwrap();
+    broadcast.resume(&Counts::default(), after(5)).unwrap();
+    assert_eq!(broadcast.tests_until(after(4), after(5)), Some(after(9)));
+    assert_eq!(broadcast.tests_until(after(6), after(6)), Some(after(11)), "who was later stays later");
+    assert_eq!(broadcast.tests_until(after(4), after(9)), None);
+    broadcast.winner = Some(Chosen { variant: 1, at: after(5) });
+    assert_eq!(broadcast.tests_until(after(4), after(6)), None, "it is chosen");
+}
+
+#[test]
+fn a_test_takes_as_long_as_it_is_spread_over() {
+    let findings = |spread: &str| {
+        let document = json!({
+            "kind": "campaign", "name": "spring", "audience": { "query": "customer.leads > 0" },
+            "send": { "template": "spring", "topic": "product" }, "spread": spread,
+            "variants": [{ "name": "a" }, { "name": "b" }],
+            "winner": { "by": "clicked", "test": "20%", "after": "4h" },
+        });
+        let found = crate::policy::check(&[Document::from_json(document).unwrap()]);
+        found.into_iter().filter(|finding| finding.message.contains("before it went out")).count()
+    };
+    assert_eq!((findings("6h"), findings("4h")), (1, 0));
+}
+
+#[test]
 fn what_it_would_come_to_is_known_before() {
     let of = |more: Value, people| forecast(&campaign(more), Some(10), people, at(NOON)).unwrap();
     let plain = of(json!({ "hold_out": "10%" }), 1_000);
@@ -302,7 +335,7 @@ fn a_guard_rail_looks_once_enough_went_out_and_names_what_was_too_much() {
     let mut broadcast = began(&campaign(json!({})), at(NOON));
     let until = counts(&[("sent", 100), ("bounced", 6)]);
     assert!(broadcast.stop(tripped(&rails, &until).unwrap(), at(NOON)));
-    assert_eq!(broadcast.resume(&until), Ok(true));
+    assert_eq!(broadcast.resume(&until, at(NOON)), Ok(true));
     let after = counts(&[("sent", 300), ("bounced", 7)]);
     assert_eq!(tripped(&rails, &after.since(&broadcast.since)), None);
 }
@@ -314,17 +347,17 @@ fn what_is_over_stays_over_and_what_waits_goes_on_where_it_was() {
     let mut broadcast = Broadcast::new("spring", 1, first(&document.at, at(NOON)).unwrap(), "ann", at(NOON));
     assert_eq!((broadcast.pause(), broadcast.pause()), (Ok(true), Ok(false)));
     assert_eq!(broadcast.begin(&document, 1, None, at(NOON)), Err(Refused(BroadcastState::Paused)));
-    assert_eq!(broadcast.resume(&counts), Ok(true));
+    assert_eq!(broadcast.resume(&counts, at(NOON)), Ok(true));
     assert_eq!(broadcast.state, BroadcastState::Scheduled);
     broadcast.begin(&document, 1, Some(14), at(NOON)).unwrap();
     assert_eq!((broadcast.shards, broadcast.sends()), (3, Sends::Yes));
     let epoch = broadcast.epoch;
     assert_eq!((broadcast.pause(), broadcast.sends()), (Ok(true), Sends::Later));
-    assert_eq!((broadcast.resume(&counts), broadcast.state), (Ok(true), BroadcastState::Running));
+    assert_eq!((broadcast.resume(&counts, at(NOON)), broadcast.state), (Ok(true), BroadcastState::Running));
     assert_eq!((broadcast.cancel(at(NOON)), broadcast.sends()), (Ok(true), Sends::Never));
     assert_eq!(broadcast.epoch, epoch + 3);
     assert_eq!(broadcast.cancel(at(NOON)), Ok(false));
-    assert_eq!(broadcast.resume(&counts), Err(Refused(BroadcastState::Cancelled)));
+    assert_eq!(broadcast.resume(&counts, at(NOON)), Err(Refused(BroadcastState::Cancelled)));
     assert!(!broadcast.finish(at(NOON)));
 }
 
