@@ -100,7 +100,9 @@ async fn a_key_that_cannot_be_one_is_refused_alike_at_every_door() {
     let doors = Contract::get().operations();
     let with_key = doors.iter().filter(|(_, operation)| {
         let parameters = operation["parameters"].as_array().into_iter().flatten();
-        parameters.into_iter().any(|one| one["$ref"] == "#/components/parameters/IdempotencyKey")
+        parameters.into_iter().any(|one| {
+            one["$ref"] == "#/components/parameters/IdempotencyKey" || one["name"] == "Idempotency-Key"
+        })
     });
     let mut seen = 0;
     for (route, operation) in with_key {
