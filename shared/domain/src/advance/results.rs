@@ -337,7 +337,8 @@ mod tests {
             let counted = bought.tallies.iter().find(|(_, cell, _)| **cell == Cell::of(key.clone()));
             let (on, _, counts) = counted.expect("it is counted");
             assert_eq!((on, counts.get(&counter)), (day(Timestamp(10 * DAY)), Some(&1)));
-            let again = take_by(&policies, &[order("Order Completed", 13, 5.0)], kept(&states, &bought));
+            let later = [order("Order Completed", 13, 5.0)];
+            let again = take_after(&bought.entries, &policies, &later, ada(kept(&states, &bought)));
             assert!(again.entries[0].1.led.happened.is_empty(), "once");
         }
         let taken = take(&[news("message_sent", 10, json!({}))], none);
