@@ -199,8 +199,9 @@ pub fn sample<T>(all: Vec<T>, most: usize, seed: u64) -> Vec<T> {
 /// Plays plans with at most one fault, on all threads: to their ends, or where something gets in between until they meet
 /// a way that is known. Of duplicates that stop so that it is all the same the first is played.
 pub fn sweep(ways: &Ways<'_>, prepared: &Prepared, plans: &[Plan]) -> Swept {
-    let quiet = quiet(prepared);
-    tried(prepared, &rows(plans), |player, plan| {
+    let rows = rows(plans);
+    let quiet = if rows.iter().any(|row| row.len() > 1) { quiet(prepared) } else { Vec::new() };
+    tried(prepared, &rows, |player, plan| {
         if plan.is_alone() {
             let broken = player.run(prepared, plan).broken;
             return (Ended { broken, is_known: false, resumed: Vec::new() }, 0);
