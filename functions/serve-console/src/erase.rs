@@ -6,6 +6,7 @@ use crate::{Call, Console, unavailable};
 use serde_json::{Value, json};
 use sluice_domain::erasure::Erasure;
 use sluice_domain::id::CustomerId;
+use sluice_domain::time::Timestamp;
 use sluice_host::outbox::{Outgoing, QueueName};
 use sluice_store::Written;
 use sluice_wire::http::HttpResponse;
@@ -32,7 +33,7 @@ impl Console {
                 return Ok(accepted(&erasure));
             };
             check_person(call, &known, &root.id)?;
-            let (now, keys) = (self.env.clock.now(), self.hash_keys().await?);
+            let (now, keys) = (self.asked_at(call), self.hash_keys().await?);
             let policies = self.policies.current(now).await.map_err(unavailable)?;
             let junk = &policies.settings.junk;
             let erasures = Erasure::begin(root, &known, &keys, junk, &call.who.name(), now);
@@ -44,6 +45,13 @@ impl Console {
             return Ok(accepted(&whole));
         }
         Err(Problem::new(409, "busy", "Others are changing this customer. Try again.").retry_after(1))
+    }
+
+    /// When the person's erasure was asked for: not before the front door took the question, so that a lead that came earlier is
+    /// theirs also where the clock of this machine is behind.
+    fn asked_at(&self, call: &Call) -> Timestamp {
+        let now = self.env.clock.now();
+        call.request.arrived.map_or(now, |arrived| now.max(arrived))
     }
 
     pub(crate) async fn show_erasure(&self, call: &Call) -> Result<HttpResponse, Problem> {

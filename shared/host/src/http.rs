@@ -8,6 +8,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use sluice_domain::time::Timestamp;
 use sluice_wire::http::{HttpRequest, HttpResponse};
 use sluice_wire::problem::Problem;
 use std::collections::BTreeMap;
@@ -60,6 +61,9 @@ struct Context {
     http: Call,
     #[serde(default)]
     stage: Option<String>,
+    /// In milliseconds since the epoch.
+    #[serde(default, rename = "timeEpoch")]
+    time_epoch: Option<i64>,
 }
 
 #[derive(Deserialize)]
@@ -99,6 +103,7 @@ pub fn read_event(payload: &[u8]) -> Result<HttpRequest, InvokeError> {
         headers,
         body,
         source_ip: event.request_context.http.source_ip,
+        arrived: event.request_context.time_epoch.map(Timestamp),
     })
 }
 

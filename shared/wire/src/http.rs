@@ -2,6 +2,7 @@
 //! local front door).
 
 use bytes::Bytes;
+use sluice_domain::time::Timestamp;
 
 /// One request. Header names are lower case; several values of one name are joined with a comma, as payload 2.0 does.
 #[derive(Clone, Debug, Default)]
@@ -18,6 +19,8 @@ pub struct HttpRequest {
     pub body: Bytes,
     /// The address of the caller as the front door saw it.
     pub source_ip: Option<String>,
+    /// When the front door took it, by its own clock.
+    pub arrived: Option<Timestamp>,
 }
 
 impl HttpRequest {

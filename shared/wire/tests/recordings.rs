@@ -50,6 +50,7 @@ fn request(bytes: &[u8]) -> HttpRequest {
             .collect(),
         body: bytes[end + 4..].to_vec().into(),
         source_ip: None,
+        arrived: None,
     }
 }
 

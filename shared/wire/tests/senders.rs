@@ -74,6 +74,7 @@ fn request(bytes: &[u8]) -> HttpRequest {
         headers: headers.map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned())).collect(),
         body: bytes[end + 4..].to_vec().into(),
         source_ip: None,
+        arrived: None,
     }
 }
 

@@ -4,7 +4,8 @@ use super::console::{act, call};
 use super::{Event, MEANWHILE, POISON, Post, Prepare, accept, enrich_body, form_post, lead_body, play};
 use crate::events::queue_event;
 use crate::world::{ADMIN_TOKEN, Name, World};
-use serde_json::{Map, json};
+use bytes::Bytes;
+use serde_json::{Map, Value, json};
 use sluice_domain::event::{Event as Happening, EventKind, Happened, Ids, Who};
 use sluice_domain::feedback::{Bounce, Feedback, Kind};
 use sluice_domain::id::{CustomerId, EventId, LeadId};
@@ -22,7 +23,8 @@ pub(super) fn ask(world: &mut World) -> Prepare<'_> {
     Box::pin(async {
         let (customer, _) = person(world).await;
         let next = accept(world, "web", "9", &[MAIL, ("note", "kanari again")], 600).await;
-        (delete(&customer), vec![("lead", lead_body(&next))])
+        let took = world.clock.millis();
+        (taken_at(took, delete(&customer)), vec![("lead", lead_body(&next))])
     })
 }
 
@@ -214,6 +216,16 @@ pub(super) async fn person(world: &mut World) -> (CustomerId, LeadId) {
     let root = known.root(&home);
     assert!(known.customers.len() == 2, "joined: {known:?}");
     (root, joins)
+}
+
+/// With the time by the clock of the front door, in milliseconds since the epoch.
+fn taken_at(millis: i64, act: Event) -> Event {
+    let Event::Http(post) = act else { unreachable!("people ask by HTTP") };
+    let mut event: Value = serde_json::from_slice(&post.payload).unwrap();
+    event["requestContext"]["timeEpoch"] = millis.into();
+    let payload = Bytes::from(event.to_string());
+    let again = Post { payload: payload.clone(), fields: Vec::new(), again: None, clash: None };
+    Event::Http(Post { payload, again: Some(Box::new(again)), ..post })
 }
 
 fn delete(customer: &CustomerId) -> Event {
