@@ -25,8 +25,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// Variables read besides those every function has.
-pub const VARIABLES: [&str; 7] = [
+pub const VARIABLES: [&str; 8] = [
     "SLUICE_TABLE",
+    "SLUICE_LEAD_QUEUE_URL",
     "SLUICE_NOTICE_QUEUE_URL",
     "SLUICE_ENRICH_QUEUE_URL",
     "SLUICE_ERASE_QUEUE_URL",
@@ -71,6 +72,7 @@ pub fn build(env: Environment) -> BoxFuture<'static, Result<Arc<dyn Function>, S
                 &env,
                 store.clone(),
                 &[
+                    QueueName::Lead,
                     QueueName::Notice,
                     QueueName::Enrich,
                     QueueName::Erase,

@@ -29,7 +29,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 
 /// Allowed and not seen in the workload: who, what, on what, and why it is needed all the same.
-const UNSEEN: [(&str, &str, &str, &str); 8] = [
+const UNSEEN: [(&str, &str, &str, &str); 9] = [
     (
         "record-feedback",
         "dynamodb:ConditionCheckItem",
@@ -43,6 +43,7 @@ const UNSEEN: [(&str, &str, &str, &str); 8] = [
         "while the hash key is rotated an address has two gates: the one that is not written has to be as it was read",
     ),
     ("route-lead", "sqs:SendMessage", "EraseQueue", "a lead of a person who was erased while it was routed"),
+    ("route-lead", "sqs:SendMessage", "LeadQueue", "a lead that waits for who is back within minutes"),
     ("fire-timers", "dynamodb:PutItem", "Table", "what an alert tells whose bounds are passed"),
     ("advance-journey", "dynamodb:DeleteItem", "Table", "an entry beside a record that was just erased"),
     (

@@ -3,6 +3,9 @@
 use crate::routing::{owner, policies};
 use crate::routing_depth::{HOUR, pass, rep, rules, stack, why};
 use serde_json::json;
+use sluice::host::spec::named;
+use sluice_domain::time::Timestamp;
+use sluice_host::environment::Clock;
 use sluice_tests::stack::{Running, Setup};
 use std::time::Duration;
 
@@ -112,6 +115,51 @@ async fn a_lead_that_waits_and_then_finds_nobody_is_explained_and_counted_anew()
     assert!(said.contains("because nobody could take it."), "{said}");
     assert!(said.contains("because nobody of the team was on duty"), "{said}");
     run.finish().await;
+}
+
+/// Waits until nobody could take a lead, and all that is to be done about it now is done.
+async fn escalated(run: &Running, lead: &str) {
+    for _ in 0..1_000 {
+        let state = run.show(lead).await["state"].clone();
+        if state == "escalated" && run.stack.function("route-lead").unwrap().running() == 0 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("{lead} is not escalated");
+}
+
+#[tokio::test]
+async fn a_lead_that_waits_for_minutes_is_in_its_queue_until_somebody_is_back() {
+    let noon = Timestamp::parse("2026-03-02T12:00:00Z").unwrap();
+    let documents = format!(
+        "{}kind: team\nname: sdr\nmembers: [{{ rep: ann }}]\noff_hours: wait\n\
+         hours: {{ zone: UTC, mon-fri: \"12:00-17:00\" }}\n---\n{}",
+        rep("ann", ""),
+        rules(&["name: all, assign: { team: sdr }"]),
+    );
+    for refuses in [false, true] {
+        let run = stack(&documents).at(noon.plus_millis(-150_000)).frozen().start().await;
+        if refuses {
+            run.refusals.refuse("route-lead", "AmazonSQS.", usize::MAX, (500, "InternalError"));
+        }
+        let lead = run.post("contact", &[("email", "soon@person.example")]).await.lead_id();
+        escalated(&run, &lead).await;
+        let is_entry = |(pk, sk): &(String, String)| pk.starts_with("due#") && sk.ends_with("-back");
+        let entries = run.table().into_keys().filter(is_entry).count();
+        let delayed = run.stack.sqs.depth(&named("LeadQueue")).unwrap().delayed;
+        // The timers look once a minute: what they are to hand on is for a queue that refuses, and for longer waits.
+        assert_eq!((entries, delayed), if refuses { (1, 0) } else { (0, 1) });
+
+        run.refusals.lift();
+        let left = u64::try_from(noon.since(run.stack.clock.now())).unwrap();
+        run.pass(Duration::from_millis(left + 1_000)).await;
+        if refuses {
+            run.fire_timers().await;
+        }
+        assert_eq!(owner(&run, &lead).await, "ann");
+        run.finish().await;
+    }
 }
 
 #[tokio::test]
