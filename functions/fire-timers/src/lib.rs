@@ -98,7 +98,8 @@ impl Timers {
                 self.store.due_before(shard, before, behind, PAGE).await?;
             let count = entries.len() + unreadable;
             let messages = entries.iter().filter_map(outgoing).collect();
-            let refused = self.outbox.enqueue(messages, now).await;
+            // What is left to wait is counted from now, not from when the run began: reading may have taken a while.
+            let refused = self.outbox.enqueue(messages, self.env.clock.now()).await;
             // An entry for a queue that this version does not know stays for one that does.
             let sent: Vec<DueEntry> = entries
                 .into_iter()
