@@ -17,6 +17,7 @@ use sluice_host::schedule::{Schedule, ScheduleHandler};
 use sluice_store::{DueEntry, DuePage, OpenLead, Policies, Standing, Store, StoreError, keys};
 use sluice_wire::queue::{EraseMessage, LeadMessage, encode};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 /// Variables read besides those every function has.
 pub const VARIABLES: [&str; 10] = [
@@ -40,6 +41,9 @@ const PAGE: i32 = 200;
 const BUDGET_MS: i64 = 30_000;
 /// How old a waiting lead must be to be driven again, in milliseconds: older than a queue needs to bring it again.
 const STUCK_MS: i64 = 240_000;
+/// How long ago the run before is taken to have been where that is not known, in milliseconds: one was left out, and this one is
+/// some seconds late.
+const UNSEEN_MS: i64 = 130_000;
 /// Waiting leads driven again in one run. Where more have their turn, they take turns by the minute.
 const STUCK_LIMIT: usize = 5_000;
 /// Open leads of one state that are looked at in one run. Counting them reads as much of the index.
@@ -57,8 +61,8 @@ pub fn build(env: Environment) -> BoxFuture<'static, Result<Arc<dyn Function>, S
     Box::pin(async move {
         let store = sluice_host::aws::store(&env)?;
         let outbox = Outbox::new(&env, store.clone(), &QueueName::ALL)?;
-        Ok(Arc::new(Schedule(Timers { policies: Policies::new(store.clone()), store, outbox, env }))
-            as Arc<dyn Function>)
+        let (policies, driven) = (Policies::new(store.clone()), AtomicI64::new(0));
+        Ok(Arc::new(Schedule(Timers { policies, store, outbox, env, driven })) as Arc<dyn Function>)
     })
 }
 
@@ -67,6 +71,8 @@ struct Timers {
     store: Store,
     outbox: Outbox,
     env: Environment,
+    /// When this instance drove waiting leads last, in milliseconds since the epoch; 0 if it has not yet.
+    driven: AtomicI64,
 }
 
 impl ScheduleHandler for Timers {
@@ -130,11 +136,19 @@ impl Timers {
         let stuck = self.store.open_leads(LeadState::Waiting, None, stuck_before, LOOKED_AT).await?;
         let escalated = self.store.open_leads(LeadState::Escalated, None, now, LOOKED_AT).await?;
         let oldest = stuck.first().map_or(0, |lead| now.since(lead.since) / 1000);
-        let stuck = stuck.into_iter().filter(|lead| is_turn(now.since(lead.since))).collect();
+        let before = match self.driven.load(Ordering::SeqCst) {
+            0 => now.plus_millis(-UNSEEN_MS),
+            driven => Timestamp(driven),
+        };
+        let is_turn = |lead: &OpenLead| is_turn(now.since(lead.since), before.since(lead.since));
+        let stuck = stuck.into_iter().filter(is_turn).collect();
         let stuck = window(stuck, STUCK_LIMIT, scattered(minute(now))).into_iter();
         // One that is still to be completed is sent on by route-lead.
         let again = stuck.chain(in_turn(escalated, now)).map(|lead| lead.id);
         let driven = self.drive(again.collect(), now).await;
+        if driven.is_ok() {
+            self.driven.store(now.millis(), Ordering::SeqCst);
+        }
         Metrics::new().seconds("OldestOpenLeadSeconds", oldest).emit(&self.env, now);
         for state in LeadState::IN_FLIGHT {
             let open = self.store.count_open(state).await?;
@@ -211,17 +225,18 @@ const fn scattered(n: usize) -> usize {
     n.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32
 }
 
-/// Whether a lead that has been open for this long, in milliseconds, is driven again in this minute: at first every
-/// minute, then ever less often, about hourly until the third day, and at least about daily after it. What keeps it open may
-/// last, and repeats must not pile up.
-const fn is_turn(open_ms: i64) -> bool {
+/// Whether a lead that has been open for this long, and at the run before for so long, in milliseconds, is driven again: at first
+/// in each run, then ever less often, about hourly until the third day, and at least about daily after it. What keeps it open
+/// may last, and repeats must not pile up. A turn is due at a minute and taken by the first run from then on: runs come late, early
+/// or not at all, and a turn that is missed would be hours.
+const fn is_turn(open_ms: i64, before_ms: i64) -> bool {
     let minutes = open_ms / 60_000;
     let rarest = if minutes < 3 * 24 * 60 { 64 } else { 1024 };
     let mut step = 1;
     while step < rarest && step * 16 <= minutes {
         step *= 2;
     }
-    minutes % step == 0
+    step == 1 || minutes / step > before_ms.div_euclid(step * 60_000)
 }
 
 fn outgoing(entry: &DueEntry) -> Option<Outgoing> {
@@ -231,7 +246,7 @@ fn outgoing(entry: &DueEntry) -> Option<Outgoing> {
 
 #[cfg(test)]
 mod tests {
-    use super::{ESCALATED_MOST, ESCALATED_TRIED, Timestamp, in_turn, is_turn, scattered, window};
+    use super::{ESCALATED_MOST, ESCALATED_TRIED, Timestamp, UNSEEN_MS, in_turn, is_turn, scattered, window};
     use sluice_domain::id::LeadId;
     use sluice_store::OpenLead;
     use std::collections::BTreeSet;
@@ -273,7 +288,8 @@ mod tests {
 
     #[test]
     fn an_open_lead_is_driven_again_ever_less_often_and_never_forgotten() {
-        let turns = |from: i64, to: i64| (from..to).filter(|minute| is_turn(minute * 60_000)).count();
+        let is_turn = |minute: &i64| is_turn(minute * 60_000, (minute - 1) * 60_000);
+        let turns = |from: i64, to: i64| (from..to).filter(is_turn).count();
         assert_eq!(turns(4, 16), 12);
         assert_eq!(turns(16, 32), 8);
         assert!((20..=24).contains(&turns(24 * 60, 48 * 60)), "about hourly on the second day");
@@ -282,5 +298,21 @@ mod tests {
             "two or three times a day on the days after"
         );
         assert!((8..=15).contains(&turns(20 * 24 * 60, 30 * 24 * 60)), "about daily in the end");
+    }
+
+    #[test]
+    fn a_turn_is_taken_by_the_first_run_after_it_however_late_that_comes() {
+        // A turn of a lead that is a day old, and one of a lead that is a week old.
+        for due in [23 * 64, 10 * 1024].map(|minute: i64| minute * 60_000) {
+            let turn = |before: i64, at: i64| is_turn(due + at * 1_000, due + before * 1_000);
+            assert!(turn(-60, 0) && !turn(0, 60) && !turn(-120, -60));
+            for (before, after) in [(-3, 58), (-58, 3), (-1, 110), (-65, 57)] {
+                assert!(!turn(before - 60, before), "it is not due yet");
+                assert!(turn(before, after), "from {before} to {after} seconds");
+                assert!(!turn(after, after + 60), "it has been taken");
+            }
+            let first = |at: i64| is_turn(due + at * 1_000, due + at * 1_000 - UNSEEN_MS);
+            assert!(first(0) && first(125) && !first(-1) && !first(130));
+        }
     }
 }
