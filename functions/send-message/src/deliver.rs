@@ -151,13 +151,15 @@ impl Sender {
             message.claim(now, nonce.to_owned(), address);
             message.policies = Some(policies.version);
             message.links.clone_from(&content.links);
+            // What people ask for themselves must not use up what they get besides.
+            let counts = !policies.topic(&message.order.topic).service;
             match message.order.cause.kind {
-                CauseKind::Test => {}
                 CauseKind::Confirmation => {
                     gate.claimed(now);
                     gate.asks(now);
                 }
-                CauseKind::Api | CauseKind::Journey | CauseKind::Campaign => gate.claimed(now),
+                CauseKind::Api | CauseKind::Journey | CauseKind::Campaign if counts => gate.claimed(now),
+                CauseKind::Api | CauseKind::Journey | CauseKind::Campaign | CauseKind::Test => {}
             }
             let commit = Commit::default().message(message.clone()).gate(own.clone(), gate);
             // Written, not only held to: whoever still takes two records for two people fails, and looks again.

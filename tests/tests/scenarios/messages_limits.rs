@@ -122,6 +122,31 @@ async fn of_a_mail_and_an_sms_at_once_one_goes_out_where_a_cap_is_over_all_chann
     run.finish().await;
 }
 
+#[tokio::test]
+async fn what_a_person_asked_for_is_kept_back_by_no_cap_and_counts_for_none() {
+    let provider = provider().await;
+    let caps = "{ caps: [{ at_most: 1, within: 24h }] }";
+    let more = "---\nkind: channel\nname: email\nvia: ses\ncaps: [{ at_most: 1, within: 24h }]\n\
+                ---\nkind: topic\nname: orders\nservice: true\n";
+    let run = Setup::policies(documents(caps, &provider, more)).frozen().start().await;
+    let who = customer(&run, "one@person.example", &[("phone", "+1 212 555 0199")]).await;
+    for topic in ["service", "orders"] {
+        assert_eq!(ask(&run, &who, "receipt", topic).await["state"], "sent", "{topic}");
+    }
+    run.pass(HOUR).await;
+    // Neither of the channel's cap nor of that over all has anything been used up; the newsletter uses up both.
+    let news = ask(&run, &who, "news", "product").await;
+    assert_eq!(reason(&news), ("sent", ""), "{news:#}");
+    for channel in ["email", "sms"] {
+        let skipped = outcome(&run, &who, channel, json!({"at_cap": "skip"})).await;
+        assert_eq!(reason(&skipped), ("skipped", "cap"), "{skipped:#}");
+    }
+    for topic in ["service", "orders"] {
+        assert_eq!(ask(&run, &who, "receipt", topic).await["state"], "sent", "{topic}");
+    }
+    run.finish().await;
+}
+
 const BY_NIGHT: &str = "---
 kind: channel
 name: email

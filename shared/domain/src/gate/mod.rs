@@ -44,7 +44,7 @@ pub struct Gate {
     /// Soft bounces up to here count no more.
     #[serde(rename = "d", default, skip_serializing_if = "Option::is_none")]
     pub forgiven: Option<Timestamp>,
-    /// When messages were claimed, oldest first.
+    /// When messages that count for caps were claimed, oldest first.
     #[serde(rename = "r", default, skip_serializing_if = "Vec::is_empty")]
     pub recent: Vec<Timestamp>,
     /// When those of them were that ask whether messages are wanted, oldest first.
@@ -358,7 +358,7 @@ impl Gate {
         }
     }
 
-    /// A message was claimed.
+    /// A message that counts for caps was claimed.
     pub fn claimed(&mut self, at: Timestamp) {
         insert(&mut self.recent, at);
     }

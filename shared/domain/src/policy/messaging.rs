@@ -236,7 +236,7 @@ pub struct Topic {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub consent: Option<ConsentRule>,
     /// A person asked for what is sent (a receipt, an answer, a confirmation): wishes, caps and quiet hours do not hold for
-    /// it. Suppressed addresses get nothing all the same, and those of somebody who was erased only once they have confirmed
+    /// it, and it counts for no cap. Suppressed addresses get nothing all the same, and those of somebody who was erased only once they have confirmed
     /// anything since.
     #[serde(default, skip_serializing_if = "super::is_default")]
     pub service: bool,
@@ -294,7 +294,7 @@ pub enum ConsentRule {
     DoubleOptIn,
 }
 
-/// At most so many messages within a rolling time.
+/// At most so many messages within a rolling time. Those of service topics go out all the same, and do not count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Cap {
