@@ -73,6 +73,8 @@ mod identity;
 mod identity_kinds;
 #[path = "scenarios/import.rs"]
 mod import;
+#[path = "scenarios/joined_by_hand.rs"]
+mod joined_by_hand;
 #[path = "scenarios/journeys.rs"]
 mod journeys;
 #[path = "scenarios/journeys_running.rs"]

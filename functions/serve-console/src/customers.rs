@@ -11,13 +11,15 @@ use sluice_domain::customer::{
 };
 use sluice_domain::id::{CustomerId, LeadId};
 use sluice_domain::lead::Lead;
-use sluice_store::{Commit, Written};
+use sluice_store::{Commit, DueEntry, Written};
 use sluice_wire::http::HttpResponse;
 use sluice_wire::problem::Problem;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Leads of a customer listed with it.
 const LEADS: usize = 20;
+/// What the audit calls it that two are one.
+const MERGE: &str = "merge";
 /// Leads of a record that are looked at for who owns it once it is taken out.
 const MOST_LEADS: usize = 300;
 
@@ -70,10 +72,12 @@ impl Console {
             if records.is_empty() {
                 return Err(nothing());
             }
-            let commit = self.joined(call, "unmerge", &known, records);
+            let looks = self.looks(&records).await?;
+            let commit = self.joined(call, "unmerge", &known, records, &looks);
             if self.store.commit(commit).await.map_err(unavailable)? == Written::Conflict {
                 continue;
             }
+            self.look(looks).await;
             let known = self.store.people(BTreeSet::from([id.clone()])).await.map_err(unavailable)?;
             let taken_out = self.customer_view(call, &id, &known).await?;
             let known = self.store.people(BTreeSet::from([root.clone()])).await.map_err(unavailable)?;
@@ -85,7 +89,7 @@ impl Console {
 
     /// `{"with": "cu_…"}`: this customer and that one are one person. Done before is fine.
     pub(crate) async fn merge(&self, call: &Call) -> Result<HttpResponse, Problem> {
-        self.decide(call, "merge", join).await
+        self.decide(call, MERGE, join).await
     }
 
     /// `{"from": "cu_…"}`: this customer and that one are two people, neither suggested nor joined again.
@@ -115,8 +119,8 @@ impl Console {
             let both = BTreeSet::from([one.clone(), other.clone()]);
             let known = self.store.people(both).await.map_err(unavailable)?;
             [&one, &other].into_iter().try_for_each(|id| check_person(call, &known, &known.root(id)))?;
-            let commit = match decision(&known, &one, &other, self.decided(call)) {
-                Change::Records(records) => self.joined(call, what, &known, vec![records.0, records.1]),
+            let records = match decision(&known, &one, &other, self.decided(call)) {
+                Change::Records(records) => vec![records.0, records.1],
                 Change::Nothing => {
                     return Ok(HttpResponse::json(
                         200,
@@ -125,7 +129,11 @@ impl Console {
                 }
                 Change::Refused(why) => return Err(refused(why)),
             };
+            // Who is kept apart is of the records as before.
+            let looks = if what == MERGE { self.looks(&records).await? } else { Vec::new() };
+            let commit = self.joined(call, what, &known, records, &looks);
             if self.store.commit(commit).await.map_err(unavailable)? == Written::Done {
+                self.look(looks).await;
                 let (root, known) = self.find_person(call, call.part(0)).await?;
                 return Ok(HttpResponse::json(200, &self.customer_view(call, &root, &known).await?));
             }
@@ -133,11 +141,19 @@ impl Console {
         Err(Problem::new(409, "busy", "Others are changing these customers. Try again.").retry_after(1))
     }
 
-    /// Records as they shall be, with what the audit says where that gives somebody another owner.
-    fn joined(&self, call: &Call, what: &str, known: &Known, records: Vec<Customer>) -> Commit {
+    /// Records as they shall be, with what the audit says where that gives somebody another owner, and looks that are due then.
+    fn joined(
+        &self,
+        call: &Call,
+        what: &str,
+        known: &Known,
+        records: Vec<Customer>,
+        looks: &[DueEntry],
+    ) -> Commit {
         let moved = owner_changes(known, &records).into_iter();
         let notes = moved.map(|moved| moved.note(&call.who.doer(), self.env.clock.now(), what, None));
-        records.into_iter().fold(Commit::default().notes(notes), Commit::customer)
+        let commit = looks.iter().cloned().fold(Commit::default().notes(notes), Commit::due);
+        records.into_iter().fold(commit, Commit::customer)
     }
 
     fn decided(&self, call: &Call) -> Decided {

@@ -21,6 +21,7 @@ mod leads;
 mod leave;
 mod ledger;
 mod lists;
+mod looks;
 mod lookup;
 mod messages;
 mod missing;

@@ -87,6 +87,13 @@ impl Store {
     pub async fn delete_due(&self, entries: &[DueEntry]) -> Result<(), StoreError> {
         self.delete_many(entries.iter().map(due_key).collect()).await
     }
+
+    /// Deletes one entry whose message was sent: whoever puts one now and then needs no right to write many at once.
+    pub async fn drop_due(&self, entry: &DueEntry) -> Result<(), StoreError> {
+        let key = due_key(entry);
+        self.client.delete_item().table_name(&self.table).set_key(Some(key)).send().await?;
+        Ok(())
+    }
 }
 
 fn due_key(entry: &DueEntry) -> Item {

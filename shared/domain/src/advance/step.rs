@@ -142,6 +142,11 @@ impl Mind<'_> {
                 drop(self.joined(&work.root));
                 self.look(&mut work, Changed::everything());
             }
+            // Also of who was taken out: their state stands as it was when they gave way.
+            None if wake.is_joined() => {
+                drop(self.joined(&work.root));
+                self.look(&mut work, Changed::everything());
+            }
             None => {
                 if !self.ensure(&wake.customer) || !self.woke(wake) {
                     return None;

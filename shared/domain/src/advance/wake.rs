@@ -1,5 +1,6 @@
 //! What is due for a customer.
 
+use crate::customer::Customer;
 use crate::event::{Event, EventKind, Own};
 use crate::id::{CustomerId, EventId};
 use crate::pii::Pii;
@@ -26,6 +27,8 @@ pub struct Wake {
 
 /// What tokens of looks at everybody begin with.
 const PASS: &str = "pass.";
+/// What tokens of looks at somebody begin with whose records a person joined or took apart.
+const JOINED: &str = "joined.";
 
 impl Wake {
     /// A look at a customer because policies of this version were published.
@@ -36,6 +39,17 @@ impl Wake {
     /// Whether it is such a look.
     pub fn is_pass(&self) -> bool {
         self.journey.is_none() && self.token.starts_with(PASS)
+    }
+
+    /// A look at somebody because a person said of which records they are, and wrote that down in this record: one for each time.
+    pub fn joined(record: &Customer, at: Timestamp) -> Self {
+        let token = format!("{JOINED}{}", record.version);
+        Self { customer: record.id.clone(), journey: None, token, at }
+    }
+
+    /// Whether it is such a look.
+    pub fn is_joined(&self) -> bool {
+        self.journey.is_none() && self.token.starts_with(JOINED)
     }
 
     /// The same for the same wake: for due entries.
@@ -53,6 +67,7 @@ impl Wake {
         let name = match self.journey {
             Some(_) => "wait_over",
             None if self.is_pass() => "policies_published",
+            None if self.is_joined() => "records_changed",
             None => "time_passed",
         };
         Event {

@@ -191,6 +191,11 @@ impl PolicySet {
         Ok(set)
     }
 
+    /// Whether any document says what is to be made of what customers are like or do.
+    pub fn looks_at_people(&self) -> bool {
+        !self.live.index.is_empty() || !self.journeys.is_empty()
+    }
+
     /// How a lead of this origin is read. An origin whose document is gone is read with the usual names.
     pub fn reading(&self, origin: &crate::lead::Origin) -> Reading {
         let form = self.forms.get(&origin.name).filter(|_| origin.kind == "form");

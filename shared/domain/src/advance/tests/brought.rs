@@ -1,7 +1,7 @@
 //! What others wrote down of somebody: it is looked at with the event that tells of it, or with the next one.
 
 use super::kept::{DAY, Kept, id, names, told};
-use crate::advance::Taken;
+use crate::advance::{Incoming, Taken, Wake};
 use crate::customer::{Customer, Fact, Said};
 use crate::id::{CustomerId, LeadId};
 use serde_json::{Value, json};
@@ -115,4 +115,49 @@ fn records_that_somebody_else_joined_are_looked_at_together_and_once() {
     assert!(joined.contains(&"segment_entered".to_owned()), "{joined:?}");
     assert!(joined.contains(&"journey_entered".to_owned()), "{joined:?}");
     assert!(kept.happens("half", "page_liked", json!({})).is_idle(), "it was looked at");
+}
+
+#[test]
+fn who_was_joined_or_taken_apart_by_a_person_is_looked_at_though_nothing_happens_to_them() {
+    let mut kept = kept(["ada", "half"]);
+    captures(&mut kept, "ada", "first", &[("first_name", "Ada")]);
+    captures(&mut kept, "half", "other", &[("country", "DE")]);
+    assert_eq!((is_in(&kept, "ada"), is_in(&kept, "half")), (vec!["unknown".into()], vec!["german".into()]));
+    let looks = |kept: &mut Kept, who: &str| {
+        let wake = Wake::joined(&kept.customers[&id(who)], kept.now);
+        let taken = kept.take(Incoming::Due(wake));
+        let again = kept.take(Incoming::Due(Wake::joined(&kept.customers[&id(who)], kept.now)));
+        assert!(again.is_idle() && names(&again).is_empty(), "what comes again finds nothing new");
+        names(&taken).into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    kept.later(1);
+    kept.join("half", "ada");
+    let joined = looks(&mut kept, "ada");
+    assert!(joined.contains(&"segment_entered".to_owned()), "{joined:?}");
+    assert!(joined.contains(&"segment_left".to_owned()), "{joined:?}");
+    assert_eq!(is_in(&kept, "ada"), ["german"]);
+
+    // What happens to both meanwhile stands with the live record alone.
+    captures(&mut kept, "half", "more", &[("company", "Acme")]);
+    assert_eq!((is_in(&kept, "ada").len(), is_in(&kept, "half").len()), (2, 1));
+    kept.later(1);
+    kept.part("half", "ada");
+    let half = looks(&mut kept, "half");
+    assert!(half.contains(&"segment_entered".to_owned()), "{half:?}");
+    assert_eq!(is_in(&kept, "half"), ["acme", "german"]);
+    let ada = looks(&mut kept, "ada");
+    assert!(ada.contains(&"segment_left".to_owned()), "{ada:?}");
+    assert_eq!(is_in(&kept, "ada"), ["unknown"]);
+}
+
+#[test]
+fn each_time_that_records_are_joined_is_a_look_of_its_own() {
+    let kept = kept(["ada"]);
+    let mut record = kept.customers[&id("ada")].clone();
+    let first = Wake::joined(&record, kept.now);
+    record.version += 1;
+    let second = Wake::joined(&record, kept.now);
+    assert_eq!(first.id(), Wake::joined(&kept.customers[&id("ada")], kept.now).id());
+    assert!(first.id() != second.id() && first.event_id() != second.event_id());
+    assert!(first.is_joined() && !first.is_pass() && !Wake::pass(record.id, 1).is_joined());
 }

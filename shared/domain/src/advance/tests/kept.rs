@@ -81,10 +81,14 @@ impl Kept {
             traits: Pii::default(),
             context: Pii::default(),
         };
-        let happened = Happened { who: Who::Customer(who.clone()), event };
+        self.take(Incoming::Happened(Happened { who: Who::Customer(who.clone()), event }))
+    }
+
+    /// Something comes in and is stored.
+    pub(super) fn take(&mut self, incoming: Incoming) -> Taken {
         let (keys, older) = (keys(), BTreeMap::new());
         let with = With { keys: &keys, policies: &self.policies, older: &older, now: self.now };
-        let taken = advance(&[Incoming::Happened(happened)], self.loaded(), with);
+        let taken = advance(&[incoming], self.loaded(), with);
         assert_eq!(taken.missing, Missing::default());
         for (id, state) in &taken.states {
             let mut state = state.clone();
@@ -108,6 +112,12 @@ impl Kept {
     pub(super) fn join(&mut self, half: &str, root: &str) {
         self.customers.get_mut(&id(half)).unwrap().into = Some(id(root));
         self.customers.get_mut(&id(root)).unwrap().halves.insert(id(half));
+    }
+
+    /// And takes them apart again.
+    pub(super) fn part(&mut self, half: &str, root: &str) {
+        self.customers.get_mut(&id(half)).unwrap().into = None;
+        self.customers.get_mut(&id(root)).unwrap().halves.remove(&id(half));
     }
 }
 
