@@ -41,7 +41,7 @@ impl Advancer {
         }
         let all: Vec<usize> = work.iter().map(|(record, _)| *record).collect();
         let everything = |why: String| all.iter().map(|record| (*record, why.clone())).collect();
-        let policies = match self.policies.current(self.env.clock.now()).await {
+        let mut policies = match self.policies.current(self.env.clock.now()).await {
             Ok(policies) => policies,
             Err(error) => return everything(error.to_string()),
         };
@@ -97,6 +97,22 @@ impl Advancer {
                     return failed;
                 }
                 self.pause(attempt).await;
+            }
+            if left.is_empty() {
+                break;
+            }
+            // However long others keep it waiting, nothing is decided by policies that were read long ago.
+            match self.policies.current(self.env.clock.now()).await {
+                Ok(newest) if newest.version != policies.version => {
+                    policies = newest;
+                    let work = left.into_iter().flat_map(Group::into_work).collect();
+                    left = groups(work, &keys, &policies);
+                }
+                Ok(_) => {}
+                Err(why) => {
+                    left.iter().for_each(|group| fail(group, &why.to_string(), &mut failed));
+                    break;
+                }
             }
         }
         failed

@@ -49,6 +49,11 @@ impl Group {
         self.halved = self.halved.saturating_sub(1);
     }
 
+    /// What came in and is not through, each by the place of its record.
+    pub(crate) fn into_work(self) -> Vec<(usize, Incoming)> {
+        self.of.into_iter().zip(self.incoming).collect()
+    }
+
     /// What is to be read for the first of its events, in the order of time.
     pub(crate) fn wanted(&self, policies: &PolicySet) -> WantedPerson {
         let now = self.incoming.iter().take(self.most());

@@ -4,7 +4,7 @@ use crate::{Call, Console, unavailable};
 use ring::digest;
 use serde_json::{Value, json};
 use sluice_domain::access::{Change, Note, PolicyChange, Role, changed};
-use sluice_domain::policy::{BEHAVIOUR, Document, Finding, doubts, left, left_behind};
+use sluice_domain::policy::{BEHAVIOUR, Document, Finding, SEEN_MS, doubts, left, left_behind};
 use sluice_domain::team::TeamState;
 use sluice_domain::time::Timestamp;
 use sluice_host::outbox::{Outgoing, QueueName};
@@ -14,9 +14,6 @@ use sluice_wire::policy::{Examined, Files, PolicyError, SourceText, examine, par
 use sluice_wire::problem::Problem;
 use sluice_wire::queue::{EventMessage, LeadMessage, Pass, encode};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// By when every function decides with a new publication, in milliseconds: it is asked for every two seconds.
-const SEEN_MS: i64 = 3_000;
 
 /// Versions that a repeat tells of once more.
 const RECENT: u64 = 8;
@@ -145,7 +142,7 @@ impl Console {
             let states = self.states_beside(&before, &all).await?;
             let is_seen = now.since(before.at) > SEEN_MS;
             let left = left(&before.left, &old, &all, &states, is_seen);
-            let manifest = Manifest { left, ..before.next(now, entries) };
+            let manifest = Manifest { left, ..before.next(self.env.clock.now(), entries) };
             let note = note(call, &before, &manifest);
             if self.store.publish(&manifest, &note).await.map_err(unavailable)? == Written::Conflict {
                 continue;
@@ -158,7 +155,8 @@ impl Console {
             let removes = removed.any(|old| BEHAVIOUR.contains(&old.kind.as_str()));
             let latest: Vec<&Document> =
                 all.iter().filter(|document| published.contains(&document.path())).collect();
-            self.tell_published(version, &latest, removes, now).await?;
+            // From when it is there: writing it down may have taken its time.
+            self.tell_published(version, &latest, removes, self.env.clock.now()).await?;
             let mut warnings = warnings(files, (&all, &manifest.gone_topics), (&old, &before.gone_topics));
             warnings.extend(left_behind(&old, &all, &states));
             let body = json!({"version": version, "changed": published, "warnings": warnings});

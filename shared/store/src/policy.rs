@@ -243,6 +243,7 @@ impl Policies {
             entry.map_or(0, |entry| entry.since)
         });
         let behaviour = manifest.documents.iter().filter(|entry| BEHAVIOUR.contains(&entry.kind.as_str()));
+        set.published = (manifest.version > 0).then_some(manifest.at);
         set.behaviour = behaviour.map(|entry| entry.since).max().unwrap_or(0);
         set.gone_topics.clone_from(&manifest.gone_topics);
         set.left.clone_from(&manifest.left);

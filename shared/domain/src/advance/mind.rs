@@ -78,9 +78,19 @@ impl<'a> Mind<'a> {
         }
         let policy = &self.with.policies.live;
         let stored = self.stored.get(id).cloned();
+        // Whoever decides by earlier policies puts what these count beside the record, and counts nothing of it.
+        let is_all_there = !policy.counts_anything() || self.with.policies.is_seen(self.with.now);
+        let counted_now = |mut live: Live| {
+            if !is_all_there {
+                live.count_again();
+            }
+            live
+        };
         let state = match stored {
             Some(state) if state.live.is_counted_by(policy) => state,
-            None if !self.before.contains(id) => State { live: Live::new(policy), ..State::default() },
+            None if !self.before.contains(id) => {
+                State { live: counted_now(Live::new(policy)), ..State::default() }
+            }
             stored => {
                 let before = stored.unwrap_or_default();
                 let counted = match self.history.get(id) {
@@ -92,7 +102,7 @@ impl<'a> Mind<'a> {
                         return false;
                     }
                 };
-                State { live: recount(&before.live, counted, policy), ..before }
+                State { live: counted_now(recount(&before.live, counted, policy)), ..before }
             }
         };
         self.states.insert(id.clone(), state);

@@ -3,6 +3,7 @@
 mod brought;
 mod journeys;
 mod kept;
+mod published;
 
 use super::*;
 use crate::customer::{HashKey, KnownAddress};

@@ -66,6 +66,9 @@ impl Instant {
     }
 }
 
+/// Counted by no policies.
+const AGAIN: &str = "?";
+
 /// Sorts after the beginning of every id.
 const LOOK: &str = "~";
 
@@ -304,6 +307,11 @@ impl Live {
     /// Whether everything that the policies count is counted, and every order is known that could be; if not, see [`recount`].
     pub fn is_counted_by(&self, policy: &LivePolicy) -> bool {
         self.spec == policy.spec && !self.orders.lacks_some()
+    }
+
+    /// Not all that it would count may be in what it was counted from: it is counted anew when it is next needed.
+    pub(crate) fn count_again(&mut self) {
+        AGAIN.clone_into(&mut self.spec);
     }
 
     /// What the next look waits for. A wake counts only if it says this.

@@ -38,7 +38,7 @@ pub use messaging::{
     Success, Topic, Tracking, Via,
 };
 pub use response::{CatchAll, Point, Response, Then, Window, length};
-pub use set::{BEHAVIOUR, PolicySet, Rules};
+pub use set::{BEHAVIOUR, PolicySet, Rules, SEEN_MS};
 pub use settings::{Junk, Matching, Settings};
 pub use source::{Encoding, SignatureScheme};
 pub use template::{Body, Defaults, Piece, Template, Templates, Translation};

@@ -11,6 +11,7 @@ use crate::condition::{Condition, ConditionError};
 use crate::journey::Flow;
 use crate::live::{LiveDocuments, LivePolicy};
 use crate::message::Channel;
+use crate::time::Timestamp;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -67,6 +68,10 @@ impl Rules {
 /// Kinds of documents that say what behaviour makes of customers: if one changes, all customers are looked at.
 pub const BEHAVIOUR: [&str; 5] = ["lifecycle", "scoring", "segment", "journey", "settings"];
 
+/// By when every function decides with a new publication, in milliseconds: it is asked for every two seconds, and what was begun by
+/// then is done.
+pub const SEEN_MS: i64 = 3_000;
+
 /// All documents of one manifest version.
 #[derive(Debug, Default)]
 pub struct PolicySet {
@@ -75,6 +80,8 @@ pub struct PolicySet {
     /// The latest version with a document of [`BEHAVIOUR`] that is as it was published with it. Whoever published that has all
     /// customers looked at.
     pub behaviour: u64,
+    /// When it was published, where that is known.
+    pub published: Option<Timestamp>,
     /// By name.
     pub forms: BTreeMap<String, Form>,
     /// By name.
@@ -189,6 +196,11 @@ impl PolicySet {
         set.live = LivePolicy::compile(version, behaviour, conditions)?;
         set.triggers = Triggers::of(set.journeys.values());
         Ok(set)
+    }
+
+    /// Whether nobody decides by an earlier version any more; clocks may differ either way.
+    pub fn is_seen(&self, now: Timestamp) -> bool {
+        self.published.is_none_or(|at| now.since(at).abs() >= SEEN_MS)
     }
 
     /// Whether any document says what is to be made of what customers are like or do.
