@@ -41,6 +41,8 @@ mod clock;
 mod command;
 #[path = "scenarios/command_start.rs"]
 mod command_start;
+#[path = "scenarios/companies.rs"]
+mod companies;
 #[path = "scenarios/company_day.rs"]
 mod company_day;
 #[path = "scenarios/consents.rs"]

@@ -171,8 +171,8 @@ impl Eraser {
                 }
             }
             blocks.extend(traces.blocks);
-            if let Some((domain, rep, at)) = traces.company {
-                companies.entry(domain).or_insert_with(BTreeSet::new).insert((rep, at));
+            if let Some((domain, at)) = traces.company {
+                companies.entry(domain).or_insert_with(BTreeSet::new).insert(at);
             }
         }
         self.store.forget_addresses(&left, &holders, erasure.at).await.map_err(text)?;
@@ -208,7 +208,7 @@ impl Eraser {
         for (domain, owner) in owners {
             // A company whose owner came with one of these leads is found out about anew.
             let came_with = companies.get(&domain);
-            if came_with.is_some_and(|came| came.contains(&(owner.owner.rep.clone(), owner.owner.since))) {
+            if came_with.is_some_and(|came| came.contains(&owner.owner.since)) {
                 commit = commit.gone_company(&domain, owner.version);
             }
         }

@@ -242,7 +242,7 @@ impl Eraser {
         for (other, after) in &plan.relinked {
             commit = commit.lead(other, after.clone());
         }
-        let companies: BTreeSet<String> = own.company.iter().map(|(domain, ..)| domain.clone()).collect();
+        let companies: BTreeSet<String> = own.company.iter().map(|(domain, _)| domain.clone()).collect();
         let wanted = Wanted { teams: books_of(lead), companies, ..Wanted::default() };
         let desk = self.store.desk(&wanted).await.map_err(text)?;
         let mut books: BTreeMap<String, TeamState> =
@@ -257,8 +257,7 @@ impl Eraser {
             }
         }
         for (domain, owner) in desk.companies {
-            let came_with = own.company.as_ref().map(|(_, rep, at)| (rep, at));
-            if came_with == Some((&owner.owner.rep, &owner.owner.since)) {
+            if own.company.as_ref().is_some_and(|(_, at)| *at == owner.owner.since) {
                 commit = commit.gone_company(&domain, owner.version);
             }
         }

@@ -3,12 +3,12 @@
 use crate::{FUNCTION, Router, Stopped, teller};
 use futures::stream::{self, StreamExt};
 use sluice_domain::access::taken_from;
-use sluice_domain::customer::{AddressHash, Known, Ownership, Recognition, blocking_keys, recognise};
+use sluice_domain::customer::{AddressHash, Known, Recognition, blocking_keys, recognise};
 use sluice_domain::id::LeadId;
 use sluice_domain::lead::{self, Facts, Lead, LeadState};
 use sluice_domain::policy::PolicySet;
 use sluice_domain::routing::{
-    Case, Desk, LiveTeams, Missing, Outcome, Receipt, change, decide, is_round, owner, watched,
+    Case, Desk, LiveTeams, Missing, Outcome, Receipt, change, company_owned, decide, is_round, owner, watched,
 };
 use sluice_domain::team::{self, TeamState};
 use sluice_domain::time::Timestamp;
@@ -253,7 +253,7 @@ impl Router {
                 .into_iter()
                 .zip(receipts)
                 .map(|(work, receipt)| {
-                    let company = company_owned(&work, &receipt, policies, &read);
+                    let company = company_of(&work, &receipt, policies, &read);
                     Decided { work, receipt, company }
                 })
                 .collect();
@@ -564,21 +564,17 @@ fn first_wanted(works: &[Work], policies: &PolicySet, held: &Held, now: Timestam
     }
 }
 
-/// The company that gets its owner with this lead: one that has none, or one whose owner there no longer is.
-fn company_owned(
+/// The company that gets its owner with this lead.
+fn company_of(
     work: &Work,
     receipt: &Receipt,
     policies: &PolicySet,
     read: &sluice_store::Desk,
 ) -> Option<(String, CompanyRecord)> {
     let domain = work.facts.company_domain.as_ref().filter(|_| policies.routing.use_company_owners)?;
-    let Outcome::Assigned { rep, team } = &receipt.outcome else { return None };
-    let version = match read.companies.get(domain.as_str()) {
-        None => 0,
-        Some(record) if !policies.reps.contains_key(&record.owner.rep) => record.version,
-        Some(_) => return None,
-    };
-    let owner = Ownership { rep: rep.clone(), team: team.clone(), since: receipt.at };
+    let record = read.companies.get(domain.as_str());
+    let owner = company_owned(record.map(|record| &record.owner), receipt, policies)?;
+    let version = record.map_or(0, |record| record.version);
     Some((domain.as_str().to_owned(), CompanyRecord { owner, version }))
 }
 

@@ -6,12 +6,13 @@ use crate::{Call, Console, unavailable};
 use serde_json::{Value, json};
 use sluice_domain::access::Reach;
 use sluice_domain::id::LeadId;
-use sluice_domain::lead::{Act, Lead};
+use sluice_domain::lead::{self, Act, Lead};
 use sluice_domain::policy::PolicySet;
-use sluice_domain::routing::Missing;
-use sluice_store::{Wanted, Written};
+use sluice_domain::routing::{Missing, company_goes_along};
+use sluice_store::{CompanyRecord, Wanted, Written};
 use sluice_wire::http::HttpResponse;
 use sluice_wire::problem::Problem;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Where leads go that are no lead of a team.
 struct Others {
@@ -32,7 +33,7 @@ impl Others {
 
 impl Console {
     /// Without `"do": true` it says what would happen and changes nothing. Leads of a team go to the next of that team, with
-    /// their customers unless these are somebody else's by now; others to `"rep"` or `"team"`, if one is named. Page by page, by `cursor`; done again, it goes on where it stopped,
+    /// their customers unless these are somebody else's by now, and the rep's companies with the first of their leads; others to `"rep"` or `"team"`, if one is named. Page by page, by `cursor`; done again, it goes on where it stopped,
     /// because what has moved is no longer the rep's.
     pub(crate) async fn rebalance(&self, call: &Call) -> Result<HttpResponse, Problem> {
         let (leaver, body) = (call.part(0).to_owned(), call.json()?);
@@ -93,24 +94,57 @@ impl Console {
         let wanted = Wanted { teams: missing.teams, reps: missing.reps, ..Wanted::default() };
         let desk = self.store.desk(&wanted).await.map_err(unavailable)?;
         let mut books = Books::new(policies, &desk, now);
-        let mut rows = Vec::new();
+        let all: Vec<&Lead> = leads.values().collect();
+        let companies = self.companies(&all, policies).await?;
+        let (mut rows, mut gone) = (Vec::new(), BTreeSet::new());
         for lead in ids.iter().filter_map(|id| leads.remove(id)) {
             if let Some(before) = &lead.progress.assignment {
                 books.leaves(&lead.id, before);
             }
-            rows.push(match others.step(&lead, policies, reach) {
-                Some(Step::Give { rep: Some(rep), .. }) => {
-                    row(&lead.id, Some(&rep), None, vec![NAMED.to_owned()])
-                }
+            let (to, team, mut why) = match others.step(&lead, policies, reach) {
+                Some(Step::Give { rep: Some(rep), .. }) => (Some(rep), None, vec![NAMED.to_owned()]),
                 Some(Step::Give { team: Some(team), .. }) => {
                     let need = self.need_of(&lead).await?;
                     let seen = books.give_team(&lead, &team, Some(leaver), need.as_ref());
-                    row(&lead.id, seen.chosen_rep().as_deref(), Some(&team), seen.words())
+                    (seen.chosen_rep(), Some(team), seen.words())
                 }
-                _ => row(&lead.id, None, None, vec![NO_TEAM.to_owned()]),
-            });
+                _ => (None, None, vec![NO_TEAM.to_owned()]),
+            };
+            if let (Some(rep), Some((domain, record))) = (&to, companies.get(&lead.id))
+                && company_goes_along(&record.owner, leaver, rep, team.as_deref()).is_some()
+                && gone.insert(domain)
+            {
+                why.push(goes_along(leaver));
+            }
+            rows.push(row(&lead.id, to.as_deref(), team.as_deref(), why));
         }
         Ok(rows)
+    }
+
+    /// The companies of leads that have an owner, as they were read: the domain and the record.
+    async fn companies(
+        &self,
+        leads: &[&Lead],
+        policies: &PolicySet,
+    ) -> Result<BTreeMap<LeadId, (String, CompanyRecord)>, Problem> {
+        if !policies.routing.use_company_owners {
+            return Ok(BTreeMap::new());
+        }
+        let mut domains = BTreeMap::new();
+        for lead in leads {
+            let reading = policies.reading(&lead.origin);
+            let facts = lead::read(&lead.origin, &lead.envelope, &reading, &policies.settings);
+            if let Some(domain) = facts.company_domain {
+                domains.insert(lead.id.clone(), domain.to_string());
+            }
+        }
+        let wanted = Wanted { companies: domains.values().cloned().collect(), ..Wanted::default() };
+        let desk = self.store.desk(&wanted).await.map_err(unavailable)?;
+        let of = |(lead, domain): (LeadId, String)| {
+            let record = desk.companies.get(&domain)?.clone();
+            Some((lead, (domain, record)))
+        };
+        Ok(domains.into_iter().filter_map(of).collect())
     }
 
     async fn hand_over_all(
@@ -153,6 +187,7 @@ impl Console {
                 return Ok(Some(row(id, None, None, vec![NO_TEAM.to_owned()])));
             };
             let person = self.person_of(&lead).await?;
+            let company = self.companies(&[&lead], &policies).await?.remove(&lead.id);
             let act = Act {
                 what: ACT.to_owned(),
                 by: call.who.name(),
@@ -170,14 +205,21 @@ impl Console {
                     }
                     Err(problem) => return Err(problem),
                 };
+            let to = after.assignment.as_ref();
+            let team = to.and_then(|to| to.team.as_deref());
+            let along = company.zip(to).and_then(|((domain, read), to)| {
+                let owner = company_goes_along(&read.owner, leaver, &to.rep, team)?;
+                Some((domain, CompanyRecord { owner, version: read.version }))
+            });
+            let said = along.is_some().then(|| goes_along(leaver));
+            let commit =
+                along.into_iter().fold(commit, |commit, (domain, record)| commit.company(&domain, record));
             if self.store.commit(commit).await.map_err(unavailable)? == Written::Conflict {
                 continue;
             }
             self.tell(&lead, &after, &step, now).await?;
-            let to = after.assignment.as_ref();
-            let team = to.and_then(|to| to.team.as_deref());
             let words = after.acts.last().map(Act::words).unwrap_or_default();
-            let why = std::iter::once(reason(leaver)).chain(words).collect();
+            let why = std::iter::once(reason(leaver)).chain(words).chain(said).collect();
             return Ok(Some(row(id, to.map(|to| to.rep.as_str()), team, why)));
         }
         Ok(Some(row(id, None, None, vec!["Others are changing it. Do it again.".to_owned()])))
@@ -190,6 +232,10 @@ const NO_TEAM: &str = "No lead of a team of yours: say to whom it goes, `rep` or
 
 fn reason(leaver: &str) -> String {
     format!("{leaver} leaves")
+}
+
+fn goes_along(leaver: &str) -> String {
+    format!("Its company was {leaver}'s and goes along.")
 }
 
 fn is_open(lead: &Lead, rep: &str) -> bool {

@@ -48,7 +48,7 @@ pub struct LeaveRecord {
 /// Who owns a company, and the version it was read at.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CompanyRecord {
-    /// The owner.
+    /// The owner; since the lead was decided by which the company was found.
     pub owner: Ownership,
     /// Version read.
     pub version: u64,

@@ -26,7 +26,7 @@
 //! | notice of an alert | `rep#<name>` | `m#<ms>#<alert>#alert#<channel>` | as above |
 //! | a rep's absences | `leave#<rep>` | `a` | route-lead, when they are not those it has; the rep |
 //! | count of changes of absences | `leave` | `n` | route-lead with the teams |
-//! | owner of a company | `co#<domain>` | `o` | route-lead with the teams, where a rule asks |
+//! | owner of a company | `co#<domain>` | `o` | route-lead with the teams, where a rule asks; a rebalance |
 //! | receiver of webhooks | `ep_…` | `h` | send-message before each webhook; the list of receivers |
 //! | due | `due#<shard>` | `<ms>#<id>` | fire-timers, oldest first |
 //! | first contacts of a day | `speed#<year>-<month>` | `<day>#<source>#<team>#<rep>` | speed to lead, month by month |

@@ -258,12 +258,12 @@ impl Console {
         let of_going = chains.values().flatten().filter(goes);
         let owned: BTreeSet<_> =
             of_going.filter_map(|(lead, facts)| traces(lead, facts, keys).company).collect();
-        let companies = owned.iter().map(|(domain, ..)| domain.clone()).collect();
+        let companies = owned.iter().map(|(domain, _)| domain.clone()).collect();
         let wanted = Wanted { teams: names.clone(), companies, ..Wanted::default() };
         let Desk { mut teams, companies, .. } = self.store.desk(&wanted).await.map_err(unavailable)?;
         for (domain, CompanyRecord { owner, version }) in companies {
             // A company whose owner came with one of these leads is found out about anew.
-            if owned.contains(&(domain.clone(), owner.rep, owner.since)) {
+            if owned.contains(&(domain.clone(), owner.since)) {
                 commit = commit.gone_company(&domain, version);
             }
         }

@@ -191,22 +191,19 @@ pub struct Traces {
     pub addresses: Vec<Address>,
     /// Keys under which its customer is found by description.
     pub blocks: Vec<AddressHash>,
-    /// The domain of a company that may have got its owner with it, and who that would be.
-    pub company: Option<(String, String, Timestamp)>,
+    /// The domain of a company that may have got its owner with it, and since when it would have one; who that is may have changed.
+    pub company: Option<(String, Timestamp)>,
 }
 
 /// The traces of a lead.
 pub fn traces(lead: &Lead, facts: &Facts, keys: &HashKeys) -> Traces {
     let receipt = lead.progress.receipt.as_ref();
-    let owner = receipt.and_then(|receipt| match &receipt.outcome {
-        Outcome::Assigned { rep, .. } => Some((rep.clone(), receipt.at)),
-        _ => None,
-    });
+    let assigned = receipt.filter(|receipt| matches!(receipt.outcome, Outcome::Assigned { .. }));
     let domain = facts.company_domain.as_ref().map(ToString::to_string);
     Traces {
         addresses: addresses_of(&facts.identities, keys),
         blocks: blocking_keys(facts).iter().flat_map(|block| keys.block_hashes(block)).collect(),
-        company: domain.zip(owner).map(|(domain, (rep, at))| (domain, rep, at)),
+        company: domain.zip(assigned.map(|receipt| receipt.at)),
     }
 }
 

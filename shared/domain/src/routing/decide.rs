@@ -158,6 +158,30 @@ pub fn own(customer: &mut Customer, assignment: &Assignment) {
     }
 }
 
+/// Who owns a company once a lead of it was decided: whoever got it, if nobody has the company or somebody who takes no more leads.
+/// Nothing if that stays as it is.
+pub fn company_owned(
+    owner: Option<&Ownership>,
+    receipt: &Receipt,
+    policies: &PolicySet,
+) -> Option<Ownership> {
+    let Outcome::Assigned { rep, team } = &receipt.outcome else { return None };
+    if owner.is_some_and(|owner| policies.is_available(&owner.rep)) {
+        return None;
+    }
+    Some(Ownership { rep: rep.clone(), team: team.clone(), since: receipt.at })
+}
+
+/// Who owns a company once a lead of it that `from` leaves behind went to this rep: it goes along, if it was theirs. Since when says
+/// still which lead it was found by, whose person takes it along when they are erased.
+pub fn company_goes_along(owner: &Ownership, from: &str, rep: &str, team: Option<&str>) -> Option<Ownership> {
+    (owner.rep == from).then(|| Ownership {
+        rep: rep.to_owned(),
+        team: team.map(str::to_owned),
+        since: owner.since,
+    })
+}
+
 /// Lets a customer record take a lead in.
 pub(crate) fn absorb(home: &mut Customer, lead: &Lead, facts: &Facts, policies: &PolicySet) {
     let window = policies.settings.repeat_window_ms();

@@ -9,7 +9,7 @@ mod tests;
 mod tried;
 
 pub(crate) use decide::absorb;
-pub use decide::{Case, change, decide, goes_along, own, owner};
+pub use decide::{Case, change, company_goes_along, company_owned, decide, goes_along, own, owner};
 pub use explain::{Explanation, explain, reproduced};
 pub use import::import;
 pub use live::{

@@ -426,3 +426,25 @@ fn a_lead_in_the_queue_of_a_team_that_is_gone_is_decided_anew_and_says_so() {
     assert_eq!(said.as_deref(), Some(waited));
     assert!(!lead.progress.was_escalated(), "somebody might have taken it");
 }
+
+#[test]
+fn a_company_is_whose_first_lead_it_was_until_they_take_no_more_or_leave() {
+    let mut office = Office::new();
+    let receipt = office.decide(&lead(1, &[("email", "a@firm.example")]));
+    let Outcome::Assigned { rep, team } = receipt.outcome.clone() else { panic!("{receipt:?}") };
+    let owner = |rep: &str| Ownership { rep: rep.to_owned(), team: None, since: Timestamp(1) };
+    let policies = &office.policies;
+    let got = Some(Ownership { rep, team, since: receipt.at });
+    assert_eq!(company_owned(None, &receipt, policies), got);
+    assert_eq!(company_owned(Some(&owner("li")), &receipt, policies), None, "who takes leads keeps it");
+    for no_more in ["tom", "gone"] {
+        assert_eq!(company_owned(Some(&owner(no_more)), &receipt, policies), got, "{no_more}");
+    }
+    let ended = Receipt { outcome: Outcome::Escalated, ..receipt };
+    assert_eq!(company_owned(None, &ended, policies), None, "nobody got it");
+
+    let along = company_goes_along(&owner("li"), "li", "ana", Some("all"));
+    let ana = Ownership { rep: "ana".into(), team: Some("all".into()), since: Timestamp(1) };
+    assert_eq!(along, Some(ana), "since when it is known");
+    assert_eq!(company_goes_along(&owner("ana"), "li", "tom", None), None, "somebody else's by now");
+}
