@@ -81,6 +81,8 @@ mod joined_by_hand;
 mod journeys;
 #[path = "scenarios/journeys_running.rs"]
 mod journeys_running;
+#[path = "scenarios/keyed.rs"]
+mod keyed;
 #[path = "scenarios/laptop.rs"]
 mod laptop;
 #[path = "scenarios/lead_page.rs"]

@@ -86,7 +86,8 @@ impl Console {
     }
 
     async fn act(&self, call: &Call, what: &'static str, step: Step) -> Result<HttpResponse, Problem> {
-        let (body, key) = (call.json()?, key_of(call, what)?);
+        let body = call.json()?;
+        let key = key_of(call, &format!("{what} {body}"))?;
         let from = body["from"].as_u64();
         let reason = body["reason"].as_str().map(|reason| reason.chars().take(500).collect());
         for _ in 0..ATTEMPTS {
@@ -105,8 +106,14 @@ impl Console {
                 asked: None,
             };
             let n = u64::from(lead.progress.next_n() - 1);
-            let is_done = is_done(&lead, key.as_ref())? || from.is_some_and(|from| from < n);
-            if is_done || !is_possible(what, &step, &lead)? {
+            let is_known = is_done(&lead, key.as_ref())?;
+            if is_known || from.is_some_and(|from| from < n) || !is_possible(what, &step, &lead)? {
+                // The next time there might be something to do.
+                if let Some(key) = key.clone().filter(|_| !is_known)
+                    && self.keep_key(&lead, key).await? == Written::Conflict
+                {
+                    continue;
+                }
                 // Whoever did it may have died before anybody was told. Who was told is not told again.
                 self.tell(&lead, &lead.progress, &step, now).await?;
                 return Ok(HttpResponse::json(200, &self.view(call, &lead, person.as_ref()).await?));
@@ -125,6 +132,13 @@ impl Console {
             return Ok(HttpResponse::json(200, &self.view(call, &lead, person.as_ref()).await?));
         }
         Err(Problem::new(409, "busy", "Others are changing this lead or its team. Try again.").retry_after(1))
+    }
+
+    /// Keeps the key of a call that changes nothing of the lead, if the lead is still the one that was read.
+    pub(crate) async fn keep_key(&self, lead: &Lead, key: (String, String)) -> Result<Written, Problem> {
+        let mut after = lead.progress.clone();
+        after.keep_key(key);
+        self.store.commit(Commit::default().lead(lead, after)).await.map_err(unavailable)
     }
 
     pub(crate) async fn prepare(
@@ -288,20 +302,19 @@ impl Console {
     }
 }
 
-/// What an act is known by: hashes of its key, and of what is asked.
-fn key_of(call: &Call, what: &str) -> Result<Option<(String, String)>, Problem> {
+/// What a call about a lead is known by: hashes of its key, and of what is asked.
+pub(crate) fn key_of(call: &Call, asked: &str) -> Result<Option<(String, String)>, Problem> {
     let Some(key) = idempotency::key(&call.request)? else { return Ok(None) };
     let short = |text: &str| auth::hash(text).chars().take(16).collect();
-    Ok(Some((short(key), short(&format!("{what} {}", call.json()?)))))
+    Ok(Some((short(key), short(asked))))
 }
 
-/// Whether the act of this key was carried out. The same key for something else is a mistake.
-fn is_done(lead: &Lead, key: Option<&(String, String)>) -> Result<bool, Problem> {
+/// Whether the call of this key was carried out, or found nothing to do. The same key for something else is a mistake.
+pub(crate) fn is_done(lead: &Lead, key: Option<&(String, String)>) -> Result<bool, Problem> {
     let Some((key, asked)) = key else { return Ok(false) };
-    let mut keys = lead.progress.acts.iter().filter_map(|act| act.key.as_ref());
-    match keys.find(|(of, _)| of == key) {
+    match lead.progress.asked_under(key) {
         None => Ok(false),
-        Some((_, before)) if before == asked => Ok(true),
+        Some(before) if before == asked => Ok(true),
         Some(_) => Err(idempotency::reused("something else on this lead")),
     }
 }

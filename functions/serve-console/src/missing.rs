@@ -1,6 +1,7 @@
 //! 三定 of leads: saying what is settled, and which of the three their people lack. No index knows that: it would have to be written
 //! with every lead. Lists look at the people.
 
+use crate::acts::{ATTEMPTS, is_done, key_of};
 use crate::auth;
 use crate::leads::no_such_lead;
 use crate::{Call, Console, teller, unavailable};
@@ -9,6 +10,7 @@ use sluice_domain::customer::Known;
 use sluice_domain::id::CustomerId;
 use sluice_domain::live::{Lacking, Qualification};
 use sluice_host::outbox;
+use sluice_store::Written;
 use sluice_wire::http::HttpResponse;
 use sluice_wire::idempotency;
 use sluice_wire::problem::Problem;
@@ -30,21 +32,33 @@ impl Call {
 
 impl Console {
     /// `{"need": …, "grade": …, "amount": …, "date": …}`, any of them: what was found out about whoever sent the lead. It is taken in
-    /// as an event is, within a moment; under the same `Idempotency-Key` once.
+    /// as an event is, within a moment; under the same `Idempotency-Key` once, and under it nothing else.
     pub(crate) async fn qualify(&self, call: &Call) -> Result<HttpResponse, Problem> {
-        let lead = self.find_lead(call.part(0)).await?;
-        if !call.sight.reach.is_everybody() && !call.sight.works_on(&lead) {
-            return Err(no_such_lead());
+        for _ in 0..ATTEMPTS {
+            let lead = self.find_lead(call.part(0)).await?;
+            if !call.sight.reach.is_everybody() && !call.sight.works_on(&lead) {
+                return Err(no_such_lead());
+            }
+            let said = read_said(&call.json()?)?;
+            let key = key_of(call, &format!("qualify {}", Value::Object(said.clone())))?;
+            let is_known = is_done(&lead, key.as_ref())?;
+            let now = self.env.clock.now();
+            let named = idempotency::key(&call.request)?.map_or_else(|| now.millis().to_string(), auth::hash);
+            let told = teller(now).qualified(&lead, &named, said.clone(), &call.who.name());
+            let told = told.ok_or_else(|| {
+                let detail = "It is not known yet whose lead it is. Try again in a moment.";
+                Problem::new(409, "out-of-place", detail)
+            })?;
+            // The key is kept before anything is told: what comes under it from then on is this call or a mistake.
+            if let Some(key) = key.filter(|_| !is_known)
+                && self.keep_key(&lead, key).await? == Written::Conflict
+            {
+                continue;
+            }
+            self.outbox.hand_over(outbox::events(vec![told], now), now).await.map_err(unavailable)?;
+            return Ok(HttpResponse::json(202, &json!({"lead": lead.id, "said": said})));
         }
-        let said = read_said(&call.json()?)?;
-        let key = idempotency::key(&call.request)?;
-        let now = self.env.clock.now();
-        let key = key.map_or_else(|| now.millis().to_string(), auth::hash);
-        let told = teller(now).qualified(&lead, &key, said.clone(), &call.who.name()).ok_or_else(|| {
-            Problem::new(409, "out-of-place", "It is not known yet whose lead it is. Try again in a moment.")
-        })?;
-        self.outbox.hand_over(outbox::events(vec![told], now), now).await.map_err(unavailable)?;
-        Ok(HttpResponse::json(202, &json!({"lead": lead.id, "said": said})))
+        Err(Problem::new(409, "busy", "Others are changing this lead. Try again.").retry_after(1))
     }
 
     /// What is settled of people, by the ids of their live records.

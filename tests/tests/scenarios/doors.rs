@@ -150,6 +150,7 @@ async fn a_key_that_cannot_be_one_is_refused_alike_at_every_door() {
             [json!({"email": "b@person.example"}), json!({"email": "c@person.example"})],
         ),
         (format!("/api/leads/{lead}/contacts"), [json!({"channel": "phone"}), json!({"channel": "email"})]),
+        (format!("/api/leads/{lead}/qualify"), [json!({"need": "a roof"}), json!({"need": "a door"})]),
         (
             format!("/api/customers/{customer}/consents"),
             [

@@ -309,6 +309,8 @@ impl fmt::Display for Waited {
 
 /// Waits that are remembered of a lead.
 const MAX_WAITED: usize = 6;
+/// Keys of calls that changed nothing that are remembered of a lead: there is no other end to them, and the lead is written with them.
+const MAX_KEYS: usize = 64;
 
 /// The changing half of the ledger's line, small because an update is charged on the whole item.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -347,9 +349,27 @@ pub struct Progress {
     /// The first contact with the person.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contact: Option<FirstContact>,
+    /// Keys of calls that changed nothing here, each with what it asked for, as hashes; oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keys: Vec<(String, String)>,
 }
 
 impl Progress {
+    /// What was asked for under this key, by an act or by a call that changed nothing. Both are hashes.
+    pub fn asked_under(&self, key: &str) -> Option<&str> {
+        let acts = self.acts.iter().filter_map(|act| act.key.as_ref());
+        acts.chain(&self.keys).find(|(of, _)| of == key).map(|(_, asked)| asked.as_str())
+    }
+
+    /// Remembers the key of a call that changes nothing, with what it asked for: once the lead is another one, a repeat of it
+    /// might change something. The newest are remembered.
+    pub fn keep_key(&mut self, key: (String, String)) {
+        self.keys.push(key);
+        if self.keys.len() > MAX_KEYS {
+            self.keys.remove(0);
+        }
+    }
+
     /// Whether somebody has the lead and has not finished with it.
     pub fn is_worked_on(&self) -> bool {
         self.state == LeadState::Assigned && self.work.is_open()
@@ -415,6 +435,7 @@ impl Default for Progress {
             clock: None,
             past: Vec::new(),
             contact: None,
+            keys: Vec::new(),
         }
     }
 }

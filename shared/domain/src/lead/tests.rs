@@ -71,3 +71,29 @@ fn of_each_kind_of_wait_the_first_stays_however_often_a_lead_waits() {
     let stored: Progress = serde_json::from_value(serde_json::to_value(&progress).unwrap()).unwrap();
     assert_eq!(stored, progress);
 }
+
+#[test]
+fn a_key_is_known_by_the_act_or_by_the_call_that_changed_nothing() {
+    let pair = |key: &str, asked: &str| (key.to_owned(), asked.to_owned());
+    let act = Act {
+        what: "accept".to_owned(),
+        by: "ann".to_owned(),
+        at: Timestamp(1),
+        reason: None,
+        key: Some(pair("a", "accept")),
+        asked: None,
+    };
+    let mut progress = Progress { acts: vec![act], ..Progress::default() };
+    progress.keep_key(pair("b", "close"));
+    for (key, asked) in [("a", Some("accept")), ("b", Some("close")), ("c", None)] {
+        assert_eq!(progress.asked_under(key), asked, "{key}");
+    }
+    let text = serde_json::to_string(&progress).unwrap();
+    assert_eq!(serde_json::from_str::<Progress>(&text).unwrap(), progress);
+    for n in 0..MAX_KEYS {
+        progress.keep_key(pair(&n.to_string(), "close"));
+    }
+    assert_eq!((progress.keys.len(), progress.asked_under("b")), (MAX_KEYS, None), "the newest");
+    assert_eq!(progress.asked_under("0"), Some("close"));
+    assert_eq!(progress.asked_under("a"), Some("accept"), "an act is never forgotten");
+}
