@@ -1,6 +1,8 @@
 //! What a person wants, by address and channel, with proof; and what the company writes down for them.
 
+use crate::acts::ATTEMPTS;
 use crate::auth;
+use crate::customers::no_such_customer;
 use crate::messages::topics;
 use crate::{Call, Console, unavailable};
 use serde_json::{Value, json};
@@ -11,7 +13,7 @@ use sluice_domain::identity::Email;
 use sluice_domain::lead::{self, Envelope, Origin};
 use sluice_domain::message::Channel;
 use sluice_domain::policy::{PolicySet, Reading};
-use sluice_store::{GateRecord, Recorded, StoreError};
+use sluice_store::{Commit, GateRecord, Recorded, StoreError, Word, Written};
 use sluice_wire::http::HttpResponse;
 use sluice_wire::idempotency;
 use sluice_wire::problem::Problem;
@@ -125,32 +127,30 @@ impl Console {
                           The topic `*` is everything else; to send nothing whatever, suppress the address.";
             return Err(Problem::new(422, "service-topic", detail).about("topic"));
         }
-        self.write_down(call, &body, "note", Said::Wish { topic: topic.to_owned(), wish }).await
+        self.write_down(call, "consents", &body, Said::Wish { topic: topic.to_owned(), wish }).await
     }
 
     /// `{"reason": …}` and, if it is not for all addresses, `channel` and `address`.
     pub(crate) async fn suppress(&self, call: &Call) -> Result<HttpResponse, Problem> {
         let body = with_reason(call)?;
-        self.write_down(call, &body, "reason", Said::Suppressed(SuppressedBy::Person)).await
+        self.write_down(call, "suppress", &body, Said::Suppressed(SuppressedBy::Person)).await
     }
 
     /// The same: messages may be sent again, whatever kept them back. What the person wants stays.
     pub(crate) async fn unsuppress(&self, call: &Call) -> Result<HttpResponse, Problem> {
         let body = with_reason(call)?;
-        self.write_down(call, &body, "reason", Said::Lifted).await
+        self.write_down(call, "unsuppress", &body, Said::Lifted).await
     }
 
     async fn write_down(
         &self,
         call: &Call,
+        what: &str,
         body: &Value,
-        note: &str,
         said: Said,
     ) -> Result<HttpResponse, Problem> {
         let (root, known) = self.find_person(call, call.part(0)).await?;
-        let Some(record) = known.customers.get(&root) else {
-            return Err(crate::customers::no_such_customer());
-        };
+        let record = known.customers.get(&root).ok_or_else(no_such_customer)?;
         let (policies, keys) = (self.current().await?, self.hash_keys().await?);
         let (channel, address) = (channel_of(body)?, body["address"].as_str());
         let wanted = address.map(|address| hashes_of(address, &policies, &keys)).transpose()?;
@@ -159,15 +159,17 @@ impl Console {
                 && wanted.as_ref().is_none_or(|wanted| place.hashes.iter().any(|hash| wanted.contains(hash)))
         };
         let whole = known.whole(record);
-        let mut meant = places(&whole, &policies, &keys);
-        meant.retain(is_meant);
-        if meant.is_empty() {
-            let detail = "The customer has no such address on this channel.";
-            return Err(Problem::new(422, "no-such-address", detail).about("address"));
-        }
-        let text = |name: &str| body[name].as_str().map(|text| text.chars().take(NOTE).collect::<String>());
-        let now = self.env.clock.now();
+        let all = places(&whole, &policies, &keys);
+        let meant: Vec<Place> = all.iter().filter(|&place| is_meant(place)).cloned().collect();
         let key = idempotency::key(&call.request)?.map(auth::hash);
+        let meant = match &key {
+            Some(key) => self.meant_once(call, key, &format!("{what} {body}"), all, meant).await?,
+            None if meant.is_empty() => return Err(no_such_address()),
+            None => meant,
+        };
+        let text = |name: &str| body[name].as_str().map(|text| text.chars().take(NOTE).collect::<String>());
+        let note = if what == "consents" { "note" } else { "reason" };
+        let now = self.env.clock.now();
         for place in &meant {
             let fresh = || {
                 let mut random = [0; 16];
@@ -188,7 +190,11 @@ impl Console {
                 )
             };
             let before = match &key {
-                Some(_) => self.told_before(call, &root, place, &proof).await?,
+                // What was written down under the key before stands, which is the same.
+                Some(_) => {
+                    let before = self.store.record_once(&root, place.channel, &place.hashes, &proof).await;
+                    self.unless_erased(call, &root, before).await?
+                }
                 None => {
                     let recorded =
                         self.store.record_of(Some(&root), place.channel, &place.hashes, &proof).await;
@@ -210,24 +216,38 @@ impl Console {
         Ok(HttpResponse::json(200, &self.consents(call, root.as_str()).await?))
     }
 
-    /// Writes down what a call with a key says, unless one with the same key has said it before: that, which is the same.
-    async fn told_before(
+    /// Which of a person's addresses a call with a key is about: those that it was about when it first came, whatever
+    /// has become of the person since. The key is kept before anything is written down under it.
+    async fn meant_once(
         &self,
         call: &Call,
-        customer: &CustomerId,
-        place: &Place,
-        proof: &Proof,
-    ) -> Result<Option<Proof>, Problem> {
-        let before = self.store.record_once(customer, place.channel, &place.hashes, proof).await;
-        match self.unless_erased(call, customer, before).await? {
-            Some(before)
-                if (&before.said, &before.wording, &before.note)
-                    != (&proof.said, &proof.wording, &proof.note) =>
-            {
-                Err(idempotency::reused("something else that this customer wants"))
+        key: &str,
+        asked: &str,
+        all: Vec<Place>,
+        meant: Vec<Place>,
+    ) -> Result<Vec<Place>, Problem> {
+        let named = CustomerId::parse(call.part(0)).ok_or_else(no_such_customer)?;
+        let places = meant.iter().filter_map(|place| Some((place.channel, place.hashes.first()?.clone())));
+        let word = Word { fingerprint: auth::hash(asked), places: places.collect() };
+        for _ in 0..ATTEMPTS {
+            if let Some(before) = self.store.word(&named, key).await.map_err(unavailable)? {
+                if before.fingerprint != word.fingerprint {
+                    return Err(idempotency::reused("something else that this customer wants"));
+                }
+                let is_of_it = |place: &Place| before.is_about(place.channel, &place.hashes);
+                return Ok(all.into_iter().filter(is_of_it).collect());
             }
-            before => Ok(before),
+            if meant.is_empty() {
+                return Err(no_such_address());
+            }
+            let commit = Commit::default().word(&named, key, word.clone()).standing_customer(&named);
+            if self.store.commit(commit).await.map_err(unavailable)? == Written::Done {
+                return Ok(meant);
+            }
         }
+        // Erased at this moment, or the same call is being made elsewhere.
+        self.find_person(call, named.as_str()).await?;
+        Err(Problem::new(409, "busy", "The same call is being made elsewhere. Try again.").retry_after(1))
     }
 
     /// Nothing is written down of a customer who was erased meanwhile.
@@ -258,7 +278,7 @@ impl Console {
     async fn consents(&self, call: &Call, id: &str) -> Result<Value, Problem> {
         let (root, known) = self.find_person(call, id).await?;
         let Some(record) = known.customers.get(&root) else {
-            return Err(crate::customers::no_such_customer());
+            return Err(no_such_customer());
         };
         // What is hidden is hidden in notes as well.
         call.sight.people(&known);
@@ -350,6 +370,11 @@ fn channel_of(body: &Value) -> Result<Option<Channel>, Problem> {
             Problem::new(422, "channel-unknown", "A channel is email, sms or chat.").about("channel")
         }),
     }
+}
+
+fn no_such_address() -> Problem {
+    let detail = "The customer has no such address on this channel.";
+    Problem::new(422, "no-such-address", detail).about("address")
 }
 
 fn with_reason(call: &Call) -> Result<Value, Problem> {

@@ -7,9 +7,10 @@ use crate::item::{Item, document, key, number, text};
 use crate::lead::{ended_lead, progress_values};
 use crate::message::{asked_write, message_writes};
 use crate::proof::proof_item;
+use crate::word::word_write;
 use crate::{
     Asked, CompanyRecord, Contact, Counting, DueEntry, GateRecord, LeaveRecord, Store, StoreError,
-    TeamRecord, Written, keys,
+    TeamRecord, Word, Written, keys,
 };
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
@@ -61,6 +62,7 @@ pub struct Commit {
     unseen_with: Vec<(AddressHash, CustomerId)>,
     messages: Vec<Message>,
     asked: Vec<(CustomerId, String, Asked)>,
+    words: Vec<(CustomerId, String, Word)>,
     gates: Vec<(GateRecord, Gate)>,
     unchanged_gates: Vec<GateRecord>,
     proofs: Vec<(Channel, AddressHash, Proof)>,
@@ -175,6 +177,12 @@ impl Commit {
     /// What a call with a key asked for, which is not there yet; the key by its hash.
     pub fn asked(mut self, customer: &CustomerId, hash: &str, asked: Asked) -> Self {
         self.asked.push((customer.clone(), hash.to_owned(), asked));
+        self
+    }
+
+    /// What a call with a key is to write down, which is not there yet; the key by its hash.
+    pub fn word(mut self, customer: &CustomerId, hash: &str, word: Word) -> Self {
+        self.words.push((customer.clone(), hash.to_owned(), word));
         self
     }
 
@@ -303,6 +311,9 @@ impl Store {
         }
         for (customer, hash, asked) in &commit.asked {
             items.push(asked_write(customer, hash, asked, &self.table)?);
+        }
+        for (customer, hash, word) in &commit.words {
+            items.push(word_write(customer, hash, word, &self.table)?);
         }
         for (read, gate) in &commit.gates {
             items.extend(read.writes(gate, &self.table)?);

@@ -121,7 +121,9 @@ impl Store {
                 let is_told =
                     sort_key.starts_with(keys::ENTRIES) && read_entry(&item)?.event.kind != EventKind::Own;
                 history.has_events |= is_told;
-                history.has_lived |= is_told || !keys::is_of_behaviour(sort_key);
+                // What staff wrote down stands with the address.
+                let is_beside = keys::is_of_behaviour(sort_key) || sort_key.starts_with(keys::WORDS);
+                history.has_lived |= is_told || !is_beside;
                 history.sort_keys.push(sort_key.to_owned());
             }
             from = answer.last_evaluated_key;

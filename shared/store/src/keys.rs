@@ -15,6 +15,7 @@
 //! | run: a record's way through a journey | `cu_…` | `r#<journey>` | advance-journey, those the person is in or an event may begin; all of a record |
 //! | message to a customer | `cu_…` | `m#<time and cause, as in its id>` | send-message; the customer's list, newest first |
 //! | key of a call that asked for a message | `cu_…` | `k#<hash of the key>` | the call again |
+//! | key of a call that wrote down what a person wants | `cu_…` | `w#<hash of the key>` | the call again |
 //! | gate | `gate#<channel>#<key version>.<hash>` | `g` | whoever sends to an address or hears from it |
 //! | proof of what was said of an address | `consent#<channel>#<key version>.<hash>` | `<ms>#<id>` | a person's consents and export, oldest first |
 //! | pace of a channel | `pace#<channel>` | `p` | send-message, once a batch |
@@ -283,6 +284,19 @@ pub fn asked(hash: &str) -> String {
 /// The hash in such a sort key.
 pub fn parse_asked(sk: &str) -> Option<&str> {
     sk.strip_prefix("k#")
+}
+
+/// Prefix of the sort keys of the keys of calls that wrote down what a person wants.
+pub const WORDS: &str = "w#";
+
+/// Sort key of the key of a call that wrote down what a person wants.
+pub fn word(hash: &str) -> String {
+    format!("{WORDS}{hash}")
+}
+
+/// The hash in such a sort key.
+pub fn parse_word(sk: &str) -> Option<&str> {
+    sk.strip_prefix(WORDS)
 }
 
 /// Sort key of a gate.

@@ -35,6 +35,7 @@ mod speed;
 mod state;
 mod team;
 mod token;
+mod word;
 
 pub use campaign::Parked;
 pub use commit::{Commit, Writes};
@@ -59,6 +60,7 @@ pub use policy::{Manifest, ManifestEntry, Policies};
 pub use proof::Recorded;
 pub use team::TeamRecord;
 pub use token::Token;
+pub use word::Word;
 
 use aws_sdk_dynamodb::Client;
 use aws_types::SdkConfig;

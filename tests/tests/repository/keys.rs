@@ -58,6 +58,7 @@ fn every_constructor_round_trips_with_its_parser() {
     assert_eq!(keys::parse_told(&told), Some(customer.clone()));
     assert_eq!(keys::parse_notice(&told), None, "no lead's");
     assert_eq!(keys::parse_asked(&keys::asked("ab12")), Some("ab12"));
+    assert_eq!(keys::parse_word(&keys::word("ab12")), Some("ab12"));
     for kind in MarkKind::ALL {
         assert_eq!(keys::parse_mark(&keys::mark(kind)), Some(kind));
     }

@@ -139,6 +139,7 @@ async fn a_key_that_cannot_be_one_is_refused_alike_at_every_door() {
 
     // Used again for something else it is refused alike, too.
     run.apply(TEMPLATE).await;
+    let other = customer_of(&run, &[("email", "d@person.example")]).await;
     let headers = [
         ("authorization", bearer.as_str()),
         ("content-type", "application/json"),
@@ -157,6 +158,10 @@ async fn a_key_that_cannot_be_one_is_refused_alike_at_every_door() {
                 json!({"channel": "email", "topic": "*", "wish": "yes"}),
                 json!({"channel": "email", "topic": "*", "wish": "no"}),
             ],
+        ),
+        (
+            format!("/api/customers/{other}/suppress"),
+            [json!({"reason": "so"}), json!({"reason": "so", "channel": "email"})],
         ),
         (
             "/api/messages".to_owned(),

@@ -1,9 +1,14 @@
 //! Calls of the API under an `Idempotency-Key`: one that comes again late does nothing more, whatever became of what it was about.
 
+use crate::engagement::{customer, start};
+use crate::rights::{consents, wish};
 use crate::routing::policies;
 use serde_json::{Value, json};
 use sluice_tests::stack::http::Answer;
 use sluice_tests::stack::{Running, Setup};
+use std::time::Duration;
+
+const MAIL: &str = "ada@person.example";
 
 /// A call as admin under a key; all is quiet afterwards.
 pub(crate) async fn under(run: &Running, key: &str, path: &str, body: &Value) -> Answer {
@@ -86,5 +91,80 @@ async fn a_word_on_what_is_settled_is_taken_once_under_its_key_and_another_is_re
     let (_, timeline) = run.api("GET", &format!("/api/customers/{customer}/timeline"), None).await;
     let said = timeline["timeline"].as_array().unwrap().iter();
     assert_eq!(said.filter(|row| row["event"] == "lead_qualified").count(), 1, "{timeline:#}");
+    run.finish().await;
+}
+
+/// What staff writes down of a person without a key, and a second after it.
+async fn staff(run: &Running, path: &str, body: Value) {
+    let (status, answer) = run.api("POST", path, Some(body)).await;
+    assert_eq!(status, 200, "{answer:#}");
+    run.pass(Duration::from_secs(1)).await;
+}
+
+#[tokio::test]
+async fn a_suppression_that_comes_again_late_suppresses_nothing_neither_what_was_lifted_nor_what_is_new() {
+    let run = start().await;
+    let who = customer(&run, MAIL, &[]).await;
+    let path = |what: &str| format!("/api/customers/{who}/{what}");
+    let reason = json!({"reason": "her lawyer wrote"});
+    // The second of them finds the address suppressed.
+    for key in ["first", "second"] {
+        let answer = under(&run, key, &path("suppress"), &reason).await;
+        assert_eq!(
+            (answer.status, &answer.json()["addresses"][0]["suppressed"]["by"]),
+            (200, &json!("person"))
+        );
+        run.pass(Duration::from_secs(1)).await;
+    }
+    staff(&run, &path("unsuppress"), json!({"reason": "it was a mistake"})).await;
+    assert_eq!(customer(&run, MAIL, &[("phone", "+12015550123")]).await, who);
+    run.pass(Duration::from_secs(1)).await;
+
+    let before = run.table();
+    for key in ["first", "second"] {
+        let answer = under(&run, key, &path("suppress"), &reason).await;
+        let addresses = answer.json()["addresses"].as_array().cloned().unwrap();
+        assert_eq!(answer.status, 200);
+        assert!(addresses.iter().any(|address| address["channel"] == "sms"), "{addresses:#?}");
+        assert!(addresses.iter().all(|address| address["suppressed"].is_null()), "{addresses:#?}");
+    }
+    for (what, body) in [
+        ("suppress", json!({"reason": "her lawyer wrote", "channel": "email"})),
+        ("suppress", json!({"reason": "her lawyer wrote", "address": MAIL})),
+        ("suppress", json!({"reason": "her lawyer wrote", "address": "+12015550123"})),
+        ("unsuppress", reason.clone()),
+        ("consents", json!({"channel": "email", "topic": "product", "wish": "no"})),
+    ] {
+        under(&run, "first", &path(what), &body).await.is_problem(409, "idempotency-key-reused");
+    }
+    assert_eq!(run.table(), before, "nothing was written");
+    run.finish().await;
+}
+
+#[tokio::test]
+async fn a_consent_that_stood_already_does_not_come_back_when_its_call_comes_again_after_a_no() {
+    let run = start().await;
+    let who = customer(&run, MAIL, &[("phone", "+12015550123")]).await;
+    let path = format!("/api/customers/{who}/consents");
+    let said = |channel: &str, wish: &str| json!({"channel": channel, "topic": "product", "wish": wish});
+    let yes = said("email", "yes");
+    for key in ["first", "second"] {
+        let answer = under(&run, key, &path, &yes).await;
+        assert_eq!((answer.status, wish(&answer.json(), "email", "product")), (200, Some("yes")));
+        run.pass(Duration::from_secs(1)).await;
+    }
+    staff(&run, &path, said("email", "no")).await;
+    let before = run.table();
+    for key in ["first", "second"] {
+        let answer = under(&run, key, &path, &yes).await;
+        assert_eq!((answer.status, wish(&answer.json(), "email", "product")), (200, Some("no")), "{key}");
+        let address = json!({"channel": "email", "topic": "product", "wish": "yes", "address": MAIL});
+        for other in [said("sms", "yes"), said("email", "no"), address] {
+            under(&run, key, &path, &other).await.is_problem(409, "idempotency-key-reused");
+        }
+    }
+    assert_eq!(run.table(), before, "nothing was written");
+    let said = consents(&run, &json!(who)).await;
+    assert_eq!(said["proofs"].as_array().unwrap().len(), 3, "each word once: {said:#}");
     run.finish().await;
 }

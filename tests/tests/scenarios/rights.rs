@@ -26,7 +26,7 @@ async fn say(run: &Running, customer: &Value, what: &str, body: Value) -> (u16, 
 }
 
 /// What stands for a topic on a channel.
-fn wish<'a>(consents: &'a Value, channel: &str, topic: &str) -> Option<&'a str> {
+pub(crate) fn wish<'a>(consents: &'a Value, channel: &str, topic: &str) -> Option<&'a str> {
     let address = consents["addresses"].as_array()?.iter().find(|address| address["channel"] == channel)?;
     address["topics"].as_array()?.iter().find(|one| one["topic"] == topic)?["wish"].as_str()
 }
@@ -472,7 +472,7 @@ async fn everything_that_is_kept_is_exported_over_all_records_as_one_document() 
 }
 
 /// What lies beside a customer, as `keys.rs` lists it, and where the export has it.
-const KEPT: [(&str, &str, &str); 6] = [
+const KEPT: [(&str, &str, &str); 7] = [
     ("customer", "c", "/records/0"),
     ("entry: an event, and its receipt", "e#", "/events/0"),
     ("state: what behaviour made of a record", "s", "/behaviour/tags/0"),
@@ -480,6 +480,8 @@ const KEPT: [(&str, &str, &str); 6] = [
     ("message to a customer", "m#", "/messages/0"),
     // A hash that a program of the company's chose, and the id of the message, which is there.
     ("key of a call that asked for a message", "k#", "/messages/0/id"),
+    // The same, and the hashes of addresses that are there with what was said of them.
+    ("key of a call that wrote down what a person wants", "w#", "/consents/0"),
 ];
 
 const LIVED: &str = r#"
@@ -518,6 +520,9 @@ async fn whatever_lies_beside_a_customer_is_in_their_export() {
     ];
     let body = json!({"customer": customer, "template": "news", "topic": "product"}).to_string();
     assert_eq!(run.send("POST", "/api/messages", &headers, body.as_bytes()).await.status, 202);
+    let yes = json!({"channel": "email", "topic": "product", "wish": "yes"}).to_string();
+    let path = format!("/api/customers/{customer}/consents");
+    assert_eq!(run.send("POST", &path, &headers, yes.as_bytes()).await.status, 200);
     run.settle().await;
     let sort_keys: Vec<String> =
         run.table().into_keys().filter(|(pk, _)| *pk == customer).map(|(_, sk)| sk).collect();
