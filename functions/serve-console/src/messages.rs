@@ -96,8 +96,7 @@ impl Console {
     pub(crate) async fn ask_message(&self, call: &Call) -> Result<HttpResponse, Problem> {
         let wanted: Wanted = call.read()?;
         let (root, known) = self.find_person(call, wanted.customer.as_str()).await?;
-        let whole = known.customers.get(&root).map(|record| known.whole(record));
-        let records = whole.iter().flat_map(|whole| whole.parts()).map(|part| part.id.clone()).collect();
+        let records = records_of(&root, &known);
         let policies = self.current().await?;
         let key = idempotency::key(&call.request)?;
         let not_after = match wanted.not_after.as_deref().map(Timestamp::parse) {
@@ -131,15 +130,17 @@ impl Console {
         let message = Message::new(order, wanted.data);
         match key {
             None => self.accept_message(call, message).await,
-            Some(key) => self.accept_once(call, message, &wanted.customer, records, key).await,
+            Some(key) => self.accept_once(call, "", message, &wanted.customer, records, key).await,
         }
     }
 
     /// The same call again finds what the first one asked for: beside the record that it `named`, whoever that record is of by
     /// now, and beside the live one: a person may be named by another of their `records` the next time, and be asked for the same.
+    /// `what` says what kind of call it is besides its body.
     async fn accept_once(
         &self,
         call: &Call,
+        what: &str,
         message: Message,
         named: &CustomerId,
         records: BTreeSet<CustomerId>,
@@ -151,7 +152,7 @@ impl Console {
         if let Some(parsed) = parsed.as_object_mut() {
             parsed.remove("customer");
         }
-        let fingerprint = auth::hash(&parsed.to_string());
+        let fingerprint = auth::hash(&format!("{what}{parsed}"));
         let beside = BTreeSet::from([named.clone(), customer.clone()]);
         // What was asked for under this very name comes first: two who turned out to be one may both have been sent something.
         let mut known: Vec<&CustomerId> = records.union(&beside).collect();
@@ -210,18 +211,21 @@ impl Console {
     }
 
     /// `{"customer": …, "to": "me@shop.example", "topic": …}`: the template as this customer would get it, sent to somebody who
-    /// tests: with the header and the links of a message about the topic, which change nothing for anybody.
+    /// tests: with the header and the links of a message about the topic, which change nothing for anybody. With an
+    /// `Idempotency-Key` the same call is one trial for ever.
     pub(crate) async fn test_send(&self, call: &Call) -> Result<HttpResponse, Problem> {
+        idempotency::key(&call.request)?;
         let trial: Trial = call.read()?;
         if trial.variant.is_some() {
             return Err(Problem::new(422, "no-variants", "A template has no variants.").about("variant"));
         }
         let topic = trial.topic.clone().unwrap_or_else(|| Topic::SERVICE.to_owned());
-        self.try_template(call, call.part(0), &topic, trial).await
+        self.try_template(call, "template", call.part(0), &topic, trial).await
     }
 
     /// The same of a campaign: what it sends about its topic, or one of its variants, the first unless `variant` says.
     pub(crate) async fn test_campaign(&self, call: &Call) -> Result<HttpResponse, Problem> {
+        idempotency::key(&call.request)?;
         let trial: Trial = call.read()?;
         if trial.topic.is_some() {
             let said = "A campaign's document says what its messages are about.";
@@ -243,17 +247,19 @@ impl Console {
         };
         let channel = trial.channel.or(campaign.send.channel);
         let trial = Trial { channel, ..trial };
-        self.try_template(call, campaign.template(place), &campaign.send.topic, trial).await
+        self.try_template(call, "campaign", campaign.template(place), &campaign.send.topic, trial).await
     }
 
     async fn try_template(
         &self,
         call: &Call,
+        of: &str,
         template: &str,
         topic: &str,
         trial: Trial,
     ) -> Result<HttpResponse, Problem> {
         let (root, known) = self.find_person(call, trial.customer.as_str()).await?;
+        let records = records_of(&root, &known);
         let policies = self.current().await?;
         let of_template = policies.templates.templates.get(template).map(|template| template.channel);
         let channel = trial.channel.or(of_template).unwrap_or(Channel::Email);
@@ -268,7 +274,9 @@ impl Console {
             let said = "`to` is no address that this channel writes to: an e-mail address, or a number with + and country.";
             return Err(Problem::new(422, "not-an-address", said).about("to"));
         }
-        let cause = Cause { kind: CauseKind::Test, name: template.to_owned(), part: self.fresh() };
+        let key = idempotency::key(&call.request)?;
+        let part = key.map_or_else(|| self.fresh(), auth::hash);
+        let cause = Cause { kind: CauseKind::Test, name: template.to_owned(), part };
         let now = self.env.clock.now();
         let order = Order::new(root, now, cause, channel, template, topic);
         let order = Order { language: trial.language, ..order };
@@ -278,7 +286,13 @@ impl Console {
         message.to = Some(Pii::new(trial.to.trim().to_owned()));
         // What was looked at is what is sent.
         message.policies = Some(policies.version);
-        self.accept_message(call, message).await
+        match key {
+            None => self.accept_message(call, message).await,
+            Some(key) => {
+                let what = format!("trial of {of} {} ", call.part(0));
+                self.accept_once(call, &what, message, &trial.customer, records, key).await
+            }
+        }
     }
 
     /// `?customer=`: a customer's messages, newest first. `?state=unknown`: all whose outcome is unknown. `?rep=`: what a rep
@@ -445,6 +459,12 @@ impl Console {
         self.env.random.fill(&mut bytes);
         bytes.iter().map(|byte| format!("{byte:02x}")).collect()
     }
+}
+
+/// Every record of a person.
+fn records_of(root: &CustomerId, known: &Known) -> BTreeSet<CustomerId> {
+    let whole = known.customers.get(root).map(|record| known.whole(record));
+    whole.iter().flat_map(|whole| whole.parts()).map(|part| part.id.clone()).collect()
 }
 
 /// A trial shows whoever tests what the customer would read.

@@ -4,6 +4,7 @@ use crate::campaigns::{
     ask, broadcast, counters_equal_the_ledger, document, mails, minutes, people, rest, with,
 };
 use crate::engagement::mail_to;
+use crate::keyed::under;
 use serde_json::{Value, json};
 use sluice::host::spec::named;
 use sluice_domain::time::Timestamp;
@@ -342,10 +343,18 @@ async fn a_trial_goes_to_whoever_tests_and_counts_nothing() {
     let everybody = people(&run, 1, &[]).await;
     let (_, found) = run.lookup(json!({"email": everybody[0]})).await;
     let trial = json!({"customer": found["id"], "to": "me@shop.example", "variant": "bold"});
-    let (status, answer) = run.api("POST", "/api/campaigns/spring/test-send", Some(trial.clone())).await;
-    assert_eq!(status, 202, "{answer:#}");
-    rest(&run).await;
-    let mail = run.mails().into_iter().find(|(to, _)| to == &["me@shop.example"]).expect("a trial");
+    // Under a key it goes out once, and of another variant it is another one.
+    for _ in 0..2 {
+        let answer = under(&run, "try", "/api/campaigns/spring/test-send", &trial).await;
+        assert_eq!(answer.status, 202, "{}", answer.text());
+        rest(&run).await;
+    }
+    let plain = json!({"customer": found["id"], "to": "me@shop.example", "variant": "plain"});
+    let answer = under(&run, "try", "/api/campaigns/spring/test-send", &plain).await;
+    answer.is_problem(409, "idempotency-key-reused");
+    let mut mails = run.mails().into_iter().filter(|(to, _)| to == &["me@shop.example"]);
+    let mail = mails.next().expect("a trial");
+    assert_eq!(mails.count(), 0, "one mail");
     assert!(mail.1.contains("It is spring"), "{}", mail.1);
     assert!(
         mail.1.contains("List-Unsubscribe-Post: List-Unsubscribe=One-Click"),

@@ -168,3 +168,33 @@ async fn a_consent_that_stood_already_does_not_come_back_when_its_call_comes_aga
     assert_eq!(said["proofs"].as_array().unwrap().len(), 3, "each word once: {said:#}");
     run.finish().await;
 }
+
+#[tokio::test]
+async fn a_trial_goes_out_once_however_often_its_call_comes() {
+    let run = start().await;
+    let who = customer(&run, MAIL, &[]).await;
+    let path = "/api/templates/news/test-send";
+    let asked = json!({"customer": who, "to": "tester@shop.example", "topic": "product"});
+    let mails = || {
+        let all = run.mails();
+        all.iter().filter(|(to, _)| to.iter().any(|to| to == "tester@shop.example")).count()
+    };
+    let first = under(&run, "trial", path, &asked).await;
+    assert_eq!((first.status, mails()), (202, 1), "{}", first.text());
+    run.pass(Duration::from_secs(3600)).await;
+    let again = under(&run, "trial", path, &asked).await;
+    assert_eq!((again.status, again.json(), mails()), (202, first.json(), 1));
+    // To somebody else, of another template, or a message that is none: the key is good for nothing of it.
+    let other = json!({"customer": who, "to": "other@shop.example", "topic": "product"});
+    let message = json!({"customer": who, "template": "news", "topic": "product"});
+    for (path, body) in
+        [(path, &other), ("/api/templates/receipt/test-send", &asked), ("/api/messages", &message)]
+    {
+        under(&run, "trial", path, body).await.is_problem(409, "idempotency-key-reused");
+    }
+    assert_eq!(mails(), 1);
+    let (status, _) = run.api("POST", path, Some(asked)).await;
+    run.settle().await;
+    assert_eq!((status, mails()), (202, 2), "without a key each call is one");
+    run.finish().await;
+}
