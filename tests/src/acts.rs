@@ -64,6 +64,18 @@ pub(crate) async fn check(play: &mut Play<'_>) {
                 ));
             }
         }
+        "console-test-send-once" => {
+            let trials: Vec<Message> = messages(&rows, CauseKind::Test).collect();
+            once(trials.len(), "a trial", broken);
+            let went = |trial: &&Message| matches!(trial.state, MessageState::Sent | MessageState::Unknown);
+            for trial in trials.iter().filter(|trial| !went(trial)) {
+                broken.push(format!("I11: {} was asked for and is {:?}", trial.id(), trial.state));
+            }
+        }
+        "console-token-once" => {
+            let n = rows.iter().filter(|item| text(item, "pk") == "token").count();
+            once(n, "a token", broken);
+        }
         "console-token-new" => {
             let (made, answered) = (visits.made as usize, visits.answered as usize);
             let n = rows.iter().filter(|item| text(item, "pk") == "token").count();

@@ -429,9 +429,10 @@ fn is_to_go_on(answer: Option<&Answer>) -> bool {
     body.is_some_and(|body| body["cursor"].is_string())
 }
 
-/// Whether it is done: customers that are apart already are no longer merged.
+/// Whether it is done: customers that are apart already are no longer merged, and a token is shown once.
 pub(crate) fn is_done(answer: Option<&Answer>) -> bool {
-    matches!(status(answer), 200..=202) || is_refused_as(answer, "not-merged")
+    let is_done_before = ["not-merged", "token-made"].iter().any(|problem| is_refused_as(answer, problem));
+    matches!(status(answer), 200..=202) || is_done_before
 }
 
 /// Whether people ask for something beside the event.

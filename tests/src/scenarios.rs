@@ -254,6 +254,8 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "erase-enrich", function: Name::Enrich, prepare: erase::enrich },
     Scenario { name: "erase-message", function: Name::Console, prepare: asked::erased },
     Scenario { name: "erase-contact", function: Name::Console, prepare: erase::contact },
+    Scenario { name: "console-test-send-once", function: Name::Console, prepare: asked::test_send_once },
+    Scenario { name: "console-token-once", function: Name::Console, prepare: admin::new_token_once },
 ];
 
 fn capture_form_key(_: &mut World) -> Prepare<'_> {

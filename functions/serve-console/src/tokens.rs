@@ -9,8 +9,9 @@ use serde_json::{Value, json};
 use sluice_domain::access::{Change, Note, Role};
 use sluice_domain::policy::Period;
 use sluice_domain::time::Timestamp;
-use sluice_store::{Token, Written};
+use sluice_store::{Token, TokenMade, Written};
 use sluice_wire::http::HttpResponse;
+use sluice_wire::idempotency;
 use sluice_wire::problem::Problem;
 
 /// Tokens of one page.
@@ -35,9 +36,17 @@ struct Asked {
 
 impl Console {
     /// `{"role": "manager", "rep": "li.wei", "teams": […], "expires": "90d", "note": …}`: a rep's token names the
-    /// rep, a manager's the rep that the manager is, teams, or both.
+    /// rep, a manager's the rep that the manager is, teams, or both. With an `Idempotency-Key` the same call makes one
+    /// token; its text is shown with the first answer alone.
     pub(crate) async fn create_token(&self, call: &Call) -> Result<HttpResponse, Problem> {
+        let key = idempotency::key(&call.request)?.map(auth::hash);
         let asked: Asked = call.read()?;
+        let fingerprint = auth::hash(&call.json()?.to_string());
+        if let Some(key) = &key
+            && let Some(made) = self.store.token_made(key).await.map_err(unavailable)?
+        {
+            return Err(made_before(&made, &fingerprint));
+        }
         let (now, policies) = (self.env.clock.now(), self.current().await?);
         let role = Role::parse(&asked.role).ok_or_else(|| {
             Problem::new(422, "role-unknown", "A role is admin, marketer, manager or rep.").about("role")
@@ -91,8 +100,27 @@ impl Console {
             revoked: None,
         };
         let note = note(call, &token, None, Some(role), now);
-        // A repeat of the SDK's whose first answer was lost is the only other that could have drawn these bytes.
-        let _: Written = self.store.put_token(&token, &note).await.map_err(unavailable)?;
+        match &key {
+            // A repeat of the SDK's whose first answer was lost is the only other that could have drawn these bytes.
+            None => {
+                let _: Written = self.store.put_token(&token, &note).await.map_err(unavailable)?;
+            }
+            Some(key) => {
+                let made = TokenMade { token: token.id(), fingerprint };
+                let written = self.store.make_token(&token, &note, key, &made).await.map_err(unavailable)?;
+                if written == Written::Conflict {
+                    match self.store.token_made(key).await.map_err(unavailable)? {
+                        // The same: it is ours.
+                        Some(before) if before == made => {}
+                        Some(before) => return Err(made_before(&before, &made.fingerprint)),
+                        None => {
+                            let detail = "The same call is being made elsewhere. Try again.";
+                            return Err(Problem::new(409, "busy", detail).retry_after(1));
+                        }
+                    }
+                }
+            }
+        }
         let mut shown = view(&token, now);
         shown["token"] = text.into();
         Ok(HttpResponse::json(201, &shown))
@@ -127,6 +155,19 @@ impl Console {
     }
 }
 
+/// The key again: whoever has not got the token cannot get it any more, and is told how to get another.
+fn made_before(made: &TokenMade, fingerprint: &str) -> Problem {
+    if made.fingerprint != fingerprint {
+        return idempotency::reused("another token");
+    }
+    let detail = format!(
+        "This call made the token {}, whose text was shown once and is kept nowhere. If it did not arrive, revoke that \
+         token and ask for another under a new Idempotency-Key.",
+        made.token
+    );
+    Problem::new(409, "token-made", detail).about(idempotency::HEADER)
+}
+
 fn note(call: &Call, token: &Token, from: Option<Role>, to: Option<Role>, at: Timestamp) -> Note {
     let (rep, teams) = (token.rep.clone(), token.teams.clone());
     Note { at, who: call.who.doer(), change: Change::Token { token: token.id(), rep, teams, from, to } }
@@ -143,4 +184,20 @@ fn view(token: &Token, now: Timestamp) -> Value {
         "created": token.at.rfc3339(), "expires": token.expires.map(Timestamp::rfc3339),
         "revoked": token.revoked.map(Timestamp::rfc3339), "state": state,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_call_again_is_told_which_token_it_made_and_another_call_is_not() {
+        let made = TokenMade { token: "tk_0123456789abcdef".to_owned(), fingerprint: "f".to_owned() };
+        let again = made_before(&made, "f");
+        assert_eq!((again.status, again.name), (409, "token-made"));
+        assert!(again.detail.contains(&made.token), "{}", again.detail);
+        let other = made_before(&made, "g");
+        assert_eq!((other.status, other.name), (409, "idempotency-key-reused"));
+        assert!(!other.detail.contains(&made.token), "{}", other.detail);
+    }
 }

@@ -122,7 +122,7 @@ impl Store {
                     sort_key.starts_with(keys::ENTRIES) && read_entry(&item)?.event.kind != EventKind::Own;
                 history.has_events |= is_told;
                 // What staff wrote down stands with the address.
-                let is_beside = keys::is_of_behaviour(sort_key) || sort_key.starts_with(keys::WORDS);
+                let is_beside = keys::is_of_behaviour(sort_key) || keys::parse_word(sort_key).is_some();
                 history.has_lived |= is_told || !is_beside;
                 history.sort_keys.push(sort_key.to_owned());
             }

@@ -40,6 +40,7 @@
 //! | tally: what a part of it counted, and whether its messages may be claimed | `tally#<name>#<number>#<shard>` | `t` | send-message before each claim; the campaign's page |
 //! | what waits while it is paused | `parked#<name>#<number>#<shard>` | `<epoch>#<id>` | run-campaign, when it goes on |
 //! | token | `token` | `<sha>` | serve-console, each request; the list of tokens |
+//! | key of a call that made a token | `token-key` | `<hash of the key>` | the call again |
 //! | entry of the audit | `audit` | `<ms>#<id>` | the audit, newest first |
 //! | import batch | `import` | `<batch>` | serve-console; the list of batches |
 //! | rows of a batch that came in together | `import#<batch>` | `<first row>-<last row>` | taking the batch back, in the file's order |
@@ -86,6 +87,8 @@ pub const COMPANY: &str = "o";
 pub const ENDPOINT: &str = "h";
 /// Partition of the tokens; the sort key is the hash of each.
 pub const TOKENS: &str = "token";
+/// Partition of the keys of calls that made tokens; the sort key is the hash of each.
+pub const TOKEN_KEYS: &str = "token-key";
 /// Partition of the audit.
 pub const AUDIT: &str = "audit";
 /// Partition of the manifests.
@@ -286,17 +289,14 @@ pub fn parse_asked(sk: &str) -> Option<&str> {
     sk.strip_prefix("k#")
 }
 
-/// Prefix of the sort keys of the keys of calls that wrote down what a person wants.
-pub const WORDS: &str = "w#";
-
 /// Sort key of the key of a call that wrote down what a person wants.
 pub fn word(hash: &str) -> String {
-    format!("{WORDS}{hash}")
+    format!("w#{hash}")
 }
 
 /// The hash in such a sort key.
 pub fn parse_word(sk: &str) -> Option<&str> {
-    sk.strip_prefix(WORDS)
+    sk.strip_prefix("w#")
 }
 
 /// Sort key of a gate.

@@ -59,7 +59,7 @@ pub use person::WantedPerson;
 pub use policy::{Manifest, ManifestEntry, Policies};
 pub use proof::Recorded;
 pub use team::TeamRecord;
-pub use token::Token;
+pub use token::{Token, TokenMade};
 pub use word::Word;
 
 use aws_sdk_dynamodb::Client;

@@ -47,18 +47,55 @@ impl Token {
     }
 }
 
+/// What a call with an idempotency key made, so that the same call again makes no other. The text of the token is not kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenMade {
+    /// The token's id.
+    #[serde(rename = "t")]
+    pub token: String,
+    /// Hash of what was asked for.
+    #[serde(rename = "f")]
+    pub fingerprint: String,
+}
+
 /// Digits of the hash in a token's id.
 const ID: usize = 16;
 
 impl Store {
     /// Stores a token as it shall be, if it is still at the version read, together with what the audit says of it.
     pub async fn put_token(&self, token: &Token, note: &Note) -> Result<Written, StoreError> {
+        self.transact(self.token_writes(token, note)?).await
+    }
+
+    /// The same of a token that is new, with the key of the call that asks for it, if nobody made one under that key.
+    pub async fn make_token(
+        &self,
+        token: &Token,
+        note: &Note,
+        hash: &str,
+        made: &TokenMade,
+    ) -> Result<Written, StoreError> {
+        let mut item = key(keys::TOKEN_KEYS, hash);
+        item.insert("d".to_owned(), document(made)?);
+        let put = TransactWriteItem::builder().put(versioned_put(&self.table, item, 0)?).build();
+        let mut writes = self.token_writes(token, note)?;
+        writes.push(put);
+        self.transact(writes).await
+    }
+
+    /// What a call with this key made.
+    pub async fn token_made(&self, hash: &str) -> Result<Option<TokenMade>, StoreError> {
+        let item = self.get(keys::TOKEN_KEYS, hash).await?;
+        item.as_ref().map(|item| get_document(item, "d")).transpose()
+    }
+
+    fn token_writes(&self, token: &Token, note: &Note) -> Result<Vec<TransactWriteItem>, StoreError> {
         let mut item = key(keys::TOKENS, token.sha.as_str());
         item.insert("v".to_owned(), number(token.version + 1));
         item.insert("d".to_owned(), document(token)?);
         let put = versioned_put(&self.table, item, token.version)?;
         let put = TransactWriteItem::builder().put(put).build();
-        self.transact(vec![put, audit_put(&self.table, note)?]).await
+        Ok(vec![put, audit_put(&self.table, note)?])
     }
 
     /// The token with this SHA-256 (hex).

@@ -1,7 +1,7 @@
 //! What admins do: publish, give and take tokens, turn receivers of webhooks on again, have a delivery made once more.
 
 use super::advance::watched;
-use super::console::{REP_TOKEN, act, call, full, request, token_of_a_rep};
+use super::console::{REP_TOKEN, act, call, full, once, request, token_of_a_rep};
 use super::erase::asked;
 use super::messages::ada;
 use super::{Prepare, accept, lead_body};
@@ -9,7 +9,7 @@ use crate::wire::{document, text};
 use crate::world::{ADMIN_TOKEN, World};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde_json::json;
+use serde_json::{Value, json};
 use sluice_domain::id::EndpointId;
 use sluice_domain::time::Timestamp;
 use sluice_store::{NoticeRecord, Written};
@@ -49,9 +49,20 @@ pub(super) fn revoke_token(world: &mut World) -> Prepare<'_> {
 pub(super) fn new_token(world: &mut World) -> Prepare<'_> {
     Box::pin(async {
         let lead = accept(world, "web", "1", &[("email", "ada@example.org")], 0).await;
-        let wanted = json!({ "role": "rep", "rep": "ann", "note": "a phone" });
-        (call("POST", ADMIN_TOKEN, "/api/tokens", &wanted), vec![("lead", lead_body(&lead))])
+        (call("POST", ADMIN_TOKEN, "/api/tokens", &phone()), vec![("lead", lead_body(&lead))])
     })
+}
+
+/// The same under a key: whoever got no answer is told that it was made.
+pub(super) fn new_token_once(world: &mut World) -> Prepare<'_> {
+    Box::pin(async {
+        let lead = accept(world, "web", "1", &[("email", "ada@example.org")], 0).await;
+        (once("/api/tokens", &phone()), vec![("lead", lead_body(&lead))])
+    })
+}
+
+fn phone() -> Value {
+    json!({ "role": "rep", "rep": "ann", "note": "a phone" })
 }
 
 /// A receiver that was gone is back, while a journey tells it something.

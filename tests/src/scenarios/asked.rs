@@ -11,6 +11,9 @@ use serde_json::{Value, json};
 use sluice_domain::id::CustomerId;
 use sluice_domain::message::Handed;
 
+/// Where trials of the template are asked for.
+const TRIALS: &str = "/api/templates/hello/test-send";
+
 /// Somebody says no on the phone while a message to them is on its way.
 pub(super) fn consents(world: &mut World) -> Prepare<'_> {
     Box::pin(async {
@@ -82,12 +85,24 @@ fn asked_for(customer: &CustomerId, template: &str) -> Event {
 /// A trial of a template, while its customer gets a message.
 pub(super) fn test_send(world: &mut World) -> Prepare<'_> {
     Box::pin(async {
-        let customer = ada(world).await;
-        let message = body(&order(world, &customer, "1"));
-        let asked = json!({ "customer": customer, "to": "tester@example.com", "topic": "product" });
-        let event = call("POST", ADMIN_TOKEN, "/api/templates/hello/test-send", &asked);
-        (event, vec![("message", message)])
+        let (asked, message) = trial(world).await;
+        (call("POST", ADMIN_TOKEN, TRIALS, &asked), vec![("message", message)])
     })
+}
+
+/// The same under a key.
+pub(super) fn test_send_once(world: &mut World) -> Prepare<'_> {
+    Box::pin(async {
+        let (asked, message) = trial(world).await;
+        (once(TRIALS, &asked), vec![("message", message)])
+    })
+}
+
+/// A trial as it is asked for, and a message to its customer.
+async fn trial(world: &mut World) -> (Value, String) {
+    let customer = ada(world).await;
+    let message = body(&order(world, &customer, "1"));
+    (json!({ "customer": customer, "to": "tester@example.com", "topic": "product" }), message)
 }
 
 /// Somebody has found out that a message went out of which nobody knew, while the provider says that it arrived.

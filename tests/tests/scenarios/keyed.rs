@@ -198,3 +198,46 @@ async fn a_trial_goes_out_once_however_often_its_call_comes() {
     assert_eq!((status, mails()), (202, 2), "without a key each call is one");
     run.finish().await;
 }
+
+#[tokio::test]
+async fn a_token_is_made_once_under_its_key_and_its_text_is_shown_once_and_kept_nowhere() {
+    let run = Setup::default().start().await;
+    let asked = json!({"role": "admin", "note": "a phone"});
+    let first = under(&run, "phone", "/api/tokens", &asked).await;
+    assert_eq!(first.status, 201, "{}", first.text());
+    let (text, id) = (first.json()["token"].clone(), first.json()["id"].clone());
+    let (text, id) = (text.as_str().unwrap(), id.as_str().unwrap());
+    assert_eq!(run.api_as(Some(text), "GET", "/api/tokens", None).await.0, 200, "it is good");
+
+    let before = run.table();
+    let again = under(&run, "phone", "/api/tokens", &asked).await;
+    again.is_problem(409, "token-made");
+    assert!(again.json()["detail"].as_str().unwrap().contains(id), "{}", again.text());
+    let other = json!({"role": "admin", "note": "a laptop"});
+    under(&run, "phone", "/api/tokens", &other).await.is_problem(409, "idempotency-key-reused");
+    assert_eq!(run.table(), before, "nothing was written");
+    assert!(before.values().all(|item| !item.to_string().contains(text)), "nobody can read it");
+
+    // Revoked it is not made again; another key makes another one.
+    assert_eq!(run.api("DELETE", &format!("/api/tokens/{id}"), None).await.0, 200);
+    under(&run, "phone", "/api/tokens", &asked).await.is_problem(409, "token-made");
+    let new = under(&run, "phone-2", "/api/tokens", &asked).await;
+    assert_eq!(new.status, 201, "{}", new.text());
+    assert_ne!(new.json()["id"], id);
+    run.finish().await;
+}
+
+#[tokio::test]
+async fn of_calls_for_a_token_under_one_key_at_one_time_one_makes_it() {
+    let run = Setup::default().start().await;
+    let asked = json!({"role": "admin", "note": "a phone"});
+    let calls = (0..10).map(|_| under(&run, "phone", "/api/tokens", &asked));
+    let answers = futures::future::join_all(calls).await;
+    let made = answers.iter().filter(|answer| answer.status == 201).count();
+    assert!(made <= 1 && answers.iter().all(|answer| matches!(answer.status, 201 | 409)), "{answers:?}");
+    under(&run, "phone", "/api/tokens", &asked).await.is_problem(409, "token-made");
+    let (_, listed) = run.api("GET", "/api/tokens", None).await;
+    let listed = listed["tokens"].as_array().unwrap().iter();
+    assert_eq!(listed.filter(|token| token["note"] == "a phone").count(), 1);
+    run.finish().await;
+}
