@@ -1,7 +1,8 @@
 //! A bundle's minute comes: its people's messages are put on the queue.
 
-use crate::{ATTEMPTS, Runner, channel, outgoing, text};
+use crate::{ATTEMPTS, Runner, channel, outgoing, rate, text};
 use sluice_domain::campaign::{Broadcast, Chosen, Place, Sends, Share, winner};
+use sluice_domain::time::Timestamp;
 use sluice_host::outbox::{Outgoing, QueueName};
 use sluice_store::{Parked, Written};
 use sluice_wire::queue::{Bundle, CampaignMessage, CampaignTask, OrderMessage, encode};
@@ -18,14 +19,16 @@ impl Runner {
                     }
                     continue;
                 }
-                Sends::Yes if wants_winner && broadcast.winner.is_none() => {
-                    if let Some(until) = broadcast.tests_until(bundle.at, self.env.clock.now()) {
+                Sends::Yes if wants_winner => {
+                    if let Some(until) = self.tests_until(&broadcast, bundle).await? {
                         let task = CampaignTask::Bundle(bundle.clone());
                         return self.hand_over(vec![outgoing(&broadcast, task, until)]).await;
                     }
-                    // Read again, whoever's choice it is.
-                    let _: Written = self.choose(broadcast).await?;
-                    continue;
+                    if broadcast.winner.is_none() {
+                        // Read again, whoever's choice it is.
+                        let _: Written = self.choose(broadcast).await?;
+                        continue;
+                    }
                 }
                 // All are left out, whichever they would have got.
                 Sends::Never if broadcast.winner.is_none() => {
@@ -51,6 +54,14 @@ impl Runner {
             return self.hand_over(orders.collect()).await;
         }
         Err("others changed the broadcast each time".to_owned())
+    }
+
+    /// Until when the bundle waits once more for its winner.
+    async fn tests_until(&self, broadcast: &Broadcast, bundle: &Bundle) -> Result<Option<Timestamp>, String> {
+        let Some(document) = &broadcast.document else { return Ok(None) };
+        let sections = self.store.sections(broadcast).await.map_err(text)?;
+        let rate = rate(document, &self.current().await?);
+        Ok(broadcast.tests_until(&sections, rate, bundle.at, self.env.clock.now()))
     }
 
     /// The variant for everybody who was not in the test, by what was counted until now.

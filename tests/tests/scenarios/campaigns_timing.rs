@@ -256,6 +256,31 @@ async fn a_test_that_waited_goes_on_for_as_long_as_it_was_to_take() {
 }
 
 #[tokio::test]
+async fn a_winner_is_chosen_so_long_after_the_last_of_the_test_is_due() {
+    // At one message a second each part has a place in eight.
+    for (pace, takes, least) in [("spread: 30m", 30, 30 * 60_000), ("rate: 1", 0, 8_000)] {
+        let run = with(&format!("{}{pace}", CONTEST.replace("after: 1h", "after: 10m"))).await;
+        let everybody = people(&run, 40, &[]).await;
+        ask(&run, "schedule").await;
+        minutes(&run, takes + 9).await;
+        let shown = broadcast(&run).await;
+        assert_eq!(shown["winner"], Value::Null, "{pace}: {shown:#}");
+        click_bold(&run).await;
+        minutes(&run, takes + 15).await;
+        let shown = broadcast(&run).await;
+        assert_eq!(shown["winner"]["variant"], "bold", "{pace}: {shown:#}");
+        let instant = |text: &Value| Timestamp::parse(text.as_str().unwrap()).unwrap();
+        let took = instant(&shown["winner"]["at"]).since(instant(&shown["began"]));
+        assert!(took >= 600_000 + least, "{pace}: {shown:#}");
+        minutes(&run, 3).await;
+        let got = mails(&run);
+        assert!(everybody.iter().all(|email| got.get(email) == Some(&1)), "{pace}: {got:?}");
+        counters_equal_the_ledger(&run);
+        run.finish().await;
+    }
+}
+
+#[tokio::test]
 async fn the_variant_that_more_people_click_goes_to_everybody_else() {
     let run = with(&format!("{CONTEST}hold_out: 10%")).await;
     let everybody = people(&run, 40, &[]).await;

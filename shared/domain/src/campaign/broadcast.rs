@@ -1,6 +1,6 @@
 //! One time that a campaign goes out: where it stands, and what may be done with it.
 
-use super::{Counts, Occurrence, Rail};
+use super::{Counts, Occurrence, Rail, Section};
 use crate::policy::Campaign;
 use crate::time::Timestamp;
 use jiff::civil::DateTime;
@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 const MAX_SHARDS: u32 = 64;
 /// Messages a second that one part takes: each claim holds it for some hundredths of a second.
 const PER_SHARD: u32 = 5;
+/// So long after a test was to be over nobody waits any more for those of it who are still to be found, in milliseconds.
+const FOUND_MS: i64 = 86_400_000;
 
 /// Where a broadcast stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -254,15 +256,42 @@ impl Broadcast {
         }
     }
 
-    /// Until when those wait once more who are to get the winner in a minute that came at `now`. If somebody let the broadcast go on
-    /// before one was chosen, the test is as long from there as it was to be: much of it may not have gone out before.
-    pub fn tests_until(&self, minute: Timestamp, now: Timestamp) -> Option<Timestamp> {
-        let rule = self.document.as_ref()?.winner.filter(|_| self.winner.is_none())?;
+    /// Until when those wait once more who are to get the winner in a minute that came at `now`, from what is known of the parts of
+    /// the audience; `rate` is what its channel takes a second. The test is decided so long after the last of it is due: at
+    /// its pace, and counted anew from where somebody let the broadcast go on before it was decided, since much of it may not have
+    /// gone out before.
+    pub fn tests_until(
+        &self,
+        sections: &[Section],
+        rate: Option<u32>,
+        minute: Timestamp,
+        now: Timestamp,
+    ) -> Option<Timestamp> {
+        let document = self.document.as_ref()?;
+        let after = document.winner?.after.millis();
         let began = self.began?.max(self.at);
-        let resumed = self.resumed.filter(|resumed| *resumed > began)?;
-        let decided = resumed.plus_millis(rule.after.millis());
+        let is_before = |resumed: &Timestamp| self.winner.is_none_or(|chosen| *resumed <= chosen.at);
+        let from = self.resumed.filter(is_before).map_or(began, |resumed| resumed.max(began));
+        let mut over = match document.spread {
+            // Whose time has passed by then gets it at once.
+            Some(spread) => began.plus_millis(spread.millis()).max(from),
+            None => {
+                let rate = document.rate.into_iter().chain(rate).min();
+                let spans = rate
+                    .into_iter()
+                    .flat_map(|rate| sections.iter().flat_map(move |section| section.spans(rate)));
+                let takes = spans.filter(|(begin, _)| *begin == began).map(|(_, end)| end.since(began)).max();
+                from.plus_millis(takes.unwrap_or(0))
+            }
+        };
+        let is_found = sections.iter().all(|section| section.done);
+        if self.winner.is_none() && !is_found && now.since(over) < after.saturating_add(FOUND_MS) {
+            over = over.max(now);
+        }
         // They keep their distance from each other, and so their pace.
-        (now < decided).then(|| minute.plus_millis(resumed.since(began)).max(decided))
+        let later = over.since(began);
+        let until = minute.plus_millis(later).max(over.plus_millis(after));
+        (later > 0 && now < until).then_some(until)
     }
 
     /// It does not go out any more. Whether that is new.

@@ -45,7 +45,7 @@ pub fn forecast(
     };
     let takes = match (document.winner, tested) {
         (Some(winner), Some(tested)) => {
-            takes(tested).max(winner.after.millis().saturating_add(takes(messages - tested)))
+            takes(tested).saturating_add(winner.after.millis()).saturating_add(takes(messages - tested))
         }
         _ => takes(messages),
     };

@@ -6,7 +6,7 @@ use super::*;
 use crate::calendar::Zone;
 use crate::id::CustomerId;
 use crate::message::{Channel, Message, MessageState};
-use crate::policy::{Campaign, Document};
+use crate::policy::Campaign;
 use crate::time::Timestamp;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
@@ -256,29 +256,78 @@ fn a_test_that_somebody_let_go_on_is_as_long_from_there_as_it_was_to_be() {
     }));
     let after = |hours: i64| at(NOON).plus_millis(hours * 3_600_000);
     let mut broadcast = began(&document, at(NOON));
-    assert_eq!(broadcast.tests_until(after(4), after(4)), None, "it never waited");
+    let until = |broadcast: &Broadcast, minute: i64, now: i64| {
+        broadcast.tests_until(&sections(true), None, after(minute), after(now))
+    };
+    assert_eq!(until(&broadcast, 4, 4), None, "it never waited");
     broadcast.pause().unwrap();
     broadcast.resume(&Counts::default(), after(5)).unwrap();
-    assert_eq!(broadcast.tests_until(after(4), after(5)), Some(after(9)));
-    assert_eq!(broadcast.tests_until(after(6), after(6)), Some(after(11)), "who was later stays later");
-    assert_eq!(broadcast.tests_until(after(4), after(9)), None);
-    broadcast.winner = Some(Chosen { variant: 1, at: after(5) });
-    assert_eq!(broadcast.tests_until(after(4), after(6)), None, "it is chosen");
+    assert_eq!(until(&broadcast, 4, 5), Some(after(9)));
+    assert_eq!(until(&broadcast, 6, 6), Some(after(11)), "who was later stays later");
+    assert_eq!(until(&broadcast, 4, 9), None);
+    broadcast.winner = Some(Chosen { variant: 1, at: after(9) });
+    assert_eq!(until(&broadcast, 6, 9), Some(after(11)), "also once it is chosen");
+    broadcast.pause().unwrap();
+    broadcast.resume(&Counts::default(), after(12)).unwrap();
+    assert_eq!(until(&broadcast, 6, 12), None, "there is no test any more");
+}
+
+/// A test of half of the people that is decided ten minutes after it, of a campaign that says this besides.
+fn contest(more: Value) -> Broadcast {
+    let mut document = json!({
+        "variants": [{ "name": "a" }, { "name": "b", "template": "spring-b" }],
+        "winner": { "by": "clicked", "test": "50%", "after": "10m" },
+    });
+    document.as_object_mut().unwrap().extend(more.as_object().cloned().unwrap());
+    began(&campaign(document), at(NOON))
 }
 
 #[test]
-fn a_test_takes_as_long_as_it_is_spread_over() {
-    let findings = |spread: &str| {
-        let document = json!({
-            "kind": "campaign", "name": "spring", "audience": { "query": "customer.leads > 0" },
-            "send": { "template": "spring", "topic": "product" }, "spread": spread,
-            "variants": [{ "name": "a" }, { "name": "b" }],
-            "winner": { "by": "clicked", "test": "20%", "after": "4h" },
-        });
-        let found = crate::policy::check(&[Document::from_json(document).unwrap()]);
-        found.into_iter().filter(|finding| finding.message.contains("before it went out")).count()
+fn a_test_is_over_once_the_last_of_it_is_due_at_its_pace() {
+    let after = |seconds: i64| at(NOON).plus_millis(seconds * 1_000);
+    // So many of each part are in the test, and more of them come after it.
+    let parts = |tested: u64, done: bool| {
+        let slots = BTreeMap::from([(at(NOON).millis(), tested), (after(600).millis(), 9 * tested)]);
+        vec![Section { done, slots, ..Section::default() }; usize::from(SECTIONS)]
     };
-    assert_eq!((findings("6h"), findings("4h")), (1, 0));
+    let (all, slow) = (parts(150, true), contest(json!({ "rate": 1 })));
+    let until = |minute: i64, now: i64| slow.tests_until(&all, None, after(minute), after(now));
+    assert_eq!(until(600, 600), Some(after(1_800)), "1200 messages, one a second");
+    assert_eq!(until(660, 660), Some(after(1_860)), "who was later stays later");
+    assert_eq!(until(600, 1_800), None);
+    let quick = contest(json!({ "rate": 10 }));
+    let until = |channel| quick.tests_until(&all, channel, after(600), after(600));
+    assert_eq!(
+        (until(Some(20)), until(Some(1))),
+        (Some(after(720)), Some(after(1_800))),
+        "no faster than the channel"
+    );
+    let plain = contest(json!({}));
+    assert_eq!(plain.tests_until(&all, None, after(600), after(600)), None, "as fast as it goes");
+    let spread = contest(json!({ "spread": "1h" }));
+    assert_eq!(spread.tests_until(&all, None, after(600), after(600)), Some(after(4_200)));
+    // Whoever is still to be found may be of the test; but nobody waits for them for good.
+    let some = parts(0, false);
+    let until = |now: i64| slow.tests_until(&some, None, after(600), after(now));
+    assert_eq!((until(700), until(87_000)), (Some(after(1_300)), None));
+}
+
+#[test]
+fn nobody_of_a_test_is_due_after_it_is_over() {
+    let broadcast = contest(json!({ "rate": 2 }));
+    let (mut sections, mut last) = (vec![Section::default(); usize::from(SECTIONS)], at(NOON));
+    for n in 0..400 {
+        let part = n % usize::from(SECTIONS);
+        let planner = Planner::new(&broadcast, None, u8::try_from(part).unwrap()).unwrap();
+        let place = planner.place(&mut sections[part], &customer(n), &Zone::utc());
+        if place.share != Share::Winner {
+            last = last.max(place.at);
+        }
+    }
+    sections.iter_mut().for_each(|section| section.done = true);
+    let ten = at(NOON).plus_millis(600_000);
+    let until = broadcast.tests_until(&sections, None, ten, ten).unwrap();
+    assert!(last > at(NOON).plus_millis(60_000) && until.since(last) >= 600_000, "{last} {until}");
 }
 
 #[test]
@@ -295,7 +344,11 @@ fn what_it_would_come_to_is_known_before() {
         "winner": { "by": "clicked", "test": "20%", "after": "1h" },
     });
     let test = of(test, 1_000);
-    assert_eq!((test.tested, test.takes), (Some(200), 3_600_000 + 80_000), "the others come after the test");
+    assert_eq!(
+        (test.tested, test.takes),
+        (Some(200), 20_000 + 3_600_000 + 80_000),
+        "the others come after the test"
+    );
     let local = of(json!({ "at": { "local_time": "2027-03-02T09:00" } }), 10);
     assert_eq!(local.when.at, at("2027-03-01T19:00:00Z"));
     assert_eq!(local.last, at("2027-03-02T21:00:00Z").plus_millis(1_000), "where the day ends last");

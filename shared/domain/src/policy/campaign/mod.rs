@@ -142,7 +142,7 @@ pub struct Winner {
     pub by: Metric,
     /// The part of the people who get a variant at once; the others wait for the winner.
     pub test: Share,
-    /// How long after the beginning it is decided.
+    /// How long after the last of the test is due it is decided.
     pub after: Period,
 }
 

@@ -98,10 +98,6 @@ impl Checker {
         if winner.after < SHORTEST_TEST {
             self.add(&["winner", "after"], format!("a test takes at least {SHORTEST_TEST}"));
         }
-        if let Some(spread) = campaign.spread.filter(|spread| *spread > winner.after) {
-            let message = format!("the test is spread over {spread} and would be decided before it went out");
-            self.add(&["winner", "after"], message);
-        }
         let is_local = matches!(campaign.at, At::Local(_) | At::Every(Recurring { zone: None, .. }));
         if is_local {
             let message =
