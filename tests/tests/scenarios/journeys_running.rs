@@ -150,6 +150,40 @@ async fn an_event_starts_a_journey_and_what_it_waits_for_moves_it_on() {
     run.finish().await;
 }
 
+/// Begins anew whenever somebody visits, which is also what a run waits for.
+const VISITS: &str = "
+kind: journey
+name: visits
+trigger: { event: shop_visited }
+entry: { again: always }
+steps:
+  - wait_for: { event: shop_visited, within: 9d }
+  - tag: regular
+  - wait: 9d
+";
+
+#[tokio::test]
+async fn what_an_event_makes_of_a_run_is_told_apart_from_the_run_that_it_begins() {
+    let run = started(VISITS).await;
+    ada(&run).await;
+    take(&run, vec![Call::track("Shop Visited", "1", EARLIER).user("ada")]).await;
+    run.stack.advance(HOUR);
+    take(&run, vec![Call::track("Shop Visited", "2", EARLIER + 3_600).user("ada")]).await;
+    let customer = user(&run, "ada").await;
+    let all = timeline(&run, &customer).await;
+    let both = all.iter().find(|thing| thing["event"] == "shop_visited" && thing["journeys"][1].is_object());
+    let moved = both.unwrap_or_else(|| panic!("{all:#?}"))["journeys"].as_array().unwrap();
+    let steps = |moved: &Value| -> Vec<String> {
+        let why = moved["why"].as_array().unwrap().iter().filter_map(Value::as_str);
+        why.filter(|words| words.starts_with("Step ")).map(str::to_owned).collect()
+    };
+    let rows: Vec<(&Value, usize)> = moved.iter().map(|moved| (&moved["run"], steps(moved).len())).collect();
+    assert_eq!(rows, [(&json!(1), 2), (&json!(2), 1)], "{moved:#?}");
+    assert!(steps(&moved[0]).iter().any(|step| step.contains("regular")), "{moved:#?}");
+    assert!(moved[1]["why"][0].as_str().unwrap().starts_with("Entered"), "{moved:#?}");
+    run.finish().await;
+}
+
 /// Lets hours pass, minute by minute where something may be due.
 async fn pass_timers(run: &Running, hours: u32) {
     for _ in 0..hours * 6 {

@@ -399,8 +399,7 @@ impl Mind<'_> {
             let wake = wake_of(id, journey, due);
             self.put(wake);
         }
-        let n = decision.run.as_ref().map_or(0, |run| run.n);
-        let runs = decision.runs();
+        let (runs, reasons) = (decision.runs(), decision.reasons());
         if let (true, Some(after)) = (decision.changed, decision.run) {
             if self.ensure(id)
                 && let Some(state) = self.states.get_mut(id)
@@ -415,11 +414,12 @@ impl Mind<'_> {
             }
             self.runs.insert((id.clone(), journey.to_owned()), after);
         }
-        if !decision.why.is_empty() {
-            let moved =
-                Moved { journey: journey.to_owned(), customer: id.clone(), run: n, why: decision.why };
-            work.led.moved.push(moved);
-        }
+        work.led.moved.extend(reasons.into_iter().map(|(run, why)| Moved {
+            journey: journey.to_owned(),
+            customer: id.clone(),
+            run,
+            why,
+        }));
         let mut changed = Changed::default();
         for effect in decision.effects {
             changed.and(self.effect(work, id, journey, &runs, effect));

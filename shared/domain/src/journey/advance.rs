@@ -19,9 +19,11 @@ pub fn advance(run: Option<&Run>, input: &Input<'_>, given: &Given<'_>) -> Decis
             afterwards(before, input, given, &mut tale)
         });
     }
-    let over = given.current.and_then(|flow| enter(flow, &mut after, input, given, &mut tale));
+    let (over, of_over) =
+        given.current.and_then(|flow| enter(flow, &mut after, input, given, &mut tale)).unzip();
     let changed = after.as_ref() != run;
-    Decision { run: after, over, changed, effects: tale.effects, why: tale.why, go_on: tale.go_on }
+    let of_over = of_over.unwrap_or(0);
+    Decision { run: after, over, changed, effects: tale.effects, why: tale.why, of_over, go_on: tale.go_on }
 }
 
 /// When something happened, never later than now, and when it came to us.
@@ -267,14 +269,16 @@ fn afterwards(run: &Run, input: &Input<'_>, given: &Given<'_>, tale: &mut Tale) 
     walk.run
 }
 
-/// Whoever is named by a trigger enters, unless something speaks against it. Then the run that they had is over; it is given back.
+/// Whoever is named by a trigger enters, unless something speaks against it. Then the run that they had is over; it is given back, with
+/// how many of the reasons are of it.
 fn enter(
     flow: &Flow,
     run: &mut Option<Run>,
     input: &Input<'_>,
     given: &Given<'_>,
     tale: &mut Tale,
-) -> Option<Run> {
+) -> Option<(Run, usize)> {
+    let first = tale.why.len();
     if !is_triggered(flow, input, given, &mut tale.why) {
         return None;
     }
@@ -284,6 +288,8 @@ fn enter(
         return None;
     }
     let mut over = run.take();
+    // What was looked at for entering is of the run that begins.
+    let of_entry = tale.why.split_off(first);
     let by = if let Input::Event(event) = input { Some(event.id.clone()) } else { None };
     if let Some(active) = over.take_if(|run| run.is_active()) {
         debug_assert_eq!(flow.journey().entry.again, Again::Always);
@@ -291,6 +297,8 @@ fn enter(
         walk.end(Outcome::Exited(Exited::Again));
         over = Some(walk.run);
     }
+    let of_over = tale.why.len();
+    tale.why.extend(of_entry);
     let before = over.as_ref();
     let new = Run {
         version: before.map_or(0, |run| run.version),
@@ -325,5 +333,5 @@ fn enter(
         walk.arm();
     }
     *run = Some(walk.run);
-    over
+    over.map(|over| (over, of_over))
 }

@@ -322,6 +322,8 @@ pub struct Decision {
     pub effects: Vec<Effect>,
     /// Why, in order.
     pub why: Vec<Reason>,
+    /// How many of these, from the first on, are of the run whose place another took.
+    pub of_over: usize,
     /// The run stops before a condition that may depend on what it has just changed. Whoever called applies the changes and
     /// calls again with [`Input::GoOn`] before anything is committed. If that does not happen, a due entry does it.
     pub go_on: bool,
@@ -331,6 +333,14 @@ impl Decision {
     /// The runs that it tells of.
     pub fn runs(&self) -> Vec<Run> {
         self.over.iter().chain(&self.run).cloned().collect()
+    }
+
+    /// Why, each run's by its number: first that of the one whose place another took. 0 is nobody's who did not enter.
+    pub fn reasons(&self) -> Vec<(u32, Vec<Reason>)> {
+        let (of_over, own) = self.why.split_at(self.of_over.min(self.why.len()));
+        let n = |run: Option<&Run>| run.map_or(0, |run| run.n);
+        let parts = [(n(self.over.as_ref()), of_over), (n(self.run.as_ref()), own)];
+        parts.into_iter().filter(|(_, why)| !why.is_empty()).map(|(n, why)| (n, why.to_vec())).collect()
     }
 
     /// A due entry that has to be put: what the run waits for, unless it did before.

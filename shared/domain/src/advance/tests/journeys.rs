@@ -3,7 +3,7 @@
 use super::kept::{DAY, Kept, id, names, told};
 use crate::event::Own;
 use crate::insight::{Counter, day};
-use crate::journey::{Script, Somebody, is_held_out, play};
+use crate::journey::{Reason, Script, Somebody, is_held_out, play};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
@@ -133,6 +133,33 @@ fn what_is_told_of_a_run_that_gives_way_to_a_new_one_is_told_as_its_own() {
             again.tallies.iter().filter(|(.., counts)| counts.contains_key(&Counter::Reached)).collect();
         assert_eq!(reached.len(), 1);
         assert_eq!(reached[0].0, day(kept.now.plus_millis(-2 * DAY)));
+    }
+}
+
+#[test]
+fn the_receipt_of_an_event_that_moves_a_run_on_and_begins_another_has_each_step_under_its_run() {
+    let journey = |steps: Value| {
+        json!({
+            "kind": "journey", "name": "care", "trigger": {"event": "order_completed"}, "entry": {"again": "always"},
+            "steps": steps
+        })
+    };
+    let wait_for = json!({"wait_for": {"event": "order_completed", "within": "9d"}});
+    // One that has to leave, and one that was at its end.
+    let (leaves, ends) = (json!([{"tag": "regular"}, {"wait": "9d"}]), json!([{"tag": "regular"}]));
+    for (more, steps) in [(leaves, 2), (ends, 1)] {
+        let all = [json!([wait_for.clone()]), more].map(|part| part.as_array().unwrap().clone()).concat();
+        let mut kept = Kept::new(&[journey(Value::from(all))], ["ada"]);
+        kept.happens("ada", "order_completed", json!({"order_id": "1", "total": 9}));
+        kept.later(2);
+        let again = kept.happens("ada", "order_completed", json!({"order_id": "2", "total": 9}));
+        let moved: Vec<_> = again.entries.iter().flat_map(|(_, entry)| &entry.led.moved).collect();
+        assert_eq!(moved.iter().map(|moved| moved.run).collect::<Vec<_>>(), [1, 2], "{moved:?}");
+        let begun = |n: usize| moved[n].why.iter().filter(|why| matches!(why, Reason::Begun(_))).count();
+        assert_eq!((begun(0), begun(1)), (steps, 1), "{moved:?}");
+        assert!(matches!(moved[0].why.last(), Some(Reason::Ended(_))), "{moved:?}");
+        assert_eq!(moved[1].why[0], Reason::Entered(2));
+        assert_eq!(kept.runs[&(id("ada"), "care".to_owned())].visits, 1);
     }
 }
 
