@@ -4,16 +4,19 @@ use crate::{Call, Console, unavailable};
 use ring::digest;
 use serde_json::{Value, json};
 use sluice_domain::access::{Change, Note, PolicyChange, Role, changed};
-use sluice_domain::policy::{BEHAVIOUR, Document, Finding, SEEN_MS, doubts, left, left_behind};
+use sluice_domain::policy::{BEHAVIOUR, Document, Finding, SEEN_MS, doubts, left, left_behind, too_large};
 use sluice_domain::team::TeamState;
 use sluice_domain::time::Timestamp;
 use sluice_host::outbox::{Outgoing, QueueName};
-use sluice_store::{Manifest, ManifestEntry, StoreError, Wanted, Written};
+use sluice_store::{MAX_MANIFEST, Manifest, ManifestEntry, StoreError, Wanted, Written};
 use sluice_wire::http::HttpResponse;
 use sluice_wire::policy::{Examined, Files, PolicyError, SourceText, examine, parse};
 use sluice_wire::problem::Problem;
 use sluice_wire::queue::{EventMessage, LeadMessage, Pass, encode};
 use std::collections::{BTreeMap, BTreeSet};
+
+/// Bytes of a call with documents at most: Lambda takes 6 MB with what it is wrapped in.
+const MAX_CALL: usize = 4_500_000;
 
 /// Versions that a repeat tells of once more.
 const RECENT: u64 = 8;
@@ -48,7 +51,11 @@ impl Console {
 
     /// `{"files": [{"file": …, "text": …}]}`, or one document or stream of documents as the body itself.
     pub(crate) fn validate(&self, call: &Call) -> Result<HttpResponse, Problem> {
-        let Examined { documents, warnings } = examine(&sources(call)?).map_err(|errors| refused(&errors))?;
+        let sources = sources(call)?;
+        if let Ok(files) = parse(&sources) {
+            check_sizes(&files.documents)?;
+        }
+        let Examined { documents, warnings } = examine(&sources).map_err(|errors| refused(&errors))?;
         let paths: Vec<String> = documents.iter().map(Document::path).collect();
         let warnings: Vec<String> = warnings.iter().map(ToString::to_string).collect();
         Ok(HttpResponse::json(200, &json!({"valid": true, "documents": paths, "warnings": warnings})))
@@ -101,6 +108,7 @@ impl Console {
                 let detail = format!("Only an admin changes {what}: {document}.");
                 return Err(Problem::new(403, "not-allowed", detail));
             }
+            check_sizes(&all)?;
             check_together(files, &all)?;
             let mut entries = Vec::with_capacity(all.len());
             let mut texts = Vec::new();
@@ -120,9 +128,6 @@ impl Console {
                 entries.push(ManifestEntry { kind, name, sha, since });
             }
             entries.sort();
-            for (sha, text) in &texts {
-                self.store.put_policy_text(sha, text).await.map_err(unavailable)?;
-            }
             let now = self.env.clock.now();
             let published: Vec<String> = entries
                 .iter()
@@ -144,6 +149,10 @@ impl Console {
             let left = left(&before.left, &old, &all, &states, is_seen);
             let manifest = Manifest { left, ..before.next(self.env.clock.now(), entries) };
             let note = note(call, &before, &manifest);
+            check_list(&manifest, &note)?;
+            for (sha, text) in &texts {
+                self.store.put_policy_text(sha, text).await.map_err(unavailable)?;
+            }
             if self.store.publish(&manifest, &note).await.map_err(unavailable)? == Written::Conflict {
                 continue;
             }
@@ -268,7 +277,38 @@ fn note(call: &Call, before: &Manifest, after: &Manifest) -> Note {
     Note { at: after.at, who: call.who.doer(), change }
 }
 
+/// Whether documents are no more than is kept.
+fn check_sizes(documents: &[Document]) -> Result<(), Problem> {
+    let Some(finding) = too_large(documents).into_iter().next() else { return Ok(()) };
+    let path = documents.get(finding.document).map(Document::path).unwrap_or_default();
+    Err(larger(format!("{path}: {}.", finding.message)).about(path))
+}
+
+/// Whether the list of documents and what changes fit into the items that they are.
+fn check_list(manifest: &Manifest, note: &Note) -> Result<(), Problem> {
+    let bytes = manifest.bytes(note).map_err(unavailable)?;
+    if bytes <= MAX_MANIFEST {
+        return Ok(());
+    }
+    Err(larger(format!(
+        "The list of the {} documents, or of those that change, has {bytes} bytes, and at most {MAX_MANIFEST} are kept. Publish fewer, or \
+         fewer at a time.",
+        manifest.documents.len()
+    )))
+}
+
+fn larger(detail: String) -> Problem {
+    Problem::new(413, "policies-too-large", detail)
+}
+
 fn sources(call: &Call) -> Result<Vec<SourceText>, Problem> {
+    let bytes = call.request.body.len();
+    if bytes > MAX_CALL {
+        let detail = format!(
+            "The call has {bytes} bytes, and at most {MAX_CALL} are read. Publish the documents in several calls."
+        );
+        return Err(larger(detail));
+    }
     let text = std::str::from_utf8(&call.request.body)
         .map_err(|_| Problem::new(400, "not-text", "Policy documents are UTF-8 text."))?;
     if let Ok(Value::Object(body)) = serde_json::from_str::<Value>(text)

@@ -56,7 +56,7 @@ pub use message::Asked;
 pub use notice::{Claim, NoticeRecord, Told, ToldPlace};
 pub use pace::Slot;
 pub use person::WantedPerson;
-pub use policy::{Manifest, ManifestEntry, Policies};
+pub use policy::{MAX_MANIFEST, Manifest, ManifestEntry, Policies};
 pub use proof::Recorded;
 pub use team::TeamRecord;
 pub use token::{Token, TokenMade};

@@ -15,6 +15,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// Bytes of a document in one item; DynamoDB takes 400 KB.
 const CHUNK: usize = 300_000;
 
+/// Bytes of a manifest at most, and of what the audit says of a publication: each is one item, of which DynamoDB takes 400 KB.
+pub const MAX_MANIFEST: usize = 390_000;
+
 /// How long a function trusts the manifest it has, in milliseconds.
 const FRESH_MS: i64 = 2_000;
 
@@ -61,6 +64,14 @@ impl Manifest {
         let ever: BTreeSet<String> = &topics(&self.documents) | &self.gone_topics;
         let (gone_topics, left) = (&ever - &topics(&documents), self.left.clone());
         Self { version: self.version, at, gone_topics, left, documents }
+    }
+
+    /// Bytes of the larger of the two items that its publication is, with what the audit says of it.
+    ///
+    /// # Errors
+    /// They cannot be written as JSON.
+    pub fn bytes(&self, note: &Note) -> Result<usize, StoreError> {
+        Ok(serde_json::to_string(self)?.len().max(serde_json::to_string(note)?.len()))
     }
 }
 

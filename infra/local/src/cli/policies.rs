@@ -4,7 +4,7 @@ use super::StackArgs;
 use super::output::{note, pretty, say};
 use super::remote::Refusal;
 use serde_json::{Value, json};
-use sluice_domain::policy::Document;
+use sluice_domain::policy::{Document, too_large};
 use sluice_wire::policy::{Examined, PolicyError, SourceText, examine, parse};
 use std::path::Path;
 
@@ -102,7 +102,13 @@ pub(crate) async fn apply(dir: &Path, prune: bool, stack: &StackArgs) -> Result<
         // What the folder is to be is all there will be.
         Err(errors) if prune => return Err(refused(&errors, stack.json)),
         // What it names may be published already: the stack knows. What cannot be read it need not be asked.
-        Err(_) => parse(&files).map(drop).map_err(|errors| refused(&errors, stack.json))?,
+        Err(_) => {
+            let read = parse(&files).map_err(|errors| refused(&errors, stack.json))?;
+            let large = read.placed(too_large(&read.documents));
+            if !large.is_empty() {
+                return Err(refused(&large, stack.json));
+            }
+        }
     }
     let answer = match publish_or_hear(&files, prune, stack).await {
         Ok(answer) => answer,

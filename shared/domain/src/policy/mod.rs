@@ -14,6 +14,7 @@ mod messaging;
 mod response;
 mod set;
 mod settings;
+mod size;
 mod source;
 mod template;
 mod territory;
@@ -40,6 +41,7 @@ pub use messaging::{
 pub use response::{CatchAll, Point, Response, Then, Window, length};
 pub use set::{BEHAVIOUR, PolicySet, Rules, SEEN_MS};
 pub use settings::{Junk, Matching, Settings};
+pub use size::{MAX_DOCUMENT, MAX_DOCUMENTS, too_large};
 pub use source::{Encoding, SignatureScheme};
 pub use template::{Body, Defaults, Piece, Template, Templates, Translation};
 pub use territory::{Area, CodeRange, Codes, Territory};

@@ -83,6 +83,7 @@ pub fn check(documents: &[Document]) -> Vec<Finding> {
     let mut findings = policy::check(documents);
     findings.extend(check_sources(documents));
     findings.extend(check_keys(documents));
+    findings.extend(policy::too_large(documents));
     findings
 }
 
