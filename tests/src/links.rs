@@ -3,7 +3,8 @@
 
 use crate::wire::{document, text};
 use crate::world::Visits;
-use serde_json::Value;
+use serde_json::{Value, json};
+use sluice_domain::event::Entry;
 use sluice_domain::gate::{Gate, Proof, Said, Wish};
 use sluice_domain::message::{CauseKind, Message};
 use std::collections::BTreeMap;
@@ -17,7 +18,10 @@ pub fn check(name: &str, items: &[Value], visits: Visits) -> Vec<String> {
         .filter_map(|item| document(item, "d"))
         .collect();
     match name {
-        "engage-open" | "engage-click" => counted(&messages, visits, &mut broken),
+        "engage-open" | "engage-click" => {
+            counted(&messages, visits, &mut broken);
+            told(&messages, items, &mut broken);
+        }
         "engage-unsubscribe" | "engage-open-refused" => {
             wishes(items, &[("product", Wish::No)], &mut broken);
             let first = messages.iter().min_by_key(|message| message.order.at);
@@ -56,6 +60,22 @@ fn counted(messages: &[Message], visits: Visits, broken: &mut Vec<String>) {
     let Visits { made, answered } = visits;
     if counted > made {
         broken.push(format!("I12: {counted} visits are counted of {made} made and {answered} answered"));
+    }
+}
+
+/// I12: no more clicks are told of a message than it counts, and one of them as the first.
+fn told(messages: &[Message], items: &[Value], broken: &mut Vec<String>) {
+    let entries = items.iter().filter(|item| text(item, "sk").starts_with("e#"));
+    let entries: Vec<Entry> = entries.filter_map(|item| document(item, "d")).collect();
+    let clicks = || entries.iter().map(|entry| &entry.event).filter(|event| event.name == "message_clicked");
+    for message in messages {
+        let id = message.id();
+        let told = clicks().filter(|event| event.properties.reveal().get("message") == Some(&json!(id)));
+        let firsts = told.clone().filter(|event| event.properties.reveal().contains_key("first")).count();
+        let (told, counted) = (told.count(), message.trail.clicked.map_or(0, |seen| seen.times as usize));
+        if told > counted || firsts > 1 {
+            broken.push(format!("I12: {id} has {counted} clicks, {told} are told, {firsts} as the first"));
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! What people do, and what is due for them: whose it is, what it makes of them, the next steps.
 
 mod batch;
+mod clicks;
 mod group;
 mod pass;
 mod send;
@@ -59,17 +60,24 @@ pub(crate) struct Advancer {
 impl QueueHandler for Advancer {
     async fn handle(&self, records: &[Record]) -> Vec<Failed> {
         let mut failed = Vec::new();
-        let (mut work, mut passes) = (Vec::new(), Vec::new());
+        let (mut work, mut clicks, mut passes) = (Vec::new(), Vec::new(), Vec::new());
         for (at, record) in records.iter().enumerate() {
             match serde_json::from_str::<EventMessage>(&record.body) {
                 Ok(EventMessage::Events(events)) => {
                     work.extend(events.into_iter().map(|event| (at, Incoming::Happened(event))));
                 }
+                Ok(EventMessage::Click(click)) => clicks.push((at, click)),
                 Ok(EventMessage::Due(wake)) => work.push((at, Incoming::Due(wake))),
                 Ok(EventMessage::Pass(pass)) => passes.push((at, pass)),
                 Err(_) => {
                     failed.push(Failed { id: record.id.clone(), why: "not an event message".to_owned() })
                 }
+            }
+        }
+        for (at, told) in self.told_by(clicks).await {
+            match told {
+                Ok(happened) => work.extend(happened.map(|event| (at, Incoming::Happened(event)))),
+                Err(why) => failed.push(Failed { id: records[at].id.clone(), why }),
             }
         }
         for (at, why) in self.take_all(work).await {

@@ -131,7 +131,7 @@ impl Letter {
     fn read(body: &str) -> Self {
         match serde_json::from_str(body) {
             Ok(EventMessage::Events(events)) => return Self::Events(events),
-            Ok(EventMessage::Due(_) | EventMessage::Pass(_)) => return Self::Ids,
+            Ok(EventMessage::Click(_) | EventMessage::Due(_) | EventMessage::Pass(_)) => return Self::Ids,
             Err(_) => {}
         }
         match read(body) {

@@ -15,16 +15,18 @@ use futures::future::BoxFuture;
 use page::Page;
 use sluice_domain::event::{Happened, Teller};
 use sluice_domain::link::{Link, LinkKeys, Purpose};
+use sluice_domain::message::SETTLED_MS;
 use sluice_domain::policy::PolicySet;
 use sluice_domain::time::Timestamp;
 use sluice_host::environment::Environment;
 use sluice_host::function::{Function, StartError};
 use sluice_host::http::{Http, HttpHandler};
-use sluice_host::outbox::{self, Outbox, QueueName};
+use sluice_host::outbox::{self, Outbox, Outgoing, QueueName};
 use sluice_host::secrets::{SecretError, SecretStore};
 use sluice_store::{Policies, Store, StoreError};
 use sluice_wire::http::{HttpRequest, HttpResponse};
 use sluice_wire::problem::Problem;
+use sluice_wire::queue::{Click, EventMessage, encode};
 use std::sync::Arc;
 use words::Words;
 
@@ -131,6 +133,14 @@ impl Engagement {
     async fn tell(&self, happened: Vec<Happened>) -> Result<(), StoreError> {
         let now = self.now();
         self.outbox.hand_over(outbox::events(happened, now), now).await
+    }
+
+    /// A click is told once it is settled that a person made it, by whoever looks at its message then.
+    async fn tell_later(&self, click: Click) -> Result<(), StoreError> {
+        let now = self.now();
+        let (id, not_before) = (click.id(), click.at.plus_millis(SETTLED_MS));
+        let body = encode(&EventMessage::Click(click));
+        self.outbox.hand_over(vec![Outgoing { queue: QueueName::Event, id, body, not_before }], now).await
     }
 
     async fn current(&self) -> Result<Arc<PolicySet>, Fault> {

@@ -10,6 +10,7 @@ use sluice_domain::template::in_ascii;
 use sluice_host::metrics::Metrics;
 use sluice_store::{StoreError, Written};
 use sluice_wire::http::{HttpRequest, HttpResponse};
+use sluice_wire::queue::Click;
 
 /// A transparent picture of one pixel (GIF89a).
 const PIXEL: &[u8] =
@@ -80,36 +81,45 @@ impl Engagement {
         };
         let id = message.id();
         let mut next = Some(message);
+        let mut written = None;
         for _ in 0..ATTEMPTS {
             let Some(mut message) = next.take() else { return Ok(()) };
             let counted = message.trail.count(&visit, message.claimed);
             if counted == Counted::Already {
-                return Ok(());
-            }
-            if self.store.put_message(&message).await? == Written::Done {
-                self.measure(counted, deed);
-                return match counted {
-                    Counted::Person => self.tell(self.visited(&message, &visit).into_iter().collect()).await,
-                    Counted::Machine(_) | Counted::Already => Ok(()),
+                // By ourselves: the answer of that write was lost.
+                return match written {
+                    Some((counted, message)) => self.told(counted, &message, &visit).await,
+                    None => Ok(()),
                 };
             }
+            if self.store.put_message(&message).await? == Written::Done {
+                return self.told(counted, &message, &visit).await;
+            }
+            written = Some((counted, message));
             next = self.message_again(&id).await?;
         }
         Err(StoreError::Unavailable("too much contention".to_owned()))
     }
 
-    /// What a person's visit is to policies: each is a thing of its own.
-    fn visited(&self, message: &Message, visit: &Visit<'_>) -> Option<Happened> {
-        let (name, mut more) = match visit.deed {
-            Deed::Open => ("message_opened", json!({})),
-            Deed::Click(number) => {
-                ("message_clicked", json!({"link": number, "url": message.links.get(usize::from(number))}))
+    /// A visit is on the trail: policies are told of a person's, each a thing of its own. A click waits until no other can show
+    /// any more that a program made it.
+    async fn told(&self, counted: Counted, message: &Message, visit: &Visit<'_>) -> Result<(), StoreError> {
+        self.measure(counted, visit.deed);
+        match (counted, visit.deed) {
+            (Counted::Machine(_) | Counted::Already, _) => Ok(()),
+            (Counted::Person, Deed::Open) => {
+                self.tell(self.opened(message, visit).into_iter().collect()).await
             }
-        };
-        if message.trail.is_first(visit.deed) {
-            more["first"] = true.into();
+            (Counted::Person, Deed::Click(link)) => {
+                let Visit { at, nonce, .. } = *visit;
+                self.tell_later(Click { message: message.id(), link, at, nonce }).await
+            }
         }
-        self.teller().message(message, name, &visit.nonce.to_string(), visit.at, more)
+    }
+
+    fn opened(&self, message: &Message, visit: &Visit<'_>) -> Option<Happened> {
+        let more = if message.trail.is_first_opening() { json!({"first": true}) } else { json!({}) };
+        self.teller().message(message, "message_opened", &visit.nonce.to_string(), visit.at, more)
     }
 
     async fn message_again(&self, id: &MessageId) -> Result<Option<Message>, StoreError> {

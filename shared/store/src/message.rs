@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use sluice_domain::campaign::names;
 use sluice_domain::id::{CustomerId, MessageId};
 use sluice_domain::message::{Message, MessageState};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What a call with an idempotency key asked for, so that the same call again is answered alike.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +28,20 @@ impl Store {
     /// Whether a message is stored; read as documents are, so that whoever asks needs no other right.
     pub async fn has_message(&self, id: &MessageId) -> Result<bool, StoreError> {
         Ok(!self.get_many(vec![key(id.customer().as_str(), keys::message(id))]).await?.is_empty())
+    }
+
+    /// These messages, as far as they are there; what cannot be read of one is said of that one alone. Read as documents are, so
+    /// that whoever asks needs no other right.
+    pub async fn messages(
+        &self,
+        ids: &BTreeSet<MessageId>,
+    ) -> Result<BTreeMap<MessageId, Result<Message, StoreError>>, StoreError> {
+        let wanted = ids.iter().map(|id| key(id.customer().as_str(), keys::message(id))).collect();
+        let mut messages = BTreeMap::new();
+        for item in &self.get_many(wanted).await? {
+            messages.insert(named(item)?, read_message(item));
+        }
+        Ok(messages)
     }
 
     /// One message.
@@ -108,11 +123,7 @@ impl Store {
             .set_exclusive_start_key(start)
             .send()
             .await?;
-        let id = |item: &Item| {
-            let named = keys::parse_message(get_text(item, "pk")?, get_text(item, "sk")?);
-            named.ok_or_else(|| StoreError::Corrupt("not a message".to_owned()))
-        };
-        let items = answer.items.unwrap_or_default().iter().map(id).collect::<Result<_, _>>()?;
+        let items = answer.items.unwrap_or_default().iter().map(named).collect::<Result<_, _>>()?;
         let next = match &answer.last_evaluated_key {
             Some(last) => {
                 let part = |name| get_text(last, name).map(str::to_owned);
@@ -179,6 +190,12 @@ fn message_item(message: &Message) -> Result<Item, StoreError> {
         item.insert("ia".to_owned(), text(keys::millis(message.order.at)));
     }
     Ok(item)
+}
+
+/// The message that an item is, by its keys.
+fn named(item: &Item) -> Result<MessageId, StoreError> {
+    let id = keys::parse_message(get_text(item, "pk")?, get_text(item, "sk")?);
+    id.ok_or_else(|| StoreError::Corrupt("not a message".to_owned()))
 }
 
 fn read_message(item: &Item) -> Result<Message, StoreError> {

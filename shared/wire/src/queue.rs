@@ -7,7 +7,7 @@ use sluice_domain::campaign::{Look, Share};
 use sluice_domain::clock::{Mark, Tick};
 use sluice_domain::event::{Call, Happened, Heard, Tell};
 use sluice_domain::feedback::Feedback;
-use sluice_domain::id::{CustomerId, LeadId};
+use sluice_domain::id::{CustomerId, LeadId, MessageId};
 use sluice_domain::message::Order;
 use sluice_domain::time::Timestamp;
 
@@ -206,10 +206,38 @@ pub enum EventMessage {
     /// Events that may be one person's, in the order in which they happened. These hold what their senders said, which may be
     /// personal: the queue is where an event is durable first.
     Events(Vec<Happened>),
+    /// A link of a message was followed, by a person as far as that could be told then: whether it was one is looked up once it is
+    /// settled, and told if it was.
+    Click(Click),
     /// Something is due for this customer: a step of a journey, a look at what time alone changes.
     Due(Wake),
     /// Policies were published that say what behaviour makes of customers: all are looked at, page by page.
     Pass(Pass),
+}
+
+/// A click as the trail of its message holds it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Click {
+    /// Of this message.
+    #[serde(rename = "m")]
+    pub message: MessageId,
+    /// Which of its links.
+    #[serde(rename = "l")]
+    pub link: u16,
+    /// When.
+    #[serde(rename = "t")]
+    pub at: Timestamp,
+    /// The number of the visit; with the message the id of it.
+    #[serde(rename = "n")]
+    pub nonce: u32,
+}
+
+impl Click {
+    /// The same for the same click.
+    pub fn id(&self) -> String {
+        let Self { message, nonce, .. } = self;
+        format!("click-{message}-{nonce}")
+    }
 }
 
 /// On the campaign queue.

@@ -5,7 +5,9 @@ use crate::canaries;
 use serde_json::Value;
 use sluice::cli::local_template;
 use sluice::host::spec::named;
+use sluice_domain::message::SETTLED_MS;
 use std::sync::LazyLock;
+use std::time::Duration;
 
 impl Running {
     /// Names of all queues, those of dead letters included.
@@ -53,6 +55,11 @@ impl Running {
 
     /// Checks the ledger, every decision, the queues and the log, and ends the stack.
     pub async fn finish(mut self) {
+        // Clicks are told once nothing takes them back any more.
+        let waits = |queue: String| self.stack.sqs.depth(&queue).is_ok_and(|depth| depth.delayed > 0);
+        if self.queues().into_iter().any(waits) {
+            self.stack.advance(Duration::from_millis(SETTLED_MS.unsigned_abs()));
+        }
         self.settle().await;
         self.finished = true;
         let ledger = self.ledger().await;

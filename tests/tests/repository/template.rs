@@ -3,6 +3,7 @@
 use crate::{files, none, root};
 use sluice::cli::{embedded_functions, local_template};
 use sluice::template::Template;
+use sluice_domain::message::SETTLED_MS;
 use sluice_host::outbox::QueueName;
 use sluice_store::keys;
 use std::collections::{BTreeMap, BTreeSet};
@@ -157,6 +158,15 @@ fn a_wait_for_room_is_watched_on_both_queues_of_messages() {
         let dimension = format!("{{ Name: Queue, Value: {} }}", queue.name());
         assert!(watched.iter().any(|line| line.contains(&dimension)), "{dimension}: {watched:?}");
     }
+}
+
+#[test]
+fn a_click_is_told_once_no_request_can_take_it_back() {
+    // A visit of the same burst comes within a second, and is written down before its request ends.
+    const BURST_MS: u64 = 1_000;
+    let template = template();
+    let asked = template.functions.iter().find(|function| function.name == "record-engagement").unwrap();
+    assert!(SETTLED_MS.unsigned_abs() > BURST_MS + u64::from(asked.timeout_seconds) * 1_000);
 }
 
 #[test]

@@ -163,7 +163,7 @@ async fn a_click_leads_where_the_message_led_and_nowhere_else() {
             assert_eq!((answer.status, answer.header("location")), (302, Some(url)), "{target}");
             assert_eq!(answer.header("referrer-policy"), Some("no-referrer"));
         }
-        run.pass(Duration::from_secs(5)).await;
+        run.pass(Duration::from_secs(15)).await;
     }
     let head = run.send("HEAD", &links[0], &[BROWSER], b"").await;
     assert_eq!((head.status, head.header("location"), head.body.len()), (302, Some(wanted[0]), 0));

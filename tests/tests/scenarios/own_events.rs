@@ -153,6 +153,45 @@ async fn what_becomes_of_a_message_is_told_and_machines_are_not() {
 }
 
 #[tokio::test]
+async fn a_scanners_burst_is_told_as_nobodys_click_and_the_persons_is_the_first() {
+    let run = start().await;
+    let sent = send(&run, "scanned@person.example", &[], "product").await;
+    let clicks = sent.mail.paths('c');
+    assert_eq!(clicks.len(), 2);
+    let told = || {
+        let all = happened(&run).into_iter().filter(|(name, _)| name == "message_clicked");
+        all.map(|(_, said)| (said["link"].clone(), said["first"] == true)).collect::<Vec<_>>()
+    };
+    for path in &clicks {
+        assert_eq!(run.send("GET", path, &[BROWSER], b"").await.status, 302);
+    }
+    // The one that was taken for a person's waits, and is looked at then.
+    assert_eq!((told(), run.depth(&named("EventQueue"))), (vec![], 1));
+    run.pass(Duration::from_secs(15)).await;
+    assert!(told().is_empty());
+
+    // A person follows the same link later, and the queue brings it twice.
+    assert_eq!(run.send("GET", &clicks[0], &[BROWSER], b"").await.status, 302);
+    let mut queued = run.queued().into_iter();
+    let (queue, body) = queued.find(|(queue, _)| *queue == named("EventQueue")).expect("a click");
+    run.stack.sqs.send(&queue, OutgoingMessage::new(body)).unwrap();
+    run.pass(Duration::from_secs(15)).await;
+    assert_eq!(told(), [(json!(0), true)]);
+    assert_eq!(run.send("GET", &clicks[1], &[BROWSER], b"").await.status, 302);
+    run.pass(Duration::from_secs(15)).await;
+    let mut all = told();
+    all.sort_by_key(|(link, _)| link.as_u64());
+    assert_eq!(all, [(json!(0), true), (json!(1), false)]);
+
+    // Of somebody who is erased meanwhile nothing is told.
+    assert_eq!(run.send("GET", &clicks[1], &[BROWSER], b"").await.status, 302);
+    assert_eq!(run.api("DELETE", &format!("/api/customers/{}", sent.customer), None).await.0, 202);
+    run.pass(Duration::from_secs(15)).await;
+    assert!(told().is_empty());
+    run.finish().await;
+}
+
+#[tokio::test]
 async fn what_came_back_is_told_as_a_bounce_and_a_lost_telling_is_made_up_for() {
     let run = start().await;
     // Nothing of what the sender tells arrives, nor what it would put in the queue's stead: the message comes again.

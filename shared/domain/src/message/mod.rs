@@ -10,7 +10,7 @@ mod visit;
 
 pub use flow::{CLAIM_MS, Handed, Next, RESEND_MS, Settled};
 pub use trail::{Bounce, Seen, Trail};
-pub use visit::{Counted, Deed, Sign, Visit, Visited};
+pub use visit::{Counted, Deed, SETTLED_MS, Sign, Visit, Visited};
 
 use crate::campaign::{OfCampaign, names};
 use crate::customer::AddressHash;

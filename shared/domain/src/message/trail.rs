@@ -33,6 +33,12 @@ pub struct Trail {
     /// Visits of the last seconds, one by one.
     #[serde(rename = "v", default, skip_serializing_if = "Vec::is_empty")]
     pub recent: Vec<Visited>,
+    /// The first of a person's clicks that was written down, by its number.
+    #[serde(rename = "f", default, skip_serializing_if = "Option::is_none")]
+    pub first_click: Option<u32>,
+    /// Clicks that were counted as a person's and were a program's, by their numbers: the newest of them.
+    #[serde(rename = "x", default, skip_serializing_if = "Vec::is_empty")]
+    pub taken_back: Vec<u32>,
     /// Whoever got it wants no more, by a link of it.
     #[serde(rename = "u", default, skip_serializing_if = "Option::is_none")]
     pub unsubscribed: Option<Timestamp>,

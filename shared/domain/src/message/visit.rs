@@ -8,7 +8,8 @@
 //! - Apple's Mail fetches every picture in advance if its user wants that, and never again: from then on nothing tells
 //!   an opening from none, so it is no person's. Opens are therefore fewer than there were, not more.
 //! - Scanners of mail gateways mostly look like browsers. They come within a second or two of the sending, or follow
-//!   several links within a second. The first link of such a burst is taken for a person's until the second comes.
+//!   several links within a second. The first link of such a burst is taken for a person's until the second comes, so a
+//!   click is told only once none can come any more ([`SETTLED_MS`]).
 //!
 //! A scanner that looks like a browser, waits, and takes one link at a time is taken for a person. The user agent is
 //! looked at and not kept.
@@ -22,9 +23,12 @@ use serde::{Deserialize, Serialize};
 const INSTANT_MS: i64 = 2_000;
 /// Nobody follows two links within this, in milliseconds.
 const BURST_MS: i64 = 1_000;
+/// So long after a click nothing takes it back any more, in milliseconds: a visit may come as much later as a burst lasts, and is
+/// written down within the ten seconds that a request may take.
+pub const SETTLED_MS: i64 = BURST_MS + 11_000;
 /// How long visits are remembered one by one, in milliseconds: longer than a write is repeated.
 const REMEMBERED_MS: i64 = 15_000;
-/// Visits remembered one by one at most.
+/// Visits remembered one by one at most, and clicks that were taken back.
 const MOST_REMEMBERED: usize = 12;
 
 /// What somebody did with a message.
@@ -169,18 +173,23 @@ impl Trail {
         let sign = visit.sign(sent).or_else(|| is_burst.then_some(Sign::Burst));
         if is_burst {
             let near = self.recent.iter_mut().filter(|held| is_near(held) && !held.machine);
-            let taken_back: Vec<Timestamp> = near
+            let taken_back: Vec<(Timestamp, u32)> = near
                 .map(|held| {
                     held.machine = true;
-                    held.at
+                    (held.at, held.nonce)
                 })
                 .collect();
-            taken_back.into_iter().for_each(|at| self.take_back(at));
+            taken_back.into_iter().for_each(|(at, nonce)| self.take_back(at, nonce));
         }
         match (sign, visit.deed) {
             (Some(_), _) => self.machine = Some(Seen::again(self.machine, visit.at)),
             (None, Deed::Open) => self.opened = Some(Seen::again(self.opened, visit.at)),
-            (None, Deed::Click(_)) => self.clicked = Some(Seen::again(self.clicked, visit.at)),
+            (None, Deed::Click(_)) => {
+                if self.clicked.is_none() {
+                    self.first_click = Some(visit.nonce);
+                }
+                self.clicked = Some(Seen::again(self.clicked, visit.at));
+            }
         }
         self.signs.extend(sign);
         self.recent.push(Visited { at: visit.at, nonce: visit.nonce, link, machine: sign.is_some() });
@@ -190,22 +199,31 @@ impl Trail {
         sign.map_or(Counted::Person, Counted::Machine)
     }
 
-    /// Whether what was counted last is the first of its kind: a person's first opening, or the first link that a person
-    /// followed. Where a click was taken for a person's and then for a program's, that was the first.
-    pub fn is_first(&self, deed: Deed) -> bool {
-        let once = |seen: Option<Seen>| seen.is_some_and(|seen| seen.times == 1);
-        match deed {
-            Deed::Open => once(self.opened),
-            Deed::Click(_) => once(self.clicked) && !self.signs.contains(&Sign::Burst),
-        }
+    /// Whether the opening that was counted last is the first.
+    pub fn is_first_opening(&self) -> bool {
+        self.opened.is_some_and(|seen| seen.times == 1)
+    }
+
+    /// What a click that was counted as a person's comes to once it is settled: nothing if it was a program's after all, else
+    /// whether it is the first of a person that was written down. That is the same however often it is asked.
+    pub fn settled(&self, nonce: u32) -> Option<bool> {
+        let stands = self.clicked.is_some() && !self.taken_back.contains(&nonce);
+        stands.then_some(self.first_click == Some(nonce))
     }
 
     /// A click that was counted as a person's was a program's.
-    fn take_back(&mut self, at: Timestamp) {
+    fn take_back(&mut self, at: Timestamp, nonce: u32) {
+        self.taken_back.push(nonce);
+        if self.taken_back.len() > MOST_REMEMBERED {
+            self.taken_back.remove(0);
+        }
         self.signs.insert(Sign::Burst);
         self.machine = Some(Seen::again(self.machine, at));
         let Some(Seen { first, times }) = self.clicked else { return };
         let clicks = self.recent.iter().filter(|held| held.link.is_some() && !held.machine);
+        if self.first_click == Some(nonce) {
+            self.first_click = clicks.clone().next().map(|held| held.nonce);
+        }
         let first = if first == at { clicks.map(|held| held.at).min().unwrap_or(first) } else { first };
         self.clicked = (times > 1).then(|| Seen { first, times: times - 1 });
     }
@@ -276,6 +294,29 @@ mod tests {
         // A person who comes later is one.
         assert_eq!(trail.count(&visit(Deed::Click(1), 70_000, 5), Some(SENT)), Counted::Person);
         assert_eq!(seen(trail.clicked), (1, Some(70_000)));
+    }
+
+    #[test]
+    fn a_click_of_a_burst_comes_to_nothing_and_the_first_of_a_person_is_the_first() {
+        let mut trail = Trail::default();
+        assert_eq!(trail.count(&visit(Deed::Click(0), 60_000, 1), Some(SENT)), Counted::Person);
+        assert_eq!(trail.settled(1), Some(true));
+        // More links than are remembered one by one.
+        for n in 2..40 {
+            let _ = trail.count(&visit(Deed::Click(u16::try_from(n).unwrap()), 60_010, n), Some(SENT));
+        }
+        assert_eq!((trail.settled(1), trail.taken_back.as_slice()), (None, [1].as_slice()));
+        // A double click, and one of a minute later that makes both be forgotten.
+        for nonce in [52, 51] {
+            assert_eq!(trail.count(&visit(Deed::Click(1), 90_000, nonce), Some(SENT)), Counted::Person);
+        }
+        assert_eq!((trail.settled(52), trail.settled(51)), (Some(true), Some(false)));
+        assert_eq!(trail.count(&visit(Deed::Click(0), 150_000, 53), Some(SENT)), Counted::Person);
+        assert_eq!((trail.settled(52), trail.settled(53)), (Some(true), Some(false)));
+        assert_eq!(trail.settled(1), None);
+        // One that was written down late is none, however early it was.
+        assert_eq!(trail.count(&visit(Deed::Click(0), 80_000, 54), Some(SENT)), Counted::Person);
+        assert_eq!((trail.settled(52), trail.settled(54)), (Some(true), Some(false)));
     }
 
     #[test]
