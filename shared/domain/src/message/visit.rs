@@ -7,7 +7,7 @@
 //!   since the proxy keeps the picture. Gmail also fetches in advance, under another user agent.
 //! - Apple's Mail fetches every picture in advance if its user wants that, and never again: from then on nothing tells
 //!   an opening from none, so it is no person's. Opens are therefore fewer than there were, not more.
-//! - Scanners of mail gateways mostly look like browsers. They come within a second or two of the sending, or follow
+//! - Scanners of mail gateways mostly look like browsers. They come within a second or two of the delivery, or follow
 //!   several links within a second. The first link of such a burst is taken for a person's until the second comes, so a
 //!   click is told only once none can come any more ([`SETTLED_MS`]).
 //!
@@ -19,7 +19,7 @@ use super::{Seen, Trail};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// A visit so soon after the hand-over is no person's, in milliseconds: the mail has to arrive and be read.
+/// A visit so soon after the hand-over or the delivery is no person's, in milliseconds: the mail has to arrive and be read.
 const INSTANT_MS: i64 = 2_000;
 /// Nobody follows two links within this, in milliseconds.
 const BURST_MS: i64 = 1_000;
@@ -104,7 +104,7 @@ impl Sign {
             Self::Prefetch => "it said that it fetches in advance",
             Self::Agent => "it called itself what no browser or mail program does",
             Self::Proxy => "it is a mail provider that fetches pictures in advance",
-            Self::Instant => "it came within two seconds of the sending",
+            Self::Instant => "it came within two seconds of the sending or the delivery",
             Self::Burst => "it followed several links within a second",
         }
     }
@@ -112,7 +112,7 @@ impl Sign {
 
 impl Visit<'_> {
     /// What gives the visitor away as a program, judged by this visit alone; none if it may be a person. `sent` is when
-    /// the message was last handed over.
+    /// the message was last handed over, or taken by its receiver's server.
     pub fn sign(&self, sent: Option<Timestamp>) -> Option<Sign> {
         if self.is_head {
             return Some(Sign::Head);
@@ -161,8 +161,9 @@ pub enum Counted {
 
 impl Trail {
     /// Counts a visit. Where it shows that visits of the last second were a program's too, they are no longer a
-    /// person's.
-    pub fn count(&mut self, visit: &Visit<'_>, sent: Option<Timestamp>) -> Counted {
+    /// person's. `claimed` is when the message was last claimed for its hand-over; its receiver may have taken it later.
+    pub fn count(&mut self, visit: &Visit<'_>, claimed: Option<Timestamp>) -> Counted {
+        let sent = claimed.max(self.delivered);
         if self.recent.iter().any(|held| held.nonce == visit.nonce) {
             return Counted::Already;
         }
@@ -280,6 +281,21 @@ mod tests {
             assert_eq!((trail.clicked, seen(trail.machine).0), (None, 1));
             assert_eq!(trail.signs.into_iter().collect::<Vec<_>>(), [sign]);
         }
+    }
+
+    #[test]
+    fn a_visit_right_after_a_late_delivery_is_a_programs() {
+        let mut trail = Trail::default();
+        trail.deliver(SENT.plus_millis(30_000));
+        for (after, nonce) in [(31_000, 1), (31_999, 2)] {
+            let counted = trail.count(&visit(Deed::Click(0), after, nonce), Some(SENT));
+            assert_eq!(counted, Counted::Machine(Sign::Instant), "{after}");
+        }
+        assert_eq!(trail.count(&visit(Deed::Click(0), 32_000, 3), Some(SENT)), Counted::Person);
+        // Sent again since then: by its last hand-over, which is later.
+        let again = SENT.plus_millis(60_000);
+        let counted = trail.count(&visit(Deed::Open, 61_000, 4), Some(again));
+        assert_eq!(counted, Counted::Machine(Sign::Instant));
     }
 
     #[test]
