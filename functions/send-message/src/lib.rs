@@ -31,7 +31,7 @@ use sluice_host::outbox::{self, Outbox, QueueName};
 use sluice_host::queue::{Failed, Queue, QueueHandler, Record, caught};
 use sluice_host::secrets::SecretStore;
 use sluice_store::{Policies, Store};
-use sluice_wire::queue::{NoticeMessage, OrderMessage, TellMessage};
+use sluice_wire::queue::{NoticeMessage, OrderMessage, Roomed, TellMessage};
 use std::sync::Arc;
 
 /// Variables read besides those every function has.
@@ -108,8 +108,8 @@ struct Sender {
 
 /// What a record asks for.
 enum Task {
-    Tell(NoticeMessage),
-    Told(Box<TellMessage>),
+    Tell(Roomed<NoticeMessage>),
+    Told(Box<Roomed<TellMessage>>),
     Deliver(Box<OrderMessage>),
 }
 
@@ -138,7 +138,7 @@ impl QueueHandler for Sender {
                     Task::Tell(notice) => self.tell(notice).await.map(|()| None),
                     Task::Told(told) => self.told(told).await.map(|()| None),
                     Task::Deliver(message) => {
-                        self.wait_for(message).await;
+                        self.wait_for(message.slot).await;
                         self.deliver(&message.order).await
                     }
                 }

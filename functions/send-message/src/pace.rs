@@ -7,7 +7,7 @@ use sluice_host::metrics::Metrics;
 use sluice_host::outbox::{Outgoing, QueueName};
 use sluice_host::queue::Record;
 use sluice_store::Slot;
-use sluice_wire::queue::{OrderMessage, encode};
+use sluice_wire::queue::{OrderMessage, Room, encode};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -69,9 +69,27 @@ impl Sender {
         (ready, failed)
     }
 
-    /// Waits for a message's room, which is close.
-    pub(crate) async fn wait_for(&self, message: &OrderMessage) {
-        let wait = message.slot.map_or(0, |slot| slot.since(self.env.clock.now()));
+    /// Room for the mail of a notice, which goes before messages that are some of many: none is to be waited for any more, or
+    /// the notice comes again at that time and with that room.
+    pub(crate) async fn room_for_notice(&self, room: Room, now: Timestamp) -> Result<Option<Later>, String> {
+        let slot = match room.slot {
+            Some(slot) => Some(slot),
+            None => self.reserve(Channel::Email, false, 1, now).await?.of(0),
+        };
+        if slot.is_some_and(|slot| slot.since(now) <= WAIT_MS) {
+            self.wait_for(slot).await;
+            return Ok(None);
+        }
+        let waits = room.waits.unwrap_or(now);
+        let metrics = Metrics::new().by("Queue", QueueName::Notice.name());
+        metrics.seconds("RoomWaitSeconds", now.since(waits).max(0) / 1_000).emit(&self.env, now);
+        let at = slot.unwrap_or_else(|| now.plus_millis(AHEAD_MS / 2));
+        Ok(Some(Later { at, room: Room { slot, waits: Some(waits) } }))
+    }
+
+    /// Waits for room, which is close.
+    pub(crate) async fn wait_for(&self, slot: Option<Timestamp>) {
+        let wait = slot.map_or(0, |slot| slot.since(self.env.clock.now()));
         if wait > 0 {
             tokio::time::sleep(Duration::from_millis(wait.min(WAIT_MS).unsigned_abs())).await;
         }
@@ -97,6 +115,13 @@ impl Sender {
         };
         Ok(Slots { from, rate: Some(rate) })
     }
+}
+
+/// When a notice comes again, and the room it has then.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Later {
+    pub(crate) at: Timestamp,
+    pub(crate) room: Room,
 }
 
 /// Room for a batch: from an instant on, so many messages a second, or all at once. None is no room.

@@ -8,6 +8,7 @@ use crate::Sender;
 use crate::channel::Handover;
 use crate::mime::{Mail, Mailbox};
 use crate::notice::Notice;
+use crate::pace::Later;
 use futures::future::join_all;
 use sluice_domain::customer::Whole;
 use sluice_domain::identity::Email;
@@ -18,7 +19,7 @@ use sluice_domain::time::Timestamp;
 use sluice_host::metrics::Metrics;
 use sluice_host::outbox::{Outgoing, QueueName};
 use sluice_store::{Claim, NoticeRecord, Written, keys};
-use sluice_wire::queue::{NoticeMessage, encode};
+use sluice_wire::queue::{NoticeMessage, Room, Roomed, encode};
 use std::collections::BTreeSet;
 
 /// How long a claim stands, in milliseconds: longer than the function may run.
@@ -27,11 +28,15 @@ pub(crate) const CLAIM_MS: i64 = 25_000;
 /// (Standard Webhooks 1.0.0 recommends a schedule of this shape.)
 const RETRY_SECONDS: [i64; 9] = [5, 30, 120, 600, 1_800, 7_200, 18_000, 28_800, 33_000];
 
+/// The channel of notices that shares its provider with messages to customers.
+const EMAIL: &str = "email";
+
 /// Why nothing is sent to a receiver.
 const GONE: &str = "the receiver said that it is gone (410); turn it on again when it is back";
 
 impl Sender {
-    pub(crate) async fn tell(&self, message: &NoticeMessage) -> Result<(), String> {
+    pub(crate) async fn tell(&self, message: &Roomed<NoticeMessage>) -> Result<(), String> {
+        let Roomed { notice: message, room } = message;
         let text = |error: sluice_store::StoreError| error.to_string();
         let now = self.env.clock.now();
         let policies = self.policies.current(now).await.map_err(text)?;
@@ -55,34 +60,43 @@ impl Sender {
             ..claimed(&message.rep, message.kind.name(), channel, now)
         };
         let channels = if notice.is_quiet { vec!["none"] } else { channels(rep) };
-        let wait = self.over_all(channels, fresh, rep, &notice, &policies, now).await?;
-        let Some(not_before) = wait else { return Ok(()) };
+        let later = self.over_all(channels, fresh, rep, &notice, &policies, *room, now).await?;
+        let Some(Later { at: not_before, room }) = later else { return Ok(()) };
         let again = Outgoing {
             queue: QueueName::Notice,
             id: format!("{}-{}-{}-{}", message.lead, message.kind.label(), message.n, message.rep),
-            body: encode(message),
+            body: encode(&Roomed { notice: message.clone(), room }),
             not_before,
         };
         self.outbox.hand_over(vec![again], now).await.map_err(text)
     }
 
-    /// A rep's channels side by side: one after the other, a slow receiver would leave the next no time. Answers with the
-    /// time to come again, if there is one.
+    /// A rep's channels side by side: one after the other, a slow receiver would leave the next no time; a mail goes out once
+    /// there is room for it. Answers with the time to come again, if there is one.
+    #[expect(clippy::too_many_arguments, reason = "all that is looked at")]
     pub(crate) async fn over_all(
         &self,
-        channels: Vec<&'static str>,
+        mut channels: Vec<&'static str>,
         fresh: impl Fn(&'static str) -> NoticeRecord,
         rep: Option<&Rep>,
         notice: &Notice,
         policies: &PolicySet,
+        room: Room,
         now: Timestamp,
-    ) -> Result<Option<Timestamp>, String> {
+    ) -> Result<Option<Later>, String> {
+        let is_mail = channels.contains(&EMAIL) && notice.reason_not_to_send.is_none();
+        let for_mail = if is_mail { self.room_for_notice(room, now).await? } else { None };
+        if for_mail.is_some() {
+            channels.retain(|channel| *channel != EMAIL);
+        }
         let to = Recipient { rep, webhook: rep.and_then(|rep| rep.webhook.as_ref()) };
         let over = |channel| self.over(channel, fresh(channel), to, notice, policies, now);
         // Each comes to its end: what went out over one is written down whatever becomes of the other.
         let each: Vec<_> = join_all(channels.into_iter().map(over)).await;
         let waits = each.into_iter().collect::<Result<Vec<_>, String>>()?;
-        Ok(waits.into_iter().flatten().min())
+        let at = waits.into_iter().flatten().chain(for_mail.map(|later| later.at)).min();
+        let room = for_mail.map(|later| later.room).unwrap_or_default();
+        Ok(at.map(|at| Later { at, room }))
     }
 
     /// One channel: claim, hand over, settle. Answers with the time to come again, if there is one.
@@ -287,7 +301,7 @@ pub(crate) fn claimed(rep: &str, kind: &str, channel: &str, now: Timestamp) -> N
 pub(crate) fn channels(rep: Option<&Rep>) -> Vec<&'static str> {
     let mut channels = Vec::new();
     if rep.is_some_and(|rep| rep.email.is_some()) {
-        channels.push("email");
+        channels.push(EMAIL);
     }
     if rep.is_some_and(|rep| rep.webhook.is_some()) {
         channels.push("webhook");

@@ -2,6 +2,7 @@
 //! told of events.
 
 use crate::notice::{Notice, Told};
+use crate::pace::Later;
 use crate::tell::{Recipient, channels, claimed};
 use crate::{Sender, text};
 use serde_json::{Map, Value, json};
@@ -12,11 +13,12 @@ use sluice_domain::policy::PolicySet;
 use sluice_domain::time::Timestamp;
 use sluice_host::outbox::{Outgoing, QueueName};
 use sluice_store::{NoticeRecord, keys};
-use sluice_wire::queue::{AlarmMessage, Halt, TellMessage, encode};
+use sluice_wire::queue::{AlarmMessage, Halt, Room, Roomed, TellMessage, encode};
 use std::collections::BTreeSet;
 
 impl Sender {
-    pub(crate) async fn told(&self, message: &TellMessage) -> Result<(), String> {
+    pub(crate) async fn told(&self, message: &Roomed<TellMessage>) -> Result<(), String> {
+        let Roomed { notice: message, room } = message;
         let now = self.env.clock.now();
         let policies = self.policies.current(now).await.map_err(text)?;
         let (customer, id, at) = match message {
@@ -24,19 +26,20 @@ impl Sender {
             TellMessage::Call(call) => (&call.customer, call.id(), call.at),
             TellMessage::Heard(heard) => (&heard.customer, heard.id(), heard.at),
             TellMessage::Halt(halt) => {
-                let wait = self.halted(halt, &policies, now).await?;
-                return self.tell_again(message, halt.id(), wait, now).await;
+                let later = self.halted(halt, &policies, *room, now).await?;
+                return self.tell_again(message, halt.id(), later, now).await;
             }
             TellMessage::Alarm(alarm) => {
-                let wait = self.alarmed(alarm, &policies, now).await?;
-                return self.tell_again(message, alarm.id(), wait, now).await;
+                let later = self.alarmed(alarm, &policies, *room, now).await?;
+                return self.tell_again(message, alarm.id(), later, now).await;
             }
         };
         let known = self.store.people(BTreeSet::from([customer.clone()])).await.map_err(text)?;
         // Of somebody who was erased nothing is told.
         let Some(root) = known.customers.get(&known.root(customer)) else { return Ok(()) };
         let whole = known.whole(root);
-        let mut wait = None;
+        let mut later = None;
+        let without_room = |at: Option<Timestamp>| at.map(|at| Later { at, room: Room::default() });
         match message {
             TellMessage::Tell(tell) => {
                 let rep = policies.reps.get(&tell.rep);
@@ -47,7 +50,7 @@ impl Sender {
                     due: tell.task.as_ref().and_then(|task| task.due),
                     ..record(&tell.rep, kind, customer, &id, at, channel, now)
                 };
-                wait = self.over_all(channels(rep), fresh, rep, &notice, &policies, now).await?;
+                later = self.over_all(channels(rep), fresh, rep, &notice, &policies, *room, now).await?;
             }
             TellMessage::Call(call) => {
                 let notice = self.of_call(call, &whole, &policies);
@@ -57,7 +60,7 @@ impl Sender {
                     ..record(&whose, "webhook", customer, &id, at, "webhook", now)
                 };
                 let to = Recipient { rep: None, webhook: Some(&call.to) };
-                wait = self.over("webhook", fresh, to, &notice, &policies, now).await?;
+                later = without_room(self.over("webhook", fresh, to, &notice, &policies, now).await?);
             }
             TellMessage::Heard(heard) => {
                 // The document was removed since, or the event with whom it was about.
@@ -72,11 +75,11 @@ impl Sender {
                     ..record(&whose, &event.key(), customer, &id, at, "webhook", now)
                 };
                 let to = Recipient { rep: None, webhook: Some(&webhook.webhook()) };
-                wait = self.over("webhook", fresh, to, &notice, &policies, now).await?;
+                later = without_room(self.over("webhook", fresh, to, &notice, &policies, now).await?);
             }
             TellMessage::Halt(_) | TellMessage::Alarm(_) => {}
         }
-        self.tell_again(message, id, wait, now).await
+        self.tell_again(message, id, later, now).await
     }
 
     /// A rep hears what an alert found. When to come again, if that is needed.
@@ -84,8 +87,9 @@ impl Sender {
         &self,
         alarm: &AlarmMessage,
         policies: &PolicySet,
+        room: Room,
         now: Timestamp,
-    ) -> Result<Option<Timestamp>, String> {
+    ) -> Result<Option<Later>, String> {
         let rep = policies.reps.get(&alarm.rep);
         let notice = Notice::of_alarm(alarm, &self.public_url);
         let fresh = |channel| NoticeRecord {
@@ -93,18 +97,19 @@ impl Sender {
             text: Some(alarm.text.clone()),
             ..claimed(&alarm.rep, "alert", channel, now)
         };
-        self.over_all(channels(rep), fresh, rep, &notice, policies, now).await
+        self.over_all(channels(rep), fresh, rep, &notice, policies, room, now).await
     }
 
     async fn tell_again(
         &self,
         message: &TellMessage,
         id: String,
-        wait: Option<Timestamp>,
+        later: Option<Later>,
         now: Timestamp,
     ) -> Result<(), String> {
-        let Some(not_before) = wait else { return Ok(()) };
-        let again = Outgoing { queue: QueueName::Notice, id, body: encode(message), not_before };
+        let Some(Later { at: not_before, room }) = later else { return Ok(()) };
+        let body = encode(&Roomed { notice: message.clone(), room });
+        let again = Outgoing { queue: QueueName::Notice, id, body, not_before };
         self.outbox.hand_over(vec![again], now).await.map_err(text)
     }
 
@@ -113,8 +118,9 @@ impl Sender {
         &self,
         halt: &Halt,
         policies: &PolicySet,
+        room: Room,
         now: Timestamp,
-    ) -> Result<Option<Timestamp>, String> {
+    ) -> Result<Option<Later>, String> {
         let rep = policies.reps.get(&halt.rep);
         let notice = Notice::of_halt(halt, &self.public_url);
         let fresh = |channel| NoticeRecord {
@@ -122,7 +128,7 @@ impl Sender {
             text: Some(notice.subject()),
             ..claimed(&halt.rep, "halt", channel, now)
         };
-        self.over_all(channels(rep), fresh, rep, &notice, policies, now).await
+        self.over_all(channels(rep), fresh, rep, &notice, policies, room, now).await
     }
 
     fn of_tell(&self, tell: &Tell, whole: &Whole<'_>, policies: &PolicySet) -> Notice {

@@ -118,6 +118,35 @@ pub enum TellMessage {
     Alarm(AlarmMessage),
 }
 
+/// Room at a provider that takes no more than so many a second.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Room {
+    /// It is reserved from this instant on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slot: Option<Timestamp>,
+    /// It was waited for since this instant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits: Option<Timestamp>,
+}
+
+impl Room {
+    /// Whether nothing is reserved and nobody waited.
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Something on the notice queue, with the room it has for its mail.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Roomed<T> {
+    /// What rep or system is told.
+    #[serde(flatten)]
+    pub notice: T,
+    /// The room; whoever asks for a notice knows of none.
+    #[serde(default, skip_serializing_if = "Room::is_none")]
+    pub room: Room,
+}
+
 /// A rep is told that a guard rail stopped a campaign.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Halt {
@@ -348,4 +377,35 @@ pub fn encode(message: &impl Serialize) -> String {
         return text.replace('\u{fffe}', "\\ufffe").replace('\u{ffff}', "\\uffff");
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_to_be_told_reads_alike_with_room_and_without() {
+        let notice = NoticeMessage {
+            lead: LeadId::derived(&["one"]),
+            rep: "ann".to_owned(),
+            kind: NoticeKind::Assigned,
+            n: 1,
+        };
+        let halt = TellMessage::Halt(Halt {
+            rep: "ann".to_owned(),
+            campaign: "spring".to_owned(),
+            broadcast: 1,
+            at: Timestamp(7),
+            why: "bounces".to_owned(),
+        });
+        let bare = Roomed { notice: notice.clone(), room: Room::default() };
+        assert_eq!(encode(&bare), encode(&notice));
+        for room in [Room::default(), Room { slot: Some(Timestamp(5)), waits: Some(Timestamp(3)) }] {
+            let one = Roomed { notice: notice.clone(), room };
+            assert_eq!(serde_json::from_str::<Roomed<NoticeMessage>>(&encode(&one)).unwrap(), one);
+            let other = Roomed { notice: halt.clone(), room };
+            assert_eq!(serde_json::from_str::<Roomed<TellMessage>>(&encode(&other)).unwrap(), other);
+        }
+        assert_eq!(serde_json::from_str::<Roomed<TellMessage>>(&encode(&halt)).unwrap().notice, halt);
+    }
 }

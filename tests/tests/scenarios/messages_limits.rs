@@ -302,7 +302,7 @@ async fn how_long_a_message_waits_for_room_is_measured_though_its_queue_gets_it_
         assert_eq!(measured(), times);
         run.stack.advance(Duration::from_secs(30));
     }
-    run.pass(Duration::from_secs(11)).await;
+    run.pass(Duration::from_secs(13)).await;
     assert_eq!(message(&run, &id).await["state"], "sent");
     assert_eq!(run.metrics.sum("RoomWaitSeconds", ("Queue", "message")), 90.0);
     run.finish().await;
@@ -336,7 +336,7 @@ async fn a_provider_gets_no_more_a_second_than_it_takes_however_many_instances_s
         (200, json!({"MessageId": "taken"}))
     });
     let ses = ses.await;
-    // Nobody is told of the leads: that would be mail as well.
+    // Nobody is told of the leads: that would be mail as well, and has a test of its own.
     let untold: Vec<&str> = POLICIES.lines().filter(|line| !line.starts_with("email: ")).collect();
     let channel = format!("---\nkind: channel\nname: email\nvia: ses\nrate: {RATE}\n");
     let setup = Setup::policies(format!("{}\n{MESSAGES}{channel}", untold.join("\n")));
@@ -382,5 +382,41 @@ async fn a_provider_gets_no_more_a_second_than_it_takes_however_many_instances_s
         assert!(passed >= least, "{} mails after {passed:?} at {RATE} a second", at + 1);
     }
     run.settle().await;
+    run.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_burst_of_notices_goes_out_no_faster_than_the_channel_takes() {
+    const RATE: u32 = 10;
+    const LEADS: usize = 24;
+    let taken = Arc::new(Mutex::new(Vec::new()));
+    let times = taken.clone();
+    let ses = Fake::start(move |_| {
+        times.lock().unwrap().push(Instant::now());
+        (200, json!({"MessageId": "taken"}))
+    });
+    let ses = ses.await;
+    let channel = format!("---\nkind: channel\nname: email\nvia: ses\nrate: {RATE}\n");
+    let setup = Setup::policies(format!("{POLICIES}{MESSAGES}{channel}"));
+    let run = setup.var("AWS_ENDPOINT_URL_SESV2", &ses.url).start().await;
+    let began = Instant::now();
+    for n in 0..LEADS {
+        run.post("contact", &[("email", &format!("p{n}@person.example"))]).await.lead_id();
+    }
+    for _ in 0..1_000 {
+        if taken.lock().unwrap().len() >= LEADS {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    run.settle().await;
+    let mut taken = taken.lock().unwrap().clone();
+    taken.sort();
+    assert_eq!(taken.len(), LEADS, "each owner is told once");
+    for (at, time) in (0..).zip(&taken) {
+        let least = Duration::from_secs(1) * at / RATE;
+        let passed = time.duration_since(began) + Duration::from_millis(5);
+        assert!(passed >= least, "{} mails after {passed:?} at {RATE} a second", at + 1);
+    }
     run.finish().await;
 }
