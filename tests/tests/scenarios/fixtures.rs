@@ -2,6 +2,7 @@
 //! own are beside the tests; a larger collection is used where it is there.
 
 use crate::folder::{Folder, folders, strings, text};
+use crate::senders;
 use crate::tracking::{SOURCES, entries};
 use base64::Engine;
 use serde_json::{Value, json};
@@ -85,14 +86,14 @@ async fn graph(fixture: Value) -> Fake {
     .await
 }
 
-/// A stack that has the secrets of a Meta folder, and the Graph API it asks.
-async fn stack_for(meta: &Folder) -> (Running, Fake) {
+/// The stack with the secrets of a Meta folder, and the Graph API it asks.
+async fn stack_for(setup: Setup, meta: &Folder) -> (Running, Fake) {
     let graph = graph(meta.json(meta.find(GRAPH_ANSWER).expect("the Graph API's answer"))).await;
     let of = |name: &str| {
         let found = meta.cases.iter().map(|case| text(&case[name])).find(|value| !value.is_empty());
         found.expect("the folder's secrets")
     };
-    let setup = Setup::default()
+    let setup = setup
         .var("META_APP_SECRET", of("secret"))
         .var("META_VERIFY_TOKEN", of("verify_token"))
         .var("SLUICE_GRAPH_URL", &graph.url);
@@ -113,7 +114,7 @@ async fn leads_by_external_id(run: &Running, external_id: &str) -> Vec<Value> {
 #[tokio::test]
 async fn every_meta_webhook_of_the_fixtures_is_answered_as_meta_needs_and_its_leads_are_completed() {
     for folder in folders("meta_lead_ads") {
-        let (run, graph) = stack_for(&folder).await;
+        let (run, graph) = stack_for(Setup::default(), &folder).await;
         for case in &folder.cases {
             let (id, facts) = (text(&case["id"]), &case["facts"]);
             if id == GRAPH_ANSWER {
@@ -184,12 +185,11 @@ enum Envelope {
 
 fn kind_of(id: &str) -> Envelope {
     match id {
-        _ if id.contains("--") && (id.contains("-meta_lead_ads--") || id.contains("-html_form--")) => {
+        _ if ["-meta_lead_ads--", "-html_form--", "-typeform--"].iter().any(|of| id.contains(*of)) => {
             Envelope::Wrapped
         }
         _ if id.contains("-segment_sdk--") => Envelope::Tracked,
         // Calls to routes of others.
-        _ if id.starts_with("wrapped-") => Envelope::OtherRoute,
         _ if id.starts_with("lh-apigw_v2") || id.starts_with("fx-example-apigw-v2") => Envelope::OtherRoute,
         _ if id.starts_with("lh-") && id.contains("url") => Envelope::OtherRoute,
         // API Gateway's older payload, which our routes do not use, and events of other services.
@@ -207,8 +207,10 @@ fn kind_of(id: &str) -> Envelope {
 
 #[tokio::test]
 async fn every_lambda_envelope_of_the_fixtures_is_ours_or_is_refused_without_a_trace() {
-    for (folder, meta) in folders("lambda_envelopes").into_iter().zip(folders("meta_lead_ads")) {
-        let (run, _graph) = stack_for(&meta).await;
+    let secrets = folders("meta_lead_ads").into_iter().zip(folders("typeform"));
+    for (folder, (meta, typeform)) in folders("lambda_envelopes").into_iter().zip(secrets) {
+        let setup = senders::setup(&typeform, "typeform").at(Setup::default().start);
+        let (run, _graph) = stack_for(setup, &meta).await;
         for case in &folder.cases {
             let id = text(&case["id"]);
             let payload = folder.json(case);
@@ -282,8 +284,9 @@ async fn wrapped(run: &Running, folder: &Folder, case: &Value, payload: &Value) 
     let (source, wrapped_id) = wraps.split_once('/').expect("what it wraps");
     let source = Folder::read(folder.path.with_file_name(source));
     let inner = source.find(wrapped_id).expect("the wrapped case");
+    let before = run.leads();
     let answer = run.invoke("capture-lead", payload).await.expect("an HTTP answer");
-    run.settle().await;
+    let new = senders::new_leads(run, &before).await;
     let facts = &inner["facts"];
     if let Some(status) = facts["must_answer_status"].as_u64() {
         assert_eq!(answer["statusCode"], status, "{wraps}: {answer:#}");
@@ -293,6 +296,12 @@ async fn wrapped(run: &Running, folder: &Folder, case: &Value, payload: &Value) 
     }
     for external_id in strings(&facts["leadgen_ids"]) {
         assert_eq!(leads_by_external_id(run, &external_id).await.len(), 1, "{wraps}");
+    }
+    if wraps.starts_with("typeform/") {
+        assert_eq!(answer["statusCode"], 200, "{wraps}: {answer:#}");
+        let [lead] = new.as_slice() else { panic!("{wraps}: {new:#?}") };
+        senders::check(lead, facts, &wraps);
+        assert_eq!(lead["state"], "assigned", "{wraps}: {lead:#}");
     }
     if facts["fields"].is_array() {
         let body: Value = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();

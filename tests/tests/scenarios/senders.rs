@@ -11,6 +11,10 @@ use sluice_tests::stack::{POLICIES, Running, Setup};
 use sluice_wire::sources;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// A request of the fixtures as API Gateway hands it on, with all that it adds.
+const RECORDED: &str =
+    include_str!("../../fixtures/lambda_envelopes/wrapped-05-api-typeform--01-response.json");
+
 /// How the bytes get to the function.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Way {
@@ -48,6 +52,16 @@ fn policies(folder: &Folder, kind: &str) -> String {
     )
 }
 
+/// A stack with a source for the folder, at the time of its cases.
+pub(crate) fn setup(folder: &Folder, kind: &str) -> Setup {
+    let secret = folder.cases.iter().map(|case| text(&case["secret"])).find(|secret| !secret.is_empty());
+    let now = folder.cases[0]["now"].as_i64().expect("when the cases are");
+    Setup::policies(policies(folder, kind))
+        .at(Timestamp::from_seconds(now))
+        .var("SECRET", secret.unwrap_or_default())
+        .var("TOKEN", "a-token")
+}
+
 fn has_secret(folder: &Folder) -> bool {
     folder.cases.iter().any(|case| case["secret"].is_string())
 }
@@ -73,23 +87,37 @@ async fn linkedin(folder: &Folder) -> Fake {
     .await
 }
 
-/// A request of the fixtures as API Gateway wraps it: names in lower case, bodies as base 64 where they are not text,
-/// and for every other request where they are.
+/// A request of the fixtures as API Gateway wraps it: within what a recorded event holds besides, names in lower case,
+/// bodies as base 64 where they are not text, and for every other request where they are.
 pub(crate) fn event(bytes: &[u8], encode: bool) -> Value {
     let end = bytes.windows(4).position(|window| window == b"\r\n\r\n").unwrap();
     let head = std::str::from_utf8(&bytes[..end]).unwrap();
     let mut lines = head.split("\r\n");
     let start: Vec<&str> = lines.next().unwrap().split(' ').collect();
     let (path, query) = start[1].split_once('?').unwrap_or((start[1], ""));
-    let headers: BTreeMap<String, &str> = lines
+    let sent = lines
         .filter_map(|line| line.split_once(':'))
-        .map(|(name, value)| (name.to_ascii_lowercase(), value.trim()))
-        .collect();
-    let mut event = json!({
-        "version": "2.0", "routeKey": "$default", "rawPath": path, "rawQueryString": query, "headers": headers,
-        "requestContext": {"http": {"method": start[0], "path": path, "sourceIp": "198.51.100.7"}, "stage": "$default"},
-        "isBase64Encoded": false,
-    });
+        .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()));
+    let mut event: Value = serde_json::from_str(RECORDED).expect("an event");
+    let recorded = event["headers"].as_object().expect("headers").iter();
+    let added = recorded.filter(|(name, _)| name.starts_with("x-"));
+    let mut headers: BTreeMap<String, String> =
+        added.map(|(name, value)| (name.clone(), text(value))).chain(sent).collect();
+    if let Some(cookies) = headers.remove("cookie") {
+        event["cookies"] = cookies.split("; ").collect::<Vec<_>>().into();
+    }
+    event["routeKey"] = "$default".into();
+    event["rawPath"] = path.into();
+    event["rawQueryString"] = query.into();
+    let context = &mut event["requestContext"];
+    context["routeKey"] = "$default".into();
+    context["http"]["method"] = start[0].into();
+    context["http"]["path"] = path.into();
+    context["http"]["userAgent"] = headers.get("user-agent").cloned().unwrap_or_default().into();
+    event["headers"] = json!(headers);
+    event["isBase64Encoded"] = false.into();
+    event["pathParameters"] = Value::Null;
+    event["body"] = Value::Null;
     let body = &bytes[end + 4..];
     match std::str::from_utf8(body) {
         Ok("") => {}
@@ -134,7 +162,7 @@ fn expected_leads(facts: &Value) -> usize {
     facts["leads"].as_u64().map_or(usize::from(!none), |leads| usize::try_from(leads).unwrap())
 }
 
-fn check(lead: &Value, facts: &Value, case: &str) {
+pub(crate) fn check(lead: &Value, facts: &Value, case: &str) {
     for name in ["email", "phone", "state"] {
         if let Some(fact) = facts.get(name) {
             assert_eq!(&lead[name], fact, "{case}: {lead:#}");
@@ -201,7 +229,7 @@ async fn check_mark(run: &Running, facts: &Value, case: &str) {
     assert!(found == 1 || id.is_null(), "{case}: {found}");
 }
 
-async fn new_leads(run: &Running, before: &[String]) -> Vec<Value> {
+pub(crate) async fn new_leads(run: &Running, before: &[String]) -> Vec<Value> {
     run.settle().await;
     let mut new = Vec::new();
     for id in run.leads().into_iter().filter(|id| !before.contains(id)) {
@@ -274,22 +302,18 @@ fn is_left_out(name: &str, case: &Value) -> bool {
 /// The cases of a folder, one after the other on one stack, each way on a stack of its own.
 async fn folder_holds(name: &str, kind: &str) {
     for folder in folders(name) {
-        let secret = folder.cases.iter().map(|case| text(&case["secret"])).find(|secret| !secret.is_empty());
-        let now = folder.cases[0]["now"].as_i64().expect("when the cases are");
+        let wrapped = wrapped(&folder, name);
         for way in [Way::Tcp, Way::Event] {
             let linkedin = linkedin(&folder).await;
-            let setup = Setup::policies(policies(&folder, kind))
-                .at(Timestamp::from_seconds(now))
-                .var("SECRET", secret.clone().unwrap_or_default())
-                .var("TOKEN", "a-token")
-                .var("SLUICE_LINKEDIN_URL", &linkedin.url);
-            let run = setup.start().await;
+            let run = setup(&folder, kind).var("SLUICE_LINKEDIN_URL", &linkedin.url).start().await;
             for (at, case) in folder.cases.iter().enumerate() {
                 if !is_left_out(name, case) {
                     one_case(&run, way, &folder.bytes(case), case, at).await;
                 }
             }
-            wrapped(&run, &folder, name).await;
+            for (_, event) in &wrapped {
+                brings(&run, event, &[], name).await;
+            }
             if let Some(told) = folder.find(FETCHED) {
                 fetched(&run, &folder, told, &linkedin).await;
             }
@@ -298,24 +322,34 @@ async fn folder_holds(name: &str, kind: &str) {
             run.fire_timers().await;
             run.finish().await;
         }
+        // Where nothing came before, such an event brings what its case does.
+        for (case, event) in &wrapped {
+            let run = setup(&folder, kind).start().await;
+            brings(&run, event, &[&case["facts"]], name).await;
+            run.finish().await;
+        }
     }
 }
 
-/// Events of the fixtures that hold one of the cases: the lead is known by then.
-async fn wrapped(run: &Running, folder: &Folder, name: &str) {
-    let envelopes = folder.path.with_file_name("lambda_envelopes");
-    if !envelopes.is_dir() {
-        return;
-    }
-    let envelopes = Folder::read(envelopes);
-    for case in &envelopes.cases {
-        if text(&case["facts"]["wraps"]).split('/').next() == Some(name) {
-            let before = run.leads();
-            let answer = invoke(run, &envelopes.json(case)).await;
-            assert_eq!(answer.status, 200, "{}: {}", case["id"], answer.body);
-            assert_eq!(new_leads(run, &before).await, Vec::<Value>::new(), "{}", case["id"]);
-        }
-    }
+/// Events of the fixtures that hold one of the folder's cases, with the case.
+fn wrapped<'a>(folder: &'a Folder, name: &str) -> Vec<(&'a Value, Value)> {
+    let envelopes = Folder::read(folder.path.with_file_name("lambda_envelopes"));
+    let of = |envelope: &Value| {
+        let wraps = text(&envelope["facts"]["wraps"]);
+        let (of, case) = wraps.split_once('/')?;
+        (of == name).then(|| folder.find(case).expect("the wrapped case"))
+    };
+    envelopes.cases.iter().filter_map(|case| Some((of(case)?, envelopes.json(case)))).collect()
+}
+
+/// Hands an event over, which brings leads with these facts and no others.
+async fn brings(run: &Running, event: &Value, facts: &[&Value], name: &str) {
+    let before = run.leads();
+    let answer = invoke(run, event).await;
+    assert_eq!(answer.status, 200, "{name}: {}", answer.body);
+    let new = new_leads(run, &before).await;
+    assert_eq!(new.len(), facts.len(), "{name}: {new:#?}");
+    new.iter().zip(facts).for_each(|(lead, facts)| check(lead, facts, name));
 }
 
 /// The answers that LinkedIn's API gave are on the lead.
