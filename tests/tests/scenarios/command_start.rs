@@ -1,8 +1,8 @@
 //! How `sluice dev` starts: the first time in a folder, and with the functions as processes of their own.
 
 use crate::command::{Command, ROOT, Sluice, by_hand, sluice_in};
-use serde_json::json;
-use sluice_tests::stack::http;
+use serde_json::{Value, json};
+use sluice_tests::stack::http::{self, Answer};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,6 +12,102 @@ fn fresh() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     std::os::unix::fs::symlink(Path::new(ROOT).join("samples"), folder.path().join("samples")).unwrap();
     folder
+}
+
+/// A line's words as a shell takes them apart: quotes hold one together, and what follows a # is a comment.
+fn words(line: &str) -> Vec<String> {
+    let (mut words, mut word, mut quote) = (Vec::<String>::new(), None::<String>, None::<char>);
+    for c in line.chars() {
+        match quote {
+            Some(open) if c == open => quote = None,
+            None if c == '"' || c == '\'' => {
+                quote = Some(c);
+                word.get_or_insert_with(String::new);
+            }
+            None if c.is_whitespace() => words.extend(word.take()),
+            None if c == '#' && word.is_none() => break,
+            _ => word.get_or_insert_with(String::new).push(c),
+        }
+    }
+    words.extend(word);
+    words
+}
+
+/// Sends what a line asks curl for, as curl does: with fields it is a form's post.
+async fn curl(url: &str, words: &[String]) -> Answer {
+    let (mut target, mut headers, mut fields) = (None, Vec::<(&str, &str)>::new(), Vec::<&str>::new());
+    let mut rest = words.iter().map(String::as_str);
+    assert_eq!(rest.next(), Some("curl"), "{words:?}");
+    while let Some(word) = rest.next() {
+        match word {
+            "-s" => {}
+            "-d" => fields.extend(rest.next()),
+            "-H" => headers.extend(rest.next().and_then(|header| header.split_once(": "))),
+            _ => target = word.strip_prefix(url),
+        }
+    }
+    let target = target.unwrap_or_else(|| panic!("not an address of {url}: {words:?}"));
+    let method = if fields.is_empty() { "GET" } else { "POST" };
+    if !fields.is_empty() {
+        headers.push(("content-type", "application/x-www-form-urlencoded"));
+    }
+    http::request(url, method, target, &headers, fields.join("&").as_bytes()).await.unwrap()
+}
+
+/// What README has somebody type before anything else.
+fn first_screen() -> String {
+    let readme = std::fs::read_to_string(Path::new(ROOT).join("README.md")).unwrap();
+    let block = readme.split_once("\n```sh\n").and_then(|(_, rest)| rest.split_once("\n```\n"));
+    let (block, _) = block.expect("README says what to type first");
+    block.replace("\\\n", "")
+}
+
+#[tokio::test]
+async fn what_readme_has_somebody_type_first_starts_it_posts_a_lead_and_says_whose_it_is_and_why() {
+    let (folder, screen) = (fresh(), first_screen());
+    // At no time of its own, as somebody starts it: those for large companies are there at any hour.
+    let (sluice, _) = by_hand(folder.path(), &[], "/api/leads/LEAD_ID");
+    let (mut done, mut view) = (Vec::new(), Value::Null);
+    for line in screen.lines().filter(|line| !line.trim().is_empty()) {
+        let lead = view["id"].as_str().unwrap_or("ld_…");
+        let typed = line.replace("http://127.0.0.1:8787", &sluice.url).replace("$TOKEN", &sluice.token);
+        let typed = words(&typed.replace("ld_…", lead));
+        let command: Vec<&str> = typed.iter().map(String::as_str).collect();
+        done.push(match command.as_slice() {
+            ["cargo", "run"] => "start",
+            ["TOKEN=…"] => "token",
+            ["curl", ..] if command.contains(&"-d") => {
+                let answer = curl(&sluice.url, &typed).await;
+                view = sluice.ended(&answer.lead_id()).await;
+                // What README says that it answers.
+                let said = line.split_once("# ").expect("the answer").1.replace("ld_…", &answer.lead_id());
+                assert_eq!(answer.json().to_string(), said);
+                assert_eq!(view["state"], "assigned", "{view:#}");
+                "post"
+            }
+            ["cargo", "run", "-q", "--", arguments @ ..] => {
+                let output = sluice_in(folder.path(), arguments).await;
+                let said = String::from_utf8_lossy(&output.stdout).into_owned();
+                assert!(output.status.success(), "{output:?}");
+                let why = view["why"].as_array().unwrap().iter().map(|why| why.as_str().unwrap());
+                let owner = format!("Owner: {}\n", view["owner"].as_str().unwrap());
+                let rule = "Rule 4 \"large companies\": matches";
+                for part in why.chain([owner.as_str(), rule, "li.wei", "ana.s"]) {
+                    assert!(said.contains(part), "{part} is not in {said}");
+                }
+                "explain"
+            }
+            ["curl", ..] => {
+                let (answer, same) = (curl(&sluice.url, &typed).await, ["id", "owner", "why"]);
+                assert_eq!(same.map(|name| answer.json()[name].clone()), same.map(|name| view[name].clone()));
+                "json"
+            }
+            // It is what runs this.
+            ["cargo", "test", "--workspace"] => "test",
+            _ => panic!("nothing is done with this line: {line}"),
+        });
+    }
+    assert_eq!(done, ["start", "token", "post", "explain", "json", "test"], "{screen}");
 }
 
 #[tokio::test]
@@ -28,22 +124,11 @@ async fn the_first_start_publishes_the_samples_and_says_how_to_post_a_lead_and_s
     assert_eq!(published["documents"].as_array().map(Vec::len), Some(documents));
     assert!(said[0].contains("(data in .sluice,") && folder.path().join(".sluice").is_dir(), "{said:#?}");
 
-    // The lines as curl reads them.
     let line = |words: &str| said.iter().find(|line| line.contains(words)).unwrap();
-    let mut words = line(" -d ").trim().strip_prefix("curl -s ").unwrap().split(' ');
-    let target = words.next().unwrap().strip_prefix(&sluice.url).unwrap();
-    let fields: Vec<&str> = words.filter(|word| *word != "-d").collect();
-    let form = [("content-type", "application/x-www-form-urlencoded")];
-    let posted =
-        http::request(&sluice.url, "POST", target, &form, fields.join("&").as_bytes()).await.unwrap();
-    let lead = posted.lead_id();
+    let lead = curl(&sluice.url, &words(line(" -d "))).await.lead_id();
     let view = sluice.ended(&lead).await;
     assert_eq!(view["state"], "assigned", "{view:#}");
-    let (command, header) = line("LEAD_ID").split_once(" -H ").unwrap();
-    let target = command.trim().strip_prefix("curl -s ").unwrap().strip_prefix(&sluice.url).unwrap();
-    let bearer = header.trim_matches('\'').split_once(": ").unwrap();
-    let target = target.replace("LEAD_ID", &lead);
-    let shown = http::request(&sluice.url, "GET", &target, &[bearer], b"").await.unwrap();
+    let shown = curl(&sluice.url, &words(&line("LEAD_ID").replace("LEAD_ID", &lead))).await;
     assert_eq!((shown.status, &shown.json()["owner"]), (200, &view["owner"]), "{}", shown.text());
     assert!(view["owner"].is_string(), "{view:#}");
     sluice.kill();
@@ -51,7 +136,8 @@ async fn the_first_start_publishes_the_samples_and_says_how_to_post_a_lead_and_s
     // The next start finds it all there and publishes nothing.
     let (sluice, said) = by_hand(folder.path(), &at, "/api/leads/LEAD_ID");
     assert!(!said.iter().any(|line| line.starts_with("Published")), "{said:#?}");
-    assert_eq!(sluice.api("GET", &target, None).await["owner"], view["owner"]);
+    let again = sluice.api("GET", &format!("/api/leads/{lead}"), None).await;
+    assert_eq!(again["owner"], view["owner"]);
     drop(sluice);
     // Where there are no samples it runs all the same, and says what is missing.
     let empty = tempfile::tempdir().unwrap();
