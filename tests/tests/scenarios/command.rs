@@ -9,6 +9,7 @@ use sluice_tests::stack::contract::Contract;
 use sluice_tests::stack::fake::Fake;
 use sluice_tests::stack::http::{self, Answer};
 use sluice_tests::stack::{POLICIES, Setup};
+use sluice_wire::sources;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -319,15 +320,10 @@ async fn the_tools_answer_in_words_and_by_how_they_exit() {
     std::fs::write(&file, r#"{"email":"tool@person.example","message":"again"}"#).unwrap();
     let trial = sluice.tool(&["try", file.to_str().unwrap(), "--form", "contact"]);
     assert!(text(&trial).contains(&owner) && text(&trial).contains("Nothing was written"), "{trial:?}");
-    let sources = sluice.tool(&["sources"]);
+    let listed = sluice.tool(&["sources"]);
     let address = format!("address  {}/hooks/meta\n", sluice.url);
-    assert!(
-        text(&sources).contains(&address) && text(&sources).contains("env:META_APP_SECRET"),
-        "{sources:?}"
-    );
-    let types = sluice.tool(&["sources", "--all", "--json"]);
-    let types: Value = serde_json::from_slice(&types.stdout).unwrap();
-    assert_eq!(types["types"].as_array().unwrap().len(), sluice_wire::sources::registry().len());
+    assert!(text(&listed).contains(&address) && text(&listed).contains("env:META_APP_SECRET"), "{listed:?}");
+    types_are_told(&sluice);
     let samples = sluice.tool(&["sources", &format!("{ROOT}/samples/policies"), "--json"]);
     let samples: Value = serde_json::from_slice(&samples.stdout).unwrap();
     let url_of = |name: &str| {
@@ -355,6 +351,36 @@ async fn the_tools_answer_in_words_and_by_how_they_exit() {
         .unwrap();
     assert!(!gone.status.success());
     assert!(String::from_utf8_lossy(&gone.stderr).contains("is the stack running"), "{gone:?}");
+}
+
+/// Of each type: where it posts, what to do there, and each way to prove itself with the secrets that takes.
+fn types_are_told(sluice: &Sluice) {
+    let output = sluice.tool(&["sources", "--all"]);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let mut told = said.lines().peekable();
+    for source in sources::registry() {
+        assert_eq!(told.next(), Some(source.kind()), "{said}");
+        let path = match source.kind() {
+            "hubspot" => "/submissions/v3/integration/submit/PORTAL/FORM",
+            _ if source.is_tracker() => "",
+            _ => "/hooks/NAME",
+        };
+        let address = format!("  address  {}{path}", sluice.url);
+        let mut wanted = vec![address, format!("  paste    {}", source.setup())];
+        for auth in source.proofs() {
+            wanted.push(format!("  auth     {}", auth.name()));
+            let secrets = sources::needs(*source, *auth).iter();
+            wanted.extend(secrets.map(|need| format!("    secret {}: {}", need.name, need.what)));
+        }
+        let lines: Vec<&str> = std::iter::from_fn(|| told.next_if(|line| line.starts_with(' '))).collect();
+        assert_eq!(lines, wanted, "{said}");
+        assert!(wanted.len() > 2, "it proves itself in no way: {wanted:?}");
+    }
+    assert_eq!(told.next(), None, "{said}");
+    let types = sluice.tool(&["sources", "--all", "--json"]);
+    let types: Value = serde_json::from_slice(&types.stdout).unwrap();
+    let types = types["types"].as_array().unwrap().iter().map(|one| one["type"].as_str().unwrap());
+    assert!(types.eq(sources::registry().iter().map(|source| source.kind())));
 }
 
 #[tokio::test]
