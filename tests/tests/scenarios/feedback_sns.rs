@@ -3,6 +3,7 @@
 
 use crate::feedback::{address, queue, told};
 use crate::folder::{Folder, folders, strings, text};
+use crate::messages::{ask, show, with, with_ada};
 use crate::senders::event;
 use serde_json::{Value, json};
 use sluice_domain::gate::{EVERY_TOPIC, SuppressedBy, Wish};
@@ -75,8 +76,11 @@ async fn one_case(run: &Running, sns: &Sns, way: &str, folder: &Folder, case: &V
     for recipient in strings(&facts["recipients"]) {
         let gate = address(run, &recipient).await;
         let suppressed = gate.suppressed.keys().copied();
-        if let Some(ought) = ought(&message) {
-            assert!(suppressed.clone().any(|by| by == ought), "{id}: {gate:?}");
+        match ought(&message) {
+            Some(ought) => assert!(suppressed.clone().any(|by| by == ought), "{id}: {gate:?}"),
+            // It was said of a mail that it is none.
+            None if message["complaint"].is_object() => assert_eq!(suppressed.count(), 0, "{id}: {gate:?}"),
+            None => {}
         }
         if let Some("Transient" | "Undetermined") = message["bounce"]["bounceType"].as_str() {
             assert_eq!(gate.soft_bounces.len(), 1, "{id}: {gate:?}");
@@ -115,6 +119,38 @@ async fn every_message_of_the_fixtures_is_taken_down_once_or_refused_without_a_t
             run.finish().await;
         }
     }
+}
+
+#[tokio::test]
+async fn that_a_mail_is_no_spam_stops_nothing_and_leaves_no_complaint() {
+    let source = format!("kind: source\nname: ses\ntype: sns\ntopics: [\"{}\"]", sns::TOPIC);
+    let (run, ada) = with_ada(with(&source)).await;
+    let consents = format!("/api/customers/{ada}/consents");
+    let mails = || run.mails().iter().filter(|(to, _)| *to == ["ada@person.example"]).count();
+    let rounds = [("not-spam", Value::Null, "sent", 2), ("abuse", json!("complaint"), "skipped", 3)];
+    for (kind, suppressed, state, sent) in rounds {
+        let first = ask(&run, &ada, json!({"topic": "service"})).await;
+        run.settle().await;
+        let mut event = told("Complaint", kind, "ada@person.example");
+        event["mail"]["tags"] = json!({ "message": [first] });
+        event["complaint"]["complaintFeedbackType"] = kind.into();
+        let event = sns::notification(kind, &event.to_string());
+        assert_eq!(post(&run, "/hooks/ses", &[], &event).await.status, 200);
+        run.settle().await;
+        let (_, said) = run.api("GET", &consents, None).await;
+        let addresses = said["addresses"].as_array().unwrap();
+        let gate = addresses.iter().find(|one| one["channel"] == "email").cloned().unwrap_or_default();
+        assert_eq!(gate["suppressed"]["by"], suppressed, "{kind}: {said:#}");
+        let proofs = said["proofs"].as_array().unwrap().len();
+        assert_eq!(proofs, usize::from(!suppressed.is_null()), "{kind}: {said:#}");
+        let message = show(&run, &first).await;
+        assert_eq!(message["complained"].is_null(), suppressed.is_null(), "{kind}: {message:#}");
+        let next = ask(&run, &ada, json!({})).await;
+        run.settle().await;
+        assert_eq!(show(&run, &next).await["state"], state, "{kind}");
+        assert_eq!(mails(), sent, "{kind}");
+    }
+    run.finish().await;
 }
 
 #[tokio::test]
