@@ -1,12 +1,20 @@
 //! Mail as it leaves, and as it is kept to be looked at.
 
 use crate::command::{Command, Sluice};
-use crate::messages::{ask, show, with, with_ada};
+use crate::messages::{TEMPLATES, ask, show, with, with_ada};
 use mail_parser::MessageParser;
 use serde_json::{Value, json};
+use sluice::host::spec::named;
+use sluice_domain::id::CustomerId;
+use sluice_domain::message::{Cause, CauseKind, Channel, Order};
+use sluice_host::environment::Clock;
+use sluice_services::sqs::OutgoingMessage;
 use sluice_tests::stack::{POLICIES, Setup};
 use sluice_tests::{needs, python};
+use sluice_wire::queue::{OrderMessage, encode};
 use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::net::{TcpListener, TcpStream};
@@ -98,46 +106,59 @@ async fn a_server_that_does_not_know_us_is_asked_again_later() {
     run.finish().await;
 }
 
-/// A mail server that knows nobody at `person.example`; its port.
-async fn knows_nobody() -> u16 {
+/// A mail server that answers each command with what `reply` says, and hangs up where that says nothing; its port.
+async fn server(reply: impl Fn(&str) -> Option<&'static str> + Clone + Send + 'static) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(knows_nobody_on(stream));
+            tokio::spawn(answer(stream, reply.clone()));
         }
     });
     port
 }
 
-async fn knows_nobody_on(stream: TcpStream) -> std::io::Result<()> {
+async fn answer(
+    stream: TcpStream,
+    reply: impl Fn(&str) -> Option<&'static str> + Send + 'static,
+) -> std::io::Result<()> {
     let (mut stream, mut is_content) = (BufReader::new(stream), false);
     stream.write_all(b"220 sink\r\n").await?;
     let mut line = String::new();
     while stream.read_line(&mut line).await? > 0 {
-        let reply = match line.split([' ', '\r']).next().unwrap_or_default() {
-            "." => "250 2.0.0 taken",
-            _ if is_content => "",
-            "RCPT" if line.contains("@person.example>") => "550 5.1.1 there is nobody of this name",
-            "DATA" => "354 go ahead",
-            _ => "250 2.0.0 ok",
-        };
-        is_content = reply.starts_with("354") || is_content && reply.is_empty();
-        if !reply.is_empty() {
-            stream.write_all(format!("{reply}\r\n").as_bytes()).await?;
+        // Of the content only the end is answered.
+        if !is_content || line == ".\r\n" {
+            let Some(said) = reply(line.trim_end()) else { break };
+            is_content = said.starts_with("354");
+            stream.write_all(format!("{said}\r\n").as_bytes()).await?;
         }
         line.clear();
     }
     Ok(())
 }
 
+/// What a mail server says that takes all there is.
+fn takes(line: &str) -> &'static str {
+    match line {
+        "DATA" => "354 go ahead",
+        "." => "250 2.0.0 taken",
+        _ => "250 2.0.0 ok",
+    }
+}
+
+/// The channel's document for a mail server on this machine.
+fn by(port: u16) -> String {
+    format!("kind: channel\nname: email\nvia: smtp\nsmtp: {{ host: 127.0.0.1, port: {port}, tls: none }}\n")
+}
+
 #[tokio::test]
 async fn an_address_that_the_mail_server_does_not_know_gets_nothing_more() {
-    let channel = format!(
-        "kind: channel\nname: email\nvia: smtp\nsmtp: {{ host: 127.0.0.1, port: {}, tls: none }}\n",
-        knows_nobody().await
-    );
-    let (run, ada) = with_ada(with(&channel)).await;
+    let port = server(|line| match line.starts_with("RCPT ") && line.contains("@person.example>") {
+        true => Some("550 5.1.1 there is nobody of this name"),
+        false => Some(takes(line)),
+    })
+    .await;
+    let (run, ada) = with_ada(with(&by(port))).await;
     let outcome = async || {
         let id = ask(&run, &ada, json!({})).await;
         run.settle().await;
@@ -156,6 +177,51 @@ async fn an_address_that_the_mail_server_does_not_know_gets_nothing_more() {
     let gate = consents["addresses"].as_array().unwrap().iter().find(|one| one["channel"] == "email");
     let gate = gate.unwrap();
     assert_eq!((&gate["suppressed"]["by"], &gate["sent"]), (&json!("hard_bounce"), &json!([])), "{gate:#}");
+    run.finish().await;
+}
+
+#[tokio::test]
+async fn a_mail_whose_server_hangs_up_once_it_has_the_content_is_unknown_and_goes_out_no_second_time() {
+    let had = Arc::new(AtomicUsize::new(0));
+    let count = had.clone();
+    let port = server(move |line| match line {
+        "." => {
+            count.fetch_add(1, Ordering::SeqCst);
+            None
+        }
+        line => Some(takes(line)),
+    })
+    .await;
+    // Nobody is told of the lead: that would be mail as well.
+    let untold: Vec<&str> = POLICIES.lines().filter(|line| !line.starts_with("email: ")).collect();
+    let (untold, templates) = (untold.join("\n"), TEMPLATES.trim());
+    let policies = format!("{untold}\n---\n{templates}\n---\n{}unknown: hold\n", by(port));
+    let (run, ada) = with_ada(Setup::policies(policies)).await;
+    let cause = Cause { kind: CauseKind::Api, name: "receipt".to_owned(), part: "1".to_owned() };
+    let who = CustomerId::parse(&ada).unwrap();
+    let order = Order::new(who, run.stack.clock.now(), cause, Channel::Email, "hello", "product");
+    let id = order.id().to_string();
+    let unknown = async || {
+        let (_, list) = run.api("GET", "/api/messages?state=unknown", None).await;
+        list["messages"].as_array().unwrap().iter().map(|message| message["id"].clone()).collect::<Vec<_>>()
+    };
+    // It is delivered, then once more, and once more a day later.
+    for later in [0, 0, 86_400] {
+        run.pass(Duration::from_secs(later)).await;
+        run.fire_timers().await;
+        let body = encode(&OrderMessage::new(order.clone()));
+        run.stack.sqs.send(&named("MessageQueue"), OutgoingMessage::new(body)).unwrap();
+        run.settle().await;
+        let message = show(&run, &id).await;
+        let state = (&message["state"], &message["note"], &message["attempts"]);
+        assert_eq!(state, (&json!("unknown"), &json!("no answer"), &json!(1)), "{message:#}");
+        assert_eq!((had.load(Ordering::SeqCst), unknown().await), (1, vec![json!(id)]));
+    }
+    // Somebody has looked at what the server wrote down.
+    let settle = format!("/api/messages/{id}/settle");
+    let (status, settled) = run.api("POST", &settle, Some(json!({"went_out": true}))).await;
+    assert_eq!((status, &settled["state"]), (200, &json!("sent")), "{settled:#}");
+    assert_eq!((had.load(Ordering::SeqCst), unknown().await), (1, vec![]));
     run.finish().await;
 }
 
