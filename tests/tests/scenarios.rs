@@ -119,6 +119,8 @@ mod preferences_people;
 mod privacy;
 #[path = "scenarios/publishing_limits.rs"]
 mod publishing_limits;
+#[path = "scenarios/providers.rs"]
+mod providers;
 #[path = "scenarios/races.rs"]
 mod races;
 #[path = "scenarios/receipts.rs"]
