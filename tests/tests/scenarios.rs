@@ -117,10 +117,10 @@ mod preferences;
 mod preferences_people;
 #[path = "scenarios/privacy.rs"]
 mod privacy;
-#[path = "scenarios/publishing_limits.rs"]
-mod publishing_limits;
 #[path = "scenarios/providers.rs"]
 mod providers;
+#[path = "scenarios/publishing_limits.rs"]
+mod publishing_limits;
 #[path = "scenarios/races.rs"]
 mod races;
 #[path = "scenarios/receipts.rs"]

@@ -60,7 +60,8 @@ impl Runner {
     async fn tests_until(&self, broadcast: &Broadcast, bundle: &Bundle) -> Result<Option<Timestamp>, String> {
         let Some(document) = &broadcast.document else { return Ok(None) };
         let sections = self.store.sections(broadcast).await.map_err(text)?;
-        let rate = rate(document, &self.current().await?);
+        let policies = self.current().await?;
+        let rate = rate(document, &policies);
         Ok(broadcast.tests_until(&sections, rate, bundle.at, self.env.clock.now()))
     }
 
