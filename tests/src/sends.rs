@@ -90,7 +90,15 @@ pub fn check(items: &[Value], observed: &Observed, broken: &mut Vec<String>) {
         if message.state == MessageState::Failed && handed > message.unknown {
             broken.push(format!("I3: {id} is called failed and was handed over {handed} times"));
         }
-        if let Some(hash) = message.address.as_ref().filter(|_| message.order.cause.kind != CauseKind::Test) {
+        // Trials count for no cap, nor does what a person asked for; the question whether they want it does.
+        let is_counted = match message.order.cause.kind {
+            CauseKind::Test => false,
+            CauseKind::Confirmation => true,
+            CauseKind::Api | CauseKind::Journey | CauseKind::Campaign => {
+                message.order.topic != Topic::SERVICE
+            }
+        };
+        if let Some(hash) = message.address.as_ref().filter(|_| is_counted) {
             let counts = matches!(message.state, MessageState::Sent | MessageState::Unknown);
             let pk = format!("gate#{}#{}", message.order.channel.name(), hash.as_str());
             let (least, most) = claimed.entry(pk).or_default();
