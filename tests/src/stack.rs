@@ -25,6 +25,7 @@ use sluice::cli::{embedded_functions, local_template};
 use sluice::host::clock::StackClock;
 use sluice::host::spec::{StackSpec, named};
 use sluice::host::stack::{Functions, NoMetrics, Options, Stack};
+use sluice::template::Template;
 use sluice_domain::time::Timestamp;
 use sluice_host::environment::Environment;
 use sluice_host::lambda::{SystemRandom, https_client};
@@ -33,7 +34,7 @@ use sluice_services::Service;
 use sluice_services::connector::connector;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 /// When a scenario's clock begins.
@@ -143,11 +144,13 @@ pub struct Running {
     finished: bool,
 }
 
+/// The template, read once for all scenarios.
+static TEMPLATE: LazyLock<Template> = LazyLock::new(|| local_template().expect("the template is sound"));
+
 impl Running {
     async fn start(setup: Setup) -> Self {
         log::capture();
         let logged = log::mark();
-        let template = local_template().expect("the template is sound");
         let wrap = setup.refusals.clone();
         let metrics = Arc::<Metrics>::default();
         let sns = setup.sns.clone();
@@ -172,7 +175,7 @@ impl Running {
                 wrap.around(function, connector(to_sns, Some(client)))
             })),
         };
-        let stack = Stack::start(options, |addresses| StackSpec::from_template(&template, addresses));
+        let stack = Stack::start(options, |addresses| StackSpec::from_template(&TEMPLATE, addresses));
         let stack = stack.await.expect("the stack starts");
         let token = stack.secrets.value(&named("AdminTokenSecret")).expect("an admin token");
         let (refusals, posted) = (setup.refusals, Mutex::default());

@@ -1,22 +1,16 @@
 //! What holds at the end of every scenario, whatever it did.
 
-use super::{Running, log};
+use super::{Running, TEMPLATE, log};
 use crate::canaries;
 use serde_json::Value;
-use sluice::cli::local_template;
 use sluice::host::spec::named;
 use sluice_domain::message::SETTLED_MS;
-use std::sync::LazyLock;
 use std::time::Duration;
 
 impl Running {
     /// Names of all queues, those of dead letters included.
     pub fn queues(&self) -> Vec<String> {
-        static QUEUES: LazyLock<Vec<String>> = LazyLock::new(|| {
-            let template = local_template().expect("the template is sound");
-            template.queues.iter().map(|queue| named(&queue.id)).collect()
-        });
-        QUEUES.clone()
+        TEMPLATE.queues.iter().map(|queue| named(&queue.id)).collect()
     }
 
     /// Everything that queues hold, in whatever state: the queue and the body.
