@@ -9,9 +9,11 @@ use sluice_wire::queue::{Bundle, CampaignMessage, CampaignTask, OrderMessage, en
 
 impl Runner {
     pub(crate) async fn open(&self, message: &CampaignMessage, bundle: &Bundle) -> Result<(), String> {
+        let gets_winner = |share: Share| share == Share::Winner;
+        let wants_winner = bundle.people.iter().any(|(_, share, _)| gets_winner(*share));
         for _ in 0..ATTEMPTS {
             let Some(mut broadcast) = self.read(message).await? else { return Ok(()) };
-            let wants_winner = bundle.people.iter().any(|(_, share, _)| *share == Share::Winner);
+            let (mut due, mut waits) = (bundle.due.unwrap_or(bundle.at), false);
             match broadcast.sends() {
                 Sends::Later => {
                     if self.park(message, &broadcast).await? {
@@ -20,11 +22,10 @@ impl Runner {
                     continue;
                 }
                 Sends::Yes if wants_winner => {
-                    if let Some(until) = self.tests_until(&broadcast, bundle).await? {
-                        let task = CampaignTask::Bundle(bundle.clone());
-                        return self.hand_over(vec![outgoing(&broadcast, task, until)]).await;
-                    }
-                    if broadcast.winner.is_none() {
+                    let (until, now) = self.winner_due(&broadcast, bundle).await?;
+                    waits = until > bundle.at && now < until;
+                    due = if waits { until } else { due.max(until) };
+                    if !waits && broadcast.winner.is_none() {
                         // Read again, whoever's choice it is.
                         let _: Written = self.choose(broadcast).await?;
                         continue;
@@ -41,28 +42,41 @@ impl Runner {
             // What is late keeps its pace.
             let begin = bundle.at.max(self.env.clock.now());
             let channel = channel(document, &policies);
-            let orders = bundle.people.iter().filter_map(|(customer, share, after)| {
-                let place = Place { share: *share, at: bundle.at.plus_millis(*after) };
-                let order = broadcast.order(customer, place, channel)?;
+            // Whoever of the test has the same minute does not wait with the others.
+            let (waiting, others): (Vec<_>, Vec<_>) =
+                bundle.people.iter().cloned().partition(|(_, share, _)| waits && gets_winner(*share));
+            let orders = others.into_iter().filter_map(|(customer, share, after)| {
+                let from = if gets_winner(share) { due } else { bundle.at };
+                let place = Place { share, at: from.plus_millis(after) };
+                let order = broadcast.order(&customer, place, channel)?;
                 Some(Outgoing {
                     queue: QueueName::Bulk,
                     id: order.id().to_string(),
                     body: encode(&OrderMessage::new(order)),
-                    not_before: begin.plus_millis(*after),
+                    not_before: begin.plus_millis(after),
                 })
             });
-            return self.hand_over(orders.collect()).await;
+            let mut messages: Vec<Outgoing> = orders.collect();
+            if !waiting.is_empty() {
+                let bundle = Bundle { at: bundle.at, people: waiting, due: Some(due) };
+                messages.push(outgoing(&broadcast, CampaignTask::Bundle(bundle), due));
+            }
+            return self.hand_over(messages).await;
         }
         Err("others changed the broadcast each time".to_owned())
     }
 
-    /// Until when the bundle waits once more for its winner.
-    async fn tests_until(&self, broadcast: &Broadcast, bundle: &Bundle) -> Result<Option<Timestamp>, String> {
-        let Some(document) = &broadcast.document else { return Ok(None) };
+    /// When those of the bundle are due who get the winner, as it looks at the second instant.
+    async fn winner_due(
+        &self,
+        broadcast: &Broadcast,
+        bundle: &Bundle,
+    ) -> Result<(Timestamp, Timestamp), String> {
+        let Some(document) = &broadcast.document else { return Err("it has not begun".to_owned()) };
         let sections = self.store.sections(broadcast).await.map_err(text)?;
         let policies = self.current().await?;
-        let rate = rate(document, &policies);
-        Ok(broadcast.tests_until(&sections, rate, bundle.at, self.env.clock.now()))
+        let now = self.env.clock.now();
+        Ok((broadcast.winner_due(&sections, rate(document, &policies), bundle.at, now), now))
     }
 
     /// The variant for everybody who was not in the test, by what was counted until now.

@@ -136,7 +136,7 @@ impl Runner {
         }
         for (at, people) in bundles {
             sends.extend(people.chunks(BUNDLE).map(|people| {
-                let bundle = Bundle { at, people: people.to_vec() };
+                let bundle = Bundle { at, people: people.to_vec(), due: None };
                 outgoing(broadcast, CampaignTask::Bundle(bundle), at)
             }));
         }

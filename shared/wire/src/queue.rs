@@ -315,6 +315,9 @@ pub struct Bundle {
     /// Who, what, and how many milliseconds later.
     #[serde(rename = "p")]
     pub people: Vec<(CustomerId, Share, i64)>,
+    /// When it comes instead, of those who wait for a winner.
+    #[serde(rename = "d", default, skip_serializing_if = "Option::is_none")]
+    pub due: Option<Timestamp>,
 }
 
 impl CampaignMessage {

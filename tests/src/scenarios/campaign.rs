@@ -153,7 +153,7 @@ pub(super) fn bundled(world: &mut World) -> Prepare<'_> {
         let broadcast = begun(world).await;
         gone_through(world, &broadcast, 2).await;
         let people = people.into_iter().map(|customer| (customer, Share::Message(None), 0)).collect();
-        let bundle = task(&broadcast, CampaignTask::Bundle(Bundle { at: broadcast.at, people }));
+        let bundle = task(&broadcast, CampaignTask::Bundle(Bundle { at: broadcast.at, people, due: None }));
         (Event::Queue { queue: "campaign", bodies: vec![bundle] }, vec![asked(act("pause"))])
     })
 }
@@ -216,7 +216,7 @@ pub(super) fn won(world: &mut World) -> Prepare<'_> {
         let at = Timestamp(world.clock.millis());
         let bundle = |who: &CustomerId| {
             let people = vec![(who.clone(), Share::Winner, 0)];
-            task(&broadcast, CampaignTask::Bundle(Bundle { at, people }))
+            task(&broadcast, CampaignTask::Bundle(Bundle { at, people, due: None }))
         };
         let rest = waiting[1..].iter().map(|who| ("campaign", bundle(who)));
         let click = asked(request("GET", &Link::Click(seen.unwrap(), 1), ""));
@@ -293,7 +293,7 @@ pub(super) fn resumed(world: &mut World) -> Prepare<'_> {
         let store = world.store();
         store.tell_tallies(&broadcast).await.unwrap();
         let waits = vec![(people[0].clone(), Share::Message(None), 0)];
-        let bundle = Bundle { at: broadcast.at, people: waits };
+        let bundle = Bundle { at: broadcast.at, people: waits, due: None };
         let body = task(&broadcast, CampaignTask::Bundle(bundle));
         let parked = Parked { id: "bundle".to_owned(), queue: "campaign".to_owned(), body };
         store.park(&broadcast, 0, &parked).await.unwrap();

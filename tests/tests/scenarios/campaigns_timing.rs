@@ -281,6 +281,30 @@ async fn a_winner_is_chosen_so_long_after_the_last_of_the_test_is_due() {
 }
 
 #[tokio::test]
+async fn a_winner_goes_out_also_if_its_test_takes_longer_than_a_message_may_be_late() {
+    let contest = CONTEST.replace("after: 1h", "after: 10m");
+    let send = "send: { template: spring, topic: product, within: 5m }";
+    let run = with(&format!("{contest}spread: 30m\n{send}")).await;
+    let everybody = people(&run, 40, &[]).await;
+    ask(&run, "schedule").await;
+    // Of the test everybody gets it within these minutes, also in those that were to be the winner's too.
+    minutes(&run, 32).await;
+    let tested = mails(&run);
+    assert!(!tested.is_empty() && tested.len() < everybody.len(), "{tested:?}");
+    minutes(&run, 7).await;
+    assert_eq!(mails(&run), tested);
+    click_bold(&run).await;
+    minutes(&run, 38).await;
+    let shown = broadcast(&run).await;
+    assert_eq!(shown["winner"]["variant"], "bold", "{shown:#}");
+    assert_eq!((&shown["state"], &shown["skipped"]), (&json!("done"), &json!({})), "{shown:#}");
+    let got = mails(&run);
+    assert!(everybody.iter().all(|email| got.get(email) == Some(&1)), "{got:?}");
+    counters_equal_the_ledger(&run);
+    run.finish().await;
+}
+
+#[tokio::test]
 async fn the_variant_that_more_people_click_goes_to_everybody_else() {
     let run = with(&format!("{CONTEST}hold_out: 10%")).await;
     let everybody = people(&run, 40, &[]).await;

@@ -256,20 +256,19 @@ impl Broadcast {
         }
     }
 
-    /// Until when those wait once more who are to get the winner in a minute that came at `now`, from what is known of the parts of
-    /// the audience; `rate` is what its channel takes a second. The test is decided so long after the last of it is due: at
-    /// its pace, and counted anew from where somebody let the broadcast go on before it was decided, since much of it may not have
-    /// gone out before.
-    pub fn tests_until(
-        &self,
-        sections: &[Section],
-        rate: Option<u32>,
-        minute: Timestamp,
-        now: Timestamp,
-    ) -> Option<Timestamp> {
-        let document = self.document.as_ref()?;
-        let after = document.winner?.after.millis();
-        let began = self.began?.max(self.at);
+    /// When its first messages go out, also if it began late.
+    fn begins(&self) -> Timestamp {
+        self.began.unwrap_or_default().max(self.at)
+    }
+
+    /// How much later than their places those come who get the winner, in milliseconds, from what is known at `now` of the parts of
+    /// the audience; `rate` is what its channel takes a second. Their places are as if the test took no time. It takes until the
+    /// last of it is due: at its pace, and counted anew from where somebody let the broadcast go on before it was decided, since
+    /// much of it may not have gone out before.
+    pub fn later(&self, sections: &[Section], rate: Option<u32>, now: Timestamp) -> i64 {
+        let decided = self.document.as_ref().and_then(|document| Some((document, document.winner?)));
+        let Some((document, rule)) = decided else { return 0 };
+        let began = self.begins();
         let is_before = |resumed: &Timestamp| self.winner.is_none_or(|chosen| *resumed <= chosen.at);
         let from = self.resumed.filter(is_before).map_or(began, |resumed| resumed.max(began));
         let mut over = match document.spread {
@@ -285,13 +284,31 @@ impl Broadcast {
             }
         };
         let is_found = sections.iter().all(|section| section.done);
-        if self.winner.is_none() && !is_found && now.since(over) < after.saturating_add(FOUND_MS) {
+        let waited = now.since(over);
+        if self.winner.is_none() && !is_found && waited < rule.after.millis().saturating_add(FOUND_MS) {
             over = over.max(now);
         }
-        // They keep their distance from each other, and so their pace.
-        let later = over.since(began);
-        let until = minute.plus_millis(later).max(over.plus_millis(after));
-        (later > 0 && now < until).then_some(until)
+        over.since(began)
+    }
+
+    /// When those are due who are to get the winner in this minute: so long after the test is over as it says. They keep their
+    /// distance from each other, and so their pace.
+    pub fn winner_due(
+        &self,
+        sections: &[Section],
+        rate: Option<u32>,
+        minute: Timestamp,
+        now: Timestamp,
+    ) -> Timestamp {
+        let later = self.later(sections, rate, now);
+        let rule = self.document.as_ref().and_then(|document| document.winner);
+        match rule {
+            Some(rule) if later > 0 => {
+                let decided = self.begins().plus_millis(later).plus_millis(rule.after.millis());
+                minute.plus_millis(later).max(decided)
+            }
+            _ => minute,
+        }
     }
 
     /// It does not go out any more. Whether that is new.

@@ -248,6 +248,18 @@ fn only_the_test_gets_its_variant_at_once_and_the_others_the_winner_after_it() {
     assert_eq!(broadcast.order(who, *place, Channel::Email).unwrap().template, "spring-b");
 }
 
+/// Until when those wait at `now` whose minute was to be this one.
+fn waits(
+    broadcast: &Broadcast,
+    sections: &[Section],
+    rate: Option<u32>,
+    minute: Timestamp,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    let due = broadcast.winner_due(sections, rate, minute, now);
+    (due > minute && now < due).then_some(due)
+}
+
 #[test]
 fn a_test_that_somebody_let_go_on_is_as_long_from_there_as_it_was_to_be() {
     let document = campaign(json!({
@@ -257,7 +269,7 @@ fn a_test_that_somebody_let_go_on_is_as_long_from_there_as_it_was_to_be() {
     let after = |hours: i64| at(NOON).plus_millis(hours * 3_600_000);
     let mut broadcast = began(&document, at(NOON));
     let until = |broadcast: &Broadcast, minute: i64, now: i64| {
-        broadcast.tests_until(&sections(true), None, after(minute), after(now))
+        waits(broadcast, &sections(true), None, after(minute), after(now))
     };
     assert_eq!(until(&broadcast, 4, 4), None, "it never waited");
     broadcast.pause().unwrap();
@@ -291,24 +303,26 @@ fn a_test_is_over_once_the_last_of_it_is_due_at_its_pace() {
         vec![Section { done, slots, ..Section::default() }; usize::from(SECTIONS)]
     };
     let (all, slow) = (parts(150, true), contest(json!({ "rate": 1 })));
-    let until = |minute: i64, now: i64| slow.tests_until(&all, None, after(minute), after(now));
+    let until = |minute: i64, now: i64| waits(&slow, &all, None, after(minute), after(now));
     assert_eq!(until(600, 600), Some(after(1_800)), "1200 messages, one a second");
     assert_eq!(until(660, 660), Some(after(1_860)), "who was later stays later");
     assert_eq!(until(600, 1_800), None);
+    let due = |now: i64| slow.winner_due(&all, None, after(660), after(now));
+    assert_eq!((due(1_860), due(90_000)), (after(1_860), after(1_860)), "however late they come");
     let quick = contest(json!({ "rate": 10 }));
-    let until = |channel| quick.tests_until(&all, channel, after(600), after(600));
+    let until = |channel| waits(&quick, &all, channel, after(600), after(600));
     assert_eq!(
         (until(Some(20)), until(Some(1))),
         (Some(after(720)), Some(after(1_800))),
         "no faster than the channel"
     );
     let plain = contest(json!({}));
-    assert_eq!(plain.tests_until(&all, None, after(600), after(600)), None, "as fast as it goes");
+    assert_eq!(waits(&plain, &all, None, after(600), after(600)), None, "as fast as it goes");
     let spread = contest(json!({ "spread": "1h" }));
-    assert_eq!(spread.tests_until(&all, None, after(600), after(600)), Some(after(4_200)));
+    assert_eq!(waits(&spread, &all, None, after(600), after(600)), Some(after(4_200)));
     // Whoever is still to be found may be of the test; but nobody waits for them for good.
     let some = parts(0, false);
-    let until = |now: i64| slow.tests_until(&some, None, after(600), after(now));
+    let until = |now: i64| waits(&slow, &some, None, after(600), after(now));
     assert_eq!((until(700), until(87_000)), (Some(after(1_300)), None));
 }
 
@@ -326,7 +340,7 @@ fn nobody_of_a_test_is_due_after_it_is_over() {
     }
     sections.iter_mut().for_each(|section| section.done = true);
     let ten = at(NOON).plus_millis(600_000);
-    let until = broadcast.tests_until(&sections, None, ten, ten).unwrap();
+    let until = broadcast.winner_due(&sections, None, ten, ten);
     assert!(last > at(NOON).plus_millis(60_000) && until.since(last) >= 600_000, "{last} {until}");
 }
 
