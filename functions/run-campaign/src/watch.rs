@@ -31,8 +31,8 @@ impl Runner {
             let sections = self.store.sections(&broadcast).await.map_err(text)?;
             let policies = self.current().await?;
             let document = broadcast.document.as_ref();
-            let rate = document.and_then(|document| document.rate.or_else(|| rate(document, &policies)));
-            let Seen { is_done, still, next } = look.see(&sections, &counts, rate, now);
+            let rate = document.and_then(|document| rate(document, &policies));
+            let Seen { is_done, still, next } = look.see(&broadcast, &sections, &counts, rate, now);
             if !is_done {
                 self.watch_then(&broadcast, next).await?;
                 // Whoever was to go through these parts has not, for long.

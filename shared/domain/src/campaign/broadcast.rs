@@ -291,6 +291,25 @@ impl Broadcast {
         over.since(began)
     }
 
+    /// From when until when its messages go out, by all that begin at one time, if there is a limit to their rate; those of the
+    /// winner by so many milliseconds `later`.
+    pub(super) fn spans(
+        &self,
+        sections: &[Section],
+        rate: Option<u32>,
+        later: i64,
+    ) -> Vec<(Timestamp, Timestamp)> {
+        let rate = self.document.as_ref().and_then(|document| document.rate).or(rate);
+        let spans =
+            rate.into_iter().flat_map(|rate| sections.iter().flat_map(move |section| section.spans(rate)));
+        let first = self.begins();
+        let moved = |(begin, end): (Timestamp, Timestamp)| {
+            let later = if begin > first { later } else { 0 };
+            (begin.plus_millis(later), end.plus_millis(later))
+        };
+        spans.map(moved).collect()
+    }
+
     /// When those are due who are to get the winner in this minute: so long after the test is over as it says. They keep their
     /// distance from each other, and so their pace.
     pub fn winner_due(

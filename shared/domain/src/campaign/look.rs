@@ -1,6 +1,6 @@
 //! A look at a broadcast that goes out: whether all is done, whether something stands still, when to look again.
 
-use super::{Counts, SECTIONS, Section};
+use super::{Broadcast, Counts, SECTIONS, Section};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -52,11 +52,20 @@ impl Look {
         Self::first(now.plus_millis(OFTEN_MS))
     }
 
-    /// What is to be seen at `now` of the parts of the audience, in their order, and of what was counted; `rate` is how many
-    /// messages go out a second, if there is a limit.
-    pub fn see(&self, sections: &[Section], counts: &Counts, rate: Option<u32>, now: Timestamp) -> Seen {
+    /// What is to be seen at `now` of the parts of the audience, in their order, and of what was counted; `rate` is what its channel
+    /// takes a second.
+    pub fn see(
+        &self,
+        broadcast: &Broadcast,
+        sections: &[Section],
+        counts: &Counts,
+        rate: Option<u32>,
+        now: Timestamp,
+    ) -> Seen {
         let planned: u64 = sections.iter().map(|section| section.planned).sum();
+        let later = broadcast.later(sections, rate, now);
         let last = sections.iter().filter_map(|section| section.last).max();
+        let last = last.map(|last| last.plus_millis(later));
         let ended = counts.ended();
         let grew = self.grew.filter(|_| ended == self.ended).unwrap_or(now);
         let is_late = last.is_none_or(|last| now.since(last) > LATEST_MS) && now.since(grew) > LATEST_MS;
@@ -72,24 +81,27 @@ impl Look {
             }
             pages.push((section.page, since));
         }
-        let at = self.after(sections, rate, now);
+        let spans = broadcast.spans(sections, rate, later);
+        let went_out = match spans.as_slice() {
+            // Whatever was to be by now.
+            _ if ended != self.ended || sections.iter().any(|section| !section.done) => Some(now),
+            // Without places at a rate they go out until the last.
+            [] => last.or(Some(now)),
+            spans => spans.iter().filter(|(begin, _)| *begin <= now).map(|(_, end)| *end).max(),
+        };
+        let at = self.after(&spans, went_out, now);
         Seen { is_done, still, next: Self { at, ended, grew: Some(grew), pages } }
     }
 
     /// Each minute while people are found and messages go out, then ever less often until more of them do, as of people in
     /// another zone. On whole minutes, so that two who look at the same time look once from then on.
-    fn after(&self, sections: &[Section], rate: Option<u32>, now: Timestamp) -> Timestamp {
+    fn after(
+        &self,
+        spans: &[(Timestamp, Timestamp)],
+        went_out: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Timestamp {
         let looked = self.at.max(now);
-        let spans: Vec<(Timestamp, Timestamp)> = rate
-            .into_iter()
-            .flat_map(|rate| sections.iter().flat_map(move |part| part.spans(rate)))
-            .collect();
-        let went_out = match spans.as_slice() {
-            _ if sections.iter().any(|section| !section.done) => Some(now),
-            // Without places at a rate they go out until the last.
-            [] => sections.iter().filter_map(|section| section.last).max().or(Some(now)),
-            spans => spans.iter().filter(|(begin, _)| *begin <= now).map(|(_, end)| *end).max(),
-        };
         let idle = went_out.map_or(i64::MAX, |at| now.since(at).max(0));
         let pause = looked.plus_millis((idle / 8).clamp(OFTEN_MS, RARELY_MS));
         let more = spans.iter().map(|(begin, _)| begin.plus_millis(OFTEN_MS)).filter(|at| *at > looked).min();

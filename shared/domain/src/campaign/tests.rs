@@ -130,22 +130,23 @@ fn sent(n: i64) -> Counts {
 #[test]
 fn it_is_done_late_only_once_nothing_has_come_to_its_end_for_a_day() {
     let after = |hours: i64| at(NOON).plus_millis(hours * 3_600_000);
-    let seen = Look::first(at(NOON)).see(&sections(true), &sent(3), None, at(NOON));
+    let plain = began(&campaign(json!({})), at(NOON));
+    let seen = Look::first(at(NOON)).see(&plain, &sections(true), &sent(3), None, at(NOON));
     assert!(!seen.is_done);
-    assert!(Look::first(at(NOON)).see(&sections(true), &sent(8), None, at(NOON)).is_done);
+    assert!(Look::first(at(NOON)).see(&plain, &sections(true), &sent(8), None, at(NOON)).is_done);
     assert!(
-        !Look::first(after(30)).see(&sections(true), &sent(3), None, after(30)).is_done,
+        !Look::first(after(30)).see(&plain, &sections(true), &sent(3), None, after(30)).is_done,
         "nobody looked before"
     );
     // A day after the last place messages still go out, slowly.
-    let seen = seen.next.see(&sections(true), &sent(4), None, after(20));
-    let seen = seen.next.see(&sections(true), &sent(5), None, after(30));
+    let seen = seen.next.see(&plain, &sections(true), &sent(4), None, after(20));
+    let seen = seen.next.see(&plain, &sections(true), &sent(5), None, after(30));
     assert!(!seen.is_done);
-    let seen = seen.next.see(&sections(true), &sent(5), None, after(53));
+    let seen = seen.next.see(&plain, &sections(true), &sent(5), None, after(53));
     assert!(!seen.is_done);
-    assert!(seen.next.see(&sections(true), &sent(5), None, after(55)).is_done);
+    assert!(seen.next.see(&plain, &sections(true), &sent(5), None, after(55)).is_done);
     assert!(
-        !seen.next.see(&sections(false), &sent(5), None, after(55)).is_done,
+        !seen.next.see(&plain, &sections(false), &sent(5), None, after(55)).is_done,
         "a part is still to be gone through"
     );
 }
@@ -153,13 +154,14 @@ fn it_is_done_late_only_once_nothing_has_come_to_its_end_for_a_day() {
 #[test]
 fn a_part_of_the_audience_that_stands_still_is_gone_on_with_once_in_a_while() {
     let after = |minutes: i64| at(NOON).plus_millis(minutes * 60_000);
+    let plain = began(&campaign(json!({})), at(NOON));
     let mut look = Look::first(at(NOON));
     let mut still = Vec::new();
     for minute in 0..30 {
         let mut sections = sections(false);
         // It moved in the third minute.
         sections[0].page = if minute < 3 { 1 } else { 2 };
-        let seen = look.see(&sections, &sent(0), None, after(minute));
+        let seen = look.see(&plain, &sections, &sent(0), None, after(minute));
         still.extend(seen.still.iter().map(|part| (minute, *part)));
         look = seen.next;
     }
@@ -324,6 +326,32 @@ fn a_test_is_over_once_the_last_of_it_is_due_at_its_pace() {
     let some = parts(0, false);
     let until = |now: i64| waits(&slow, &some, None, after(600), after(now));
     assert_eq!((until(700), until(87_000)), (Some(after(1_300)), None));
+}
+
+#[test]
+fn a_broadcast_is_not_over_before_its_winner_went_out_and_is_looked_at_while_it_does() {
+    let after = |seconds: i64| at(NOON).plus_millis(seconds * 1_000);
+    // A test that takes two days at its pace, decided two days after it; for the winner there are 80 seconds.
+    let rule = json!({ "by": "clicked", "test": "99%", "after": "2d" });
+    let broadcast = contest(json!({ "rate": 1, "winner": rule }));
+    let tested = 172_800;
+    let slots = BTreeMap::from([(at(NOON).millis(), 21_600), (after(172_800).millis(), 10)]);
+    let last = Some(after(172_880));
+    let section = Section { done: true, planned: 21_610, slots, last, ..Section::default() };
+    let all = vec![section; usize::from(SECTIONS)];
+    let see = |look: &Look, ended: i64, now: i64| look.see(&broadcast, &all, &sent(ended), None, after(now));
+    let seen = see(&Look::first(after(172_800)), tested, 172_800);
+    let seen = see(&seen.next, tested, 262_800);
+    assert!(!seen.is_done, "a day after the test, and after its winner's places");
+    assert_eq!(seen.next.at, after(266_400), "nothing goes out meanwhile");
+    let seen = see(&seen.next, tested, 345_000);
+    assert_eq!(seen.next.at, after(345_660), "the first minute of the winner");
+    // They go out, long after all were to have gone out.
+    let seen = see(&seen.next, tested + 40, 400_000);
+    assert!(!seen.is_done && seen.next.at <= after(400_060), "{seen:?}");
+    let seen = see(&seen.next, tested + 40, 450_000);
+    assert!(!seen.is_done && seen.next.at > after(450_060), "{seen:?}");
+    assert!(see(&seen.next, tested + 40, 490_000).is_done, "a day after the last of them");
 }
 
 #[test]
