@@ -280,7 +280,9 @@ impl Broadcast {
                     .into_iter()
                     .flat_map(|rate| sections.iter().flat_map(move |section| section.spans(rate)));
                 let takes = spans.filter(|(begin, _)| *begin == began).map(|(_, end)| end.since(began)).max();
-                from.plus_millis(takes.unwrap_or(0))
+                // Their places are at the rate that the channel had when they were given.
+                let last = sections.iter().filter_map(|section| section.tested).max();
+                from.plus_millis(takes.max(last.map(|last| last.since(began))).unwrap_or(0))
             }
         };
         let is_found = sections.iter().all(|section| section.done);

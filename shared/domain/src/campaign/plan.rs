@@ -39,6 +39,9 @@ pub struct Section {
     /// When the last of its messages goes out.
     #[serde(rename = "l", default, skip_serializing_if = "Option::is_none")]
     pub last: Option<Timestamp>,
+    /// When the last of those who decide about its winner goes out.
+    #[serde(rename = "t", default, skip_serializing_if = "Option::is_none")]
+    pub tested: Option<Timestamp>,
 }
 
 impl Section {
@@ -107,10 +110,13 @@ impl<'a> Planner<'a> {
         section.planned += 1;
         let place = match (held_out, is_tested) {
             (true, _) => Place { share: Share::Nothing, at: begin },
-            (false, true) => Place {
-                share: Share::Message(self.variant(customer)),
-                at: self.slot(section, begin, customer),
-            },
+            (false, true) => {
+                let at = self.slot(section, begin, customer);
+                if document.winner.is_some() {
+                    section.tested = section.tested.max(Some(at));
+                }
+                Place { share: Share::Message(self.variant(customer)), at }
+            }
             (false, false) => {
                 let after = document.winner.map_or(0, |winner| winner.after.millis());
                 Place { share: Share::Winner, at: self.slot(section, begin.plus_millis(after), customer) }

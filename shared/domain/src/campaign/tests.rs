@@ -356,20 +356,23 @@ fn a_broadcast_is_not_over_before_its_winner_went_out_and_is_looked_at_while_it_
 
 #[test]
 fn nobody_of_a_test_is_due_after_it_is_over() {
-    let broadcast = contest(json!({ "rate": 2 }));
-    let (mut sections, mut last) = (vec![Section::default(); usize::from(SECTIONS)], at(NOON));
-    for n in 0..400 {
-        let part = n % usize::from(SECTIONS);
-        let planner = Planner::new(&broadcast, None, u8::try_from(part).unwrap()).unwrap();
-        let place = planner.place(&mut sections[part], &customer(n), &Zone::utc());
-        if place.share != Share::Winner {
-            last = last.max(place.at);
+    // Also if the channel takes more a second once they have their places, or has no limit any more.
+    for (own, then, now) in [(true, None, None), (false, Some(2), Some(50)), (false, Some(2), None)] {
+        let broadcast = contest(if own { json!({ "rate": 2 }) } else { json!({}) });
+        let (mut sections, mut last) = (vec![Section::default(); usize::from(SECTIONS)], at(NOON));
+        for n in 0..400 {
+            let part = n % usize::from(SECTIONS);
+            let planner = Planner::new(&broadcast, then, u8::try_from(part).unwrap()).unwrap();
+            let place = planner.place(&mut sections[part], &customer(n), &Zone::utc());
+            if place.share != Share::Winner {
+                last = last.max(place.at);
+            }
         }
+        sections.iter_mut().for_each(|section| section.done = true);
+        let ten = at(NOON).plus_millis(600_000);
+        let until = broadcast.winner_due(&sections, now, ten, ten);
+        assert!(last > at(NOON).plus_millis(60_000) && until.since(last) >= 600_000, "{last} {until}");
     }
-    sections.iter_mut().for_each(|section| section.done = true);
-    let ten = at(NOON).plus_millis(600_000);
-    let until = broadcast.winner_due(&sections, None, ten, ten);
-    assert!(last > at(NOON).plus_millis(60_000) && until.since(last) >= 600_000, "{last} {until}");
 }
 
 #[test]
