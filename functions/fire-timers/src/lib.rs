@@ -136,10 +136,7 @@ impl Timers {
         let stuck = self.store.open_leads(LeadState::Waiting, None, stuck_before, LOOKED_AT).await?;
         let escalated = self.store.open_leads(LeadState::Escalated, None, now, LOOKED_AT).await?;
         let oldest = stuck.first().map_or(0, |lead| now.since(lead.since) / 1000);
-        let before = match self.driven.load(Ordering::SeqCst) {
-            0 => now.plus_millis(-UNSEEN_MS),
-            driven => Timestamp(driven),
-        };
+        let before = run_before(self.driven.load(Ordering::SeqCst), now);
         let is_turn = |lead: &OpenLead| is_turn(now.since(lead.since), before.since(lead.since));
         let stuck = stuck.into_iter().filter(is_turn).collect();
         let stuck = window(stuck, STUCK_LIMIT, scattered(minute(now))).into_iter();
@@ -201,6 +198,12 @@ impl Timers {
     }
 }
 
+/// When the run before was, of an instance that drove leads then; 0 if it has not yet. A clock that was ahead then is not believed:
+/// until it is that late again no lead would have its turn.
+const fn run_before(driven: i64, now: Timestamp) -> Timestamp {
+    if driven == 0 || driven > now.millis() { now.plus_millis(-UNSEEN_MS) } else { Timestamp(driven) }
+}
+
 /// The oldest of these leads and, minute by minute, a window over the rest.
 fn in_turn(mut leads: Vec<OpenLead>, now: Timestamp) -> Vec<OpenLead> {
     let rest = leads.split_off(leads.len().min(ESCALATED_TRIED));
@@ -246,7 +249,10 @@ fn outgoing(entry: &DueEntry) -> Option<Outgoing> {
 
 #[cfg(test)]
 mod tests {
-    use super::{ESCALATED_MOST, ESCALATED_TRIED, Timestamp, UNSEEN_MS, in_turn, is_turn, scattered, window};
+    use super::{
+        ESCALATED_MOST, ESCALATED_TRIED, Timestamp, UNSEEN_MS, in_turn, is_turn, run_before, scattered,
+        window,
+    };
     use sluice_domain::id::LeadId;
     use sluice_store::OpenLead;
     use std::collections::BTreeSet;
@@ -314,5 +320,10 @@ mod tests {
             let first = |at: i64| is_turn(due + at * 1_000, due + at * 1_000 - UNSEEN_MS);
             assert!(first(0) && first(125) && !first(-1) && !first(130));
         }
+        let now = Timestamp(90_000_000);
+        let before = |driven: i64| now.since(run_before(driven, now));
+        assert_eq!(before(now.millis() - 61_000), 61_000);
+        assert_eq!(before(0), UNSEEN_MS);
+        assert_eq!(before(now.millis() + 3_600_000), UNSEEN_MS, "the clock was ahead");
     }
 }
