@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 
 /// What a queue waits by itself, in milliseconds; what is due later becomes a due entry. SQS could wait 15 minutes, but a
 /// due entry of the same id and time is one entry however often it is put, and so ends chains of repeats.
-const LONGEST_DELAY_MS: i64 = 180_000;
+pub const LONGEST_DELAY_MS: i64 = 180_000;
 
 /// Messages of one call, and their bytes together. (SQS quotas.)
 const BATCH: (usize, usize) = (10, 256 * 1024);

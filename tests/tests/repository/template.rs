@@ -4,7 +4,7 @@ use crate::{files, none, root};
 use sluice::cli::{embedded_functions, local_template};
 use sluice::template::Template;
 use sluice_domain::message::SETTLED_MS;
-use sluice_host::outbox::QueueName;
+use sluice_host::outbox::{LONGEST_DELAY_MS, QueueName};
 use sluice_store::keys;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -149,15 +149,29 @@ fn every_alarm_of_ours_watches_a_metric_that_the_code_writes() {
 }
 
 #[test]
-fn a_wait_for_room_is_watched_on_both_queues_of_messages() {
+fn a_wait_for_room_is_watched_on_every_queue_that_has_one() {
     let template = std::fs::read_to_string(root().join("infra/template.yaml")).unwrap();
     let alarms = template.split("MetricName: RoomWaitSeconds\n").skip(1);
     let watched: Vec<&str> = alarms.filter_map(|alarm| alarm.lines().next()).collect();
-    assert_eq!(watched.len(), 2, "{watched:?}");
-    for queue in [QueueName::Message, QueueName::Bulk] {
+    assert_eq!(watched.len(), 3, "{watched:?}");
+    for queue in [QueueName::Message, QueueName::Bulk, QueueName::Notice] {
         let dimension = format!("{{ Name: Queue, Value: {} }}", queue.name());
         assert!(watched.iter().any(|line| line.contains(&dimension)), "{dimension}: {watched:?}");
     }
+}
+
+#[test]
+fn no_alarm_on_a_queues_age_is_set_off_by_what_was_put_there_for_later() {
+    let template = std::fs::read_to_string(root().join("infra/template.yaml")).unwrap();
+    let alarms = template.split("MetricName: ApproximateAgeOfOldestMessage\n").skip(1);
+    let threshold = |alarm: &str| {
+        let found = alarm.lines().find_map(|line| line.trim().strip_prefix("Threshold: "));
+        found.and_then(|seconds| seconds.parse::<i64>().ok()).unwrap()
+    };
+    let thresholds: Vec<i64> = alarms.map(threshold).collect();
+    assert_eq!(thresholds.len(), QueueName::ALL.len(), "{thresholds:?}");
+    let too_soon = thresholds.iter().filter(|seconds| **seconds * 1_000 <= LONGEST_DELAY_MS);
+    none("alarms", too_soon.map(|seconds| format!("{seconds} s")).collect());
 }
 
 #[test]
