@@ -12,8 +12,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// How long room may be reserved ahead, in milliseconds. What is one of many stays close to the present, so that what is
-/// not never waits behind it for longer than that.
+/// not never waits behind it for longer than that; and many notices at once leave room for a message to one person.
 const AHEAD_MS: i64 = 60_000;
+const AHEAD_NOTICE_MS: i64 = 10_000;
 const AHEAD_BULK_MS: i64 = 2_000;
 /// What is waited for here, in milliseconds; longer waits are the queue's.
 pub(crate) const WAIT_MS: i64 = 1_000;
@@ -37,7 +38,8 @@ impl Sender {
             }
         }
         for ((channel, bulk), messages) in groups {
-            let slots = match self.reserve(channel, bulk, messages.len(), now).await {
+            let ahead = if bulk { AHEAD_BULK_MS } else { AHEAD_MS };
+            let slots = match self.reserve(channel, messages.len(), now, ahead).await {
                 Ok(slots) => slots,
                 Err(why) => {
                     failed.extend(messages.into_iter().map(|(record, _)| (record, why.clone())));
@@ -74,7 +76,7 @@ impl Sender {
     pub(crate) async fn room_for_notice(&self, room: Room, now: Timestamp) -> Result<Option<Later>, String> {
         let slot = match room.slot {
             Some(slot) => Some(slot),
-            None => self.reserve(Channel::Email, false, 1, now).await?.of(0),
+            None => self.reserve(Channel::Email, 1, now, AHEAD_NOTICE_MS).await?.of(0),
         };
         if slot.is_some_and(|slot| slot.since(now) <= WAIT_MS) {
             self.wait_for(slot).await;
@@ -83,7 +85,7 @@ impl Sender {
         let waits = room.waits.unwrap_or(now);
         let metrics = Metrics::new().by("Queue", QueueName::Notice.name());
         metrics.seconds("RoomWaitSeconds", now.since(waits).max(0) / 1_000).emit(&self.env, now);
-        let at = slot.unwrap_or_else(|| now.plus_millis(AHEAD_MS / 2));
+        let at = slot.unwrap_or_else(|| now.plus_millis(AHEAD_NOTICE_MS / 2));
         Ok(Some(Later { at, room: Room { slot, waits: Some(waits) } }))
     }
 
@@ -98,16 +100,15 @@ impl Sender {
     async fn reserve(
         &self,
         channel: Channel,
-        bulk: bool,
         messages: usize,
         now: Timestamp,
+        ahead: i64,
     ) -> Result<Slots, String> {
         let policies = self.policies.current(now).await.map_err(text)?;
         let Some(rate) = policies.channel(channel).and_then(|policy| policy.rate) else {
             return Ok(Slots { from: Some(now), rate: None });
         };
         let messages = u32::try_from(messages).unwrap_or(u32::MAX);
-        let ahead = if bulk { AHEAD_BULK_MS } else { AHEAD_MS };
         let slot = self.store.reserve(channel, messages, rate, now, ahead).await.map_err(text)?;
         let from = match slot {
             Slot::At(from) => Some(from),
