@@ -102,6 +102,8 @@ impl Observed {
         if let Some(log) = pk.strip_prefix("rep#")
             && let Some(notice) = document::<NoticeRecord>(item, "d")
             && (notice.state, notice.attempts) == (MessageState::Ready, 0)
+            // What was put there so waits for room.
+            && item["v"]["N"] != "1"
         {
             *self.again.entry((log.to_owned(), text(item, "sk").to_owned())).or_default() += 1;
         }

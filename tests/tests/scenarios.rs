@@ -155,6 +155,8 @@ mod timeline;
 mod timers;
 #[path = "scenarios/told.rs"]
 mod told;
+#[path = "scenarios/told_room.rs"]
+mod told_room;
 #[path = "scenarios/tracking.rs"]
 mod tracking;
 #[path = "scenarios/trials.rs"]

@@ -86,7 +86,7 @@ impl Sender {
         let metrics = Metrics::new().by("Queue", QueueName::Notice.name());
         metrics.seconds("RoomWaitSeconds", now.since(waits).max(0) / 1_000).emit(&self.env, now);
         let at = slot.unwrap_or_else(|| now.plus_millis(AHEAD_NOTICE_MS / 2));
-        Ok(Some(Later { at, room: Room { slot, waits: Some(waits) } }))
+        Ok(Some(Later { at, room: Room { slot, waits: Some(waits), ..Room::default() } }))
     }
 
     /// Waits for room, which is close.

@@ -71,8 +71,8 @@ impl Sender {
         self.outbox.hand_over(vec![again], now).await.map_err(text)
     }
 
-    /// A rep's channels side by side: one after the other, a slow receiver would leave the next no time; a mail goes out once
-    /// there is room for it. Answers with the time to come again, if there is one.
+    /// A rep's channels side by side: one after the other, a slow receiver would leave the next no time. Answers with the
+    /// time to come again, if there is one.
     #[expect(clippy::too_many_arguments, reason = "all that is looked at")]
     pub(crate) async fn over_all(
         &self,
@@ -84,25 +84,59 @@ impl Sender {
         room: Room,
         now: Timestamp,
     ) -> Result<Option<Later>, String> {
-        let is_mail = channels.contains(&EMAIL) && notice.reason_not_to_send.is_none();
-        let for_mail = if is_mail { self.room_for_notice(room, now).await? } else { None };
-        if for_mail.is_some() {
-            channels.retain(|channel| *channel != EMAIL);
+        if room.waits.is_some() && !channels.contains(&EMAIL) {
+            // A mail that waited is settled, though the rep has no address any more.
+            channels.push(EMAIL);
         }
         let to = Recipient { rep, webhook: rep.and_then(|rep| rep.webhook.as_ref()) };
-        let over = |channel| self.over(channel, fresh(channel), to, notice, policies, now);
+        let with_room = |channel| self.with_room(fresh(channel), to, notice, policies, room, now);
         // Each comes to its end: what went out over one is written down whatever becomes of the other.
-        let each: Vec<_> = join_all(channels.into_iter().map(over)).await;
-        let waits = each.into_iter().collect::<Result<Vec<_>, String>>()?;
-        let at = waits.into_iter().flatten().chain(for_mail.map(|later| later.at)).min();
-        let room = for_mail.map(|later| later.room).unwrap_or_default();
+        let each: Vec<_> = join_all(channels.into_iter().map(with_room)).await;
+        let each = each.into_iter().collect::<Result<Vec<_>, String>>()?;
+        let at = each.iter().filter_map(|(at, _)| *at).min();
+        let room = each.iter().find_map(|(_, room)| *room).unwrap_or_default();
         Ok(at.map(|at| Later { at, room }))
+    }
+
+    /// One channel, a mail once there is room for it. Answers with the time to come again, if there is one, and of a mail
+    /// with the room that it has then.
+    async fn with_room(
+        &self,
+        record: NoticeRecord,
+        to: Recipient<'_>,
+        notice: &Notice,
+        policies: &PolicySet,
+        room: Room,
+        now: Timestamp,
+    ) -> Result<(Option<Timestamp>, Option<Room>), String> {
+        if record.channel != EMAIL {
+            return Ok((self.over(record, to, notice, policies, now).await?, None));
+        }
+        let done = Room { done: true, ..Room::default() };
+        if room.done {
+            return Ok((None, Some(done)));
+        }
+        let is_sent = notice.reason_not_to_send.is_none() && to.rep.is_some_and(|rep| rep.email.is_some());
+        let later = if is_sent { self.room_for_notice(room, now).await? } else { None };
+        if let Some(later) = later {
+            if room.waits.is_none() {
+                // Meanwhile it is in the rep's list, by which their leads are found, and nobody's to send.
+                let waits =
+                    NoticeRecord { state: MessageState::Ready, attempts: 0, claimed_until: now, ..record };
+                let put = self.store.put_new_notice(&waits).await.map_err(|error| error.to_string())?;
+                if matches!(put, Claim::Held(held) if held.state.is_final()) {
+                    return Ok((None, Some(done)));
+                }
+            }
+            return Ok((Some(later.at), Some(later.room)));
+        }
+        let at = self.over(record, to, notice, policies, now).await?;
+        Ok((at, Some(if at.is_none() { done } else { Room::default() })))
     }
 
     /// One channel: claim, hand over, settle. Answers with the time to come again, if there is one.
     pub(crate) async fn over(
         &self,
-        channel: &'static str,
         mut record: NoticeRecord,
         to: Recipient<'_>,
         notice: &Notice,
@@ -110,15 +144,18 @@ impl Sender {
         now: Timestamp,
     ) -> Result<Option<Timestamp>, String> {
         let text = |error: sluice_store::StoreError| error.to_string();
-        let endpoint = match to.webhook.filter(|_| channel == "webhook") {
+        let endpoint = match to.webhook.filter(|_| record.channel == "webhook") {
             Some(webhook) => Some(self.store.endpoint(&webhook.endpoint()).await.map_err(text)?),
             None => None,
         };
         let is_gone = endpoint.as_ref().is_some_and(|endpoint| endpoint.gone.is_some());
-        let reason = notice.reason_not_to_send.or(match channel {
+        let reason = notice.reason_not_to_send.or(match record.channel.as_str() {
             _ if is_gone => Some(GONE),
             "none" if notice.is_quiet => Some("imported without telling anybody"),
             "none" => Some("the rep has neither e-mail nor webhook"),
+            EMAIL if to.rep.is_none_or(|rep| rep.email.is_none()) => {
+                Some("the rep has no e-mail address any more")
+            }
             _ => None,
         });
         if let Some(reason) = reason {

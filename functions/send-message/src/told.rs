@@ -60,7 +60,7 @@ impl Sender {
                     ..record(&whose, "webhook", customer, &id, at, "webhook", now)
                 };
                 let to = Recipient { rep: None, webhook: Some(&call.to) };
-                later = without_room(self.over("webhook", fresh, to, &notice, &policies, now).await?);
+                later = without_room(self.over(fresh, to, &notice, &policies, now).await?);
             }
             TellMessage::Heard(heard) => {
                 // The document was removed since, or the event with whom it was about.
@@ -75,7 +75,7 @@ impl Sender {
                     ..record(&whose, &event.key(), customer, &id, at, "webhook", now)
                 };
                 let to = Recipient { rep: None, webhook: Some(&webhook.webhook()) };
-                later = without_room(self.over("webhook", fresh, to, &notice, &policies, now).await?);
+                later = without_room(self.over(fresh, to, &notice, &policies, now).await?);
             }
             TellMessage::Halt(_) | TellMessage::Alarm(_) => {}
         }

@@ -127,10 +127,13 @@ pub struct Room {
     /// It was waited for since this instant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waits: Option<Timestamp>,
+    /// None is needed any more: the mail came to its end, and only another channel comes again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub done: bool,
 }
 
 impl Room {
-    /// Whether nothing is reserved and nobody waited.
+    /// Whether nothing is reserved, nobody waited and nothing is over.
     pub fn is_none(&self) -> bool {
         *self == Self::default()
     }
@@ -403,7 +406,9 @@ mod tests {
         });
         let bare = Roomed { notice: notice.clone(), room: Room::default() };
         assert_eq!(encode(&bare), encode(&notice));
-        for room in [Room::default(), Room { slot: Some(Timestamp(5)), waits: Some(Timestamp(3)) }] {
+        let waits = Room { slot: Some(Timestamp(5)), waits: Some(Timestamp(3)), done: false };
+        let done = Room { done: true, ..Room::default() };
+        for room in [Room::default(), waits, done] {
             let one = Roomed { notice: notice.clone(), room };
             assert_eq!(serde_json::from_str::<Roomed<NoticeMessage>>(&encode(&one)).unwrap(), one);
             let other = Roomed { notice: halt.clone(), room };
