@@ -151,6 +151,18 @@ fn who_was_joined_or_taken_apart_by_a_person_is_looked_at_though_nothing_happens
 }
 
 #[test]
+fn a_look_that_a_clock_ahead_of_ours_asked_for_is_made_at_once() {
+    let mut kept = kept(["ada", "half"]);
+    captures(&mut kept, "ada", "one", &[]);
+    captures(&mut kept, "half", "other", &[("country", "DE")]);
+    kept.join("half", "ada");
+    let wake = Wake::joined(&kept.customers[&id("ada")], kept.now.plus_millis(5_000));
+    let taken = kept.take(Incoming::Due(wake.clone()));
+    assert_eq!(is_in(&kept, "ada"), ["german"]);
+    assert!(taken.wakes.iter().all(|put| put.token != wake.token), "{:?}", taken.wakes);
+}
+
+#[test]
 fn each_time_that_records_are_joined_is_a_look_of_its_own() {
     let kept = kept(["ada"]);
     let mut record = kept.customers[&id("ada")].clone();
