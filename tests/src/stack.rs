@@ -26,6 +26,7 @@ use sluice::host::clock::StackClock;
 use sluice::host::spec::{StackSpec, named};
 use sluice::host::stack::{Functions, NoMetrics, Options, Stack};
 use sluice::template::Template;
+use sluice_domain::policy::SEEN_MS;
 use sluice_domain::time::Timestamp;
 use sluice_host::environment::Environment;
 use sluice_host::lambda::{SystemRandom, https_client};
@@ -41,8 +42,8 @@ use std::time::Duration;
 pub const START: &str = "2026-03-02T09:00:00Z";
 /// How long a stack may take to become quiet, in the machine's time.
 const QUIET: Duration = Duration::from_secs(30);
-/// Longer than a function trusts the policies it has.
-const POLICIES_SEEN: Duration = Duration::from_secs(3);
+/// After this no function decides by the policies of before, and what waits for that has come.
+pub const POLICIES_SEEN: Duration = Duration::from_millis(SEEN_MS.unsigned_abs());
 
 /// The forms, source, reps and rules that scenarios start from unless they bring their own.
 pub const POLICIES: &str = include_str!("stack/policies.yaml");

@@ -51,6 +51,9 @@ pub struct Manifest {
     /// Who is in a team no longer and may still have open leads of it. Whoever publishes looks, see [`sluice_domain::policy::left`].
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub left: Left,
+    /// When the latest version was published with which other documents say what is counted of behaviour.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counts_since: Option<Timestamp>,
 }
 
 impl Manifest {
@@ -63,7 +66,12 @@ impl Manifest {
         };
         let ever: BTreeSet<String> = &topics(&self.documents) | &self.gone_topics;
         let (gone_topics, left) = (&ever - &topics(&documents), self.left.clone());
-        Self { version: self.version, at, gone_topics, left, documents }
+        // What a campaign asks of people's behaviour is counted as well.
+        let counts =
+            |entry: &&ManifestEntry| entry.kind == "campaign" || BEHAVIOUR.contains(&entry.kind.as_str());
+        let is_same = self.documents.iter().filter(counts).eq(documents.iter().filter(counts));
+        let counts_since = if is_same { self.counts_since } else { Some(at) };
+        Self { version: self.version, at, gone_topics, left, counts_since, documents }
     }
 
     /// Bytes of the larger of the two items that its publication is, with what the audit says of it.
@@ -254,7 +262,7 @@ impl Policies {
             entry.map_or(0, |entry| entry.since)
         });
         let behaviour = manifest.documents.iter().filter(|entry| BEHAVIOUR.contains(&entry.kind.as_str()));
-        set.published = (manifest.version > 0).then_some(manifest.at);
+        set.counts_since = manifest.counts_since;
         set.behaviour = behaviour.map(|entry| entry.since).max().unwrap_or(0);
         set.gone_topics.clone_from(&manifest.gone_topics);
         set.left.clone_from(&manifest.left);
@@ -265,6 +273,31 @@ impl Policies {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_counted_is_as_old_as_the_latest_change_of_a_document_that_says_it() {
+        let entry = |kind: &str, since: u64| ManifestEntry {
+            kind: kind.to_owned(),
+            name: "a".to_owned(),
+            sha: format!("{kind}-{since}"),
+            since,
+        };
+        let mut manifest = Manifest::default();
+        for (at, documents, counts_since) in [
+            (1, vec![entry("form", 1)], None),
+            (2, vec![entry("form", 1), entry("segment", 2)], Some(2)),
+            (3, vec![entry("form", 3), entry("segment", 2), entry("template", 3)], Some(2)),
+            (4, vec![entry("campaign", 4), entry("form", 3), entry("segment", 2)], Some(4)),
+            (5, vec![entry("campaign", 4), entry("form", 3), entry("segment", 5)], Some(5)),
+            (6, vec![entry("campaign", 4), entry("form", 3)], Some(6)),
+            (7, vec![entry("campaign", 4)], Some(6)),
+        ] {
+            manifest = manifest.next(Timestamp(at), documents);
+            assert_eq!(manifest.counts_since, counts_since.map(Timestamp), "version {at}");
+            let stored: Manifest = serde_json::from_value(serde_json::to_value(&manifest).unwrap()).unwrap();
+            assert_eq!(stored.counts_since, manifest.counts_since);
+        }
+    }
 
     #[test]
     fn a_topic_is_gone_from_the_version_that_lacks_it_to_the_one_that_has_it_again() {

@@ -14,6 +14,7 @@ use sluice::host::stack::{Options, Stack};
 use sluice_domain::time::Timestamp;
 use sluice_host::environment::Environment;
 use sluice_host::fetch::fetch;
+use sluice_tests::stack::POLICIES_SEEN;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -136,7 +137,7 @@ impl Recorded {
             files.iter().map(|(file, text)| json!({ "file": file, "text": text })).collect();
         let answer = self.call("POST", "/api/policies/apply", &json!({ "files": files })).await;
         assert_eq!(answer.status, 200, "{}", answer.body);
-        self.stack.advance(Duration::from_secs(3));
+        self.stack.advance(POLICIES_SEEN);
     }
 
     /// Waits until no function has called anything for a while: what is to be tried again waits for the clock.

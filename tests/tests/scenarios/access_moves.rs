@@ -1,8 +1,7 @@
 //! Managers move what is theirs, and are not told of who is not.
 
 use serde_json::{Value, json};
-use sluice_tests::stack::{POLICIES, Running, Setup};
-use std::time::Duration;
+use sluice_tests::stack::{POLICIES, POLICIES_SEEN, Running, Setup};
 
 /// A team beside that of the usual documents: ann is in it too.
 const WEST: &str = r#"
@@ -89,7 +88,7 @@ async fn a_leavers_leads_of_a_team_out_of_reach_are_the_callers_to_place() {
     run.settle().await;
     let cy = json!({"kind": "rep", "name": "cy"});
     assert_eq!(run.api("PUT", "/api/policies/rep/cy", Some(cy)).await.0, 200);
-    run.pass(Duration::from_secs(4)).await;
+    run.pass(POLICIES_SEEN).await;
     let boss = run.new_token("manager", Some("boss")).await;
     let path = "/api/reps/ann/rebalance";
     let (status, shown) = run.api_as(Some(&boss), "POST", path, Some(json!({}))).await;

@@ -1,8 +1,7 @@
 //! What a marketer publishes, and what only an admin does: who sees what, and where data goes with which secrets.
 
 use serde_json::{Value, json};
-use sluice_tests::stack::{POLICIES, Setup};
-use std::time::Duration;
+use sluice_tests::stack::{POLICIES, POLICIES_SEEN, Setup};
 
 const MORE: &str = r#"
 ---
@@ -132,7 +131,7 @@ async fn only_an_admin_says_where_data_goes_and_who_is_below_whom() {
         let (status, answer) = run.api_as(Some(&marketer), "PUT", &path, Some(document)).await;
         assert_eq!(status, 200, "{path}: {answer:#}");
     }
-    run.pass(Duration::from_secs(4)).await;
+    run.pass(POLICIES_SEEN).await;
     run.finish().await;
 }
 
@@ -183,7 +182,7 @@ async fn a_publication_whose_answer_was_lost_wakes_those_who_wait_when_it_is_rep
     let (status, again) = run.api("PUT", "/api/policies/rep/ann", Some(back)).await;
     assert_eq!((status, &again["version"]), (200, &health["policies"]["version"]), "{again:#}");
     assert_eq!(again["changed"], json!([]), "it was published by the first call");
-    run.pass(Duration::from_secs(4)).await;
+    run.pass(POLICIES_SEEN).await;
     assert_eq!(run.show(&lead).await["owner"], "ann");
     run.finish().await;
 }

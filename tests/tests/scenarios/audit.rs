@@ -3,7 +3,7 @@
 use super::access::somebody_of;
 use serde_json::{Value, json};
 use sluice_host::environment::Clock;
-use sluice_tests::stack::{Running, Setup};
+use sluice_tests::stack::{POLICIES_SEEN, Running, Setup};
 use std::time::Duration;
 
 async fn audit(run: &Running, query: &str) -> Vec<Value> {
@@ -24,7 +24,7 @@ async fn every_change_of_a_policy_a_token_or_an_owner_says_who_when_and_what() {
     let changed = json!({"kind": "rep", "name": "ann", "full_name": "Ann", "email": "ann@reps.example"});
     let (status, _) = run.api_as(Some(&marketer), "PUT", "/api/policies/rep/ann", Some(changed)).await;
     assert_eq!(status, 200);
-    run.pass(Duration::from_secs(5)).await;
+    run.pass(POLICIES_SEEN).await;
     let entries = audit(&run, "?kind=policy&limit=1").await;
     let [entry] = entries.as_slice() else { panic!("{entries:?}") };
     assert_eq!((&entry["who"]["name"], &entry["version"]), (&json!("marketer"), &json!(2)));

@@ -3,6 +3,7 @@
 use crate::campaigns::{DOCUMENTS, document};
 use crate::command::{Command, Sluice};
 use serde_json::{Value, json};
+use sluice_domain::policy::SEEN_MS;
 use sluice_domain::time::Timestamp;
 use std::process::Output;
 
@@ -24,7 +25,7 @@ async fn publish(sluice: &Sluice, campaign: &str) {
     ]});
     let answer = sluice.api("POST", "/api/policies/apply", Some(files)).await;
     assert!(answer["version"].is_number(), "{answer:#}");
-    pass(sluice, 5_000).await;
+    pass(sluice, SEEN_MS).await;
 }
 
 /// Time passes, with all that is due in it.

@@ -1,7 +1,7 @@
 //! Identities beside e-mail and phone, and which of several values stands, as the API shows it.
 
 use serde_json::{Value, json};
-use sluice_tests::stack::{POLICIES, Running, Setup};
+use sluice_tests::stack::{POLICIES, POLICIES_SEEN, Running, Setup};
 use std::time::Duration;
 
 fn with(form: &str, settings: &str) -> String {
@@ -130,7 +130,7 @@ async fn the_value_that_stands_shows_its_lead_its_rule_and_what_it_was_chosen_ov
 
     // Other rules, another value at once, since nothing was moved; and taking apart gives each its own back.
     run.publish(&with("", "survivorship: { company: oldest }\n")).await;
-    run.pass(Duration::from_secs(3)).await;
+    run.pass(POLICIES_SEEN).await;
     let page = run.customer(root.as_str().unwrap()).await;
     assert_eq!(page["profile"]["company"]["value"], "Byron");
     let (status, _) = run

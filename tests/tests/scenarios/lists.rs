@@ -5,7 +5,7 @@ use crate::routing::{owner, policies};
 use crate::work::{act, listed};
 use futures::future::join_all;
 use serde_json::json;
-use sluice_tests::stack::Setup;
+use sluice_tests::stack::{POLICIES_SEEN, Setup};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -64,7 +64,7 @@ async fn what_is_open_is_open_to_everybody_who_sees_it() {
     let without = policies(&["one", "three"], &[("sdr", "[{ rep: one, capacity: 2 }]")], EVERYONE);
     let body = json!({"files": [{"file": "scenario.yaml", "text": without}]});
     assert_eq!(run.api("POST", "/api/policies/apply?prune=true", Some(body)).await.0, 200);
-    run.pass(Duration::from_secs(3)).await;
+    run.pass(POLICIES_SEEN).await;
     assert_eq!(run.api("GET", "/api/policies/rep/two", None).await.0, 404);
     assert_eq!(listed(&run, &admin, "state=open").await, everything);
     run.finish().await;

@@ -2,9 +2,8 @@
 
 use crate::command::sluice_in;
 use serde_json::{Value, json};
-use sluice_tests::stack::{Running, Setup};
+use sluice_tests::stack::{POLICIES_SEEN, Running, Setup};
 use std::fmt::Write;
-use std::time::Duration;
 
 /// A topic with so many bytes to say.
 fn topic(name: &str, bytes: usize) -> Value {
@@ -28,7 +27,7 @@ async fn refused(run: &Running, (method, path): (&str, &str), body: Value, words
 #[tokio::test]
 async fn documents_that_are_too_large_are_refused_before_anything_is_written() {
     let run = Setup::default().start().await;
-    run.pass(Duration::from_secs(4)).await;
+    run.pass(POLICIES_SEEN).await;
     let put = |name: &str| format!("/api/policies/topic/{name}");
     let words = ["topic/big", "2000053 bytes", "2000000"];
     refused(&run, ("PUT", put("big").as_str()), topic("big", 2_000_000), &words).await;
@@ -54,7 +53,7 @@ async fn documents_that_are_too_large_are_refused_before_anything_is_written() {
         let (status, answer) = run.api("PUT", &put(name), Some(topic(name, 1_900_000))).await;
         assert_eq!(status, 200, "{answer:#}");
     }
-    run.pass(Duration::from_secs(4)).await;
+    run.pass(POLICIES_SEEN).await;
     refused(&run, ("PUT", put("more").as_str()), topic("more", 300_000), &["together", "4000000"]).await;
     run.finish().await;
 }

@@ -1,7 +1,7 @@
 //! Who gets a lead, and why.
 
 use serde_json::{Value, json};
-use sluice_tests::stack::{Running, Setup};
+use sluice_tests::stack::{POLICIES_SEEN, Running, Setup};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -167,7 +167,7 @@ async fn a_policy_that_makes_somebody_available_takes_up_what_was_escalated() {
     assert_eq!(run.show(&lead).await["state"], "escalated");
     run.publish("kind: rep\nname: sick\nemail: sick@reps.example\n").await;
     // Within seconds, not with the next minute.
-    run.pass(Duration::from_secs(3)).await;
+    run.pass(POLICIES_SEEN).await;
     assert_eq!(owner(&run, &lead).await, "sick");
     run.finish().await;
 }

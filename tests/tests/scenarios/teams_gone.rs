@@ -3,7 +3,7 @@
 use crate::routing::{owner, policies};
 use crate::routing_depth::{pass, rep, rules, stack, why};
 use serde_json::{Value, json};
-use sluice_tests::stack::{POLICIES, Running, Setup};
+use sluice_tests::stack::{POLICIES, POLICIES_SEEN, Running, Setup};
 use std::time::Duration;
 
 /// Publishes these documents and no others, and lets the time pass after which all functions go by them. The answer.
@@ -11,7 +11,7 @@ async fn replace(run: &Running, documents: &str) -> Value {
     let files = json!({"files": [{"file": "all.yaml", "text": documents}]});
     let (status, answer) = run.api("POST", "/api/policies/apply?prune=true", Some(files)).await;
     assert_eq!(status, 200, "{answer:#}");
-    run.pass(Duration::from_secs(4)).await;
+    run.pass(POLICIES_SEEN).await;
     answer
 }
 

@@ -3,7 +3,7 @@
 use crate::command::{Command, Sluice, binaries};
 use serde_json::{Value, json};
 use sluice_tests::stack::http::Answer;
-use sluice_tests::stack::{POLICIES, Running, Setup};
+use sluice_tests::stack::{POLICIES, POLICIES_SEEN, Running, Setup};
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
@@ -129,7 +129,7 @@ async fn a_document_that_is_longer_than_a_page_of_the_table_is_read_whole() {
         "translations": translations});
     let (status, answer) = run.api("PUT", "/api/policies/template/long", Some(document)).await;
     assert_eq!(status, 200, "{answer:#}");
-    run.pass(Duration::from_secs(4)).await;
+    run.pass(POLICIES_SEEN).await;
     let lead = run.lead(&[("email", "ada@person.example")]).await;
     assert_eq!(run.show(&lead).await["state"], "assigned");
     let (status, preview) = shown(&run, "long", json!({"language": "zh"})).await;

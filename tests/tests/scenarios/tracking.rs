@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use sluice_domain::event::Entry;
 use sluice_domain::id::EventId;
 use sluice_domain::time::Timestamp;
-use sluice_tests::stack::{POLICIES, Running, Setup};
+use sluice_tests::stack::{POLICIES, POLICIES_SEEN, Running, Setup};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A source for each family of libraries.
@@ -324,7 +324,7 @@ async fn a_key_of_two_sources_makes_nobody_trusted() {
     policy["secrets"]["write_key"] = json!(["secret:hers", "secret:his"]);
     let (status, _) = run.api("PUT", "/api/policies/source/a-server", Some(policy)).await;
     assert_eq!(status, 200);
-    run.stack.advance(std::time::Duration::from_secs(3));
+    run.stack.advance(POLICIES_SEEN);
     for (key, status) in [("write", 200), ("api", 401)] {
         let authorization = basic(key);
         let headers = [("authorization", authorization.as_str()), ("content-type", "application/json")];

@@ -68,9 +68,11 @@ impl Rules {
 /// Kinds of documents that say what behaviour makes of customers: if one changes, all customers are looked at.
 pub const BEHAVIOUR: [&str; 5] = ["lifecycle", "scoring", "segment", "journey", "settings"];
 
-/// By when every function decides with a new publication, in milliseconds: it is asked for every two seconds, and what was begun by
-/// then is done.
-pub const SEEN_MS: i64 = 3_000;
+/// By when every function decides with a new publication, in milliseconds from when it was begun to be written down. The write may
+/// take three seconds and more, where its first try hangs until the next is made; a function asks what is published every two
+/// seconds; and what it began by then is done within the last one. If this were less, a state might be counted for good while another
+/// function still puts events beside it that it does not count.
+pub const SEEN_MS: i64 = 6_000;
 
 /// All documents of one manifest version.
 #[derive(Debug, Default)]
@@ -80,8 +82,8 @@ pub struct PolicySet {
     /// The latest version with a document of [`BEHAVIOUR`] that is as it was published with it. Whoever published that has all
     /// customers looked at.
     pub behaviour: u64,
-    /// When it was published, where that is known.
-    pub published: Option<Timestamp>,
+    /// When the latest version began to be written down with which other documents say what is counted of behaviour, where that is known.
+    pub counts_since: Option<Timestamp>,
     /// By name.
     pub forms: BTreeMap<String, Form>,
     /// By name.
@@ -198,9 +200,9 @@ impl PolicySet {
         Ok(set)
     }
 
-    /// Whether nobody decides by an earlier version any more; clocks may differ either way.
+    /// Whether nobody decides any more by a version that may count something else; clocks may differ either way.
     pub fn is_seen(&self, now: Timestamp) -> bool {
-        self.published.is_none_or(|at| now.since(at).abs() >= SEEN_MS)
+        self.counts_since.is_none_or(|at| now.since(at).abs() >= SEEN_MS)
     }
 
     /// Whether any document says what is to be made of what customers are like or do.

@@ -11,7 +11,7 @@ fn watching(now: Timestamp) -> PolicySet {
     let segment =
         json!({"kind": "segment", "name": "viewers", "when": "count_in('video_watched', '3d') >= 4"});
     let mut set = PolicySet::build(2, [Document::from_json(segment).unwrap()]).unwrap();
-    set.published = Some(now);
+    set.counts_since = Some(now);
     set
 }
 
@@ -69,5 +69,5 @@ fn a_publication_is_seen_by_all_once_nobody_has_older_policies_at_hand() {
     let set = watching(at);
     let seen = [-SEEN_MS, 1 - SEEN_MS, 0, SEEN_MS - 1, SEEN_MS].map(|ms| set.is_seen(at.plus_millis(ms)));
     assert_eq!(seen, [true, false, false, false, true]);
-    assert!(PolicySet::default().is_seen(at), "of what was not published nobody has an older one");
+    assert!(PolicySet::default().is_seen(at), "where nothing was ever counted otherwise nobody does");
 }
