@@ -1,5 +1,7 @@
-//! Whom a person joins or takes apart is looked at at once: segments and journeys wait for no event of theirs.
+//! Whom a person joins or takes apart is looked at at once, also by taking back what joined them: segments and journeys wait for no event
+//! of theirs.
 
+use crate::import::sluice;
 use serde_json::{Value, json};
 use sluice_tests::stack::{POLICIES, Running, Setup};
 use std::time::Duration;
@@ -76,5 +78,25 @@ async fn a_look_that_could_not_be_asked_for_is_made_up_for_by_the_timers() {
     run.fire_timers().await;
     assert!(is_known(&run, &one).await);
     done(&run, &format!("/api/customers/{other}/unmerge"), json!({})).await;
+    run.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whom_a_lead_of_a_file_joined_is_looked_at_when_the_file_is_taken_back() {
+    let run = started().await;
+    let [one, other] = two(&run).await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("fair.csv");
+    std::fs::write(&file, "email,phone\nada@person.example,+12015550123\n").unwrap();
+    let file = file.to_str().unwrap();
+    let brought =
+        sluice(&run, &["import", file, "--form", "contact", "--route", "--notify", "--batch", "fair"]).await;
+    assert!(brought.status.success(), "{brought:?}");
+    run.settle().await;
+    assert!(is_known(&run, &one).await && is_known(&run, &other).await, "they are one");
+    let back = sluice(&run, &["import", "revert", "fair"]).await;
+    assert!(back.status.success(), "{back:?}");
+    run.settle().await;
+    assert!(!is_known(&run, &one).await && !is_known(&run, &other).await);
     run.finish().await;
 }

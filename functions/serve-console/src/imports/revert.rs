@@ -6,7 +6,7 @@ use crate::{Call, Console, unavailable};
 use futures::stream::{self, StreamExt};
 use serde::Deserialize;
 use sluice_domain::access::owner_changes;
-use sluice_domain::customer::{AddressHash, HashKeys};
+use sluice_domain::customer::{AddressHash, Customer, HashKeys, Known};
 use sluice_domain::erasure::traces;
 use sluice_domain::id::{CustomerId, LeadId};
 use sluice_domain::import::{Around, Goes, Kept, lead_id, take_back, worked_on};
@@ -291,6 +291,9 @@ impl Console {
         let moved = owner_changes(&known, &plan.customers).into_iter();
         let now = self.env.clock.now();
         commit = commit.notes(moved.map(|moved| moved.note(&call.who.doer(), now, "revert", Some(&lead.id))));
+        let parted = plan.customers.iter().filter(|record| is_parted(&known, record));
+        let looks = self.looks(&parted.cloned().collect::<Vec<_>>()).await?;
+        commit = looks.iter().cloned().fold(commit, Commit::due);
         for customer in plan.customers {
             commit = commit.customer(customer);
         }
@@ -312,6 +315,7 @@ impl Console {
         if self.store.write(writes).await.map_err(unavailable)? == Written::Conflict {
             return Ok(None);
         }
+        self.look(looks).await;
         for customer in &gone {
             self.store.forget_history(customer).await.map_err(unavailable)?;
         }
@@ -366,4 +370,10 @@ impl Console {
         }
         Ok(Some(chain))
     }
+}
+
+/// Whether a record stands for another person than it did: what a lead that goes joined is taken apart with it.
+fn is_parted(known: &Known, record: &Customer) -> bool {
+    let before = known.customers.get(&record.id);
+    before.is_some_and(|before| before.into != record.into || before.halves != record.halves)
 }
