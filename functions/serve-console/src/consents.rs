@@ -116,17 +116,6 @@ impl Console {
             Problem::new(422, "channel-missing", "Say over what: `channel` is email, sms or chat.")
                 .about("channel")
         })?;
-        let policies = self.current().await?;
-        if topic != EVERY_TOPIC && !policies.is_topic(topic) {
-            // A no to what nobody sends would be answered, and keep nothing back.
-            let said = format!("There is no {} `*` is everything.", topics(&policies));
-            return Err(Problem::new(422, "no-such-topic", said).about("topic"));
-        }
-        if wish == Wish::No && topic != EVERY_TOPIC && policies.topic(topic).service {
-            let detail = "Messages about this topic are what the person asked for themselves: a no to it keeps nothing back. \
-                          The topic `*` is everything else; to send nothing whatever, suppress the address.";
-            return Err(Problem::new(422, "service-topic", detail).about("topic"));
-        }
         self.write_down(call, "consents", &body, Said::Wish { topic: topic.to_owned(), wish }).await
     }
 
@@ -161,11 +150,14 @@ impl Console {
         let whole = known.whole(record);
         let all = places(&whole, &policies, &keys);
         let meant: Vec<Place> = all.iter().filter(|&place| is_meant(place)).cloned().collect();
+        let meant = may_be_said(&said, &policies).and_then(|()| match meant.is_empty() {
+            true => Err(no_such_address()),
+            false => Ok(meant),
+        });
         let key = idempotency::key(&call.request)?.map(auth::hash);
         let meant = match &key {
-            Some(key) => self.meant_once(call, key, &format!("{what} {body}"), all, meant).await?,
-            None if meant.is_empty() => return Err(no_such_address()),
-            None => meant,
+            Some(key) => self.meant_once(call, key, &format!("{what} {body}"), &all, meant).await?,
+            None => meant?,
         };
         let text = |name: &str| body[name].as_str().map(|text| text.chars().take(NOTE).collect::<String>());
         let note = if what == "consents" { "note" } else { "reason" };
@@ -217,37 +209,52 @@ impl Console {
     }
 
     /// Which of a person's addresses a call with a key is about: those that it was about when it first came, whatever
-    /// has become of the person since. The key is kept before anything is written down under it.
+    /// has become since of the person, and of documents: `meant` is what a new call is about, or why it cannot be. The key is kept before
+    /// anything is written down under it.
     async fn meant_once(
         &self,
         call: &Call,
         key: &str,
         asked: &str,
-        all: Vec<Place>,
-        meant: Vec<Place>,
+        all: &[Place],
+        meant: Result<Vec<Place>, Problem>,
     ) -> Result<Vec<Place>, Problem> {
         let named = CustomerId::parse(call.part(0)).ok_or_else(no_such_customer)?;
+        let fingerprint = auth::hash(asked);
+        if let Some(before) = self.meant_before(&named, key, &fingerprint, all).await? {
+            return Ok(before);
+        }
+        let meant = meant?;
         let places = meant.iter().filter_map(|place| Some((place.channel, place.hashes.first()?.clone())));
-        let word = Word { fingerprint: auth::hash(asked), places: places.collect() };
+        let word = Word { fingerprint, places: places.collect() };
         for _ in 0..ATTEMPTS {
-            if let Some(before) = self.store.word(&named, key).await.map_err(unavailable)? {
-                if before.fingerprint != word.fingerprint {
-                    return Err(idempotency::reused("something else that this customer wants"));
-                }
-                let is_of_it = |place: &Place| before.is_about(place.channel, &place.hashes);
-                return Ok(all.into_iter().filter(is_of_it).collect());
-            }
-            if meant.is_empty() {
-                return Err(no_such_address());
-            }
             let commit = Commit::default().word(&named, key, word.clone()).standing_customer(&named);
             if self.store.commit(commit).await.map_err(unavailable)? == Written::Done {
                 return Ok(meant);
+            }
+            if let Some(before) = self.meant_before(&named, key, &word.fingerprint, all).await? {
+                return Ok(before);
             }
         }
         // Erased at this moment, or the same call is being made elsewhere.
         self.find_person(call, named.as_str()).await?;
         Err(Problem::new(409, "busy", "The same call is being made elsewhere. Try again.").retry_after(1))
+    }
+
+    /// Which of them the call was about that came first under the key, if one did.
+    async fn meant_before(
+        &self,
+        named: &CustomerId,
+        key: &str,
+        fingerprint: &str,
+        all: &[Place],
+    ) -> Result<Option<Vec<Place>>, Problem> {
+        let Some(before) = self.store.word(named, key).await.map_err(unavailable)? else { return Ok(None) };
+        if before.fingerprint != fingerprint {
+            return Err(idempotency::reused("something else that this customer wants"));
+        }
+        let is_of_it = |place: &&Place| before.is_about(place.channel, &place.hashes);
+        Ok(Some(all.iter().filter(is_of_it).cloned().collect()))
     }
 
     /// Nothing is written down of a customer who was erased meanwhile.
@@ -370,6 +377,24 @@ fn channel_of(body: &Value) -> Result<Option<Channel>, Problem> {
             Problem::new(422, "channel-unknown", "A channel is email, sms or chat.").about("channel")
         }),
     }
+}
+
+/// Whether documents let this be written down. A no that keeps nothing back would be answered as if it did.
+fn may_be_said(said: &Said, policies: &PolicySet) -> Result<(), Problem> {
+    let Said::Wish { topic, wish } = said else { return Ok(()) };
+    if topic == EVERY_TOPIC {
+        return Ok(());
+    }
+    if !policies.is_topic(topic) {
+        let said = format!("There is no {} `*` is everything.", topics(policies));
+        return Err(Problem::new(422, "no-such-topic", said).about("topic"));
+    }
+    if *wish == Wish::No && policies.topic(topic).service {
+        let detail = "Messages about this topic are what the person asked for themselves: a no to it keeps nothing back. \
+                      The topic `*` is everything else; to send nothing whatever, suppress the address.";
+        return Err(Problem::new(422, "service-topic", detail).about("topic"));
+    }
+    Ok(())
 }
 
 fn no_such_address() -> Problem {

@@ -25,6 +25,7 @@ mod looks;
 mod lookup;
 mod messages;
 mod missing;
+mod once;
 mod person;
 mod policies;
 mod rebalance;

@@ -2,8 +2,8 @@
 
 use crate::acts::ATTEMPTS;
 use crate::campaigns::no_such_campaign;
-use crate::{Call, Console, auth, no_such_cursor, teller, templates, unavailable};
-use futures::future::try_join_all;
+use crate::once::{Asking, Once};
+use crate::{Call, Console, no_such_cursor, teller, templates, unavailable};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use sluice_domain::access::Role;
@@ -19,12 +19,12 @@ use sluice_domain::policy::{AddressKind, PolicySet, Topic};
 use sluice_domain::template::{Given, context, preview};
 use sluice_domain::time::Timestamp;
 use sluice_host::outbox::{self, Outgoing, QueueName};
-use sluice_store::{Asked, Commit, Written};
+use sluice_store::{Commit, Written};
 use sluice_wire::http::HttpResponse;
 use sluice_wire::idempotency;
 use sluice_wire::problem::Problem;
 use sluice_wire::queue::{OrderMessage, encode};
-use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 
 /// Messages of one page.
 const PAGE: i32 = 50;
@@ -94,11 +94,13 @@ impl Console {
     /// `{"customer": …, "template": …, "topic": …, "data": {…}}`: one message to one customer, through the gate like every
     /// other. With an `Idempotency-Key` the same call is one message for ever.
     pub(crate) async fn ask_message(&self, call: &Call) -> Result<HttpResponse, Problem> {
-        let wanted: Wanted = call.read()?;
-        let (root, known) = self.find_person(call, wanted.customer.as_str()).await?;
-        let records = records_of(&root, &known);
-        let policies = self.current().await?;
         let key = idempotency::key(&call.request)?;
+        let wanted: Wanted = call.read()?;
+        let Asking { root, once, .. } = match self.asking(call, "", &wanted.customer, key).await? {
+            ControlFlow::Break(answer) => return Ok(answer),
+            ControlFlow::Continue(asking) => asking,
+        };
+        let policies = self.current().await?;
         let not_after = match wanted.not_after.as_deref().map(Timestamp::parse) {
             Some(None) => {
                 let message = "A time is written like 2027-03-01T09:00:00Z.";
@@ -112,7 +114,7 @@ impl Console {
             cause: Cause {
                 kind: CauseKind::Api,
                 name: wanted.template.clone(),
-                part: key.map_or_else(|| self.fresh(), auth::hash),
+                part: self.part_of(once.as_ref()),
             },
             channel: wanted.channel.unwrap_or(Channel::Email),
             template: wanted.template,
@@ -127,62 +129,7 @@ impl Console {
             campaign: None,
         };
         may_be_sent(&order, &wanted.data, &policies)?;
-        let message = Message::new(order, wanted.data);
-        match key {
-            None => self.accept_message(call, message).await,
-            Some(key) => self.accept_once(call, "", message, &wanted.customer, records, key).await,
-        }
-    }
-
-    /// The same call again finds what the first one asked for: beside the record that it `named`, whoever that record is of by
-    /// now, and beside the live one: a person may be named by another of their `records` the next time, and be asked for the same.
-    /// `what` says what kind of call it is besides its body.
-    async fn accept_once(
-        &self,
-        call: &Call,
-        what: &str,
-        message: Message,
-        named: &CustomerId,
-        records: BTreeSet<CustomerId>,
-        key: &str,
-    ) -> Result<HttpResponse, Problem> {
-        let customer = message.order.customer.clone();
-        let hash = auth::hash(key);
-        let mut parsed: Value = serde_json::from_slice(&call.request.body).unwrap_or_default();
-        if let Some(parsed) = parsed.as_object_mut() {
-            parsed.remove("customer");
-        }
-        let fingerprint = auth::hash(&format!("{what}{parsed}"));
-        let beside = BTreeSet::from([named.clone(), customer.clone()]);
-        // What was asked for under this very name comes first: two who turned out to be one may both have been sent something.
-        let mut known: Vec<&CustomerId> = records.union(&beside).collect();
-        known.sort_by_key(|record| *record != named);
-        for _ in 0..ATTEMPTS {
-            let asked = known.iter().map(|record| self.store.asked(record, &hash));
-            let asked = try_join_all(asked).await.map_err(unavailable)?;
-            if let Some(asked) = asked.into_iter().flatten().next() {
-                if asked.fingerprint != fingerprint {
-                    return Err(idempotency::reused("another message"));
-                }
-                let stored = self.store.message(&asked.message).await.map_err(unavailable)?;
-                if let Some(stored) = stored {
-                    self.queue(&stored.order).await?;
-                }
-                return Ok(HttpResponse::json(202, &json!({ "message_id": asked.message })));
-            }
-            let asked = Asked { message: message.id(), fingerprint: fingerprint.clone() };
-            let commit = Commit::default().message(message.clone());
-            let commit =
-                beside.iter().fold(commit, |commit, record| commit.asked(record, &hash, asked.clone()));
-            let commit = commit.standing_customer(&customer);
-            if self.store.commit(commit).await.map_err(unavailable)? == Written::Done {
-                self.queue(&message.order).await?;
-                return Ok(HttpResponse::json(202, &json!({ "message_id": message.id() })));
-            }
-        }
-        // Erased at this moment, or the same call is being made elsewhere.
-        self.find_person(call, customer.as_str()).await?;
-        Err(Problem::new(409, "busy", "The same call is being made elsewhere. Try again.").retry_after(1))
+        self.accept(call, Message::new(order, wanted.data), once.as_ref()).await
     }
 
     pub(crate) async fn accept_message(
@@ -199,7 +146,7 @@ impl Console {
         Ok(HttpResponse::json(202, &json!({ "message_id": message.id() })))
     }
 
-    async fn queue(&self, order: &Order) -> Result<(), Problem> {
+    pub(crate) async fn queue(&self, order: &Order) -> Result<(), Problem> {
         let now = self.env.clock.now();
         let out = Outgoing {
             queue: if order.bulk { QueueName::Bulk } else { QueueName::Message },
@@ -214,19 +161,29 @@ impl Console {
     /// tests: with the header and the links of a message about the topic, which change nothing for anybody. With an
     /// `Idempotency-Key` the same call is one trial for ever.
     pub(crate) async fn test_send(&self, call: &Call) -> Result<HttpResponse, Problem> {
-        idempotency::key(&call.request)?;
+        let key = idempotency::key(&call.request)?;
         let trial: Trial = call.read()?;
+        let what = format!("trial of template {} ", call.part(0));
+        let asking = match self.asking(call, &what, &trial.customer, key).await? {
+            ControlFlow::Break(answer) => return Ok(answer),
+            ControlFlow::Continue(asking) => asking,
+        };
         if trial.variant.is_some() {
             return Err(Problem::new(422, "no-variants", "A template has no variants.").about("variant"));
         }
         let topic = trial.topic.clone().unwrap_or_else(|| Topic::SERVICE.to_owned());
-        self.try_template(call, "template", call.part(0), &topic, trial).await
+        self.try_template(call, call.part(0), &topic, trial, asking).await
     }
 
     /// The same of a campaign: what it sends about its topic, or one of its variants, the first unless `variant` says.
     pub(crate) async fn test_campaign(&self, call: &Call) -> Result<HttpResponse, Problem> {
-        idempotency::key(&call.request)?;
+        let key = idempotency::key(&call.request)?;
         let trial: Trial = call.read()?;
+        let what = format!("trial of campaign {} ", call.part(0));
+        let asking = match self.asking(call, &what, &trial.customer, key).await? {
+            ControlFlow::Break(answer) => return Ok(answer),
+            ControlFlow::Continue(asking) => asking,
+        };
         if trial.topic.is_some() {
             let said = "A campaign's document says what its messages are about.";
             return Err(Problem::new(422, "topic-not-chosen", said).about("topic"));
@@ -247,19 +204,17 @@ impl Console {
         };
         let channel = trial.channel.or(campaign.send.channel);
         let trial = Trial { channel, ..trial };
-        self.try_template(call, "campaign", campaign.template(place), &campaign.send.topic, trial).await
+        self.try_template(call, campaign.template(place), &campaign.send.topic, trial, asking).await
     }
 
     async fn try_template(
         &self,
         call: &Call,
-        of: &str,
         template: &str,
         topic: &str,
         trial: Trial,
+        Asking { root, known, once }: Asking,
     ) -> Result<HttpResponse, Problem> {
-        let (root, known) = self.find_person(call, trial.customer.as_str()).await?;
-        let records = records_of(&root, &known);
         let policies = self.current().await?;
         let of_template = policies.templates.templates.get(template).map(|template| template.channel);
         let channel = trial.channel.or(of_template).unwrap_or(Channel::Email);
@@ -274,8 +229,7 @@ impl Console {
             let said = "`to` is no address that this channel writes to: an e-mail address, or a number with + and country.";
             return Err(Problem::new(422, "not-an-address", said).about("to"));
         }
-        let key = idempotency::key(&call.request)?;
-        let part = key.map_or_else(|| self.fresh(), auth::hash);
+        let part = self.part_of(once.as_ref());
         let cause = Cause { kind: CauseKind::Test, name: template.to_owned(), part };
         let now = self.env.clock.now();
         let order = Order::new(root, now, cause, channel, template, topic);
@@ -286,13 +240,7 @@ impl Console {
         message.to = Some(Pii::new(trial.to.trim().to_owned()));
         // What was looked at is what is sent.
         message.policies = Some(policies.version);
-        match key {
-            None => self.accept_message(call, message).await,
-            Some(key) => {
-                let what = format!("trial of {of} {} ", call.part(0));
-                self.accept_once(call, &what, message, &trial.customer, records, key).await
-            }
-        }
+        self.accept(call, message, once.as_ref()).await
     }
 
     /// `?customer=`: a customer's messages, newest first. `?state=unknown`: all whose outcome is unknown. `?rep=`: what a rep
@@ -454,17 +402,15 @@ impl Console {
         }
     }
 
-    fn fresh(&self) -> String {
+    /// What tells a message from others that are asked for alike: the key of the call, or something that no other call has.
+    fn part_of(&self, once: Option<&Once>) -> String {
+        if let Some(once) = once {
+            return once.key.clone();
+        }
         let mut bytes = [0u8; 16];
         self.env.random.fill(&mut bytes);
         bytes.iter().map(|byte| format!("{byte:02x}")).collect()
     }
-}
-
-/// Every record of a person.
-fn records_of(root: &CustomerId, known: &Known) -> BTreeSet<CustomerId> {
-    let whole = known.customers.get(root).map(|record| known.whole(record));
-    whole.iter().flat_map(|whole| whole.parts()).map(|part| part.id.clone()).collect()
 }
 
 /// A trial shows whoever tests what the customer would read.

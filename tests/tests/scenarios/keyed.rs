@@ -1,11 +1,12 @@
 //! Calls of the API under an `Idempotency-Key`: one that comes again late does nothing more, whatever became of what it was about.
 
-use crate::engagement::{customer, start};
+use crate::engagement::{MESSAGES, customer, start};
 use crate::rights::{consents, wish};
 use crate::routing::policies;
+use crate::teams_gone::replace;
 use serde_json::{Value, json};
 use sluice_tests::stack::http::Answer;
-use sluice_tests::stack::{Running, Setup};
+use sluice_tests::stack::{POLICIES, Running, Setup};
 use std::time::Duration;
 
 const MAIL: &str = "ada@person.example";
@@ -196,6 +197,43 @@ async fn a_trial_goes_out_once_however_often_its_call_comes() {
     let (status, _) = run.api("POST", path, Some(asked)).await;
     run.settle().await;
     assert_eq!((status, mails()), (202, 2), "without a key each call is one");
+    run.finish().await;
+}
+
+#[tokio::test]
+async fn what_comes_again_late_is_answered_as_before_though_the_documents_that_it_names_are_gone() {
+    let run = start().await;
+    let who = customer(&run, MAIL, &[]).await;
+    let wish = json!({"channel": "email", "topic": "events", "wish": "yes"});
+    let message = json!({"customer": who, "template": "news", "topic": "events"});
+    let trial = json!({"customer": who, "to": "tester@shop.example", "topic": "events"});
+    let calls = [
+        (format!("/api/customers/{who}/consents"), wish, "no-such-topic"),
+        ("/api/messages".to_owned(), message, "no-such-template"),
+        ("/api/templates/news/test-send".to_owned(), trial, "no-such-template"),
+    ];
+    let (mut answers, notices) = (Vec::new(), run.mails().len());
+    for (path, body, _) in &calls {
+        let answer = under(&run, path, path, body).await;
+        assert!(matches!(answer.status, 200 | 202), "{path}: {}", answer.text());
+        answers.push((answer.status, answer.json()["message_id"].clone()));
+    }
+    let mails = run.mails().len();
+    assert_eq!(mails, notices + 2, "the message and the trial");
+
+    let documents = format!("{POLICIES}{MESSAGES}");
+    let is_gone = |document: &&str| {
+        let mut gone = ["kind: topic\nname: events\n", "kind: template\nname: news\n"].into_iter();
+        gone.any(|begin| document.starts_with(begin))
+    };
+    let left: Vec<&str> = documents.split("---\n").filter(|document| !is_gone(document)).collect();
+    replace(&run, &left.join("---\n")).await;
+    for ((path, body, why), before) in calls.iter().zip(answers) {
+        let again = under(&run, path, path, body).await;
+        assert_eq!((again.status, again.json()["message_id"].clone()), before, "{path}: {}", again.text());
+        under(&run, "new", path, body).await.is_problem(422, why);
+    }
+    assert_eq!(run.mails().len(), mails);
     run.finish().await;
 }
 

@@ -7,7 +7,7 @@ use sluice_tests::stack::{POLICIES, POLICIES_SEEN, Running, Setup};
 use std::time::Duration;
 
 /// Publishes these documents and no others, and lets the time pass after which all functions go by them. The answer.
-async fn replace(run: &Running, documents: &str) -> Value {
+pub(crate) async fn replace(run: &Running, documents: &str) -> Value {
     let files = json!({"files": [{"file": "all.yaml", "text": documents}]});
     let (status, answer) = run.api("POST", "/api/policies/apply?prune=true", Some(files)).await;
     assert_eq!(status, 200, "{answer:#}");
