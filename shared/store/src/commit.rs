@@ -5,9 +5,8 @@ use crate::contact::contact_item;
 use crate::erasure::StandingItem;
 use crate::item::{Item, document, key, number, text};
 use crate::lead::{ended_lead, progress_values};
-use crate::message::{asked_write, message_writes};
+use crate::message::message_writes;
 use crate::proof::proof_item;
-use crate::word::word_write;
 use crate::{
     Asked, CompanyRecord, Contact, Counting, DueEntry, GateRecord, LeaveRecord, Store, StoreError,
     TeamRecord, Word, Written, keys,
@@ -310,10 +309,10 @@ impl Store {
             items.extend(message_writes(message, &self.table)?);
         }
         for (customer, hash, asked) in &commit.asked {
-            items.push(asked_write(customer, hash, asked, &self.table)?);
+            items.push(self.keyed_write(customer.as_str(), &keys::asked(hash), asked)?);
         }
         for (customer, hash, word) in &commit.words {
-            items.push(word_write(customer, hash, word, &self.table)?);
+            items.push(self.keyed_write(customer.as_str(), &keys::word(hash), word)?);
         }
         for (read, gate) in &commit.gates {
             items.extend(read.writes(gate, &self.table)?);

@@ -18,6 +18,7 @@ mod error;
 mod gate;
 mod import;
 mod item;
+mod keyed;
 pub mod keys;
 mod lead;
 mod lookalike;

@@ -136,8 +136,7 @@ impl Store {
 
     /// What a call with this key asked for.
     pub async fn asked(&self, customer: &CustomerId, hash: &str) -> Result<Option<Asked>, StoreError> {
-        let item = self.get(customer.as_str(), &keys::asked(hash)).await?;
-        item.as_ref().map(|item| get_document(item, "d")).transpose()
+        self.keyed(customer.as_str(), &keys::asked(hash)).await
     }
 }
 
@@ -166,17 +165,6 @@ pub(crate) fn message_writes(message: &Message, table: &str) -> Result<Vec<Trans
     let count = tally_write(message, table)?;
     let count = count.map(|update| TransactWriteItem::builder().update(update).build());
     Ok(std::iter::once(put).chain(count).collect())
-}
-
-pub(crate) fn asked_write(
-    customer: &CustomerId,
-    hash: &str,
-    asked: &Asked,
-    table: &str,
-) -> Result<TransactWriteItem, StoreError> {
-    let mut item = key(customer.as_str(), keys::asked(hash));
-    item.insert("d".to_owned(), document(asked)?);
-    Ok(TransactWriteItem::builder().put(versioned_put(table, item, 0)?).build())
 }
 
 /// The message with the version after the one read. One whose outcome is unknown is in the index.

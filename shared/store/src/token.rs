@@ -75,18 +75,14 @@ impl Store {
         hash: &str,
         made: &TokenMade,
     ) -> Result<Written, StoreError> {
-        let mut item = key(keys::TOKEN_KEYS, hash);
-        item.insert("d".to_owned(), document(made)?);
-        let put = TransactWriteItem::builder().put(versioned_put(&self.table, item, 0)?).build();
         let mut writes = self.token_writes(token, note)?;
-        writes.push(put);
+        writes.push(self.keyed_write(keys::TOKEN_KEYS, hash, made)?);
         self.transact(writes).await
     }
 
     /// What a call with this key made.
     pub async fn token_made(&self, hash: &str) -> Result<Option<TokenMade>, StoreError> {
-        let item = self.get(keys::TOKEN_KEYS, hash).await?;
-        item.as_ref().map(|item| get_document(item, "d")).transpose()
+        self.keyed(keys::TOKEN_KEYS, hash).await
     }
 
     fn token_writes(&self, token: &Token, note: &Note) -> Result<Vec<TransactWriteItem>, StoreError> {

@@ -1,9 +1,6 @@
 //! Keys of calls that write down what a person wants, beside the record that the call named: the word itself stands with each address.
 
-use crate::commit::versioned_put;
-use crate::item::{document, get_document, key};
 use crate::{Store, StoreError, keys};
-use aws_sdk_dynamodb::types::TransactWriteItem;
 use serde::{Deserialize, Serialize};
 use sluice_domain::customer::AddressHash;
 use sluice_domain::id::CustomerId;
@@ -30,20 +27,8 @@ impl Word {
 impl Store {
     /// What a call with this key was to write down.
     pub async fn word(&self, customer: &CustomerId, hash: &str) -> Result<Option<Word>, StoreError> {
-        let item = self.get(customer.as_str(), &keys::word(hash)).await?;
-        item.as_ref().map(|item| get_document(item, "d")).transpose()
+        self.keyed(customer.as_str(), &keys::word(hash)).await
     }
-}
-
-pub(crate) fn word_write(
-    customer: &CustomerId,
-    hash: &str,
-    word: &Word,
-    table: &str,
-) -> Result<TransactWriteItem, StoreError> {
-    let mut item = key(customer.as_str(), keys::word(hash));
-    item.insert("d".to_owned(), document(word)?);
-    Ok(TransactWriteItem::builder().put(versioned_put(table, item, 0)?).build())
 }
 
 #[cfg(test)]
