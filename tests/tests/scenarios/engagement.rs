@@ -1,7 +1,10 @@
 //! Opens and clicks: counted for people, told apart from programs, and leading nowhere but where the message led.
 
+use crate::feedback::told;
 use serde_json::{Value, json};
 use sluice::host::spec::named;
+use sluice_host::environment::Clock;
+use sluice_services::sqs::OutgoingMessage;
 use sluice_tests::stack::http::Answer;
 use sluice_tests::stack::mail::Mail;
 use sluice_tests::stack::{POLICIES, Running, Setup};
@@ -236,6 +239,40 @@ async fn a_scanner_that_comes_with_the_mail_is_nobody() {
     let seen = message(&run, sent["id"].as_str().unwrap()).await;
     assert_eq!((times(&seen["by_machines"]), times(&seen["opened"])), (2, 1), "{seen:#}");
     assert_eq!(seen["machine_signs"][0]["sign"], "instant");
+    run.finish().await;
+}
+
+/// As if it were still to be told that the mail was delivered: the stack's SES tells it at once.
+fn keep_back(run: &Running, sent: &Sent) {
+    let mut messages = run.table().into_iter();
+    let message = messages.find(|((pk, sk), _)| *pk == sent.customer && sk.starts_with("m#"));
+    let (_, mut item) = message.expect("a message");
+    let mut document: Value = serde_json::from_str(item["d"]["S"].as_str().unwrap()).unwrap();
+    let delivered = document["b"].as_object_mut().and_then(|trail| trail.remove("d"));
+    assert!(delivered.is_some(), "{document:#}");
+    item["d"]["S"] = document.to_string().into();
+    let request = json!({ "TableName": named("Table"), "Item": item });
+    run.stack.dynamodb.run("PutItem", request.to_string().as_bytes()).expect("put");
+}
+
+#[tokio::test]
+async fn a_scanner_that_comes_with_a_mail_that_was_delivered_late_is_nobody() {
+    let run = start().await;
+    let sent = send(&run, "greylisted@person.example", &[], "product").await;
+    keep_back(&run, &sent);
+    let mut delivered = told("Delivery", "mail-1", "greylisted@person.example");
+    delivered["mail"]["tags"] = json!({"message": [sent.id]});
+    delivered["delivery"]["timestamp"] = run.stack.clock.now().rfc3339().into();
+    run.stack.sqs.send(&named("FeedbackQueue"), OutgoingMessage::new(delivered.to_string())).unwrap();
+    run.settle().await;
+    run.stack.advance(Duration::from_secs(1));
+    get(&run, &sent.mail.paths('c')[0]).await;
+    let seen = message(&run, &sent.id).await;
+    assert_eq!((&seen["clicked"], times(&seen["by_machines"])), (&Value::Null, 1), "{seen:#}");
+    assert_eq!(seen["machine_signs"][0]["sign"], "instant");
+    run.stack.advance(Duration::from_secs(5));
+    get(&run, &sent.mail.paths('c')[0]).await;
+    assert_eq!(times(&message(&run, &sent.id).await["clicked"]), 1);
     run.finish().await;
 }
 
