@@ -129,7 +129,7 @@ impl Console {
             campaign: None,
         };
         may_be_sent(&order, &wanted.data, &policies)?;
-        self.accept(call, Message::new(order, wanted.data), once.as_ref()).await
+        self.put_once(call, Message::new(order, wanted.data), once.as_ref()).await
     }
 
     pub(crate) async fn accept_message(
@@ -240,7 +240,7 @@ impl Console {
         message.to = Some(Pii::new(trial.to.trim().to_owned()));
         // What was looked at is what is sent.
         message.policies = Some(policies.version);
-        self.accept(call, message, once.as_ref()).await
+        self.put_once(call, message, once.as_ref()).await
     }
 
     /// `?customer=`: a customer's messages, newest first. `?state=unknown`: all whose outcome is unknown. `?rep=`: what a rep

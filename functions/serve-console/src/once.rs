@@ -72,7 +72,7 @@ impl Console {
     }
 
     /// Asks for the message, under a key for ever once.
-    pub(crate) async fn accept(
+    pub(crate) async fn put_once(
         &self,
         call: &Call,
         message: Message,
