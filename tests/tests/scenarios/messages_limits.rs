@@ -325,17 +325,22 @@ fn batch(orders: &[Order]) -> Bytes {
     Bytes::from(json!({ "Records": records }).to_string())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_provider_gets_no_more_a_second_than_it_takes_however_many_instances_send() {
-    const RATE: u32 = 10;
-    const PEOPLE: usize = 36;
+/// A provider that takes every mail and notes when.
+async fn noting_provider() -> (Fake, Arc<Mutex<Vec<Instant>>>) {
     let taken = Arc::new(Mutex::new(Vec::new()));
     let times = taken.clone();
     let ses = Fake::start(move |_| {
         times.lock().unwrap().push(Instant::now());
         (200, json!({"MessageId": "taken"}))
     });
-    let ses = ses.await;
+    (ses.await, taken)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_provider_gets_no_more_a_second_than_it_takes_however_many_instances_send() {
+    const RATE: u32 = 10;
+    const PEOPLE: usize = 36;
+    let (ses, taken) = noting_provider().await;
     // Nobody is told of the leads: that would be mail as well, and has a test of its own.
     let untold: Vec<&str> = POLICIES.lines().filter(|line| !line.starts_with("email: ")).collect();
     let channel = format!("---\nkind: channel\nname: email\nvia: ses\nrate: {RATE}\n");
@@ -389,13 +394,7 @@ async fn a_provider_gets_no_more_a_second_than_it_takes_however_many_instances_s
 async fn a_burst_of_notices_goes_out_no_faster_than_the_channel_takes() {
     const RATE: u32 = 10;
     const LEADS: usize = 24;
-    let taken = Arc::new(Mutex::new(Vec::new()));
-    let times = taken.clone();
-    let ses = Fake::start(move |_| {
-        times.lock().unwrap().push(Instant::now());
-        (200, json!({"MessageId": "taken"}))
-    });
-    let ses = ses.await;
+    let (ses, taken) = noting_provider().await;
     let channel = format!("---\nkind: channel\nname: email\nvia: ses\nrate: {RATE}\n");
     let setup = Setup::policies(format!("{POLICIES}{MESSAGES}{channel}"));
     let run = setup.var("AWS_ENDPOINT_URL_SESV2", &ses.url).start().await;
