@@ -48,7 +48,7 @@ def functions():
 
 def build():
     """Release code without the long link, for this machine. One build for all: Cargo then gives each function the features
-    of all of them, which the zips that are shipped do not have (`sluice package` builds one by one)."""
+    of all of them, which the zips that are shipped do not have (`sluice package` builds together what has the same)."""
     packages = [word for function in functions() for word in ("--package", function)]
     subprocess.run(["cargo", "build", "--locked", "--profile", PROFILE, "--bins", *packages], cwd=ROOT, check=True)
     return {function: target() / PROFILE / function for function in functions()}

@@ -439,6 +439,9 @@ struct PackageArgs {
     /// Each architecture gets a folder in this one.
     #[arg(long, default_value = "target/package")]
     out: PathBuf,
+    /// How many compilers run at one time; each takes up to 3 GB of memory. The processor's cores, at most 4, unless told.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    jobs: Option<u16>,
     /// Machine-readable output.
     #[arg(long)]
     json: bool,

@@ -6,7 +6,9 @@ use super::{Architecture, PackageArgs};
 use serde_json::json;
 use sluice_domain::time::Timestamp;
 use sluice_host::environment::Environment;
-use std::path::{Path, PathBuf};
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZero;
+use std::path::Path;
 use std::process::Stdio;
 use tokio::process::Command;
 
@@ -19,6 +21,14 @@ impl Architecture {
         match self {
             Self::Arm64 => "--arm64",
             Self::X86_64 => "--x86-64",
+        }
+    }
+
+    /// What cargo-lambda compiles for.
+    const fn target(self) -> &'static str {
+        match self {
+            Self::Arm64 => "aarch64-unknown-linux-gnu",
+            Self::X86_64 => "x86_64-unknown-linux-gnu",
         }
     }
 
@@ -40,16 +50,26 @@ pub(crate) async fn run(args: PackageArgs) -> Result<(), String> {
     }
     let names: Vec<String> = local_template()?.functions.into_iter().map(|function| function.name).collect();
     let commit = commit().await;
+    let jobs = args.jobs.unwrap_or_else(jobs);
     let mut packages = Vec::new();
     for architecture in args.arch.each() {
         let folder = args.out.join(architecture.name());
         let mut zips = Vec::new();
-        for name in &names {
-            let zip = build(name, *architecture, &folder, commit.as_deref()).await?;
-            if !args.json {
-                say(&format!("{}  {} kB  {} s", zip.path.display(), zip.bytes.div_ceil(1000), zip.seconds));
+        for names in together(&names, *architecture).await? {
+            note(&format!("{}: {} ...", architecture.name(), names.join(", ")));
+            let started = now();
+            build(&names, *architecture, &folder, jobs, commit.as_deref()).await?;
+            let seconds = now().since(started) / 1000;
+            note(&format!("{}: {} built in {seconds} s", architecture.name(), names.len()));
+            for name in &names {
+                let path = folder.join(name).join("bootstrap.zip");
+                let bytes =
+                    std::fs::metadata(&path).map_err(|error| format!("{}: {error}", path.display()))?.len();
+                if !args.json {
+                    say(&format!("{}  {} kB", path.display(), bytes.div_ceil(1000)));
+                }
+                zips.push(json!({"function": name, "zip": path, "bytes": bytes}));
             }
-            zips.push(json!({"function": name, "zip": zip.path, "bytes": zip.bytes, "seconds": zip.seconds}));
         }
         let template = packaged(TEMPLATE, &names, *architecture)?;
         let path = folder.join("template.yaml");
@@ -72,23 +92,72 @@ pub(crate) async fn run(args: PackageArgs) -> Result<(), String> {
     Ok(())
 }
 
-/// What was built.
-struct Zip {
-    path: PathBuf,
-    bytes: u64,
-    /// How long it took.
-    seconds: i64,
+/// How many compilers run at one time unless told: each that links a function takes up to 3 GB.
+fn jobs() -> u16 {
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    u16::try_from(cores.min(4)).unwrap_or(1)
 }
 
-/// Builds one function's zip. By itself, because Cargo unifies features over what is built together.
+/// Which features each package of a build has.
+type Features = BTreeMap<String, BTreeSet<String>>;
+
+/// The functions in lists of what one call of Cargo may build. Cargo unifies features over all that it builds at once, so a
+/// list has those only that agree on each package they share: every zip is what it would be if it were built alone.
+async fn together(names: &[String], architecture: Architecture) -> Result<Vec<Vec<String>>, String> {
+    let mut features = Vec::with_capacity(names.len());
+    for name in names {
+        features.push((name.clone(), features_of(name, architecture).await?));
+    }
+    Ok(agreeing(features))
+}
+
+/// What Cargo would build one function of.
+async fn features_of(name: &str, architecture: Architecture) -> Result<Features, String> {
+    let tree = Command::new("cargo")
+        .args(["tree", "--locked", "--edges", "normal,build", "--prefix", "none", "--format", "{p}|{f}"])
+        .args(["--package", name, "--target", architecture.target()])
+        .stdin(Stdio::null())
+        .output();
+    let tree = tree.await.map_err(|error| format!("cargo: {error}"))?;
+    if !tree.status.success() {
+        return Err(format!("cargo tree of {name}: {}", String::from_utf8_lossy(&tree.stderr).trim()));
+    }
+    let mut features = Features::new();
+    for line in String::from_utf8_lossy(&tree.stdout).lines() {
+        let line = line.strip_suffix(" (*)").unwrap_or(line); // it was listed before
+        if let Some((package, of_it)) = line.split_once('|') {
+            features.entry(package.to_owned()).or_default().insert(of_it.to_owned());
+        }
+    }
+    Ok(features)
+}
+
+/// Each function joins the first list that it agrees with.
+fn agreeing(functions: Vec<(String, Features)>) -> Vec<Vec<String>> {
+    let mut lists: Vec<(Vec<String>, Features)> = Vec::new();
+    for (name, features) in functions {
+        let agrees = |others: &Features| {
+            features.iter().all(|(package, of_it)| others.get(package).is_none_or(|other| other == of_it))
+        };
+        match lists.iter_mut().find(|(_, others)| agrees(others)) {
+            Some((names, others)) => {
+                names.push(name);
+                others.extend(features);
+            }
+            None => lists.push((vec![name], features)),
+        }
+    }
+    lists.into_iter().map(|(names, _)| names).collect()
+}
+
+/// Builds the zips of functions.
 async fn build(
-    name: &str,
+    names: &[String],
     architecture: Architecture,
     folder: &Path,
+    jobs: u16,
     commit: Option<&str>,
-) -> Result<Zip, String> {
-    note(&format!("{} {name} ...", architecture.name()));
-    let started = now();
+) -> Result<(), String> {
     // Cargo.toml's release profile is the one that counts: cargo-lambda's own would abort on a panic.
     let built = Command::new("cargo")
         .args([
@@ -100,18 +169,17 @@ async fn build(
             "--output-format",
             "zip",
         ])
-        .args([architecture.option(), "--package", name, "--lambda-dir"])
+        .args([architecture.option(), "--jobs", &jobs.to_string(), "--lambda-dir"])
         .arg(folder)
+        .args(names.iter().flat_map(|name| ["--package", name]))
         .envs(commit.map(|commit| ("SLUICE_COMMIT", commit))) // GET /api/health says it
         .stdin(Stdio::null())
         .status()
         .await;
-    if !built.map_err(|error| format!("cargo: {error}"))?.success() {
-        return Err(format!("{name} was not built"));
+    match built.map_err(|error| format!("cargo: {error}"))?.success() {
+        true => Ok(()),
+        false => Err(format!("not built: {}", names.join(", "))),
     }
-    let path = folder.join(name).join("bootstrap.zip");
-    let bytes = std::fs::metadata(&path).map_err(|error| format!("{}: {error}", path.display()))?.len();
-    Ok(Zip { path, bytes, seconds: now().since(started) / 1000 })
 }
 
 /// The parameter that only whoever builds by hand needs.
@@ -162,7 +230,7 @@ fn now() -> Timestamp {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
 
-    use super::{Architecture, PARAMETER, TEMPLATE, local_template, packaged};
+    use super::{Architecture, Features, PARAMETER, TEMPLATE, agreeing, local_template, packaged};
 
     fn names() -> Vec<String> {
         local_template().unwrap().functions.into_iter().map(|function| function.name).collect()
@@ -183,6 +251,25 @@ mod tests {
         let places: Vec<String> =
             names().iter().map(|name| format!("CodeUri: {name}/bootstrap.zip")).collect();
         assert_eq!(changed[1..], places);
+    }
+
+    #[test]
+    fn functions_are_built_together_that_agree_on_the_features_of_what_they_share() {
+        let function = |name: &str, features: &[(&str, &str)]| {
+            let features: Features = features
+                .iter()
+                .map(|(package, of_it)| ((*package).to_owned(), [(*of_it).to_owned()].into()))
+                .collect();
+            (name.to_owned(), features)
+        };
+        let lists = agreeing(vec![
+            function("capture", &[("tls", "ring"), ("wire", "")]),
+            function("console", &[("tls", "ring"), ("wire", "yaml")]),
+            function("send", &[("tls", "ring,logging"), ("mail", "")]),
+            function("route", &[("tls", "ring"), ("mail", "smtp")]),
+            function("timers", &[("tls", "ring"), ("mail", "")]), // would agree with the first alone
+        ]);
+        assert_eq!(lists, [&["capture", "route"][..], &["console", "timers"], &["send"]]);
     }
 
     #[test]
