@@ -13,7 +13,7 @@ use sluice_domain::team::TeamState;
 use sluice_domain::time::Timestamp;
 use sluice_host::metrics::Metrics;
 use sluice_host::outbox::QueueName;
-use sluice_store::{Commit, Mark, TeamRecord, Wanted, Written, driven_again, keys};
+use sluice_store::{Commit, DueEntry, Mark, TeamRecord, Wanted, Written, driven_again, keys, looks};
 use sluice_wire::queue::{LeadMessage, encode};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -125,7 +125,11 @@ impl Eraser {
         };
         let erasures: Vec<Erasure> = plan.gone.iter().flat_map(alone).collect();
         let gone: Vec<CustomerId> = erasures.iter().map(|erasure| erasure.id.clone()).collect();
-        if !self.commit_without(lead, person, plan, erasures, &keys).await? {
+        let looks = match policies.looks_at_people() {
+            true => looks(&plan.customers, now, now),
+            false => Vec::new(),
+        };
+        if !self.commit_without(lead, person, plan, erasures, looks, &keys).await? {
             return Ok(false);
         }
         for record in gone {
@@ -221,6 +225,7 @@ impl Eraser {
         person: Person,
         plan: Takeback,
         erasures: Vec<Erasure>,
+        looks: Vec<DueEntry>,
         keys: &HashKeys,
     ) -> Result<bool, String> {
         let Person { known, chains, .. } = person;
@@ -238,7 +243,7 @@ impl Eraser {
         self.store.forget_lookalikes(&blocks, &records).await.map_err(text)?;
 
         let now = self.env.clock.now();
-        let mut commit = Commit::default().erased_lead(lead);
+        let mut commit = looks.into_iter().fold(Commit::default().erased_lead(lead), Commit::due);
         for (other, after) in &plan.relinked {
             commit = commit.lead(other, after.clone());
         }

@@ -1,7 +1,7 @@
 //! A broadcast begins: by the document as it is now, and with the next time it goes out if it does so again.
 
 use crate::watch::watch;
-use crate::{ATTEMPTS, Runner, outgoing, rate, text};
+use crate::{ATTEMPTS, Runner, outgoing, text};
 use sluice_domain::campaign::{Broadcast, BroadcastState, Look, PLAN_AHEAD_MS, is_missed, next};
 use sluice_host::outbox::Outgoing;
 use sluice_store::{Commit, DueEntry, Written};
@@ -41,7 +41,7 @@ impl Runner {
                     if is_missed(&document.at, broadcast.occurrence(), now) {
                         broadcast.miss(now);
                     } else if broadcast
-                        .begin(document, policies.version, rate(document, &policies), now)
+                        .begin(document, policies.version, policies.rate_of(document), now)
                         .is_ok()
                     {
                         commit = commit.due(due(watch(&broadcast, Look::soon(now))));

@@ -1,6 +1,6 @@
 //! A bundle's minute comes: its people's messages are put on the queue.
 
-use crate::{ATTEMPTS, Runner, channel, outgoing, rate, text};
+use crate::{ATTEMPTS, Runner, outgoing, text};
 use sluice_domain::campaign::{Broadcast, Chosen, Place, Sends, Share, winner};
 use sluice_domain::time::Timestamp;
 use sluice_host::outbox::{Outgoing, QueueName};
@@ -41,7 +41,7 @@ impl Runner {
             let Some(document) = &broadcast.document else { return Ok(()) };
             // What is late keeps its pace.
             let begin = bundle.at.max(self.env.clock.now());
-            let channel = channel(document, &policies);
+            let channel = policies.channel_of(document);
             // Whoever of the test has the same minute does not wait with the others.
             let (waiting, others): (Vec<_>, Vec<_>) =
                 bundle.people.iter().cloned().partition(|(_, share, _)| waits && gets_winner(*share));
@@ -76,7 +76,7 @@ impl Runner {
         let sections = self.store.sections(broadcast).await.map_err(text)?;
         let policies = self.current().await?;
         let now = self.env.clock.now();
-        Ok((broadcast.winner_due(&sections, rate(document, &policies), bundle.at, now), now))
+        Ok((broadcast.winner_due(&sections, policies.rate_of(document), bundle.at, now), now))
     }
 
     /// The variant for everybody who was not in the test, by what was counted until now.

@@ -12,8 +12,7 @@ mod watch;
 
 use futures::future::BoxFuture;
 use sluice_domain::campaign::{Broadcast, Section};
-use sluice_domain::message::Channel;
-use sluice_domain::policy::{Campaign, PolicySet};
+use sluice_domain::policy::PolicySet;
 use sluice_domain::time::Timestamp;
 use sluice_host::environment::Environment;
 use sluice_host::function::{Function, StartError};
@@ -112,17 +111,6 @@ impl Runner {
 pub(crate) fn outgoing(broadcast: &Broadcast, task: CampaignTask, not_before: Timestamp) -> Outgoing {
     let message = CampaignMessage { campaign: broadcast.campaign.clone(), broadcast: broadcast.n, task };
     Outgoing { queue: QueueName::Campaign, id: message.id(), body: encode(&message), not_before }
-}
-
-/// The channel that a campaign's messages go over: as it says, else its template's.
-pub(crate) fn channel(document: &Campaign, policies: &PolicySet) -> Channel {
-    let template = policies.templates.templates.get(&document.send.template);
-    document.send.channel.or(template.map(|template| template.channel)).unwrap_or_default()
-}
-
-/// Messages a second that the channel takes, as far as that is known.
-pub(crate) fn rate(document: &Campaign, policies: &PolicySet) -> Option<u32> {
-    policies.channel(channel(document, policies)).and_then(|channel| channel.rate)
 }
 
 pub(crate) fn text(error: impl std::fmt::Display) -> String {

@@ -1,6 +1,6 @@
 //! Going through one part of the table: a page at a time, its messages durable before the cursor moves.
 
-use crate::{ATTEMPTS, Runner, channel, outgoing, rate, text};
+use crate::{ATTEMPTS, Runner, outgoing, text};
 use sluice_domain::campaign::{Broadcast, BroadcastState, Place, Planner, SECTIONS, Section, Share};
 use sluice_domain::condition::Condition;
 use sluice_domain::customer::{Known, Whole};
@@ -63,7 +63,7 @@ impl Runner {
         let policies = self.current().await?;
         let now = self.env.clock.now();
         let Some(document) = &broadcast.document else { return Err("it has not begun".to_owned()) };
-        let Some(planner) = Planner::new(broadcast, rate(document, &policies), part) else {
+        let Some(planner) = Planner::new(broadcast, policies.rate_of(document), part) else {
             return Err("it has not begun".to_owned());
         };
         let cursor = section.cursor.as_deref();
@@ -83,7 +83,7 @@ impl Runner {
                 places.push((customer, place));
             }
         }
-        self.send(broadcast, channel(document, &policies), places, now).await?;
+        self.send(broadcast, policies.channel_of(document), places, now).await?;
         section.page += 1;
         section.done = page.next.is_none();
         section.cursor = page.next;

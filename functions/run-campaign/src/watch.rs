@@ -1,7 +1,7 @@
 //! Looks at what was counted: whether a guard rail is reached, and whether all is done.
 
 use crate::begin::due;
-use crate::{ATTEMPTS, Runner, outgoing, rate, text};
+use crate::{ATTEMPTS, Runner, outgoing, text};
 use sluice_domain::campaign::{Broadcast, BroadcastState, Look, Seen, tripped};
 use sluice_host::outbox::{Outgoing, QueueName};
 use sluice_store::Written;
@@ -31,7 +31,7 @@ impl Runner {
             let sections = self.store.sections(&broadcast).await.map_err(text)?;
             let policies = self.current().await?;
             let document = broadcast.document.as_ref();
-            let rate = document.and_then(|document| rate(document, &policies));
+            let rate = document.and_then(|document| policies.rate_of(document));
             let Seen { is_done, still, next } = look.see(&broadcast, &sections, &counts, rate, now);
             if !is_done {
                 self.watch_then(&broadcast, next).await?;

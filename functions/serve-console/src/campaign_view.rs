@@ -38,7 +38,8 @@ impl Console {
             let Some(document) = one.document.as_ref().or(document) else { continue };
             let counts = self.store.counts(one).await.map_err(unavailable)?;
             let sections = self.store.sections(one).await.map_err(unavailable)?;
-            broadcasts.push(broadcast(one, document, Some((&counts, &sections))));
+            let last = one.last_due(&sections, policies.rate_of(document), self.env.clock.now());
+            broadcasts.push(broadcast(one, document, Some((&counts, &sections, last))));
         }
         let mut view = head(name, document, &newest);
         view["document"] = serde_json::to_value(document).unwrap_or_default();
@@ -61,11 +62,11 @@ fn head(name: &str, document: Option<&Campaign>, newest: &[Broadcast]) -> Value 
     })
 }
 
-/// One broadcast; with what was counted where that was read.
+/// One broadcast; with what was counted, its parts and when the last of it is due where that was read.
 pub(crate) fn broadcast(
     one: &Broadcast,
     document: &Campaign,
-    counted: Option<(&Counts, &[Section])>,
+    counted: Option<(&Counts, &[Section], Option<Timestamp>)>,
 ) -> Value {
     let at = |at: Option<Timestamp>| at.map(Timestamp::rfc3339);
     let mut view = json!({
@@ -88,9 +89,8 @@ pub(crate) fn broadcast(
             json!({ "at": stopped.at.rfc3339(), "by": stopped.rail.what, "why": stopped.rail.sentence() })
         }),
     });
-    let Some((counts, sections)) = counted else { return view };
+    let Some((counts, sections, last)) = counted else { return view };
     let planned: u64 = sections.iter().map(|section| section.planned).sum();
-    let last = sections.iter().filter_map(|section| section.last).max();
     let is_planned = one.began.is_some() && sections.iter().all(|section| section.done);
     if one.state == BroadcastState::Running {
         view["state"] = if is_planned { "sending" } else { "planning" }.into();

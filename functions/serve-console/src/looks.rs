@@ -3,9 +3,8 @@
 use crate::{Console, unavailable};
 use sluice_domain::customer::Customer;
 use sluice_host::outbox::{Outgoing, QueueName};
-use sluice_store::DueEntry;
+use sluice_store::{DueEntry, looks};
 use sluice_wire::problem::Problem;
-use sluice_wire::queue::{EventMessage, Wake, encode};
 
 /// When a look is asked for by the timers that nobody has asked for at once, in milliseconds.
 const AGAIN_MS: i64 = 60_000;
@@ -18,17 +17,7 @@ impl Console {
             return Ok(Vec::new());
         }
         let now = self.env.clock.now();
-        let live = records.iter().filter(|record| record.into.is_none());
-        let entry = |record: &Customer| {
-            let wake = Wake::joined(record, now);
-            DueEntry {
-                at: now.plus_millis(AGAIN_MS),
-                id: wake.id(),
-                queue: QueueName::Event.name().to_owned(),
-                body: encode(&EventMessage::Due(wake)),
-            }
-        };
-        Ok(live.map(entry).collect())
+        Ok(looks(records, now, now.plus_millis(AGAIN_MS)))
     }
 
     /// Asks for them at once. What fails of it leaves them due.

@@ -272,6 +272,8 @@ async fn a_winner_is_chosen_so_long_after_the_last_of_the_test_is_due() {
         let instant = |text: &Value| Timestamp::parse(text.as_str().unwrap()).unwrap();
         let took = instant(&shown["winner"]["at"]).since(instant(&shown["began"]));
         assert!(took >= 600_000 + least, "{pace}: {shown:#}");
+        let last = instant(&shown["last_slot"]).since(instant(&shown["began"]));
+        assert!(last >= 600_000 + least, "{pace}: {shown:#}");
         minutes(&run, 3).await;
         let got = mails(&run);
         assert!(everybody.iter().all(|email| got.get(email) == Some(&1)), "{pace}: {got:?}");

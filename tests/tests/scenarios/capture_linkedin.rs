@@ -41,9 +41,13 @@ async fn api(good: &'static str) -> Fake {
 
 /// A stack whose source has two tokens, as while one is changed.
 async fn start(api: &Fake, tokens: [&str; 2]) -> Running {
+    start_with(api, tokens, "").await
+}
+
+async fn start_with(api: &Fake, tokens: [&str; 2], more: &str) -> Running {
     let source = "\n---\nkind: source\nname: linkedin\ntype: linkedin\nsecrets:\n  client_secret: [env:LI_SECRET]\n  \
                   access_token: [env:LI_TOKEN, env:LI_TOKEN_NEXT]\n";
-    let setup = Setup::policies(format!("{POLICIES}{source}")).var("LI_SECRET", SECRET);
+    let setup = Setup::policies(format!("{POLICIES}{source}{more}")).var("LI_SECRET", SECRET);
     let setup = setup.var("LI_TOKEN", tokens[0]).var("LI_TOKEN_NEXT", tokens[1]);
     setup.var("SLUICE_LINKEDIN_URL", &api.url).start().await
 }
@@ -159,6 +163,23 @@ async fn a_lead_that_is_withdrawn_goes_with_everything_it_said_and_nothing_else(
     assert_eq!(run.api("GET", &format!("/api/customers/{ada}"), None).await.0, 200);
     run.pass(Duration::from_secs(61)).await;
     run.fire_timers().await;
+    run.finish().await;
+}
+
+#[tokio::test]
+async fn whose_lead_is_withdrawn_is_looked_at_by_the_timers() {
+    let linkedin = api("fresh").await;
+    let known = "\n---\nkind: segment\nname: known\nwhen: customer.leads > 1\n";
+    let run = start_with(&linkedin, ["fresh", "fresh"], known).await;
+    let own = run.lead(&[("email", "c1@li.example")]).await;
+    let ada = run.show(&own).await["customer"].as_str().unwrap().to_owned();
+    announce(&run, "c1", json!({})).await;
+    run.settle().await;
+    assert_eq!(run.customer(&ada).await["segments"][0]["segment"], "known");
+    announce(&run, "c1", json!({"leadAction": "DELETED"})).await;
+    run.settle().await;
+    run.fire_timers().await;
+    assert_eq!(run.customer(&ada).await["segments"], json!([]));
     run.finish().await;
 }
 

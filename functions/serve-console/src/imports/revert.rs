@@ -291,8 +291,7 @@ impl Console {
         let moved = owner_changes(&known, &plan.customers).into_iter();
         let now = self.env.clock.now();
         commit = commit.notes(moved.map(|moved| moved.note(&call.who.doer(), now, "revert", Some(&lead.id))));
-        let parted = plan.customers.iter().filter(|record| is_parted(&known, record));
-        let looks = self.looks(&parted.cloned().collect::<Vec<_>>()).await?;
+        let looks = self.looks(&plan.customers).await?;
         commit = looks.iter().cloned().fold(commit, Commit::due);
         for customer in plan.customers {
             commit = commit.customer(customer);
@@ -370,10 +369,4 @@ impl Console {
         }
         Ok(Some(chain))
     }
-}
-
-/// Whether a record stands for another person than it did: what a lead that goes joined is taken apart with it.
-fn is_parted(known: &Known, record: &Customer) -> bool {
-    let before = known.customers.get(&record.id);
-    before.is_some_and(|before| before.into != record.into || before.halves != record.halves)
 }

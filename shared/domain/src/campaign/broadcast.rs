@@ -332,6 +332,12 @@ impl Broadcast {
         }
     }
 
+    /// When the last of its messages that have a place are due.
+    pub fn last_due(&self, sections: &[Section], rate: Option<u32>, now: Timestamp) -> Option<Timestamp> {
+        let last = sections.iter().filter_map(|section| section.last).max()?;
+        Some(self.winner_due(sections, rate, last, now))
+    }
+
     /// It does not go out any more. Whether that is new.
     ///
     /// # Errors

@@ -276,6 +276,17 @@ impl PolicySet {
         }
     }
 
+    /// The channel that a campaign's messages go over: as it says, else its template's.
+    pub fn channel_of(&self, campaign: &Campaign) -> Channel {
+        let template = self.templates.templates.get(&campaign.send.template);
+        campaign.send.channel.or(template.map(|template| template.channel)).unwrap_or_default()
+    }
+
+    /// Messages a second that the channel of a campaign takes, as far as that is known.
+    pub fn rate_of(&self, campaign: &Campaign) -> Option<u32> {
+        self.channel(self.channel_of(campaign)).and_then(|channel| channel.rate)
+    }
+
     /// What a channel writes to, whether it has a document or not.
     pub fn address_kind(&self, channel: Channel) -> AddressKind {
         self.channel(channel).map_or(AddressKind::usual(channel), |channel| channel.address_kind())
