@@ -252,7 +252,7 @@ impl Console {
             "POST /api/customers/{id}/keep-apart" => self.keep_apart(call).await,
             "POST /api/customers/{id}/unmerge" => self.unmerge(call).await,
             "GET /api/policies" => self.list_policies().await,
-            "POST /api/policies/validate" => self.validate(call),
+            "POST /api/policies/validate" => self.validate(call).await,
             "POST /api/policies/apply" => self.apply(call).await,
             "GET /api/policies/{kind}/{name}" => self.show_policy(call).await,
             "PUT /api/policies/{kind}/{name}" => self.put_policy(call).await,

@@ -10,7 +10,7 @@ use sluice_domain::time::Timestamp;
 use sluice_host::outbox::{Outgoing, QueueName};
 use sluice_store::{MAX_MANIFEST, Manifest, ManifestEntry, StoreError, Wanted, Written};
 use sluice_wire::http::HttpResponse;
-use sluice_wire::policy::{Examined, Files, PolicyError, SourceText, examine, parse};
+use sluice_wire::policy::{Files, PolicyError, SourceText, parse};
 use sluice_wire::problem::Problem;
 use sluice_wire::queue::{EventMessage, LeadMessage, Pass, encode};
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,6 +20,16 @@ const MAX_CALL: usize = 4_500_000;
 
 /// Versions that a repeat tells of once more.
 const RECENT: u64 = 8;
+
+/// What a publication comes to, before anything of it is written.
+struct Draft {
+    /// What is published in place of the version before; none if that says the same.
+    next: Option<Manifest>,
+    /// Texts that are not kept yet, by their hashes.
+    texts: Vec<(String, String)>,
+    /// What is probably not meant.
+    warnings: Vec<String>,
+}
 
 impl Console {
     pub(crate) async fn list_policies(&self) -> Result<HttpResponse, Problem> {
@@ -49,15 +59,16 @@ impl Console {
         Ok(tagged(HttpResponse::empty(200).with_body("application/json", text), manifest.version))
     }
 
-    /// `{"files": [{"file": …, "text": …}]}`, or one document or stream of documents as the body itself.
-    pub(crate) fn validate(&self, call: &Call) -> Result<HttpResponse, Problem> {
+    /// `{"files": [{"file": …, "text": …}]}`, or one document or stream of documents as the body itself: checked beside what is published,
+    /// as `apply` does it without `prune`. Whether whoever asks may publish them is another question.
+    pub(crate) async fn validate(&self, call: &Call) -> Result<HttpResponse, Problem> {
         let sources = sources(call)?;
-        if let Ok(files) = parse(&sources) {
-            check_sizes(&files.documents)?;
-        }
-        let Examined { documents, warnings } = examine(&sources).map_err(|errors| refused(&errors))?;
-        let paths: Vec<String> = documents.iter().map(Document::path).collect();
-        let warnings: Vec<String> = warnings.iter().map(ToString::to_string).collect();
+        let files = parse(&sources).map_err(|errors| refused(&errors))?;
+        let before = self.store.manifest().await.map_err(unavailable)?;
+        let old = self.store.documents(&before).await.map_err(unavailable)?;
+        let all = beside(&files, &old, false);
+        let Draft { warnings, .. } = self.draft(call, &files, &before, &old, &all).await?;
+        let paths: Vec<String> = files.documents.iter().map(Document::path).collect();
         Ok(HttpResponse::json(200, &json!({"valid": true, "documents": paths, "warnings": warnings})))
     }
 
@@ -99,56 +110,22 @@ impl Console {
                 Err(StoreError::Corrupt(_)) if prune && is_admin => Vec::new(),
                 read => read.map_err(unavailable)?,
             };
-            let new: BTreeSet<String> = files.documents.iter().map(Document::path).collect();
-            let stays = |document: &&Document| !prune && !new.contains(&document.path());
-            // What is in the files comes first: so findings are about them by their place.
-            let mut all = files.documents.clone();
-            all.extend(old.iter().filter(stays).cloned());
+            let all = beside(files, &old, prune);
             if let Some((document, what)) = changed(&old, &all).filter(|_| !is_admin) {
                 let detail = format!("Only an admin changes {what}: {document}.");
                 return Err(Problem::new(403, "not-allowed", detail));
             }
-            check_sizes(&all)?;
-            check_together(files, &all)?;
-            let mut entries = Vec::with_capacity(all.len());
-            let mut texts = Vec::new();
-            for document in &all {
-                let text = document.to_json().to_string();
-                let sha: String = digest::digest(&digest::SHA256, text.as_bytes())
-                    .as_ref()
-                    .iter()
-                    .map(|byte| format!("{byte:02x}"))
-                    .collect();
-                if !before.documents.iter().any(|entry| entry.sha == sha) {
-                    texts.push((sha.clone(), text));
-                }
-                let (kind, name) = (document.kind().to_owned(), document.name().to_owned());
-                let is_same = |old: &&ManifestEntry| old.kind == kind && old.name == name && old.sha == sha;
-                let since = before.documents.iter().find(is_same).map_or(before.version + 1, |old| old.since);
-                entries.push(ManifestEntry { kind, name, sha, since });
-            }
-            entries.sort();
-            let now = self.env.clock.now();
-            let published: Vec<String> = entries
-                .iter()
-                .filter(|entry| !before.documents.contains(entry))
-                .map(|entry| format!("{}/{}", entry.kind, entry.name))
-                .collect();
-            if entries == before.documents {
+            let Draft { next, texts, warnings } = self.draft(call, files, &before, &old, &all).await?;
+            let Some(manifest) = next else {
                 // Published before, by a call that may have died before anything was told of it. Others may have published since.
-                let recent: Vec<&Document> =
-                    all.iter().filter(|document| is_recent(&entries, document, before.version)).collect();
-                let is_removal = entries.iter().all(|entry| entry.since < before.version);
+                let is_new = |document: &&Document| is_recent(&before.documents, document, before.version);
+                let recent: Vec<&Document> = all.iter().filter(is_new).collect();
+                let is_removal = before.documents.iter().all(|entry| entry.since < before.version);
+                let now = self.env.clock.now();
                 self.tell_published(before.version, &recent, is_removal, now).await?;
-                let warnings = warnings(files, (&all, &before.gone_topics), (&old, &before.gone_topics));
                 let body = json!({"version": before.version, "changed": [], "warnings": warnings});
                 return Ok(tagged(HttpResponse::json(200, &body), before.version));
-            }
-            let states = self.states_beside(&before, &all).await?;
-            let is_seen = now.since(before.at) > SEEN_MS;
-            let left = left(&before.left, &old, &all, &states, is_seen);
-            let manifest = Manifest { left, ..before.next(now, entries) };
-            check_list(&manifest, &note(call, &before, &manifest))?;
+            };
             for (sha, text) in &texts {
                 self.store.put_policy_text(sha, text).await.map_err(unavailable)?;
             }
@@ -160,6 +137,12 @@ impl Console {
                 continue;
             }
             let version = manifest.version + 1;
+            let published: Vec<String> = manifest
+                .documents
+                .iter()
+                .filter(|entry| !before.documents.contains(entry))
+                .map(|entry| format!("{}/{}", entry.kind, entry.name))
+                .collect();
             let is_gone = |old: &&ManifestEntry| {
                 !manifest.documents.iter().any(|new| new.kind == old.kind && new.name == old.name)
             };
@@ -169,12 +152,37 @@ impl Console {
                 all.iter().filter(|document| published.contains(&document.path())).collect();
             // From when it is there: writing it down may have taken its time.
             self.tell_published(version, &latest, removes, self.env.clock.now()).await?;
-            let mut warnings = warnings(files, (&all, &manifest.gone_topics), (&old, &before.gone_topics));
-            warnings.extend(left_behind(&old, &all, &states));
             let body = json!({"version": version, "changed": published, "warnings": warnings});
             return Ok(tagged(HttpResponse::json(200, &body), version));
         }
         Err(Problem::new(409, "busy", "Others are publishing. Try again.").retry_after(1))
+    }
+
+    /// Checks what there is to be, which is `all` documents in place of the `old` ones, and says what its publication comes to.
+    async fn draft(
+        &self,
+        call: &Call,
+        files: &Files<'_>,
+        before: &Manifest,
+        old: &[Document],
+        all: &[Document],
+    ) -> Result<Draft, Problem> {
+        check_sizes(all)?;
+        check_together(files, all)?;
+        let (entries, texts) = entries(all, before);
+        if entries == before.documents {
+            let warnings = warnings(files, (all, &before.gone_topics), (old, &before.gone_topics));
+            return Ok(Draft { next: None, texts, warnings });
+        }
+        let states = self.states_beside(before, all).await?;
+        let now = self.env.clock.now();
+        let is_seen = now.since(before.at) > SEEN_MS;
+        let left = left(&before.left, old, all, &states, is_seen);
+        let next = Manifest { left, ..before.next(now, entries) };
+        check_list(&next, &note(call, before, &next))?;
+        let mut warnings = warnings(files, (all, &next.gone_topics), (old, &before.gone_topics));
+        warnings.extend(left_behind(old, all, &states));
+        Ok(Draft { next: Some(next), texts, warnings })
     }
 
     /// The teams that there are, are to be, or were left by somebody with open leads, but for those whose record cannot be read: it
@@ -249,6 +257,36 @@ impl Console {
         }
         self.outbox.hand_over(sent, now).await.map_err(unavailable)
     }
+}
+
+/// What there is to be once these files are published. What is in them comes first: so findings are about them by their place.
+fn beside(files: &Files<'_>, old: &[Document], prune: bool) -> Vec<Document> {
+    let new: BTreeSet<String> = files.documents.iter().map(Document::path).collect();
+    let stays = |document: &&Document| !prune && !new.contains(&document.path());
+    files.documents.iter().chain(old.iter().filter(stays)).cloned().collect()
+}
+
+/// The list of documents that are published in place of `before`, and the texts of those that are not kept yet, by their hashes.
+fn entries(all: &[Document], before: &Manifest) -> (Vec<ManifestEntry>, Vec<(String, String)>) {
+    let (mut entries, mut texts) = (Vec::with_capacity(all.len()), Vec::new());
+    for document in all {
+        let text = document.to_json().to_string();
+        let sha: String = digest::digest(&digest::SHA256, text.as_bytes())
+            .as_ref()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        let is_kept = before.documents.iter().any(|entry| entry.sha == sha);
+        if !is_kept {
+            texts.push((sha.clone(), text));
+        }
+        let (kind, name) = (document.kind().to_owned(), document.name().to_owned());
+        let is_same = |old: &&ManifestEntry| old.kind == kind && old.name == name && old.sha == sha;
+        let since = before.documents.iter().find(is_same).map_or(before.version + 1, |old| old.since);
+        entries.push(ManifestEntry { kind, name, sha, since });
+    }
+    entries.sort();
+    (entries, texts)
 }
 
 /// With the version that `If-Match` takes: of all documents together, as they are published.

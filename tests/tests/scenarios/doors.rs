@@ -237,12 +237,11 @@ async fn each_mistake_in_documents_has_its_place_also_beside_those_that_stay() {
     let run = Setup::default().start().await;
     let apply =
         async |files: Value| run.api("POST", "/api/policies/apply", Some(json!({ "files": files }))).await;
+    let validate =
+        async |files: Value| run.api("POST", "/api/policies/validate", Some(json!({ "files": files }))).await;
     let text = "kind: rep\nname: cy\nemial: cy@reps.example\n";
     let bad = json!([{"file": "reps.yaml", "text": text}]);
-    for (status, problem) in [
-        apply(bad.clone()).await,
-        run.api("POST", "/api/policies/validate", Some(json!({"files": bad}))).await,
-    ] {
+    for (status, problem) in [apply(bad.clone()).await, validate(bad).await] {
         assert_eq!(status, 422);
         let error = &problem["errors"][0];
         assert_eq!(
@@ -255,13 +254,24 @@ async fn each_mistake_in_documents_has_its_place_also_beside_those_that_stay() {
     // Nothing is wrong with the file by itself: it names a team that there is not.
     let text =
         "# who gets what\nkind: routing\nname: default\nrules:\n  - name: all\n    assign: { team: dach }\n";
-    let (status, problem) = apply(json!([{"file": "routing.yaml", "text": text}])).await;
+    let strange = json!([{"file": "routing.yaml", "text": text}]);
+    let (status, problem) = apply(strange.clone()).await;
     assert_eq!(status, 422);
+    assert_eq!(
+        validate(strange).await,
+        (422, problem.clone()),
+        "nothing else is said before it is published"
+    );
     let error = &problem["errors"][0];
     assert_eq!((&error["file"], &error["line"]), (&json!("routing.yaml"), &json!(6)), "{problem:#}");
     // A file by itself, of what is there already: the rest stays.
     let text = "kind: routing\nname: default\nrules:\n  - name: everybody\n    assign: { team: sales }\n";
-    let (status, answer) = apply(json!([{"file": "routing.yaml", "text": text}])).await;
+    let part = json!([{"file": "routing.yaml", "text": text}]);
+    let before = run.print();
+    let (status, checked) = validate(part.clone()).await;
+    assert_eq!((status, &checked["documents"]), (200, &json!(["routing/default"])), "{checked:#}");
+    assert!(run.print() == before, "it is checked only");
+    let (status, answer) = apply(part).await;
     assert_eq!((status, &answer["changed"]), (200, &json!(["routing/default"])), "{answer:#}");
     run.settle().await;
     run.finish().await;
