@@ -2,6 +2,7 @@
 
 use crate::acts::ATTEMPTS;
 use crate::{Call, Console, auth, campaign_view, unavailable};
+use serde::Deserialize;
 use sluice_domain::campaign::{
     Broadcast, BroadcastState, Counts, Occurrence, PLAN_AHEAD_MS, Refused, Sends, first,
 };
@@ -16,6 +17,11 @@ use std::collections::BTreeSet;
 
 /// Broadcasts of one campaign that are looked at: more of them are never under way.
 pub(crate) const NEWEST: i32 = 20;
+
+/// What a call about a campaign says besides: nothing. Its document says when it goes out, and to whom.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Nothing {}
 
 /// What somebody wants of everything of a campaign that is not over.
 #[derive(Clone, Copy)]
@@ -43,6 +49,7 @@ impl Console {
         for _ in 0..ATTEMPTS {
             let policies = self.current().await?;
             let (document, _) = policies.campaigns.get(name).ok_or_else(no_such_campaign)?;
+            call.read::<Nothing>()?;
             let newest = self.store.broadcasts(name, NEWEST).await.map_err(unavailable)?;
             if let Some(same) = self.of_key(name, key.as_ref(), &newest).await? {
                 return self.scheduled(&same, document).await;
@@ -117,11 +124,11 @@ impl Console {
     async fn change(&self, call: &Call, wish: Wish) -> Result<HttpResponse, Problem> {
         let name = call.part(0);
         let newest = self.store.broadcasts(name, NEWEST).await.map_err(unavailable)?;
+        if newest.is_empty() && !self.current().await?.campaigns.contains_key(name) {
+            return Err(no_such_campaign());
+        }
+        call.read::<Nothing>()?;
         if newest.is_empty() {
-            let policies = self.current().await?;
-            if !policies.campaigns.contains_key(name) {
-                return Err(no_such_campaign());
-            }
             let said = "The campaign is not scheduled.";
             return Err(Problem::new(409, "not-scheduled", said));
         }

@@ -162,6 +162,33 @@ async fn a_campaign_goes_out_to_its_segment_once_and_counts_what_became_of_it() 
 }
 
 #[tokio::test]
+async fn when_a_campaign_goes_out_its_document_says_and_no_call() {
+    let run = with("at: now").await;
+    let everybody = people(&run, 1, &[]).await;
+    let bearer = format!("Bearer {}", run.token);
+    let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
+    let later: &[u8] = br#"{"at": "2027-01-01T09:00:00Z"}"#;
+    for what in ["schedule", "pause", "resume", "cancel"] {
+        let path = format!("/api/campaigns/spring/{what}");
+        let answer = run.send("POST", &path, &headers, later).await;
+        answer.is_problem(422, "body-unfit");
+        assert_eq!(answer.json()["field"], "at", "{what}");
+        run.send("POST", &path, &headers, b"[]").await.is_problem(422, "body-unfit");
+        run.send("POST", &path, &headers, b"{").await.is_problem(400, "malformed-json");
+        let other = format!("/api/campaigns/autumn/{what}");
+        run.send("POST", &other, &headers, later).await.is_problem(404, "no-such-campaign");
+    }
+    minutes(&run, 2).await;
+    assert!(mails(&run).is_empty(), "nothing goes out");
+    let empty = run.send("POST", "/api/campaigns/spring/schedule", &headers, b"{}").await;
+    assert_eq!(empty.status, 202, "{}", empty.text());
+    rest(&run).await;
+    minutes(&run, 2).await;
+    assert_eq!(mails(&run).get(&everybody[0]), Some(&1));
+    run.finish().await;
+}
+
+#[tokio::test]
 async fn a_pause_holds_what_was_planned_until_it_is_resumed() {
     let run = with("at: now\nrate: 2").await;
     let everybody = people(&run, 30, &[]).await;
