@@ -27,8 +27,8 @@ struct Draft {
     next: Option<Manifest>,
     /// Texts that are not kept yet, by their hashes.
     texts: Vec<(String, String)>,
-    /// What is probably not meant.
-    warnings: Vec<String>,
+    /// What is probably not meant, each as mistakes are said.
+    warnings: Vec<Value>,
 }
 
 impl Console {
@@ -181,7 +181,9 @@ impl Console {
         let next = Manifest { left, ..before.next(now, entries) };
         check_list(&next, &note(call, before, &next))?;
         let mut warnings = warnings(files, (all, &next.gone_topics), (old, &before.gone_topics));
-        warnings.extend(left_behind(old, all, &states));
+        // Of what is no more there is no place, and no file.
+        let behind = left_behind(old, all, &states).into_iter();
+        warnings.extend(behind.map(|message| json!({ "message": message })));
         Ok(Draft { next: Some(next), texts, warnings })
     }
 
@@ -392,17 +394,17 @@ fn of_published(all: &[Document], finding: &Finding) -> (String, String) {
 type Published<'a> = (&'a [Document], &'a BTreeSet<String>);
 
 /// What is probably not meant: in these files, and in documents that stay what was not found `before`.
-fn warnings(files: &Files<'_>, (all, gone): Published<'_>, (old, gone_before): Published<'_>) -> Vec<String> {
+fn warnings(files: &Files<'_>, (all, gone): Published<'_>, (old, gone_before): Published<'_>) -> Vec<Value> {
     let (own, others): (Vec<Finding>, Vec<Finding>) =
         doubts(all, gone).into_iter().partition(|one| one.document < files.documents.len());
-    let mut lines: Vec<String> = files.placed(own).iter().map(ToString::to_string).collect();
+    let mut found: Vec<Value> = files.placed(own).iter().map(|one| json!(one)).collect();
     if !others.is_empty() {
         let before: BTreeSet<_> =
             doubts(old, gone_before).iter().map(|finding| of_published(old, finding)).collect();
         let new = others.iter().map(|finding| of_published(all, finding)).filter(|one| !before.contains(one));
-        lines.extend(new.map(|(document, message)| format!("{document}, published before: {message}")));
+        found.extend(new.map(|(document, message)| json!({"file": document, "message": message})));
     }
-    lines
+    found
 }
 
 fn refused(errors: &[PolicyError]) -> Problem {

@@ -77,6 +77,18 @@ async fn what_is_probably_not_meant_of_a_part_is_said_where_it_is_published() {
     assert!(said.contains("more.yaml:2:7: cy is told of nothing"), "{said}");
     let again = json_of(&apply(&run, folder.path(), &["--json"]).await);
     assert_eq!(again["warnings"].as_array().map(Vec::len), Some(1), "{again:#}");
+    let warning = &again["warnings"][0];
+    assert!(warning["file"].as_str().unwrap().ends_with("more.yaml"), "{again:#}");
+    assert_eq!((&warning["line"], &warning["column"]), (&json!(2), &json!(7)), "{again:#}");
+    assert!(warning["message"].as_str().unwrap().starts_with("cy is told of nothing"), "{again:#}");
+    // Of what is no more there is a sentence.
+    let field = "kind: rep\nname: cy\n---\nkind: team\nname: more\nmembers: [{ rep: cy }]\n---\n";
+    file(folder.path(), "more.yaml", &format!("{field}{POLICIES}").replace("team: sales", "queue: more"));
+    assert!(apply(&run, folder.path(), &["--prune"]).await.status.success());
+    file(folder.path(), "more.yaml", POLICIES);
+    let done = apply(&run, folder.path(), &["--prune"]).await;
+    let said = String::from_utf8_lossy(&done.stderr).into_owned();
+    assert!(said.contains("\nteam/more is removed and has a queue: leads that wait"), "{said}");
     run.settle().await;
     run.finish().await;
 }

@@ -74,6 +74,18 @@ fn words(errors: &[PolicyError]) -> Vec<String> {
     errors.iter().map(ToString::to_string).collect()
 }
 
+/// What the stack found, in words: of files here with its place, of what stays with the document's name, of what is no more as it is.
+fn told(found: &Value) -> String {
+    if let Ok(placed) = serde_json::from_value::<PolicyError>(found.clone()) {
+        return placed.to_string();
+    }
+    let message = found["message"].as_str().unwrap_or_default();
+    match found["file"].as_str() {
+        Some(document) => format!("{document}, published before: {message}"),
+        None => message.to_owned(),
+    }
+}
+
 /// Says what is probably not meant.
 fn warn(warnings: &[String]) {
     if !warnings.is_empty() {
@@ -118,9 +130,9 @@ pub(crate) async fn apply(dir: &Path, prune: bool, stack: &StackArgs) -> Result<
         say(&pretty(&answer));
         return Ok(());
     }
-    let listed = |name: &str| answer[name].as_array().into_iter().flatten().filter_map(Value::as_str);
-    warn(&listed("warnings").map(str::to_owned).collect::<Vec<_>>());
-    let changed: Vec<&str> = listed("changed").collect();
+    let listed = |name: &str| answer[name].as_array().into_iter().flatten();
+    warn(&listed("warnings").map(told).collect::<Vec<_>>());
+    let changed: Vec<&str> = listed("changed").filter_map(Value::as_str).collect();
     match changed.as_slice() {
         [] => say(&format!("Nothing changed; version {} stays.", answer["version"])),
         changed => {

@@ -1,6 +1,6 @@
 //! What is wrong in a document and where, and how that is shown.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// A place in a file; both count from 1, columns in characters.
@@ -12,7 +12,7 @@ pub(super) struct Place {
 
 /// One thing to mend in a policy document. Its `Display` is for people: the place, the reason, a hint, and the line
 /// with a caret. Never shows what stands where a secret belongs.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub struct PolicyError {
     /// The file as it was named.
     pub file: String,
