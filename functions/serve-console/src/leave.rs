@@ -27,10 +27,10 @@ impl Console {
     pub(crate) async fn put_leave(&self, call: &Call) -> Result<HttpResponse, Problem> {
         let (rep, policies) = self.rep_of(call).await?;
         let leave = read(call)?;
-        let expected = call.request.header("if-match").map(|tag| tag.trim().trim_matches('"').to_owned());
         for _ in 0..ATTEMPTS {
             let LeaveRecord { leave: before, version } = self.leave_of(&rep).await?;
-            if expected.as_ref().is_some_and(|expected| *expected != version.to_string()) {
+            // Of every rep something is set, if only that there is nothing.
+            if !call.may_replace(version, true) {
                 return Err(Problem::new(409, "changed", "Somebody has changed it since. Read it again."));
             }
             if before != leave {

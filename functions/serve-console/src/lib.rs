@@ -164,6 +164,17 @@ impl Call {
         self.query(name).map(read).transpose()
     }
 
+    /// Whether what `If-Match` asks for holds (RFC 9110, section 13.1.1): one of its tags is that of this version, or it is `*` and there
+    /// is something at all. Without it whatever there is may be written over.
+    pub(crate) fn may_replace(&self, version: u64, is_there: bool) -> bool {
+        let Some(tags) = self.request.header("if-match") else { return true };
+        let version = version.to_string();
+        tags.split(',').map(str::trim).any(|tag| match tag {
+            "*" => is_there,
+            tag => tag.trim_matches('"') == version,
+        })
+    }
+
     /// How many things a page shall have, by `limit`.
     pub(crate) fn limit(&self, usual: usize, most: usize) -> usize {
         self.query("limit").and_then(|n| n.parse().ok()).unwrap_or(usual).clamp(1, most)

@@ -97,11 +97,20 @@ impl Console {
     }
 
     async fn publish(&self, call: &Call, files: &Files<'_>, prune: bool) -> Result<HttpResponse, Problem> {
-        let expected = call.request.header("if-match").map(|tag| tag.trim_matches('"').to_owned());
         for _ in 0..8 {
             let before = self.store.manifest().await.map_err(unavailable)?;
-            if expected.as_ref().is_some_and(|expected| *expected != before.version.to_string()) {
-                let detail = format!("The policies are at version {} now. Read them again.", before.version);
+            let is_there = match call.path.as_slice() {
+                [kind, name] => before.documents.iter().any(|old| old.kind == *kind && old.name == *name),
+                _ => !before.documents.is_empty(),
+            };
+            if !call.may_replace(before.version, is_there) {
+                let version = before.version;
+                let detail = match is_there {
+                    true => format!("The policies are at version {version} now. Read them again."),
+                    false => {
+                        format!("Version {version} of the policies has no such document. Read them again.")
+                    }
+                };
                 return Err(Problem::new(409, "version-changed", detail));
             }
             let is_admin = call.who.role == Role::Admin;

@@ -297,8 +297,24 @@ async fn documents_are_put_as_libraries_write_json_and_read_with_their_version()
     }
     let etag = put.header("etag").unwrap().to_owned();
     assert_eq!(etag, format!("\"{}\"", listed.json()["version"]));
-    let held = [headers[0], headers[1], ("if-match", etag.as_str())];
-    assert_eq!(run.send("PUT", "/api/policies/rep/ann", &held, document.as_bytes()).await.status, 200);
+    let put_if = async |name: &str, tags: &str| {
+        let (path, document) =
+            (format!("/api/policies/rep/{name}"), document.replace("\"ann\"", &format!("\"{name}\"")));
+        let held = [headers[0], headers[1], ("if-match", tags)];
+        run.send("PUT", &path, &held, document.as_bytes()).await
+    };
+    for tags in [etag.clone(), "*".to_owned(), format!("\"1000\", {etag}")] {
+        assert_eq!(put_if("ann", &tags).await.status, 200, "{tags}");
+    }
+    for (name, tags) in [("ann", "\"1000\""), ("ann", "\"1000\", \"1001\""), ("cy", "*")] {
+        put_if(name, tags).await.is_problem(409, "version-changed");
+    }
+    let leave = async |tags: &str| {
+        let held = [headers[0], headers[1], ("if-match", tags)];
+        run.send("PUT", "/api/reps/ann/leave", &held, br#"{"leave": []}"#).await
+    };
+    assert_eq!(leave("*").await.status, 200);
+    leave("\"1000\"").await.is_problem(409, "changed");
     // A file of JSON inside JSON, escaped twice over.
     let files = json!({"files": [{"file": "bo.json", "text": document.replace("\"ann\"", "\"bo\"")}]});
     let escaped = files.to_string();
