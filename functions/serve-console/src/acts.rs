@@ -40,15 +40,15 @@ pub(crate) enum Step {
 
 impl Console {
     pub(crate) async fn accept(&self, call: &Call) -> Result<HttpResponse, Problem> {
-        self.act(call, "accept", Step::Accept).await
+        self.act(call, "accept", Ok(Step::Accept)).await
     }
 
     pub(crate) async fn close(&self, call: &Call) -> Result<HttpResponse, Problem> {
-        self.act(call, "close", Step::Finish(Work::Closed)).await
+        self.act(call, "close", Ok(Step::Finish(Work::Closed))).await
     }
 
     pub(crate) async fn disqualify(&self, call: &Call) -> Result<HttpResponse, Problem> {
-        self.act(call, "disqualify", Step::Finish(Work::Disqualified)).await
+        self.act(call, "disqualify", Ok(Step::Finish(Work::Disqualified))).await
     }
 
     /// `{"rep": …}` or `{"team": …}`, and a `reason`. With an `Idempotency-Key`, or with `"from"`, the number of the
@@ -57,22 +57,22 @@ impl Console {
         let body = call.json()?;
         let text = |name: &str| body[name].as_str().map(str::to_owned);
         let (rep, team) = (text("rep"), text("team"));
-        if rep.is_some() == team.is_some() {
-            return Err(
-                Problem::new(422, "target-missing", "Say to whom: either `rep` or `team`.").about("rep")
-            );
-        }
-        self.act(call, "reassign", Step::Give { rep, team }).await
+        let step = if rep.is_some() == team.is_some() {
+            Err(Problem::new(422, "target-missing", "Say to whom: either `rep` or `team`.").about("rep"))
+        } else {
+            Ok(Step::Give { rep, team })
+        };
+        self.act(call, "reassign", step).await
     }
 
     /// `{"reason": …}`: the lead was none, and whoever got it is due another.
     pub(crate) async fn credit(&self, call: &Call) -> Result<HttpResponse, Problem> {
-        if call.json()?["reason"].as_str().is_none_or(|reason| reason.trim().is_empty()) {
-            return Err(
-                Problem::new(422, "reason-missing", "Say why it was no lead: `reason`.").about("reason")
-            );
-        }
-        self.act(call, "credit", Step::Credit).await
+        let step = if call.json()?["reason"].as_str().is_none_or(|reason| reason.trim().is_empty()) {
+            Err(Problem::new(422, "reason-missing", "Say why it was no lead: `reason`.").about("reason"))
+        } else {
+            Ok(Step::Credit)
+        };
+        self.act(call, "credit", step).await
     }
 
     /// An escalated lead is for whoever takes it first, one in a queue for the first of that team. A manager names the
@@ -81,13 +81,26 @@ impl Console {
         let body = call.json()?;
         let named = body["rep"].as_str().filter(|_| call.who.role != Role::Rep).map(str::to_owned);
         let rep = named.or_else(|| call.who.rep.clone());
-        let rep = rep.ok_or_else(|| Problem::new(422, "rep-missing", "Say for whom: `rep`.").about("rep"))?;
-        self.act(call, "claim", Step::Give { rep: Some(rep), team: None }).await
+        let rep = rep.ok_or_else(|| Problem::new(422, "rep-missing", "Say for whom: `rep`.").about("rep"));
+        self.act(call, "claim", rep.map(|rep| Step::Give { rep: Some(rep), team: None })).await
     }
 
-    async fn act(&self, call: &Call, what: &'static str, step: Step) -> Result<HttpResponse, Problem> {
+    /// Takes the step, or says what the call lacks: of a lead that there is.
+    async fn act(
+        &self,
+        call: &Call,
+        what: &'static str,
+        step: Result<Step, Problem>,
+    ) -> Result<HttpResponse, Problem> {
         let body = call.json()?;
         let key = key_of(call, &format!("{what} {body}"))?;
+        let step = match step {
+            Ok(step) => step,
+            Err(lacking) => {
+                check_lead(call, what, &self.find_lead(call.part(0)).await?)?;
+                return Err(lacking);
+            }
+        };
         let from = body["from"].as_u64();
         let reason = body["reason"].as_str().map(|reason| reason.chars().take(500).collect());
         for _ in 0..ATTEMPTS {
@@ -323,12 +336,18 @@ fn clone<T: Clone>(value: &Option<T>) -> Option<T> {
     value.clone()
 }
 
-/// A lead that is out of reach is not there, and neither is a rep or a team that it is to go to.
-fn check_reach(call: &Call, what: &str, lead: &Lead, step: &Step) -> Result<(), Problem> {
+/// A lead that is out of reach is not there.
+fn check_lead(call: &Call, what: &str, lead: &Lead) -> Result<(), Problem> {
     let is_nobodys = matches!(what, "claim" | "reassign") && call.sight.may_claim(lead);
     if !call.sight.reach.is_everybody() && !call.sight.works_on(lead) && !is_nobodys {
         return Err(no_such_lead());
     }
+    Ok(())
+}
+
+/// The same, and of a rep or a team that it is to go to.
+fn check_reach(call: &Call, what: &str, lead: &Lead, step: &Step) -> Result<(), Problem> {
+    check_lead(call, what, lead)?;
     let Step::Give { rep, team } = step else { return Ok(()) };
     if rep.as_ref().is_some_and(|rep| !call.sight.reach.has_rep(rep)) {
         return Err(Problem::new(422, "rep-unknown", "There is no rep of this name.").about("rep"));

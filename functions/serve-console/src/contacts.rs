@@ -39,17 +39,16 @@ impl Console {
     /// `{"channel": "phone", "note": …, "at": …}`, once for each `Idempotency-Key` (or `"key"`) of a lead. Whoever had
     /// the lead before may still say that they were in touch: what happened, happened.
     pub(crate) async fn add_contact(&self, call: &Call) -> Result<HttpResponse, Problem> {
-        let asked = self.read_contact(call)?;
+        let asked = self.read_contact(call);
+        // What a call lacks is said of a lead that there is.
+        if asked.as_ref().is_err_and(|lacking| lacking.status == 422) {
+            check_had(call, &self.find_lead(call.part(0)).await?)?;
+        }
+        let asked = asked?;
         let policies = self.current().await?;
         for _ in 0..ATTEMPTS {
             let lead = self.find_lead(call.part(0)).await?;
-            let mut had =
-                lead.progress.past.iter().map(|past| &past.assignment).chain(&lead.progress.assignment);
-            if !call.sight.reach.is_everybody()
-                && had.all(|assignment| !call.sight.reach.has_rep(&assignment.rep))
-            {
-                return Err(no_such_lead());
-            }
+            check_had(call, &lead)?;
             let by = call.who.name();
             let (rep, team) = counts_for(&lead, &by).ok_or_else(|| {
                 Problem::new(409, "out-of-place", "Nobody has or had this lead. Claim it first.")
@@ -184,6 +183,16 @@ impl Console {
         let contacts = self.store.contacts(&lead.id, limit).await.map_err(unavailable)?;
         Ok(contacts.iter().map(one).collect())
     }
+}
+
+/// A lead that nobody within reach has or had is not there.
+fn check_had(call: &Call, lead: &Lead) -> Result<(), Problem> {
+    let reach = &call.sight.reach;
+    let mut had = lead.progress.past.iter().map(|past| &past.assignment).chain(&lead.progress.assignment);
+    if reach.is_everybody() || had.any(|assignment| reach.has_rep(&assignment.rep)) {
+        return Ok(());
+    }
+    Err(no_such_lead())
 }
 
 /// The first contact.

@@ -233,11 +233,31 @@ async fn a_rep_sees_neither_a_peers_lead_nor_a_peers_messages() {
     let lead = somebody_of(&run, "ann").await;
     let id = lead["id"].as_str().unwrap();
     let peer = run.new_token("rep", Some("bo")).await;
+    let boss = run.new_token("manager", Some("boss")).await;
     let before = run.table();
     for what in ["accept", "close", "disqualify", "claim"] {
         let (status, _) =
             run.api_as(Some(&peer), "POST", &format!("/api/leads/{id}/{what}"), Some(json!({}))).await;
         assert_eq!(status, 404, "{what}: a peer's lead is not there");
+    }
+    // Of a lead that is not there nobody is told what the call lacks besides.
+    let nothing = "ld_00000000000000000000000000";
+    for (token, id, what) in [
+        (&peer, id, "contacts"),
+        (&peer, nothing, "claim"),
+        (&boss, nothing, "claim"),
+        (&boss, nothing, "reassign"),
+        (&boss, nothing, "credit"),
+        (&boss, nothing, "contacts"),
+        (&run.token, nothing, "claim"),
+    ] {
+        let path = format!("/api/leads/{id}/{what}");
+        let (status, problem) = run.api_as(Some(token), "POST", &path, Some(json!({}))).await;
+        assert_eq!(
+            (status, problem["type"].as_str()),
+            (404, Some("urn:sluice:problem:no-such-lead")),
+            "{what}: {problem:#}"
+        );
     }
     assert_eq!(run.api_as(Some(&peer), "GET", &format!("/api/leads/{id}"), None).await.0, 404);
     assert_eq!(run.api_as(Some(&peer), "GET", "/api/messages?rep=ann", None).await.0, 404);
