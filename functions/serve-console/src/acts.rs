@@ -4,6 +4,7 @@ use crate::auth;
 use crate::choose::{self, Books};
 use crate::leads::no_such_lead;
 use crate::{Call, Console, rebalance, teller, unavailable};
+use serde::Deserialize;
 use sluice_domain::access::{Role, owner_changes};
 use sluice_domain::clock::PastEnd;
 use sluice_domain::customer::{Known, Ownership};
@@ -25,6 +26,35 @@ use std::collections::BTreeMap;
 /// How often an act is tried again because somebody else was faster.
 pub(crate) const ATTEMPTS: usize = 8;
 
+/// What every act may say.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Said {
+    /// Why, in the person's words.
+    reason: Option<String>,
+    /// The number of the assignment that it is about.
+    from: Option<u64>,
+}
+
+/// A claim as it is asked for.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Claim {
+    rep: Option<String>,
+    reason: Option<String>,
+    from: Option<u64>,
+}
+
+/// A reassignment as it is asked for.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Reassignment {
+    rep: Option<String>,
+    team: Option<String>,
+    reason: Option<String>,
+    from: Option<u64>,
+}
+
 /// An act that takes a lead off its owner's hands or gives it to another.
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
@@ -40,69 +70,78 @@ pub(crate) enum Step {
 
 impl Console {
     pub(crate) async fn accept(&self, call: &Call) -> Result<HttpResponse, Problem> {
-        self.act(call, "accept", Ok(Step::Accept)).await
+        self.act(call, "accept", call.read().map(|said| (said, Step::Accept))).await
     }
 
     pub(crate) async fn close(&self, call: &Call) -> Result<HttpResponse, Problem> {
-        self.act(call, "close", Ok(Step::Finish(Work::Closed))).await
+        self.act(call, "close", call.read().map(|said| (said, Step::Finish(Work::Closed)))).await
     }
 
     pub(crate) async fn disqualify(&self, call: &Call) -> Result<HttpResponse, Problem> {
-        self.act(call, "disqualify", Ok(Step::Finish(Work::Disqualified))).await
+        let step = Step::Finish(Work::Disqualified);
+        self.act(call, "disqualify", call.read().map(|said| (said, step))).await
     }
 
     /// `{"rep": …}` or `{"team": …}`, and a `reason`. With an `Idempotency-Key`, or with `"from"`, the number of the
     /// assignment it is about, a repeat whose first answer was lost moves the lead no further.
     pub(crate) async fn reassign(&self, call: &Call) -> Result<HttpResponse, Problem> {
-        let body = call.json()?;
-        let text = |name: &str| body[name].as_str().map(str::to_owned);
-        let (rep, team) = (text("rep"), text("team"));
-        let step = if rep.is_some() == team.is_some() {
-            Err(Problem::new(422, "target-missing", "Say to whom: either `rep` or `team`.").about("rep"))
-        } else {
-            Ok(Step::Give { rep, team })
-        };
-        self.act(call, "reassign", step).await
+        let asked = call.read().and_then(|asked: Reassignment| {
+            let Reassignment { rep, team, reason, from } = asked;
+            if rep.is_some() == team.is_some() {
+                let detail = "Say to whom: either `rep` or `team`.";
+                return Err(Problem::new(422, "target-missing", detail).about("rep"));
+            }
+            Ok((Said { reason, from }, Step::Give { rep, team }))
+        });
+        self.act(call, "reassign", asked).await
     }
 
     /// `{"reason": …}`: the lead was none, and whoever got it is due another.
     pub(crate) async fn credit(&self, call: &Call) -> Result<HttpResponse, Problem> {
-        let step = if call.json()?["reason"].as_str().is_none_or(|reason| reason.trim().is_empty()) {
-            Err(Problem::new(422, "reason-missing", "Say why it was no lead: `reason`.").about("reason"))
-        } else {
-            Ok(Step::Credit)
-        };
-        self.act(call, "credit", step).await
+        let asked = call.read().and_then(|said: Said| {
+            if said.reason.as_deref().is_none_or(|reason| reason.trim().is_empty()) {
+                let detail = "Say why it was no lead: `reason`.";
+                return Err(Problem::new(422, "reason-missing", detail).about("reason"));
+            }
+            Ok((said, Step::Credit))
+        });
+        self.act(call, "credit", asked).await
     }
 
     /// An escalated lead is for whoever takes it first, one in a queue for the first of that team. A manager names the
-    /// rep.
+    /// rep; a rep claims for nobody else.
     pub(crate) async fn claim(&self, call: &Call) -> Result<HttpResponse, Problem> {
-        let body = call.json()?;
-        let named = body["rep"].as_str().filter(|_| call.who.role != Role::Rep).map(str::to_owned);
-        let rep = named.or_else(|| call.who.rep.clone());
-        let rep = rep.ok_or_else(|| Problem::new(422, "rep-missing", "Say for whom: `rep`.").about("rep"));
-        self.act(call, "claim", rep.map(|rep| Step::Give { rep: Some(rep), team: None })).await
+        let asked = call.read().and_then(|asked: Claim| {
+            let Claim { rep, reason, from } = asked;
+            let own = &call.who.rep;
+            if call.who.role == Role::Rep && rep.is_some() && rep != *own {
+                let detail = "A rep's token claims for its own rep only. Leave `rep` out, or have a manager claim for somebody else.";
+                return Err(Problem::new(403, "not-allowed", detail).about("rep"));
+            }
+            let rep = rep.or_else(|| own.clone());
+            let rep =
+                rep.ok_or_else(|| Problem::new(422, "rep-missing", "Say for whom: `rep`.").about("rep"))?;
+            Ok((Said { reason, from }, Step::Give { rep: Some(rep), team: None }))
+        });
+        self.act(call, "claim", asked).await
     }
 
-    /// Takes the step, or says what the call lacks: of a lead that there is.
+    /// Takes the step that is asked for, or says what is wrong with the call: of a lead that there is.
     async fn act(
         &self,
         call: &Call,
         what: &'static str,
-        step: Result<Step, Problem>,
+        asked: Result<(Said, Step), Problem>,
     ) -> Result<HttpResponse, Problem> {
-        let body = call.json()?;
-        let key = key_of(call, &format!("{what} {body}"))?;
-        let step = match step {
-            Ok(step) => step,
-            Err(lacking) => {
+        let key = key_of(call, &format!("{what} {}", call.json()?))?;
+        let (Said { reason, from }, step) = match asked {
+            Ok(asked) => asked,
+            Err(unfit) => {
                 check_lead(call, what, &self.find_lead(call.part(0)).await?)?;
-                return Err(lacking);
+                return Err(unfit);
             }
         };
-        let from = body["from"].as_u64();
-        let reason = body["reason"].as_str().map(|reason| reason.chars().take(500).collect());
+        let reason: Option<String> = reason.map(|reason| reason.chars().take(500).collect());
         for _ in 0..ATTEMPTS {
             let lead = self.find_lead(call.part(0)).await?;
             let person = self.person_of(&lead).await?;

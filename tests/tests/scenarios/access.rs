@@ -118,7 +118,7 @@ pub(super) fn call(route: &str, lead: &str, [customer, other]: [&str; 2]) -> (St
         "POST /api/leads/{id}/contacts" => json!({"channel": "phone"}),
         "POST /api/leads/{id}/qualify" => json!({"grade": "A"}),
         "POST /api/leads/{id}/reassign" => json!({"rep": "bo"}),
-        "POST /api/leads/{id}/claim" => json!({"rep": "boss"}),
+        "POST /api/leads/{id}/claim" => json!({"rep": "ann"}),
         "POST /api/leads/{id}/credit" => json!({"reason": "no lead"}),
         "PUT /api/reps/{name}/leave" => json!({"leave": [{"from": "2027-01-01"}]}),
         "POST /api/policies/validate" | "POST /api/policies/apply" => {

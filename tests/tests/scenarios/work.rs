@@ -27,6 +27,20 @@ async fn a_rep_accepts_and_closes_a_lead_once() {
     let (status, again) = act(&run, &token, &lead, "accept", json!({})).await;
     assert_eq!((status, &again["acts"]), (200, &view["acts"]), "done before is fine");
     assert_eq!(run.table(), written);
+    // What no act takes is refused by all of them, and nothing is done.
+    for what in ["accept", "close", "disqualify", "claim", "reassign", "credit"] {
+        for (body, field) in [
+            (json!([]), Value::Null),
+            (json!({"colour": "red"}), json!("colour")),
+            (json!({"reason": 7}), json!("reason")),
+            (json!({"reason": "so", "from": "1"}), json!("from")),
+        ] {
+            let (status, problem) = act(&run, &run.token, &lead, what, body).await;
+            assert_eq!((status, &problem["field"]), (422, &field), "{what}: {problem:#}");
+            assert_eq!(problem["type"], "urn:sluice:problem:body-unfit", "{what}");
+        }
+    }
+    assert_eq!(run.table(), written);
 
     let (status, view) = act(&run, &token, &lead, "close", json!({"reason": "bought"})).await;
     assert_eq!((status, view["work"].as_str()), (200, Some("closed")));
@@ -137,8 +151,13 @@ async fn an_escalated_lead_is_for_who_claims_it_first() {
     assert_eq!(run.api_as(Some(&slow), "GET", &format!("/api/leads/{lead}"), None).await.0, 200);
     let (status, listed) = run.api_as(Some(&slow), "GET", "/api/leads?state=escalated", None).await;
     assert_eq!((status, &listed["leads"][0]["id"]), (200, &json!(lead)));
+    // For oneself, unless one is a manager.
+    let (status, problem) = act(&run, &slow, &lead, "claim", json!({"rep": "fast"})).await;
+    assert_eq!((status, &problem["field"]), (403, &json!("rep")), "{problem:#}");
+    assert_eq!(problem["type"], "urn:sluice:problem:not-allowed");
+    assert_eq!(run.show(&lead).await["state"], "escalated");
     let (one, other) = tokio::join!(
-        act(&run, &fast, &lead, "claim", json!({})),
+        act(&run, &fast, &lead, "claim", json!({"rep": "fast"})),
         act(&run, &slow, &lead, "claim", json!({}))
     );
     let mut statuses = [one.0, other.0];
