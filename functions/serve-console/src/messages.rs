@@ -162,17 +162,25 @@ impl Console {
     /// `Idempotency-Key` the same call is one trial for ever.
     pub(crate) async fn test_send(&self, call: &Call) -> Result<HttpResponse, Problem> {
         let key = idempotency::key(&call.request)?;
-        let trial: Trial = call.read()?;
-        let what = format!("trial of template {} ", call.part(0));
-        let asking = match self.asking(call, &what, &trial.customer, key).await? {
-            ControlFlow::Break(answer) => return Ok(answer),
-            ControlFlow::Continue(asking) => asking,
+        let name = call.part(0);
+        let is_there = self.current().await?.templates.templates.contains_key(name);
+        let trial: Trial = match call.read() {
+            Err(unfit) if !is_there && unfit.status == 422 => return Err(templates::no_such_template(name)),
+            read => read?,
+        };
+        let what = format!("trial of template {name} ");
+        // Under its key a call that was carried out is answered as before, though the template is gone since.
+        let asking = match self.asking(call, &what, &trial.customer, key).await {
+            Ok(ControlFlow::Break(answer)) => return Ok(answer),
+            Err(problem) if is_there || problem.status != 404 => return Err(problem),
+            Ok(ControlFlow::Continue(asking)) if is_there => asking,
+            _ => return Err(templates::no_such_template(name)),
         };
         if trial.variant.is_some() {
             return Err(Problem::new(422, "no-variants", "A template has no variants.").about("variant"));
         }
         let topic = trial.topic.clone().unwrap_or_else(|| Topic::SERVICE.to_owned());
-        self.try_template(call, call.part(0), &topic, trial, asking).await
+        self.try_template(call, name, &topic, trial, asking).await
     }
 
     /// The same of a campaign: what it sends about its topic, or one of its variants, the first unless `variant` says.

@@ -78,6 +78,11 @@ pub(crate) fn refused(failure: &Failure) -> Problem {
     }
 }
 
+/// The path names a template that there is not.
+pub(crate) fn no_such_template(name: &str) -> Problem {
+    Problem::new(404, "no-such-template", format!("There is no template `{name}`."))
+}
+
 fn sentence(text: &str) -> String {
     let mut chars = text.chars();
     chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())

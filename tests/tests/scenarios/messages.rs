@@ -507,7 +507,16 @@ async fn a_trial_goes_to_whoever_tests_and_leaves_the_customers_gate_alone() {
     assert!(mails_to(&run, EMAIL).is_empty());
     assert!(!gate(&run, Channel::Email, IdentityKind::Email, EMAIL).await.is_stored());
     assert_eq!(run.api("POST", path, Some(trial("nobody"))).await.0, 422);
-    assert_eq!(run.api("POST", "/api/templates/none/test-send", Some(trial("me@shop.example"))).await.0, 422);
+    // Of a template that there is not nothing else is said.
+    let nobody = json!({"customer": "cu_00000000000000000000000000", "to": "me@shop.example"});
+    for asked in [trial("me@shop.example"), trial("nobody"), nobody, json!({}), json!({"colour": "red"})] {
+        let (status, problem) = run.api("POST", "/api/templates/none/test-send", Some(asked)).await;
+        assert_eq!(
+            (status, problem["type"].as_str()),
+            (404, Some("urn:sluice:problem:no-such-template")),
+            "{problem:#}"
+        );
+    }
     run.finish().await;
 }
 
