@@ -32,8 +32,6 @@ const PAGE: i32 = 50;
 const LOOKED_AT: usize = 500;
 /// The largest values for a template, in bytes of JSON: they are part of an item that is written several times.
 const DATA: usize = 4_096;
-/// The longest cursor, in bytes.
-const CURSOR: usize = 256;
 
 /// A message as it is asked for.
 #[derive(Deserialize)]
@@ -285,7 +283,7 @@ impl Console {
     async fn messages_of(&self, call: &Call, customer: &str) -> Result<HttpResponse, Problem> {
         let (root, known) = self.find_person(call, customer).await?;
         let cursor = call.query("cursor");
-        if cursor.as_ref().is_some_and(|cursor| cursor.len() > CURSOR) {
+        if cursor.as_ref().is_some_and(|cursor| MessageId::from_parts(&root, cursor).is_none()) {
             return Err(no_such_cursor());
         }
         call.sight.people(&known);
