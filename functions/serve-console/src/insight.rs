@@ -300,7 +300,7 @@ fn figures(tally: &Tally) -> Value {
 }
 
 /// A day, or an instant of it.
-fn read_day(text: &str) -> Option<Timestamp> {
+pub(crate) fn read_day(text: &str) -> Option<Timestamp> {
     let whole = (text.len() == 10).then(|| format!("{text}T00:00:00Z"));
     // A count of seconds is no day.
     Timestamp::parse(whole.as_deref().unwrap_or(text)).filter(|_| text.contains('-'))

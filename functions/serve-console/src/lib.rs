@@ -42,7 +42,7 @@ pub use routes::{ELSEWHERE, ROUTES};
 
 use auth::Principal;
 use futures::future::BoxFuture;
-use insight::Of;
+use insight::{Of, read_day};
 use serde_json::Value;
 use sight::Sight;
 use sluice_domain::event::Teller;
@@ -153,12 +153,12 @@ impl Call {
         self.request.query_value(name).filter(|value| !value.is_empty())
     }
 
-    /// A query parameter that is a time.
+    /// A query parameter that is a time; a day is its midnight in UTC.
     pub(crate) fn time(&self, name: &'static str) -> Result<Option<Timestamp>, Problem> {
         let read = |text: String| {
-            Timestamp::parse(&text).ok_or_else(|| {
-                Problem::new(422, "time-unreadable", "A time is written like 2027-03-01T09:00:00Z.")
-                    .about(name)
+            Timestamp::parse(&text).or_else(|| read_day(&text)).ok_or_else(|| {
+                let detail = "A time is written like 2027-03-01T09:00:00Z, a day like 2027-03-01.";
+                Problem::new(422, "time-unreadable", detail).about(name)
             })
         };
         self.query(name).map(read).transpose()

@@ -109,6 +109,7 @@ impl Console {
     ///   somebody works on (assigned, neither closed nor disqualified), rep by rep in the order of their names, of each the
     ///   newest assignment first. With an `owner` it is what that rep works on.
     /// - Other states that are no end come from the index, oldest first; ends from the ledger, in no order.
+    /// - `state=mine` is another word for `owner=me`, without a state.
     /// - Without `state` a rep's list is what the rep was given or told that nobody could take, newest first, open or not;
     ///   without an `owner` it is what is open, and with `missing` of that what somebody works on.
     ///
@@ -119,23 +120,30 @@ impl Console {
     /// beside it.
     pub(crate) async fn list_leads(&self, call: &Call) -> Result<HttpResponse, Problem> {
         let query = |name: &str| call.query(name);
-        let is_open = query("state").as_deref() == Some("open");
+        let (is_open, is_mine) = (query("state").as_deref() == Some("open"), is_mine(call));
         let state = match query("state").as_deref() {
             None | Some("open") => None,
+            Some("mine") if is_mine => None,
             Some(name) => Some(LeadState::parse(name).ok_or_else(|| {
                 let states = LeadState::ALL.map(LeadState::name).join(", ");
-                Problem::new(422, "state-unknown", format!("A state is open or one of {states}."))
-                    .about("state")
+                let detail = format!(
+                    "A state is open, mine (another word for `owner=me`, beside no other owner) or one of {states}."
+                );
+                Problem::new(422, "state-unknown", detail).about("state")
             })?),
         };
         let since = call.time("since")?;
-        let me = || call.who.rep.clone().unwrap_or_default();
+        let me = || {
+            let detail = "This token has no rep who could be meant. Say whose leads: `owner=NAME`.";
+            call.who.rep.clone().ok_or_else(|| Problem::new(422, "rep-missing", detail).about("owner"))
+        };
         let owner = match query("owner") {
-            Some(owner) if owner == "me" => Some(me()),
+            _ if is_mine => Some(me()?),
+            Some(owner) if owner == "me" => Some(me()?),
             Some(owner) => Some(owner),
             // Without a word a rep's list is the rep's own; what nobody has is for all of them.
             None if matches!(state, Some(LeadState::Escalated | LeadState::Queued)) => None,
-            None => (call.who.role == Role::Rep).then(me),
+            None => (call.who.role == Role::Rep).then(me).transpose()?,
         };
         owner.iter().try_for_each(|owner| call.reach_rep(owner))?;
         let (missing, cursor) = (call.missing()?, query("cursor"));
@@ -377,6 +385,12 @@ impl Console {
     fn is_long(&self, began: Timestamp) -> bool {
         self.env.clock.now().since(began) > LONG_ENOUGH
     }
+}
+
+/// Whether the caller's own leads are asked for by `state=mine`, of nobody else besides.
+fn is_mine(call: &Call) -> bool {
+    let has_other = call.query("owner").is_some_and(|owner| owner != "me");
+    call.query("state").as_deref() == Some("mine") && !has_other
 }
 
 /// The leads that somebody was told of, each once.

@@ -42,6 +42,9 @@ async fn what_is_open_is_open_to_everybody_who_sees_it() {
         assert_eq!(listed(&run, token, "state=open&team=sdr").await, everything[1..]);
         assert_eq!(listed(&run, token, "state=open&source=other").await, [""; 0]);
         assert_eq!(listed(&run, token, "state=open&since=2027-01-01T00:00:00Z").await, [""; 0]);
+        // A day is its midnight in UTC.
+        assert_eq!(listed(&run, token, "state=open&since=2026-03-02").await, everything);
+        assert_eq!(listed(&run, token, "state=open&since=2026-03-03").await, [""; 0]);
     }
     // A rep's is the part of it that is theirs, whoever asks for it.
     for (rep, theirs) in [("one", of_one), ("two", vec![taken, left]), ("three", vec![])] {
@@ -58,7 +61,25 @@ async fn what_is_open_is_open_to_everybody_who_sees_it() {
             std::slice::from_ref(waits),
             "to be claimed"
         );
+        let own = listed(&run, &token, "owner=me").await;
+        assert!(own.iter().collect::<BTreeSet<_>>().is_superset(&theirs.into_iter().collect()), "{own:?}");
+        for query in ["state=mine", "state=mine&owner=me"] {
+            assert_eq!(listed(&run, &token, query).await, own, "{rep}: {query}");
+        }
     }
+    // Whose token is no rep's has to say whom; and one's own are nobody else's.
+    for (query, name, field) in [
+        ("owner=me", "rep-missing", "owner"),
+        ("state=mine", "rep-missing", "owner"),
+        ("state=mine&owner=one", "state-unknown", "state"),
+        ("state=yours", "state-unknown", "state"),
+    ] {
+        let (status, problem) = run.api("GET", &format!("/api/leads?{query}"), None).await;
+        assert_eq!((status, problem["field"].as_str()), (422, Some(field)), "{query}: {problem:#}");
+        assert_eq!(problem["type"], format!("urn:sluice:problem:{name}"), "{query}");
+    }
+    let (_, problem) = run.api("GET", "/api/leads?state=yours", None).await;
+    assert!(problem["detail"].as_str().unwrap().contains("mine"), "{problem:#}");
 
     // No document names two any more, and what two has not finished is still open.
     let without = policies(&["one", "three"], &[("sdr", "[{ rep: one, capacity: 2 }]")], EVERYONE);
