@@ -190,9 +190,12 @@ impl Console {
         let next = Manifest { left, ..before.next(now, entries) };
         check_list(&next, &note(call, before, &next))?;
         let mut warnings = warnings(files, (all, &next.gone_topics), (old, &before.gone_topics));
-        // Of what is no more there is no place, and no file.
-        let behind = left_behind(old, all, &states).into_iter();
-        warnings.extend(behind.map(|message| json!({ "message": message })));
+        // Who has how many open leads is told whoever reaches everybody, as all do who publish.
+        if call.sight.reach.is_everybody() {
+            // Of what is no more there is no place, and no file.
+            let behind = left_behind(old, all, &states).into_iter();
+            warnings.extend(behind.map(|message| json!({ "message": message })));
+        }
         Ok(Draft { next: Some(next), texts, warnings })
     }
 

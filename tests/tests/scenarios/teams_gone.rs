@@ -108,6 +108,15 @@ async fn a_clock_that_stops_with_its_team_says_so() {
     assert_eq!(owner(&run, &lead).await, "one");
     let gone = "There is no team sdr any more: no clock of its leads runs on.";
     assert!(!why(&run, &lead).await.contains(gone));
+    // Whoever asks beforehand is told the like, but for a manager of others, who does not see whose leads are open.
+    let manager = run.new_token_of(json!({"role": "manager", "teams": ["west"]})).await;
+    for (token, is_told) in [(&run.token, true), (&manager, false)] {
+        let team = json!({"kind": "team", "name": "sdr", "members": [{"rep": "one"}]});
+        let (status, checked) = run.api_as(Some(token), "POST", "/api/policies/validate", Some(team)).await;
+        let mut said = warned(&checked).into_iter();
+        let behind = "team/sdr has no `response` any more and has 1 open lead (one 1)";
+        assert_eq!((status, said.any(|line| line.starts_with(behind))), (200, is_told), "{checked:#}");
+    }
     let answer = replace(&run, &policies(&["one", "two"], &teams[1..], &rules("west"))).await;
     assert_eq!(
         warned(&answer),
