@@ -26,9 +26,9 @@ use std::collections::BTreeMap;
 /// How often an act is tried again because somebody else was faster.
 pub(crate) const ATTEMPTS: usize = 8;
 
-/// What every act may say.
+/// What every act may say. What else a caller says of it is heard by none.
 #[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(default)]
 struct Said {
     /// Why, in the person's words.
     reason: Option<String>,
@@ -38,7 +38,7 @@ struct Said {
 
 /// A claim as it is asked for.
 #[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(default)]
 struct Claim {
     rep: Option<String>,
     reason: Option<String>,
@@ -47,7 +47,7 @@ struct Claim {
 
 /// A reassignment as it is asked for.
 #[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(default)]
 struct Reassignment {
     rep: Option<String>,
     team: Option<String>,

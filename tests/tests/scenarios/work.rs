@@ -27,11 +27,10 @@ async fn a_rep_accepts_and_closes_a_lead_once() {
     let (status, again) = act(&run, &token, &lead, "accept", json!({})).await;
     assert_eq!((status, &again["acts"]), (200, &view["acts"]), "done before is fine");
     assert_eq!(run.table(), written);
-    // What no act takes is refused by all of them, and nothing is done.
+    // What does not fit is refused by all of them, and nothing is done.
     for what in ["accept", "close", "disqualify", "claim", "reassign", "credit"] {
         for (body, field) in [
             (json!([]), Value::Null),
-            (json!({"colour": "red"}), json!("colour")),
             (json!({"reason": 7}), json!("reason")),
             (json!({"reason": "so", "from": "1"}), json!("from")),
         ] {
