@@ -399,7 +399,7 @@ fn check_together(files: &Files<'_>, all: &[Document]) -> Result<(), Problem> {
 /// A finding about a document that stays, which has no line here: the document, and what was found at which place.
 fn of_published(all: &[Document], finding: &Finding) -> (String, String) {
     let document = all.get(finding.document).map(Document::path).unwrap_or_default();
-    (document, format!("{}: {}", finding.path.join("."), finding.message))
+    (document, format!("{}: {}", finding.path.join("."), finding.words()))
 }
 
 /// Documents with the topics that are gone besides.

@@ -57,6 +57,7 @@ async fn a_folder_that_holds_a_part_is_applied_beside_what_is_published() {
             "{refused:?}"
         );
         assert_eq!(error["line"], line, "{error:#}");
+        assert!(error["hint"].is_string(), "what to write instead: {error:#}");
         let refused = apply(&run, folder.path(), &[]).await;
         let said = String::from_utf8_lossy(&refused.stderr).into_owned();
         assert!(said.contains(&format!("routing.yaml:{line}:")), "{said}");

@@ -3,6 +3,7 @@
 mod access;
 mod behaviour;
 mod campaign;
+mod condition;
 mod doubts;
 mod insight;
 mod journey;
@@ -12,10 +13,10 @@ pub(crate) use behaviour::Names;
 pub use doubts::doubts;
 
 use super::{
-    CatchAll, Document, FieldMap, KINDS, Response, SecretRef, Target, Team, Territory, Then, territory,
+    CatchAll, Document, FieldMap, KINDS, Response, SecretRef, Target, Team, Territory, Then, one_of,
+    territory,
 };
 use crate::calendar::{Calendar, Day, Hours};
-use crate::condition::Condition;
 use crate::customer::{DEFAULT_RULE, IdentityKind, Survivor, Survivorship};
 use crate::identity::Email;
 use crate::lead::namespace_of;
@@ -35,12 +36,22 @@ pub struct Finding {
     pub document: usize,
     /// Path inside it: `["rules", "2", "when"]`.
     pub path: Vec<String>,
-    /// What is wrong and what to do.
+    /// What is wrong.
     pub message: String,
+    /// What to write instead, where that can be told and the message does not.
+    pub hint: Option<String>,
     /// Offset inside the value, as line and column from 1, for conditions.
     pub within: Option<(usize, usize)>,
     /// The other document it is about, if there is one.
     pub other: Option<Other>,
+}
+
+impl Finding {
+    /// The message with the hint.
+    pub fn words(&self) -> String {
+        let hint = self.hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default();
+        format!("{}{hint}", self.message)
+    }
 }
 
 /// The other document a finding is about.
@@ -266,7 +277,16 @@ impl Checker {
 
     fn add_about(&mut self, path: &[&str], message: impl Into<String>, other: Option<Other>) {
         let path = path.iter().map(|part| (*part).to_owned()).collect();
-        self.findings.push(Finding { document: self.at, path, message: message.into(), within: None, other });
+        let (document, message) = (self.at, message.into());
+        self.findings.push(Finding { document, path, message, hint: None, within: None, other });
+    }
+
+    /// As `add`, with what to write instead.
+    fn add_hinted(&mut self, path: &[&str], message: impl Into<String>, hint: impl Into<String>) {
+        self.add(path, message);
+        if let Some(finding) = self.findings.last_mut() {
+            finding.hint = Some(hint.into());
+        }
     }
 
     fn origins(&mut self, origins: &[String]) {
@@ -275,57 +295,6 @@ impl Checker {
                 self.add(&["origins", &i.to_string()], "an origin is scheme://host[:port] without a path");
             }
         }
-    }
-
-    /// Compiles a condition over a lead and its customer, as rules of routing have them.
-    fn condition(&mut self, at: &[&str], source: &str, roots: &[&str]) {
-        let Some(condition) = self.compiled(at, source, roots) else { return };
-        if let Some(ask) = condition.looks().asks.keys().next() {
-            return self.add(at, format!("a condition here does not see behaviour, and no `{ask}`"));
-        }
-        for path in condition.reads() {
-            let mut parts = path.split('.');
-            let (root, member) = (parts.next().unwrap_or_default(), parts.next());
-            if let Some(member) =
-                member.filter(|member| root == "lead" && !LEAD.contains(member) && *member != "territory")
-            {
-                let mut seen = LEAD.to_vec();
-                seen.push("territory");
-                seen.sort_unstable();
-                let message = format!(
-                    "a lead has no `{member}`; a field of the form is `lead.fields.{member}`, and besides there are {}",
-                    seen.join(", ")
-                );
-                return self.add(at, message);
-            }
-        }
-    }
-
-    /// Compiles a condition that sees nothing but `roots`.
-    fn compiled(&mut self, at: &[&str], source: &str, roots: &[&str]) -> Option<Condition> {
-        let error = match Condition::compile(source) {
-            Err(error) => error,
-            Ok(condition) => {
-                let root = |path: &String| path.split('.').next().unwrap_or_default().to_owned();
-                let strange = condition.reads().iter().map(root).find(|root| !roots.contains(&root.as_str()));
-                if let Some(root) = strange {
-                    let between = if roots.len() > 2 { "`, `" } else { "` and `" };
-                    let seen = roots.join(between);
-                    self.add(at, format!("a condition here sees `{seen}`, and no `{root}`"));
-                    return None;
-                }
-                return Some(condition);
-            }
-        };
-        let mut reason = error.message.trim_start_matches("Syntax error: ").to_owned();
-        for end in ["mismatched input '<EOF>'", "mismatched input <EOF>"] {
-            reason = reason.replace(end, "it ends too early,");
-        }
-        self.add(at, format!("not a condition: {reason}"));
-        if let Some(finding) = self.findings.last_mut() {
-            finding.within = Some((error.line, error.column));
-        }
-        None
     }
 
     fn name(&mut self, document: &Document) {
@@ -353,9 +322,8 @@ impl Checker {
         for (field, rule) in &rules.0 {
             let plain = field.split('.').next().unwrap_or_default();
             if field != DEFAULT_RULE && !FACTS.contains(&plain) {
-                let known = FACTS.join(", ");
-                let message = format!("a customer has no `{field}`; known: {DEFAULT_RULE}, {known}");
-                self.add(&["survivorship", field], message);
+                let hint = one_of(field, [DEFAULT_RULE].into_iter().chain(FACTS));
+                self.add_hinted(&["survivorship", field], format!("a customer has no `{field}`"), hint);
             }
             if let Survivor::Sources(order) = rule {
                 for (i, name) in order.iter().enumerate() {
@@ -368,9 +336,11 @@ impl Checker {
 
     fn known(&mut self, path: &[&str], kind: &str, name: &str, names: &BTreeSet<&str>) {
         if !names.contains(name) {
-            let list = names.iter().copied().collect::<Vec<_>>().join(", ");
-            let list = if list.is_empty() { "none".to_owned() } else { list };
-            self.add_about(path, format!("there is no {kind} `{name}`; known: {list}"), Some(Other::Absent));
+            let hint = one_of(name, names.iter().copied());
+            self.add_hinted(path, format!("there is no {kind} `{name}`"), hint);
+            if let Some(finding) = self.findings.last_mut() {
+                finding.other = Some(Other::Absent);
+            }
         }
     }
 

@@ -11,6 +11,7 @@ mod insight;
 pub mod journey;
 mod leaving;
 mod messaging;
+mod near;
 mod response;
 mod set;
 mod settings;
@@ -38,6 +39,7 @@ pub use messaging::{
     BodyEncoding, Cap, ChannelPolicy, ConsentRule, Messaging, Period, ProviderCall, SmtpServer, SmtpTls,
     Success, Topic, Tracking, Via,
 };
+pub use near::{is_like, one_of};
 pub use response::{CatchAll, Point, Response, Then, Window, length};
 pub use set::{BEHAVIOUR, PolicySet, Rules, SEEN_MS};
 pub use settings::{Junk, Matching, Settings};

@@ -11,8 +11,14 @@ pub const MAX_DOCUMENTS: usize = 4_000_000;
 /// Documents that are too large, else the largest of those that are too much together. Empty means that they may be kept.
 pub fn too_large(documents: &[Document]) -> Vec<Finding> {
     let sizes: Vec<usize> = documents.iter().map(|document| document.to_json().to_string().len()).collect();
-    let finding =
-        |document, message| Finding { document, path: Vec::new(), message, within: None, other: None };
+    let finding = |document, message| Finding {
+        document,
+        path: Vec::new(),
+        message,
+        hint: None,
+        within: None,
+        other: None,
+    };
     let each = sizes.iter().enumerate().filter(|(_, bytes)| **bytes > MAX_DOCUMENT);
     let message = |bytes: &usize| {
         format!("the document has {bytes} bytes as JSON, and at most {MAX_DOCUMENT} are kept")

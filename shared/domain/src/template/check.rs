@@ -6,7 +6,7 @@ use super::library::{Compiled, Part, Parts, environment, parts, parts_of_piece, 
 use super::scan::{self, Tag};
 use super::{fields, shape, trial};
 use crate::condition::line_and_column;
-use crate::policy::{Company, Defaults, Document, Finding, Other, Piece, Template, Templates};
+use crate::policy::{Company, Defaults, Document, Finding, Other, Piece, Template, Templates, one_of};
 use minijinja::{Environment, Error};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -74,8 +74,18 @@ impl Checker {
         self.add_at(path, None, message, None);
     }
 
-    pub(super) fn add_absent(&mut self, path: &[&str], message: impl Into<String>) {
-        self.add_at(path, None, message, Some(Other::Absent));
+    /// What a name leads to is not among the documents; these of its kind are.
+    pub(super) fn add_absent(
+        &mut self,
+        path: &[&str],
+        within: Option<(usize, usize)>,
+        (kind, name): (&str, &str),
+        known: &[String],
+    ) {
+        self.add_at(path, within, format!("there is no {kind} `{name}`"), Some(Other::Absent));
+        if let Some(finding) = self.findings.last_mut() {
+            finding.hint = Some(one_of(name, known.iter().map(String::as_str)));
+        }
     }
 
     fn add_at(
@@ -86,7 +96,8 @@ impl Checker {
         other: Option<Other>,
     ) {
         let path = path.iter().map(|part| (*part).to_owned()).collect();
-        self.findings.push(Finding { document: self.at, path, message: message.into(), within, other });
+        let (document, message) = (self.at, message.into());
+        self.findings.push(Finding { document, path, message, hint: None, within, other });
     }
 
     fn template(&mut self, template: &Template) {
@@ -297,11 +308,9 @@ impl Said<'_> {
         }
         let partials = &self.checker.templates.partials;
         let Some(partial) = partials.get(name.text) else {
-            let known = partials.keys().cloned().collect::<Vec<_>>().join(", ");
-            let known = if known.is_empty() { "none".to_owned() } else { known };
-            let message = format!("there is no partial `{}`; known: {known}", name.text);
+            let known: Vec<String> = partials.keys().cloned().collect();
             let within = Some(line_and_column(self.source, name.at));
-            return self.checker.add_at(self.path, within, message, Some(Other::Absent));
+            return self.checker.add_absent(self.path, within, ("partial", name.text), &known);
         };
         let has_part = parts_of_piece(partial, None).iter().any(|(has, _)| *has == part);
         if !has_part {

@@ -36,9 +36,8 @@ pub(super) fn template(checker: &mut Checker, template: &Template) {
     if let Some(layout) = &template.layout
         && !checker.templates.layouts.contains_key(layout)
     {
-        let known = checker.templates.layouts.keys().cloned().collect::<Vec<_>>().join(", ");
-        let known = if known.is_empty() { "none".to_owned() } else { known };
-        checker.add_absent(&["layout"], format!("there is no layout `{layout}`; known: {known}"));
+        let known: Vec<String> = checker.templates.layouts.keys().cloned().collect();
+        checker.add_absent(&["layout"], None, ("layout", layout), &known);
     }
     for (tag, translation) in &template.translations {
         let name = tag.to_string();

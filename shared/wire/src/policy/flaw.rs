@@ -107,22 +107,3 @@ fn width(c: char) -> usize {
         | '\u{f900}'..='\u{faff}' | '\u{fe30}'..='\u{fe6f}' | '\u{ff00}'..='\u{ff60}' | '\u{1f300}'..='\u{1faff}');
     if wide { 2 } else { 1 }
 }
-
-/// A hint for a word that is none of `known`: the nearest, or all of them.
-pub(super) fn one_of<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
-    let known: Vec<&str> = known.into_iter().collect();
-    let near = known.iter().copied().filter(|other| is_like(word, other));
-    match near.min_by_key(|other| edits(word, other)) {
-        Some(nearest) => format!("did you mean `{nearest}`?"),
-        None => format!("known: {}", known.join(", ")),
-    }
-}
-
-/// Whether one word is probably the other, mistyped.
-pub(super) fn is_like(word: &str, other: &str) -> bool {
-    edits(word, other) <= (word.chars().count() / 3).clamp(1, 2)
-}
-
-fn edits(word: &str, other: &str) -> usize {
-    strsim::damerau_levenshtein(&word.to_lowercase(), &other.to_lowercase())
-}

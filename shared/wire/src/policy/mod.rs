@@ -16,11 +16,11 @@ mod tests;
 
 pub use flaw::PolicyError;
 
-use flaw::{Flaw, Place, is_like, one_of};
+use flaw::{Flaw, Place};
 use saphyr_parser::ScalarStyle;
 use senders::{check_keys, check_sources};
 use serde::Deserialize;
-use sluice_domain::policy::{self, Document, Finding, KINDS, Other};
+use sluice_domain::policy::{self, Document, Finding, KINDS, Other, is_like, one_of};
 use std::collections::{BTreeSet, HashSet};
 use tree::{Node, Value};
 use typed::{Mismatch, Part};
@@ -332,7 +332,11 @@ fn place(finding: &Finding, origin: &Origin, origins: &[Origin], sources: &[Sour
             node.at
         }),
     };
-    Some(Flaw::new(at, message))
+    let flaw = Flaw::new(at, message);
+    Some(match &finding.hint {
+        Some(hint) => flaw.hint(hint),
+        None => flaw,
+    })
 }
 
 /// The place of a line and column of a value's text, where the text stands in the file as it is.

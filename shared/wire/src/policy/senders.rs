@@ -3,7 +3,7 @@
 
 use crate::sns::Certificate;
 use crate::sources::{self, Source as Sender};
-use sluice_domain::policy::{Auth, Document, Finding, Other, SecretRef, Source};
+use sluice_domain::policy::{Auth, Document, Finding, Other, SecretRef, Source, one_of};
 use std::collections::BTreeMap;
 
 /// Checks the source documents among these.
@@ -11,8 +11,14 @@ pub(super) fn check_sources(documents: &[Document]) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (document, content) in documents.iter().enumerate() {
         let Document::Source(source) = content else { continue };
+        if sources::find(&source.sender).is_none() {
+            let (path, message) =
+                (vec!["type".to_owned()], format!("there is no source of type `{}`", source.sender));
+            let hint = Some(one_of(&source.sender, sources::registry().iter().map(|adapter| adapter.kind())));
+            findings.push(Finding { document, path, message, hint, within: None, other: None });
+        }
         for (path, message) in mistakes(source) {
-            findings.push(Finding { document, path, message, within: None, other: None });
+            findings.push(Finding { document, path, message, hint: None, within: None, other: None });
         }
     }
     findings
@@ -34,7 +40,7 @@ pub(super) fn check_keys(documents: &[Document]) -> Vec<Finding> {
                     reference.0, holder.name
                 );
                 let other = Some(Other::Document(first));
-                findings.push(Finding { document, path, message, within: None, other });
+                findings.push(Finding { document, path, message, hint: None, within: None, other });
             }
         }
     }
@@ -47,11 +53,8 @@ fn mistakes(source: &Source) -> Vec<(Vec<String>, String)> {
         mistakes.push((path.iter().map(|part| (*part).to_owned()).collect(), message));
     };
     let kind = &source.sender;
-    let Some(adapter) = sources::find(kind) else {
-        let known: Vec<&str> = sources::registry().iter().map(|adapter| adapter.kind()).collect();
-        add(&["type"], format!("there is no source of type `{kind}`; known: {}", known.join(", ")));
-        return mistakes;
-    };
+    // That there is none of its type is said already.
+    let Some(adapter) = sources::find(kind) else { return mistakes };
     for name in settings(source).into_iter().filter(|name| !adapter.settings().contains(name)) {
         add(&[name], format!("a source of type {kind} has no `{name}`"));
     }

@@ -207,13 +207,13 @@ fn a_value_of_another_type_is_pointed_at() {
     refused(
         "kind: team\nname: a\nmembers:\n  - { rep: x, weight: -1 }\n  - { rep: x, weight: 1.5 }\n  - { rep: x, capacity: 5000000000 }\n  - { rep: x, capacity: \"5\" }\n",
         &expect![[r#"
-            p.yaml:4:12: there is no rep `x`; known: none
+            p.yaml:4:12: there is no rep `x` (known: none)
                 4 |   - { rep: x, weight: -1 }
                   |            ^
             p.yaml:4:23: expected a whole number, 0 or more, found a negative number
                 4 |   - { rep: x, weight: -1 }
                   |                       ^
-            p.yaml:5:12: there is no rep `x`; known: none
+            p.yaml:5:12: there is no rep `x` (known: none)
                 5 |   - { rep: x, weight: 1.5 }
                   |            ^
             p.yaml:5:12: x is in the team twice
@@ -222,7 +222,7 @@ fn a_value_of_another_type_is_pointed_at() {
             p.yaml:5:23: expected a whole number, 0 or more, found a number with a fraction
                 5 |   - { rep: x, weight: 1.5 }
                   |                       ^
-            p.yaml:6:12: there is no rep `x`; known: none
+            p.yaml:6:12: there is no rep `x` (known: none)
                 6 |   - { rep: x, capacity: 5000000000 }
                   |            ^
             p.yaml:6:12: x is in the team twice
@@ -231,7 +231,7 @@ fn a_value_of_another_type_is_pointed_at() {
             p.yaml:6:25: this number is too large
                 6 |   - { rep: x, capacity: 5000000000 }
                   |                         ^
-            p.yaml:7:12: there is no rep `x`; known: none
+            p.yaml:7:12: there is no rep `x` (known: none)
                 7 |   - { rep: x, capacity: "5" }
                   |            ^
             p.yaml:7:12: x is in the team twice
@@ -337,7 +337,7 @@ fn a_condition_is_pointed_into() {
     refused(
         &routing("  - name: a\n    when: lead.country ==\n    end: spam"),
         &expect![[r#"
-            p.yaml:13:26: not a condition: it ends too early, expecting expression
+            p.yaml:13:26: not a condition: it ends too early, expecting expression (a condition is CEL over `lead`, `customer`: see Policies in the README)
                13 |     when: lead.country ==
                   |                          ^
         "#]],
@@ -345,7 +345,7 @@ fn a_condition_is_pointed_into() {
     refused(
         &routing("  - name: a\n    when: 'lead.country === 1'\n    end: spam"),
         &expect![[r#"
-        p.yaml:13:27: not a condition: unexpected token
+        p.yaml:13:27: not a condition: unexpected token (a condition is CEL over `lead`, `customer`: see Policies in the README)
            13 |     when: 'lead.country === 1'
               |                           ^
     "#]],
@@ -355,7 +355,7 @@ fn a_condition_is_pointed_into() {
             "  - name: a\n    when: |\n      lead.country == \"DE\"\n        && lead. == 1\n    end: spam",
         ),
         &expect![[r#"
-        p.yaml:15:18: not a condition: expected identifier after '.'
+        p.yaml:15:18: not a condition: expected identifier after '.' (a condition is CEL over `lead`, `customer`: see Policies in the README)
            15 |         && lead. == 1
               |                  ^
     "#]],
@@ -365,7 +365,7 @@ fn a_condition_is_pointed_into() {
             "  - name: a\n    when: >\n      lead.country == \"DE\"\n      && lead. == 1\n    end: spam",
         ),
         &expect![[r#"
-        p.yaml:14:7: not a condition: expected identifier after '.' (line 1, column 31 of the value)
+        p.yaml:14:7: not a condition: expected identifier after '.' (line 1, column 31 of the value) (a condition is CEL over `lead`, `customer`: see Policies in the README)
            14 |       lead.country == "DE"
               |       ^
     "#]],
@@ -373,7 +373,7 @@ fn a_condition_is_pointed_into() {
     refused(
         &routing("  - name: a\n    when: laed.country == \"DE\"\n    end: spam"),
         &expect![[r#"
-        p.yaml:13:11: a condition here sees `lead` and `customer`, and no `laed`
+        p.yaml:13:11: a condition here sees `lead` and `customer`, and no `laed` (did you mean `lead`?)
            13 |     when: laed.country == "DE"
               |           ^
     "#]],
@@ -381,10 +381,10 @@ fn a_condition_is_pointed_into() {
     refused(
         &routing("  - { name: a, when: 1 +, end: spam }\n  - { name: b, when: 2 +, end: spam }"),
         &expect![[r#"
-            p.yaml:12:25: not a condition: it ends too early, expecting expression
+            p.yaml:12:25: not a condition: it ends too early, expecting expression (a condition is CEL over `lead`, `customer`: see Policies in the README)
                12 |   - { name: a, when: 1 +, end: spam }
                   |                         ^
-            p.yaml:13:25: not a condition: it ends too early, expecting expression
+            p.yaml:13:25: not a condition: it ends too early, expecting expression (a condition is CEL over `lead`, `customer`: see Policies in the README)
                13 |   - { name: b, when: 2 +, end: spam }
                   |                         ^
         "#]],
@@ -396,7 +396,7 @@ fn a_condition_over_what_no_lead_has_is_refused() {
     refused(
         &routing("  - name: a\n    when: lead.employees >= 200\n    end: spam"),
         &expect![[r#"
-            p.yaml:13:11: a lead has no `employees`; a field of the form is `lead.fields.employees`, and besides there are ad_user_id, attribution, birth_date, city, company, company_domain, country, email, email_domain, external_id, fields, first_name, flags, full_name, kind, language, last_name, phone, postal_code, region, source, street, territory, time_zone, website, wechat_id, wechat_openid, wechat_unionid
+            p.yaml:13:11: a lead has no `employees` (a field of the form is `lead.fields.employees`, and besides there are ad_user_id, attribution, birth_date, city, company, company_domain, country, email, email_domain, external_id, fields, first_name, flags, full_name, kind, language, last_name, phone, postal_code, region, source, street, territory, time_zone, website, wechat_id, wechat_openid, wechat_unionid)
                13 |     when: lead.employees >= 200
                   |           ^
         "#]],
@@ -434,10 +434,10 @@ fn names_lead_to_documents_that_exist() {
             "  - name: a\n    assign: { team: dahc }\n  - name: b\n    assign: { rep: bob }\n  - name: c",
         ),
         &expect![[r#"
-        p.yaml:13:21: there is no team `dahc`; known: dach
+        p.yaml:13:21: there is no team `dahc` (did you mean `dach`?)
            13 |     assign: { team: dahc }
               |                     ^
-        p.yaml:15:20: there is no rep `bob`; known: li.wei
+        p.yaml:15:20: there is no rep `bob` (known: li.wei)
            15 |     assign: { rep: bob }
               |                    ^
         p.yaml:16:5: a rule has either `assign` or `end`
@@ -451,7 +451,7 @@ fn names_lead_to_documents_that_exist() {
         p.yaml:2:7: the settings document is called `default`
             2 | name: other
               |       ^
-        p.yaml:3:15: there is no rep `bob`; known: none
+        p.yaml:3:15: there is no rep `bob` (known: none)
             3 | escalate_to: [bob]
               |               ^
     "#]],
@@ -514,7 +514,7 @@ fn a_source_brings_what_its_type_needs() {
     refused(
         "kind: source\nname: a\ntype: carrier-pigeon\n",
         &expect![[r#"
-            p.yaml:3:7: there is no source of type `carrier-pigeon`; known: calendly, contact_form_7, douyin, elementor, feiyu, google, gravity_forms, hubspot, jotform, json, linkedin, meta, netlify, shopify, posthog, rudderstack, segment, sns, tally, tiktok, typeform, webflow, woocommerce
+            p.yaml:3:7: there is no source of type `carrier-pigeon` (known: calendly, contact_form_7, douyin, elementor, feiyu, google, gravity_forms, hubspot, jotform, json, linkedin, meta, netlify, shopify, posthog, rudderstack, segment, sns, tally, tiktok, typeform, webflow, woocommerce)
                 3 | type: carrier-pigeon
                   |       ^
         "#]],

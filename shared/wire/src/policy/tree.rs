@@ -297,6 +297,6 @@ fn syntax(text: &str, at: Place, error: &ScanError) -> Flaw {
         ),
         None if line.contains(": {{") || line.contains(": {%") => flaw.hint(IN_QUOTES),
         None if error.info().contains("tab") => flaw.hint("indent with blanks, not with tabs"),
-        None => flaw,
+        None => flaw.hint("look at the indentation, and put a text with `: `, ` #` or a leading `*` in quotes"),
     }
 }

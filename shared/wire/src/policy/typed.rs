@@ -1,12 +1,13 @@
 //! From the tree to the document types: a serde deserializer whose errors know their place.
 
-use super::flaw::{Flaw, Place, one_of};
+use super::flaw::{Flaw, Place};
 use super::tree::{Entry, Node, Scalar, Value};
 use serde::de::value::StrDeserializer;
 use serde::de::{
     self, DeserializeSeed, Deserializer, EnumAccess, Expected, IntoDeserializer, MapAccess, SeqAccess,
     Unexpected, VariantAccess, Visitor,
 };
+use sluice_domain::policy::one_of;
 use std::fmt;
 
 /// Why a tree is not of a type, and which part of it is to blame.

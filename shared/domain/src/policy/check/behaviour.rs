@@ -4,7 +4,7 @@ use super::Checker;
 use crate::condition::Condition;
 use crate::event::key_of;
 use crate::live::Need;
-use crate::policy::{Document, Grade, Lifecycle, Move, Scoring, Segment, Settings};
+use crate::policy::{Document, Grade, Lifecycle, Move, Scoring, Segment, Settings, one_of};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What conditions over a person see.
@@ -120,7 +120,10 @@ impl Checker {
             let Some((_, known)) = MEMBERS.into_iter().find(|(name, _)| *name == root) else { continue };
             let message = match parts.next() {
                 Some(member) if known.contains(&member) => continue,
-                Some(member) => format!("there is no `{root}.{member}`; known: {}", known.join(", ")),
+                Some(member) => {
+                    let hint = one_of(member, known.iter().copied());
+                    return self.add_hinted(at, format!("there is no `{root}.{member}`"), hint);
+                }
                 // How it changes with time has to be known.
                 None if root == "event" => continue,
                 None => format!("write one of `{root}.{}`", known.join(&format!("`, `{root}."))),

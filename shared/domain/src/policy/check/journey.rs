@@ -10,7 +10,7 @@ use crate::policy::journey::{
     Act, Addressee, Again, Case, DateTrigger, Journey, Limit, OnPublish, STEP_KINDS, Send, Step, Trigger,
     Until, WebhookStep,
 };
-use crate::policy::{Document, Period, Scoring, Topic};
+use crate::policy::{Document, Period, Scoring, Topic, one_of};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -115,8 +115,9 @@ impl Checker {
         if let OnPublish::Migrate(steps) = &journey.on_publish {
             for (old, new) in steps {
                 if !names.contains(new) {
-                    let message = format!("there is no step `{new}`; known: {}", names.join(", "));
-                    self.add(&["on_publish", "migrate", old], message);
+                    let hint = one_of(new, names.iter().map(String::as_str));
+                    let at = ["on_publish", "migrate", old.as_str()];
+                    self.add_hinted(&at, format!("there is no step `{new}`"), hint);
                 }
             }
         }
@@ -443,11 +444,10 @@ impl Checker {
             for label in step.act.labels() {
                 if !labels.contains_key(label) {
                     is_whole = false;
-                    let near = labels.keys().copied().collect::<Vec<_>>().join(", ");
-                    let near = if near.is_empty() { "none".to_owned() } else { near };
+                    let hint = one_of(label, labels.keys().copied());
                     let at = label_place(&number, step, label);
                     let at: Vec<&str> = at.iter().map(String::as_str).collect();
-                    self.add(&at, format!("there is no step called `{label}`; known: {near}"));
+                    self.add_hinted(&at, format!("there is no step called `{label}`"), hint);
                 }
             }
         }

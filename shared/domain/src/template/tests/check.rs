@@ -11,7 +11,7 @@ fn said(list: Value) -> Vec<String> {
         .map(|finding| {
             let at = finding.within.map_or(String::new(), |(line, column)| format!(" {line}:{column}"));
             let document = documents[finding.document].path();
-            format!("{document} {}{at}: {}", finding.path.join("."), finding.message)
+            format!("{document} {}{at}: {}", finding.path.join("."), finding.words())
         })
         .collect()
 }
@@ -51,7 +51,7 @@ fn a_mistake_is_told_at_its_place() {
         ("{% if 1 is not nothing %}{% endif %}", "1:16: there is no test `nothing`"),
         ("{{ customer.email.upper() }}", "1:4: `customer.email.upper` cannot be called"),
         ("{{ debug() }}", "1:4: `debug` cannot be called"),
-        ("{% include 'foot' %}", "1:13: there is no partial `foot`; known: none"),
+        ("{% include 'foot' %}", "1:13: there is no partial `foot` (known: none)"),
         ("{% include data.x %}", "1:1: an include names one partial"),
         ("{% include ['a', 'b'] %}", "1:1: an include names one partial"),
         ("{% include 'a' ignore missing %}", "1:1: an include names one partial"),
@@ -206,7 +206,7 @@ fn a_template_has_what_its_channel_needs() {
             "template/b subject: a template for sms has a `text` and no `subject`",
             "template/b html: a template for sms has a `text` and no `html`",
             "template/b : a template for sms needs a `text`",
-            "template/c layout: there is no layout `none`; known: l",
+            "template/c layout: there is no layout `none` (known: l)",
             "layout/l html: a layout says where what it is around stands: `{{ content }}`",
             "partial/p : this needs `html`, `text` or both",
         ]

@@ -16,10 +16,10 @@ fn a_lifecycle_names_its_stages_and_what_moves() {
             p.yaml:3:16: a is here twice
                 3 | stages: [a, b, a]
                   |                ^
-            p.yaml:5:11: there is no stage `c`; known: a, b
+            p.yaml:5:11: there is no stage `c` (known: a, b)
                 5 |   - { to: c, from: [d], on: x }
                   |           ^
-            p.yaml:5:21: there is no stage `d`; known: a, b
+            p.yaml:5:21: there is no stage `d` (known: a, b)
                 5 |   - { to: c, from: [d], on: x }
                   |                     ^
             p.yaml:6:21: a move from b to b moves nobody
@@ -34,7 +34,7 @@ fn a_lifecycle_names_its_stages_and_what_moves() {
             p.yaml:10:12: `where` is only read with `on`
                10 |     where: 'true'
                   |            ^
-            p.yaml:11:28: a condition here sees `event`, and no `customer`
+            p.yaml:11:28: a condition here sees `event`, and no `customer` (see Customers in motion in the README)
                11 |   - { to: a, on: x, where: 'customer.plan == "pro"' }
                   |                            ^
         "#]],
@@ -56,7 +56,7 @@ fn a_condition_over_a_person_sees_what_there_is() {
         (
             "event.name == \"x\"",
             expect![[r#"
-                p.yaml:3:7: a condition here sees `customer`, `tags`, `stage`, `score`, `rfm`, `churn`, `segments`, `qualification`, and no `event`
+                p.yaml:3:7: a condition here sees `customer`, `tags`, `stage`, `score`, `rfm`, `churn`, `segments`, `qualification`, and no `event` (see Customers in motion in the README)
                     3 | when: 'event.name == "x"'
                       |       ^
             "#]],
@@ -64,7 +64,7 @@ fn a_condition_over_a_person_sees_what_there_is() {
         (
             "score.intrest > 5",
             expect![[r#"
-            p.yaml:3:7: there is no `score.intrest`; known: fit, fit_grade, interest, interest_grade
+            p.yaml:3:7: there is no `score.intrest` (did you mean `interest`?)
                 3 | when: 'score.intrest > 5'
                   |       ^
         "#]],
@@ -72,7 +72,7 @@ fn a_condition_over_a_person_sees_what_there_is() {
         (
             "score.interest > score.fit",
             expect![[r#"
-            p.yaml:3:8: not a condition: score.interest changes with time: compare it with a number that is written out, as in score.interest >= 10
+            p.yaml:3:8: not a condition: score.interest changes with time: compare it with a number that is written out, as in score.interest >= 10 (a condition is CEL over `customer`, `tags`, `stage`, `score`, `rfm`, `churn`, `segments`, `qualification`: see Customers in motion in the README)
                 3 | when: 'score.interest > score.fit'
                   |        ^
         "#]],
@@ -88,7 +88,7 @@ fn a_condition_over_a_person_sees_what_there_is() {
         (
             "count_in(\"x\") > 1",
             expect![[r#"
-            p.yaml:3:8: not a condition: count_in is written with its names and times in quotes, count_in("order_completed", "30d")
+            p.yaml:3:8: not a condition: count_in is written with its names and times in quotes, count_in("order_completed", "30d") (a condition is CEL over `customer`, `tags`, `stage`, `score`, `rfm`, `churn`, `segments`, `qualification`: see Customers in motion in the README)
                 3 | when: 'count_in("x") > 1'
                   |        ^
         "#]],
@@ -96,7 +96,7 @@ fn a_condition_over_a_person_sees_what_there_is() {
         (
             "count_in(customer.event, \"30d\") > 1",
             expect![[r#"
-            p.yaml:3:8: not a condition: count_in is written with its names and times in quotes, count_in("order_completed", "30d")
+            p.yaml:3:8: not a condition: count_in is written with its names and times in quotes, count_in("order_completed", "30d") (a condition is CEL over `customer`, `tags`, `stage`, `score`, `rfm`, `churn`, `segments`, `qualification`: see Customers in motion in the README)
                 3 | when: 'count_in(customer.event, "30d") > 1'
                   |        ^
         "#]],
@@ -104,7 +104,7 @@ fn a_condition_over_a_person_sees_what_there_is() {
         (
             "true && silent_for(\"30 days\")",
             expect![[r#"
-            p.yaml:3:16: not a condition: silent_for: `30 days` is no length of time; write it like `30m`, `24h`, `7d` or `2w`
+            p.yaml:3:16: not a condition: silent_for: `30 days` is no length of time; write it like `30m`, `24h`, `7d` or `2w` (a condition is CEL over `customer`, `tags`, `stage`, `score`, `rfm`, `churn`, `segments`, `qualification`: see Customers in motion in the README)
                 3 | when: 'true && silent_for("30 days")'
                   |                ^
         "#]],
@@ -112,10 +112,10 @@ fn a_condition_over_a_person_sees_what_there_is() {
         (
             "churn == \"hihg\" || rfm.tier == \"vip\"",
             expect![[r#"
-            p.yaml:3:7: there is no churn `hihg`; known: high, none, warning
+            p.yaml:3:7: there is no churn `hihg` (did you mean `high`?)
                 3 | when: 'churn == "hihg" || rfm.tier == "vip"'
                   |       ^
-            p.yaml:3:7: there is no tier `vip`; known: none
+            p.yaml:3:7: there is no tier `vip` (known: none)
                 3 | when: 'churn == "hihg" || rfm.tier == "vip"'
                   |       ^
         "#]],
@@ -139,7 +139,7 @@ fn a_condition_over_a_person_sees_what_there_is() {
         (
             "\"other\" in segments",
             expect![[r#"
-            p.yaml:3:7: there is no segment `other`; known: s
+            p.yaml:3:7: there is no segment `other` (known: s)
                 3 | when: '"other" in segments'
                   |       ^
         "#]],
@@ -181,7 +181,7 @@ fn stages_that_do_not_exist_are_not_asked_for() {
     refused(
         "kind: lifecycle\nname: default\nstages: [new, old]\n---\nkind: segment\nname: s\nwhen: stage in [\"new\", \"odl\"]\n",
         &expect![[r#"
-            p.yaml:7:7: there is no stage `odl`; known: new, old
+            p.yaml:7:7: there is no stage `odl` (did you mean `old`?)
                 7 | when: stage in ["new", "odl"]
                   |       ^
         "#]],
@@ -200,7 +200,7 @@ fn scores_have_rules_with_points_and_grades() {
             p.yaml:5:15: a rule's name has 1 to 64 bytes
                 5 |     - { name: '', when: stage == "x", points: 0 }
                   |               ^
-            p.yaml:5:25: a condition here sees `customer` and `qualification`, and no `stage`
+            p.yaml:5:25: a condition here sees `customer` and `qualification`, and no `stage` (see Customers in motion in the README)
                 5 |     - { name: '', when: stage == "x", points: 0 }
                   |                         ^
             p.yaml:5:47: points are 1 to 1000 or -1 to -1000
@@ -215,7 +215,7 @@ fn scores_have_rules_with_points_and_grades() {
             p.yaml:9:14: a half-life is at least an hour
                 9 |   half_life: 5m
                   |              ^
-            p.yaml:11:32: there is no `event.total`; known: name, kind, source, properties, traits
+            p.yaml:11:32: there is no `event.total` (known: name, kind, source, properties, traits)
                11 |     - { name: b, on: x, where: event.total > 5, points: 9999 }
                   |                                ^
             p.yaml:11:57: points are 1 to 1000 or -1 to -1000

@@ -19,7 +19,7 @@ fn mistakes_in_hours_have_their_place() {
             p.yaml:10:3: unknown field `sta` (did you mean `sat`?)
                10 |   sta: 10:00-14:00
                   |   ^
-            p.yaml:14:53: there is no calendar `cn`; known: none
+            p.yaml:14:53: there is no calendar `cn` (known: none)
                14 | hours: { zone: UTC, daily: "09:00-18:00", calendar: cn }
                   |                                                     ^
         "#]],
@@ -107,10 +107,10 @@ fn mistakes_in_territories_and_in_whom_a_rule_names_have_their_place() {
             p.yaml:34:37: t is here twice
                34 |   - { name: d, assign: { teams: [t, t] } }
                   |                                     ^
-            p.yaml:35:33: there is no team `u`; known: t
+            p.yaml:35:33: there is no team `u` (known: t)
                35 |   - { name: e, assign: { queue: u } }
                   |                                 ^
-            p.yaml:36:22: a lead has no `teritory`; a field of the form is `lead.fields.teritory`, and besides there are ad_user_id, attribution, birth_date, city, company, company_domain, country, email, email_domain, external_id, fields, first_name, flags, full_name, kind, language, last_name, phone, postal_code, region, source, street, territory, time_zone, website, wechat_id, wechat_openid, wechat_unionid
+            p.yaml:36:22: a lead has no `teritory` (did you mean `lead.territory`?)
                36 |   - { name: f, when: lead.teritory == "a", assign: { owner: company } }
                   |                      ^
         "#]],

@@ -50,10 +50,10 @@ fn a_rule_that_cannot_work_is_shown_in_its_place() {
     refused(
         &settings("  companny: newest\n  phone: [crm]"),
         &expect![[r#"
-            p.yaml:4:13: a customer has no `companny`; known: default, email, phone, first_name, last_name, full_name, company, company_domain, website, street, postal_code, city, region, country, language, time_zone, birth_date, external_id, wechat_unionid, wechat_openid, wechat_id, ad_user_id
+            p.yaml:4:13: a customer has no `companny` (did you mean `company`?)
                 4 |   companny: newest
                   |             ^
-            p.yaml:5:11: there is no form or source `crm`; known: none
+            p.yaml:5:11: there is no form or source `crm` (known: none)
                 5 |   phone: [crm]
                   |           ^
         "#]],

@@ -203,16 +203,16 @@ tell: [bo]
 "
         ),
         &expect![[r#"
-            p.yaml:27:5: there is no form or source `contakt`; known: contact
+            p.yaml:27:5: there is no form or source `contakt` (did you mean `contact`?)
                27 | of: source/contakt
                   |     ^
             p.yaml:33:5: costs are those of a `source/NAME` or of an `ad/UTM_SOURCE/UTM_CAMPAIGN`
                33 | of: team/sales
                   |     ^
-            p.yaml:39:5: there is no step `send.hallo`; known: send.hello
+            p.yaml:39:5: there is no step `send.hallo` (did you mean `send.hello`?)
                39 | of: step/welcome/send.hallo
                   |     ^
-            p.yaml:43:8: there is no rep `bo`; known: ann
+            p.yaml:43:8: there is no rep `bo` (known: ann)
                43 | tell: [bo]
                   |        ^
         "#]],

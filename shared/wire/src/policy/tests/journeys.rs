@@ -164,22 +164,22 @@ steps:
 ",
         &expect![[r#"
             1:16: events are written in lower case with `_`: `order_completed`
-            3:23: there is no template `welcom`; known: reminder, welcome
-            3:38: there is no topic `products`; known: product, service
+            3:23: there is no template `welcom`
+            3:38: there is no topic `products`
             4:42: the template `reminder` is for sms
-            5:57: there is no step called `nugde`; known: nudge
+            5:57: there is no step called `nugde`
             7:34: not a condition: mismatched input '=' expecting <EOF>
             8:17: a condition here sees `customer`, `tags`, `stage`, `score`, `rfm`, `churn`, `segments`, `qualification`, and no `lead`
-            8:45: there is no step called `nowhere`; known: nudge
-            9:15: there is no step called `elsewhere`; known: nudge
+            8:45: there is no step called `nowhere`
+            9:15: there is no step called `elsewhere`
             10:21: a weight is a whole number from 1 to 1000
-            10:30: there is no step called `gone`; known: nudge
-            11:20: there is no step called `away`; known: nudge
-            12:20: there is no rep `nobody`; known: li.wei
-            13:32: there is no team `nobody`; known: sdr
-            14:18: there is no team `nobody`; known: sdr
-            15:50: there is no calendar `fr`; known: de
-            16:12: there is no journey `nobody`; known: j
+            10:30: there is no step called `gone`
+            11:20: there is no step called `away`
+            12:20: there is no rep `nobody`
+            13:32: there is no team `nobody`
+            14:18: there is no team `nobody`
+            15:50: there is no calendar `fr`
+            16:12: there is no journey `nobody`
             17:12: nobody enrols where they are; `goto` leads back to an earlier step
         "#]],
     );
@@ -212,7 +212,7 @@ steps:
         &expect![[r#"
             1:28: 1 to 20
             2:7: name an `event`, or a condition with `when`, or both
-            3:31: there is no step `gone`; known: send.welcome, send.welcome.2, wait.30s, set.Bad, score, webhook, branch, branch.2, task.owner, tag.not good, out, out
+            3:31: there is no step `gone`
             5:11: `replace` needs `replacement: { channel: …, template: … }`
             6:61: this is only read with `at_cap: replace` or `in_quiet_hours: replace`
             7:11: at least 1m: timers fire once a minute

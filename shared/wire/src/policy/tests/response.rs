@@ -50,7 +50,7 @@ fn mistakes_in_a_response_have_their_place() {
             p.yaml:10:56: a limit is a whole number from 1 to 20
                10 | response: { within: 5m, remind: ["80%", "50%"], limit: 0, catch_all: { rep: nobody } }
                   |                                                        ^
-            p.yaml:10:77: there is no rep `nobody`; known: a, boss
+            p.yaml:10:77: there is no rep `nobody` (known: a, boss)
                10 | …in: 5m, remind: ["80%", "50%"], limit: 0, catch_all: { rep: nobody } }
                   |                                                              ^
         "#]],

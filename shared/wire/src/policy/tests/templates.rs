@@ -120,7 +120,7 @@ fn what_is_misspelt_is_told_with_what_was_meant() {
             p.yaml:3:1: unknown field `subjct` (did you mean `subject`?)
                 3 | subjct: a
                   | ^
-            p.yaml:4:9: there is no layout `letter`; known: none
+            p.yaml:4:9: there is no layout `letter` (known: none)
                 4 | layout: letter
                   |         ^
             p.yaml:5:10: `mail` is none of the words for this (did you mean `email`?)

@@ -27,7 +27,7 @@ fn a_question_that_cannot_be_answered_is_refused() {
     refused(
         "kind: topic\nname: news\nconsent: double_opt_in\nconfirm: ask\n",
         &expect![[r#"
-        p.yaml:4:10: there is no template `ask`; known: none
+        p.yaml:4:10: there is no template `ask` (known: none)
             4 | confirm: ask
               |          ^
     "#]],

@@ -50,7 +50,7 @@ fn a_condition_in_flow_style_ends_at_a_bracket() {
     refused(
         &routing("  - { name: a, when: lead.a.startsWith(b, c), end: spam }"),
         &expect![[r#"
-            p.yaml:12:41: not a condition: it ends too early, expecting ')'
+            p.yaml:12:41: not a condition: it ends too early, expecting ')' (a condition is CEL over `lead`, `customer`: see Policies in the README)
                12 |   - { name: a, when: lead.a.startsWith(b, c), end: spam }
                   |                                         ^
             p.yaml:12:43: unknown field `c)` (inside { } a comma ends a value: put a condition that holds one in quotes)
@@ -109,7 +109,7 @@ fn a_file_that_is_not_yaml_says_where() {
     refused(
         "kind: rep\nname: \"a\n",
         &expect![[r#"
-        p.yaml:2:7: not YAML: while scanning a quoted scalar, found unexpected end of stream
+        p.yaml:2:7: not YAML: while scanning a quoted scalar, found unexpected end of stream (look at the indentation, and put a text with `: `, ` #` or a leading `*` in quotes)
             2 | name: "a
               |       ^
     "#]],
@@ -125,7 +125,7 @@ fn a_file_that_is_not_yaml_says_where() {
     refused(
         "kind: rep\nname: *nobody\n",
         &expect![[r#"
-        p.yaml:2:7: not YAML: while parsing node, found unknown anchor
+        p.yaml:2:7: not YAML: while parsing node, found unknown anchor (look at the indentation, and put a text with `: `, ` #` or a leading `*` in quotes)
             2 | name: *nobody
               |       ^
     "#]],
@@ -156,7 +156,7 @@ fn what_was_read_before_a_syntax_error_is_checked_too() {
             p.yaml:3:1: unknown field `age` (known: name, full_name, email, webhook, available, hours, leave, languages, skills, capacity, reports_to)
                 3 | age: 3
                   | ^
-            p.yaml:10:1: not YAML: while parsing a node, did not find expected node content
+            p.yaml:10:1: not YAML: while parsing a node, did not find expected node content (look at the indentation, and put a text with `: `, ` #` or a leading `*` in quotes)
         "#]],
     );
 }
