@@ -507,6 +507,7 @@ async fn what_is_wrong_with_documents_is_told_to_programs_too() {
         (&json!(3), &json!(1)),
         "{told:#}"
     );
+    assert!(!String::from_utf8_lossy(&output.stderr).contains("published"), "nothing is missing: {output:?}");
     // A folder that was named and cannot be published is no stack without policies.
     let output = sluice_in(folder.path(), &["dev", "--port", "0", "--json", "--policies", "."]).await;
     assert!(!output.status.success() && output.stdout.is_empty(), "{output:?}");

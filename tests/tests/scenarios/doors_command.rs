@@ -47,6 +47,10 @@ async fn a_folder_that_holds_a_part_is_applied_beside_what_is_published() {
         .output()
         .unwrap();
     assert!(!checked.status.success());
+    // Why that is no mistake where the rest is published is said once, whatever is missing.
+    let said = String::from_utf8_lossy(&checked.stderr).into_owned();
+    assert_eq!(said.matches("looks among what is published").count(), 1, "{said}");
+    assert!(!String::from_utf8_lossy(&pruned.stderr).contains("looks among what is published"), "{pruned:?}");
     // What the stack finds has its place as well, and what cannot be read is not even asked.
     for (text, line) in [(routing.replace("sales", "dach"), 5), (routing.replace("assign", "asign"), 5)] {
         file(folder.path(), "routing.yaml", &text);

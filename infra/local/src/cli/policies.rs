@@ -34,16 +34,11 @@ pub fn read_folder(dir: &Path) -> Result<Vec<SourceText>, String> {
 
 /// The documents of a folder; the error has all findings.
 pub(crate) fn documents_in(dir: &Path) -> Result<Vec<Document>, String> {
-    Ok(check_for(&read_folder(dir)?, false)?.documents)
+    Ok(examine(&read_folder(dir)?).map_err(|errors| refused(&errors, false))?.documents)
 }
 
 fn to_mend(n: usize) -> String {
     format!("{n} to mend")
-}
-
-/// Checks files; the error has all findings. For programs, which read stdout, they are there.
-fn check_for(files: &[SourceText], json: bool) -> Result<Examined, String> {
-    examine(files).map_err(|errors| refused(&errors, json))
 }
 
 /// What is to be mended, in words; for programs it is on stdout.
@@ -93,9 +88,16 @@ fn warn(warnings: &[String]) {
     }
 }
 
+/// What is said once where something is named that the folder does not have.
+const ELSEWHERE: &str = "What documents name is looked for in this folder only; `sluice apply` looks among what is published as well.";
+
 pub(crate) fn validate(dir: &Path, json: bool) -> Result<(), String> {
     let files = read_folder(dir)?;
-    let Examined { documents, warnings } = check_for(&files, json)?;
+    let Examined { documents, warnings } = examine(&files).map_err(|errors| {
+        let is_whole = !errors.iter().any(|error| error.is_absent);
+        let said = refused(&errors, json);
+        if is_whole { said } else { format!("{said}\n{ELSEWHERE}") }
+    })?;
     if json {
         let documents: Vec<String> = documents.iter().map(Document::path).collect();
         say(&json!({"valid": true, "documents": documents, "errors": [], "warnings": warnings}).to_string());

@@ -28,6 +28,9 @@ pub struct PolicyError {
     /// The line and, below it, a caret.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub snippet: Option<String>,
+    /// Whether it names a document that is not among those that were read together.
+    #[serde(skip)]
+    pub is_absent: bool,
 }
 
 impl fmt::Display for PolicyError {
@@ -50,11 +53,12 @@ pub(super) struct Flaw {
     message: String,
     hint: Option<String>,
     unseen: bool,
+    absent: bool,
 }
 
 impl Flaw {
     pub(super) fn new(at: Place, message: impl Into<String>) -> Self {
-        Self { at, message: message.into(), hint: None, unseen: false }
+        Self { at, message: message.into(), hint: None, unseen: false, absent: false }
     }
 
     pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
@@ -65,6 +69,12 @@ impl Flaw {
     /// The same, without the line it is about.
     pub(super) fn unseen(mut self) -> Self {
         self.unseen = true;
+        self
+    }
+
+    /// The same, of a document that is not among those read.
+    pub(super) fn absent(mut self) -> Self {
+        self.absent = true;
         self
     }
 
@@ -79,6 +89,7 @@ impl Flaw {
             message: self.message,
             hint: self.hint,
             snippet: shown.map(|text| snippet(text, line, column)),
+            is_absent: self.absent,
         }
     }
 }

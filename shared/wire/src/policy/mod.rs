@@ -333,10 +333,11 @@ fn place(finding: &Finding, origin: &Origin, origins: &[Origin], sources: &[Sour
         }),
     };
     let flaw = Flaw::new(at, message);
-    Some(match &finding.hint {
+    let flaw = match &finding.hint {
         Some(hint) => flaw.hint(hint),
         None => flaw,
-    })
+    };
+    Some(if finding.other == Some(Other::Absent) { flaw.absent() } else { flaw })
 }
 
 /// The place of a line and column of a value's text, where the text stands in the file as it is.
