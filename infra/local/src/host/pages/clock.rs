@@ -15,7 +15,7 @@ const FURTHEST: i64 = 7 * 86_400_000;
 pub(super) fn show(mover: Option<&Mover>) -> Response<Bytes> {
     match mover {
         Some(mover) => json(200, &value!({ "now": mover.now().rfc3339(), "movable": mover.is_movable() })),
-        None => problem(404, "This stack has no clock of its own."),
+        None => problem(404, "no-clock", "This stack has no clock of its own."),
     }
 }
 
@@ -23,13 +23,13 @@ pub(super) fn show(mover: Option<&Mover>) -> Response<Bytes> {
 pub(super) fn put(mover: Option<&Mover>, request: &PageRequest<'_>) -> LocalAnswer {
     let Some(mover) = mover.filter(|mover| mover.is_movable()) else {
         let said = "This stack goes by the machine's clock. `sluice dev --now TIME` starts one whose clock can be moved.";
-        return problem(409, said).into();
+        return problem(409, "clock-not-movable", said).into();
     };
     let Some(to) = request.parameter("to").as_deref().and_then(Timestamp::parse) else {
-        return problem(422, "Say where to: ?to=2027-03-01T09:00:00Z.").into();
+        return problem(422, "no-such-time", "Say where to: ?to=2027-03-01T09:00:00Z.").into();
     };
     if to.since(mover.now()) > FURTHEST {
-        return problem(422, "That is more than a week ahead: go there in steps.").into();
+        return problem(422, "too-far-ahead", "That is more than a week ahead: go there in steps.").into();
     }
     let mover = mover.clone();
     LocalAnswer::Later(Box::pin(async move {

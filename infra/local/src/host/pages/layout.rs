@@ -2,7 +2,8 @@
 
 use axum::http::{HeaderValue, Response, StatusCode, header};
 use bytes::Bytes;
-use serde_json::{Value, json as value};
+use serde_json::Value;
+use sluice_wire::problem::Problem;
 
 /// Our own pages: our own script, and nothing of anybody else's.
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; frame-src 'self'; \
@@ -77,14 +78,11 @@ pub(super) fn json(status: u16, body: &Value) -> Response<Bytes> {
     respond(status, "application/json", body.to_string(), POLICY)
 }
 
-pub(super) fn problem(status: u16, detail: &str) -> Response<Bytes> {
-    let status = StatusCode::from_u16(status).unwrap_or_default();
-    let body = value!({ "status": status.as_u16(), "title": status.canonical_reason(), "detail": detail });
-    respond(status, "application/problem+json", body.to_string(), POLICY)
-}
-
-pub(super) fn gone(detail: &str) -> Response<Bytes> {
-    problem(404, detail)
+/// A refusal, as those of the stack are said.
+pub(super) fn problem(status: u16, name: &'static str, detail: &str) -> Response<Bytes> {
+    let answer = Problem::new(status, name, detail).response();
+    let status = StatusCode::from_u16(answer.status).unwrap_or_default();
+    respond(status, "application/problem+json", answer.body, POLICY)
 }
 
 /// To another page, after a button did something.

@@ -16,7 +16,7 @@ use super::local::{Local, LocalAnswer, PageRequest};
 use super::mover::Mover;
 use axum::http::{Method, Response};
 use bytes::Bytes;
-use layout::{Page, gone, json, problem, static_file};
+use layout::{Page, json, problem, static_file};
 use letter::Letter;
 use serde_json::json;
 use sluice_domain::id::CustomerId;
@@ -53,12 +53,14 @@ impl Local for Pages {
         if !request.is_of_this_machine() {
             return problem(
                 403,
+                "not-this-machine",
                 "These pages are for this machine: open them as http://127.0.0.1 or http://localhost.",
             )
             .into();
         }
         if request.method != Method::GET && !request.is_of_these_pages() {
-            return problem(403, "Only these pages themselves change something here.").into();
+            return problem(403, "not-these-pages", "Only these pages themselves change something here.")
+                .into();
         }
         let path: Vec<&str> =
             request.path.trim_start_matches("/_local").trim_matches('/').split('/').collect();
@@ -77,7 +79,7 @@ impl Local for Pages {
             ("POST", ["mail", id, "unsubscribe"]) => self.unsubscribe(id),
             ("DELETE", ["mail", id]) => self.delete(Some(id)).into(),
             ("POST", ["mail", id, "delete"]) => self.deleted(Some(id)).into(),
-            _ => gone("There is no such page.").into(),
+            _ => problem(404, "no-such-page", "There is no such page.").into(),
         }
     }
 }
@@ -93,7 +95,7 @@ impl Pages {
     fn letter(&self, id: &str, show: impl FnOnce(&Letter) -> Response<Bytes>) -> Response<Bytes> {
         match self.ses.find(id) {
             Some((mail, content)) => show(&Letter::read(mail, content)),
-            None => gone("There is no such mail: it was deleted, or never was."),
+            None => no_such_mail(),
         }
     }
 
@@ -105,7 +107,7 @@ impl Pages {
     fn delete(&self, id: Option<&str>) -> Response<Bytes> {
         match self.forget(id) {
             Ok(count) => json(200, &json!({ "deleted": count })),
-            Err(_) => problem(500, "A file cannot be removed; try again."),
+            Err(_) => problem(500, "not-deleted", "A file cannot be removed; try again."),
         }
     }
 
@@ -113,14 +115,14 @@ impl Pages {
     fn deleted(&self, id: Option<&str>) -> Response<Bytes> {
         match self.forget(id) {
             Ok(_) => layout::see("/_local/mail"),
-            Err(_) => problem(500, "A file cannot be removed; try again."),
+            Err(_) => problem(500, "not-deleted", "A file cannot be removed; try again."),
         }
     }
 
     /// What a mail program does when its user presses "unsubscribe", and what came of it.
     fn unsubscribe(&self, id: &str) -> LocalAnswer {
         let Some((mail, content)) = self.ses.find(id) else {
-            return gone("There is no such mail: it was deleted, or never was.").into();
+            return no_such_mail().into();
         };
         let letter = Letter::read(mail, content);
         match unsubscribe::request(&letter.unsubscribe, &self.url) {
@@ -128,9 +130,13 @@ impl Pages {
                 let show = move |answer: Response<Bytes>| unsubscribe::result(&letter, &answer);
                 LocalAnswer::Ask { request, show: Box::new(show) }
             }
-            Err(why) => problem(409, why).into(),
+            Err(why) => problem(409, "not-to-unsubscribe", why).into(),
         }
     }
+}
+
+fn no_such_mail() -> Response<Bytes> {
+    problem(404, "no-such-mail", "There is no such mail: it was deleted, or never was.")
 }
 
 /// Whether a mail is about the lead, message or customer with this id: one of its tags names it. A message to a

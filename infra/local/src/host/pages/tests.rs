@@ -221,6 +221,8 @@ async fn one_click_is_tried_on_this_stack_only_and_judged() {
             panic!("{to} is asked")
         };
         assert_eq!(page.status(), 409, "{to}");
+        let problem: Value = serde_json::from_slice(page.body()).unwrap();
+        assert_eq!(problem["type"], "urn:sluice:problem:not-to-unsubscribe", "{problem:#}");
         let (_, links) = get(&pages, &format!("/_local/mail/{id}?view=links"));
         assert!(!links.contains("as a mail program does"), "{links}");
     }
@@ -242,6 +244,13 @@ async fn other_sites_and_other_names_of_this_machine_get_nothing() {
     assert_eq!(status(Method::POST, "/_local/mail/delete", &evil), 403);
     assert_eq!(status(Method::DELETE, "/_local/mail", &[("sec-fetch-site", "cross-site")]), 403);
     assert_eq!(pages.ses.list().len(), 1);
+    let (page, said) = get(&pages, "/_local/mail/none");
+    assert_eq!(page.headers()["content-type"], "application/problem+json");
+    let problem: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(
+        (&problem["type"], &problem["status"], &problem["title"]),
+        (&json!("urn:sluice:problem:no-such-mail"), &json!(404), &json!("no such mail"))
+    );
     assert_eq!(status(Method::GET, "/_local/mail/none", &[]), 404);
     assert_eq!(status(Method::GET, "/_local/none", &[]), 404);
     assert_eq!(status(Method::POST, "/_local/mail", &[]), 404);
