@@ -113,10 +113,10 @@ fn find<'a>(policies: &'a PolicySet, name: &str) -> Result<&'a Form, Problem> {
 
 /// A browser goes to the form's page, a script gets the id.
 fn success(form: &Form, request: &HttpRequest, id: &LeadId) -> HttpResponse {
-    let is_browser = request.header("accept").is_some_and(|accept| accept.contains("text/html"));
+    let is_browser = request.takes_html();
     match &form.redirect {
         Some(url) if is_browser => HttpResponse::empty(303).with_header("location", url),
-        None if is_browser => HttpResponse::empty(200).with_body(
+        None if is_browser => HttpResponse::empty(202).with_body(
             "text/html; charset=utf-8",
             "<!doctype html><title>Thank you</title><p>Thank you. We have received your message.</p>",
         ),

@@ -174,7 +174,7 @@ fn refusal(fault: Fault, request: &HttpRequest) -> HttpResponse {
             (problem, words.unavailable, words.unavailable_text)
         }
     };
-    if !request.header("accept").is_some_and(|kinds| kinds.contains("text/html")) {
+    if !request.takes_html() {
         return problem.response().with_header("cache-control", "no-store, max-age=0");
     }
     let answer = Page::new(words, title).paragraph(text).response(problem.status);

@@ -321,8 +321,7 @@ impl Console {
 
 /// Whether somebody has followed a link: no program, which brings its token.
 fn is_a_browsers(request: &HttpRequest) -> bool {
-    let wants_page = request.header("accept").is_some_and(|kinds| kinds.contains("text/html"));
-    wants_page && request.header("authorization").is_none()
+    request.takes_html() && request.header("authorization").is_none()
 }
 
 /// What the link of a notice leads to: a page that asks for the reader's token and shows what the link names with it.

@@ -56,8 +56,7 @@ impl Console {
             given.fold(known_of, |context, (root, values)| context.with(root, Value::Object(values)));
         let shown =
             preview(&policies, call.part(0), language, context).map_err(|failure| refused(&failure))?;
-        let is_browser = call.request.header("accept").is_some_and(|accept| accept.contains("text/html"));
-        if !is_browser {
+        if !call.request.takes_html() {
             return Ok(HttpResponse::json(200, &serde_json::to_value(&shown).unwrap_or_default()));
         }
         let page = HttpResponse::empty(200).with_header("content-security-policy", ONLY_SHOWN);

@@ -251,13 +251,19 @@ async fn a_browser_is_sent_to_the_forms_page_and_a_script_gets_the_lead() {
     assert_eq!((answer.status, answer.header("location")), (303, Some("https://shop.example/thanks")));
     // A form without a page of its own thanks by itself.
     let answer = run.send("POST", "/f/demo", &browser, b"business_email=web2%40person.example").await;
-    assert_eq!(answer.status, 200);
+    assert_eq!((answer.status, answer.header("content-type")), (202, Some("text/html; charset=utf-8")));
     assert!(answer.text().contains("Thank you"));
+    // Whoever says that they want no page is no browser, and how the type is written is nobody's business.
+    let body = b"email=web3%40person.example";
+    let script = run.send("POST", "/f/demo", &[URLENCODED, ("accept", "text/html;q=0, */*")], body).await;
+    assert!(script.status == 202 && script.lead_id().starts_with("ld_"), "{}", script.text());
+    let shouted = run.send("POST", "/f/contact", &[URLENCODED, ("accept", "Text/HTML")], body).await;
+    assert_eq!(shouted.status, 303);
     let robot = run.send("POST", "/f/contact", &browser, b"website_url2=x").await;
     assert_eq!((robot.status, robot.header("location")), (303, Some("https://shop.example/thanks")));
     run.settle().await;
     let ledger = run.ledger().await;
-    assert_eq!((&ledger["accepted"], &ledger["ended"]["spam"]), (&json!(3), &json!(1)), "{ledger:#}");
+    assert_eq!((&ledger["accepted"], &ledger["ended"]["spam"]), (&json!(5), &json!(1)), "{ledger:#}");
     run.finish().await;
 }
 

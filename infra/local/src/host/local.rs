@@ -3,6 +3,7 @@
 use axum::http::{HeaderMap, Method, Request, Response};
 use bytes::Bytes;
 use futures::future::BoxFuture;
+use sluice_wire::http::takes_html;
 use std::borrow::Cow;
 
 /// The pages of this machine.
@@ -60,7 +61,7 @@ impl PageRequest<'_> {
     pub fn wants_json(&self) -> bool {
         let accept = self.header("accept").unwrap_or_default();
         self.parameter("format").as_deref() == Some("json")
-            || accept.contains("application/json") && !accept.contains("text/html")
+            || accept.contains("application/json") && !takes_html(accept)
     }
 
     /// Whether it was meant for this machine by name: a page of the internet that has its own name resolve to
