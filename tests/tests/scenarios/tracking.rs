@@ -296,6 +296,13 @@ async fn a_key_being_changed_has_two_values_and_is_its_own_librarys() {
         assert_eq!(answer.status, status, "{key} {target}: {}", answer.text());
     }
     run.send("POST", "/v1/track", &[], body("none").as_bytes()).await.is_problem(401, "key-missing");
+    // A key in the headers is judged before the body, one in the body cannot be.
+    for (key, status, name) in [("other", 401, "key-wrong"), ("write", 400, "malformed-body")] {
+        let authorization = basic(key);
+        let headers = [("authorization", authorization.as_str()), ("content-type", "application/json")];
+        run.send("POST", "/v1/track", &headers, b"{").await.is_problem(status, name);
+    }
+    run.send("POST", "/v1/track", &[], b"{").await.is_problem(400, "malformed-body");
     // Below /hooks there is no tracking library.
     run.send("POST", "/hooks/page", &[], b"{}").await.is_problem(404, "no-such-source");
     run.send("POST", "/v1/metrics", &[], b"{}").await.is_problem(404, "no-such-route");

@@ -134,6 +134,11 @@ fn value<T: serde::de::DeserializeOwned>(members: &Members, name: &str) -> Optio
     serde_json::from_str(members.get(name)?.get()).ok()
 }
 
+/// The key of a call that gives it in its headers: whose call it is can be told before its body is read.
+pub fn key_of_headers(request: &HttpRequest) -> Option<Pii<String>> {
+    basic(request).map(Pii::new)
+}
+
 /// The key as the user of Basic authentication. (RFC 7617.)
 fn basic(request: &HttpRequest) -> Option<String> {
     let (scheme, given) = request.header("authorization")?.trim().split_once(' ')?;

@@ -14,7 +14,7 @@ mod tests;
 
 pub use answer::{answer, content};
 pub use bundle::{Bundle, MAX_BUNDLE_BYTES, MAX_BUNDLE_EVENTS, bundle};
-pub use call::{Call, Taken, read};
+pub use call::{Call, Taken, key_of_headers, read};
 pub(crate) use item::happened_at;
 pub use item::{Dropped, Why};
 pub use text::GARBLED;
