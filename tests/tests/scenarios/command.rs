@@ -409,6 +409,7 @@ async fn a_lead_that_comes_out_otherwise_is_shown_and_fails_in_words_and_in_json
             let last = if what == "customer" { "ld_2" } else { id };
             assert!(said.contains(last), "{arguments:?}: {said}");
             assert_eq!(more.is_some(), serde_json::from_str::<Value>(&said).is_ok(), "{said}");
+            assert_eq!(more.is_some(), said.contains("\"reproduced\""), "{said}");
             let why = String::from_utf8_lossy(&output.stderr).into_owned();
             assert_eq!(why.contains("ld_1: deciding again"), !is_same, "{why}");
         }

@@ -134,6 +134,52 @@ async fn a_program_that_asks_is_answered_with_one_document() {
     run.finish().await;
 }
 
+const MAIL: &str = "
+---
+kind: template
+name: hello
+channel: email
+subject: Hello
+html: <p>Hello</p>
+";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_person_who_asks_is_answered_in_words_and_a_program_with_each_lead_as_it_is_explained() {
+    let run = Setup::policies(format!("{POLICIES}{MAIL}")).start().await;
+    let lead = run.lead(&[("email", "ada@person.example"), ("first_name", "Ada")]).await;
+    let view = run.show(&lead).await;
+    let (customer, owner) = (view["customer"].as_str().unwrap(), view["owner"].as_str().unwrap());
+    let order = json!({"customer": customer, "template": "hello", "not_after": "2020-01-01T00:00:00Z"});
+    let (_, asked) = run.api("POST", "/api/messages", Some(order)).await;
+    let message = asked["message_id"].as_str().unwrap();
+    run.settle().await;
+    let in_words = async |what: &str, id: &str, parts: &[&str]| {
+        let output = sluice(&run, &["explain", what, id]).await;
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success() && !said.contains(['{', '}']), "{output:?}");
+        for part in parts {
+            assert!(said.contains(part), "{part} is not in {said}");
+        }
+    };
+    let (who, whose) =
+        (format!("Customer {customer}: Ada, since"), format!("Owner: {owner} of sales, since"));
+    let heading = format!("Lead {lead} from contact");
+    let mut parts =
+        vec![who.as_str(), whose.as_str(), heading.as_str(), "Identities: email ada@person.example"];
+    parts.extend(view["why"].as_array().unwrap().iter().map(|why| why.as_str().unwrap()));
+    in_words("customer", customer, &parts).await;
+    let (_, shown) = run.api("GET", &format!("/api/messages/{message}"), None).await;
+    let to = format!("Message {message} to {customer} by email");
+    let (state, why) =
+        (format!("State: {}", shown["state"].as_str().unwrap()), shown["why"].as_str().unwrap());
+    in_words("message", message, &[to.as_str(), state.as_str(), "Template: hello", why, "asked for 2"]).await;
+    let told = format!("{lead} told {owner} by email");
+    in_words("message", &format!("{lead}/{owner}"), &[told.as_str(), "State: sent", "Attempts: 1"]).await;
+    let explained = json_of(&sluice(&run, &["explain", "customer", customer, "--json"]).await);
+    assert_eq!(explained["leads"], json!([run.show(&lead).await]));
+    run.finish().await;
+}
+
 const HELLO: &str = "\
 kind: journey
 name: hello

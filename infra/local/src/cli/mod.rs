@@ -4,6 +4,7 @@ mod campaigns;
 mod demo;
 mod dev;
 mod duplicates;
+mod explain;
 mod import;
 mod insight;
 mod journeys;
@@ -507,7 +508,7 @@ impl Cli {
                 Command::Apply { dir, prune, stack } => policies::apply(&dir, prune, &stack).await,
                 Command::Sources { dir, all, stack } => sources::list(dir.as_deref(), all, &stack).await,
                 Command::Try { file, form, stack } => tools::try_lead(&file, &form, &stack).await,
-                Command::Explain { kind, id, stack } => tools::explain(kind, &id, &stack).await,
+                Command::Explain { kind, id, stack } => explain::run(kind, &id, &stack).await,
                 Command::Insight(args) => insight::run(&args).await,
                 Command::Ledger { stack } => tools::ledger(&stack).await,
                 Command::Import(args) => import::run(args).await,

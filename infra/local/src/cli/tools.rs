@@ -1,7 +1,8 @@
 //! The operator's tools: thin over the API, so that they say what any program would be told.
 
+use super::StackArgs;
+use super::explain::{print_reading, print_why};
 use super::output::{note, pretty, say};
-use super::{Explained, StackArgs};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
@@ -25,95 +26,6 @@ pub(crate) async fn try_lead(file: &Path, form: &str, stack: &StackArgs) -> Resu
     print_why(&answer);
     say("Nothing was written.");
     Ok(())
-}
-
-pub(crate) async fn explain(kind: Explained, id: &str, stack: &StackArgs) -> Result<(), String> {
-    match kind {
-        Explained::Lead => explain_lead(id, stack).await,
-        Explained::Customer => {
-            let customer = stack.call("GET", &format!("/api/customers/{id}"), None).await?;
-            say(&pretty(&customer));
-            let mut otherwise = Vec::new();
-            for lead in customer["leads"].as_array().into_iter().flatten() {
-                let id = lead["id"].as_str().unwrap_or_default();
-                let lead = stack.call("GET", &format!("/api/leads/{id}"), None).await?;
-                if !stack.json {
-                    say("");
-                    print_lead(id, &lead);
-                }
-                otherwise.extend(is_otherwise(&lead).then_some(id));
-            }
-            report(&otherwise)
-        }
-        Explained::Message => {
-            if id.starts_with("ms_") {
-                let message = stack.call("GET", &format!("/api/messages/{id}"), None).await?;
-                say(&pretty(&message));
-                return Ok(());
-            }
-            let named = "a message to a customer is named ms_…, one to a rep LEAD/REP, as ld_…/li.wei";
-            let (lead, rep) = id.split_once('/').ok_or(named)?;
-            let mut path = format!("/api/messages?rep={rep}");
-            loop {
-                let page = stack.call("GET", &path, None).await?;
-                let found: Vec<&Value> =
-                    page["messages"].as_array().into_iter().flatten().filter(|m| m["lead"] == lead).collect();
-                if !found.is_empty() {
-                    // One for each channel, if the rep has several.
-                    say(&pretty(&json!({"lead": lead, "rep": rep, "messages": found})));
-                    return Ok(());
-                }
-                match page["cursor"].as_str() {
-                    Some(cursor) => path = format!("/api/messages?rep={rep}&cursor={cursor}"),
-                    None => return Err(format!("{rep} was told nothing about {lead}")),
-                }
-            }
-        }
-    }
-}
-
-async fn explain_lead(id: &str, stack: &StackArgs) -> Result<(), String> {
-    let lead = stack.call("GET", &format!("/api/leads/{id}"), None).await?;
-    if stack.json {
-        say(&pretty(&lead));
-    } else {
-        print_lead(id, &lead);
-    }
-    let otherwise: Vec<&str> = is_otherwise(&lead).then_some(id).into_iter().collect();
-    report(&otherwise)
-}
-
-/// Whether deciding again from what was seen came to something else.
-fn is_otherwise(lead: &Value) -> bool {
-    lead["reproduced"] == false
-}
-
-/// Fails if there is a lead that is decided otherwise now, however it was shown.
-fn report(otherwise: &[&str]) -> Result<(), String> {
-    if otherwise.is_empty() {
-        return Ok(());
-    }
-    let leads = otherwise.join(", ");
-    Err(format!("{leads}: deciding again from what was seen gives another result; please report this"))
-}
-
-fn print_lead(id: &str, lead: &Value) {
-    say(&format!("Lead {id} from {} at {}", words(&lead["source"]), words(&lead["received"])));
-    say(&format!("State: {}   Owner: {}", words(&lead["state"]), lead["owner"].as_str().unwrap_or("nobody")));
-    if let Some(customer) = lead["customer"].as_str() {
-        say(&format!("Customer: {customer}"));
-    }
-    let missing: Vec<&str> =
-        lead["missing"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-    if !missing.is_empty() {
-        say(&format!("Still to be settled: {}", missing.join(", ")));
-    }
-    print_reading(lead);
-    print_why(lead);
-    if lead["reproduced"] == true {
-        let version = &lead["policy_version"];
-        say(&format!("Decided again from what was seen, policy version {version}: the same."));
-    }
 }
 
 pub(crate) async fn ledger(stack: &StackArgs) -> Result<(), String> {
@@ -265,32 +177,6 @@ pub(crate) async fn rebalance(
     match (does, left) {
         (true, 1..) => Err(format!("{left} stayed; --to REP or --team TEAM says where they go")),
         _ => Ok(()),
-    }
-}
-
-/// By what the person can be recognised, and what a person should look at.
-fn print_reading(answer: &Value) {
-    let list = |name: &str| answer[name].as_array().into_iter().flatten();
-    let identity = |one: &Value| {
-        let weak = if one["strong"] == true { "" } else { " (a hint only)" };
-        let within =
-            one["namespace"].as_str().map(|namespace| format!(" of {namespace}")).unwrap_or_default();
-        format!("{}{within} {}{weak}", words(&one["kind"]), words(&one["value"]))
-    };
-    let identities: Vec<String> = list("identities").map(identity).collect();
-    say(&format!(
-        "Identities: {}",
-        if identities.is_empty() { "none".to_owned() } else { identities.join(", ") }
-    ));
-    let flags: Vec<String> = list("flags").chain(list("unreadable")).map(words).collect();
-    if !flags.is_empty() {
-        say(&format!("To be looked at: {}", flags.join(", ")));
-    }
-}
-
-fn print_why(answer: &Value) {
-    for line in answer["why"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-        say(&format!("  {line}"));
     }
 }
 
