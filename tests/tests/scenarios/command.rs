@@ -344,15 +344,28 @@ async fn the_tools_answer_in_words_and_by_how_they_exit() {
     {
         let output = sluice.tool(wrong);
         assert!(!output.status.success() && !output.stderr.is_empty(), "{wrong:?}: {output:?}");
+        assert!(output.stdout.is_empty(), "{wrong:?}: {output:?}");
+    }
+    std::fs::write(&file, "{").unwrap();
+    for (wrong, name) in [
+        (&["explain", "lead", "ld_none", "--json"][..], "no-such-lead"),
+        (&["try", file.to_str().unwrap(), "--form", "none", "--json"], "no-such-form"),
+        (&["ledger", "--token", "slt_bad", "--json"], "token-unknown"),
+    ] {
+        let output = sluice.tool(wrong);
+        let problem: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(problem["type"], format!("urn:sluice:problem:{name}"), "{problem:#}");
+        assert!(!output.status.success() && problem["detail"].is_string(), "{output:?}");
     }
     let (url, token) = (sluice.url.clone(), sluice.token.clone());
     sluice.kill();
     let gone = std::process::Command::new(binaries().join("sluice"))
-        .args(["ledger", "--url", &url])
+        .args(["ledger", "--json", "--url", &url])
         .env("SLUICE_TOKEN", token)
         .output()
         .unwrap();
-    assert!(!gone.status.success());
+    let told: Value = serde_json::from_slice(&gone.stdout).unwrap();
+    assert!(!gone.status.success() && told["error"].as_str().unwrap().contains("is the stack running"));
     assert!(String::from_utf8_lossy(&gone.stderr).contains("is the stack running"), "{gone:?}");
 }
 
@@ -511,8 +524,19 @@ async fn what_is_wrong_with_documents_is_told_to_programs_too() {
     assert!(!String::from_utf8_lossy(&output.stderr).contains("published"), "nothing is missing: {output:?}");
     // A folder that was named and cannot be published is no stack without policies.
     let output = sluice_in(folder.path(), &["dev", "--port", "0", "--json", "--policies", "."]).await;
-    assert!(!output.status.success() && output.stdout.is_empty(), "{output:?}");
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(!output.status.success() && told["type"] == "urn:sluice:problem:policy-invalid", "{output:?}");
     assert!(String::from_utf8_lossy(&output.stderr).contains("no policies were published"), "{output:?}");
+    // Where there is nothing to read no stack is asked, and what is wrong is one document all the same.
+    std::fs::create_dir(folder.path().join("empty")).unwrap();
+    for (wrong, why) in [
+        (&["validate", "none", "--json"][..], "none: "),
+        (&["apply", "empty", "--json"], "empty: no .yaml files here"),
+    ] {
+        let output = sluice_in(folder.path(), wrong).await;
+        let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert!(!output.status.success() && told["error"].as_str().unwrap().starts_with(why), "{output:?}");
+    }
 }
 
 #[tokio::test]

@@ -405,8 +405,11 @@ async fn everything_that_is_kept_is_exported_over_all_records_as_one_document() 
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("ada.json");
     let exported =
-        sluice(&run, &["export", customer.as_str().unwrap(), "--out", file.to_str().unwrap()]).await;
+        sluice(&run, &["export", customer.as_str().unwrap(), "--out", file.to_str().unwrap(), "--json"])
+            .await;
     assert!(exported.status.success(), "{exported:?}");
+    let written: Value = serde_json::from_slice(&exported.stdout).unwrap();
+    assert_eq!(written, json!({"written": file}));
     let whole: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
     assert_eq!((&whole["format"], &whole["version"]), (&json!("sluice-export"), &json!(1)));
     let names: Vec<&str> = whole.as_object().unwrap().keys().map(String::as_str).collect();

@@ -1,6 +1,6 @@
 //! `sluice dev`: the whole system on this machine.
 
-use super::output::{note, say};
+use super::output::{Failure, note, say};
 use super::remote::SESSION_FILE;
 use super::{DevArgs, FunctionsKind, StackArgs, policies};
 use crate::host::clock::StackClock;
@@ -55,7 +55,7 @@ pub fn local_template() -> Result<Template, String> {
     Ok(template)
 }
 
-pub(crate) async fn run(args: DevArgs) -> Result<(), String> {
+pub(crate) async fn run(args: DevArgs) -> Result<(), Failure> {
     let data = args.data.clone().unwrap_or_else(|| PathBuf::from(".sluice"));
     start_log(&data)?;
     let clock = match &args.now {
@@ -111,7 +111,8 @@ pub(crate) async fn run(args: DevArgs) -> Result<(), String> {
     let published = first_policies(&args, &here).await;
     if let (Err(why), Some(named)) = (&published, &args.policies) {
         stack.stop().await;
-        return Err(format!("no policies were published from {}: {why}", named.display()));
+        let named = named.display();
+        return Err(why.clone().told(|why| format!("no policies were published from {named}: {why}")));
     }
     if args.json {
         if let Err(why) = &published {
@@ -199,7 +200,7 @@ fn leave_session(data: &Path, stack: &Stack, token: &str) -> Result<(), String> 
 }
 
 /// Publishes the sample policies if nothing was published yet. Says how many documents.
-async fn first_policies(args: &DevArgs, stack: &StackArgs) -> Result<Option<usize>, String> {
+async fn first_policies(args: &DevArgs, stack: &StackArgs) -> Result<Option<usize>, Failure> {
     let known = stack.call("GET", "/api/policies", None).await?;
     if known["version"].as_u64() != Some(0) {
         return Ok(None);
@@ -218,7 +219,7 @@ async fn first_form(stack: &StackArgs) -> Option<String> {
     form["name"].as_str().map(str::to_owned)
 }
 
-fn welcome(args: &DevArgs, url: &str, token: &str, data: &Path, published: &Result<Option<usize>, String>) {
+fn welcome(args: &DevArgs, url: &str, token: &str, data: &Path, published: &Result<Option<usize>, Failure>) {
     say(&format!("Sluice is running on {url}   (data in {}, stop with Ctrl-C)", data.display()));
     match published {
         Ok(Some(n)) => say(&format!("Published {n} policies.")),

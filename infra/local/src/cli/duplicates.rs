@@ -1,7 +1,7 @@
 //! Customers who are probably one person, looked for among all of them at once.
 
 use super::StackArgs;
-use super::output::{note, pretty, say};
+use super::output::{Failure, note, pretty, say};
 use serde_json::{Value, json};
 use sluice_domain::access::Hidden;
 use sluice_domain::matching::{Duplicates, Evidence, Link, Profile, Verdict, duplicates};
@@ -26,7 +26,7 @@ struct Base {
 }
 
 /// Looks for them, says what speaks for each pair, and joins those that are certain if told to.
-pub(crate) async fn find(join: bool, stack: &StackArgs) -> Result<(), String> {
+pub(crate) async fn find(join: bool, stack: &StackArgs) -> Result<(), Failure> {
     let base = Base::read(stack).await?;
     if base.is_masked {
         note("Some facts are hidden from this token: what they would say is not compared.");
@@ -65,7 +65,7 @@ pub(crate) async fn find(join: bool, stack: &StackArgs) -> Result<(), String> {
         shown.push(json!({ "customers": members, "links": links }));
     }
     let all: usize = groups.iter().map(|group| group.links.len()).sum();
-    let whole = if refused > 0 { Err(format!("{refused} were not joined")) } else { Ok(()) };
+    let whole = if refused > 0 { Err(format!("{refused} were not joined").into()) } else { Ok(()) };
     if stack.json {
         say(&pretty(&json!({ "customers": base.ids.len(), "compared": compared, "groups": shown })));
         return whole;
@@ -85,7 +85,7 @@ pub(crate) async fn find(join: bool, stack: &StackArgs) -> Result<(), String> {
 }
 
 impl Base {
-    async fn read(stack: &StackArgs) -> Result<Self, String> {
+    async fn read(stack: &StackArgs) -> Result<Self, Failure> {
         let (mut base, mut cursor) = (Self::default(), None::<String>);
         let mut said = 0;
         loop {
@@ -137,12 +137,12 @@ impl Base {
 }
 
 /// Joins two; the inner error is why the stack does not.
-async fn joined(one: &str, other: &str, stack: &StackArgs) -> Result<Result<(), String>, String> {
+async fn joined(one: &str, other: &str, stack: &StackArgs) -> Result<Result<(), String>, Failure> {
     let merge = format!("/api/customers/{one}/merge");
     match stack.insist("POST", &merge, &json!({ "with": other })).await {
         Ok(_) => Ok(Ok(())),
-        Err(why) if why.contains("no answer from") => Err(why),
-        Err(why) => Ok(Err(why)),
+        Err(why) if why.words().contains("no answer from") => Err(why),
+        Err(why) => Ok(Err(why.to_string())),
     }
 }
 

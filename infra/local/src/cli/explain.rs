@@ -1,6 +1,6 @@
 //! `sluice explain`: why something is as it is, for people in words, for programs as the API has it.
 
-use super::output::{pretty, say};
+use super::output::{Failure, pretty, say};
 use super::tools::words;
 use super::{Explained, StackArgs};
 use crate::demo::words::name;
@@ -15,7 +15,7 @@ const CAME_BACK: [(&str, &str); 5] = [
     ("unsubscribed", "unsubscribed"),
 ];
 
-pub(crate) async fn run(kind: Explained, id: &str, stack: &StackArgs) -> Result<(), String> {
+pub(crate) async fn run(kind: Explained, id: &str, stack: &StackArgs) -> Result<(), Failure> {
     match kind {
         Explained::Lead => lead(id, stack).await,
         Explained::Customer => customer(id, stack).await,
@@ -24,7 +24,7 @@ pub(crate) async fn run(kind: Explained, id: &str, stack: &StackArgs) -> Result<
     }
 }
 
-async fn lead(id: &str, stack: &StackArgs) -> Result<(), String> {
+async fn lead(id: &str, stack: &StackArgs) -> Result<(), Failure> {
     let lead = stack.call("GET", &format!("/api/leads/{id}"), None).await?;
     if stack.json {
         say(&pretty(&lead));
@@ -36,7 +36,7 @@ async fn lead(id: &str, stack: &StackArgs) -> Result<(), String> {
 }
 
 /// Whoever it is, and each of their leads as it is explained by itself.
-async fn customer(id: &str, stack: &StackArgs) -> Result<(), String> {
+async fn customer(id: &str, stack: &StackArgs) -> Result<(), Failure> {
     let mut customer = stack.call("GET", &format!("/api/customers/{id}"), None).await?;
     let ids: Vec<String> = list(&customer, "leads").map(|lead| words(&lead["id"])).collect();
     let mut leads = Vec::with_capacity(ids.len());
@@ -58,7 +58,7 @@ async fn customer(id: &str, stack: &StackArgs) -> Result<(), String> {
     report(&otherwise)
 }
 
-async fn message(id: &str, stack: &StackArgs) -> Result<(), String> {
+async fn message(id: &str, stack: &StackArgs) -> Result<(), Failure> {
     let message = stack.call("GET", &format!("/api/messages/{id}"), None).await?;
     if stack.json {
         say(&pretty(&message));
@@ -69,7 +69,7 @@ async fn message(id: &str, stack: &StackArgs) -> Result<(), String> {
 }
 
 /// What a rep was told about a lead: once for each channel, if they have several.
-async fn notices(id: &str, stack: &StackArgs) -> Result<(), String> {
+async fn notices(id: &str, stack: &StackArgs) -> Result<(), Failure> {
     let named = "a message to a customer is named ms_…, one to a rep LEAD/REP, as ld_…/li.wei";
     let (lead, rep) = id.split_once('/').ok_or(named)?;
     let mut path = format!("/api/messages?rep={rep}");
@@ -86,7 +86,7 @@ async fn notices(id: &str, stack: &StackArgs) -> Result<(), String> {
         }
         match page["cursor"].as_str() {
             Some(cursor) => path = format!("/api/messages?rep={rep}&cursor={cursor}"),
-            None => return Err(format!("{rep} was told nothing about {lead}")),
+            None => return Err(format!("{rep} was told nothing about {lead}").into()),
         }
     }
 }
@@ -97,12 +97,12 @@ fn is_otherwise(lead: &Value) -> bool {
 }
 
 /// Fails if there is a lead that is decided otherwise now, however it was shown.
-fn report(otherwise: &[&str]) -> Result<(), String> {
+fn report(otherwise: &[&str]) -> Result<(), Failure> {
     if otherwise.is_empty() {
         return Ok(());
     }
     let leads = otherwise.join(", ");
-    Err(format!("{leads}: deciding again from what was seen gives another result; please report this"))
+    Err(format!("{leads}: deciding again from what was seen gives another result; please report this").into())
 }
 
 fn print_lead(id: &str, lead: &Value) {

@@ -1,7 +1,7 @@
 //! `sluice insight`: what things came to, as tables.
 
 use super::StackArgs;
-use super::output::{pretty, say};
+use super::output::{Failure, pretty, say};
 use clap::{Args, ValueEnum};
 use serde_json::Value;
 
@@ -21,7 +21,7 @@ pub(super) struct InsightArgs {
     #[arg(long, value_enum, default_value_t)]
     model: Model,
     #[command(flatten)]
-    stack: StackArgs,
+    pub(super) stack: StackArgs,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -67,7 +67,7 @@ const MESSAGES: [Column; 6] = [
     ("revenue", "/revenue", Shown::Money),
 ];
 
-pub(super) async fn run(args: &InsightArgs) -> Result<(), String> {
+pub(super) async fn run(args: &InsightArgs) -> Result<(), Failure> {
     let word = |value: &dyn Fn() -> Option<clap::builder::PossibleValue>| {
         value().map(|value| value.get_name().replace('-', "_")).unwrap_or_default()
     };

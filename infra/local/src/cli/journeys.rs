@@ -1,6 +1,6 @@
 //! `sluice journey draw` and `sluice journey run`: a journey as a picture, and one person's way through it.
 
-use super::output::{note, pretty, say};
+use super::output::{Failure, note, pretty, say};
 use super::policies::documents_in;
 use super::{JourneyDrawArgs, JourneyRunArgs, StackArgs};
 use serde_json::{Value, json};
@@ -11,7 +11,7 @@ use sluice_host::environment::Clock;
 use sluice_host::lambda::SystemClock;
 use std::path::Path;
 
-pub(crate) async fn picture(args: &JourneyDrawArgs) -> Result<(), String> {
+pub(crate) async fn picture(args: &JourneyDrawArgs) -> Result<(), Failure> {
     let policies = documents(args.dir.as_deref(), &args.stack).await?;
     let known = || policies.journeys.keys().cloned().collect::<Vec<_>>().join(", ");
     let flow = policies.journeys.get(&args.name);
@@ -31,7 +31,7 @@ pub(crate) async fn picture(args: &JourneyDrawArgs) -> Result<(), String> {
     Ok(())
 }
 
-pub(crate) async fn run(args: &JourneyRunArgs) -> Result<(), String> {
+pub(crate) async fn run(args: &JourneyRunArgs) -> Result<(), Failure> {
     let time = |text: &str| {
         Timestamp::parse(text)
             .ok_or_else(|| format!("`{text}` is no time: write it like 2027-03-01T09:00:00Z"))
@@ -81,25 +81,25 @@ fn is_of_a_stack(named: &str) -> bool {
 }
 
 /// A file, or whom an id of a running stack is of.
-async fn customer(named: &str, stack: &StackArgs) -> Result<Value, String> {
+async fn customer(named: &str, stack: &StackArgs) -> Result<Value, Failure> {
     if is_of_a_stack(named) {
         return stack.call("GET", &format!("/api/customers/{named}"), None).await;
     }
     let text = std::fs::read_to_string(named).map_err(|error| format!("{named}: {error}"))?;
     let value: Value = serde_json::from_str(&text).map_err(|error| format!("{named}: {error}"))?;
-    value.is_object().then_some(value).ok_or_else(|| format!("{named}: a customer is a JSON object"))
+    value.is_object().then_some(value).ok_or_else(|| format!("{named}: a customer is a JSON object").into())
 }
 
 /// The documents of a folder, or those that a stack has published.
-async fn documents(dir: Option<&Path>, stack: &StackArgs) -> Result<PolicySet, String> {
+async fn documents(dir: Option<&Path>, stack: &StackArgs) -> Result<PolicySet, Failure> {
     let documents = match dir {
         Some(dir) => documents_in(dir)?,
         None => published(stack).await?,
     };
-    PolicySet::build(0, documents).map_err(|error| error.to_string())
+    PolicySet::build(0, documents).map_err(|error| error.to_string().into())
 }
 
-async fn published(stack: &StackArgs) -> Result<Vec<Document>, String> {
+async fn published(stack: &StackArgs) -> Result<Vec<Document>, Failure> {
     let listed = stack.call("GET", "/api/policies", None).await?;
     let mut documents = Vec::new();
     for entry in listed["documents"].as_array().into_iter().flatten() {

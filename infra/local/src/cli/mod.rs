@@ -488,20 +488,56 @@ struct StackArgs {
     json: bool,
 }
 
+impl Command {
+    /// Whether a program reads what it says.
+    const fn is_json(&self) -> bool {
+        match self {
+            Self::Dev(args) => args.json,
+            Self::Demo(args) => args.json,
+            Self::Package(args) => args.json,
+            Self::Validate { json, .. } => *json,
+            Self::Insight(args) => args.stack.json,
+            Self::Import(args) => match &args.command {
+                Some(ImportCommand::Revert { stack, .. } | ImportCommand::List { stack }) => stack.json,
+                None => args.stack.json,
+            },
+            Self::Template { command: TemplateCommand::Preview(args) } => args.stack.json,
+            Self::Journey { command: JourneyCommand::Draw(args) } => args.stack.json,
+            Self::Journey { command: JourneyCommand::Run(args) } => args.stack.json,
+            Self::Campaign { command } => command.stack().json,
+            Self::Token { command } => command.stack().json,
+            Self::Apply { stack, .. }
+            | Self::Sources { stack, .. }
+            | Self::Try { stack, .. }
+            | Self::Explain { stack, .. }
+            | Self::Ledger { stack }
+            | Self::Duplicates { stack, .. }
+            | Self::Merge { stack, .. }
+            | Self::KeepApart { stack, .. }
+            | Self::Unmerge { stack, .. }
+            | Self::Erase { stack, .. }
+            | Self::Export { stack, .. }
+            | Self::Rebalance { stack, .. } => stack.json,
+        }
+    }
+}
+
 /// The stack of a thread, in bytes.
 const STACK: usize = 8 << 20;
 
 impl Cli {
     /// Runs the command.
     pub fn run(self) -> ExitCode {
+        let command = self.command.unwrap_or(Command::Dev(DevArgs::default()));
+        let is_json = command.is_json();
         // Functions run on these threads, and unoptimised the future of a call is large.
         let mut runtime = tokio::runtime::Builder::new_multi_thread();
         let runtime = match runtime.enable_all().thread_stack_size(STACK).build() {
             Ok(runtime) => runtime,
-            Err(error) => return output::fail(&format!("no runtime: {error}")),
+            Err(error) => return output::fail(&format!("no runtime: {error}").into(), is_json),
         };
         let done = runtime.block_on(async {
-            match self.command.unwrap_or(Command::Dev(DevArgs::default())) {
+            match command {
                 Command::Dev(args) => dev::run(args).await,
                 Command::Demo(args) => demo::run(args).await,
                 Command::Validate { dir, json } => policies::validate(&dir, json),
@@ -533,7 +569,7 @@ impl Cli {
         });
         match done {
             Ok(()) => ExitCode::SUCCESS,
-            Err(message) => output::fail(&message),
+            Err(failure) => output::fail(&failure, is_json),
         }
     }
 }

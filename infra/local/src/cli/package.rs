@@ -1,7 +1,7 @@
 //! `sluice package`: what AWS gets of a clone. Zips of the functions and the template that names them.
 
 use super::dev::{TEMPLATE, local_template};
-use super::output::{note, say};
+use super::output::{Failure, note, say};
 use super::{Architecture, PackageArgs};
 use serde_json::json;
 use sluice_domain::time::Timestamp;
@@ -41,12 +41,12 @@ impl Architecture {
     }
 }
 
-pub(crate) async fn run(args: PackageArgs) -> Result<(), String> {
+pub(crate) async fn run(args: PackageArgs) -> Result<(), Failure> {
     if std::fs::read_to_string("infra/template.yaml").ok().as_deref() != Some(TEMPLATE) {
-        return Err("run this in the root of the clone that this command was built from".to_owned());
+        return Err("run this in the root of the clone that this command was built from".into());
     }
     if !quiet(Command::new("cargo").args(["lambda", "--version"])).await {
-        return Err(format!("{TOOL} is missing: pip install {TOOL} ziglang"));
+        return Err(format!("{TOOL} is missing: pip install {TOOL} ziglang").into());
     }
     let names: Vec<String> = local_template()?.functions.into_iter().map(|function| function.name).collect();
     let commit = commit().await;

@@ -1,8 +1,7 @@
 //! `sluice validate` and `sluice apply`.
 
 use super::StackArgs;
-use super::output::{note, pretty, say};
-use super::remote::Refusal;
+use super::output::{Failure, note, pretty, say};
 use serde_json::{Value, json};
 use sluice_domain::policy::{Document, too_large};
 use sluice_wire::policy::{Examined, PolicyError, SourceText, examine, parse};
@@ -51,13 +50,13 @@ fn refused(errors: &[PolicyError], json: bool) -> String {
 }
 
 /// The same of what the stack found.
-fn heard(refusal: Refusal, json: bool) -> String {
-    match refusal.errors() {
+fn heard(failure: Failure, json: bool) -> Failure {
+    match failure.problem().and_then(|problem| problem["errors"].as_array()) {
         Some(errors) if json => {
             say(&json!({"valid": false, "errors": errors, "warnings": []}).to_string());
-            to_mend(errors.len())
+            to_mend(errors.len()).into()
         }
-        _ => refusal.into_words(),
+        _ => failure,
     }
 }
 
@@ -91,7 +90,7 @@ fn warn(warnings: &[String]) {
 /// What is said once where something is named that the folder does not have.
 const ELSEWHERE: &str = "What documents name is looked for in this folder only; `sluice apply` looks among what is published as well.";
 
-pub(crate) fn validate(dir: &Path, json: bool) -> Result<(), String> {
+pub(crate) fn validate(dir: &Path, json: bool) -> Result<(), Failure> {
     let files = read_folder(dir)?;
     let Examined { documents, warnings } = examine(&files).map_err(|errors| {
         let is_whole = !errors.iter().any(|error| error.is_absent);
@@ -108,26 +107,23 @@ pub(crate) fn validate(dir: &Path, json: bool) -> Result<(), String> {
     Ok(())
 }
 
-pub(crate) async fn apply(dir: &Path, prune: bool, stack: &StackArgs) -> Result<(), String> {
+pub(crate) async fn apply(dir: &Path, prune: bool, stack: &StackArgs) -> Result<(), Failure> {
     let files = read_folder(dir)?;
     match examine(&files) {
         // Of what is published the stack warns itself.
         Ok(_) => {}
         // What the folder is to be is all there will be.
-        Err(errors) if prune => return Err(refused(&errors, stack.json)),
+        Err(errors) if prune => return Err(refused(&errors, stack.json).into()),
         // What it names may be published already: the stack knows. What cannot be read it need not be asked.
         Err(_) => {
             let read = parse(&files).map_err(|errors| refused(&errors, stack.json))?;
             let large = read.placed(too_large(&read.documents));
             if !large.is_empty() {
-                return Err(refused(&large, stack.json));
+                return Err(refused(&large, stack.json).into());
             }
         }
     }
-    let answer = match publish_or_hear(&files, prune, stack).await {
-        Ok(answer) => answer,
-        Err(refusal) => return Err(heard(refusal, stack.json)),
-    };
+    let answer = publish(&files, prune, stack).await.map_err(|failure| heard(failure, stack.json))?;
     if stack.json {
         say(&pretty(&answer));
         return Ok(());
@@ -147,12 +143,8 @@ pub(crate) async fn apply(dir: &Path, prune: bool, stack: &StackArgs) -> Result<
 }
 
 /// Publishes checked files.
-pub(crate) async fn publish(files: &[SourceText], prune: bool, stack: &StackArgs) -> Result<Value, String> {
-    publish_or_hear(files, prune, stack).await.map_err(Refusal::into_words)
-}
-
-async fn publish_or_hear(files: &[SourceText], prune: bool, stack: &StackArgs) -> Result<Value, Refusal> {
+pub(crate) async fn publish(files: &[SourceText], prune: bool, stack: &StackArgs) -> Result<Value, Failure> {
     let files: Vec<Value> = files.iter().map(|file| json!({"file": file.file, "text": file.text})).collect();
     let path = if prune { "/api/policies/apply?prune=true" } else { "/api/policies/apply" };
-    stack.call_or_hear("POST", path, Some(&json!({"files": files}))).await
+    stack.call("POST", path, Some(&json!({"files": files}))).await
 }

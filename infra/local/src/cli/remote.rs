@@ -1,6 +1,7 @@
 //! Calls to a running stack's API.
 
 use super::StackArgs;
+use super::output::Failure;
 use serde_json::Value;
 use sluice_domain::time::Timestamp;
 use sluice_host::environment::Clock;
@@ -32,28 +33,23 @@ impl StackArgs {
     }
 
     /// Calls the API; a refusal is an error in the API's own words.
-    pub(crate) async fn call(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Value, String> {
-        self.call_or_hear(method, path, body).await.map_err(Refusal::into_words)
-    }
-
-    /// The same, for who wants to know each mistake.
-    pub(crate) async fn call_or_hear(
+    pub(crate) async fn call(
         &self,
         method: &str,
         path: &str,
         body: Option<&Value>,
-    ) -> Result<Value, Refusal> {
+    ) -> Result<Value, Failure> {
         let body = body.map(|body| body.to_string().into_bytes()).unwrap_or_default();
-        self.ask(method, path, body, None).await
+        self.ask(method, path, body, None).await.map_err(Refusal::into_failure)
     }
 
     /// Calls the API again and again while the answer may be another later. Only for what may be repeated.
-    pub(crate) async fn insist(&self, method: &str, path: &str, body: &Value) -> Result<Value, String> {
+    pub(crate) async fn insist(&self, method: &str, path: &str, body: &Value) -> Result<Value, Failure> {
         self.again_and_again(method, path, body.to_string().into_bytes(), None).await
     }
 
     /// The same of a call without a body that is done once however often it comes, by this key.
-    pub(crate) async fn insist_once(&self, method: &str, path: &str, key: &str) -> Result<Value, String> {
+    pub(crate) async fn insist_once(&self, method: &str, path: &str, key: &str) -> Result<Value, Failure> {
         self.again_and_again(method, path, Vec::new(), Some(key)).await
     }
 
@@ -69,7 +65,7 @@ impl StackArgs {
         path: &str,
         body: Vec<u8>,
         key: Option<&str>,
-    ) -> Result<Value, String> {
+    ) -> Result<Value, Failure> {
         let mut pause = FIRST_PAUSE;
         for _ in 0..PAUSES {
             match self.ask(method, path, body.clone(), key).await {
@@ -77,11 +73,11 @@ impl StackArgs {
                     tokio::time::sleep(after.unwrap_or_default().max(pause)).await;
                     pause *= 2;
                 }
-                Err(refusal) => return Err(refusal.into_words()),
+                Err(refusal) => return Err(refusal.into_failure()),
                 Ok(answer) => return Ok(answer),
             }
         }
-        self.ask(method, path, body, key).await.map_err(Refusal::into_words)
+        self.ask(method, path, body, key).await.map_err(Refusal::into_failure)
     }
 
     async fn ask(
@@ -106,7 +102,7 @@ impl StackArgs {
         let answer = fetch(&env, method, &url, &headers, body, LIMIT).await.map_err(|error| match error {
             FetchError::Unknown | FetchError::Unreachable => {
                 let why = format!("no answer from {stack}: is the stack running? `sluice dev` starts one");
-                Refusal::NotNow { why, after: None }
+                Refusal::NotNow { why: why.into(), after: None }
             }
             FetchError::NotSent(_) | FetchError::Forbidden(_) => Refusal::never(format!("{url}: {error}")),
         })?;
@@ -124,39 +120,32 @@ impl StackArgs {
         }
         let detail =
             value["detail"].as_str().or_else(|| value["message"].as_str()).unwrap_or("no reason given");
-        let why = format!("{detail} ({method} {path}: {})", answer.status);
+        let words = format!("{detail} ({method} {path}: {})", answer.status);
+        let why = Failure::refused(words, value.is_object().then_some(value));
         let after = answer.retry_after.map(|seconds| Duration::from_secs(u64::from(seconds)));
         Err(match answer.status {
             429 | 500 | 502..=504 => Refusal::NotNow { why, after },
-            _ => Refusal::Never { why, errors: value["errors"].as_array().cloned() },
+            _ => Refusal::Never(why),
         })
     }
 }
 
 /// Why a call was not done.
-pub(crate) enum Refusal {
+enum Refusal {
     /// It may be done later.
-    NotNow { why: String, after: Option<Duration> },
-    /// It will not be done; each mistake by itself, if the stack said them.
-    Never { why: String, errors: Option<Vec<Value>> },
+    NotNow { why: Failure, after: Option<Duration> },
+    /// It will not be done.
+    Never(Failure),
 }
 
 impl Refusal {
-    fn never(why: impl Into<String>) -> Self {
-        Self::Never { why: why.into(), errors: None }
+    fn never(why: impl Into<Failure>) -> Self {
+        Self::Never(why.into())
     }
 
-    /// Each mistake by itself, if the stack said them.
-    pub(crate) fn errors(&self) -> Option<&[Value]> {
+    fn into_failure(self) -> Failure {
         match self {
-            Self::Never { errors, .. } => errors.as_deref(),
-            Self::NotNow { .. } => None,
-        }
-    }
-
-    pub(crate) fn into_words(self) -> String {
-        match self {
-            Self::NotNow { why, .. } | Self::Never { why, .. } => why,
+            Self::NotNow { why, .. } | Self::Never(why) => why,
         }
     }
 }

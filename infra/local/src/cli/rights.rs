@@ -1,7 +1,7 @@
 //! A person's record: erase it, and write out all that is kept.
 
 use super::StackArgs;
-use super::output::{Output, note, pretty, say};
+use super::output::{Failure, Output, note, pretty, say};
 use serde_json::{Map, Value, json};
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
@@ -16,7 +16,7 @@ const SAY: Duration = Duration::from_secs(30);
 const PATIENCE: Duration = Duration::from_secs(15 * 60);
 
 /// Erases and waits until everything is gone; asked for again, it goes on waiting.
-pub(crate) async fn erase(id: &str, no_wait: bool, stack: &StackArgs) -> Result<(), String> {
+pub(crate) async fn erase(id: &str, no_wait: bool, stack: &StackArgs) -> Result<(), Failure> {
     let mut answer = stack.insist("DELETE", &format!("/api/customers/{id}"), &Value::Null).await?;
     let look = format!("/api/customers/{id}/erasure");
     if !no_wait && answer["state"] != "erased" {
@@ -34,7 +34,8 @@ pub(crate) async fn erase(id: &str, no_wait: bool, stack: &StackArgs) -> Result<
                 "not everything is deleted after {} minutes; nothing is sent to this person all the same. It goes on by \
                  itself: GET {look} says how far it is. If it stays, look into the dead letters of the erase queue.",
                 PATIENCE.as_secs() / 60
-            ));
+            )
+            .into());
         }
         if waited.as_millis().is_multiple_of(SAY.as_millis()) {
             note(&format!("Still deleting, after {} s.", waited.as_secs()));
@@ -61,7 +62,7 @@ pub(crate) async fn erase(id: &str, no_wait: bool, stack: &StackArgs) -> Result<
 }
 
 /// Writes one JSON document, part by part: what a part lists is written before the next is asked for.
-pub(crate) async fn export(id: &str, out: Option<&Path>, stack: &StackArgs) -> Result<(), String> {
+pub(crate) async fn export(id: &str, out: Option<&Path>, stack: &StackArgs) -> Result<(), Failure> {
     let path = format!("/api/customers/{id}/export");
     let first = stack.insist("GET", &path, &Value::Null).await?;
     let failed = |error: io::Error| match out {
@@ -78,7 +79,11 @@ pub(crate) async fn export(id: &str, out: Option<&Path>, stack: &StackArgs) -> R
             document.to.flush().map_err(failed)?;
             drop(document);
             beside.persist(file).map_err(|error| failed(error.error))?;
-            note(&format!("Written to {}.", file.display()));
+            let file = file.display().to_string();
+            match stack.json {
+                true => say(&json!({ "written": file }).to_string()),
+                false => note(&format!("Written to {file}.")),
+            }
             Ok(())
         }
         None => put_together(&mut Writer::new(Output::default()), first, &path, stack, failed).await,
@@ -91,14 +96,15 @@ async fn put_together(
     path: &str,
     stack: &StackArgs,
     failed: impl Fn(io::Error) -> String,
-) -> Result<(), String> {
+) -> Result<(), Failure> {
     loop {
         let next = part["next"].as_str().map(str::to_owned);
         document.add(part.as_object().cloned().unwrap_or_default()).map_err(&failed)?;
         let Some(cursor) = next else { break };
         part = stack.insist("GET", &format!("{path}?cursor={cursor}"), &Value::Null).await?;
     }
-    document.finish().map_err(&failed)
+    document.finish().map_err(&failed)?;
+    Ok(())
 }
 
 /// The lists that go on from part to part, in the order in which parts fill them.

@@ -1,14 +1,14 @@
 //! `sluice sources`: what each source needs, and the address to paste into its sender's settings.
 
 use super::StackArgs;
-use super::output::{note, pretty, say};
+use super::output::{Failure, note, pretty, say};
 use super::policies::documents_in;
 use serde_json::{Value, json};
 use sluice_domain::policy::{Auth, Document, Source as SourceDocument};
 use sluice_wire::sources::{KEY_PARAMETER, Need, Source, find, hubspot, needs, registry};
 use std::path::Path;
 
-pub(crate) async fn list(dir: Option<&Path>, all: bool, stack: &StackArgs) -> Result<(), String> {
+pub(crate) async fn list(dir: Option<&Path>, all: bool, stack: &StackArgs) -> Result<(), Failure> {
     let base = &stack.url();
     let key = if all { "types" } else { "sources" };
     let listed: Vec<Value> = match (all, dir) {
@@ -31,7 +31,7 @@ fn in_folder(dir: &Path) -> Result<Vec<SourceDocument>, String> {
     Ok(documents_in(dir)?.into_iter().filter_map(source).collect())
 }
 
-async fn published(stack: &StackArgs) -> Result<Vec<SourceDocument>, String> {
+async fn published(stack: &StackArgs) -> Result<Vec<SourceDocument>, Failure> {
     let listed = stack.call("GET", "/api/policies", None).await?;
     let mut sources = Vec::new();
     for entry in

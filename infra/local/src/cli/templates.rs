@@ -1,6 +1,6 @@
 //! `sluice template preview`: a message as it would be sent.
 
-use super::output::{note, pretty, say};
+use super::output::{Failure, note, pretty, say};
 use super::policies::documents_in;
 use super::{PreviewArgs, StackArgs};
 use serde_json::{Map, Value, json};
@@ -18,7 +18,7 @@ const ONLY_SHOWN: &str = "<meta http-equiv=\"Content-Security-Policy\" \
 /// The longest value of a field that is shown, in characters.
 const SHOWN: usize = 60;
 
-pub(crate) async fn preview(args: &PreviewArgs) -> Result<(), String> {
+pub(crate) async fn preview(args: &PreviewArgs) -> Result<(), Failure> {
     let data: Map<String, Value> = match &args.data {
         Some(text) => {
             serde_json::from_str(text).map_err(|error| format!("--data is no JSON object: {error}"))?
@@ -56,7 +56,7 @@ fn for_the_browser(html: &str) -> Result<PathBuf, String> {
     Ok(path)
 }
 
-async fn published(args: &PreviewArgs, data: Map<String, Value>) -> Result<Value, String> {
+async fn published(args: &PreviewArgs, data: Map<String, Value>) -> Result<Value, Failure> {
     let body = json!({"customer": args.customer, "language": args.language, "data": data});
     let stack: &StackArgs = &args.stack;
     stack.call("POST", &format!("/api/templates/{}/preview", args.name), Some(&body)).await

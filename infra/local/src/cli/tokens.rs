@@ -1,7 +1,7 @@
 //! `sluice token`: tokens of the API, made and shown once, listed, revoked.
 
 use super::StackArgs;
-use super::output::{note, pretty, say};
+use super::output::{Failure, note, pretty, say};
 use super::tools::words;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
@@ -44,7 +44,17 @@ pub(super) struct CreateArgs {
     stack: StackArgs,
 }
 
-pub(super) async fn run(command: TokenCommand) -> Result<(), String> {
+impl TokenCommand {
+    /// Which stack it talks to.
+    pub(super) const fn stack(&self) -> &StackArgs {
+        match self {
+            Self::Create(args) => &args.stack,
+            Self::List { stack } | Self::Revoke { stack, .. } => stack,
+        }
+    }
+}
+
+pub(super) async fn run(command: TokenCommand) -> Result<(), Failure> {
     match command {
         TokenCommand::Create(args) => create(&args).await,
         TokenCommand::List { stack } => list(&stack).await,
@@ -52,7 +62,7 @@ pub(super) async fn run(command: TokenCommand) -> Result<(), String> {
     }
 }
 
-async fn create(args: &CreateArgs) -> Result<(), String> {
+async fn create(args: &CreateArgs) -> Result<(), Failure> {
     let asked = json!({
         "role": args.role, "rep": args.rep, "teams": args.teams, "expires": args.expires, "note": args.note,
     });
@@ -66,7 +76,7 @@ async fn create(args: &CreateArgs) -> Result<(), String> {
     Ok(())
 }
 
-async fn list(stack: &StackArgs) -> Result<(), String> {
+async fn list(stack: &StackArgs) -> Result<(), Failure> {
     let mut tokens: Vec<Value> = Vec::new();
     let mut path = "/api/tokens".to_owned();
     loop {
@@ -96,7 +106,7 @@ async fn list(stack: &StackArgs) -> Result<(), String> {
     Ok(())
 }
 
-async fn revoke(id: &str, stack: &StackArgs) -> Result<(), String> {
+async fn revoke(id: &str, stack: &StackArgs) -> Result<(), Failure> {
     let answer = stack.insist("DELETE", &format!("/api/tokens/{id}"), &Value::Null).await?;
     say(&if stack.json { pretty(&answer) } else { format!("{id} is refused from now on.") });
     Ok(())

@@ -2,13 +2,13 @@
 
 use super::StackArgs;
 use super::explain::{print_reading, print_why};
-use super::output::{note, pretty, say};
+use super::output::{Failure, note, pretty, say};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use std::path::Path;
 
-pub(crate) async fn try_lead(file: &Path, form: &str, stack: &StackArgs) -> Result<(), String> {
+pub(crate) async fn try_lead(file: &Path, form: &str, stack: &StackArgs) -> Result<(), Failure> {
     let bytes = std::fs::read(file).map_err(|error| format!("{}: {error}", file.display()))?;
     let content_type = content_type(file, &bytes);
     let body = json!({"form": form, "content_type": content_type, "encoding": "base64", "body": STANDARD.encode(&bytes)});
@@ -28,7 +28,7 @@ pub(crate) async fn try_lead(file: &Path, form: &str, stack: &StackArgs) -> Resu
     Ok(())
 }
 
-pub(crate) async fn ledger(stack: &StackArgs) -> Result<(), String> {
+pub(crate) async fn ledger(stack: &StackArgs) -> Result<(), Failure> {
     let ledger = whole_ledger(stack).await?;
     if stack.json {
         say(&pretty(&ledger));
@@ -62,13 +62,14 @@ pub(crate) async fn ledger(stack: &StackArgs) -> Result<(), String> {
                  among them {}",
                 n.unwrap_or_default(),
                 leads.collect::<Vec<_>>().join(", ")
-            ))
+            )
+            .into())
         }
     }
 }
 
 /// All parts of the ledger, added up.
-async fn whole_ledger(stack: &StackArgs) -> Result<Value, String> {
+async fn whole_ledger(stack: &StackArgs) -> Result<Value, Failure> {
     let mut ledger = stack.call("GET", "/api/ledger", None).await?;
     while let Some(cursor) = ledger["cursor"].as_str() {
         note(&format!("{} leads counted, going on", number(&ledger["accepted"])));
@@ -97,7 +98,7 @@ fn add_part(sum: &mut Value, part: Value) {
     }
 }
 
-pub(crate) async fn merge(id: &str, with: &str, stack: &StackArgs) -> Result<(), String> {
+pub(crate) async fn merge(id: &str, with: &str, stack: &StackArgs) -> Result<(), Failure> {
     let path = format!("/api/customers/{id}/merge");
     let answer = stack.call("POST", &path, Some(&json!({"with": with}))).await?;
     if stack.json {
@@ -109,7 +110,7 @@ pub(crate) async fn merge(id: &str, with: &str, stack: &StackArgs) -> Result<(),
     Ok(())
 }
 
-pub(crate) async fn keep_apart(id: &str, from: &str, stack: &StackArgs) -> Result<(), String> {
+pub(crate) async fn keep_apart(id: &str, from: &str, stack: &StackArgs) -> Result<(), Failure> {
     let path = format!("/api/customers/{id}/keep-apart");
     let answer = stack.call("POST", &path, Some(&json!({"from": from}))).await?;
     if stack.json {
@@ -120,7 +121,7 @@ pub(crate) async fn keep_apart(id: &str, from: &str, stack: &StackArgs) -> Resul
     Ok(())
 }
 
-pub(crate) async fn unmerge(id: &str, stack: &StackArgs) -> Result<(), String> {
+pub(crate) async fn unmerge(id: &str, stack: &StackArgs) -> Result<(), Failure> {
     let answer = stack.call("POST", &format!("/api/customers/{id}/unmerge"), Some(&json!({}))).await?;
     if stack.json {
         say(&pretty(&answer));
@@ -141,7 +142,7 @@ pub(crate) async fn rebalance(
     to: Option<&str>,
     team: Option<&str>,
     stack: &StackArgs,
-) -> Result<(), String> {
+) -> Result<(), Failure> {
     let path = format!("/api/reps/{rep}/rebalance");
     let (mut cursor, mut rows) = (Value::Null, Vec::new());
     loop {
@@ -175,7 +176,7 @@ pub(crate) async fn rebalance(
         say(&format!("{} of {leads} open leads of {rep} {what}.", leads - left));
     }
     match (does, left) {
-        (true, 1..) => Err(format!("{left} stayed; --to REP or --team TEAM says where they go")),
+        (true, 1..) => Err(format!("{left} stayed; --to REP or --team TEAM says where they go").into()),
         _ => Ok(()),
     }
 }

@@ -4,7 +4,7 @@ mod preview;
 mod show;
 
 use super::StackArgs;
-use super::output::{note, pretty, say};
+use super::output::{Failure, note, pretty, say};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
@@ -82,7 +82,20 @@ pub(super) struct TestArgs {
     stack: StackArgs,
 }
 
-pub(super) async fn run(command: CampaignCommand) -> Result<(), String> {
+impl CampaignCommand {
+    /// Which stack it talks to.
+    pub(super) const fn stack(&self) -> &StackArgs {
+        match self {
+            Self::List { stack } => stack,
+            Self::Show(args) => &args.stack,
+            Self::Schedule(args) => &args.stack,
+            Self::Preview(args) | Self::Pause(args) | Self::Resume(args) | Self::Cancel(args) => &args.stack,
+            Self::Test(args) => &args.stack,
+        }
+    }
+}
+
+pub(super) async fn run(command: CampaignCommand) -> Result<(), Failure> {
     match command {
         CampaignCommand::List { stack } => list(&stack).await,
         CampaignCommand::Show(args) => show::run(&args.name, args.watch, &args.stack).await,
@@ -95,7 +108,7 @@ pub(super) async fn run(command: CampaignCommand) -> Result<(), String> {
     }
 }
 
-async fn list(stack: &StackArgs) -> Result<(), String> {
+async fn list(stack: &StackArgs) -> Result<(), Failure> {
     let answer = stack.call("GET", "/api/campaigns", None).await?;
     if stack.json {
         say(&pretty(&answer));
@@ -117,7 +130,7 @@ async fn list(stack: &StackArgs) -> Result<(), String> {
     Ok(())
 }
 
-async fn schedule(args: &ScheduleArgs) -> Result<(), String> {
+async fn schedule(args: &ScheduleArgs) -> Result<(), Failure> {
     let ScheduleArgs { name, key, stack } = args;
     let path = format!("/api/campaigns/{name}/schedule");
     let answer = match key {
@@ -139,7 +152,7 @@ async fn schedule(args: &ScheduleArgs) -> Result<(), String> {
     Ok(())
 }
 
-async fn act(args: &NameArgs, what: &str) -> Result<(), String> {
+async fn act(args: &NameArgs, what: &str) -> Result<(), Failure> {
     let NameArgs { name, stack } = args;
     let answer = stack.call("POST", &format!("/api/campaigns/{name}/{what}"), None).await;
     let answer = named(answer, name, stack).await?;
@@ -151,7 +164,7 @@ async fn act(args: &NameArgs, what: &str) -> Result<(), String> {
     Ok(())
 }
 
-async fn test(args: &TestArgs) -> Result<(), String> {
+async fn test(args: &TestArgs) -> Result<(), Failure> {
     let TestArgs { name, to, customer, variant, language, stack } = args;
     let customer = match customer {
         Some(customer) => customer.clone(),
@@ -174,15 +187,15 @@ async fn test(args: &TestArgs) -> Result<(), String> {
 }
 
 /// A campaign as the API shows it.
-async fn find(name: &str, stack: &StackArgs) -> Result<Value, String> {
+async fn find(name: &str, stack: &StackArgs) -> Result<Value, Failure> {
     let answer = stack.call("GET", &format!("/api/campaigns/{name}"), None).await;
     named(answer, name, stack).await
 }
 
 /// An answer about a campaign; if there is none of that name, which there are.
-async fn named(answer: Result<Value, String>, name: &str, stack: &StackArgs) -> Result<Value, String> {
+async fn named(answer: Result<Value, Failure>, name: &str, stack: &StackArgs) -> Result<Value, Failure> {
     let why = match answer {
-        Err(why) if why.ends_with(": 404)") => why,
+        Err(why) if why.words().ends_with(": 404)") => why,
         other => return other,
     };
     let Ok(listed) = stack.call("GET", "/api/campaigns", None).await else { return Err(why) };
@@ -190,7 +203,9 @@ async fn named(answer: Result<Value, String>, name: &str, stack: &StackArgs) -> 
     let names: Vec<&str> = names.collect();
     Err(match names.as_slice() {
         names if names.contains(&name) => why,
-        [] => format!("there is no campaign `{name}`, nor any other; `sluice apply DIR` publishes documents"),
-        names => format!("there is no campaign `{name}`; there are {}", names.join(", ")),
+        [] => why.told(|_| {
+            format!("there is no campaign `{name}`, nor any other; `sluice apply DIR` publishes documents")
+        }),
+        names => why.told(|_| format!("there is no campaign `{name}`; there are {}", names.join(", "))),
     })
 }

@@ -1,6 +1,6 @@
 //! What a campaign would come to, before anybody schedules it.
 
-use super::super::output::{note, pretty, say};
+use super::super::output::{Failure, note, pretty, say};
 use super::show::instant;
 use super::{StackArgs, find};
 use crate::demo::words;
@@ -26,7 +26,7 @@ struct Member {
     place: Place,
 }
 
-pub(super) async fn run(name: &str, stack: &StackArgs) -> Result<(), String> {
+pub(super) async fn run(name: &str, stack: &StackArgs) -> Result<(), Failure> {
     let view = find(name, stack).await?;
     let document = read(&view["document"])?;
     let found = audience(&view["document"]["audience"], stack).await?;
@@ -46,7 +46,7 @@ pub(super) async fn run(name: &str, stack: &StackArgs) -> Result<(), String> {
 }
 
 /// How many an audience holds, and some of them.
-pub(super) async fn audience(audience: &Value, stack: &StackArgs) -> Result<Value, String> {
+pub(super) async fn audience(audience: &Value, stack: &StackArgs) -> Result<Value, Failure> {
     let audience: Audience = serde_json::from_value(audience.clone()).map_err(|error| error.to_string())?;
     // Where a condition is given the name is not looked at.
     let segment = audience.segment.clone().unwrap_or_else(|| "audience".to_owned());
@@ -89,7 +89,7 @@ async fn members(
     sample: &Value,
     now: Timestamp,
     stack: &StackArgs,
-) -> Result<Vec<Member>, String> {
+) -> Result<Vec<Member>, Failure> {
     let mut broadcast = Broadcast::new(&document.name, 1, what.when, "", now);
     let begins = what.when.at.plus_millis(-PLAN_AHEAD_MS).max(now);
     let unlimited = Campaign { rate: None, ..document.clone() };

@@ -1,6 +1,6 @@
 //! A campaign as a person reads it.
 
-use super::super::output::{note, pretty, say};
+use super::super::output::{Failure, note, pretty, say};
 use super::StackArgs;
 use super::find;
 use serde_json::Value;
@@ -15,7 +15,7 @@ const BAR: usize = 30;
 /// What is shown of each variant.
 const COLUMNS: [&str; 6] = ["sent", "delivered", "opened", "clicked", "bounced", "unsubscribed"];
 
-pub(super) async fn run(name: &str, watch: bool, stack: &StackArgs) -> Result<(), String> {
+pub(super) async fn run(name: &str, watch: bool, stack: &StackArgs) -> Result<(), Failure> {
     loop {
         let view = find(name, stack).await?;
         if stack.json {

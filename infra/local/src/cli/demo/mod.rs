@@ -2,7 +2,7 @@
 
 mod progress;
 
-use super::output::{note, pretty, say};
+use super::output::{Failure, note, pretty, say};
 use super::policies::{publish, read_folder};
 use super::remote::local_token;
 use super::{DemoArgs, StackArgs};
@@ -18,7 +18,7 @@ const EVE: &str = "2026-12-01T23:58:00Z";
 /// How often the clock that is shown moves, in seconds of the person who looks on.
 const TICK: f64 = 0.2;
 
-pub(crate) async fn run(args: DemoArgs) -> Result<(), String> {
+pub(crate) async fn run(args: DemoArgs) -> Result<(), Failure> {
     let script = Script::read(&args.samples.join("day"))?;
     let stage = match args.url {
         None => Some(own(&args).await?),
@@ -42,7 +42,7 @@ pub(crate) async fn run(args: DemoArgs) -> Result<(), String> {
     if !missing.is_empty() {
         let publish =
             format!("sluice apply {} --url {}", args.samples.join("policies").display(), player.door().url());
-        return Err(format!("the stack has no {}; `{publish}` publishes them", missing.join(", no ")));
+        return Err(format!("the stack has no {}; `{publish}` publishes them", missing.join(", no ")).into());
     }
     if !player.is_movable() && !args.json {
         note("This stack goes by its own clock: what waits for time is left to wait.");
@@ -66,15 +66,15 @@ pub(crate) async fn run(args: DemoArgs) -> Result<(), String> {
     }
     match summary.ledger["adds_up"].as_bool() {
         Some(true) => Ok(()),
-        _ => Err("the ledger does not add up".to_owned()),
+        _ => Err("the ledger does not add up".into()),
     }
 }
 
 /// A stack of its own with the company's documents.
-async fn own(args: &DemoArgs) -> Result<Stage, String> {
+async fn own(args: &DemoArgs) -> Result<Stage, Failure> {
     let policies = read_folder(&args.samples.join("policies"))?;
     if let Some(data) = args.data.as_ref().filter(|data| data.exists()) {
-        return Err(format!("{} is there already: name a new folder", data.display()));
+        return Err(format!("{} is there already: name a new folder", data.display()).into());
     }
     let eve = Timestamp::parse(EVE).ok_or("no time")?;
     let stage = Stage::start(&policies, eve, args.data.clone(), 0).await?;

@@ -9,7 +9,7 @@ mod rows;
 mod source;
 mod text;
 
-use super::output::note;
+use super::output::{Failure, note};
 use super::{ImportArgs, ImportCommand, StackArgs};
 use errors::ErrorFile;
 use futures::stream::{self, StreamExt};
@@ -43,7 +43,7 @@ struct Chunk {
     end: u64,
 }
 
-pub(crate) async fn run(args: ImportArgs) -> Result<(), String> {
+pub(crate) async fn run(args: ImportArgs) -> Result<(), Failure> {
     match args.command {
         Some(ImportCommand::Revert { batch, stack }) => revert::run(&batch, &stack).await,
         Some(ImportCommand::List { stack }) => revert::list(&stack).await,
@@ -51,9 +51,9 @@ pub(crate) async fn run(args: ImportArgs) -> Result<(), String> {
     }
 }
 
-async fn import(args: ImportArgs) -> Result<(), String> {
+async fn import(args: ImportArgs) -> Result<(), Failure> {
     let (Some(file), Some(form)) = (&args.file, &args.form) else {
-        return Err("say which file, and --form NAME".to_owned());
+        return Err("say which file, and --form NAME".into());
     };
     let source = Source::open(file, &args)?;
     let batch = match &args.batch {
@@ -82,7 +82,7 @@ async fn import(args: ImportArgs) -> Result<(), String> {
                 errors.end()?;
                 let hint =
                     if args.dry_run { "" } else { "\nRun the same command again: no row comes in twice." };
-                return Err(format!("after {} rows: {why}{hint}", totals.rows));
+                return Err(why.told(|why| format!("after {} rows: {why}{hint}", totals.rows)));
             }
         };
         for (row, why) in totals.count(&chunk.rows, &answers) {
@@ -99,7 +99,7 @@ async fn import(args: ImportArgs) -> Result<(), String> {
     Ok(())
 }
 
-async fn begin(args: &ImportArgs, batch: &str, form: &str, columns: &[String]) -> Result<(), String> {
+async fn begin(args: &ImportArgs, batch: &str, form: &str, columns: &[String]) -> Result<(), Failure> {
     let asked = Begin {
         batch: batch.to_owned(),
         form: form.to_owned(),
@@ -171,7 +171,7 @@ struct Call<'a> {
     dry_run: bool,
 }
 
-async fn send(call: Call<'_>, chunk: Result<Chunk, String>) -> Result<(Chunk, RowAnswers), String> {
+async fn send(call: Call<'_>, chunk: Result<Chunk, String>) -> Result<(Chunk, RowAnswers), Failure> {
     let mut chunk = chunk?;
     // Rows carry their own numbers through a mended file, whose order may be another.
     chunk.rows.sort_by_key(|read| read.row.n);

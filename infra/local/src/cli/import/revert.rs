@@ -1,7 +1,7 @@
 //! `sluice import revert` and `sluice import list`.
 
 use super::super::StackArgs;
-use super::super::output::{note, pretty, say};
+use super::super::output::{Failure, note, pretty, say};
 use super::read;
 use serde_json::{Value, json};
 use sluice_wire::imports::{Left, Reverted};
@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Takes a batch back, call by call. Killed, it goes on where it was: what is gone is gone.
-pub(super) async fn run(batch: &str, stack: &StackArgs) -> Result<(), String> {
+pub(super) async fn run(batch: &str, stack: &StackArgs) -> Result<(), Failure> {
     let path = format!("/api/imports/{batch}/revert");
     let (mut leads, mut customers, mut addresses) = (0, 0, 0);
     let mut left: BTreeMap<u64, Left> = BTreeMap::new();
@@ -48,7 +48,7 @@ pub(super) async fn run(batch: &str, stack: &StackArgs) -> Result<(), String> {
     let moving = left.values().filter(|left| left.why == "on_its_way").count();
     match moving {
         0 => Ok(()),
-        n => Err(format!("{n} leads are still on their way to an owner: run it again in a moment")),
+        n => Err(format!("{n} leads are still on their way to an owner: run it again in a moment").into()),
     }
 }
 
@@ -61,7 +61,7 @@ fn words(why: &str) -> &str {
     }
 }
 
-pub(super) async fn list(stack: &StackArgs) -> Result<(), String> {
+pub(super) async fn list(stack: &StackArgs) -> Result<(), Failure> {
     let mut all = Vec::new();
     let mut path = "/api/imports".to_owned();
     loop {
