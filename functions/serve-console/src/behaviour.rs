@@ -75,9 +75,14 @@ impl Console {
     pub(crate) async fn preview_segment(&self, call: &Call) -> Result<HttpResponse, Problem> {
         let (asked, policies): (Asked, _) = (call.read()?, self.current().await?);
         let condition = match &asked.when {
-            Some(source) => Condition::compile(source).map_err(|error| {
-                Problem::new(422, "condition-unreadable", error.to_string()).about("when")
-            })?,
+            Some(source) => {
+                let unreadable = |said: String| Problem::new(422, "condition-unreadable", said).about("when");
+                let condition = Condition::compile(source).map_err(|error| unreadable(error.to_string()))?;
+                if let Some(why) = condition.never_holds() {
+                    return Err(unreadable(why));
+                }
+                condition
+            }
             None => match policies.live.segments.get(call.part(0)) {
                 Some(segment) => segment.condition.clone(),
                 None => {

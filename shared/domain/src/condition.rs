@@ -47,6 +47,7 @@ pub struct Condition {
     compiled: Expression,
     reads: BTreeSet<String>,
     looks: Looks,
+    no_answer: Option<&'static str>,
 }
 
 /// Why a condition cannot be used, and where: line and column count from 1 within the source.
@@ -91,9 +92,10 @@ impl Condition {
             refuse(refusal.to_string(), line_and_column(source, place))
         };
         let reads = tree::check(&compiled).map_err(placed)?;
+        let no_answer = tree::no_answer(&compiled);
         let looks = looks::look(&mut compiled).map_err(placed)?;
         tree::read_fields_as_numbers(&mut compiled);
-        Ok(Self { source: source.to_owned(), compiled, reads, looks })
+        Ok(Self { source: source.to_owned(), compiled, reads, looks, no_answer })
     }
 
     /// Whether the condition holds for `scope`. Anything but a clear yes or no (an absent field, values of types that
@@ -118,6 +120,15 @@ impl Condition {
     /// What it looks at besides plain fields: behaviour, and values that change with time alone.
     pub const fn looks(&self) -> &Looks {
         &self.looks
+    }
+
+    /// Why the condition never holds, where that is plain as it is written: what it gives is surely neither yes nor no,
+    /// `1 + 1`. A field alone may be either.
+    pub fn never_holds(&self) -> Option<String> {
+        let given = self.no_answer?;
+        Some(format!(
+            "a condition is answered with yes or no, and this gives {given}; compare it with something (`==`, `>=`, `in`)"
+        ))
     }
 
     /// The source as it was written.

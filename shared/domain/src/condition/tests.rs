@@ -186,6 +186,46 @@ fn a_mistake_is_refused_with_its_place() {
 }
 
 #[test]
+fn what_never_gives_yes_or_no_is_known_before_it_runs() {
+    let given = |source: &str| Condition::compile(source).unwrap().never_holds();
+    for (source, what) in [
+        ("'abc'", "gives text;"),
+        ("1 + 1", "gives a number;"),
+        ("-lead.score", "gives a number;"),
+        ("null", "gives nothing;"),
+        ("lead.first_name + ' ' + lead.last_name", "gives text;"),
+        ("lead.a + lead.b", "gives a sum;"),
+        ("[lead.country]", "gives a list;"),
+        ("{'a': true}", "gives a mapping;"),
+        ("lead.tags.filter(tag, tag == 'vip')", "gives a list;"),
+        ("has(lead.email) ? 'a' : 'b'", "gives text;"),
+        ("has(lead.email) ? 1 : 'b'", "gives one of two values;"),
+        ("size(lead.tags)", "gives a number;"),
+        ("lead.tags.size()", "gives a number;"),
+        ("since('order_completed')", "gives a number;"),
+    ] {
+        assert!(given(source).is_some_and(|said| said.contains(what)), "{source}: {:?}", given(source));
+    }
+    for source in [
+        "true",
+        "lead.fields.agreed",
+        "lead.fields['agreed']",
+        "bool(lead.fields.agreed)",
+        "number(lead.fields.agreed)",
+        "lead.fields.?agreed.orValue(false)",
+        "has(lead.email) ? 1 : lead.fields.agreed",
+        "lead.tags.exists(tag, tag == 'vip')",
+        "lead.tags.all(tag, tag == 'vip')",
+        "lead.tags.exists_one(tag, tag == 'vip')",
+        "1 + 1 == 2",
+        "!(1 == 2)",
+        "silent_for('90d')",
+    ] {
+        assert_eq!(given(source), None, "{source}");
+    }
+}
+
+#[test]
 fn what_could_cost_too_much_is_refused() {
     assert!(refused(&format!("1 == {}", ["1"; 1000].join("+"))).message.contains("deep"));
     assert!(refused(&["lead"; 400].join(".")).message.contains("deep"));

@@ -228,3 +228,49 @@ fn is_number(tree: &Expression) -> bool {
         _ => false,
     }
 }
+
+/// Functions whose answers are never yes or no, and what they are instead.
+const ANSWERS: [(&str, &str); 11] = [
+    ("size", "a number"),
+    ("int", "a number"),
+    ("uint", "a number"),
+    ("double", "a number"),
+    ("count_in", "a number"),
+    ("since", "a number"),
+    ("string", "text"),
+    ("lower", "text"),
+    ("domain", "text"),
+    ("bytes", "bytes"),
+    ("type", "a type"),
+];
+
+/// What a condition gives that surely gives neither yes nor no. Call it on a checked tree only: it recurses.
+pub(super) fn no_answer(tree: &Expression) -> Option<&'static str> {
+    match &tree.expr {
+        Expr::Unspecified | Expr::Ident(_) | Expr::Select(_) | Expr::Struct(_) => None,
+        Expr::Literal(literal) => match literal {
+            LiteralValue::Boolean(_) => None,
+            LiteralValue::String(_) => Some("text"),
+            LiteralValue::Bytes(_) => Some("bytes"),
+            LiteralValue::Null => Some("nothing"),
+            LiteralValue::Int(_) | LiteralValue::UInt(_) | LiteralValue::Double(_) => Some("a number"),
+        },
+        Expr::List(_) => Some("a list"),
+        Expr::Map(_) => Some("a mapping"),
+        // `map` and `filter` begin with a list and give what it comes to.
+        Expr::Comprehension(each) => match &each.result.expr {
+            Expr::Ident(name) if *name == each.accu_var => no_answer(&each.accu_init),
+            _ => None,
+        },
+        Expr::Call(call) => match (call.func_name.as_str(), call.args.as_slice()) {
+            (op::CONDITIONAL, [_, yes, no]) => match (no_answer(yes)?, no_answer(no)?) {
+                (yes, no) if yes == no => Some(yes),
+                _ => Some("one of two values"),
+            },
+            (op::ADD, [left, right]) => no_answer(left).or_else(|| no_answer(right)).or(Some("a sum")),
+            (op::NEGATE, _) => Some("a number"),
+            (name, _) if ARITHMETIC.contains(&name) => Some("a number"),
+            (name, _) => ANSWERS.iter().find(|(known, _)| *known == name).map(|(_, answer)| *answer),
+        },
+    }
+}

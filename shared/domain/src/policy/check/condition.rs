@@ -49,6 +49,10 @@ impl Checker {
                     self.add_hinted(at, format!("a condition here sees `{seen}`, and no `{root}`"), hint);
                     return None;
                 }
+                if let Some(why) = condition.never_holds() {
+                    self.add(at, why);
+                    return None;
+                }
                 return Some(condition);
             }
         };

@@ -257,3 +257,24 @@ fn rules_of_routing_see_no_behaviour() {
         "#]],
     );
 }
+
+#[test]
+fn a_condition_that_gives_neither_yes_nor_no_is_refused() {
+    refused(
+        "kind: routing\nname: default\nrules:\n  - name: a\n    when: '\"abc\"'\n    end: spam\n",
+        &expect![[r#"
+            p.yaml:5:11: a condition is answered with yes or no, and this gives text; compare it with something (`==`, `>=`, `in`)
+                5 |     when: '"abc"'
+                  |           ^
+        "#]],
+    );
+    refused(
+        "kind: segment\nname: s\nwhen: '1 + 1'\n",
+        &expect![[r#"
+            p.yaml:3:7: a condition is answered with yes or no, and this gives a number; compare it with something (`==`, `>=`, `in`)
+                3 | when: '1 + 1'
+                  |       ^
+        "#]],
+    );
+    accepted("kind: segment\nname: s\nwhen: customer.agreed\n");
+}
