@@ -24,7 +24,15 @@ pub(crate) const MOVING: [&str; 2] = ["score.interest", "rfm.recency"];
 const LISTS: [&str; 2] = ["tags", "segments"];
 
 /// Values that are always one of a few words, which documents list.
-const WORDED: [&str; 5] = ["stage", "churn", "rfm.tier", "score.fit_grade", "score.interest_grade"];
+const WORDED: [&str; 7] = [
+    "stage",
+    "churn",
+    "rfm.tier",
+    "score.fit_grade",
+    "score.interest_grade",
+    "lead.source",
+    "lead.territory",
+];
 
 /// A question about behaviour.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,5 +1,5 @@
-//! What may be published and is probably not meant: events that nobody will ever tell of, what nobody is told of, and junk that
-//! nothing is compared with.
+//! What may be published and is probably not meant: events that nobody will ever tell of, what nobody is told of, leads that no rule
+//! will ever meet, and junk that nothing is compared with.
 
 use super::journey::{Ways, place};
 use super::{Checker, Finding};
@@ -13,7 +13,7 @@ use crate::message::Channel;
 use crate::policy::campaign::{Campaign, Metric};
 use crate::policy::journey::{Act, Journey, Send};
 use crate::policy::messaging::Tracking;
-use crate::policy::{ChannelPolicy, Document, FieldMap, Junk, Messaging, Scoring, Topic};
+use crate::policy::{ChannelPolicy, Document, FieldMap, Junk, Messaging, Routing, Scoring, Topic};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What calls of tracking libraries are named by that have no name of their own, see [`crate::event::Event::key`].
@@ -45,6 +45,9 @@ struct Doubter<'d> {
     templates: BTreeMap<&'d str, Channel>,
     /// Who gives openids: forms and sources, and whom their `fields` name.
     apps: BTreeSet<&'d str>,
+    /// Forms and sources.
+    origins: BTreeSet<&'d str>,
+    territories: BTreeSet<&'d str>,
 }
 
 impl<'d> Doubter<'d> {
@@ -57,6 +60,8 @@ impl<'d> Doubter<'d> {
             gone,
             templates: BTreeMap::new(),
             apps: BTreeSet::new(),
+            origins: BTreeSet::new(),
+            territories: BTreeSet::new(),
         };
         for document in documents {
             match document {
@@ -65,15 +70,18 @@ impl<'d> Doubter<'d> {
                 Document::Template(template) => {
                     doubter.templates.insert(&template.name, template.channel);
                 }
-                Document::Form(form) => doubter.app(&form.name, &form.fields),
-                Document::Source(source) => doubter.app(&source.name, &source.fields),
+                Document::Form(form) => doubter.origin(&form.name, &form.fields),
+                Document::Source(source) => doubter.origin(&source.name, &source.fields),
+                Document::Territory(territory) => drop(doubter.territories.insert(&territory.name)),
                 _ => {}
             }
         }
         doubter
     }
 
-    fn app(&mut self, name: &'d str, fields: &'d FieldMap) {
+    /// What a form or a source is called, and what its openids are of.
+    fn origin(&mut self, name: &'d str, fields: &'d FieldMap) {
+        self.origins.insert(name);
         let named = fields.keys().filter_map(|field| namespace_of(field, IdentityKind::WechatOpen));
         self.apps.extend(named.chain([name]));
     }
@@ -117,6 +125,7 @@ impl<'d> Doubter<'d> {
                 );
                 self.checker.add(&["name"], message);
             }
+            Document::Routing(routing) => self.routing(routing),
             Document::Segment(segment) => self.condition(&["when"], Some(&segment.when)),
             Document::Lifecycle(lifecycle) => {
                 for (i, step) in lifecycle.moves.iter().enumerate() {
@@ -146,6 +155,30 @@ impl<'d> Doubter<'d> {
             Document::Journey(journey) => self.journey(journey),
             Document::Campaign(campaign) => self.campaign(campaign),
             _ => {}
+        }
+    }
+
+    /// Rules that ask for a form, a source or a territory of a name that none has, where there are some.
+    fn routing(&mut self, routing: &Routing) {
+        for (i, rule) in routing.rules.iter().enumerate() {
+            let condition = rule.when.as_deref().and_then(|source| Condition::compile(source).ok());
+            for (path, word) in condition.iter().flat_map(|condition| &condition.looks().words) {
+                let (kind, known) = match *path {
+                    "lead.source" => ("form or source", &self.origins),
+                    "lead.territory" => ("territory", &self.territories),
+                    _ => continue,
+                };
+                // A lead from nowhere that has a name has none.
+                if word.is_empty() || known.is_empty() || known.contains(word.as_str()) {
+                    continue;
+                }
+                let known: Vec<&str> = known.iter().copied().collect();
+                let message = format!(
+                    "no {kind} is called `{word}`, so no lead that comes in is from there; there are {}",
+                    known.join(", ")
+                );
+                self.checker.add(&["rules", &i.to_string(), "when"], message);
+            }
         }
     }
 

@@ -217,3 +217,42 @@ junk:
         assert!(found.contains(said), "{found}");
     }
 }
+
+#[test]
+fn a_rule_for_leads_from_nowhere_is_named_where_such_documents_are() {
+    let places = "kind: form
+name: contact
+---
+kind: source
+name: fair
+type: jotform
+auth: public
+---
+kind: territory
+name: bavaria
+areas: [{ country: DE, regions: [BY] }]
+---
+";
+    let rules = |when: &str| {
+        format!(
+            "kind: settings\nname: default\nescalate_to: [bo]\n---\nkind: rep\nname: bo\nemail: bo@reps.example\n---
+kind: routing\nname: default\nrules:\n  - {{ name: a, when: '{when}', end: spam }}\n"
+        )
+    };
+    for (when, said) in [
+        ("lead.territory == \"bavria\"", "no territory is called `bavria`"),
+        ("\"saxony\" != lead.territory", "no territory is called `saxony`"),
+        ("lead.source in [\"contact\", \"fare\"]", "no form or source is called `fare`"),
+    ] {
+        let found = warnings(&format!("{places}{}", rules(when)));
+        assert!(matches!(found.as_slice(), [one] if one.contains(said)), "{when}: {found:?}");
+        assert_eq!(warnings(&rules(when)), Vec::<String>::new(), "{when}: nothing says what there is");
+    }
+    for when in [
+        "lead.territory == \"bavaria\" || lead.territory == \"\"",
+        "lead.source in [\"contact\", \"fair\"]",
+        "lead.kind == \"fare\"",
+    ] {
+        assert_eq!(warnings(&format!("{places}{}", rules(when))), Vec::<String>::new(), "{when}");
+    }
+}
