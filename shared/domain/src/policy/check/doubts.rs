@@ -158,9 +158,19 @@ impl<'d> Doubter<'d> {
         }
     }
 
-    /// Rules that ask for a form, a source or a territory of a name that none has, where there are some.
+    /// Rules of one name, and rules that ask for a form, a source or a territory of a name that none has, where there are some.
     fn routing(&mut self, routing: &Routing) {
+        let mut names = BTreeMap::new();
         for (i, rule) in routing.rules.iter().enumerate() {
+            let first = *names.entry(rule.name.as_str()).or_insert(i);
+            if first != i {
+                let message = format!(
+                    "rule {} is called `{}` too: explanations cannot tell them apart",
+                    first + 1,
+                    rule.name
+                );
+                self.checker.add(&["rules", &i.to_string(), "name"], message);
+            }
             let condition = rule.when.as_deref().and_then(|source| Condition::compile(source).ok());
             for (path, word) in condition.iter().flat_map(|condition| &condition.looks().words) {
                 let (kind, known) = match *path {

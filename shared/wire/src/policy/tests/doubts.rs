@@ -256,3 +256,29 @@ kind: routing\nname: default\nrules:\n  - {{ name: a, when: '{when}', end: spam 
         assert_eq!(warnings(&format!("{places}{}", rules(when))), Vec::<String>::new(), "{when}");
     }
 }
+
+#[test]
+fn rules_that_explanations_cannot_tell_apart_are_named() {
+    warned(
+        "kind: settings
+name: default
+escalate_to: [bo]
+---
+kind: rep
+name: bo
+email: bo@reps.example
+---
+kind: routing
+name: default
+rules:
+  - { name: bots, when: has(lead.fields.trap), end: spam }
+  - { name: ours, when: has(lead.fields.ours), end: test }
+  - { name: bots, when: has(lead.fields.links), end: spam }
+",
+        &expect![[r#"
+            p.yaml:14:13: rule 1 is called `bots` too: explanations cannot tell them apart
+               14 |   - { name: bots, when: has(lead.fields.links), end: spam }
+                  |             ^
+        "#]],
+    );
+}
