@@ -126,6 +126,9 @@ async fn a_preview_says_what_each_of_some_would_get_and_when_it_is_that_time_the
 
     publish(&sluice, "at: { time: \"2026-03-01T09:00:00Z\" }").await;
     assert!(refused(&campaign(&["preview", "spring"])).contains("has passed"));
+    let shown = campaign(&["show", "spring"]);
+    let said = String::from_utf8_lossy(&shown.stderr);
+    assert!(said.contains("has passed") && !said.contains("campaign schedule"), "{said}");
     assert!(refused(&campaign(&["schedule", "spring"])).contains("Publish it with another one"));
     assert!(refused(&campaign(&["test", "spring", "--to", "me@shop.example"])).contains("--customer"));
 }

@@ -159,7 +159,7 @@ async fn act(args: &NameArgs, what: &str) -> Result<(), Failure> {
     if stack.json {
         say(&pretty(&answer));
     } else {
-        show::print(&answer);
+        show::print(&answer, stack).await;
     }
     Ok(())
 }

@@ -3,7 +3,10 @@
 use super::super::output::{Failure, note, pretty, say};
 use super::StackArgs;
 use super::find;
+use serde::Deserialize;
 use serde_json::Value;
+use sluice_domain::campaign::first;
+use sluice_domain::policy::campaign::At;
 use sluice_domain::time::Timestamp;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -22,7 +25,7 @@ pub(super) async fn run(name: &str, watch: bool, stack: &StackArgs) -> Result<()
             say(&pretty(&view));
             return Ok(());
         }
-        print(&view);
+        print(&view, stack).await;
         let state = view["state"].as_str().unwrap_or_default();
         if !watch || !matches!(state, "scheduled" | "running") {
             return Ok(());
@@ -33,7 +36,7 @@ pub(super) async fn run(name: &str, watch: bool, stack: &StackArgs) -> Result<()
 }
 
 /// The campaign and its newest broadcasts.
-pub(super) fn print(view: &Value) {
+pub(super) async fn print(view: &Value, stack: &StackArgs) {
     let text = |name: &str| view[name].as_str().unwrap_or_default();
     say(&format!("{}: {}", text("name"), text("state")));
     if !text("description").is_empty() {
@@ -52,7 +55,19 @@ pub(super) fn print(view: &Value) {
     }
     begun.iter().for_each(|one| broadcast(one, text("name")));
     if text("state") == "draft" {
-        note(&format!("Nobody scheduled it: `sluice campaign schedule {}` lets it go out.", text("name")));
+        note(&of_draft(text("name"), &view["document"]["at"], stack.now().await));
+    }
+}
+
+/// What there is to do for a campaign that nobody scheduled.
+fn of_draft(name: &str, at: &Value, now: Timestamp) -> String {
+    let at = At::deserialize(at).unwrap_or_default();
+    match first(&at, now) {
+        Ok(_) => format!("Nobody scheduled it: `sluice campaign schedule {name}` lets it go out."),
+        Err(_) => {
+            "Nobody scheduled it, and the time that its document says has passed: publish it with another one."
+                .to_owned()
+        }
     }
 }
 
@@ -168,6 +183,24 @@ fn words(value: &Value) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_draft_whose_time_has_passed_is_not_told_to_be_scheduled() {
+        let now = Timestamp::parse("2026-03-02T09:00:00Z").unwrap();
+        for (at, can_go) in [
+            (Value::Null, true),
+            (json!("now"), true),
+            (json!({ "time": "2026-03-02T09:00:00Z" }), true),
+            (json!({ "time": "2026-03-01T09:00:00Z" }), false),
+            (json!({ "local_time": "2026-02-28T09:00" }), false),
+            (json!({ "every": "day", "time": "08:00", "zone": "UTC" }), true),
+        ] {
+            let said = of_draft("spring", &at, now);
+            assert_eq!(said.contains("sluice campaign schedule spring"), can_go, "{at}: {said}");
+            assert_eq!(said.contains("has passed"), !can_go, "{at}: {said}");
+        }
+    }
 
     #[test]
     fn a_bar_is_as_full_as_what_is_done() {
