@@ -63,6 +63,9 @@ enum Days {
     List(Vec<String>),
 }
 
+/// How it is written.
+const FORMS: &str = "`now`, `{ time: … }`, `{ local_time: … }` or `{ every: …, time: …, zone: … }`";
+
 /// What `zone` says where each recipient's counts.
 const OWN: &str = "recipient";
 
@@ -90,8 +93,7 @@ impl Written {
                     };
                 Ok(At::Every(Recurring { every: days.read(day)?, time, zone }))
             }
-            _ => Err("write `now`, `{ time: … }`, `{ local_time: … }` or `{ every: …, time: …, zone: … }`"
-                .to_owned()),
+            _ => Err(format!("write {FORMS}")),
         }
     }
 }
@@ -171,13 +173,13 @@ impl<'de> Deserialize<'de> for At {
             type Value = At;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("`now`, `{ time: … }`, `{ local_time: … }` or `{ every: …, time: …, zone: … }`")
+                f.write_str(FORMS)
             }
 
             fn visit_str<E: Error>(self, text: &str) -> Result<At, E> {
                 match text {
                     "now" => Ok(At::Now),
-                    other => Err(E::unknown_variant(other, &["now"])),
+                    other => Err(E::custom(format!("`{other}` is no time to go out; write {FORMS}"))),
                 }
             }
 
@@ -249,7 +251,8 @@ mod tests {
     #[test]
     fn nonsense_is_refused_and_says_what_would_not_be() {
         for (value, said) in [
-            (json!("soon"), "now"),
+            (json!("soon"), "`now`, `{ time: … }`, `{ local_time: … }` or `{ every: …, time: …, zone: … }`"),
+            (json!("0 9 * * 1"), "`{ every: …, time: …, zone: … }`"),
             (json!({}), "`now`"),
             (json!({ "time": "tomorrow" }), "no instant"),
             (json!({ "time": "2027-03-01T09:00" }), "no instant"),
