@@ -48,7 +48,7 @@ enum Command {
     Demo(DemoArgs),
     /// Check policy documents; errors say file, line and column.
     Validate {
-        /// Folder of .yaml files.
+        /// Folder of .yaml files, or one of them.
         dir: PathBuf,
         /// Machine-readable output.
         #[arg(long)]
@@ -56,7 +56,7 @@ enum Command {
     },
     /// Check policy documents and publish them as one version.
     Apply {
-        /// Folder of .yaml files.
+        /// Folder of .yaml files, or one of them.
         dir: PathBuf,
         /// Remove published documents that the folder does not have.
         #[arg(long)]

@@ -7,8 +7,14 @@ use sluice_domain::policy::{Document, too_large};
 use sluice_wire::policy::{Examined, PolicyError, SourceText, examine, parse};
 use std::path::Path;
 
-/// Reads every .yaml, .yml and .json file below a folder, in the order of their paths.
+/// Reads every .yaml, .yml and .json file below a folder, in the order of their paths; or the one file that is named.
 pub fn read_folder(dir: &Path) -> Result<Vec<SourceText>, String> {
+    if dir.is_file() {
+        return match is_policy(dir) {
+            true => Ok(vec![read_file(dir)?]),
+            false => Err(format!("{}: neither a folder nor a .yaml, .yml or .json file", dir.display())),
+        };
+    }
     let mut files = Vec::new();
     let mut open = vec![dir.to_owned()];
     while let Some(folder) = open.pop() {
@@ -17,10 +23,8 @@ pub fn read_folder(dir: &Path) -> Result<Vec<SourceText>, String> {
             let path = entry.map_err(|error| format!("{}: {error}", folder.display()))?.path();
             if path.is_dir() {
                 open.push(path);
-            } else if path.extension().is_some_and(|ext| ext == "yaml" || ext == "yml" || ext == "json") {
-                let text =
-                    std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-                files.push(SourceText { file: path.display().to_string(), text });
+            } else if is_policy(&path) {
+                files.push(read_file(&path)?);
             }
         }
     }
@@ -29,6 +33,23 @@ pub fn read_folder(dir: &Path) -> Result<Vec<SourceText>, String> {
         return Err(format!("{}: no .yaml files here", dir.display()));
     }
     Ok(files)
+}
+
+fn is_policy(path: &Path) -> bool {
+    path.extension().is_some_and(|ext| ext == "yaml" || ext == "yml" || ext == "json")
+}
+
+fn read_file(path: &Path) -> Result<SourceText, String> {
+    let file = path.display().to_string();
+    let bytes = std::fs::read(path).map_err(|error| format!("{file}: {error}"))?;
+    match String::from_utf8(bytes) {
+        Ok(text) => Ok(SourceText { file, text }),
+        Err(error) => {
+            let good = error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default();
+            let line = good.iter().filter(|byte| **byte == b'\n').count() + 1;
+            Err(format!("{file}:{line}: what stands here is not UTF-8; save the file as UTF-8"))
+        }
+    }
 }
 
 /// The documents of a folder; the error has all findings.
@@ -87,8 +108,8 @@ fn warn(warnings: &[String]) {
     }
 }
 
-/// What is said once where something is named that the folder does not have.
-const ELSEWHERE: &str = "What documents name is looked for in this folder only; `sluice apply` looks among what is published as well.";
+/// What is said once where something is named that the folder, or the file, does not have.
+const ELSEWHERE: &str = "What documents name is looked for in what is given here only; `sluice apply` looks among what is published as well.";
 
 pub(crate) fn validate(dir: &Path, json: bool) -> Result<(), Failure> {
     let files = read_folder(dir)?;
@@ -108,6 +129,9 @@ pub(crate) fn validate(dir: &Path, json: bool) -> Result<(), Failure> {
 }
 
 pub(crate) async fn apply(dir: &Path, prune: bool, stack: &StackArgs) -> Result<(), Failure> {
+    if prune && dir.is_file() {
+        return Err(format!("`--prune` goes by a whole folder, and {} is one file", dir.display()).into());
+    }
     let files = read_folder(dir)?;
     match examine(&files) {
         // Of what is published the stack warns itself.
@@ -147,4 +171,34 @@ pub(crate) async fn publish(files: &[SourceText], prune: bool, stack: &StackArgs
     let files: Vec<Value> = files.iter().map(|file| json!({"file": file.file, "text": file.text})).collect();
     let path = if prune { "/api/policies/apply?prune=true" } else { "/api/policies/apply" };
     stack.call("POST", path, Some(&json!({"files": files}))).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_not_utf_8_is_named_with_the_line() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("rep.yaml"), b"kind: rep\nname: zoe\nfull_name: Zo\xeb\n").unwrap();
+        let said = read_folder(folder.path()).unwrap_err();
+        assert!(said.contains("rep.yaml:3: ") && said.contains("save the file as UTF-8"), "{said}");
+    }
+
+    #[test]
+    fn one_file_is_read_by_itself_and_no_other_sort_of_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        std::fs::write(path("rep.yaml"), "kind: rep\nname: zoe\n").unwrap();
+        std::fs::write(path("team.json"), r#"{"kind": "team", "name": "a", "members": [{"rep": "bo"}]}"#)
+            .unwrap();
+        std::fs::write(path("notes.txt"), "later").unwrap();
+        let read = read_folder(&path("rep.yaml")).unwrap();
+        assert!(matches!(read.as_slice(), [one] if one.file.ends_with("rep.yaml")), "{read:?}");
+        assert_eq!(read_folder(folder.path()).unwrap().len(), 2);
+        assert!(read_folder(&path("notes.txt")).unwrap_err().contains("neither a folder nor a .yaml"));
+        assert!(validate(&path("rep.yaml"), false).is_ok());
+        let said = validate(&path("team.json"), false).unwrap_err().to_string();
+        assert!(said.contains("`bo`") && said.contains("in what is given here only"), "{said}");
+    }
 }
