@@ -54,6 +54,36 @@ fn a_journey_of_a_folder_is_drawn_and_played() {
     }
 }
 
+#[test]
+fn what_is_mistyped_of_a_play_is_said() {
+    let (dir, ada) = (samples("policies"), samples("customers/ada.json"));
+    let run = ["run", "welcome", "--dir", &dir, "--customer", &ada, "--until"];
+    let (good, _, said) = alone(&[&run[..], &["30x"]].concat());
+    assert!(!good && said.contains("`30x`") && said.contains("30d"), "{said}");
+
+    // A journey waits for one of these, a score counts the other.
+    let heard = ["--event", "Page Viewed@1d", "--event", "schedule_published@2d"];
+    let (good, _, said) = alone(&[&run[..], &["10d"], &heard].concat());
+    assert!(good && !said.contains("Nothing asks for"), "{said}");
+    let (good, _, said) = alone(&[&run[..], &["10d", "--event", "page_vewed@1d"]].concat());
+    assert!(good && said.contains("Nothing asks for `page_vewed`") && said.contains("page_viewed"), "{said}");
+
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("eve.json");
+    for (text, is_good) in [
+        (json!({ "profil": { "email": "eve@person.example" } }), false),
+        (json!({ "profile": { "email": "eve@person.example" }, "events": [] }), true),
+        // As the API shows somebody.
+        (json!({ "created": "2026-12-01T08:00:00.000Z", "profile": {}, "leads": [] }), true),
+    ] {
+        std::fs::write(&file, text.to_string()).unwrap();
+        let run = ["run", "welcome", "--dir", &dir, "--customer", file.to_str().unwrap(), "--until", "1d"];
+        let (good, _, said) = alone(&run);
+        assert_eq!(good, is_good, "{text}: {said}");
+        assert!(good || said.contains("`profil`") && said.contains("profile, owner, tags"), "{said}");
+    }
+}
+
 const JOURNEY: &str = "\
 kind: journey
 name: hello

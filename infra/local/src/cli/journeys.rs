@@ -4,11 +4,12 @@ use super::output::{Failure, note, pretty, say};
 use super::policies::documents_in;
 use super::{JourneyDrawArgs, JourneyRunArgs, StackArgs};
 use serde_json::{Value, json};
-use sluice_domain::journey::{Line, Script, Somebody, draw, play};
+use sluice_domain::journey::{Line, Script, Somebody, draw, play, unread};
 use sluice_domain::policy::{Document, Period, PolicySet};
 use sluice_domain::time::Timestamp;
 use sluice_host::environment::Clock;
 use sluice_host::lambda::SystemClock;
+use std::collections::BTreeSet;
 use std::path::Path;
 
 pub(crate) async fn picture(args: &JourneyDrawArgs) -> Result<(), Failure> {
@@ -43,7 +44,9 @@ pub(crate) async fn run(args: &JourneyRunArgs) -> Result<(), Failure> {
     };
     let until = match Period::parse(&args.until) {
         Ok(length) => from.plus_millis(length.millis()),
-        Err(_) => time(&args.until)?,
+        Err(_) => {
+            time(&args.until).map_err(|why| format!("{why}, or how long after the beginning, like 30d"))?
+        }
     };
     let mut customer = customer(&args.customer, &args.stack).await?;
     for text in &args.event {
@@ -59,6 +62,12 @@ pub(crate) async fn run(args: &JourneyRunArgs) -> Result<(), Failure> {
     let policies = documents(args.dir.as_deref(), &args.stack).await?;
     let script = Script { journey: &args.name, person: &person, from, until };
     let lines = play(&policies, script)?;
+    let heard: BTreeSet<&str> =
+        policies.journeys.get(&args.name).into_iter().flat_map(|flow| flow.events()).collect();
+    let heard = heard.into_iter().collect::<Vec<_>>().join(", ");
+    for event in unread(&policies, script)? {
+        note(&format!("Nothing asks for `{event}`; events that {} goes by: {heard}", args.name));
+    }
     if args.stack.json {
         say(&pretty(&json!({"journey": args.name, "lines": lines})));
     } else {
@@ -87,7 +96,17 @@ async fn customer(named: &str, stack: &StackArgs) -> Result<Value, Failure> {
     }
     let text = std::fs::read_to_string(named).map_err(|error| format!("{named}: {error}"))?;
     let value: Value = serde_json::from_str(&text).map_err(|error| format!("{named}: {error}"))?;
-    value.is_object().then_some(value).ok_or_else(|| format!("{named}: a customer is a JSON object").into())
+    let members = value.as_object().ok_or_else(|| format!("{named}: a customer is a JSON object"))?;
+    // What the API shows of a customer has more.
+    let is_shown = members.contains_key("created");
+    let is_known = |name: &&String| is_shown || Somebody::FIELDS.contains(&name.as_str());
+    if let Some(strange) = members.keys().find(|name| !is_known(name)) {
+        let fields = Somebody::FIELDS.join(", ");
+        return Err(
+            format!("{named}: nothing of a customer is called `{strange}`; there may be {fields}").into()
+        );
+    }
+    Ok(value)
 }
 
 /// The documents of a folder, or those that a stack has published.

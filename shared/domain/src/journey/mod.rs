@@ -30,7 +30,7 @@ pub(crate) use entry::{chance, is_held_out};
 pub(crate) use flow::names;
 pub use flow::{Flow, FlowError};
 
-pub use play::{Line, Script, Somebody, play};
+pub use play::{Line, Script, Somebody, play, unread};
 pub use reason::Reason;
 
 use crate::calendar::Zone;

@@ -13,7 +13,7 @@ use crate::segment::Changed;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A play ends after so many inputs: somebody wrote a journey that goes round and round.
 const MOST: usize = 5_000;
@@ -34,6 +34,11 @@ pub struct Somebody {
     pub stage: Value,
     /// What they do.
     pub events: Vec<Told>,
+}
+
+impl Somebody {
+    /// What may be said of somebody.
+    pub const FIELDS: [&'static str; 6] = ["id", "profile", "owner", "tags", "stage", "events"];
 }
 
 /// One thing somebody does.
@@ -93,6 +98,18 @@ pub fn play(policies: &PolicySet, script: Script<'_>) -> Result<Vec<Line>, Strin
     let mut player = Player::new(policies, flow, script)?;
     player.play(&events, script);
     Ok(player.lines)
+}
+
+/// What this person does that nothing asks for by its name: not the journey, and no stage, score, segment or condition.
+///
+/// # Errors
+/// In words: the time of an event cannot be read.
+pub fn unread(policies: &PolicySet, script: Script<'_>) -> Result<BTreeSet<String>, String> {
+    let flow = policies.journeys.get(script.journey);
+    let hears_of = |key: &str| flow.is_some_and(|flow| flow.events().any(|name| name == key));
+    let events = events(script.person, script.from)?;
+    let others = events.iter().filter(|event| !policies.live.asks_for(event));
+    Ok(others.map(Event::key).filter(|key| !hears_of(key)).collect())
 }
 
 /// Events in order, with their times.

@@ -265,13 +265,17 @@ impl LivePolicy {
     /// Whether an event changes anything that somebody asks for. What nobody asks for is not counted, and costs nothing but
     /// its entry: it is counted anew from the entries when somebody asks.
     pub fn reads(&self, event: &Event) -> bool {
+        self.asks_for(event) || super::is_doing(event, &event.key()) && self.follows_activity
+    }
+
+    /// Whether somebody asks for an event of this name, and not for whatever people do.
+    pub(crate) fn asks_for(&self, event: &Event) -> bool {
         let key = event.key();
         self.counted.contains_key(&key)
             || self.interest.contains_key(&key)
             || self.moves_on.contains_key(&key)
             || self.is_order(&key)
             || Deed::of(event).is_some()
-            || super::is_doing(event, &key) && self.follows_activity
     }
 
     /// Whether orders are kept.
