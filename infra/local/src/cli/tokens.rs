@@ -62,7 +62,23 @@ pub(super) async fn run(command: TokenCommand) -> Result<(), Failure> {
     }
 }
 
+/// Which option is missing or too much for a token of this role.
+fn unfit(role: &str, has_rep: bool, has_teams: bool) -> Option<&'static str> {
+    match role {
+        "rep" if !has_rep => Some("a token of role rep is for a rep: say for whom with `--rep NAME`"),
+        "manager" if !has_rep && !has_teams => Some(
+            "a token of role manager is for whoever is below somebody: say of whom with `--rep NAME`, the manager's own \
+             name, with `--team NAME`, or both",
+        ),
+        "admin" | "marketer" | "rep" if has_teams => Some("`--team` is only for a token of role manager"),
+        _ => None,
+    }
+}
+
 async fn create(args: &CreateArgs) -> Result<(), Failure> {
+    if let Some(why) = unfit(&args.role, args.rep.is_some(), !args.teams.is_empty()) {
+        return Err(why.into());
+    }
     let asked = json!({
         "role": args.role, "rep": args.rep, "teams": args.teams, "expires": args.expires, "note": args.note,
     });
@@ -110,4 +126,31 @@ async fn revoke(id: &str, stack: &StackArgs) -> Result<(), Failure> {
     let answer = stack.insist("DELETE", &format!("/api/tokens/{id}"), &Value::Null).await?;
     say(&if stack.json { pretty(&answer) } else { format!("{id} is refused from now on.") });
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_role_needs_is_asked_for_by_its_options() {
+        for (role, has_rep, has_teams, words) in [
+            ("rep", false, false, &["`--rep NAME`"][..]),
+            ("manager", false, false, &["`--rep NAME`", "`--team NAME`"][..]),
+            ("marketer", false, true, &["`--team`"][..]),
+            ("rep", true, true, &["`--team`"][..]),
+        ] {
+            let said = unfit(role, has_rep, has_teams).unwrap_or_default();
+            assert!(words.iter().all(|word| said.contains(word)), "{role}: {said}");
+        }
+        for (role, has_rep, has_teams) in [
+            ("admin", false, false),
+            ("rep", true, false),
+            ("manager", false, true),
+            ("manager", true, false),
+            ("king", false, false),
+        ] {
+            assert_eq!(unfit(role, has_rep, has_teams), None, "{role}");
+        }
+    }
 }
