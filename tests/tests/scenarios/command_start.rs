@@ -184,3 +184,17 @@ async fn the_functions_run_as_processes_of_their_own_if_the_command_is_told_so_a
     let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!output.status.success() && complaint.contains("no binary advance-journey"), "{output:?}");
 }
+
+#[tokio::test]
+async fn a_browser_at_the_bare_address_is_led_to_the_pages_of_this_machine() {
+    let data = tempfile::tempdir().unwrap();
+    let sluice = Sluice::start(&Command::new(data.path())).await;
+    let ask = async |method: &'static str, accept: &'static str| {
+        http::request(&sluice.url, method, "/", &[("accept", accept)], b"").await.unwrap()
+    };
+    let led = ask("GET", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8").await;
+    assert_eq!((led.status, led.header("location")), (303, Some("/_local")));
+    for (method, accept) in [("GET", "application/json"), ("GET", "*/*"), ("POST", "text/html")] {
+        assert_eq!(ask(method, accept).await.status, 404, "{method} {accept}");
+    }
+}

@@ -8,11 +8,12 @@ use crate::template::{DEFAULT_ROUTE, route_key};
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{ConnectInfo, Request};
-use axum::http::{Response, StatusCode};
+use axum::http::{HeaderValue, Method, Response, StatusCode};
 use axum::serve::ListenerExt;
 use bytes::Bytes;
 use sluice_host::environment::Clock;
 use sluice_host::function::InvokeError;
+use sluice_wire::http::takes_html;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -189,7 +190,10 @@ impl FrontDoor {
     async fn answer(&self, from: SocketAddr, request: Request) -> Response<Bytes> {
         let path = request.uri().path();
         if path != "/_local" && !path.starts_with("/_local/") {
-            return self.call(from, request).await;
+            let is_looking_around = path == "/" && is_of_a_browser(&request);
+            let answer = self.call(from, request).await;
+            let is_nothing = answer.status() == StatusCode::NOT_FOUND;
+            return if is_looking_around && is_nothing { to_pages() } else { answer };
         }
         let page = self.pages.page(&PageRequest {
             method: request.method(),
@@ -232,6 +236,20 @@ impl FrontDoor {
             Ok(Err(_)) | Err(_) => refusal(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error"),
         }
     }
+}
+
+/// Whether somebody opens a page.
+fn is_of_a_browser(request: &Request) -> bool {
+    let accept = request.headers().get("accept").and_then(|value| value.to_str().ok());
+    request.method() == Method::GET && accept.is_some_and(takes_html)
+}
+
+/// Whoever opens the bare address sees what there is on this machine.
+fn to_pages() -> Response<Bytes> {
+    let mut response = Response::new(Bytes::new());
+    *response.status_mut() = StatusCode::SEE_OTHER;
+    response.headers_mut().insert("location", HeaderValue::from_static("/_local"));
+    response
 }
 
 fn segments(path: &str) -> Vec<&str> {
