@@ -2,6 +2,7 @@
 
 use crate::command::{Command, ROOT, Sluice, by_hand, sluice_in};
 use serde_json::{Value, json};
+use sluice_domain::time::Timestamp;
 use sluice_tests::stack::http::{self, Answer};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -197,4 +198,19 @@ async fn a_browser_at_the_bare_address_is_led_to_the_pages_of_this_machine() {
     for (method, accept) in [("GET", "application/json"), ("GET", "*/*"), ("POST", "text/html")] {
         assert_eq!(ask(method, accept).await.status, 404, "{method} {accept}");
     }
+}
+
+#[tokio::test]
+async fn the_clock_of_a_stack_is_not_moved_back() {
+    let data = tempfile::tempdir().unwrap();
+    let start = Timestamp::parse("2026-03-02T09:00:00Z").unwrap();
+    let sluice = Sluice::start(&Command::new(data.path()).now(start)).await;
+    let back = "/_local/clock?to=2026-03-02T08:00:00Z";
+    let refused = http::request(&sluice.url, "POST", back, &[], b"").await.unwrap();
+    let said = refused.json()["detail"].as_str().unwrap_or_default().to_owned();
+    assert!(refused.status == 422 && said.contains("only goes on"), "{refused:?}");
+    // Whoever asks for the time that it showed when they looked is not told off: it has gone on since.
+    let shown = sluice.api("GET", "/_local/clock", None).await;
+    let same = format!("/_local/clock?to={}", shown["now"].as_str().unwrap());
+    assert_eq!(http::request(&sluice.url, "POST", &same, &[], b"").await.unwrap().status, 200);
 }

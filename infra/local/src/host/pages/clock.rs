@@ -11,6 +11,9 @@ use sluice_domain::time::Timestamp;
 /// The furthest that one request moves it, in milliseconds: a week.
 const FURTHEST: i64 = 7 * 86_400_000;
 
+/// How far behind the clock a time may be, in milliseconds: one that runs has gone on since whoever asks saw it.
+const BEHIND: i64 = 60_000;
+
 /// What it shows, and whether it may be moved.
 pub(super) fn show(mover: Option<&Mover>) -> Response<Bytes> {
     match mover {
@@ -28,8 +31,14 @@ pub(super) fn put(mover: Option<&Mover>, request: &PageRequest<'_>) -> LocalAnsw
     let Some(to) = request.parameter("to").as_deref().and_then(Timestamp::parse) else {
         return problem(422, "no-such-time", "Say where to: ?to=2027-03-01T09:00:00Z.").into();
     };
-    if to.since(mover.now()) > FURTHEST {
+    let now = mover.now();
+    if to.since(now) > FURTHEST {
         return problem(422, "too-far-ahead", "That is more than a week ahead: go there in steps.").into();
+    }
+    if now.since(to) > BEHIND {
+        let said =
+            format!("The clock shows {} and only goes on: start another stack to be earlier.", now.rfc3339());
+        return problem(422, "too-early", &said).into();
     }
     let mover = mover.clone();
     LocalAnswer::Later(Box::pin(async move {
