@@ -6,7 +6,7 @@ use crate::{Call, Console, unavailable};
 use futures::stream::{self, StreamExt};
 use serde::Deserialize;
 use sluice_domain::access::owner_changes;
-use sluice_domain::customer::{AddressHash, Customer, HashKeys, Known};
+use sluice_domain::customer::{AddressHash, HashKeys};
 use sluice_domain::erasure::traces;
 use sluice_domain::id::{CustomerId, LeadId};
 use sluice_domain::import::{Around, Goes, Kept, lead_id, take_back, worked_on};
