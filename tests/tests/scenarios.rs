@@ -75,6 +75,8 @@ mod identity;
 mod identity_kinds;
 #[path = "scenarios/import.rs"]
 mod import;
+#[path = "scenarios/import_rows.rs"]
+mod import_rows;
 #[path = "scenarios/joined_by_hand.rs"]
 mod joined_by_hand;
 #[path = "scenarios/journeys.rs"]

@@ -13,7 +13,7 @@ use std::process::{Output, Stdio};
 use std::time::Duration;
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
-const HEADERS: &str = "first_name,E-Mail,phone,company,note\n";
+pub(crate) const HEADERS: &str = "first_name,E-Mail,phone,company,note\n";
 
 fn tool(url: &str, token: &str, arguments: &[&str]) -> std::process::Command {
     let mut process = std::process::Command::new(binaries().join("sluice"));
@@ -32,24 +32,24 @@ pub(crate) async fn sluice(run: &Running, arguments: &[&str]) -> Output {
 }
 
 /// The same with `--json`; it must succeed.
-async fn answer(run: &Running, arguments: &[&str]) -> Value {
+pub(crate) async fn answer(run: &Running, arguments: &[&str]) -> Value {
     let output = sluice(run, &[arguments, &["--json"]].concat()).await;
     assert!(output.status.success(), "{arguments:?}: {output:?}");
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-fn file(folder: &Path, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
+pub(crate) fn file(folder: &Path, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
     let path = folder.join(name);
     std::fs::write(&path, text).unwrap();
     path
 }
 
-fn text(path: &Path) -> &str {
+pub(crate) fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
 /// So many people, a row each.
-fn people(n: usize) -> String {
+pub(crate) fn people(n: usize) -> String {
     let mut csv = HEADERS.to_owned();
     for at in 0..n {
         writeln!(csv, "Ada {at},ada{at}@file.example,,Mill {at},").unwrap();

@@ -2,6 +2,7 @@
 //! moment and run again: rows that are leads already are leads already.
 
 mod errors;
+mod marks;
 mod progress;
 mod report;
 mod revert;

@@ -1,7 +1,7 @@
 //! What became of the rows, or would: counted, and said.
 
 use super::super::output::{pretty, say};
-use super::rows::Read1;
+use super::rows::{Read1, UNCLOSED};
 use serde_json::{Value, json};
 use sluice_wire::imports::{Fate, RowAnswer, RowAnswers};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -30,6 +30,8 @@ pub(super) struct Totals {
     same_email: u64,
     seen: HashSet<u64>,
     named: Vec<(u64, String)>,
+    /// The row whose quote takes in the rest of the file.
+    unclosed: Option<u64>,
 }
 
 impl Totals {
@@ -50,6 +52,7 @@ impl Totals {
             same_email: 0,
             seen: HashSet::new(),
             named: Vec::new(),
+            unclosed: None,
         }
     }
 
@@ -74,6 +77,9 @@ impl Totals {
             };
             if let Some(why) = why {
                 self.refused += 1;
+                if why == UNCLOSED {
+                    self.unclosed = Some(read.row.n);
+                }
                 if self.named.len() < NAMED {
                     self.named.push((read.row.n, why.to_owned()));
                 }
@@ -164,7 +170,7 @@ pub(super) fn say_all(totals: &Totals, dry_run: bool, errors: Option<&str>, json
 }
 
 fn say_done(totals: &Totals, errors: Option<&str>) {
-    let Totals { batch, rows, new, known, refused, .. } = totals;
+    let Totals { batch, rows, new, known, refused, unclosed, .. } = totals;
     say(&format!("{rows} rows of batch {batch}: {new} new, {known} were there before, {refused} to mend."));
     if !totals.flags.is_empty() {
         say(&format!("Flagged: {}.", counts(&totals.flags)));
@@ -172,6 +178,12 @@ fn say_done(totals: &Totals, errors: Option<&str>) {
     if let Some(path) = errors {
         say(&format!(
             "The rows to mend are in {path}, each with the reason: mend them there and import that file."
+        ));
+    }
+    if let Some(row) = unclosed {
+        say(&format!(
+            "Row {row} is to be mended in the file itself, for the rows after it are in none of these numbers: {UNCLOSED} \
+             Close the quote there and import the file with --batch {batch}."
         ));
     }
 }

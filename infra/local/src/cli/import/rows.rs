@@ -1,6 +1,7 @@
 //! A file, row by row: CSV in its dialects, and NDJSON. Never more than one row is held.
 
 use super::super::FileFormat;
+use super::marks::Marks;
 use super::text::{self, SAMPLE, Utf8};
 use encoding_rs::Encoding;
 use serde_json::{Map, Value, json};
@@ -19,6 +20,9 @@ pub(super) const REASON: &str = "sluice_reason";
 pub(super) const LINE: &str = "sluice_line";
 /// Bytes within which a row ends; a missing quote would run to the end of the file.
 const LONGEST: u64 = 8 * 1024 * 1024;
+/// What is wrong with a row whose last cell took in the rest of the file.
+pub(super) const UNCLOSED: &str =
+    "A quote is opened in this row and never closed: what follows it in the file is not read as rows.";
 
 /// One row as it stood in the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,9 +86,13 @@ impl Rows {
         let mut text = Limited {
             inner: Utf8::new(Cursor::new(sample).chain(file), encoding),
             since_row: since_row.clone(),
+            marks: None,
         };
         if said.is_some() {
             skip_line(&mut text).map_err(|error| error.to_string())?;
+        }
+        if reading.format == FileFormat::Csv {
+            text.marks = Some(Marks::new(delimiter, if said.is_some() { 2 } else { 1 }));
         }
         let (kind, columns) = match reading.format {
             FileFormat::Csv => csv(text, delimiter)?,
@@ -118,7 +126,14 @@ impl Rows {
             Kind::Csv(reader) => {
                 let mut record = csv::StringRecord::new();
                 match reader.read_record(&mut record) {
-                    Ok(true) => Some(of_cells(n, &self.columns, &record)),
+                    Ok(true) => {
+                        let read = of_cells(n, &self.columns, &record);
+                        let is_open = reader.get_mut().marks.as_mut().is_some_and(|marks| {
+                            marks.take_row();
+                            marks.is_open()
+                        });
+                        Some(if is_open { unclosed(read) } else { read })
+                    }
                     Ok(false) => None,
                     Err(error) => return Err(format!("row {n}: {}", error_words(&error))),
                 }
@@ -159,6 +174,12 @@ fn csv(text: Text, delimiter: u8) -> Result<(Kind, Vec<String>), String> {
     let columns: Vec<String> = headers.iter().enumerate().map(name).collect();
     if columns.is_empty() {
         return Err("the file is empty: its first row has to name the columns".to_owned());
+    }
+    if let Some(marks) = &mut reader.get_mut().marks {
+        marks.take_row();
+        if marks.is_open() {
+            return Err("headers: a quote is opened there and never closed".to_owned());
+        }
     }
     Ok((Kind::Csv(Box::new(reader)), columns))
 }
@@ -204,6 +225,18 @@ fn of_cells(n: u64, columns: &[String], record: &csv::StringRecord) -> Read1 {
         .map(|(name, cell)| (name.clone(), cell.clone()))
         .collect();
     Read1 { row: Row { n: own.unwrap_or(n), fields }, original: Original::Cells(cells), flaw }
+}
+
+/// A row whose last cell is all that follows it in the file: of that cell the first line is kept.
+fn unclosed(mut read: Read1) -> Read1 {
+    if let Original::Cells(cells) = &mut read.original
+        && let Some(cell) = cells.last_mut()
+    {
+        let line = cell.lines().next().unwrap_or_default().len();
+        cell.truncate(line);
+    }
+    read.row.fields.clear();
+    Read1 { flaw: Some(UNCLOSED.to_owned()), ..read }
 }
 
 fn of_line(n: u64, line: String) -> Read1 {
@@ -289,6 +322,8 @@ fn error_words(error: &csv::Error) -> String {
 struct Limited<R> {
     inner: R,
     since_row: Arc<AtomicU64>,
+    /// Of CSV.
+    marks: Option<Marks>,
 }
 
 impl<R: Read> Read for Limited<R> {
@@ -297,6 +332,9 @@ impl<R: Read> Read for Limited<R> {
         if self.since_row.fetch_add(n as u64, Ordering::Relaxed) > LONGEST {
             let words = "it does not end within 8 MB: is a closing quote missing?";
             return Err(io::Error::other(words));
+        }
+        if let Some(marks) = &mut self.marks {
+            marks.see(buffer.get(..n).unwrap_or_default());
         }
         Ok(n)
     }

@@ -1,0 +1,41 @@
+//! `sluice import` of files that are not quite right: what cannot be read is said of the row that it is about.
+
+use crate::import::{HEADERS, answer, file, people, sluice, text};
+use serde_json::json;
+use sluice_tests::stack::Setup;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_quote_that_is_never_closed_makes_a_row_to_mend_of_what_follows_it() {
+    let run = Setup::default().start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let whole = people(400);
+    let torn = whole.replace("Mill 300,\n", "Mill 300,\"oops\n");
+    let leads = file(folder.path(), "people.csv", &torn);
+    let arguments = ["import", text(&leads), "--form", "contact"];
+    let tried = answer(&run, &[&arguments[..], &["--dry-run"]].concat()).await;
+    assert_eq!(tried["to_mend"][0]["row"], 301, "{tried:#}");
+    let done = answer(&run, &arguments).await;
+    assert_eq!((&done["new"], &done["refused"]), (&json!(300), &json!(1)), "{done:#}");
+    let aside = std::fs::read_to_string(done["errors"].as_str().unwrap()).unwrap();
+    assert!(aside.contains("Ada 300") && aside.contains("never closed"), "{aside}");
+    assert!(!aside.contains("Ada 301"), "only the row itself: {aside}");
+    let said = sluice(&run, &arguments).await;
+    let said = String::from_utf8_lossy(&said.stdout).into_owned();
+    let batch = done["batch"].as_str().unwrap();
+    assert!(said.contains(&format!("--batch {batch}")) && said.contains("Row 301"), "{said}");
+    // Mended as it says, the rows after it come in, and none comes in twice.
+    let leads = file(folder.path(), "people.csv", torn.replace("\"oops\n", "\"oops\"\n"));
+    let done = answer(&run, &["import", text(&leads), "--form", "contact", "--batch", batch]).await;
+    assert_eq!(
+        (&done["new"], &done["known"], &done["refused"]),
+        (&json!(100), &json!(300), &json!(0)),
+        "{done:#}"
+    );
+    assert_eq!(run.live_customers().len(), 400);
+    // Of headers nothing can be imported.
+    let leads = file(folder.path(), "headers.csv", HEADERS.replace("note", "\"note"));
+    let said = sluice(&run, &["import", text(&leads), "--form", "contact"]).await;
+    assert!(!said.status.success(), "{said:?}");
+    assert!(String::from_utf8_lossy(&said.stderr).contains("never closed"), "{said:?}");
+    run.finish().await;
+}
