@@ -3,6 +3,7 @@
 use crate::import::{HEADERS, answer, file, people, sluice, text};
 use serde_json::json;
 use sluice_tests::stack::Setup;
+use std::fmt::Write;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_quote_that_is_never_closed_makes_a_row_to_mend_of_what_follows_it() {
@@ -37,5 +38,33 @@ async fn a_quote_that_is_never_closed_makes_a_row_to_mend_of_what_follows_it() {
     let said = sluice(&run, &["import", text(&leads), "--form", "contact"]).await;
     assert!(!said.status.success(), "{said:?}");
     assert!(String::from_utf8_lossy(&said.stderr).contains("never closed"), "{said:?}");
+    run.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_too_long_to_be_sent_is_put_aside_and_the_others_come_in() {
+    let run = Setup::default().start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let mut rows = people(20);
+    writeln!(rows, "Big,big@file.example,,,{}", "x".repeat(1_200_000)).unwrap();
+    // What is sent of such a sign is six times as long.
+    for at in 0..45 {
+        writeln!(rows, "Odd {at},odd{at}@file.example,,,{}", "\u{1}".repeat(5_000)).unwrap();
+    }
+    let leads = file(folder.path(), "people.csv", rows);
+    for arguments in [&["--dry-run"][..], &[]] {
+        let import = ["import", text(&leads), "--form", "contact"];
+        let done = answer(&run, &[&import[..], arguments].concat()).await;
+        assert_eq!((&done["new"], &done["refused"]), (&json!(65), &json!(1)), "{done:#}");
+    }
+    let aside = std::fs::read_to_string(folder.path().join("people.errors.csv")).unwrap();
+    assert!(aside.contains("21,The row is longer than 500 kB.,Big,"), "{}", &aside[..200]);
+    // A row that does not end fails the same way each time: the command is not to be run again.
+    let endless = format!("{}Un,\"{}\n", people(5), "ending\n".repeat(1_300_000));
+    let leads = file(folder.path(), "endless.csv", endless);
+    let said = sluice(&run, &["import", text(&leads), "--form", "contact"]).await;
+    let words = String::from_utf8_lossy(&said.stderr).into_owned();
+    assert!(!said.status.success() && words.contains("after 5 rows: row 6"), "{words}");
+    assert!(!words.contains("Run the same command again"), "{words}");
     run.finish().await;
 }

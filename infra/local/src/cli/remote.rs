@@ -45,12 +45,22 @@ impl StackArgs {
 
     /// Calls the API again and again while the answer may be another later. Only for what may be repeated.
     pub(crate) async fn insist(&self, method: &str, path: &str, body: &Value) -> Result<Value, Failure> {
+        self.insist_or_hear(method, path, body).await.map_err(Refusal::into_failure)
+    }
+
+    /// The same, for who wants to know whether another call might do it.
+    pub(crate) async fn insist_or_hear(
+        &self,
+        method: &str,
+        path: &str,
+        body: &Value,
+    ) -> Result<Value, Refusal> {
         self.again_and_again(method, path, body.to_string().into_bytes(), None).await
     }
 
     /// The same of a call without a body that is done once however often it comes, by this key.
     pub(crate) async fn insist_once(&self, method: &str, path: &str, key: &str) -> Result<Value, Failure> {
-        self.again_and_again(method, path, Vec::new(), Some(key)).await
+        self.again_and_again(method, path, Vec::new(), Some(key)).await.map_err(Refusal::into_failure)
     }
 
     /// What the stack's clock shows; the machine's, where no stack can be asked.
@@ -65,7 +75,7 @@ impl StackArgs {
         path: &str,
         body: Vec<u8>,
         key: Option<&str>,
-    ) -> Result<Value, Failure> {
+    ) -> Result<Value, Refusal> {
         let mut pause = FIRST_PAUSE;
         for _ in 0..PAUSES {
             match self.ask(method, path, body.clone(), key).await {
@@ -73,11 +83,10 @@ impl StackArgs {
                     tokio::time::sleep(after.unwrap_or_default().max(pause)).await;
                     pause *= 2;
                 }
-                Err(refusal) => return Err(refusal.into_failure()),
-                Ok(answer) => return Ok(answer),
+                done => return done,
             }
         }
-        self.ask(method, path, body, key).await.map_err(Refusal::into_failure)
+        self.ask(method, path, body, key).await
     }
 
     async fn ask(
@@ -131,7 +140,7 @@ impl StackArgs {
 }
 
 /// Why a call was not done.
-enum Refusal {
+pub(crate) enum Refusal {
     /// It may be done later.
     NotNow { why: Failure, after: Option<Duration> },
     /// It will not be done.
@@ -143,10 +152,15 @@ impl Refusal {
         Self::Never(why.into())
     }
 
-    fn into_failure(self) -> Failure {
+    pub(crate) fn into_failure(self) -> Failure {
         match self {
             Self::NotNow { why, .. } | Self::Never(why) => why,
         }
+    }
+
+    /// Whether the same call may be done later.
+    pub(crate) const fn is_passing(&self) -> bool {
+        matches!(self, Self::NotNow { .. })
     }
 }
 

@@ -11,6 +11,7 @@ mod source;
 mod text;
 
 use super::output::{Failure, note};
+use super::remote::Refusal;
 use super::{ImportArgs, ImportCommand, StackArgs};
 use errors::ErrorFile;
 use futures::stream::{self, StreamExt};
@@ -27,8 +28,10 @@ use tokio::sync::mpsc;
 
 /// Rows of one request.
 const ROWS: usize = 200;
-/// Bytes of names and values of one request, about.
+/// Bytes of the rows of one request.
 const BYTES: usize = 200_000;
+/// Bytes of a row at most, as it is sent: well within a request, beside the names of its columns, and more than a lead may take.
+const LONGEST_ROW: usize = 500_000;
 /// Requests on their way at the same time.
 const IN_FLIGHT: usize = 4;
 /// Column names asked about: objects of NDJSON may differ without end.
@@ -81,9 +84,11 @@ async fn import(args: ImportArgs) -> Result<(), Failure> {
             Err(why) => {
                 progress.end();
                 errors.end()?;
-                let hint =
-                    if args.dry_run { "" } else { "\nRun the same command again: no row comes in twice." };
-                return Err(why.told(|why| format!("after {} rows: {why}{hint}", totals.rows)));
+                let hint = match why.is_passing && !args.dry_run {
+                    true => "\nRun the same command again: no row comes in twice.",
+                    false => "",
+                };
+                return Err(why.failure.told(|why| format!("after {} rows: {why}{hint}", totals.rows)));
             }
         };
         for (row, why) in totals.count(&chunk.rows, &answers) {
@@ -132,7 +137,7 @@ fn read_ahead(mut rows: Rows) -> impl futures::Stream<Item = Result<Chunk, Strin
             chunk.columns.push(name.clone());
         }
         while let Some(read) = rows.next() {
-            let read = match read {
+            let mut read = match read {
                 Ok(read) => read,
                 Err(why) => {
                     // What was read before is still imported.
@@ -141,9 +146,11 @@ fn read_ahead(mut rows: Rows) -> impl futures::Stream<Item = Result<Chunk, Strin
                     return;
                 }
             };
-            let size =
-                read.row.fields.iter().map(|(name, value)| name.len() + value.len() + 8).sum::<usize>();
-            if chunk.rows.len() >= ROWS || (bytes + size > BYTES && !chunk.rows.is_empty()) {
+            let size = serde_json::to_vec(&read.row).map_or(usize::MAX, |text| text.len());
+            if size > LONGEST_ROW && read.flaw.is_none() {
+                read.flaw = Some(format!("The row is longer than {} kB.", LONGEST_ROW / 1000));
+            }
+            if chunk.rows.len() >= ROWS || (size.saturating_add(bytes) > BYTES && !chunk.rows.is_empty()) {
                 if sender.blocking_send(Ok(std::mem::take(&mut chunk))).is_err() {
                     return;
                 }
@@ -154,7 +161,7 @@ fn read_ahead(mut rows: Rows) -> impl futures::Stream<Item = Result<Chunk, Strin
                     chunk.columns.push(name.clone());
                 }
             }
-            bytes += size;
+            bytes = size.saturating_add(bytes);
             chunk.rows.push(read);
             chunk.end = rows.bytes();
         }
@@ -172,7 +179,26 @@ struct Call<'a> {
     dry_run: bool,
 }
 
-async fn send(call: Call<'_>, chunk: Result<Chunk, String>) -> Result<(Chunk, RowAnswers), Failure> {
+/// Why an import ends before its file does.
+struct Broken {
+    failure: Failure,
+    /// The same command may come further.
+    is_passing: bool,
+}
+
+impl From<String> for Broken {
+    fn from(words: String) -> Self {
+        Self { failure: words.into(), is_passing: false }
+    }
+}
+
+impl From<Refusal> for Broken {
+    fn from(refusal: Refusal) -> Self {
+        Self { is_passing: refusal.is_passing(), failure: refusal.into_failure() }
+    }
+}
+
+async fn send(call: Call<'_>, chunk: Result<Chunk, String>) -> Result<(Chunk, RowAnswers), Broken> {
     let mut chunk = chunk?;
     // Rows carry their own numbers through a mended file, whose order may be another.
     chunk.rows.sort_by_key(|read| read.row.n);
@@ -198,7 +224,7 @@ async fn send(call: Call<'_>, chunk: Result<Chunk, String>) -> Result<(Chunk, Ro
         true => "/api/imports/try".to_owned(),
         false => format!("/api/imports/{}/rows", call.batch),
     };
-    let answers = read(call.stack.insist("POST", &path, &json!(asked)).await?)?;
+    let answers = read(call.stack.insist_or_hear("POST", &path, &json!(asked)).await?)?;
     Ok((chunk, answers))
 }
 
