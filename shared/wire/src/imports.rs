@@ -7,12 +7,15 @@ use sluice_domain::id::LeadId;
 use sluice_domain::import::{Column, Kept, column, submitted_at};
 use sluice_domain::lead::Envelope;
 use sluice_domain::policy::Form;
+use sluice_domain::time::Timestamp;
 use std::collections::BTreeMap;
 
 /// Most rows of one request.
 pub const MAX_ROWS: usize = 500;
 /// Largest request in bytes: well below what API Gateway and Lambda take, and done in seconds.
 pub const MAX_REQUEST: usize = 1024 * 1024;
+/// How far a row's time of submission may be ahead of our clock, in milliseconds.
+const AHEAD_MS: i64 = 60_000;
 
 /// `POST /api/imports`: begins a batch, or goes on with it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -99,6 +102,9 @@ pub struct RowAnswer {
     /// What a person should look at.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub flags: Vec<String>,
+    /// It says when it was sent, and that is no time that can be read, or one that is still to come: the lead has none.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub time_unread: bool,
     /// Why it was refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
@@ -107,7 +113,16 @@ pub struct RowAnswer {
 impl RowAnswer {
     /// An answer that says no more than this.
     pub const fn new(n: u64, fate: Fate) -> Self {
-        Self { n, fate, state: None, lead: None, new_customer: None, flags: Vec::new(), why: None }
+        Self {
+            n,
+            fate,
+            state: None,
+            lead: None,
+            new_customer: None,
+            flags: Vec::new(),
+            time_unread: false,
+            why: None,
+        }
     }
 
     /// The row cannot become a lead.
@@ -169,15 +184,35 @@ pub fn columns(form: &Form, names: &[String]) -> BTreeMap<String, String> {
     names.iter().map(|name| (name.clone(), column(name, form).name().to_owned())).collect()
 }
 
+/// What a row says of when it was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// Nothing.
+    Unsaid,
+    /// This.
+    At(Timestamp),
+    /// No time that can be read, or one that is still to come.
+    Unread,
+}
+
+/// What a row says of when it was sent: the first of its times that can be one.
+pub fn sent(form: &Form, fields: &[(String, String)], now: Timestamp) -> Sent {
+    let is_time =
+        |name: &str, value: &str| !value.trim().is_empty() && column(name, form) == Column::Submitted;
+    let mut said = fields.iter().filter(|(name, value)| is_time(name, value)).peekable();
+    if said.peek().is_none() {
+        return Sent::Unsaid;
+    }
+    let latest = now.plus_millis(AHEAD_MS);
+    let at = said.filter_map(|(_, value)| submitted_at(value)).find(|at| *at <= latest);
+    at.map_or(Sent::Unread, Sent::At)
+}
+
 /// What the ledger keeps of a row: as a post of the form, with the time the row says it was sent. Consent is only what the form's
 /// column says yes in.
-pub fn envelope(form: &Form, fields: Vec<(String, String)>) -> Result<Envelope, Problem> {
-    let sent = fields.iter().find_map(|(name, value)| {
-        let is_time = column(name, form) == Column::Submitted;
-        submitted_at(value).filter(|_| is_time)
-    });
+pub fn envelope(form: &Form, fields: Vec<(String, String)>, sent: Sent) -> Result<Envelope, Problem> {
     let mut envelope = capture::from_row(form, fields)?;
-    if let Some(at) = sent {
+    if let Sent::At(at) = sent {
         envelope.attribution.insert("created_at".to_owned(), at.rfc3339());
     }
     Ok(envelope)
@@ -196,11 +231,28 @@ mod tests {
         .unwrap();
         let given = |value: &str| {
             let fields = vec![("newsletter".to_owned(), value.to_owned())];
-            envelope(&form, fields).unwrap().consent.unwrap().given
+            envelope(&form, fields, Sent::Unsaid).unwrap().consent.unwrap().given
         };
         assert!(["yes", "TRUE", "1", "x", "Ja", "Opted in"].into_iter().all(given));
         for none in ["", "no", "unsubscribed", "2026-01-05", "trade fair", "bounced"] {
             assert!(!given(none), "{none}");
         }
+    }
+
+    #[test]
+    fn a_row_was_sent_when_it_says_so_in_a_time_that_can_be_read_and_has_come() {
+        let now = Timestamp::parse("2026-03-01T10:00:00Z").unwrap();
+        let of = |times: &[&str]| {
+            let named = times.iter().zip(["created_at", "timestamp"]);
+            let fields: Vec<_> = named.map(|(at, name)| (name.to_owned(), (*at).to_owned())).collect();
+            sent(&Form::default(), &fields, now)
+        };
+        let at = |text: &str| Sent::At(Timestamp::parse(text).unwrap());
+        assert_eq!((of(&[]), of(&[" "])), (Sent::Unsaid, Sent::Unsaid));
+        for unread in ["05/01/2026", "yesterday", "2026-03-01T10:01:01Z", "2027-01-01"] {
+            assert_eq!(of(&[unread]), Sent::Unread, "{unread}");
+        }
+        assert_eq!(of(&["2026-03-01T10:00:59Z"]), at("2026-03-01T10:00:59Z"), "clocks differ a little");
+        assert_eq!(of(&["soon", "2026-01-05"]), at("2026-01-05T00:00:00Z"));
     }
 }

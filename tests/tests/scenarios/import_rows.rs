@@ -68,3 +68,27 @@ async fn a_row_too_long_to_be_sent_is_put_aside_and_the_others_come_in() {
     assert!(!words.contains("Run the same command again"), "{words}");
     run.finish().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn times_of_submission_that_are_not_read_are_counted_and_the_leads_have_none() {
+    let run = Setup::default().start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let rows = "email,created_at\na@file.example,2024-01-05 10:00\nb@file.example,05/01/2024\n\
+        c@file.example,yesterday\nd@file.example,2199-01-05\ne@file.example,\n";
+    let leads = file(folder.path(), "rows.csv", rows);
+    let arguments = ["import", text(&leads), "--form", "contact"];
+    let tried = answer(&run, &[&arguments[..], &["--dry-run"]].concat()).await;
+    assert_eq!(tried["times_unread"], json!({"rows": 3, "first": 2}), "{tried:#}");
+    // Told of each time, also of rows that were there before.
+    for _ in 0..2 {
+        let said = sluice(&run, &arguments).await;
+        let said = String::from_utf8_lossy(&said.stdout).into_owned();
+        assert!(said.contains("not read in 3 rows, first in row 2"), "{said}");
+    }
+    for (email, at) in [("a", json!("2024-01-05T10:00:00.000Z")), ("b", json!(null)), ("d", json!(null))] {
+        let (_, person) = run.lookup(json!({"email": format!("{email}@file.example")})).await;
+        let lead = run.show(person["leads"][0]["id"].as_str().unwrap()).await;
+        assert_eq!(lead["attribution"]["created_at"], at, "{lead:#}");
+    }
+    run.finish().await;
+}

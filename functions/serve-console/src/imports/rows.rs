@@ -15,7 +15,9 @@ use sluice_host::metrics::Metrics;
 use sluice_host::outbox::{Outgoing, QueueName};
 use sluice_store::{Accepted, Batch, BatchState, Chunk, Commit, StoreError, Written};
 use sluice_wire::http::HttpResponse;
-use sluice_wire::imports::{Fate, MAX_REQUEST, MAX_ROWS, Row, RowAnswer, RowAnswers, Rows, envelope};
+use sluice_wire::imports::{
+    Fate, MAX_REQUEST, MAX_ROWS, Row, RowAnswer, RowAnswers, Rows, Sent, envelope, sent,
+};
 use sluice_wire::problem::Problem;
 use sluice_wire::queue::{LeadMessage, encode};
 use std::collections::BTreeSet;
@@ -41,6 +43,8 @@ pub(super) struct Task {
     pub(super) n: u64,
     pub(super) lead: Lead,
     pub(super) facts: Facts,
+    /// When it was sent is said in no way that can be read.
+    time_unread: bool,
 }
 
 /// What all rows of a request have in common.
@@ -69,8 +73,11 @@ impl Console {
             return Err(not_open(&batch));
         }
         if chunk.done.as_ref() == Some(&digest) {
+            let policies = self.current().await?;
+            let form = policies.forms.get(&batch.form);
             let known = |row: &Row| RowAnswer {
                 lead: Some(lead_id(&batch.form, &batch.name, row.n)),
+                time_unread: form.is_some_and(|form| sent(form, &row.fields, now) == Sent::Unread),
                 ..RowAnswer::new(row.n, Fate::Known)
             };
             return answer(&RowAnswers {
@@ -335,6 +342,7 @@ impl Task {
         RowAnswer {
             lead: Some(self.lead.id.clone()),
             flags: self.facts.flags.iter().map(|flag| flag.name().to_owned()).collect(),
+            time_unread: self.time_unread,
             ..RowAnswer::new(self.n, fate)
         }
     }
@@ -383,7 +391,8 @@ pub(super) fn prepare(
     let reading = policies.reading(&origin);
     let (mut tasks, mut refused) = (Vec::new(), Vec::new());
     for Row { n, fields } in rows {
-        let envelope = match envelope(form, fields) {
+        let sent = sent(form, &fields, now);
+        let envelope = match envelope(form, fields, sent) {
             Ok(envelope) => envelope,
             Err(problem) => {
                 refused.push(RowAnswer::refused(n, problem.detail));
@@ -407,7 +416,7 @@ pub(super) fn prepare(
             progress: Progress { import: Some(import), ..Progress::default() },
             version: 0,
         };
-        tasks.push(Task { n, lead, facts });
+        tasks.push(Task { n, lead, facts, time_unread: sent == Sent::Unread });
     }
     (tasks, refused)
 }

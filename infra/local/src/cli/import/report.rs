@@ -25,6 +25,9 @@ pub(super) struct Totals {
     new_customers: u64,
     known_customers: u64,
     flags: BTreeMap<String, u64>,
+    /// Rows whose time of submission was not read, and the first of them.
+    times_unread: u64,
+    first_unread: Option<u64>,
     columns: BTreeMap<String, String>,
     identical: u64,
     same_email: u64,
@@ -47,6 +50,8 @@ impl Totals {
             new_customers: 0,
             known_customers: 0,
             flags: BTreeMap::new(),
+            times_unread: 0,
+            first_unread: None,
             columns: BTreeMap::new(),
             identical: 0,
             same_email: 0,
@@ -105,6 +110,10 @@ impl Totals {
         for flag in &answer.flags {
             *self.flags.entry(flag.clone()).or_default() += 1;
         }
+        if answer.time_unread {
+            self.times_unread += 1;
+            self.first_unread.get_or_insert(answer.n);
+        }
     }
 
     /// Rows like an earlier one, wholly or by their e-mail address.
@@ -135,6 +144,7 @@ impl Totals {
             "batch": self.batch, "form": self.form, "read_as": self.read_as, "dry_run": dry_run,
             "rows": self.rows, "usable": self.new + self.known, "new": self.new, "known": self.known,
             "refused": self.refused, "flags": self.flags,
+            "times_unread": {"rows": self.times_unread, "first": self.first_unread},
             "customers": {"new": self.new_customers, "known": self.known_customers},
             "errors": errors,
         });
@@ -175,6 +185,9 @@ fn say_done(totals: &Totals, errors: Option<&str>) {
     if !totals.flags.is_empty() {
         say(&format!("Flagged: {}.", counts(&totals.flags)));
     }
+    if let Some(words) = unread_words(totals) {
+        say(&words);
+    }
     if let Some(path) = errors {
         say(&format!(
             "The rows to mend are in {path}, each with the reason: mend them there and import that file."
@@ -213,6 +226,9 @@ fn say_trial(totals: &Totals) {
     if !totals.flags.is_empty() {
         say(&format!("flagged       {}", counts(&totals.flags)));
     }
+    if let Some(words) = unread_words(totals) {
+        say(&words);
+    }
     line("twice here", totals.identical, "rows like an earlier one of the file");
     line("", totals.same_email, "others with the e-mail address of an earlier one");
     say("columns");
@@ -222,6 +238,17 @@ fn say_trial(totals: &Totals) {
             read_as => format!("  {name}: {read_as}"),
         });
     }
+}
+
+/// What is said of times of submission that are not kept.
+fn unread_words(totals: &Totals) -> Option<String> {
+    let first = totals.first_unread?;
+    let rows =
+        if totals.times_unread == 1 { "1 row".to_owned() } else { format!("{} rows", totals.times_unread) };
+    Some(format!(
+        "When it was sent is not read in {rows}, first in row {first}: write it as 2026-01-05, 2026-01-05 10:00 or \
+         2026-01-05T10:00:00+01:00, and as a time that has come (one without a zone is taken for UTC)."
+    ))
 }
 
 fn counts(counts: &BTreeMap<String, u64>) -> String {
