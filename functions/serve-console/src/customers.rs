@@ -106,19 +106,23 @@ impl Console {
     ) -> Result<HttpResponse, Problem> {
         let body = call.json()?;
         let one = CustomerId::parse(call.part(0)).ok_or_else(no_such_customer)?;
-        let other = body["with"].as_str().or_else(|| body["from"].as_str()).and_then(CustomerId::parse);
-        let other = other.filter(|other| *other != one).ok_or_else(|| {
-            Problem::new(
-                422,
-                "other-missing",
-                "Name the other customer: `with` to merge, `from` to keep apart.",
-            )
-            .about("with")
+        let named = ["with", "from"].into_iter().find_map(|name| Some((name, body[name].as_str()?)));
+        let (name, other) = named.ok_or_else(|| {
+            let detail = "Name the other customer: `with` to merge, `from` to keep apart.";
+            Problem::new(422, "other-missing", detail).about("with")
         })?;
+        let no_other =
+            || Problem::new(404, "no-such-customer", "There is no other customer with this id.").about(name);
+        let other = CustomerId::parse(other).ok_or_else(no_other)?;
+        if other == one {
+            let detail = "Both are the same customer. Name another for the second.";
+            return Err(Problem::new(422, "same-customer", detail).about(name));
+        }
         for _ in 0..ATTEMPTS {
             let both = BTreeSet::from([one.clone(), other.clone()]);
             let known = self.store.people(both).await.map_err(unavailable)?;
-            [&one, &other].into_iter().try_for_each(|id| check_person(call, &known, &known.root(id)))?;
+            check_person(call, &known, &known.root(&one))?;
+            check_person(call, &known, &known.root(&other)).map_err(|_| no_other())?;
             let records = match decision(&known, &one, &other, self.decided(call)) {
                 Change::Records(records) => vec![records.0, records.1],
                 Change::Nothing => {

@@ -160,9 +160,17 @@ async fn a_suggestion_that_is_declined_is_gone_from_both_pages_and_does_not_come
     let path = format!("/api/customers/{guest}/merge");
     let (status, whole) = run.api("POST", &path, Some(json!({"with": holder}))).await;
     assert_eq!((status, &whole["id"], &whole["kept_apart_from"]), (200, &json!(holder), &json!([])));
-    for (body, status) in [(json!({}), 422), (json!({"with": guest}), 422), (json!({"with": "cu_none"}), 422)]
-    {
-        assert_eq!(run.api("POST", &path, Some(body)).await.0, status);
+    let stranger = "cu_00000000000000000000000000";
+    for (body, status, problem, word) in [
+        (json!({}), 422, "other-missing", "Name the other customer"),
+        (json!({"with": guest}), 422, "same-customer", "Both are the same customer"),
+        (json!({"from": guest}), 422, "same-customer", "Both are the same customer"),
+        (json!({"with": "cu_none"}), 404, "no-such-customer", "no other customer"),
+        (json!({"with": stranger}), 404, "no-such-customer", "no other customer"),
+    ] {
+        let (found, answer) = run.api("POST", &path, Some(body)).await;
+        assert_eq!((found, &answer["type"]), (status, &json!(format!("urn:sluice:problem:{problem}"))));
+        assert!(answer["detail"].as_str().unwrap().contains(word), "{answer:#}");
     }
     run.finish().await;
 }
