@@ -49,6 +49,8 @@ mod company_day;
 mod consents;
 #[path = "scenarios/costs.rs"]
 mod costs;
+#[path = "scenarios/data_folder.rs"]
+mod data_folder;
 #[path = "scenarios/doors.rs"]
 mod doors;
 #[path = "scenarios/doors_command.rs"]

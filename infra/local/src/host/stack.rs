@@ -13,7 +13,7 @@ use super::spec::{FunctionSpec, StackSpec, TableSpec};
 use super::{data, events, pollers, schedule};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use send_message::KEPT_AT;
-use serde_json::json;
+use serde_json::{Value, json};
 use sluice_host::environment::{Clock, Environment, MetricSink};
 use sluice_host::function::{Build, Function, StartError};
 use sluice_host::lambda::{SystemRandom, https_client};
@@ -176,7 +176,7 @@ impl Stack {
         let mut services = open(options.data.as_deref(), &clock, &addresses)?;
         let mails = events::to_queues(spec.mail_sets.clone(), spec.rules.clone(), services.sqs.clone());
         services.ses = services.ses.with_events(mails);
-        prepare(&spec, &services)?;
+        prepare(&spec, &services, options.data.as_deref())?;
 
         let mut background = JoinSet::new();
         let listeners: [(TcpListener, Arc<dyn Service>); 5] = [
@@ -335,32 +335,55 @@ fn open(folder: Option<&Path>, clock: &StackClock, addresses: &Addresses) -> Res
         });
     };
     data::make_private(folder).map_err(|error| failed("data folder", &error))?;
+    let unopened = |file: &str, error: &dyn std::fmt::Display| {
+        data::damaged(Some(folder), file, error)
+            .unwrap_or_else(|| failed(&folder.join(file).display().to_string(), error))
+    };
     // The queues first: they refuse a folder that another stack has open.
-    let sqs = Sqs::open(Some(&folder.join("queues.sqlite")), now.clone(), addresses.sqs.clone());
+    let sqs = Sqs::open(Some(&folder.join(data::QUEUES)), now.clone(), addresses.sqs.clone());
+    let sqs = sqs.map_err(|error| unopened(data::QUEUES, &error))?;
+    let dynamodb = DynamoDb::open(&folder.join(data::TABLE));
     Ok(Services {
-        sqs: sqs.map_err(|error| failed("queues", &error))?,
-        dynamodb: DynamoDb::open(&folder.join("table.sqlite")).map_err(|error| failed("table", &error))?,
+        sqs,
+        dynamodb: dynamodb.map_err(|error| unopened(data::TABLE, &error))?,
         ses: Ses::open(&folder.join("mail"), now.clone()).map_err(|error| failed("mail", &error))?,
-        secrets: Secrets::open(&folder.join("secrets.json"), now)
+        secrets: Secrets::open(&folder.join(data::SECRETS), now)
             .map_err(|error| failed("secrets", &error))?,
     })
 }
 
 /// Makes what is not there yet.
-fn prepare(spec: &StackSpec, services: &Services) -> Result<(), StartError> {
+fn prepare(spec: &StackSpec, services: &Services, folder: Option<&Path>) -> Result<(), StartError> {
+    let failed = |file: &str, what: &str, error: &dyn std::fmt::Display| {
+        data::damaged(folder, file, error).unwrap_or_else(|| StartError(format!("{what}: {error}")))
+    };
+    let of_table = |name: &str, error: DynoxideError| failed(data::TABLE, &format!("table {name}"), &error);
     for table in &spec.tables {
-        make_table(table, &services.dynamodb)
-            .map_err(|error| StartError(format!("table {}: {error}", table.name)))?;
+        make_table(table, &services.dynamodb).map_err(|error| of_table(&table.name, error))?;
     }
     for queue in &spec.queues {
         let made = services.sqs.create_queue(queue);
-        made.map_err(|error| StartError(format!("queue {}: {error}", queue.name)))?;
+        made.map_err(|error| failed(data::QUEUES, &format!("queue {}", queue.name), &error))?;
     }
-    services.sqs.release_in_flight().map_err(|error| StartError(format!("queues: {error}")))?;
+    services.sqs.release_in_flight().map_err(|error| failed(data::QUEUES, "queues", &error))?;
+    if let Some(folder) = folder.filter(|folder| !folder.join(data::SECRETS).exists()) {
+        for table in &spec.tables {
+            if has_items(table, &services.dynamodb).map_err(|error| of_table(&table.name, error))? {
+                return Err(data::without_secrets(folder));
+            }
+        }
+    }
     for (name, how) in &spec.secrets {
         services.secrets.ensure(name, how).map_err(|error| StartError(format!("secret {name}: {error}")))?;
     }
     Ok(())
+}
+
+fn has_items(table: &TableSpec, store: &DynamoDb) -> Result<bool, DynoxideError> {
+    let request = json!({"TableName": table.name, "Limit": 1});
+    let answer = store.run("Scan", request.to_string().as_bytes())?;
+    let answer: Value = serde_json::from_slice(&answer).unwrap_or_default();
+    Ok(answer["Items"][0].is_object())
 }
 
 fn make_table(table: &TableSpec, store: &DynamoDb) -> Result<(), DynoxideError> {
