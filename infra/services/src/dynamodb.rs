@@ -1,6 +1,6 @@
 //! DynamoDB: the wire protocol and a meter in front of the embedded store.
 
-use crate::Service;
+use crate::{Service, failure};
 use bytes::Bytes;
 use dynoxide::actions::batch_get_item::BatchGetItemRequest;
 use dynoxide::actions::batch_write_item::BatchWriteItemRequest;
@@ -221,6 +221,9 @@ impl DynamoDb {
         let started = clock();
         let answer = self.dispatch(operation, body, &mut used);
         let time = started.elapsed();
+        if let Err(error) = &answer {
+            failure::log(operation, error);
+        }
         let mut meter = self.meter.lock().unwrap_or_else(PoisonError::into_inner);
         let entry = meter.operations.entry(operation.to_owned()).or_default();
         entry.calls += 1;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 pub mod connector;
 pub mod dynamodb;
+mod failure;
 pub mod listen;
 pub mod secrets;
 pub mod ses;

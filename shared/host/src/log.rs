@@ -20,10 +20,14 @@ pub const OURS: [&str; 13] = [
     "serve_console",
 ];
 
+/// What says an error of every call that is repeated, since no HTTP client of ours has a connection to be closed for it.
+const USELESS: &str = "aws_smithy_runtime::client::http::connection_poisoning";
+
 /// Our own code up to `level`, all other code up to `info` at most: below that the Lambda runtime and the SDK write whole
 /// events, requests and answers, with what people sent and with tokens.
 pub fn targets(level: LevelFilter) -> Targets {
     let others = Targets::new().with_default(level.min(LevelFilter::INFO));
+    let others = others.with_target(USELESS, LevelFilter::OFF);
     OURS.into_iter().fold(others, |targets, ours| targets.with_target(ours, level))
 }
 
@@ -41,6 +45,7 @@ mod tests {
         for ours in ["sluice_host::queue", "serve_console", "route_lead::batch"] {
             assert!(most.would_enable(ours, &Level::TRACE), "{ours}");
         }
+        assert!(!most.would_enable(USELESS, &Level::ERROR), "no connection to be closed is no error");
         let least = targets(LevelFilter::WARN);
         for any in ["lambda_runtime", "sluice_host"] {
             assert!(least.would_enable(any, &Level::WARN) && !least.would_enable(any, &Level::INFO), "{any}");
