@@ -33,6 +33,10 @@ async fn a_quote_that_is_never_closed_makes_a_row_to_mend_of_what_follows_it() {
         "{done:#}"
     );
     assert_eq!(run.live_customers().len(), 400);
+    let list = sluice(&run, &["import", "list"]).await;
+    let (said, noted) = (String::from_utf8_lossy(&list.stdout), String::from_utf8_lossy(&list.stderr));
+    assert!(said.contains(&format!("{batch}  open for more rows  form contact")), "{list:?}");
+    assert!(noted.contains("`sluice ledger --json`"), "{list:?}");
     // Of headers nothing can be imported.
     let leads = file(folder.path(), "headers.csv", HEADERS.replace("note", "\"note"));
     let said = sluice(&run, &["import", text(&leads), "--form", "contact"]).await;

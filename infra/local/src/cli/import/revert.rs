@@ -76,16 +76,29 @@ pub(super) async fn list(stack: &StackArgs) -> Result<(), Failure> {
         say(&pretty(&Value::Array(all)));
         return Ok(());
     }
-    for batch in all {
+    for batch in &all {
         let text = |name: &str| batch[name].as_str().unwrap_or_default().to_owned();
         say(&format!(
-            "{}  {:<9}  form {}  by {} at {}",
+            "{}  {:<18}  form {}  by {} at {}",
             text("batch"),
-            text("state"),
+            state(&text("state")),
             text("form"),
             text("by"),
             text("at")
         ));
     }
+    if !all.is_empty() {
+        note("How many leads came in with each is counted by `sluice ledger --json`, under imports.");
+    }
     Ok(())
+}
+
+/// A batch does not know the end of its file: it may go on at any time, until it is taken back.
+fn state(name: &str) -> &str {
+    match name {
+        "open" => "open for more rows",
+        "reverting" => "being taken back",
+        "reverted" => "taken back",
+        other => other,
+    }
 }
