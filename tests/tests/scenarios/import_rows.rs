@@ -23,7 +23,7 @@ async fn a_quote_that_is_never_closed_makes_a_row_to_mend_of_what_follows_it() {
     let said = sluice(&run, &arguments).await;
     let said = String::from_utf8_lossy(&said.stdout).into_owned();
     let batch = done["batch"].as_str().unwrap();
-    assert!(said.contains(&format!("--batch {batch}")) && said.contains("Row 301"), "{said}");
+    assert!(said.contains(&format!("--batch {batch}")) && said.contains("row 301, line 302"), "{said}");
     // Mended as it says, the rows after it come in, and none comes in twice.
     let leads = file(folder.path(), "people.csv", torn.replace("\"oops\n", "\"oops\"\n"));
     let done = answer(&run, &["import", text(&leads), "--form", "contact", "--batch", batch]).await;
@@ -82,17 +82,49 @@ async fn times_of_submission_that_are_not_read_are_counted_and_the_leads_have_no
     let leads = file(folder.path(), "rows.csv", rows);
     let arguments = ["import", text(&leads), "--form", "contact"];
     let tried = answer(&run, &[&arguments[..], &["--dry-run"]].concat()).await;
-    assert_eq!(tried["times_unread"], json!({"rows": 3, "first": 2}), "{tried:#}");
+    assert_eq!(tried["times_unread"], json!({"rows": 3, "first": {"row": 2, "line": 3}}), "{tried:#}");
     // Told of each time, also of rows that were there before.
     for _ in 0..2 {
         let said = sluice(&run, &arguments).await;
         let said = String::from_utf8_lossy(&said.stdout).into_owned();
-        assert!(said.contains("not read in 3 rows, first in row 2"), "{said}");
+        assert!(said.contains("not read in 3 rows, first in row 2, line 3"), "{said}");
     }
     for (email, at) in [("a", json!("2024-01-05T10:00:00.000Z")), ("b", json!(null)), ("d", json!(null))] {
         let (_, person) = run.lookup(json!({"email": format!("{email}@file.example")})).await;
         let lead = run.show(person["leads"][0]["id"].as_str().unwrap()).await;
         assert_eq!(lead["attribution"]["created_at"], at, "{lead:#}");
     }
+    run.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_to_mend_is_named_with_its_line_and_in_words_that_people_use() {
+    let run = Setup::default().start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let dry = async |name: &str, rows: &str| {
+        let leads = file(folder.path(), name, rows);
+        let said = sluice(&run, &["import", text(&leads), "--form", "contact", "--dry-run"]).await;
+        assert!(said.status.success(), "{said:?}");
+        String::from_utf8_lossy(&said.stdout).into_owned()
+    };
+    let rows = "email,note,note\n\na@file.example,\"two\nlines\",x\n\nb@file.example\n";
+    let said = dry("rows.csv", rows).await;
+    assert!(said.contains("row 2, line 6: There are 1 cells under 3 headers."), "{said}");
+    assert!(said.contains("More than one column is called note"), "{said}");
+    let long = format!("{{\"email\":\"a@file.example\",\"note\":\"{}\"}}", "x".repeat(40_000));
+    let rows = format!("{{\"email\":\"a@file.example\"}}\n\n[1]\n{long}\n{{\"email\":,}}\n{{\"email\":\n");
+    let said = dry("rows.ndjson", &rows).await;
+    for words in [
+        "row 2, line 3: The line is JSON, but no object",
+        "row 3, line 4: A value in it is longer than 32 kB.",
+        "row 4, line 5: The line is not a JSON object: it goes wrong at its character 10.",
+        "row 5, line 6: The line ends before its JSON object does.",
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    // Also where the rows come in.
+    let twice = file(folder.path(), "twice.csv", "email,note,note\na@file.example,,second\n");
+    let done = answer(&run, &["import", text(&twice), "--form", "contact"]).await;
+    assert_eq!((&done["named_twice"], &done["new"]), (&json!(["note"]), &json!(1)), "{done:#}");
     run.finish().await;
 }

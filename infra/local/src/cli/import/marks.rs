@@ -56,14 +56,11 @@ impl Marks {
         self.after_return = byte == b'\r';
     }
 
-    /// The line on which the row begins that is handed out.
-    pub(super) fn take_row(&mut self) -> Option<u64> {
-        self.begun.pop_front()
-    }
-
-    /// Whether the row handed out last is the last of the file and a quote in it is never closed.
-    pub(super) fn is_open(&self) -> bool {
-        self.place == Place::Quoted && self.begun.is_empty()
+    /// Of the row that is handed out: the line on which it begins, and whether it is the last of the file and a quote in it is
+    /// never closed.
+    pub(super) fn handed_out(&mut self) -> (u64, bool) {
+        let line = self.begun.pop_front().unwrap_or(self.line);
+        (line, self.place == Place::Quoted && self.begun.is_empty())
     }
 }
 
@@ -75,8 +72,14 @@ mod tests {
     fn marks(text: &str) -> (Vec<u64>, bool) {
         let mut marks = Marks::new(b',', 1);
         marks.see(text.as_bytes());
-        let lines = std::iter::from_fn(|| marks.take_row()).collect();
-        (lines, marks.is_open())
+        let mut handed_out = Vec::new();
+        while !marks.begun.is_empty() {
+            handed_out.push(marks.handed_out());
+        }
+        (
+            handed_out.iter().map(|(line, _)| *line).collect(),
+            handed_out.last().is_some_and(|(_, is_open)| *is_open),
+        )
     }
 
     #[test]

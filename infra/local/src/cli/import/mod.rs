@@ -71,7 +71,7 @@ async fn import(args: ImportArgs) -> Result<(), Failure> {
     }
     let path = args.errors.clone().unwrap_or_else(|| source.errors_path());
     let mut errors = ErrorFile::new(path, source.reading.format, &columns);
-    let mut totals = Totals::new(&batch, form, rows.describe(source.reading));
+    let mut totals = Totals::new(&batch, form, &rows, source.reading);
     let mut progress = Progress::new(source.size, args.stack.json);
 
     let call = Call { stack: &args.stack, batch: &batch, form, dry_run: args.dry_run };

@@ -1,16 +1,33 @@
 //! What became of the rows, or would: counted, and said.
 
 use super::super::output::{pretty, say};
-use super::rows::{Read1, UNCLOSED};
+use super::rows::{Read1, Reading, Rows, UNCLOSED};
 use serde_json::{Value, json};
 use sluice_wire::imports::{Fate, RowAnswer, RowAnswers};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::fmt::{self, Display};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// Rows whose likeness to earlier ones is looked at: what is remembered of each is 8 bytes.
 const MOST_REMEMBERED: usize = 5_000_000;
 /// Rows to mend that are named.
 const NAMED: usize = 20;
+
+/// Where a row is in its file: its number, and the line on which it begins.
+#[derive(Clone, Copy)]
+struct Place(u64, u64);
+
+impl Place {
+    const fn of(read: &Read1) -> Self {
+        Self(read.row.n, read.line)
+    }
+}
+
+impl Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "row {}, line {}", self.0, self.1)
+    }
+}
 
 /// Everything counted.
 pub(super) struct Totals {
@@ -27,22 +44,24 @@ pub(super) struct Totals {
     flags: BTreeMap<String, u64>,
     /// Rows whose time of submission was not read, and the first of them.
     times_unread: u64,
-    first_unread: Option<u64>,
+    first_unread: Option<Place>,
     columns: BTreeMap<String, String>,
     identical: u64,
     same_email: u64,
     seen: HashSet<u64>,
-    named: Vec<(u64, String)>,
+    named: Vec<(Place, String)>,
     /// The row whose quote takes in the rest of the file.
-    unclosed: Option<u64>,
+    unclosed: Option<Place>,
+    /// Names that more than one column has.
+    twice_named: Vec<String>,
 }
 
 impl Totals {
-    pub(super) fn new(batch: &str, form: &str, read_as: Value) -> Self {
+    pub(super) fn new(batch: &str, form: &str, rows: &Rows, reading: Reading) -> Self {
         Self {
             batch: batch.to_owned(),
             form: form.to_owned(),
-            read_as,
+            read_as: rows.describe(reading),
             rows: 0,
             new: 0,
             known: 0,
@@ -58,6 +77,7 @@ impl Totals {
             seen: HashSet::new(),
             named: Vec::new(),
             unclosed: None,
+            twice_named: rows.twice_named(),
         }
     }
 
@@ -83,21 +103,21 @@ impl Totals {
             if let Some(why) = why {
                 self.refused += 1;
                 if why == UNCLOSED {
-                    self.unclosed = Some(read.row.n);
+                    self.unclosed = Some(Place::of(read));
                 }
                 if self.named.len() < NAMED {
-                    self.named.push((read.row.n, why.to_owned()));
+                    self.named.push((Place::of(read), why.to_owned()));
                 }
                 to_mend.push((read, why));
             } else if let Some(answer) = answer {
-                self.count_one(answer);
+                self.count_one(Place::of(read), answer);
             }
             self.compare(read);
         }
         to_mend
     }
 
-    fn count_one(&mut self, answer: &RowAnswer) {
+    fn count_one(&mut self, place: Place, answer: &RowAnswer) {
         match answer.fate {
             Fate::Known => self.known += 1,
             _ => self.new += 1,
@@ -112,7 +132,7 @@ impl Totals {
         }
         if answer.time_unread {
             self.times_unread += 1;
-            self.first_unread.get_or_insert(answer.n);
+            self.first_unread.get_or_insert(place);
         }
     }
 
@@ -144,7 +164,11 @@ impl Totals {
             "batch": self.batch, "form": self.form, "read_as": self.read_as, "dry_run": dry_run,
             "rows": self.rows, "usable": self.new + self.known, "new": self.new, "known": self.known,
             "refused": self.refused, "flags": self.flags,
-            "times_unread": {"rows": self.times_unread, "first": self.first_unread},
+            "times_unread": {
+                "rows": self.times_unread,
+                "first": self.first_unread.map(|Place(row, line)| json!({"row": row, "line": line})),
+            },
+            "named_twice": self.twice_named,
             "customers": {"new": self.new_customers, "known": self.known_customers},
             "errors": errors,
         });
@@ -155,7 +179,10 @@ impl Totals {
             );
             object.insert("columns".to_owned(), json!(self.columns));
             object.insert("unknown_columns".to_owned(), json!(self.unknown_columns()));
-            let named = self.named.iter().map(|(row, why)| json!({"row": row, "why": why}));
+            let named = self
+                .named
+                .iter()
+                .map(|(Place(row, line), why)| json!({"row": row, "line": line, "why": why}));
             object.insert("to_mend".to_owned(), named.collect());
         }
         value
@@ -185,6 +212,7 @@ fn say_done(totals: &Totals, errors: Option<&str>) {
     if !totals.flags.is_empty() {
         say(&format!("Flagged: {}.", counts(&totals.flags)));
     }
+    say_of_columns(totals);
     if let Some(words) = unread_words(totals) {
         say(&words);
     }
@@ -193,9 +221,9 @@ fn say_done(totals: &Totals, errors: Option<&str>) {
             "The rows to mend are in {path}, each with the reason: mend them there and import that file."
         ));
     }
-    if let Some(row) = unclosed {
+    if let Some(place) = unclosed {
         say(&format!(
-            "Row {row} is to be mended in the file itself, for the rows after it are in none of these numbers: {UNCLOSED} \
+            "What begins in {place}, is to be mended in the file itself, for the rows after it are in none of these numbers: {UNCLOSED} \
              Close the quote there and import the file with --batch {batch}."
         ));
     }
@@ -215,8 +243,8 @@ fn say_trial(totals: &Totals) {
         &format!("{} new, {} imported before as batch {}", totals.new, totals.known, totals.batch),
     );
     line("  to mend", totals.refused, "");
-    for (row, why) in &totals.named {
-        say(&format!("    row {row}: {why}"));
+    for (place, why) in &totals.named {
+        say(&format!("    {place}: {why}"));
     }
     if totals.refused > totals.named.len() as u64 {
         say(&format!("    and {} more", totals.refused - totals.named.len() as u64));
@@ -231,6 +259,7 @@ fn say_trial(totals: &Totals) {
     }
     line("twice here", totals.identical, "rows like an earlier one of the file");
     line("", totals.same_email, "others with the e-mail address of an earlier one");
+    say_of_columns(totals);
     say("columns");
     for (name, read_as) in &totals.columns {
         say(&match read_as.as_str() {
@@ -240,13 +269,21 @@ fn say_trial(totals: &Totals) {
     }
 }
 
+fn say_of_columns(totals: &Totals) {
+    for name in &totals.twice_named {
+        say(&format!(
+            "More than one column is called {name}: of each row the first of them is read that is not empty. Name the others differently."
+        ));
+    }
+}
+
 /// What is said of times of submission that are not kept.
 fn unread_words(totals: &Totals) -> Option<String> {
     let first = totals.first_unread?;
     let rows =
         if totals.times_unread == 1 { "1 row".to_owned() } else { format!("{} rows", totals.times_unread) };
     Some(format!(
-        "When it was sent is not read in {rows}, first in row {first}: write it as 2026-01-05, 2026-01-05 10:00 or \
+        "When it was sent is not read in {rows}, first in {first}: write it as 2026-01-05, 2026-01-05 10:00 or \
          2026-01-05T10:00:00+01:00, and as a time that has come (one without a zone is taken for UTC)."
     ))
 }

@@ -4,9 +4,11 @@ use super::super::FileFormat;
 use super::marks::Marks;
 use super::text::{self, SAMPLE, Utf8};
 use encoding_rs::Encoding;
+use serde_json::error::Category;
 use serde_json::{Map, Value, json};
-use sluice_wire::body;
+use sluice_wire::body::{self, BodyFlag, MAX_FIELDS, MAX_NAME, MAX_VALUE};
 use sluice_wire::imports::Row;
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::sync::Arc;
@@ -37,6 +39,8 @@ pub(super) enum Original {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Read1 {
     pub(super) row: Row,
+    /// The line of the file on which it begins.
+    pub(super) line: u64,
     pub(super) original: Original,
     /// Why it cannot be sent.
     pub(super) flaw: Option<String>,
@@ -67,7 +71,12 @@ type Text = Limited<Utf8<io::Chain<Cursor<Vec<u8>>, File>>>;
 
 enum Kind {
     Csv(Box<csv::Reader<Text>>),
-    Ndjson { lines: Box<BufReader<Text>>, first: Option<String> },
+    /// The line read ahead for its columns, and the number of the line read last.
+    Ndjson {
+        lines: Box<BufReader<Text>>,
+        first: Option<String>,
+        at: u64,
+    },
 }
 
 impl Rows {
@@ -119,6 +128,14 @@ impl Rows {
         }
     }
 
+    /// Names that more than one column of a CSV file has. (In JSON such names are a list of values.)
+    pub(super) fn twice_named(&self) -> Vec<String> {
+        let mut seen = BTreeSet::new();
+        let again = self.columns.iter().filter(|name| !seen.insert(*name)).cloned();
+        let again: BTreeSet<String> = again.filter(|_| matches!(self.kind, Kind::Csv(_))).collect();
+        again.into_iter().collect()
+    }
+
     fn read(&mut self) -> Result<Option<Read1>, String> {
         self.since_row.store(0, Ordering::Relaxed);
         let n = self.next;
@@ -127,20 +144,22 @@ impl Rows {
                 let mut record = csv::StringRecord::new();
                 match reader.read_record(&mut record) {
                     Ok(true) => {
-                        let read = of_cells(n, &self.columns, &record);
-                        let is_open = reader.get_mut().marks.as_mut().is_some_and(|marks| {
-                            marks.take_row();
-                            marks.is_open()
-                        });
+                        let marks = reader.get_mut().marks.as_mut();
+                        let (line, is_open) = marks.map_or((0, false), Marks::handed_out);
+                        let read = of_cells((n, line), &self.columns, &record);
                         Some(if is_open { unclosed(read) } else { read })
                     }
                     Ok(false) => None,
-                    Err(error) => return Err(format!("row {n}: {}", error_words(&error))),
+                    Err(error) => {
+                        let marks = reader.get_mut().marks.as_mut();
+                        let (line, _) = marks.map_or((0, false), Marks::handed_out);
+                        return Err(format!("row {n}, line {line}: {}", error_words(&error)));
+                    }
                 }
             }
-            Kind::Ndjson { lines, first } => next_line(lines, first, n)?.map(|line| {
+            Kind::Ndjson { lines, first, at } => next_line(lines, first, n, at)?.map(|line| {
                 self.lines += line.len() as u64 + 1;
-                of_line(n, line)
+                of_line((n, *at), line)
             }),
         };
         self.next += 1;
@@ -175,42 +194,48 @@ fn csv(text: Text, delimiter: u8) -> Result<(Kind, Vec<String>), String> {
     if columns.is_empty() {
         return Err("the file is empty: its first row has to name the columns".to_owned());
     }
-    if let Some(marks) = &mut reader.get_mut().marks {
-        marks.take_row();
-        if marks.is_open() {
-            return Err("headers: a quote is opened there and never closed".to_owned());
-        }
+    if reader.get_mut().marks.as_mut().is_some_and(|marks| marks.handed_out().1) {
+        return Err("headers: a quote is opened there and never closed".to_owned());
     }
     Ok((Kind::Csv(Box::new(reader)), columns))
 }
 
 fn ndjson(text: Text) -> Result<(Kind, Vec<String>), String> {
     let mut lines = BufReader::new(text);
-    let first = next_line(&mut lines, &mut None, 1)?;
+    let mut at = 0;
+    let first = next_line(&mut lines, &mut None, 1, &mut at)?;
     let columns = match first.as_deref().map(of_json) {
         Some(Ok((_, fields))) => fields.into_iter().map(|(name, _)| name).collect(),
         _ => Vec::new(),
     };
-    Ok((Kind::Ndjson { lines: Box::new(lines), first }, columns))
+    Ok((Kind::Ndjson { lines: Box::new(lines), first, at }, columns))
 }
 
-/// The next line that is not blank.
-fn next_line(lines: &mut impl BufRead, first: &mut Option<String>, n: u64) -> Result<Option<String>, String> {
+/// The next line that is not blank; its number is in `at` then.
+fn next_line(
+    lines: &mut impl BufRead,
+    first: &mut Option<String>,
+    n: u64,
+    at: &mut u64,
+) -> Result<Option<String>, String> {
     if let Some(line) = first.take() {
         return Ok(Some(line));
     }
     loop {
         let mut line = String::new();
-        match lines.read_line(&mut line) {
+        let read = lines.read_line(&mut line);
+        *at += 1;
+        match read {
             Ok(0) => return Ok(None),
             Ok(_) if line.trim().is_empty() => {}
             Ok(_) => return Ok(Some(line.trim().to_owned())),
-            Err(error) => return Err(format!("row {n}: {error}")),
+            Err(error) => return Err(format!("row {n}, line {at}: {error}")),
         }
     }
 }
 
-fn of_cells(n: u64, columns: &[String], record: &csv::StringRecord) -> Read1 {
+/// A row by its number and its line.
+fn of_cells((n, line): (u64, u64), columns: &[String], record: &csv::StringRecord) -> Read1 {
     let mut cells: Vec<String> = record.iter().map(str::to_owned).collect();
     while cells.len() > columns.len() && cells.last().is_some_and(|cell| cell.trim().is_empty()) {
         cells.pop();
@@ -224,7 +249,7 @@ fn of_cells(n: u64, columns: &[String], record: &csv::StringRecord) -> Read1 {
         .filter(|(name, cell)| !is_ours(name) && !cell.trim().is_empty())
         .map(|(name, cell)| (name.clone(), cell.clone()))
         .collect();
-    Read1 { row: Row { n: own.unwrap_or(n), fields }, original: Original::Cells(cells), flaw }
+    Read1 { row: Row { n: own.unwrap_or(n), fields }, line, original: Original::Cells(cells), flaw }
 }
 
 /// A row whose last cell is all that follows it in the file: of that cell the first line is kept.
@@ -239,30 +264,55 @@ fn unclosed(mut read: Read1) -> Read1 {
     Read1 { flaw: Some(UNCLOSED.to_owned()), ..read }
 }
 
-fn of_line(n: u64, line: String) -> Read1 {
+fn of_line((n, at): (u64, u64), line: String) -> Read1 {
     let (row, flaw) = match of_json(&line) {
         Ok((own, fields)) => (Row { n: own.unwrap_or(n), fields }, None),
         Err(flaw) => (Row { n, fields: Vec::new() }, Some(flaw)),
     };
-    Read1 { row, original: Original::Line(line), flaw }
+    Read1 { row, line: at, original: Original::Line(line), flaw }
 }
 
 type NumberAndFields = (Option<u64>, Vec<(String, String)>);
 
 /// The row's own number, if it carries one, and its fields as a form's post of the same object would have them.
 fn of_json(line: &str) -> Result<NumberAndFields, String> {
-    let object: Map<String, Value> = serde_json::from_str(line)
-        .map_err(|error| format!("The line is not a JSON object (column {}).", error.column()))?;
+    let object: Map<String, Value> = serde_json::from_str(line).map_err(|error| no_object(line, &error))?;
     let own = object.get(ROW).and_then(Value::as_u64);
     if object.contains_key(LINE) {
         return Err("The line is still to be mended.".to_owned());
     }
     let read = body::of_json(line).map_err(|problem| problem.detail)?;
     if let Some(flag) = read.flags.first() {
-        return Err(format!("The object cannot be read as fields ({}).", flag.name()));
+        return Err(flag_words(*flag));
     }
     let fields = read.fields.into_iter();
     Ok((own, fields.filter(|(name, value)| !is_ours(name) && !value.trim().is_empty()).collect()))
+}
+
+/// Why a line is no JSON object, as far as a person can see it there.
+fn no_object(line: &str, error: &serde_json::Error) -> String {
+    match error.classify() {
+        Category::Data => "The line is JSON, but no object with names and values.".to_owned(),
+        Category::Eof => "The line ends before its JSON object does.".to_owned(),
+        _ => {
+            let before = line.get(..error.column()).map_or(error.column(), |before| before.chars().count());
+            format!("The line is not a JSON object: it goes wrong at its character {before}.")
+        }
+    }
+}
+
+/// What is in an object that would not be kept as it is.
+fn flag_words(flag: BodyFlag) -> String {
+    match flag {
+        BodyFlag::ValueCut => format!("A value in it is longer than {} kB.", MAX_VALUE / 1024),
+        BodyFlag::NameCut => format!("A name in it is longer than {MAX_NAME} bytes."),
+        BodyFlag::TooManyFields => format!("There are more than {MAX_FIELDS} names in it."),
+        BodyFlag::NestedTooDeep => "Objects lie too deep in each other in it.".to_owned(),
+        BodyFlag::NotFields => "There are no names and values in it.".to_owned(),
+        BodyFlag::BadEncoding | BodyFlag::UnknownCharset | BodyFlag::RepairedJson => {
+            "There are signs in it that are no text.".to_owned()
+        }
+    }
 }
 
 fn is_ours(name: &str) -> bool {
