@@ -125,7 +125,7 @@ impl Sender {
             Err(error @ FetchError::Forbidden(_)) => Handed::Refused(error.to_string()),
             Err(error @ FetchError::Unknown) => Handed::Unknown(error.to_string()),
             // A secret or a URL of which no request can be made is mended as well.
-            Err(error @ (FetchError::NotSent(_) | FetchError::Unreachable)) => {
+            Err(error @ (FetchError::NotSent(_) | FetchError::Unreachable(_))) => {
                 Handed::NotNow(error.to_string(), None)
             }
         }

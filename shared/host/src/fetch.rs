@@ -43,10 +43,25 @@ pub enum FetchError {
     NotSent(String),
     /// Nobody is there now: the request did not leave.
     #[error("no connection")]
-    Unreachable,
+    Unreachable(Unconnected),
     /// It may have arrived; there is no answer.
     #[error("no answer")]
     Unknown,
+}
+
+/// Why there is no connection, as far as the machine says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unconnected {
+    /// No address is known by the host's name.
+    NoSuchName,
+    /// Nobody listens there.
+    Refused,
+    /// TLS was not agreed on: another certificate than this machine believes, or none.
+    Tls,
+    /// Nobody said anything in time.
+    TimedOut,
+    /// Something else.
+    Other,
 }
 
 /// Makes one call to a host that we know and reads the answer within `limit`.
@@ -123,7 +138,7 @@ fn not_dispatched(error: &(dyn Error + 'static), is_user: bool) -> FetchError {
         return FetchError::Forbidden(*forbidden);
     }
     match (is_unconnected(error), is_user) {
-        (true, _) => FetchError::Unreachable,
+        (true, _) => FetchError::Unreachable(unconnected(error)),
         (false, true) => FetchError::NotSent("the request cannot be used".to_owned()),
         (false, false) => FetchError::Unknown,
     }
@@ -133,6 +148,23 @@ fn not_dispatched(error: &(dyn Error + 'static), is_user: bool) -> FetchError {
 pub fn is_unconnected(error: &(dyn Error + 'static)) -> bool {
     let of_client = causes(error).find_map(|cause| cause.downcast_ref::<legacy::Error>());
     of_client.is_some_and(legacy::Error::is_connect)
+}
+
+/// Told by the words of those who tried: their types are their own.
+fn unconnected(error: &(dyn Error + 'static)) -> Unconnected {
+    let said: Vec<String> = causes(error).map(|cause| cause.to_string().to_lowercase()).collect();
+    let says = |words: &[&str]| said.iter().any(|said| words.iter().any(|word| said.contains(word)));
+    if says(&["dns error", "lookup address"]) {
+        Unconnected::NoSuchName
+    } else if says(&["connection refused"]) {
+        Unconnected::Refused
+    } else if says(&["certificate", "tls", "handshake", "corrupt message", "fatal alert"]) {
+        Unconnected::Tls
+    } else if says(&["timeout", "timed out"]) {
+        Unconnected::TimedOut
+    } else {
+        Unconnected::Other
+    }
 }
 
 fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {

@@ -5,7 +5,7 @@
 use aws_smithy_runtime_api::client::dns::{DnsFuture, ResolveDns};
 use sluice_domain::time::Timestamp;
 use sluice_host::environment::{Clock, Environment};
-use sluice_host::fetch::{FetchError, Fetched, fetch_public};
+use sluice_host::fetch::{FetchError, Fetched, Unconnected, fetch_public};
 use sluice_host::lambda::{StdoutMetrics, SystemRandom, https_client};
 use sluice_host::web;
 use std::collections::BTreeMap;
@@ -88,9 +88,12 @@ async fn no_answer_in_time_is_an_unknown_outcome() {
 async fn what_never_left_is_known_not_to_have() {
     let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let nobody = post("loopback", &format!("http://{free}/"), LONG).await;
-    assert!(matches!(nobody, Err(FetchError::Unreachable)), "{nobody:?}");
+    assert!(matches!(nobody, Err(FetchError::Unreachable(Unconnected::Refused))), "{nobody:?}");
     let unknown = post("loopback", "http://nobody.invalid/", LONG).await;
-    assert!(matches!(unknown, Err(FetchError::Unreachable)), "{unknown:?}");
+    assert!(matches!(unknown, Err(FetchError::Unreachable(Unconnected::NoSuchName))), "{unknown:?}");
+    let plain = serve(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n".to_vec()).await;
+    let plain = post("loopback", &plain.replace("http:", "https:"), LONG).await;
+    assert!(matches!(plain, Err(FetchError::Unreachable(Unconnected::Tls))), "{plain:?}");
 }
 
 #[tokio::test]

@@ -214,3 +214,19 @@ async fn the_clock_of_a_stack_is_not_moved_back() {
     let same = format!("/_local/clock?to={}", shown["now"].as_str().unwrap());
     assert_eq!(http::request(&sluice.url, "POST", &same, &[], b"").await.unwrap().status, 200);
 }
+
+#[tokio::test]
+async fn where_nobody_answers_the_cause_is_said_and_only_of_this_machine_that_a_stack_may_be_started() {
+    let folder = tempfile::tempdir().unwrap();
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    for (url, cause, is_here) in [
+        (format!("http://127.0.0.1:{port}"), "the connection is refused", true),
+        (format!("http://localhost:{port}"), "no answer from", true),
+        ("https://crm.nobody.invalid".to_owned(), "no address is known by that name", false),
+    ] {
+        let asked = sluice_in(folder.path(), &["ledger", "--url", &url, "--token", "slt_any"]).await;
+        let said = String::from_utf8_lossy(&asked.stderr).into_owned();
+        assert!(!asked.status.success() && said.contains(&url) && said.contains(cause), "{said}");
+        assert_eq!(said.contains("`sluice dev` starts one"), is_here, "{said}");
+    }
+}

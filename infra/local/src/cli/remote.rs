@@ -6,7 +6,7 @@ use serde_json::Value;
 use sluice_domain::time::Timestamp;
 use sluice_host::environment::Clock;
 use sluice_host::environment::Environment;
-use sluice_host::fetch::{FetchError, fetch};
+use sluice_host::fetch::{FetchError, Unconnected, fetch};
 use sluice_host::lambda::SystemClock;
 use std::time::Duration;
 
@@ -108,13 +108,8 @@ impl StackArgs {
             ("content-type".to_owned(), "application/json".to_owned()),
         ];
         headers.extend(key.map(|key| ("idempotency-key".to_owned(), key.to_owned())));
-        let answer = fetch(&env, method, &url, &headers, body, LIMIT).await.map_err(|error| match error {
-            FetchError::Unknown | FetchError::Unreachable => {
-                let why = format!("no answer from {stack}: is the stack running? `sluice dev` starts one");
-                Refusal::NotNow { why: why.into(), after: None }
-            }
-            FetchError::NotSent(_) | FetchError::Forbidden(_) => Refusal::never(format!("{url}: {error}")),
-        })?;
+        let answer = fetch(&env, method, &url, &headers, body, LIMIT).await;
+        let answer = answer.map_err(|error| unheard(&stack, &url, &error))?;
         let value: Value = serde_json::from_slice(&answer.body).unwrap_or(Value::Null);
         if (200..300).contains(&answer.status) {
             // Whatever else listens there may say yes to everything.
@@ -162,6 +157,36 @@ impl Refusal {
     pub(crate) const fn is_passing(&self) -> bool {
         matches!(self, Self::NotNow { .. })
     }
+}
+
+/// What is said where no answer came.
+fn unheard(stack: &str, url: &str, error: &FetchError) -> Refusal {
+    let why = match error {
+        FetchError::NotSent(_) | FetchError::Forbidden(_) => {
+            return Refusal::never(format!("{url}: {error}"));
+        }
+        FetchError::Unknown => "the connection broke, or nothing came in time",
+        FetchError::Unreachable(Unconnected::NoSuchName) => "no address is known by that name",
+        FetchError::Unreachable(Unconnected::Refused) => "the connection is refused, nobody listens there",
+        FetchError::Unreachable(Unconnected::Tls) => {
+            "TLS was not agreed on; its certificate is none that this machine believes, or it speaks no https"
+        }
+        FetchError::Unreachable(Unconnected::TimedOut) => "no connection was made in time",
+        FetchError::Unreachable(Unconnected::Other) => "no connection can be made",
+    };
+    let hint = if is_here(stack) { "; is the stack running? `sluice dev` starts one" } else { "" };
+    let why = format!("no answer from {stack}: {why}{hint}");
+    match error {
+        FetchError::Unreachable(Unconnected::Tls) => Refusal::never(why),
+        _ => Refusal::NotNow { why: why.into(), after: None },
+    }
+}
+
+/// Whether the URL is of this machine.
+fn is_here(url: &str) -> bool {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let host = rest.split([':', '/']).next().unwrap_or_default();
+    rest.starts_with("[::1]") || host == "localhost" || host.starts_with("127.")
 }
 
 /// The token of the local stack, for that stack only: `url` is the one that was asked for, if any was.
