@@ -87,7 +87,8 @@ fn broadcast(one: &Value, name: &str) {
     let (planned, waiting) = (n("planned"), n("waiting"));
     if planned > 0 {
         let done = (planned - waiting).max(0);
-        say(&format!("    {}  {} of {} people, {} to go", bar(done, planned), done, planned, waiting));
+        let rest = rest(words(&one["state"]), waiting);
+        say(&format!("    {}  {} of {} people, {rest}", bar(done, planned), done, planned));
     }
     let sent = n("sent");
     let mut parts = vec![format!("sent {sent}")];
@@ -162,6 +163,14 @@ fn rate(n: i64, sent: i64) -> String {
     }
 }
 
+/// What becomes of those whose turn has not come.
+fn rest(state: &str, waiting: i64) -> String {
+    match (state, waiting) {
+        ("cancelled", 1..) => format!("the other {waiting} are left out"),
+        _ => format!("{waiting} to go"),
+    }
+}
+
 fn bar(done: i64, all: i64) -> String {
     let part = |of: i64| usize::try_from(done.clamp(0, all) * of / all.max(1)).unwrap_or(0);
     let filled = part(i64::try_from(BAR).unwrap_or(0));
@@ -209,5 +218,11 @@ mod tests {
         assert_eq!(bar(9, 9), format!("[{}] 100%", "#".repeat(30)));
         assert_eq!((rate(0, 0), rate(3, 0), rate(1, 8)), ("0".into(), "3".into(), "1 (12.5%)".into()));
         assert_eq!(instant("2026-12-02T09:30:05.000Z"), "2026-12-02 09:30 UTC");
+    }
+
+    #[test]
+    fn of_a_cancelled_broadcast_nobody_is_to_go() {
+        assert_eq!(rest("cancelled", 2_875), "the other 2875 are left out");
+        assert_eq!((rest("cancelled", 0), rest("sending", 3)), ("0 to go".into(), "3 to go".into()));
     }
 }
