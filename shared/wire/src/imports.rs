@@ -14,8 +14,9 @@ use std::collections::BTreeMap;
 pub const MAX_ROWS: usize = 500;
 /// Largest request in bytes: well below what API Gateway and Lambda take, and done in seconds.
 pub const MAX_REQUEST: usize = 1024 * 1024;
-/// How far a row's time of submission may be ahead of our clock, in milliseconds.
-const AHEAD_MS: i64 = 60_000;
+/// How far a row's time of submission may be ahead of our clock, in milliseconds: one without a zone is read as UTC, and clocks go
+/// ahead of it by up to 14 hours.
+const AHEAD_MS: i64 = 14 * 3_600_000;
 
 /// `POST /api/imports`: begins a batch, or goes on with it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -249,10 +250,10 @@ mod tests {
         };
         let at = |text: &str| Sent::At(Timestamp::parse(text).unwrap());
         assert_eq!((of(&[]), of(&[" "])), (Sent::Unsaid, Sent::Unsaid));
-        for unread in ["05/01/2026", "yesterday", "2026-03-01T10:01:01Z", "2027-01-01"] {
+        for unread in ["05/01/2026", "yesterday", "2026-03-02T00:00:01Z", "2027-01-01"] {
             assert_eq!(of(&[unread]), Sent::Unread, "{unread}");
         }
-        assert_eq!(of(&["2026-03-01T10:00:59Z"]), at("2026-03-01T10:00:59Z"), "clocks differ a little");
+        assert_eq!(of(&["2026-03-01 23:59:59"]), at("2026-03-01T23:59:59Z"), "a time of the farthest east");
         assert_eq!(of(&["soon", "2026-01-05"]), at("2026-01-05T00:00:00Z"));
     }
 }
