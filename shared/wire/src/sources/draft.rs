@@ -6,12 +6,18 @@ use crate::body::{BodyFlag, FileNote, Json, Submission};
 use crate::capture::MAX_WORDING;
 use bytes::Bytes;
 use ring::digest;
-use sluice_domain::lead::{ATTRIBUTION, standard_field};
+use sluice_domain::identity::Email;
+use sluice_domain::lead::names::{last_part, usual};
+use sluice_domain::lead::{ATTRIBUTION, names_somebody, standard_field};
 use sluice_domain::policy::FieldMap;
 use sluice_domain::time::Timestamp;
 
 /// Longest id of a sender's that is kept as it is, in bytes.
 const MAX_ID: usize = 400;
+
+/// Standard fields by which somebody is found again.
+const OF_SOMEBODY: [&str; 7] =
+    ["email", "phone", "external_id", "wechat_unionid", "wechat_openid", "wechat_id", "ad_user_id"];
 
 pub(super) struct Draft<'a> {
     map: &'a FieldMap,
@@ -131,6 +137,23 @@ impl<'a> Draft<'a> {
     /// Whether there is a value under that name already.
     pub(super) fn has(&self, name: &str) -> bool {
         self.submission.value(name).is_some_and(|value| !value.trim().is_empty())
+    }
+
+    /// Whether any field says something.
+    pub(super) fn says_anything(&self) -> bool {
+        self.submission.fields.iter().any(|(_, value)| !value.trim().is_empty())
+    }
+
+    /// Whether some field says who it is: an address, a number, an id, or what the document uses.
+    pub(super) fn names_somebody(&self) -> bool {
+        let is_said = |name: &str| {
+            let last = last_part(name).map_or(name, |(_, last)| last);
+            let standard = standard_field(name, self.map).or_else(|| Some(usual(last)?.field));
+            self.is_used(name) || standard.is_some_and(|standard| OF_SOMEBODY.contains(&standard))
+        };
+        let says =
+            |name: &str, value: &str| is_said(name) && names_somebody(value) || Email::parse(value).is_ok();
+        self.submission.fields.iter().any(|(name, value)| says(name, value))
     }
 
     /// A file, described.

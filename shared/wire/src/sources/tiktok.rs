@@ -1,14 +1,16 @@
 //! TikTok webhooks. The scheme of the signature is documented (developers.tiktok.com, "Webhooks verification"), the body
-//! of its lead event is not: every text of the event's content is taken as a field.
+//! of its lead event is not: every text of the event's content is taken as a field. Those who receive leads disagree on whether
+//! there is an event at all: a body without one is read as what an event would say, each of its entries by itself.
 //!
 //! TikTok repeats a call for 72 hours and says nothing of an id: the lead's own id counts, else what the event says.
 
 use super::draft::Draft;
 use super::{Delivery, Need, Refusal, Source, SourceLead, names, signature};
 use crate::body::json::{self, Node};
-use crate::body::parse_json;
+use crate::body::{Json, parse_json};
 use crate::problem::Problem;
 use ring::digest;
+use std::collections::HashSet;
 
 /// The source `tiktok`.
 #[derive(Clone, Copy, Debug)]
@@ -50,19 +52,90 @@ impl Source for Tiktok {
             [] => event.to_ascii_lowercase().contains("lead") || content.get("lead_id") != &Node::Null,
             events => events.iter().any(|listed| listed == event),
         };
-        if !is_lead {
+        let is_unnamed = event.trim().is_empty() && events.is_empty();
+        if !is_lead && !is_unnamed {
             return Ok(Vec::new());
         }
-        let mut draft = Draft::json(delivery, &body);
-        let told = [event, body.get("create_time").text().unwrap_or_default(), &content.to_json()].join("\n");
-        let told = signature::hex(digest::digest(&digest::SHA256, told.as_bytes()).as_ref());
-        draft.first_id([content.get("lead_id").text(), Some(&told)]);
-        told_fields(&mut draft, &content);
-        draft.note_text("event", event);
-        draft.note("client_key", body.get("client_key"));
-        draft.at(body.get("create_time"));
-        Ok(vec![draft.finish()])
+        let told = if is_blank(&content) { entries(&body) } else { vec![content] };
+        let leads = read(delivery, &body, &told, is_lead);
+        // What stands beside its entries may be somebody as well.
+        Ok(if leads.is_empty() { read(delivery, &body, &[bare(&body)], is_lead) } else { leads })
     }
+}
+
+/// What an event says of itself, beside its content.
+const ENVELOPE: [&str; 5] = ["client_key", "content", "create_time", "event", "object"];
+
+/// Levels of nesting in which a lead's id is looked for.
+const MAX_DEPTH: usize = 16;
+
+/// The leads of a body, one for each content. Of an event that does not say that it is a lead those that are like one.
+fn read(delivery: &Delivery<'_>, body: &Json, told: &[Node], is_lead: bool) -> Vec<SourceLead> {
+    let mut seen = HashSet::new();
+    let of_event =
+        body.get("object").text().is_some_and(|object| object.to_ascii_lowercase().contains("lead"));
+    let leads = told.iter().filter_map(|content| {
+        let draft = draft(delivery, body, content, told.len());
+        let is_like_one = lead_id(content, MAX_DEPTH).is_some() || draft.names_somebody();
+        (is_lead || is_like_one || of_event && draft.says_anything()).then(|| draft.finish())
+    });
+    leads.filter(|lead| lead.external_id.as_ref().is_none_or(|id| seen.insert(id.clone()))).collect()
+}
+
+/// One lead of so many in a body.
+fn draft<'a>(delivery: &Delivery<'a>, body: &Json, content: &Node, of: usize) -> Draft<'a> {
+    let mut draft = match of {
+        1 => Draft::json(delivery, body),
+        _ => Draft::of(delivery, body.submission_of(content, of)).0,
+    };
+    let event = body.get("event").text().unwrap_or_default();
+    let told = [event, body.get("create_time").text().unwrap_or_default(), &content.to_json()].join("\n");
+    let told = signature::hex(digest::digest(&digest::SHA256, told.as_bytes()).as_ref());
+    let of_body = if of == 1 { lead_id(body, MAX_DEPTH) } else { None };
+    draft.first_id([lead_id(content, MAX_DEPTH), of_body, Some(&told)]);
+    told_fields(&mut draft, content);
+    draft.note_text("event", event);
+    draft.note("client_key", body.get("client_key"));
+    draft.note("object", body.get("object"));
+    let times = [body.get("create_time"), content.get("create_time")];
+    draft.at(times.into_iter().find(|time| time.text().is_some()).unwrap_or(&Node::Null));
+    draft
+}
+
+fn is_blank(content: &Node) -> bool {
+    match content {
+        Node::Null => true,
+        Node::Text(text) => text.trim().is_empty(),
+        _ => false,
+    }
+}
+
+/// What a body without content says: each of its entries, else all of it.
+fn entries(body: &Node) -> Vec<Node> {
+    let items = if body.items().is_empty() { body.get("entry").items() } else { body.items() };
+    let entries: Vec<Node> = items.iter().filter(|item| !item.members().is_empty()).cloned().collect();
+    if entries.is_empty() { vec![bare(body)] } else { entries }
+}
+
+/// A body without what an event says of itself.
+fn bare(body: &Node) -> Node {
+    let members = body.members().iter().filter(|(name, _)| !ENVELOPE.contains(&name.as_str()));
+    Node::Object(members.cloned().collect())
+}
+
+/// The lead's id, however deep it stands, by itself or as the answer of that name.
+fn lead_id(node: &Node, depth: usize) -> Option<&str> {
+    let own = node.get("lead_id").text();
+    let answer = || pair(node).filter(|(name, _)| *name == "lead_id")?.1?.text();
+    let within = || match node {
+        Node::List(items) if depth > 0 => items.iter().find_map(|item| lead_id(item, depth - 1)),
+        Node::Object(members) if depth > 0 => {
+            members.iter().find_map(|(_, member)| lead_id(member, depth - 1))
+        }
+        _ => None,
+    };
+    let is_said = |id: &&str| !id.trim().is_empty();
+    own.filter(is_said).or_else(|| answer().filter(is_said)).or_else(within)
 }
 
 /// The content of an event, which is an object or the text of one.
@@ -97,7 +170,7 @@ fn told(draft: &mut Draft<'_>, path: &str, name: &str, value: &Node) {
         Node::List(items) if items.iter().filter_map(pair).any(|(_, value)| value.is_some()) => {
             for item in items {
                 match pair(item) {
-                    Some((name, value)) => draft.field(name, value.unwrap_or(&Node::Null)),
+                    Some((name, value)) => told(draft, name, name, value.unwrap_or(&Node::Null)),
                     None => draft.field(path, item),
                 }
             }
@@ -117,8 +190,9 @@ fn told(draft: &mut Draft<'_>, path: &str, name: &str, value: &Node) {
 /// `{"name": "email", "values": ["ada@example.com"]}` and what is made like it. The value of a question that nobody answered is
 /// `null`, or is not there.
 fn pair(item: &Node) -> Option<(&str, Option<&Node>)> {
-    let name =
-        ["name", "field_name", "key", "question", "label"].into_iter().find_map(|key| item.get(key).text());
+    let name = ["name", "field_name", "field", "key", "question", "label"]
+        .into_iter()
+        .find_map(|key| item.get(key).text());
     let member = |key: &str| item.members().iter().find(|(name, _)| name == key).map(|(_, value)| value);
     let values = ["values", "value", "field_value", "answer"].map(member);
     let answered = values.into_iter().flatten().find(|value| **value != Node::Null);

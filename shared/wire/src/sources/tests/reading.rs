@@ -175,6 +175,74 @@ fn an_event_is_read_however_it_says_what_somebody_filled_in() {
     assert_eq!(pairs(&lead_of(&mapped, JSON, body)), [("answers.Email", "a@b.example")]);
 }
 
+/// Every lead of a body of TikTok's.
+fn tiktok(body: &str) -> Vec<SourceLead> {
+    read(find("tiktok").unwrap(), &document("tiktok"), &post(JSON, body.to_owned())).0
+}
+
+#[test]
+fn a_lead_of_tiktok_is_one_also_where_no_event_says_so() {
+    let entry = r#"{"object":"LEAD","entry":[{"lead_id":"77","changes":[{"field":"email","value":"te@x.example"}]}]}"#;
+    let entries = r#"{"object":"LEAD","create_time":1767605400,"entry":[
+        {"lead_id":"77","changes":[{"field":"email","value":"te@x.example"}]},
+        {"changes":[{"field":"leadgen","value":{"lead_id":78,"Email":"to@x.example"}}]},
+        {"lead_id":"77","changes":[{"field":"email","value":"te@x.example"}]}]}"#;
+    let data = r#"{"client_key":"k","lead_id":"79","page_id":"5","lead_data":{"email":"tu@x.example","city":"Ulm"}}"#;
+    let list = r#"{"lead":{"id":{"lead_id":"80"}},"field_list":[{"field_name":"email","field_value":"ta@x.example"}]}"#;
+    let pairs_alone = r#"[{"field_list":[{"field":"lead_id","value":"81"},{"field":"phone_number","value":"+4930901820"}]}]"#;
+    for (body, expected) in [
+        (entry, &[("77", "email", "te@x.example")][..]),
+        (entries, &[("77", "email", "te@x.example"), ("78", "email", "to@x.example")]),
+        (data, &[("79", "email", "tu@x.example")]),
+        (list, &[("80", "email", "ta@x.example")]),
+        (pairs_alone, &[("81", "phone", "+4930901820")]),
+        (r#"{"event":"lead.new","lead_id":"82","email":"ti@x.example"}"#, &[("82", "email", "ti@x.example")]),
+        (r#"{"lead_id":"83","email":"ty@x.example","content":""}"#, &[("83", "email", "ty@x.example")]),
+    ] {
+        let leads = tiktok(body);
+        let ids: Vec<_> = leads.iter().map(|lead| lead.external_id.as_deref().unwrap()).collect();
+        assert_eq!(ids, expected.iter().map(|(id, ..)| *id).collect::<Vec<_>>(), "{body}");
+        for (lead, (_, name, value)) in leads.iter().zip(expected) {
+            assert!(pairs(lead).contains(&(*name, *value)), "{body} {:?}", pairs(lead));
+        }
+    }
+    let leads = tiktok(entries);
+    assert_eq!(leads[0].created_at, Some(Timestamp::from_seconds(1_767_605_400)));
+    assert_eq!(note(&leads[0], "object"), Some("LEAD"));
+    assert_eq!(note(&tiktok(data)[0], "page_id"), Some("5"));
+}
+
+#[test]
+fn whom_a_body_of_tiktok_names_is_never_lost_and_what_names_nobody_is_no_lead() {
+    for body in [
+        r#"{"answers":{"phone_number":"+4930901820"}}"#,
+        r#"{"content":"{\"reach me\":\"te@x.example\"}"}"#,
+        r#"{"entry":[{"x":"1"}],"email":"te@x.example"}"#,
+        r#"{"wechat_id":"ada_w"}"#,
+        r#"{"object":"LEAD","entry":[{"changes":[{"field":"full_name","value":"Ada"}]}]}"#,
+    ] {
+        let leads = tiktok(body);
+        assert_eq!((leads.len(), leads[0].external_id.as_ref().map(String::len)), (1, Some(64)), "{body}");
+    }
+    for body in [
+        "{}",
+        "[]",
+        "[1]",
+        "null",
+        "\"text\"",
+        r#"{"object":"LEAD"}"#,
+        r#"{"object":"LEAD","entry":[]}"#,
+        r#"{"create_time":1,"client_key":"k","video":"v"}"#,
+        r#"{"email":"","lead_id":" "}"#,
+        r#"{"event":"video.publish.completed","email":"te@x.example","content":"{}"}"#,
+    ] {
+        assert_eq!(tiktok(body), [], "{body}");
+    }
+    let listed = Document { events: vec!["form.sent".to_owned()], ..document("tiktok") };
+    let unnamed = post(JSON, r#"{"lead_id":"77","email":"te@x.example"}"#);
+    assert_eq!(read(find("tiktok").unwrap(), &listed, &unnamed).0, [], "the document says which are leads");
+}
+
 #[test]
 fn douyins_challenge_is_sent_back_as_it_came() {
     for (content, expected) in [
