@@ -44,7 +44,11 @@ impl Source for Tally {
         let mut draft = Draft::json(delivery, &body);
         let ids = [data.get("submissionId"), data.get("responseId"), body.get("eventId")];
         draft.first_id(ids.map(Node::text));
-        for field in data.get("fields").items() {
+        // What the page knew before comes last: of two values for one field the first counts, which is to be what the person typed.
+        let is_hidden = |field: &&Node| field.get("type").text() == Some("HIDDEN_FIELDS");
+        let (hidden, typed): (Vec<&Node>, Vec<&Node>) =
+            data.get("fields").items().iter().partition(is_hidden);
+        for field in typed.into_iter().chain(hidden) {
             answer(&mut draft, field);
         }
         draft.note("form_id", data.get("formId"));

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use std::collections::BTreeSet;
 
 mod naming;
+mod order;
 mod reading;
 
 /// A document of that type, with the proof that suits it best.

@@ -45,9 +45,6 @@ impl Source for Typeform {
         }
         let mut draft = Draft::json(delivery, &body);
         draft.first_id([response.get("token").text(), body.get("event_id").text()]);
-        for (name, value) in response.get("hidden").members() {
-            draft.field(name, value);
-        }
         let definition = response.get("definition");
         for answer in response.get("answers").items() {
             let question = answer.get("field");
@@ -68,6 +65,10 @@ impl Source for Typeform {
                 }
                 kind => draft.field(title, answer.get(kind)),
             }
+        }
+        // What the page knew before: of two values for one field the one that the person typed comes first.
+        for (name, value) in response.get("hidden").members() {
+            draft.field(name, value);
         }
         // What the form worked out from the answers. Its score is noted below.
         for variable in response.get("variables").items() {
