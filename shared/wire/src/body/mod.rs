@@ -8,6 +8,7 @@ mod disposition;
 pub(crate) mod gzip;
 pub(crate) mod json;
 mod multipart;
+mod plain;
 mod urlencoded;
 
 #[cfg(test)]
@@ -156,6 +157,7 @@ async fn read(request: &HttpRequest, how: How) -> Result<Submission, Problem> {
             json::fields(text.trim_start_matches('\u{feff}'), &mut submission)?;
         }
         Kind::Urlencoded => urlencoded::read(&body, declared.charset(), how.longest, &mut submission),
+        Kind::Plain => plain::read(&body, declared.charset(), how.longest, &mut submission),
         Kind::Unknown => submission.flag(BodyFlag::NotFields),
     }
     if !submission.flags.is_empty() && submission.raw.is_none() {
@@ -326,6 +328,7 @@ enum Kind {
     Urlencoded,
     Multipart(String),
     Json,
+    Plain,
     Unknown,
 }
 
@@ -363,8 +366,12 @@ impl<'a> ContentType<'a> {
                 }
             }
             essence if is_json(essence) => Ok(Kind::Json),
-            // navigator.sendBeacon sends text/plain; its content is whatever the page made.
-            "" | "text/plain" | "application/octet-stream" => Ok(sniff(body)),
+            // navigator.sendBeacon sends text/plain; its content is whatever the page made. So do forms with that enctype.
+            "text/plain" => Ok(match sniff(body) {
+                Kind::Unknown if !is_bracketed(body) && plain::is_form(body) => Kind::Plain,
+                kind => kind,
+            }),
+            "" | "application/octet-stream" => Ok(sniff(body)),
             _ => Err(Problem::new(
                 415,
                 "unsupported-media-type",

@@ -402,6 +402,43 @@ fn what_a_body_is_does_not_depend_on_a_right_content_type() {
 }
 
 #[test]
+fn a_form_in_plain_text_has_a_field_on_each_line() {
+    let body = "name=Ada L\r\nemail=ada+x@person.example\r\ntags[]=a\r\ntags[]=b\r\nshare=100%25 = all\r\nempty=\r\n\
+                message=First line,\r\n\r\nhttps://x.example/?a=b\r\nand the last\r\n";
+    let expected = [
+        ("name", "Ada L"),
+        ("email", "ada+x@person.example"),
+        ("tags", "a"),
+        ("tags", "b"),
+        ("share", "100%25 = all"),
+        ("empty", ""),
+        ("message", "First line,\n\nhttps://x.example/?a=b\nand the last"),
+    ];
+    let form = read("text/plain", body).unwrap();
+    assert_eq!(pairs(&form), expected);
+    assert_eq!((form.flags, form.raw), (vec![], None));
+    let long = format!("name=Ada\nemail=ada@person.example\nmessage=One\n{}", "and one more\n".repeat(20));
+    assert_eq!(pairs(&read("text/plain; charset=utf-8", long).unwrap())[1], ("email", "ada@person.example"));
+    let latin = read("text/plain", b"_charset_=windows-1252\r\nname=Zo\xeb\r\n".as_slice()).unwrap();
+    assert_eq!(pairs(&latin), [("_charset_", "windows-1252"), ("name", "Zo\u{eb}")]);
+    // One line is what it was; what is no form is for a person to read.
+    let one = read("text/plain", "email=ada%40person.example&n=1\r\n").unwrap();
+    assert_eq!(pairs(&one), [("email", "ada@person.example"), ("n", "1")]);
+    for prose in
+        ["Dear all,\nemail=ada@person.example", "a=b\nis what I read\nand no more", "=b\nc=d", "a=b\n{c}"]
+    {
+        let kept = read("text/plain", prose).unwrap();
+        assert_eq!(
+            (kept.fields.len(), kept.flags.as_slice()),
+            (0, [BodyFlag::NotFields].as_slice()),
+            "{prose}"
+        );
+        assert_eq!(kept.raw.as_deref(), Some(prose.as_bytes()));
+    }
+    assert_eq!(read("", body).unwrap().flags, [BodyFlag::NotFields], "of plain text alone it is known");
+}
+
+#[test]
 fn an_empty_body_has_no_fields() {
     for content_type in ["", FORM, JSON, MULTIPART, "multipart/form-data", "text/plain", "application/xml"] {
         assert!(read(content_type, "").unwrap() == Submission::default(), "{content_type}");
