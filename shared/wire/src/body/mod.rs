@@ -17,6 +17,7 @@ mod tests;
 use crate::{http::HttpRequest, problem::Problem};
 use bytes::Bytes;
 use futures::FutureExt;
+use sluice_domain::lead::names::usual;
 use std::{fmt, ops::Deref};
 
 /// Largest body in bytes, before and after `Content-Encoding` is undone.
@@ -24,12 +25,18 @@ pub const MAX_BODY: usize = 1024 * 1024;
 /// Largest body in bytes that may have files in it, whose content is not kept: what of a multipart form fits into the 6 MB
 /// that Lambda takes, in which it is base 64.
 pub const MAX_WITH_FILES: usize = 4_400 * 1024;
-/// Most fields of one body; the rest is left out and flagged.
-pub const MAX_FIELDS: usize = 500;
+/// Most fields of one body; the rest is left out and flagged, but for a few whose names say that they are standard fields.
+/// HubSpot takes as many (developers.hubspot.com, "Submit data to a form").
+pub const MAX_FIELDS: usize = 1_000;
 /// Longest field name in characters; more is cut and flagged.
 pub const MAX_NAME: usize = 200;
 /// Longest field value in bytes; more is cut and flagged.
 pub const MAX_VALUE: usize = 32 * 1024;
+
+/// Fields beyond [`MAX_FIELDS`] that are taken by their names: an address at the end is worth more than what is before it.
+const MAX_LATE: usize = 20;
+/// Bytes of the longest name that is looked up there; none of those known is as long.
+const MAX_USUAL: usize = 64;
 
 /// Largest file in bytes that is read as the value of its field, where no file is expected.
 const SMALL_FILE: usize = 1024;
@@ -277,7 +284,8 @@ impl Submission {
 
     /// The same with a limit of its own for the value, in bytes.
     fn push_within(&mut self, name: &str, mut value: String, longest: usize) {
-        if self.fields.len() >= MAX_FIELDS {
+        let is_late = self.fields.len() >= MAX_FIELDS;
+        if is_late && (self.fields.len() >= MAX_FIELDS + MAX_LATE || !is_usual(name)) {
             return self.flag(BodyFlag::TooManyFields);
         }
         if value.len() > longest {
@@ -316,6 +324,11 @@ impl fmt::Debug for FileNote {
             .field("size", &self.size)
             .finish_non_exhaustive()
     }
+}
+
+/// Whether a field of this name is usually a standard one.
+fn is_usual(name: &str) -> bool {
+    name.len() <= MAX_USUAL && usual(name).is_some()
 }
 
 /// A `Content-Type` header, taken apart: type and subtype in lower case, and the whole for its parameters.

@@ -1,7 +1,10 @@
 //! `multipart/form-data` (RFC 7578).
 
 use super::disposition::{Disposition, FileName, unescaped};
-use super::{BodyFlag, FileNote, Files, How, MAX_FIELDS, SMALL_FILE, Submission, charset, malformed};
+use super::{
+    BodyFlag, FileNote, Files, How, MAX_FIELDS, MAX_LATE, SMALL_FILE, Submission, charset, is_usual,
+    malformed,
+};
 use crate::problem::Problem;
 use bytes::Bytes;
 use futures::stream;
@@ -71,8 +74,11 @@ pub(super) async fn read(
         let (field, file_name) = (submission.cut_name(&field), submission.cut_name(&file_name));
         submission.files.push(FileNote { field, file_name, content_type, size });
     }
-    // What is beyond the limit is no field, and in what is kept of the body.
-    for text in texts.iter().take(MAX_FIELDS.saturating_sub(submission.files.len())) {
+    // What is beyond the limit is in what is kept of the body, and no field, unless its name says that it is a standard one.
+    let room = MAX_FIELDS.saturating_sub(submission.files.len());
+    let is_late = |text: &&Text| is_usual(&String::from_utf8_lossy(&text.name));
+    let late = texts.iter().skip(room).filter(is_late).take(MAX_LATE);
+    for text in texts.iter().take(room).chain(late) {
         let name = called(&text.name, default, submission);
         let charset = text.charset.as_deref().or(default);
         let value = charset::decode(&text.content, charset, submission).into_owned();

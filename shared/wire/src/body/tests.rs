@@ -490,6 +490,27 @@ fn too_much_of_anything_is_cut_and_flagged_or_refused() {
 }
 
 #[test]
+fn an_address_behind_all_the_fields_that_are_taken_is_taken_as_well() {
+    let field =
+        |name: &str, value: &str| part(&format!("Content-Disposition: form-data; name=\"{name}\""), value);
+    let multipart =
+        [field("a", "1").repeat(MAX_FIELDS), field("b", "2"), field("email", "ada@person.example")].concat();
+    let members = "\"a\":1,".repeat(MAX_FIELDS);
+    for (content_type, body) in [
+        (FORM, format!("{}b=2&email=ada@person.example", "a=1&".repeat(MAX_FIELDS))),
+        (JSON, format!("{{{members}\"b\":2,\"email\":\"ada@person.example\"}}")),
+        (MULTIPART, multipart + "--line--\r\n"),
+    ] {
+        let form = read(content_type, body).unwrap();
+        assert_eq!((form.fields.len(), form.value("b")), (MAX_FIELDS + 1, None), "{content_type}");
+        assert_eq!(form.value("email"), Some("ada@person.example"));
+        assert_eq!(form.flags, [BodyFlag::TooManyFields]);
+    }
+    let endless = read(FORM, "email=a&".repeat(MAX_FIELDS + MAX_LATE + 1)).unwrap();
+    assert_eq!((endless.fields.len(), endless.flags), (MAX_FIELDS + MAX_LATE, vec![BodyFlag::TooManyFields]));
+}
+
+#[test]
 fn what_was_sent_is_never_printed() {
     let form = read(FORM, "email=mia%40example.org&x=Zo%EB").unwrap();
     let printed = format!("{form:?}");

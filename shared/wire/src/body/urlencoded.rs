@@ -1,6 +1,6 @@
 //! `application/x-www-form-urlencoded` (WHATWG URL, section 5), with an encoding other than UTF-8 where stated.
 
-use super::{BodyFlag, MAX_FIELDS, Submission, charset};
+use super::{Submission, charset};
 use sluice_domain::lead::names::dotted;
 
 /// Reads every pair; a piece without `=` is a name without a value. Never fails: what is not percent-encoded is taken
@@ -11,9 +11,6 @@ pub(super) fn read(body: &[u8], charset: Option<&str>, longest: usize, submissio
     let said = said.map(|label| String::from_utf8_lossy(&percent_decode(label)).into_owned());
     let charset = charset.or(said.as_deref());
     for pair in pairs() {
-        if submission.fields.len() >= MAX_FIELDS {
-            return submission.flag(BodyFlag::TooManyFields);
-        }
         let mut parts = pair.splitn(2, |b| *b == b'=');
         let name = percent_decode(parts.next().unwrap_or_default());
         let value = percent_decode(parts.next().unwrap_or_default());
