@@ -8,6 +8,7 @@ use super::{
 use crate::advance::Triggers;
 use crate::calendar::{Hours, Leave, Schedule, Zone};
 use crate::condition::{Condition, ConditionError};
+use crate::identity::Country;
 use crate::journey::Flow;
 use crate::live::{LiveDocuments, LivePolicy};
 use crate::message::Channel;
@@ -210,17 +211,20 @@ impl PolicySet {
         !self.live.index.is_empty() || !self.journeys.is_empty()
     }
 
-    /// How a lead of this origin is read. An origin whose document is gone is read with the usual names.
+    /// How a lead of this origin is read. An origin whose document is gone is read with the usual names. Where no document names a
+    /// country, it is that of those whom this type of sender reaches.
     pub fn reading(&self, origin: &crate::lead::Origin) -> Reading {
         let form = self.forms.get(&origin.name).filter(|_| origin.kind == "form");
         let source = self.sources.get(&origin.name).filter(|_| origin.kind != "form");
-        match (form, source) {
+        let reading = match (form, source) {
             (Some(form), _) => Reading { fields: form.fields.clone(), default_country: form.default_country },
             (_, Some(source)) => {
                 Reading { fields: source.fields.clone(), default_country: source.default_country }
             }
             _ => Reading::default(),
-        }
+        };
+        let default_country = reading.default_country.or_else(|| home(&origin.kind));
+        Reading { default_country, ..reading }
     }
 
     /// When a rep works as a member of a team: by hours of their own, else by the team's, else always; absent as their
@@ -338,4 +342,9 @@ impl PolicySet {
     pub fn is_available(&self, rep: &str) -> bool {
         self.reps.get(rep).is_some_and(|rep| rep.available.0)
     }
+}
+
+/// The country of those whom a type of sender reaches. 飞鱼 and 抖音 are of the mainland, whose numbers come without it.
+fn home(kind: &str) -> Option<Country> {
+    if matches!(kind, "feiyu" | "douyin") { Country::parse("CN") } else { None }
 }

@@ -12,7 +12,7 @@ use crate::http::HttpResponse;
 use crate::problem::Problem;
 use serde_json::json;
 use sluice_domain::id::LeadId;
-use sluice_domain::identity::ascii_digits;
+use sluice_domain::identity::{Country, ascii_digits};
 use sluice_domain::lead::standard_field;
 use sluice_domain::policy::Auth;
 use sluice_domain::time::Timestamp;
@@ -42,7 +42,7 @@ impl Source for Feiyu {
         let Ok(body) = parse_json(delivery.request) else {
             return Ok(posted(delivery)?.into_iter().collect());
         };
-        let clues = match &*body {
+        let clues = match unwrapped(&body) {
             Node::List(clues) => clues.as_slice(),
             one => std::slice::from_ref(one),
         };
@@ -59,6 +59,36 @@ impl Source for Feiyu {
     }
 }
 
+/// What is told, without a `data` around all of it.
+fn unwrapped(body: &Node) -> &Node {
+    match body.members() {
+        [(name, data)] if name == "data" && (!data.members().is_empty() || !data.items().is_empty()) => data,
+        _ => body,
+    }
+}
+
+/// The members of a clue; those of its `address` by both names, `address.phone`, as most rules write them.
+fn members(clue: &Node) -> Vec<(String, Node)> {
+    let mut members = Vec::new();
+    for (name, value) in clue.members() {
+        match dictionary(value) {
+            Node::Object(parts) if name == "address" => {
+                members.extend(parts.into_iter().map(|(part, value)| (format!("{name}.{part}"), value)));
+            }
+            _ => members.push((name.clone(), value.clone())),
+        }
+    }
+    members
+}
+
+/// A dictionary comes as an object or as the text of one.
+fn dictionary(value: &Node) -> Node {
+    match value.text().filter(|text| text.starts_with('{')).map(json::read) {
+        Some(Ok((dictionary, _))) => dictionary,
+        _ => value.clone(),
+    }
+}
+
 /// The rule may say that a form is posted.
 fn posted(delivery: &Delivery<'_>) -> Result<Option<SourceLead>, Problem> {
     let body: Submission = parse_now(delivery.request)?;
@@ -69,13 +99,18 @@ fn posted(delivery: &Delivery<'_>) -> Result<Option<SourceLead>, Problem> {
 }
 
 fn lead(delivery: &Delivery<'_>, mut draft: Draft<'_>, clue: &Node) -> SourceLead {
-    for (name, value) in clue.members().iter().filter(|(_, value)| value.text() != Some("")) {
+    let members = members(clue);
+    let standard = |name: &str| standard_field(name, &delivery.document.fields);
+    let is_country = |name: &str, value: &Node| {
+        standard(name) == Some("country") && value.text().and_then(Country::parse).is_some()
+    };
+    let is_anywhere = delivery.document.default_country.is_none()
+        && !members.iter().any(|(name, value)| is_country(name, value));
+    for (name, value) in members.iter().filter(|(_, value)| value.text() != Some("")) {
         match name.as_str() {
             "id" if !draft.is_named(name) => draft.id(value.text()),
-            "address.phone" => phone(&mut draft, delivery, name, value),
-            _ if standard_field(name, &delivery.document.fields) == Some("phone") => {
-                phone(&mut draft, delivery, name, value);
-            }
+            "address.phone" => phone(&mut draft, is_anywhere, name, value),
+            _ if standard(name) == Some("phone") => phone(&mut draft, is_anywhere, name, value),
             "address.wechat" | "weixin" | "wechat" => draft.known("wechat_id", name, value),
             "name" => draft.known("full_name", name, value),
             "external_url" => draft.page(value.text().unwrap_or_default()),
@@ -94,11 +129,7 @@ fn lead(delivery: &Delivery<'_>, mut draft: Draft<'_>, clue: &Node) -> SourceLea
             {
                 draft.note(name, value);
             }
-            // A dictionary comes as an object or as the text of one.
-            _ => match value.text().filter(|text| text.starts_with('{')).map(json::read) {
-                Some(Ok((dictionary, _))) => draft.field(name, &dictionary),
-                _ => draft.field(name, value),
-            },
+            _ => draft.field(name, &dictionary(value)),
         }
     }
     draft.finish()
@@ -109,20 +140,20 @@ fn beijing(text: &str) -> Option<Timestamp> {
     Timestamp::parse(&format!("{}+08:00", text.trim().replace(' ', "T")))
 }
 
-fn phone(draft: &mut Draft<'_>, delivery: &Delivery<'_>, name: &str, value: &Node) {
-    let phone = value.text().map(|text| mainland(delivery, text));
+fn phone(draft: &mut Draft<'_>, is_anywhere: bool, name: &str, value: &Node) {
+    let phone = value.text().map(|text| if is_anywhere { mainland(text) } else { text.trim().to_owned() });
     draft.known("phone", name, &phone.map_or(Node::Null, Node::Text));
 }
 
-/// Mobile numbers of the mainland come without their country or without its plus, and maybe in groups; the document need not
-/// name it for a Chinese platform.
-fn mainland(delivery: &Delivery<'_>, text: &str) -> String {
+/// Mobile numbers of the mainland come without their country or without its plus, and maybe in groups: a rep sees them whole. All
+/// others are read in the mainland as they are.
+fn mainland(text: &str) -> String {
     let text = text.trim();
     let digits: String = ascii_digits(text).chars().filter(|c| !c.is_whitespace() && *c != '-').collect();
     let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
-    let prefix = match (digits.len(), is_number && delivery.document.default_country.is_none()) {
-        (11, true) if digits.starts_with('1') => "+86",
-        (13, true) if digits.starts_with("861") => "+",
+    let prefix = match digits.len() {
+        11 if is_number && digits.starts_with('1') => "+86",
+        13 if is_number && digits.starts_with("861") => "+",
         _ => "",
     };
     format!("{prefix}{text}")

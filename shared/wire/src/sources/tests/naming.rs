@@ -3,6 +3,8 @@
 use super::reading::{JSON, lead, lead_of, note, pairs};
 use super::*;
 use serde_json::{Value, json};
+use sluice_domain::lead::Origin;
+use sluice_domain::policy::PolicySet;
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
@@ -163,6 +165,48 @@ fn numbers_of_the_mainland_are_known_under_any_name_and_in_groups() {
     let german =
         Document { default_country: sluice_domain::identity::Country::parse("DE"), ..document("feiyu") };
     assert_eq!(pairs(&lead_of(&german, JSON, r#"{"tel":"15112345678"}"#)), [("phone", "15112345678")]);
+}
+
+#[test]
+fn numbers_of_the_mainland_need_no_country_unless_one_is_named() {
+    let phone = |document: &Document, body: &str| {
+        let lead = lead_of(document, JSON, body.to_owned());
+        let origin = Origin { kind: document.sender.clone(), name: document.name.clone() };
+        let mut policies = PolicySet::default();
+        policies.sources.insert(document.name.clone(), document.clone());
+        let envelope = crate::capture::from_source(&lead);
+        let facts =
+            sluice_domain::lead::read(&origin, &envelope, &policies.reading(&origin), &policies.settings);
+        facts.phone.map(|phone| phone.e164().to_owned())
+    };
+    for (kind, body, expected) in [
+        ("feiyu", r#"{"telphone":"010-87654321"}"#, "+861087654321"),
+        ("feiyu", r#"{"telphone":"400-810-8888"}"#, "+864008108888"),
+        ("feiyu", r#"{"address":{"phone":"13900139222"}}"#, "+8613900139222"),
+        ("feiyu", r#"{"address":"{\"phone\":\"010 8765 4321\"}"}"#, "+861087654321"),
+        ("feiyu", r#"{"data":{"id":"7","telphone":"13900139222"}}"#, "+8613900139222"),
+        ("feiyu", r#"{"data":[{"id":"7","tel":"13900139222"}]}"#, "+8613900139222"),
+        ("feiyu", r#"{"telphone":"4155552671","country":"US"}"#, "+14155552671"),
+        ("feiyu", r#"{"telphone":"14155552671","country":"US"}"#, "+14155552671"),
+        ("douyin", r#"{"event":"clue","content":{"phone":"13900139222"}}"#, "+8613900139222"),
+        ("douyin", r#"{"event":"clue","content":{"user":{"phone":"010-87654321"}}}"#, "+861087654321"),
+        ("douyin", r#"{"event":"clue","content":{"phone":"+1 415 555 2671"}}"#, "+14155552671"),
+    ] {
+        assert_eq!(phone(&document(kind), body).as_deref(), Some(expected), "{kind} {body}");
+        let german =
+            Document { default_country: sluice_domain::identity::Country::parse("DE"), ..document(kind) };
+        let is_told = body.contains("\"country\"") || body.contains("+1");
+        assert_eq!(phone(&german, body).as_deref() == Some(expected), is_told, "{kind} {body}");
+    }
+    let tiktok = r#"{"event":"lead.new","content":{"phone":"13900139222"}}"#;
+    assert_eq!(phone(&document("tiktok"), tiktok), None, "of nowhere in particular");
+    let parts = lead("feiyu", JSON, r#"{"address":{"phone":"13900139222","wechat":"ada_w","city":"北京"}}"#);
+    let expected = [("phone", "+8613900139222"), ("wechat_id", "ada_w"), ("address.city", "北京")];
+    assert_eq!(pairs(&parts), expected);
+    let inner = lead("feiyu", JSON, r#"{"data":{"id":"7","name":"李雷"}}"#);
+    assert_eq!((inner.external_id.as_deref(), pairs(&inner)), (Some("7"), vec![("full_name", "李雷")]));
+    let beside = lead("feiyu", JSON, r#"{"id":"7","data":{"name":"李雷"}}"#);
+    assert_eq!(pairs(&beside), [("data.name", "李雷")], "one of several members");
 }
 
 #[test]
