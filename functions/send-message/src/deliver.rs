@@ -478,7 +478,7 @@ impl Person {
 /// The identity whose gate it is, by the fact that names it: the one that consent, the preference page and an erasure know.
 fn identity(kind: AddressKind, fact: &str, value: &str) -> Option<Identity> {
     let value = match kind {
-        AddressKind::Email => Email::parse(value).ok()?.match_key(),
+        AddressKind::Email => Email::of_any_domain(value).ok()?.match_key(),
         AddressKind::Phone => Phone::parse(value, None).ok()?.e164().to_owned(),
         AddressKind::WechatOpenid => value.to_owned(),
     };

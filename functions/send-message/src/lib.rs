@@ -79,7 +79,7 @@ pub fn build(env: Environment) -> BoxFuture<'static, Result<Arc<dyn Function>, S
             mail: Carrier::new(&env)?,
             kept_at: env.optional(KEPT_AT).map(str::to_owned),
             library: Library::default(),
-            from: Email::parse(env.required("SLUICE_MAIL_FROM")?)
+            from: Email::of_any_domain(env.required("SLUICE_MAIL_FROM")?)
                 .map_err(|error| StartError(format!("configuration: SLUICE_MAIL_FROM: {error}")))?,
             public_url: env.required("SLUICE_PUBLIC_URL")?.trim_end_matches('/').to_owned(),
             store,

@@ -189,7 +189,7 @@ fn mailbox(text: &str) -> Option<(Option<String>, Email)> {
         None => (None, text),
     };
     let name = name.filter(|name| !name.is_empty()).map(str::to_owned);
-    Some((name, Email::parse(address).ok()?))
+    Some((name, Email::of_any_domain(address).ok()?))
 }
 
 /// Puts values in the places of their names, each once: a value that looks like a place stays as it is. None if the message

@@ -196,7 +196,7 @@ impl Sender {
     }
 
     async fn email(&self, rep: &Rep, notice: &Notice, policies: &PolicySet, now: Timestamp) -> Handover {
-        let Some(Ok(to)) = rep.email.as_deref().map(Email::parse) else {
+        let Some(Ok(to)) = rep.email.as_deref().map(Email::of_any_domain) else {
             return Handover::Refused("the rep has no e-mail address".to_owned());
         };
         let (subject, text) = (notice.subject(), notice.text());

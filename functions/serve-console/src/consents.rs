@@ -65,7 +65,7 @@ fn is_written_to(place: &Place, policies: &PolicySet) -> bool {
 fn as_written(whole: &Whole<'_>, place: &Place) -> Option<String> {
     let key = place.value.as_ref()?;
     let written = |part: &Customer| {
-        let email = Email::parse(part.facts.get(IdentityKind::Email.name())?.value.reveal()).ok()?;
+        let email = Email::of_any_domain(part.facts.get(IdentityKind::Email.name())?.value.reveal()).ok()?;
         (email.match_key() == *key).then(|| email.as_sent().to_owned())
     };
     let written = match place.kind {

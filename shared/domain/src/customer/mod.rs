@@ -336,7 +336,7 @@ impl Customer {
             let (plain, namespace) = name.split_once('.').unwrap_or((name, ""));
             let kind = IdentityKind::ALL.into_iter().find(|kind| kind.name() == plain)?;
             let value = match kind {
-                IdentityKind::Email => Email::parse(&value).ok()?.match_key(),
+                IdentityKind::Email => Email::of_any_domain(&value).ok()?.match_key(),
                 IdentityKind::WechatId => wechat_number(&value)?,
                 _ => value,
             };

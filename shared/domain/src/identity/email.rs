@@ -24,15 +24,26 @@ pub enum EmailError {
     /// Not of the form `local@domain.tld`.
     #[error("this is not an e-mail address; expected one address such as name@example.com")]
     Syntax,
-    /// The part after the `@` is no domain name.
-    #[error("the part after the @ is not a domain name")]
+    /// The part after the `@` is no domain name, or one of those that no mail goes to.
+    #[error("the part after the @ is not a domain that mail goes to")]
     Domain,
 }
 
 impl Email {
     /// Reads one address, without display name, comment or quoted local part. Blanks and invisible characters around
-    /// it are dropped.
+    /// it are dropped. One of a domain that nobody on the internet has is nobody's.
     pub fn parse(text: &str) -> Result<Self, EmailError> {
+        let email = Self::of_any_domain(text)?;
+        let top = email.domain().rsplit_once('.').map(|(_, top)| top);
+        if top.is_some_and(|top| NOBODYS.contains(&top)) {
+            return Err(EmailError::Domain);
+        }
+        Ok(email)
+    }
+
+    /// The same of any domain: for addresses of the company's own, whose mail server may know more of them, and for those that
+    /// were taken before.
+    pub fn of_any_domain(text: &str) -> Result<Self, EmailError> {
         let text = text.trim_matches(|c: char| c.is_whitespace() || is_invisible(c));
         if text.is_empty() {
             return Err(EmailError::Empty);
@@ -81,7 +92,7 @@ impl Email {
     pub fn all_in(text: &str) -> Vec<Self> {
         let is_around = |c: char| c.is_whitespace() || c.is_control() || "\"\\<>()[]{},;:".contains(c);
         let mut seen = BTreeSet::new();
-        let read = |reading: &str| Self::parse(reading.trim_matches('.')).ok();
+        let read = |reading: &str| Self::of_any_domain(reading.trim_matches('.')).ok();
         let all = text.split(is_around).flat_map(readings).filter_map(read);
         all.filter(|email| seen.insert(email.match_key())).collect()
     }
@@ -135,9 +146,13 @@ impl Serialize for Email {
 
 impl<'de> Deserialize<'de> for Email {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::parse(&String::deserialize(deserializer)?).map_err(de::Error::custom)
+        Self::of_any_domain(&String::deserialize(deserializer)?).map_err(de::Error::custom)
     }
 }
+
+/// Top-level domains that no mail of the internet goes to: RFC 6761 sections 6.4 and 6.3, RFC 6762, RFC 7686, RFC 3172. `example` and
+/// `test` go nowhere either; people try things with them.
+const NOBODYS: [&str; 5] = ["invalid", "localhost", "local", "onion", "arpa"];
 
 /// Bytes before normalisation; well above any address, so that hostile text costs nothing.
 const MAX_INPUT: usize = 1_000;
@@ -248,6 +263,11 @@ mod tests {
             ("mia@ex_ample.org", EmailError::Domain),
             ("mia@xn--a.org", EmailError::Domain),
             ("mia@☃.net", EmailError::Domain),
+            ("mia@nowhere.invalid", EmailError::Domain),
+            ("mia@mail.localhost", EmailError::Domain),
+            ("mia@Printer.LOCAL", EmailError::Domain),
+            ("mia@hidden.onion", EmailError::Domain),
+            ("mia@2.0.192.in-addr.arpa", EmailError::Domain),
         ] {
             assert_eq!(Email::parse(text), Err(reason), "{text:?}");
         }
@@ -258,6 +278,18 @@ mod tests {
             "63 bytes are counted as A-label"
         );
         assert_eq!(Email::parse(&"m@".repeat(50_000)), Err(EmailError::TooLong));
+        for text in ["mia@local.example", "mia@invalid.test", "mia@onion.org"] {
+            assert!(Email::parse(text).is_ok(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_address_that_was_taken_before_is_read_whatever_its_domain_is() {
+        let stored: Email = serde_json::from_str("\"Mia@Printer.local\"").unwrap();
+        assert_eq!(stored, Email::of_any_domain("Mia@printer.local").unwrap());
+        assert!(
+            Email::all_in("{mia@printer.local}").iter().any(|email| email.match_key() == "mia@printer.local")
+        );
     }
 
     #[test]

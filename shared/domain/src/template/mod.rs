@@ -115,7 +115,7 @@ fn rendered_with(template: &Compiled, context: &Context, given: Option<&Value>) 
     let preheader = writer.line(Part::Preheader)?;
     writer.set("preheader", preheader.as_ref());
     let from_name = writer.line(Part::FromName)?.filter(|name| !name.is_empty());
-    let reply_to = writer.line(Part::ReplyTo)?.and_then(|address| Email::parse(&address).ok());
+    let reply_to = writer.line(Part::ReplyTo)?.and_then(|address| Email::of_any_domain(&address).ok());
 
     let content = writer.part(Part::Html, "template", &template.name)?;
     let own_text = writer.part(Part::Text, "template", &template.name)?;

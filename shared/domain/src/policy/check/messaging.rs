@@ -211,5 +211,5 @@ fn is_mailbox(text: &str) -> bool {
         Some((_, rest)) => rest.strip_suffix('>').unwrap_or_default(),
         None => text,
     };
-    !text.contains(char::is_control) && Email::parse(address).is_ok()
+    !text.contains(char::is_control) && Email::of_any_domain(address).is_ok()
 }
