@@ -4,7 +4,7 @@
 //! 64-bit numbers, unknown fields are ignored, `is_test` is the "Send test data" button.
 
 use super::draft::Draft;
-use super::{Delivery, Need, Refusal, Source, SourceLead, signature, unwritten};
+use super::{Delivery, Need, Refusal, Source, SourceLead, names, signature, unwritten};
 use crate::body::parse_json;
 use crate::http::HttpResponse;
 use crate::problem::Problem;
@@ -41,12 +41,15 @@ impl Source for Google {
         let body = parse_json(delivery.request)?;
         let mut draft = Draft::json(delivery, &body);
         draft.id(body.get("lead_id").text());
+        let mut columns = Vec::new();
         for column in body.get("user_column_data").items() {
             let named = |name: &str| column.get(name).text().filter(|name| !name.trim().is_empty());
             let name = named("column_id").or_else(|| named("column_name"));
-            if let Some(name) = name {
-                draft.field(name, column.get("string_value"));
-            }
+            columns.extend(name.map(|name| (name, column.get("string_value"))));
+        }
+        names::best_first(&mut columns, &delivery.document.fields);
+        for (name, value) in columns {
+            draft.field(name, value);
         }
         draft.note("gclid", body.get("gcl_id"));
         for name in [

@@ -1,13 +1,37 @@
 //! What senders call the fields that have a name of ours.
 
 use sluice_domain::identity::{Email, Phone};
-use sluice_domain::lead::names::{Whose, is_same, usual, whose};
+use sluice_domain::lead::names::{Usual, Whose, is_same, usual, whose};
 use sluice_domain::policy::FieldMap;
 
 /// Our name for a field that platforms call so; what an author called a question it keeps.
 pub(super) fn ours(name: &str) -> Option<&'static str> {
+    of_platforms(name).map(|usual| usual.field)
+}
+
+fn of_platforms(name: &str) -> Option<Usual> {
     let is_plain = |c: char| c.is_alphanumeric() || c.is_whitespace() || matches!(c, '_' | '-');
-    usual(name).filter(|usual| usual.of_platforms && name.chars().all(is_plain)).map(|usual| usual.field)
+    usual(name).filter(|usual| usual.of_platforms && name.chars().all(is_plain))
+}
+
+/// Puts fields that get one name of ours in the order in which their own are believed, among the places that they have: of
+/// `WORK_EMAIL` and `EMAIL` the second comes first. What the document uses is its business.
+pub(super) fn best_first<T: Clone>(fields: &mut [(&str, T)], map: &FieldMap) {
+    let told = |name: &str| of_platforms(name).filter(|usual| called(name, map) == usual.field);
+    let told: Vec<Option<Usual>> = fields.iter().map(|(name, _)| told(name)).collect();
+    let mut standard: Vec<&'static str> = told.iter().flatten().map(|usual| usual.field).collect();
+    standard.sort_unstable();
+    standard.dedup();
+    for field in standard {
+        let is_one = |at: &usize| told[*at].is_some_and(|usual| usual.field == field);
+        let places: Vec<usize> = (0..told.len()).filter(is_one).collect();
+        let mut best = places.clone();
+        best.sort_by_key(|at| told[*at].map(|usual| usual.rank));
+        let best: Vec<_> = best.into_iter().map(|at| fields[at].clone()).collect();
+        for (place, one) in places.into_iter().zip(best) {
+            fields[place] = one;
+        }
+    }
 }
 
 /// What to call a field: our name for it, unless the document uses the sender's.
@@ -109,6 +133,26 @@ mod tests {
         assert_eq!(called("work_email", &map("email", "contact")), "work_email", "the address is elsewhere");
         assert_eq!(called("work_email", &map("email", "email")), "email");
         assert_eq!(called("work_email", &map("phone", "number")), "email");
+    }
+
+    #[test]
+    fn of_fields_that_get_one_name_the_best_known_comes_first() {
+        let ordered = |names: &[&'static str], map: &FieldMap| {
+            let mut fields: Vec<(&str, usize)> = names.iter().copied().zip(0..).collect();
+            best_first(&mut fields, map);
+            fields.into_iter().map(|(name, at)| format!("{name} {at}")).collect::<Vec<_>>()
+        };
+        let none = FieldMap::new();
+        assert_eq!(
+            ordered(&["WORK_EMAIL", "CITY", "EMAIL", "WORK_PHONE", "Which?", "PHONE_NUMBER"], &none),
+            ["EMAIL 2", "CITY 1", "WORK_EMAIL 0", "PHONE_NUMBER 5", "Which? 4", "WORK_PHONE 3"]
+        );
+        let several = ["work_email", "user_email", "email", "work_email", "email"];
+        let best = ["email 2", "email 4", "work_email 0", "work_email 3", "user_email 1"];
+        assert_eq!(ordered(&several, &none), best, "alike ones as they came");
+        let used = FieldMap::from([("email".to_owned(), vec!["work_email".to_owned()])]);
+        assert_eq!(ordered(&["work_email", "email"], &used), ["work_email 0", "email 1"]);
+        assert_eq!(ordered(&["telefon", "tel"], &none), ["telefon 0", "tel 1"], "they keep their names");
     }
 
     #[test]

@@ -123,14 +123,18 @@ pub fn read(response: &[u8], form: Option<&[u8]>, map: &FieldMap) -> Result<Fetc
         let urn = response.get("versionedLeadGenFormUrn").text().unwrap_or_default();
         fetched.lacks_form = form_id(urn).map(str::to_owned);
     }
+    let mut answers = Vec::new();
     for answer in response.at(&["formResponse", "answers"]).items() {
         let id = answer.get("questionId");
         let question = questions.iter().find(|question| question.get("questionId") == id);
         let question = question.unwrap_or(&Node::Null);
+        let theirs = theirs(question, answer);
         for value in values(answer.get("answerDetails"), question) {
-            fetched.fields.push((name(question, answer, id, &value, map), value));
+            answers.push((theirs.unwrap_or_default(), (name(theirs, id, &value, map), value)));
         }
     }
+    names::best_first(&mut answers, map);
+    fetched.fields.extend(answers.into_iter().map(|(_, field)| field));
     for hidden in form.get("hiddenFields").items() {
         if let (Some(name), Some(value)) = (hidden.get("name").text(), hidden.get("value").text()) {
             fetched.fields.push((name.to_owned(), value.to_owned()));
@@ -153,17 +157,17 @@ pub fn read(response: &[u8], form: Option<&[u8]>, map: &FieldMap) -> Result<Fetc
     Ok(fetched)
 }
 
-/// What to call an answer: the predefined field, the question, or as last resort its number, by which nobody would know
-/// an address.
-fn name(question: &Node, answer: &Node, id: &Node, value: &str, map: &FieldMap) -> String {
-    if let Some(predefined) = question.get("predefinedField").text() {
-        return names::called(predefined, map);
-    }
-    let asked = question.get("name").text().or_else(|| answer.get("name").text());
-    let asked = asked
-        .or_else(|| question.at(&["question", "localized"]).members().iter().find_map(|(_, it)| it.text()));
-    match asked {
-        Some(asked) => names::called(asked, map),
+/// LinkedIn's name for what an answer is to: the predefined field, else the question.
+fn theirs<'a>(question: &'a Node, answer: &'a Node) -> Option<&'a str> {
+    let predefined = question.get("predefinedField").text();
+    let named = predefined.or_else(|| question.get("name").text()).or_else(|| answer.get("name").text());
+    named.or_else(|| question.at(&["question", "localized"]).members().iter().find_map(|(_, it)| it.text()))
+}
+
+/// What to call an answer: as LinkedIn does, or as last resort by its number, by which nobody would know an address.
+fn name(theirs: Option<&str>, id: &Node, value: &str, map: &FieldMap) -> String {
+    match theirs {
+        Some(theirs) => names::called(theirs, map),
         None => {
             let number = format!("question_{}", id.text().unwrap_or_default());
             let is_address = !map.contains_key("email") && Email::parse(value).is_ok();

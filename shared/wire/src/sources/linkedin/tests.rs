@@ -92,6 +92,14 @@ fn answers_that_the_document_names_keep_their_names() {
 }
 
 #[test]
+fn of_two_addresses_the_one_whose_name_says_more_comes_first() {
+    let form = FORM.replace(r#""questionId":3,"name":"Size""#, r#""questionId":3,"predefinedField":"EMAIL""#);
+    let values: Vec<String> =
+        told(RESPONSE, Some(&form)).unwrap().fields.into_iter().map(|(_, value)| value).collect();
+    assert_eq!(values, ["Grete", "large", "grete@person.example", "li"]);
+}
+
+#[test]
 fn answers_are_named_by_the_questions_of_their_form() {
     let named = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     let expected = vec![

@@ -127,12 +127,15 @@ pub fn read_graph(json: &[u8], map: &FieldMap) -> Result<GraphLead, GraphError> 
         return Err(GraphError::of(0, answer.get("error")));
     }
     let lead_id = id(answer.get("id")).ok_or(GraphError::Unreadable)?.to_owned();
-    let mut fields = Vec::new();
+    let mut answers = Vec::new();
     for question in answer.get("field_data").items() {
         let Some(name) = question.get("name").text() else { continue };
-        let answers = question.get("values").items().iter().filter_map(Node::text);
-        fields.extend(answers.map(|answer| (names::called(name, map), answer.to_owned())));
+        let values = question.get("values").items().iter().filter_map(Node::text);
+        answers.extend(values.map(|value| (name, value)));
     }
+    names::best_first(&mut answers, map);
+    let named = |(name, value): (&str, &str)| (names::called(name, map), value.to_owned());
+    let mut fields: Vec<(String, String)> = answers.into_iter().map(named).collect();
     names::by_look(&mut fields, map);
     let attribution = ATTRIBUTION.iter().filter_map(|name| {
         let value = match name.ends_with("_id") {

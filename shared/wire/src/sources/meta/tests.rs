@@ -181,6 +181,16 @@ fn forms_of_any_language_have_an_address_and_a_number() {
 }
 
 #[test]
+fn of_two_addresses_the_one_whose_name_says_more_comes_first() {
+    let answers = [("work_email", "office@person.example"), ("city", "Ulm"), ("email", "ada@person.example")];
+    let values: Vec<String> =
+        answered(&FieldMap::new(), &answers).into_iter().map(|(_, value)| value).collect();
+    assert_eq!(values, ["ada@person.example", "Ulm", "office@person.example"]);
+    let used = FieldMap::from([("email".to_owned(), vec!["work_email".to_owned()])]);
+    assert_eq!(answered(&used, &answers)[0].0, "work_email");
+}
+
+#[test]
 fn answers_that_the_document_names_keep_their_names() {
     let map = |field: &str, name: &str| FieldMap::from([(field.to_owned(), vec![name.to_owned()])]);
     let answers =

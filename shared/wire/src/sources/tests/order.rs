@@ -23,3 +23,20 @@ fn what_somebody_typed_comes_before_what_the_page_knew() {
         assert_eq!(pairs(&read), expected, "{kind}");
     }
 }
+
+#[test]
+fn of_two_columns_of_google_the_one_whose_name_says_more_comes_first() {
+    let column = |id: &str, value: &str| json!({"column_id": id, "string_value": value});
+    let body = json!({"lead_id": "1", "user_column_data": [
+        column("WORK_EMAIL", "office@person.example"), column("WORK_PHONE", "+49301"), column("CITY", "Ulm"),
+        column("EMAIL", "ada@person.example"), column("PHONE_NUMBER", "+49302"),
+    ]});
+    let expected = [
+        ("email", "ada@person.example"),
+        ("phone", "+49302"),
+        ("city", "Ulm"),
+        ("email", "office@person.example"),
+        ("phone", "+49301"),
+    ];
+    assert_eq!(pairs(&lead("google", JSON, body.to_string())), expected);
+}
