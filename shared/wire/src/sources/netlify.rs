@@ -73,7 +73,7 @@ impl Source for Netlify {
                 }
                 "name" => draft.known("full_name", name, value),
                 "form-name" | "bot-field" => {}
-                _ => draft.field(name, value),
+                _ => answer(&mut draft, name, value),
             }
         }
         // What Netlify itself took for these, where the form calls them otherwise.
@@ -87,11 +87,30 @@ impl Source for Netlify {
                 draft.known(standard, name, submission.get(name));
             }
         }
+        let is_called = |draft: &Draft<'_>, name: &str| draft.has(name) || draft.is_mapped(name);
+        if !["full_name", "first_name", "last_name"].into_iter().any(|name| is_called(&draft, name)) {
+            draft.known("full_name", "name", submission.get("name"));
+        }
         for name in ["form_id", "form_name", "site_url", "number"] {
             draft.note(name, submission.get(name));
         }
         draft.at(submission.get("created_at"));
         Ok(vec![draft.finish_by_look()])
+    }
+}
+
+/// What was filled in. Files are described, several in a list, with where they can be fetched: they are kept there alone.
+fn answer(draft: &mut Draft<'_>, name: &str, value: &Node) {
+    let one = std::slice::from_ref(value);
+    let values = if value.items().is_empty() { one } else { value.items() };
+    let is_file = |value: &Node| ["filename", "url"].into_iter().all(|part| value.get(part).text().is_some());
+    if !values.iter().all(is_file) {
+        return draft.field(name, value);
+    }
+    for file in values {
+        let size = file.get("size").text().and_then(|size| size.parse().ok());
+        draft.file(name, file.get("filename").text().unwrap_or_default(), size.unwrap_or(0));
+        draft.field(name, file.get("url"));
     }
 }
 

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 mod naming;
 mod order;
 mod reading;
+mod submission;
 
 /// A document of that type, with the proof that suits it best.
 pub(super) fn document(kind: &str) -> Document {
