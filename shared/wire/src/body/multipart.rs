@@ -6,6 +6,8 @@ use super::{
     malformed,
 };
 use crate::problem::Problem;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use futures::stream;
 use multer::Multipart;
@@ -50,7 +52,8 @@ pub(super) async fn read(
         let disposition = Disposition::of(disposition.unwrap_or_default());
         let name = disposition.name().to_vec();
         let content_type = part.content_type().map(ToString::to_string);
-        let content = part.bytes().await.map_err(refuse)?;
+        let coding = part.headers().get(CODING).and_then(|coding| coding.to_str().ok()).map(str::to_owned);
+        let content = decoded(part.bytes().await.map_err(refuse)?, coding.as_deref());
         let is_value = how.files == Files::AreValues && content.len() <= SMALL_FILE;
         match disposition.file_name() {
             // A file field nobody chose a file for is sent as an empty file without a name.
@@ -88,6 +91,20 @@ pub(super) async fn read(
         submission.raw = Some(without_files(&texts));
     }
     Ok(())
+}
+
+/// How the content of a part is written. RFC 7578, section 4.7, deprecates it for forms; programs that write them as mails still
+/// say it.
+const CODING: &str = "content-transfer-encoding";
+
+/// The content of a part, whose base 64 is undone. What says that it is base 64 and is none is taken as it stands.
+fn decoded(content: Bytes, coding: Option<&str>) -> Bytes {
+    let is_coded = coding.is_some_and(|coding| coding.trim().eq_ignore_ascii_case("base64"));
+    if !is_coded {
+        return content;
+    }
+    let written: Vec<u8> = content.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
+    STANDARD.decode(written).map_or(content, Bytes::from)
 }
 
 /// The name of a field, in the encoding of the form.

@@ -208,6 +208,24 @@ fn a_multipart_part_may_state_its_own_encoding() {
 }
 
 #[test]
+fn a_part_that_is_written_as_mails_are_is_what_it_stands_for() {
+    let coded = |name: &str, coding: &str, value: &str| {
+        let head = format!("Content-Disposition: form-data; {name}\r\nContent-Transfer-Encoding: {coding}");
+        part(&head, value)
+    };
+    let body = [
+        coded("name=\"n\"", "base64", "Wm\r\n/Dqw=="),
+        coded("name=\"o\"", "BASE64 ", "no base 64!"),
+        coded("name=\"p\"", "8bit", "Wm/Dqw=="),
+        coded("name=\"cv\"; filename=\"cv.pdf\"", "base64", "MTIz\r\nNDU=\r\n"),
+        "--line--\r\n".to_owned(),
+    ];
+    let form = read(MULTIPART, body.concat()).unwrap();
+    assert_eq!(pairs(&form), [("n", "Zo\u{eb}"), ("o", "no base 64!"), ("p", "Wm/Dqw==")]);
+    assert_eq!((form.files[0].size, form.flags), (5, vec![]));
+}
+
+#[test]
 fn a_form_may_say_its_encoding_in_a_field() {
     let form = read(FORM, "name=Zo%EB&_charset_=windows-1252&city=K%F6ln").unwrap();
     assert_eq!(pairs(&form), [("name", "Zoë"), ("_charset_", "windows-1252"), ("city", "Köln")]);
