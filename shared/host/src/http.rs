@@ -45,8 +45,9 @@ struct Event {
     raw_path: String,
     #[serde(default)]
     raw_query_string: Option<String>,
+    /// Made by hand, an event may have `null` for none.
     #[serde(default)]
-    headers: BTreeMap<String, String>,
+    headers: Option<BTreeMap<String, String>>,
     #[serde(default)]
     cookies: Option<Vec<String>>,
     #[serde(default)]
@@ -85,8 +86,9 @@ pub fn read_event(payload: &[u8]) -> Result<HttpRequest, InvokeError> {
         }
         text => Bytes::from(text.unwrap_or_default()),
     };
+    let headers = event.headers.unwrap_or_default().into_iter();
     let mut headers: Vec<(String, String)> =
-        event.headers.into_iter().map(|(name, value)| (name.to_lowercase(), value)).collect();
+        headers.map(|(name, value)| (name.to_lowercase(), value)).collect();
     if let Some(cookies) = event.cookies.filter(|cookies| !cookies.is_empty()) {
         headers.push(("cookie".to_owned(), cookies.join("; ")));
     }
@@ -136,4 +138,24 @@ pub fn write_answer(answer: &HttpResponse) -> Bytes {
         event.insert("cookies".to_owned(), Value::Array(cookies));
     }
     Bytes::from(event.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_made_by_hand_may_have_no_headers() {
+        let read = |headers: &str| {
+            let event = format!(
+                r#"{{"rawPath":"/f/contact","requestContext":{{"http":{{"method":"POST"}}}},"body":"a=b"{headers}}}"#
+            );
+            read_event(event.as_bytes()).unwrap()
+        };
+        for none in ["", r#","headers":null"#, r#","headers":{}"#] {
+            let request = read(none);
+            assert_eq!((request.headers.len(), request.body.as_ref()), (0, b"a=b".as_slice()), "{none}");
+        }
+        assert_eq!(read(r#","headers":{"Content-Type":"a/b"}"#).header("content-type"), Some("a/b"));
+    }
 }
