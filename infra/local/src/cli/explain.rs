@@ -161,7 +161,10 @@ fn print_customer(id: &str, customer: &Value) {
         }
     }
     if let Some(leads) = customer["lead_count"].as_u64() {
-        say(&format!("Leads: {leads}"));
+        let shown = list(customer, "leads").count() as u64;
+        let newest = (shown < leads)
+            .then(|| format!("; here are the newest {shown}, `sluice explain lead ID` explains any other"));
+        say(&format!("Leads: {leads}{}", newest.unwrap_or_default()));
     }
 }
 
