@@ -3,6 +3,7 @@
 
 use crate::command::{Command, Sluice, binaries};
 use serde_json::{Value, json};
+use sluice_domain::time::Timestamp;
 use sluice_tests::needs;
 use sluice_tests::stack::door::Door;
 use sluice_tests::stack::{POLICIES, Running, Setup};
@@ -460,7 +461,8 @@ async fn the_samples_come_in_as_their_readme_says() {
         let text = std::fs::read_to_string(format!("{ROOT}/samples/policies/{name}.yaml")).unwrap();
         writeln!(policies, "{text}\n---").unwrap();
     }
-    let run = Setup::policies(policies.trim_end().trim_end_matches("---")).start().await;
+    let after = Timestamp::parse("2026-10-05T08:00:00Z").unwrap();
+    let run = Setup::policies(policies.trim_end().trim_end_matches("---")).at(after).start().await;
     let folder = tempfile::tempdir().unwrap();
     for (name, imported, repeats, refused, flag) in
         [("trade-fair.csv", 4, 1, 1, "email_invalid"), ("newsletter.ndjson", 3, 0, 1, "no_identity")]
