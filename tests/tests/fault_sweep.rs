@@ -21,13 +21,13 @@ use std::io::Write;
 use std::time::Instant;
 
 /// Plans with one fault, of each scenario, in a sample.
-const SINGLES: usize = 4;
+const SINGLES: usize = 6;
 /// Plans with two faults, of each scenario, in a sample.
-const PAIRS: usize = 2;
+const PAIRS: usize = 3;
 /// First faults of each scenario that a sample of pairs begins with.
 const FIRSTS: usize = 1;
 /// Moments of each scenario at which people ask for something, in a sample.
-const RACES: usize = 8;
+const RACES: usize = 12;
 /// What is said of ways a sample holds against one scenario of so many.
 const EACH: usize = 5;
 /// Duplicates of each scenario that a sample looks at.

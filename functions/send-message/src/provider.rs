@@ -32,7 +32,7 @@ impl Sender {
         now: Timestamp,
     ) -> Handed {
         let Content { rendered: content, unsubscribe, .. } = content;
-        let Ok(to) = Email::parse(to.value.reveal()) else {
+        let Ok(to) = Email::of_any_domain(to.value.reveal()) else {
             return Handed::Refused("the address cannot be written to".to_owned());
         };
         let written = policy.from.as_deref().and_then(mailbox);

@@ -21,7 +21,18 @@ pub(crate) const NEWEST: i32 = 20;
 /// What a call about a campaign says besides: nothing. Its document says when it goes out, and to whom.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Nothing {}
+struct NoFields {}
+
+/// Whoever says more than that hears where it is said.
+fn check_says_nothing(call: &Call) -> Result<(), Problem> {
+    match call.read::<NoFields>() {
+        Err(unfit) if unfit.status == 422 => {
+            let detail = "The campaign's document says when it goes out, and to whom: leave the body empty.";
+            Err(Problem { field: unfit.field, ..Problem::new(422, "body-unfit", detail) })
+        }
+        read => read.map(drop),
+    }
+}
 
 /// What somebody wants of everything of a campaign that is not over.
 #[derive(Clone, Copy)]
@@ -49,7 +60,7 @@ impl Console {
         for _ in 0..ATTEMPTS {
             let policies = self.current().await?;
             let (document, _) = policies.campaigns.get(name).ok_or_else(no_such_campaign)?;
-            call.read::<Nothing>()?;
+            check_says_nothing(call)?;
             let newest = self.store.broadcasts(name, NEWEST).await.map_err(unavailable)?;
             if let Some(same) = self.of_key(name, key.as_ref(), &newest).await? {
                 return self.scheduled(&same, document).await;
@@ -127,7 +138,7 @@ impl Console {
         if newest.is_empty() && !self.current().await?.campaigns.contains_key(name) {
             return Err(no_such_campaign());
         }
-        call.read::<Nothing>()?;
+        check_says_nothing(call)?;
         if newest.is_empty() {
             let said = "The campaign is not scheduled.";
             return Err(Problem::new(409, "not-scheduled", said));

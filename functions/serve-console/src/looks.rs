@@ -1,4 +1,5 @@
-//! What customers are by now whose records a person joined or took apart: they are looked at at once, though nothing happens to them.
+//! What customers are by now whose records a person joined or took apart, or whom an import that is taken back leaves with less: they
+//! are looked at at once, though nothing happens to them.
 
 use crate::{Console, unavailable};
 use sluice_domain::customer::Customer;
@@ -10,7 +11,7 @@ use sluice_wire::problem::Problem;
 const AGAIN_MS: i64 = 60_000;
 
 impl Console {
-    /// Looks at those of these records that stand by themselves, to be due with the commit that writes them: whoever dies after it is
+    /// Looks at whom these records are of, to be due with the commit that writes them: whoever dies after it is
     /// made up for. None where no document asks what customers are like.
     pub(crate) async fn looks(&self, records: &[Customer]) -> Result<Vec<DueEntry>, Problem> {
         if !self.current().await?.looks_at_people() {

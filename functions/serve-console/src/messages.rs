@@ -24,6 +24,7 @@ use sluice_wire::http::HttpResponse;
 use sluice_wire::idempotency;
 use sluice_wire::problem::Problem;
 use sluice_wire::queue::{OrderMessage, encode};
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 /// Messages of one page.
@@ -226,7 +227,7 @@ impl Console {
         let channel = trial.channel.or(of_template).unwrap_or(Channel::Email);
         let kind = policies.channel(channel).map(|policy| policy.address_kind());
         let is_address = match kind {
-            Some(AddressKind::Email) => Email::parse(&trial.to).is_ok(),
+            Some(AddressKind::Email) => Email::of_any_domain(&trial.to).is_ok(),
             Some(AddressKind::Phone) => Phone::parse(&trial.to, None).is_ok(),
             Some(AddressKind::WechatOpenid) => !trial.to.trim().is_empty(),
             None => true,
@@ -449,8 +450,8 @@ fn may_be_seen(
 
 /// What there is instead of a topic that nobody has described.
 pub(crate) fn topics(policies: &PolicySet) -> String {
-    let known: Vec<&str> = policies.topics.keys().map(String::as_str).chain([Topic::SERVICE]).collect();
-    format!("such topic; known: {}.", known.join(", "))
+    let known: BTreeSet<&str> = policies.topics.keys().map(String::as_str).chain([Topic::SERVICE]).collect();
+    format!("such topic; known: {}.", known.into_iter().collect::<Vec<_>>().join(", "))
 }
 
 /// What would keep every such message from going out is said at once.

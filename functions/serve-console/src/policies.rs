@@ -105,11 +105,10 @@ impl Console {
             };
             if !call.may_replace(before.version, is_there) {
                 let version = before.version;
-                let detail = match is_there {
-                    true => format!("The policies are at version {version} now. Read them again."),
-                    false => {
-                        format!("Version {version} of the policies has no such document. Read them again.")
-                    }
+                let is_any = call.request.header("if-match").is_some_and(|tags| tags.contains('*'));
+                let detail = match is_any {
+                    true => format!("Version {version} of the policies has no such document."),
+                    false => format!("The policies are at version {version} now. Read them again."),
                 };
                 return Err(Problem::new(409, "version-changed", detail));
             }

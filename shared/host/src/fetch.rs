@@ -158,6 +158,8 @@ fn unconnected(error: &(dyn Error + 'static)) -> Unconnected {
         Unconnected::NoSuchName
     } else if says(&["connection refused"]) {
         Unconnected::Refused
+    } else if says(&["handshake eof", "connection reset"]) {
+        Unconnected::Other // somebody hung up: the next call may go through
     } else if says(&["certificate", "tls", "handshake", "corrupt message", "fatal alert"]) {
         Unconnected::Tls
     } else if says(&["timeout", "timed out"]) {

@@ -2,20 +2,23 @@
 
 use crate::DueEntry;
 use sluice_domain::customer::Customer;
+use sluice_domain::id::CustomerId;
 use sluice_domain::time::Timestamp;
 use sluice_wire::queue::{EventMessage, Wake, encode};
+use std::collections::BTreeSet;
 
-/// Looks at those of these records that stand by themselves, due at `at`. With the commit that writes the records, nobody who
-/// dies after it leaves them unlooked at.
+/// Looks at whom these records are of, due at `at`: of a half whose live record is among them that one is enough. With the commit
+/// that writes the records, nobody who dies after it leaves them unlooked at.
 pub fn looks<'a>(
-    records: impl IntoIterator<Item = &'a Customer>,
+    records: impl IntoIterator<Item = &'a Customer> + Clone,
     now: Timestamp,
     at: Timestamp,
 ) -> Vec<DueEntry> {
-    let live = records.into_iter().filter(|record| record.into.is_none());
+    let ids: BTreeSet<&CustomerId> = records.clone().into_iter().map(|record| &record.id).collect();
+    let is_first = |record: &&Customer| record.into.as_ref().is_none_or(|live| !ids.contains(live));
     let entry = |record| {
         let wake = Wake::joined(record, now);
         DueEntry { at, id: wake.id(), queue: "event".to_owned(), body: encode(&EventMessage::Due(wake)) }
     };
-    live.map(entry).collect()
+    records.into_iter().filter(is_first).map(entry).collect()
 }

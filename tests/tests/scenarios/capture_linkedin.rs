@@ -169,10 +169,16 @@ async fn a_lead_that_is_withdrawn_goes_with_everything_it_said_and_nothing_else(
 #[tokio::test]
 async fn whose_lead_is_withdrawn_is_looked_at_by_the_timers() {
     let linkedin = api("fresh").await;
-    let known = "\n---\nkind: segment\nname: known\nwhen: customer.leads > 1\n";
+    let known = "\n---\nkind: segment\nname: known\nwhen: customer.leads > 2\n";
     let run = start_with(&linkedin, ["fresh", "fresh"], known).await;
     let own = run.lead(&[("email", "c1@li.example")]).await;
     let ada = run.show(&own).await["customer"].as_str().unwrap().to_owned();
+    let other = run.lead(&[("phone", "+12015550123")]).await;
+    let other = run.show(&other).await["customer"].as_str().unwrap().to_owned();
+    // The lead comes to a record that is somebody's half.
+    let path = format!("/api/customers/{other}/merge");
+    assert_eq!(run.api("POST", &path, Some(json!({"with": ada}))).await.0, 200);
+    run.settle().await;
     announce(&run, "c1", json!({})).await;
     run.settle().await;
     assert_eq!(run.customer(&ada).await["segments"][0]["segment"], "known");

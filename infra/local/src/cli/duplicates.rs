@@ -141,7 +141,7 @@ async fn joined(one: &str, other: &str, stack: &StackArgs) -> Result<Result<(), 
     let merge = format!("/api/customers/{one}/merge");
     match stack.insist("POST", &merge, &json!({ "with": other })).await {
         Ok(_) => Ok(Ok(())),
-        Err(why) if why.words().contains("no answer from") => Err(why),
+        Err(why) if why.problem().is_none() => Err(why),
         Err(why) => Ok(Err(why.to_string())),
     }
 }

@@ -39,21 +39,29 @@ async fn lead(id: &str, stack: &StackArgs) -> Result<(), Failure> {
 async fn customer(id: &str, stack: &StackArgs) -> Result<(), Failure> {
     let mut customer = stack.call("GET", &format!("/api/customers/{id}"), None).await?;
     let ids: Vec<String> = list(&customer, "leads").map(|lead| words(&lead["id"])).collect();
-    let mut leads = Vec::with_capacity(ids.len());
-    for id in &ids {
-        leads.push(stack.call("GET", &format!("/api/leads/{id}"), None).await?);
+    if !stack.json {
+        print_customer(id, &customer);
     }
-    let with_ids = ids.iter().map(String::as_str).zip(&leads);
-    let otherwise: Vec<&str> = with_ids.filter(|(_, lead)| is_otherwise(lead)).map(|(id, _)| id).collect();
+    let (mut leads, mut otherwise) = (Vec::with_capacity(ids.len()), Vec::new());
+    for id in &ids {
+        let lead = match stack.call("GET", &format!("/api/leads/{id}"), None).await {
+            // It went since its person was asked about.
+            Err(why) if why.is_of_nothing() => continue,
+            lead => lead?,
+        };
+        if is_otherwise(&lead) {
+            otherwise.push(id.as_str());
+        }
+        if stack.json {
+            leads.push(lead);
+        } else {
+            say("");
+            print_lead(id, &lead);
+        }
+    }
     if stack.json {
         customer["leads"] = leads.into();
         say(&pretty(&customer));
-    } else {
-        print_customer(id, &customer);
-        for (id, lead) in ids.iter().zip(&leads) {
-            say("");
-            print_lead(id, lead);
-        }
     }
     report(&otherwise)
 }

@@ -66,7 +66,8 @@ pub(crate) async fn run(args: &JourneyRunArgs) -> Result<(), Failure> {
         policies.journeys.get(&args.name).into_iter().flat_map(|flow| flow.events()).collect();
     let heard = heard.into_iter().collect::<Vec<_>>().join(", ");
     for event in unread(&policies, script)? {
-        note(&format!("Nothing asks for `{event}`; events that {} goes by: {heard}", args.name));
+        let heard = if heard.is_empty() { String::new() } else { format!("; {} goes by {heard}", args.name) };
+        note(&format!("Neither {} nor a score, stage or segment asks for `{event}`{heard}", args.name));
     }
     if args.stack.json {
         say(&pretty(&json!({"journey": args.name, "lines": lines})));

@@ -28,9 +28,9 @@ impl Failure {
         Self { words: tell(&self.words), ..self }
     }
 
-    /// In words.
-    pub(crate) fn words(&self) -> &str {
-        &self.words
+    /// Whether what was asked about is not there.
+    pub(crate) fn is_of_nothing(&self) -> bool {
+        self.problem.as_ref().is_some_and(|problem| problem["status"] == 404)
     }
 
     /// What the stack answered, if it was asked.

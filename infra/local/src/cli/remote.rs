@@ -125,7 +125,7 @@ impl StackArgs {
         let detail =
             value["detail"].as_str().or_else(|| value["message"].as_str()).unwrap_or("no reason given");
         let words = format!("{detail} ({method} {path}: {})", answer.status);
-        let why = Failure::refused(words, value.is_object().then_some(value));
+        let why = Failure::refused(words, value["detail"].is_string().then_some(value));
         let after = answer.retry_after.map(|seconds| Duration::from_secs(u64::from(seconds)));
         Err(match answer.status {
             429 | 500 | 502..=504 => Refusal::NotNow { why, after },

@@ -27,7 +27,7 @@ pub struct Wake {
 
 /// What tokens of looks at everybody begin with.
 const PASS: &str = "pass.";
-/// What tokens of looks at somebody begin with whose records a person joined or took apart.
+/// What tokens of looks at somebody begin with whose records were joined, taken apart, or left with less than they said.
 const JOINED: &str = "joined.";
 
 impl Wake {
@@ -41,7 +41,8 @@ impl Wake {
         self.journey.is_none() && self.token.starts_with(PASS)
     }
 
-    /// A look at somebody because a person said of which records they are, and wrote that down in this record: one for each time.
+    /// A look at somebody because what is said of them, or of which records they are, was changed in this record by no event: one for
+    /// each time.
     pub fn joined(record: &Customer, at: Timestamp) -> Self {
         let token = format!("{JOINED}{}", record.version);
         Self { customer: record.id.clone(), journey: None, token, at }

@@ -91,7 +91,7 @@ impl BlockingKey {
         names.sort_unstable();
         let both = (names.len() == 2).then(|| names.join("+"));
         let family = sound(Field::Family).or_else(|| sound(Field::Given));
-        let email = profile.get(Field::Email).and_then(|email| Email::parse(email).ok());
+        let email = profile.get(Field::Email).and_then(|email| Email::of_any_domain(email).ok());
         let loose = email.as_ref().filter(|email| email.is_loose());
         let loose = loose.map(|email| email.weak_key().unwrap_or_else(|| email.match_key()));
         let domain = email.as_ref().and_then(CompanyDomain::of_email);

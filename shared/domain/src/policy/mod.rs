@@ -248,7 +248,7 @@ impl Document {
 pub struct Reading {
     /// Standard field to submitted names.
     pub fields: FieldMap,
-    /// Country for phone numbers without one.
+    /// Country for phone numbers and leads that name none.
     pub default_country: Option<Country>,
 }
 
@@ -351,7 +351,7 @@ pub struct Source {
     /// Standard field to the names the source uses.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub fields: FieldMap,
-    /// Country for phone numbers without one; absent, that of the mainland for types `feiyu` and `douyin`.
+    /// Country for phone numbers and leads that name none; absent, that of the mainland for types `feiyu` and `douyin`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default_country: Option<Country>,
     /// Type `json`: the field that holds the sender's own id of a lead. Without it each post is a lead of its own.

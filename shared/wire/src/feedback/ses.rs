@@ -108,7 +108,7 @@ fn emails(named: &[&str]) -> Vec<Email> {
     for text in named {
         let bare =
             text.rsplit_once('<').map_or(*text, |(_, rest)| rest.split('>').next().unwrap_or_default());
-        if let Ok(email) = Email::parse(bare)
+        if let Ok(email) = Email::of_any_domain(bare)
             && emails.iter().all(|known| known.match_key() != email.match_key())
         {
             emails.push(email);

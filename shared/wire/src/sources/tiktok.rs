@@ -10,7 +10,7 @@ use crate::body::json::{self, Node};
 use crate::body::{Json, parse_json};
 use crate::problem::Problem;
 use ring::digest;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 /// The source `tiktok`.
 #[derive(Clone, Copy, Debug)]
@@ -114,7 +114,29 @@ fn is_blank(content: &Node) -> bool {
 fn entries(body: &Node) -> Vec<Node> {
     let items = if body.items().is_empty() { body.get("entry").items() } else { body.items() };
     let entries: Vec<Node> = items.iter().filter(|item| !item.members().is_empty()).cloned().collect();
-    if entries.is_empty() { vec![bare(body)] } else { entries }
+    if entries.is_empty() { vec![bare(body)] } else { by_lead(entries) }
+}
+
+/// Entries of one lead as one: each may say a part of it.
+fn by_lead(entries: Vec<Node>) -> Vec<Node> {
+    let (mut leads, mut places) = (Vec::<Node>::new(), HashMap::new());
+    for entry in entries {
+        let place = match lead_id(&entry, MAX_DEPTH) {
+            Some(id) => *places.entry(id.to_owned()).or_insert(leads.len()),
+            None => leads.len(),
+        };
+        match (leads.get_mut(place), entry) {
+            (Some(Node::Object(told)), Node::Object(more)) => {
+                for one in more {
+                    if !told.contains(&one) {
+                        told.push(one);
+                    }
+                }
+            }
+            (_, entry) => leads.push(entry),
+        }
+    }
+    leads
 }
 
 /// A body without what an event says of itself.
@@ -190,7 +212,7 @@ fn told(draft: &mut Draft<'_>, path: &str, name: &str, value: &Node) {
 /// `{"name": "email", "values": ["ada@example.com"]}` and what is made like it. The value of a question that nobody answered is
 /// `null`, or is not there.
 fn pair(item: &Node) -> Option<(&str, Option<&Node>)> {
-    let name = ["name", "field_name", "field", "key", "question", "label"]
+    let name = ["name", "field_name", "key", "question", "label", "field"]
         .into_iter()
         .find_map(|key| item.get(key).text());
     let member = |key: &str| item.members().iter().find(|(name, _)| name == key).map(|(_, value)| value);

@@ -195,7 +195,7 @@ async fn find(name: &str, stack: &StackArgs) -> Result<Value, Failure> {
 /// An answer about a campaign; if there is none of that name, which there are.
 async fn named(answer: Result<Value, Failure>, name: &str, stack: &StackArgs) -> Result<Value, Failure> {
     let why = match answer {
-        Err(why) if why.words().ends_with(": 404)") => why,
+        Err(why) if why.is_of_nothing() => why,
         other => return other,
     };
     let Ok(listed) = stack.call("GET", "/api/campaigns", None).await else { return Err(why) };

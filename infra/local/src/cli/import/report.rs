@@ -216,7 +216,8 @@ fn say_done(totals: &Totals, errors: Option<&str>) {
     if let Some(words) = unread_words(totals) {
         say(&words);
     }
-    if let Some(path) = errors {
+    let is_all = unclosed.is_some() && *refused == 1;
+    if let Some(path) = errors.filter(|_| !is_all) {
         say(&format!(
             "The rows to mend are in {path}, each with the reason: mend them there and import that file."
         ));

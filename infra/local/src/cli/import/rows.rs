@@ -305,7 +305,7 @@ fn no_object(line: &str, error: &serde_json::Error) -> String {
 fn flag_words(flag: BodyFlag) -> String {
     match flag {
         BodyFlag::ValueCut => format!("A value in it is longer than {} kB.", MAX_VALUE / 1024),
-        BodyFlag::NameCut => format!("A name in it is longer than {MAX_NAME} bytes."),
+        BodyFlag::NameCut => format!("A name in it is longer than {MAX_NAME} characters."),
         BodyFlag::TooManyFields => format!("There are more than {MAX_FIELDS} names in it."),
         BodyFlag::NestedTooDeep => "Objects lie too deep in each other in it.".to_owned(),
         BodyFlag::NotFields => "There are no names and values in it.".to_owned(),

@@ -186,7 +186,8 @@ fn a_lead_of_tiktok_is_one_also_where_no_event_says_so() {
     let entries = r#"{"object":"LEAD","create_time":1767605400,"entry":[
         {"lead_id":"77","changes":[{"field":"email","value":"te@x.example"}]},
         {"changes":[{"field":"leadgen","value":{"lead_id":78,"Email":"to@x.example"}}]},
-        {"lead_id":"77","changes":[{"field":"email","value":"te@x.example"}]}]}"#;
+        {"lead_id":"77","changes":[{"field":"email","value":"te@x.example"}]},
+        {"lead_id":"77","changes":[{"field":"phone_number","value":"+4930901820"}]}]}"#;
     let data = r#"{"client_key":"k","lead_id":"79","page_id":"5","lead_data":{"email":"tu@x.example","city":"Ulm"}}"#;
     let list = r#"{"lead":{"id":{"lead_id":"80"}},"field_list":[{"field_name":"email","field_value":"ta@x.example"}]}"#;
     let pairs_alone = r#"[{"field_list":[{"field":"lead_id","value":"81"},{"field":"phone_number","value":"+4930901820"}]}]"#;
@@ -208,6 +209,11 @@ fn a_lead_of_tiktok_is_one_also_where_no_event_says_so() {
     }
     let leads = tiktok(entries);
     assert_eq!(leads[0].created_at, Some(Timestamp::from_seconds(1_767_605_400)));
+    assert_eq!(
+        pairs(&leads[0]),
+        [("email", "te@x.example"), ("phone", "+4930901820")],
+        "of all entries of its id"
+    );
     assert_eq!(note(&leads[0], "object"), Some("LEAD"));
     assert_eq!(note(&tiktok(data)[0], "page_id"), Some("5"));
 }
