@@ -64,9 +64,9 @@ fn what_is_mistyped_of_a_play_is_said() {
     // A journey waits for one of these, a score counts the other.
     let heard = ["--event", "Page Viewed@1d", "--event", "schedule_published@2d"];
     let (good, _, said) = alone(&[&run[..], &["10d"], &heard].concat());
-    assert!(good && !said.contains("Nothing asks for"), "{said}");
+    assert!(good && !said.contains("asks for `"), "{said}");
     let (good, _, said) = alone(&[&run[..], &["10d", "--event", "page_vewed@1d"]].concat());
-    assert!(good && said.contains("Nothing asks for `page_vewed`") && said.contains("page_viewed"), "{said}");
+    assert!(good && said.contains("asks for `page_vewed`") && said.contains("page_viewed"), "{said}");
 
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("eve.json");
