@@ -69,7 +69,7 @@ impl Ledger {
         if mark.kind != MarkKind::Withdrawn {
             return Ok(());
         }
-        let body = encode(&EraseMessage::Withdrawn(lead.clone(), mark.at));
+        let body = encode(&EraseMessage::Withdrawn(lead.clone()));
         let id = format!("withdrawn-{lead}");
         let message = Outgoing { queue: QueueName::Erase, id, body, not_before: mark.at };
         self.outbox.hand_over(vec![message], mark.at).await.map_err(failed)

@@ -1,12 +1,12 @@
 //! A lead that was on its way when its person was erased: it would have been theirs, so it goes as well.
 
-use crate::{ATTEMPTS, Eraser, PAGES, text};
+use crate::{ATTEMPTS, Eraser, text};
 use sluice_domain::erasure::{is_too_late, traces};
 use sluice_domain::id::{CustomerId, LeadId};
 use sluice_domain::lead::{Lead, LeadState};
 use sluice_host::metrics::Metrics;
 use sluice_host::outbox::QueueName;
-use sluice_store::{Commit, Written, keys};
+use sluice_store::{Commit, Written};
 use sluice_wire::queue::{LeadMessage, encode};
 use std::collections::BTreeSet;
 
@@ -26,10 +26,7 @@ impl Eraser {
         for attempt in 1..=ATTEMPTS {
             let Some(lead) = self.store.lead(id).await.map_err(text)? else { return Ok(()) };
             if lead.progress.state == LeadState::Erased {
-                return match self.store.sweep_beside(id.as_str(), &[keys::LEAD], PAGES).await.map_err(text)? {
-                    true => Ok(()),
-                    false => Err("more lies beside the lead".to_owned()),
-                };
+                return self.erased(id).await;
             }
             if let Some(customer) = &lead.progress.customer {
                 // One that was decided belongs to somebody, with whom it stays or goes.

@@ -9,7 +9,8 @@ mod withdrawn;
 
 use futures::future::BoxFuture;
 use sluice_domain::customer::HashKeys;
-use sluice_domain::lead::{self, Facts, Lead};
+use sluice_domain::id::LeadId;
+use sluice_domain::lead::{self, Facts, Lead, MarkKind};
 use sluice_domain::policy::PolicySet;
 use sluice_host::dead::DeadLetters;
 use sluice_host::environment::Environment;
@@ -17,7 +18,7 @@ use sluice_host::function::{Function, StartError};
 use sluice_host::outbox::{Outbox, Outgoing, QueueName};
 use sluice_host::queue::{Each, Queue, Record, RecordHandler};
 use sluice_host::secrets::SecretStore;
-use sluice_store::{Policies, Store, StoreError};
+use sluice_store::{Policies, Store, StoreError, keys};
 use sluice_wire::queue::EraseMessage;
 use std::sync::Arc;
 use std::time::Duration;
@@ -79,7 +80,7 @@ impl RecordHandler for Eraser {
         match serde_json::from_str(&record.body).map_err(|_| "not an erase message".to_owned())? {
             EraseMessage::Customer(id) => self.person(id).await,
             EraseMessage::Lead(id) => self.late(&id).await,
-            EraseMessage::Withdrawn(id, at) => self.withdrawn(&id, at).await,
+            EraseMessage::Withdrawn(id) => self.withdrawn(&id).await,
             EraseMessage::DeadLetters => self.dead_letters().await,
         }
     }
@@ -95,6 +96,21 @@ impl Eraser {
         let reading = policies.reading(&lead.origin);
         let facts = lead::read(&lead.origin, &lead.envelope, &reading, &policies.settings);
         Ok((policies, facts))
+    }
+
+    /// Beside a lead that is erased nothing may lie, but that its sender has withdrawn it: what says so comes before the lead is
+    /// erased, and is all that says why.
+    async fn clear_beside(&self, lead: &LeadId) -> Result<bool, String> {
+        let keep = [keys::LEAD, &keys::mark(MarkKind::Withdrawn)];
+        self.store.sweep_beside(lead.as_str(), &keep, PAGES).await.map_err(text)
+    }
+
+    /// A lead that is erased, come by once more.
+    async fn erased(&self, lead: &LeadId) -> Result<(), String> {
+        match self.clear_beside(lead).await? {
+            true => Ok(()),
+            false => Err("more lies beside the lead".to_owned()),
+        }
     }
 
     async fn hash_keys(&self) -> Result<HashKeys, String> {

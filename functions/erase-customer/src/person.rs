@@ -89,7 +89,7 @@ impl Eraser {
             return self.note(after, Step::More).await;
         }
         for lead in &erasure.beside {
-            if !self.store.sweep_beside(lead.as_str(), &[keys::LEAD], PAGES).await.map_err(text)? {
+            if !self.clear_beside(lead).await? {
                 return Ok(Step::More);
             }
         }

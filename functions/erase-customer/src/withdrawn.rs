@@ -1,19 +1,18 @@
 //! A lead that its sender has withdrawn: what it brought goes, and its person with it if nothing else is known of them. It is
 //! as if the lead had never been, but for its line in the ledger.
 
-use crate::{ATTEMPTS, Eraser, PAGES, text};
+use crate::{ATTEMPTS, Eraser, text};
 use sluice_domain::access::taken_from;
 use sluice_domain::customer::{AddressHash, Customer, HashKeys, Known};
 use sluice_domain::erasure::{Address, Erasure, Traces, books_of, leave, traces, unquoted};
 use sluice_domain::id::{CustomerId, LeadId};
 use sluice_domain::import::{Around, Goes, Takeback, take_back};
-use sluice_domain::lead::{Facts, Lead, LeadState, MarkKind};
+use sluice_domain::lead::{Facts, Lead, LeadState};
 use sluice_domain::policy::PolicySet;
 use sluice_domain::team::TeamState;
-use sluice_domain::time::Timestamp;
 use sluice_host::metrics::Metrics;
 use sluice_host::outbox::QueueName;
-use sluice_store::{Commit, DueEntry, Mark, TeamRecord, Wanted, Written, driven_again, keys, looks};
+use sluice_store::{Commit, DueEntry, TeamRecord, Wanted, Written, driven_again, looks};
 use sluice_wire::queue::{LeadMessage, encode};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -42,19 +41,12 @@ struct Person {
 
 impl Eraser {
     /// Takes the lead out of everything. One that is not there was not fetched yet, and its mark keeps it from being so.
-    pub(crate) async fn withdrawn(&self, id: &LeadId, at: Timestamp) -> Result<(), String> {
+    pub(crate) async fn withdrawn(&self, id: &LeadId) -> Result<(), String> {
         let mut attempt = 0;
         while attempt <= ATTEMPTS {
             let Some(lead) = self.store.lead(id).await.map_err(text)? else { return Ok(()) };
             if lead.progress.state == LeadState::Erased {
-                // Its sender may have said so twice: the first time stands.
-                let mark = keys::mark(MarkKind::Withdrawn);
-                let keep = [keys::LEAD, mark.as_str()];
-                if !self.store.sweep_beside(id.as_str(), &keep, PAGES).await.map_err(text)? {
-                    return Err("more lies beside the lead".to_owned());
-                }
-                let mark = Mark { kind: MarkKind::Withdrawn, at };
-                return self.store.put_mark(id, mark).await.map_err(text);
+                return self.erased(id).await;
             }
             let is_nearer = match lead.progress.customer.clone() {
                 None => self.drop_undecided(&lead).await?,

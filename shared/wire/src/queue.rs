@@ -50,8 +50,8 @@ pub enum EraseMessage {
     Customer(CustomerId),
     /// This lead was on its way when its person was erased.
     Lead(LeadId),
-    /// Its sender has withdrawn this lead, and said so at this time.
-    Withdrawn(LeadId, Timestamp),
+    /// Its sender has withdrawn this lead, which its mark says.
+    Withdrawn(LeadId),
     /// Look through the dead letters for what is about people who were erased.
     DeadLetters,
 }

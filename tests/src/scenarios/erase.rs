@@ -10,8 +10,10 @@ use sluice_domain::event::{Event as Happening, EventKind, Happened, Ids, Who};
 use sluice_domain::feedback::{Bounce, Feedback, Kind};
 use sluice_domain::id::{CustomerId, EventId, LeadId};
 use sluice_domain::identity::Email;
+use sluice_domain::lead::MarkKind;
 use sluice_domain::pii::Pii;
 use sluice_domain::time::Timestamp;
+use sluice_store::Mark;
 use sluice_wire::queue::{EraseMessage, EventMessage, FeedbackMessage, encode};
 
 const MAIL: (&str, &str) = ("email", "kanari@example.org");
@@ -121,7 +123,7 @@ pub(super) fn withdrawn(world: &mut World) -> Prepare<'_> {
         play(world, &[&later]).await;
         world.clock.advance(86_400_000);
         let next = accept(world, "web", "9", &[grace, ("note", "and again")], 0).await;
-        (withdraw(world, &leads[1]), vec![("lead", lead_body(&next))])
+        (withdraw(world, &leads[1]).await, vec![("lead", lead_body(&next))])
     })
 }
 
@@ -130,12 +132,14 @@ pub(super) fn withdrawn_only(world: &mut World) -> Prepare<'_> {
     Box::pin(async {
         let lead = accept(world, "tight", "1", &[MAIL, PHONE, NAME], 600).await;
         play(world, &[&lead]).await;
-        (withdraw(world, &lead), vec![("lead", lead_body(&lead))])
+        (withdraw(world, &lead).await, vec![("lead", lead_body(&lead))])
     })
 }
 
-fn withdraw(world: &World, lead: &LeadId) -> Event {
-    let body = encode(&EraseMessage::Withdrawn(lead.clone(), Timestamp(world.clock.millis())));
+async fn withdraw(world: &World, lead: &LeadId) -> Event {
+    let mark = Mark { kind: MarkKind::Withdrawn, at: Timestamp(world.clock.millis()) };
+    world.store().put_mark(lead, mark).await.unwrap();
+    let body = encode(&EraseMessage::Withdrawn(lead.clone()));
     Event::Queue { queue: "erase", bodies: vec![body, POISON.to_owned()] }
 }
 
