@@ -100,30 +100,38 @@ impl Console {
             revoked: None,
         };
         let note = note(call, &token, None, Some(role), now);
-        match &key {
-            // A repeat of the SDK's whose first answer was lost is the only other that could have drawn these bytes.
-            None => {
-                let _: Written = self.store.put_token(&token, &note).await.map_err(unavailable)?;
-            }
-            Some(key) => {
-                let made = TokenMade { token: token.id(), fingerprint };
-                let written = self.store.make_token(&token, &note, key, &made).await.map_err(unavailable)?;
-                if written == Written::Conflict {
-                    match self.store.token_made(key).await.map_err(unavailable)? {
-                        // The same: it is ours.
-                        Some(before) if before == made => {}
-                        Some(before) => return Err(made_before(&before, &made.fingerprint)),
-                        None => {
-                            let detail = "The same call is being made elsewhere. Try again.";
-                            return Err(Problem::new(409, "busy", detail).retry_after(1));
-                        }
-                    }
-                }
-            }
-        }
+        self.make_token(&token, &note, key.map(|hash| (hash, fingerprint))).await?;
         let mut shown = view(&token, now);
         shown["token"] = text.into();
         Ok(HttpResponse::json(201, &shown))
+    }
+
+    /// Stores a new token, once under the key of a call, if it has one. Nobody else can have drawn its bytes: if it is there, it is
+    /// this one, and the answer was lost.
+    async fn make_token(
+        &self,
+        token: &Token,
+        note: &Note,
+        key: Option<(String, String)>,
+    ) -> Result<(), Problem> {
+        let made = key.map(|(hash, fingerprint)| (hash, TokenMade { token: token.id(), fingerprint }));
+        for _ in 0..ATTEMPTS {
+            let written = match &made {
+                None => self.store.put_token(token, note).await,
+                Some((hash, made)) => self.store.make_token(token, note, hash, made).await,
+            };
+            if written.map_err(unavailable)? == Written::Done
+                || self.store.token(&token.sha).await.map_err(unavailable)?.is_some()
+            {
+                return Ok(());
+            }
+            if let Some((hash, made)) = &made
+                && let Some(before) = self.store.token_made(hash).await.map_err(unavailable)?
+            {
+                return Err(made_before(&before, &made.fingerprint));
+            }
+        }
+        Err(Problem::new(409, "busy", "Others are making tokens. Try again.").retry_after(1))
     }
 
     /// Every token but the stack's own first one, page by page, also those that are worth nothing any more.
