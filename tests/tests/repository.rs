@@ -16,6 +16,8 @@ mod dead_letters;
 mod dependencies;
 #[path = "repository/keys.rs"]
 mod keys;
+#[path = "repository/messages.rs"]
+mod messages;
 #[path = "repository/openapi.rs"]
 mod openapi;
 #[path = "repository/permissions.rs"]

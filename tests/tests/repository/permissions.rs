@@ -2,6 +2,7 @@
 //! written down, and what was called is compared with what the template allows.
 
 use crate::campaigns::{campaigns, store};
+use crate::messages::messages;
 use crate::none;
 use crate::shop;
 use crate::stack::{Call, Recorded};
@@ -481,54 +482,6 @@ fn order(at: Timestamp, bulk: bool) -> Order {
     let cause = Cause { kind: CauseKind::Api, name: "hello".to_owned(), part: bulk.to_string() };
     let nobody = CustomerId::derived(&["nobody"]);
     Order { bulk, ..Order::new(nobody, at, cause, Channel::Email, "hello", "news") }
-}
-
-/// A person who is asked whether they meant it, written to more often than may be at once, says no by a link, and is erased.
-async fn messages(it: &Recorded) {
-    let fields = json!({ "email": "pat@example.org", "phone": "+4930901999", "news": "yes" });
-    let answer = it.call("POST", "/f/club", &fields).await;
-    assert_eq!(answer.status, 202, "{}", answer.body);
-    it.rest().await;
-    let lead = answer.body["lead_id"].as_str().unwrap();
-    let lead = it.call("GET", &format!("/api/leads/{lead}"), &Value::Null).await.body;
-    let customer = lead["customer"].as_str().unwrap_or_else(|| panic!("no customer: {lead}"));
-    for bulk in [false, false, true] {
-        let wanted = json!({ "customer": customer, "template": "hello", "topic": "news", "bulk": bulk });
-        let answer = it.call("POST", "/api/messages", &wanted).await;
-        assert_eq!(answer.status, 202, "{}", answer.body);
-        it.stack.advance(Duration::from_secs(1));
-    }
-    tokio::time::sleep(Duration::from_millis(500)).await;
-    for _ in 0..3 {
-        it.stack.advance(Duration::from_secs(61));
-        it.rest().await;
-    }
-    let mails = it.stack.ses.list();
-    let mails = mails.iter().filter_map(|mail| it.stack.ses.read(&mail.id));
-    let texts = mails.map(|text| String::from_utf8_lossy(&text).into_owned()).collect::<Vec<_>>();
-    let link = texts.iter().find_map(|text| {
-        let rest = text.split_once("List-Unsubscribe: <")?.1;
-        Some(rest.split_once('>')?.0.split_once("/u/")?.1.to_owned())
-    });
-    let link = link.unwrap_or_else(|| panic!("no mail with a link among {}", texts.len()));
-    let listed = it.call("GET", &format!("/api/messages?customer={customer}"), &Value::Null).await.body;
-    let message = &listed["messages"][0]["id"];
-    assert!(message.is_string(), "{listed}");
-    let delivery = json!({
-        "eventType": "Delivery",
-        "delivery": { "recipients": ["pat@example.org"], "timestamp": "2026-03-02T09:00:01Z" },
-        "mail": { "messageId": "mail-2", "destination": ["pat@example.org"], "tags": { "message": [message] } },
-    });
-    let body = sns::notification("2", &delivery.to_string());
-    assert_eq!(it.send("POST", "/hooks/ses", "", &[], body.into_bytes()).await.status, 200);
-    it.rest().await;
-    let form = [("content-type", "application/x-www-form-urlencoded")];
-    let body = b"List-Unsubscribe=One-Click".to_vec();
-    assert_eq!(it.send("POST", &format!("/u/{link}"), "", &form, body).await.status, 200);
-    crate::dead_letters::about(it, "pat@example.org");
-    let erased = it.call("DELETE", &format!("/api/customers/{customer}"), &Value::Null).await;
-    assert_eq!(erased.status, 202, "{}", erased.body);
-    it.rest().await;
 }
 
 /// Every route of the API once, and the acts in an order in which each is possible.

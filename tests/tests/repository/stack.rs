@@ -140,11 +140,14 @@ impl Recorded {
         self.stack.advance(POLICIES_SEEN);
     }
 
-    /// Waits until no function has called anything for a while: what is to be tried again waits for the clock.
+    /// Waits until nothing goes on and no function has called anything for a while: what is to be tried again waits for the clock,
+    /// and so does what stands behind it in its group, for which nothing is waited longer than some seconds.
     pub(crate) async fn rest(&self) {
         let count = || self.calls.lock().unwrap().len();
         let mut before = usize::MAX;
-        while before != count() {
+        let mut patience = 30;
+        while before != count() || !(self.stack.is_idle() || patience == 0) {
+            patience -= usize::from(before == count());
             before = count();
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
