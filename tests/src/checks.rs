@@ -186,7 +186,7 @@ async fn ask_again(play: &mut Play<'_>) {
 
 /// Whether what is asked for again is another one each time: a token, a trial, a delivery.
 pub(crate) fn is_once_more(name: &str) -> bool {
-    matches!(name, "console-token-new" | "console-test-send" | "webhook-redeliver")
+    matches!(name, "console-token-new" | "console-message-new" | "console-test-send" | "webhook-redeliver")
 }
 
 fn is_post(payload: &[u8]) -> bool {

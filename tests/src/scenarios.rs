@@ -16,6 +16,7 @@ mod lookalike;
 mod messages;
 mod refusals;
 mod senders;
+mod timers;
 mod track;
 mod work;
 
@@ -33,7 +34,6 @@ use serde_json::{Value, json};
 use sluice_domain::id::LeadId;
 use sluice_domain::lead::{ConsentProof, Envelope, Lead, Origin, Progress};
 use sluice_domain::time::Timestamp;
-use sluice_store::DueEntry;
 use sluice_wire::queue::{EnrichMessage, LeadMessage, NoticeKind, NoticeMessage, encode};
 use std::collections::BTreeSet;
 
@@ -211,7 +211,8 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "clock-set-anew-later", function: Name::Route, prepare: clock::set_anew_later },
     Scenario { name: "clock-contact", function: Name::Console, prepare: clock::contact },
     Scenario { name: "clock-answered", function: Name::Route, prepare: clock::answered },
-    Scenario { name: "fire-timers", function: Name::Fire, prepare: fire_timers },
+    Scenario { name: "fire-timers", function: Name::Fire, prepare: timers::everything },
+    Scenario { name: "fire-timers-one", function: Name::Fire, prepare: timers::one_lead },
     Scenario { name: "console-close", function: Name::Console, prepare: console::close },
     Scenario { name: "console-accept", function: Name::Console, prepare: work::taken_on },
     Scenario { name: "console-disqualify", function: Name::Console, prepare: work::disqualify },
@@ -230,6 +231,7 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "console-suppress", function: Name::Console, prepare: asked::suppress },
     Scenario { name: "console-unsuppress", function: Name::Console, prepare: asked::unsuppress },
     Scenario { name: "console-message", function: Name::Console, prepare: asked::message },
+    Scenario { name: "console-message-new", function: Name::Console, prepare: asked::message_new },
     Scenario { name: "console-test-send", function: Name::Console, prepare: asked::test_send },
     Scenario { name: "console-settle", function: Name::Console, prepare: asked::settle },
     Scenario { name: "console-settle-alone", function: Name::Console, prepare: asked::settle_alone },
@@ -459,49 +461,6 @@ async fn send(world: &mut World, form: &str, rep: &str) -> (Event, Vec<(&'static
     let body = encode(&NoticeMessage { lead, rep: rep.to_owned(), kind: NoticeKind::Assigned, n: 1 });
     assert_eq!(notices.iter().map(|notice| notice.body.as_str()).collect::<Vec<_>>(), [body.as_str()]);
     (Event::Queue { queue: "notice", bodies: vec![body, POISON.to_owned()] }, Vec::new())
-}
-
-/// Entries for every queue, one far away, a lead whose message was lost, and one that nobody could take.
-fn fire_timers(world: &mut World) -> Prepare<'_> {
-    Box::pin(async {
-        let lost = accept(world, "web", "1", &[("email", "ada@example.org")], 0).await;
-        let due = accept(world, "web", "2", &[("email", "grace@example.org")], 0).await;
-        let fetched = accept(world, "ads", "621", &[], 0).await;
-        let tight = [("1", "a@example.org"), ("2", "b@example.org"), ("3", "c@example.org")];
-        let mut routed = Vec::new();
-        for (key, email) in tight {
-            routed.push(accept(world, "tight", key, &[("email", email)], 0).await);
-        }
-        for lead in &routed {
-            world.send("lead", &lead_body(lead));
-        }
-        let messages = world.receive("lead", 10);
-        let answer = world.invoke(Name::Route, queue_event(&messages)).await.unwrap();
-        world.acknowledge("lead", &messages, &answer);
-        let notices = world.receive("notice", 10);
-        world.acknowledge("notice", &notices, &answer);
-        world.clock.advance(300_000);
-        let now = world.clock.millis();
-        let store = world.store();
-        let mut entries = vec![
-            ("lead", due.to_string(), lead_body(&due), now - 1000),
-            ("enrich", fetched.to_string(), enrich_body(&fetched), now + 30_000),
-        ];
-        for (at, notice) in notices.iter().enumerate() {
-            entries.push((
-                "notice",
-                format!("notice-{at}"),
-                notice.body.clone(),
-                now + i64::try_from(at).unwrap() * 300_000,
-            ));
-        }
-        for (queue, id, body, at) in entries {
-            let entry = DueEntry { at: Timestamp(at), id, queue: queue.to_owned(), body };
-            store.put_due(&entry).await.unwrap();
-        }
-        drop(lost);
-        (Event::Schedule, Vec::new())
-    })
 }
 
 /// Accepts a lead as capture does; `padding` bytes of attribution make it large.

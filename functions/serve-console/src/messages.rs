@@ -136,13 +136,19 @@ impl Console {
         call: &Call,
         message: Message,
     ) -> Result<HttpResponse, Problem> {
-        if self.store.put_message(&message).await.map_err(unavailable)? == Written::Conflict {
-            // A repeat of the SDK's whose first answer was lost, since the id is drawn at random; or the customer was
-            // erased at this moment.
+        let id = message.id();
+        for _ in 0..ATTEMPTS {
+            // Its id is nobody else's: if it is there it is this one, and the answer was lost.
+            if self.store.put_message(&message).await.map_err(unavailable)? == Written::Done
+                || self.store.message(&id).await.map_err(unavailable)?.is_some()
+            {
+                self.queue(&message.order).await?;
+                return Ok(HttpResponse::json(202, &json!({ "message_id": id })));
+            }
+            // Erased at this moment, or their record is being changed, and it is not there: what is said in it would be lost.
             self.find_person(call, message.order.customer.as_str()).await?;
         }
-        self.queue(&message.order).await?;
-        Ok(HttpResponse::json(202, &json!({ "message_id": message.id() })))
+        Err(Problem::new(409, "busy", "Others are changing this customer. Try again.").retry_after(1))
     }
 
     pub(crate) async fn queue(&self, order: &Order) -> Result<(), Problem> {

@@ -12,6 +12,7 @@ use sluice_domain::id::CustomerId;
 use sluice_domain::message::Handed;
 
 /// Where trials of the template are asked for.
+const MESSAGES: &str = "/api/messages";
 const TRIALS: &str = "/api/templates/hello/test-send";
 
 /// Somebody says no on the phone while a message to them is on its way.
@@ -55,31 +56,45 @@ pub(super) fn unsuppress(world: &mut World) -> Prepare<'_> {
 /// A message is asked for, to a record that gives way to an older one meanwhile.
 pub(super) fn message(world: &mut World) -> Prepare<'_> {
     Box::pin(async {
-        let phone = ("phone", "+4930901820");
-        let mail = ("email", "ada@example.org");
-        let first = accept(world, "web", "1", &[phone], 0).await;
-        let other = accept(world, "web", "2", &[mail], 0).await;
-        play(world, &[&first, &other]).await;
-        let lead = world.store().lead(&other).await.unwrap().unwrap();
-        let customer = lead.progress.customer.unwrap();
-        world.clock.advance(86_400_000);
-        let both = accept(world, "web", "3", &[mail, phone], 0).await;
-        (asked_for(&customer, "hello"), vec![("lead", lead_body(&both))])
+        let (customer, both) = to_be_joined(world).await;
+        (once(MESSAGES, &noted(&customer)), vec![("lead", both)])
     })
+}
+
+/// The same without a key: each call is another message.
+pub(super) fn message_new(world: &mut World) -> Prepare<'_> {
+    Box::pin(async {
+        let (customer, both) = to_be_joined(world).await;
+        (call("POST", ADMIN_TOKEN, MESSAGES, &noted(&customer)), vec![("lead", both)])
+    })
+}
+
+/// Somebody, and a lead by which they become one with another.
+async fn to_be_joined(world: &mut World) -> (CustomerId, String) {
+    let phone = ("phone", "+4930901820");
+    let mail = ("email", "ada@example.org");
+    let first = accept(world, "web", "1", &[phone], 0).await;
+    let other = accept(world, "web", "2", &[mail], 0).await;
+    play(world, &[&first, &other]).await;
+    let lead = world.store().lead(&other).await.unwrap().unwrap();
+    let customer = lead.progress.customer.unwrap();
+    world.clock.advance(86_400_000);
+    let both = accept(world, "web", "3", &[mail, phone], 0).await;
+    (customer, lead_body(&both))
 }
 
 /// A message is asked for, to somebody who is erased meanwhile.
 pub(super) fn erased(world: &mut World) -> Prepare<'_> {
     Box::pin(async {
         let (customer, _) = person(world).await;
-        (asked_for(&customer, "hello"), vec![meanwhile(&customer)])
+        (once(MESSAGES, &noted(&customer)), vec![meanwhile(&customer)])
     })
 }
 
-fn asked_for(customer: &CustomerId, template: &str) -> Event {
+/// Nothing can be sent of it without what is said in it.
+fn noted(customer: &CustomerId) -> Value {
     let data = json!({ "note": "kanari" });
-    let asked = json!({ "customer": customer, "template": template, "topic": "product", "data": data });
-    once("/api/messages", &asked)
+    json!({ "customer": customer, "template": "noted", "topic": "product", "data": data })
 }
 
 /// A trial of a template, while its customer gets a message.

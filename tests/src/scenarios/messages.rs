@@ -28,6 +28,7 @@ pub(super) fn documents() -> Vec<Value> {
             "kind": "template", "name": "hello", "subject": "Hello", "text": "Hello {{ customer.email }}",
             "html": "<p>Hello {{ customer.email }}</p>",
         }),
+        json!({ "kind": "template", "name": "noted", "subject": "Hello", "text": "Hello {{ data.note }}" }),
         json!({
             "kind": "template", "name": "hello-sms", "channel": "sms", "text": "Hello {{ customer.email }}",
             "defaults": { "customer.email": "you" },
