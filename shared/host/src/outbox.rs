@@ -6,6 +6,7 @@ use crate::environment::{ConfigError, Environment};
 use crate::metrics::Metrics;
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use futures::stream::{self, StreamExt};
+use ring::digest::{Context, SHA256};
 use sluice_domain::event::Happened;
 use sluice_domain::time::Timestamp;
 use sluice_store::{DueEntry, Store, StoreError};
@@ -120,6 +121,17 @@ pub fn events(happened: Vec<Happened>, now: Timestamp) -> Vec<Outgoing> {
     bundle(happened).into_iter().map(outgoing).collect()
 }
 
+/// What a due entry is called: the same message again is the same entry, and no other is, also if it begins with the same event, or
+/// is of the same lead and for another queue.
+fn apart(queue: QueueName, id: &str, body: &str) -> String {
+    let mut both = Context::new(&SHA256);
+    both.update(queue.name().as_bytes());
+    both.update(b"\n");
+    both.update(body.as_bytes());
+    let hash: String = both.finish().as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    format!("{id}-{hash}")
+}
+
 /// Sends to the queues a function was given.
 #[derive(Clone)]
 pub struct Outbox {
@@ -144,7 +156,7 @@ impl Outbox {
     pub async fn hand_over(&self, messages: Vec<Outgoing>, now: Timestamp) -> Result<(), StoreError> {
         let put = |message: Outgoing| async move {
             let Outgoing { queue, id, body, not_before } = message;
-            let at = not_before.max(now);
+            let (at, id) = (not_before.max(now), apart(queue, &id, &body));
             self.store.put_due(&DueEntry { at, id, queue: queue.name().to_owned(), body }).await
         };
         let left: Vec<_> = self.enqueue(messages, now).await.into_iter().map(put).collect();
