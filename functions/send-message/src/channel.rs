@@ -96,6 +96,12 @@ const OF_THE_ACCOUNT: [&str; 9] = [
     "UnrecognizedClientException",
 ];
 
+/// Whether SES says that it does not know the sender, or nobody but verified recipients yet. (SES developer guide, "Amazon SES email
+/// sending errors": "Email address is not verified".)
+fn is_unverified(message: &str) -> bool {
+    message.contains("is not verified")
+}
+
 /// A definite refusal (4xx) gives the claim back, and so does a connection that was never made; anything else may have gone out.
 fn outcome<E: ProvideErrorMetadata>(
     error: &SdkError<E, aws_smithy_runtime_api::client::orchestrator::HttpResponse>,
@@ -109,6 +115,10 @@ fn outcome<E: ProvideErrorMetadata>(
                 401 | 403 | 404 | 408 | 429 => Handover::NotNow { why, after: None },
                 // What ails the account comes as 400 and passes; a bad message does not.
                 400 if OF_THE_ACCOUNT.contains(&why.as_str()) => Handover::NotNow { why, after: None },
+                // So does a sender that is not verified, or not any more; the text names addresses and is not kept.
+                400 if service.err().message().is_some_and(is_unverified) => {
+                    Handover::NotNow { why: "not verified".to_owned(), after: None }
+                }
                 400..=499 => Handover::Refused(why),
                 _ => Handover::Unknown(format!("status {status}")),
             }

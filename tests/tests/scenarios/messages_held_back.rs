@@ -5,6 +5,7 @@ use crate::engagement::{BROWSER, MESSAGES, ask, customer, mail_to, message, send
 use crate::rights::{consents, sluice};
 use serde_json::{Value, json};
 use sluice::host::spec::named;
+use sluice_services::ses::Refusal;
 use sluice_tests::stack::fake::Fake;
 use sluice_tests::stack::{POLICIES, Running, Setup};
 use std::time::Duration;
@@ -323,6 +324,15 @@ async fn a_refusal_of_the_account_only_delays_what_it_was_asked_to_take() {
         run.pass(Duration::from_secs(6)).await;
         assert_eq!(message(&run, &id).await["state"], "sent", "{code}");
     }
+    let unverified = "Email address is not verified. The following identities failed the check in region EU-CENTRAL-1: \
+                      sales@shop.example";
+    let refusal = Refusal { status: 400, kind: "MessageRejected", message: unverified.to_owned() };
+    run.stack.ses.refuse_next([refusal]);
+    let id = wanted(&run, &who, "news", "email").await;
+    let waits = tried(&run, &id).await;
+    assert_eq!((&waits["state"], &waits["note"]), (&json!("ready"), &json!("not verified")), "{waits:#}");
+    run.pass(Duration::from_secs(6)).await;
+    assert_eq!(message(&run, &id).await["state"], "sent");
     run.refusals.refuse("send-message", SES, 1, (400, "MessageRejected"));
     assert_eq!(ask(&run, &who, "news", "product").await["state"], "failed");
     run.finish().await;
