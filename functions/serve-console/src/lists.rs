@@ -286,6 +286,9 @@ impl Console {
             open.sort();
             // Behind the last that fits there may be others of the states that were read to their ends.
             let mut has_more = open.len() >= PAGE;
+            // The states are read one after the other: a lead may have gone from one to the next meanwhile.
+            let mut listed = BTreeSet::new();
+            open.retain(|lead| listed.insert(lead.id.clone()));
             open.truncate(PAGE);
             let ids: Vec<LeadId> = open.iter().map(|lead| lead.id.clone()).collect();
             let mut rows = self.rows(wanted, &ids).await?;

@@ -9,7 +9,7 @@ use aws_sdk_dynamodb::types::{
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 /// How often a write is repeated while a transaction holds the item.
 pub(crate) const CONFLICTS: u32 = 4;
@@ -116,8 +116,12 @@ impl Store {
         Ok(answer.item)
     }
 
-    /// Many items, strongly consistent, 100 a call. What is not there is not in the answer.
+    /// Many items, strongly consistent, 100 a call, each once: a call that names a key twice is refused. (DynamoDB API reference,
+    /// "BatchGetItem".) What is not there is not in the answer.
     pub(crate) async fn get_many(&self, mut keys: Vec<Item>) -> Result<Vec<Item>, StoreError> {
+        let mut asked = BTreeSet::new();
+        let named = |key: &Item, part| optional_text(key, part).map(str::to_owned);
+        keys.retain(|key| asked.insert((named(key, "pk"), named(key, "sk"))));
         let mut items = Vec::with_capacity(keys.len());
         // The store may hand keys back when it is busy. A bounded number of rounds, then the caller is redelivered.
         let rounds = 8 + keys.len() / 100;

@@ -74,23 +74,33 @@ impl Store {
     ) -> Result<Vec<Message>, StoreError> {
         // Behind every digit that an own part may begin with.
         let end = format!("{}{}", keys::MESSAGES, before.unwrap_or("~"));
-        let answer = self
-            .client
-            .query()
-            .table_name(&self.table)
-            .key_condition_expression("pk = :pk AND sk BETWEEN :from AND :to")
-            .expression_attribute_values(":pk", text(customer.as_str()))
-            .expression_attribute_values(":from", text(keys::MESSAGES))
-            .expression_attribute_values(":to", text(&end))
-            .scan_index_forward(false)
-            .consistent_read(true)
-            // One more, since the end itself is in the range.
-            .limit(limit + 1)
-            .send()
-            .await?;
-        let found = answer.items.unwrap_or_default();
-        let found = found.iter().filter(|item| get_text(item, "sk").is_ok_and(|sk| sk != end));
-        found.take(limit.max(0) as usize).map(read_message).collect()
+        let wanted = limit.max(0) as usize;
+        let (mut found, mut from): (Vec<Item>, _) = (Vec::new(), None);
+        // A page ends after a megabyte as well.
+        loop {
+            let answer = self
+                .client
+                .query()
+                .table_name(&self.table)
+                .key_condition_expression("pk = :pk AND sk BETWEEN :from AND :to")
+                .expression_attribute_values(":pk", text(customer.as_str()))
+                .expression_attribute_values(":from", text(keys::MESSAGES))
+                .expression_attribute_values(":to", text(&end))
+                .scan_index_forward(false)
+                .consistent_read(true)
+                // One more, since the end itself is in the range.
+                .limit(limit + 1)
+                .set_exclusive_start_key(from)
+                .send()
+                .await?;
+            let is_before = |item: &Item| get_text(item, "sk").is_ok_and(|sk| sk != end);
+            found.extend(answer.items.unwrap_or_default().into_iter().filter(is_before));
+            from = answer.last_evaluated_key.filter(|_| found.len() < wanted);
+            if from.is_none() {
+                break;
+            }
+        }
+        found.iter().take(wanted).map(read_message).collect()
     }
 
     /// Messages whose outcome is unknown, from `cursor` on, shard by shard and oldest first in each: at most `limit`, and fewer
