@@ -70,7 +70,12 @@ impl SecretStore {
         }
         let value = match self.client.get_secret_value().secret_id(id).send().await {
             Ok(answer) => answer.secret_string.map(Pii::new),
-            Err(error) if error.as_service_error().is_some_and(|e| e.is_resource_not_found_exception()) => {
+            // One that is to be deleted is there no more: `InvalidRequestException` says so.
+            Err(error)
+                if error.as_service_error().is_some_and(|e| {
+                    e.is_resource_not_found_exception() || e.is_invalid_request_exception()
+                }) =>
+            {
                 None
             }
             Err(_) => return Err(SecretError(id.to_owned())),

@@ -10,6 +10,7 @@ use sluice_domain::id::EventId;
 use sluice_domain::time::Timestamp;
 use sluice_tests::stack::{POLICIES, POLICIES_SEEN, Running, Setup};
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 /// A source for each family of libraries.
 pub(crate) const SOURCES: &str = "
@@ -342,6 +343,29 @@ async fn a_key_of_two_sources_makes_nobody_trusted() {
     run.settle().await;
     let sources: Vec<String> = entries(&run).into_values().map(|entry| entry.event.source).collect();
     assert_eq!(sources, ["page"]);
+    run.finish().await;
+}
+
+#[tokio::test]
+async fn a_secret_that_is_to_be_deleted_is_none() {
+    let run = start("write", "api").await;
+    let gone = (400, "InvalidRequestException");
+    run.refusals.refuse("track-event", "secretsmanager.GetSecretValue", usize::MAX, gone);
+    for (key, status) in [("the-old-key", 200), ("write", 401)] {
+        let authorization = basic(key);
+        let headers = [("authorization", authorization.as_str()), ("content-type", "application/json")];
+        let body = json!({"event": "Seen", "userId": "u-1", "messageId": key}).to_string();
+        let answer = run.send("POST", "/v1/track", &headers, body.as_bytes()).await;
+        assert_eq!(answer.status, status, "{key}: {}", answer.text());
+    }
+    // It was restored: that is seen within a minute.
+    run.refusals.lift();
+    run.pass(Duration::from_secs(61)).await;
+    let authorization = basic("write");
+    let headers = [("authorization", authorization.as_str()), ("content-type", "application/json")];
+    let body = json!({"event": "Seen", "userId": "u-1", "messageId": "again"}).to_string();
+    assert_eq!(run.send("POST", "/v1/track", &headers, body.as_bytes()).await.status, 200);
+    run.settle().await;
     run.finish().await;
 }
 
