@@ -13,7 +13,7 @@ use sluice_host::function::{Function, StartError};
 use sluice_host::http::{Http, HttpHandler};
 use sluice_host::metrics::Metrics;
 use sluice_host::outbox::{self, Outbox, QueueName};
-use sluice_host::secrets::SecretStore;
+use sluice_host::secrets::{SecretError, SecretStore};
 use sluice_store::Policies;
 use sluice_wire::http::{HttpRequest, HttpResponse};
 use sluice_wire::problem::Problem;
@@ -158,7 +158,9 @@ impl Track {
     }
 
     /// The source that the key names. Documents that name one reference twice are refused; two references may still hold one
-    /// value, and then the key is everybody's if it is that of one source that is not trusted: it makes nobody trusted.
+    /// value, and then the key is everybody's if it is that of one source that is not trusted: it makes nobody trusted. A source
+    /// whose secret cannot be read refuses no call of another; only, while it may be one that is not trusted whose key it is as
+    /// well, the key makes nobody trusted either.
     async fn source<'a>(
         &self,
         policies: &'a PolicySet,
@@ -173,41 +175,52 @@ impl Track {
             )
         })?;
         let mut holders = Vec::new();
+        let mut unread = Vec::new();
         for source in policies.sources.values() {
-            if let Some(secret) = key_of_tracker(&source.sender)
-                && self.holds(source, secret, key).await?
-            {
-                holders.push(source);
+            let Some(secret) = key_of_tracker(&source.sender) else { continue };
+            match self.holds(source, secret, key).await {
+                Ok(true) => holders.push(source),
+                Ok(false) => {}
+                Err(error) => {
+                    tracing::error!(%error, source = source.name, "secret not read");
+                    unread.push(source);
+                }
             }
         }
         let is_open = holders.iter().any(|source| !source.trusted);
         if let Some(source) = holders.iter().find(|source| is_open && source.trusted) {
             tracing::error!(source = source.name, "a trusted source's key is also that of one that is not");
         }
+        let may_be_open = is_open || unread.iter().any(|source| !source.trusted);
         let mut named =
             holders.into_iter().filter(|source| route.sources().contains(&source.sender.as_str()));
-        named.find(|source| !is_open || !source.trusted).ok_or_else(|| {
-            Problem::new(
+        match named.find(|source| !may_be_open || !source.trusted) {
+            Some(source) => Ok(source),
+            None if !unread.is_empty() => Err(unavailable()),
+            None => Err(Problem::new(
                 401,
                 "key-wrong",
                 "The key is that of no source of this type. `sluice sources` lists them.",
-            )
-        })
+            )),
+        }
     }
 
-    /// Whether a key is one of a source's.
-    async fn holds(&self, source: &Source, secret: &str, key: &Pii<String>) -> Result<bool, Problem> {
+    /// Whether a key is one of a source's. Fails if it is none of those that can be read, and one cannot.
+    async fn holds(&self, source: &Source, secret: &str, key: &Pii<String>) -> Result<bool, SecretError> {
         let mut secrets = Secrets::default();
+        let mut unread = None;
         for reference in source.secrets.get(secret).into_iter().flatten() {
-            let value = self.secrets.resolve(reference).await.map_err(|error| {
-                tracing::error!(%error, "secret not read");
-                unavailable()
-            })?;
-            if let Some(value) = value {
-                secrets = secrets.with(secret, value.reveal().as_str());
+            match self.secrets.resolve(reference).await {
+                Ok(Some(value)) => secrets = secrets.with(secret, value.reveal().as_str()),
+                Ok(None) => {}
+                Err(error) => unread = Some(error),
             }
         }
-        Ok(secrets.accept(secret, key.reveal()))
+        let is_held = secrets.accept(secret, key.reveal());
+        match unread {
+            Some(error) if !is_held => Err(error),
+            _ => Ok(is_held),
+        }
     }
 
     /// Puts all events on their queue.

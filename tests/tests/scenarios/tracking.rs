@@ -370,6 +370,63 @@ async fn a_secret_that_is_to_be_deleted_is_none() {
 }
 
 #[tokio::test]
+async fn a_secret_that_cannot_be_read_refuses_no_call_of_another_source() {
+    let run = start("write", "api").await;
+    let (call, denied) = ("secretsmanager.GetSecretValue", (400, "AccessDeniedException"));
+    let track = async |key: &str, id: &str| {
+        let authorization = basic(key);
+        let headers = [("authorization", authorization.as_str()), ("content-type", "application/json")];
+        let body = json!({"event": "Seen", "userId": "u-1", "messageId": id}).to_string();
+        run.send("POST", "/v1/track", &headers, body.as_bytes()).await
+    };
+    let hog = async || {
+        let body = json!({"api_key": "api", "batch": [{"event": "Seen", "distinct_id": "d-1", "uuid": "1"}]});
+        run.send("POST", "/batch/", &[], body.to_string().as_bytes()).await
+    };
+    // Sources are asked in the order of their names: `hog`'s key is not read, and the one of `page` is.
+    run.refusals.refuse("track-event", call, 1, denied);
+    assert_eq!(track("write", "1").await.status, 200);
+    // Nor is it from now on. Whose a key is that nobody else has cannot be told meanwhile.
+    run.refusals.refuse("track-event", call, usize::MAX, denied);
+    assert_eq!(track("the-old-key", "2").await.status, 200);
+    for answer in [track("other", "3").await, hog().await] {
+        answer.is_problem(503, "unavailable");
+        assert_eq!(answer.header("retry-after"), Some("2"));
+    }
+    // Of two values of one source the other one is enough.
+    run.pass(Duration::from_secs(61)).await;
+    assert_eq!(track("the-old-key", "4").await.status, 200);
+    track("write", "5").await.is_problem(503, "unavailable");
+    run.refusals.lift();
+    assert_eq!((track("write", "5").await.status, hog().await.status), (200, 200));
+    track("other", "3").await.is_problem(401, "key-wrong");
+    run.settle().await;
+    assert_eq!(entries(&run).len(), 5);
+    run.finish().await;
+}
+
+#[tokio::test]
+async fn a_key_makes_nobody_trusted_while_it_cannot_be_told_whether_pages_have_it() {
+    let run = start("write", "api").await;
+    run.stack.secrets.put("sluice/sources/server", "hers".to_owned()).unwrap();
+    let server = "\n---\nkind: source\nname: a-server\ntype: segment\ntrusted: true\nsecrets: { write_key: ['secret:server'] }\n";
+    run.apply(&format!("{POLICIES}{SOURCES}{server}")).await;
+    let authorization = basic("hers");
+    let headers = [("authorization", authorization.as_str()), ("content-type", "application/json")];
+    let body = json!({"event": "Seen", "userId": "u-1", "messageId": "1"}).to_string();
+    let call = "secretsmanager.GetSecretValue";
+    run.refusals.pass_first("track-event", call, 1);
+    run.refusals.refuse("track-event", call, usize::MAX, (400, "AccessDeniedException"));
+    run.send("POST", "/v1/track", &headers, body.as_bytes()).await.is_problem(503, "unavailable");
+    run.refusals.lift();
+    assert_eq!(run.send("POST", "/v1/track", &headers, body.as_bytes()).await.status, 200);
+    run.settle().await;
+    let sources: Vec<String> = entries(&run).into_values().map(|entry| entry.event.source).collect();
+    assert_eq!(sources, ["a-server"]);
+    run.finish().await;
+}
+
+#[tokio::test]
 async fn a_page_may_call_if_its_origin_is_the_sources() {
     let run = start("write", "api").await;
     let body = json!({"event": "Seen", "anonymousId": "b-1", "writeKey": "write"}).to_string();
