@@ -1,6 +1,6 @@
 //! `GET, POST, PUT, PATCH /hooks/{source}`, and the submit routes of HubSpot's forms.
 
-use crate::{Capture, cors, unavailable};
+use crate::{Capture, cors};
 use futures::stream::{self, StreamExt};
 use sluice_domain::id::LeadId;
 use sluice_domain::lead::{Lead, Origin, Progress};
@@ -20,7 +20,7 @@ impl Capture {
     pub(crate) async fn get_hook(&self, name: &str, request: &HttpRequest) -> Result<HttpResponse, Problem> {
         let policies = self.current().await?;
         let (document, source) = find(&policies, name)?;
-        let secrets = self.secrets_of(document).await?;
+        let secrets = self.secrets_of(document).await;
         if let Some(answer) = source.challenge(request, &secrets) {
             return Ok(answer);
         }
@@ -33,7 +33,7 @@ impl Capture {
     pub(crate) async fn post_hook(&self, name: &str, request: &HttpRequest) -> Result<HttpResponse, Problem> {
         let policies = self.current().await?;
         let (document, source) = find(&policies, name)?;
-        let secrets = self.secrets_of(document).await?;
+        let secrets = self.secrets_of(document).await;
         self.deliver(&policies, document, source, &secrets, request).await
     }
 
@@ -121,20 +121,22 @@ impl Capture {
         }
     }
 
-    async fn secrets_of(&self, document: &Document) -> Result<Secrets, Problem> {
+    /// A source's secrets, with those that cannot be read just now: what another proves is believed all the same.
+    async fn secrets_of(&self, document: &Document) -> Secrets {
         let mut secrets = Secrets::default();
         for (name, references) in &document.secrets {
             for reference in references {
-                let value = self.secrets.resolve(reference).await.map_err(|error| {
-                    tracing::error!(%error, "secret not read");
-                    unavailable()
-                })?;
-                if let Some(value) = value {
-                    secrets = secrets.with(name, value.reveal().as_str());
-                }
+                secrets = match self.secrets.resolve(reference).await {
+                    Ok(Some(value)) => secrets.with(name, value.reveal().as_str()),
+                    Ok(None) => secrets,
+                    Err(error) => {
+                        tracing::error!(%error, source = document.name, "secret not read");
+                        secrets.with_unread(name)
+                    }
+                };
             }
         }
-        Ok(secrets)
+        secrets
     }
 }
 

@@ -63,6 +63,12 @@ kind: source
 name: contact
 type: contact_form_7
 auth: public
+---
+kind: source
+name: changing
+type: jotform
+auth: url_key
+secrets: { url_key: ['secret:jot', env:JOT_KEY_OLD] }
 "#;
 
 async fn stack() -> Running {
@@ -98,6 +104,29 @@ async fn a_sender_that_cannot_sign_is_known_by_the_key_in_its_address() {
     }
     assert_eq!(run.leads().len(), 1, "the second was the first again");
     run.settle().await;
+    run.finish().await;
+}
+
+#[tokio::test]
+async fn what_one_secret_of_a_rotation_proves_is_believed_also_while_the_other_cannot_be_read() {
+    let run = stack().await;
+    let body = r#"{"submissionID":"1","email":"jot@person.example"}"#;
+    let before = run.table();
+    let call = "secretsmanager.GetSecretValue";
+    run.refusals.refuse("capture-lead", call, usize::MAX, (400, "AccessDeniedException"));
+    let answer = post(&run, "/hooks/changing?key=other", &[], body).await;
+    answer.is_problem(503, "unavailable");
+    assert_eq!(answer.header("retry-after"), Some("5"));
+    post(&run, "/hooks/changing", &[], body).await.is_problem(401, "key-missing");
+    assert_eq!(run.table(), before, "refused, and written down all the same");
+    assert_eq!(post(&run, "/hooks/changing?key=old", &[], body).await.status, 200);
+    // One that is to be deleted is none.
+    run.refusals.lift();
+    run.refusals.refuse("capture-lead", call, 1, (400, "InvalidRequestException"));
+    post(&run, "/hooks/changing?key=other", &[], body).await.is_problem(401, "key-wrong");
+    assert_eq!(post(&run, "/hooks/changing?key=old", &[], body).await.status, 200);
+    run.settle().await;
+    assert_eq!(run.leads().len(), 1, "the second was the first again");
     run.finish().await;
 }
 

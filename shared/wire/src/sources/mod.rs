@@ -201,7 +201,7 @@ pub struct Delivery<'a> {
 /// Whether a request is to be believed, by what its source's document says of proof. Nothing is to be done with one
 /// that is not.
 pub fn believe(source: &dyn Source, delivery: &Delivery<'_>) -> Result<(), Refusal> {
-    match delivery.document.auth {
+    let believed = match delivery.document.auth {
         auth if !source.proofs().contains(&auth) => Err(Refusal::Proof),
         Auth::Signature => source.verify(delivery),
         Auth::UrlKey => {
@@ -210,7 +210,8 @@ pub fn believe(source: &dyn Source, delivery: &Delivery<'_>) -> Result<(), Refus
             signature::key(delivery.secrets.all(URL_KEY.name), given)
         }
         Auth::Public => Ok(()),
-    }
+    };
+    believed.map_err(|refusal| refusal.by(delivery.secrets))
 }
 
 /// The token of `Authorization: Bearer`, where clients of an API put a key.
@@ -246,18 +247,30 @@ const URL_KEY: Need = Need {
     what: "A long random text of your own, such as `openssl rand -hex 24` prints: the ?key= of the address, or the bearer token.",
 };
 
-/// The secrets of one source by name: the current value and, while it is being changed, the previous one.
+/// The secrets of one source by name: the current value and, while it is being changed, the previous one. One that could not be
+/// read has its place among them and no value: nothing is believed for it.
 #[derive(Clone, Debug, Default)]
-pub struct Secrets(BTreeMap<String, Vec<Pii<String>>>);
+pub struct Secrets(BTreeMap<String, Vec<Option<Pii<String>>>>);
 
 impl Secrets {
     /// The same secrets and one more value. An empty value is none: anybody can sign with it.
     pub fn with(mut self, name: &str, value: impl Into<String>) -> Self {
         let value: String = value.into();
         if !value.trim().is_empty() {
-            self.0.entry(name.to_owned()).or_default().push(Pii::new(value));
+            self.0.entry(name.to_owned()).or_default().push(Some(Pii::new(value)));
         }
         self
+    }
+
+    /// The same secrets and one more whose value could not be read.
+    pub fn with_unread(mut self, name: &str) -> Self {
+        self.0.entry(name.to_owned()).or_default().push(None);
+        self
+    }
+
+    /// Whether the value of any could not be read.
+    pub fn has_unread(&self) -> bool {
+        self.0.values().flatten().any(Option::is_none)
     }
 
     /// Whether the value given is one of that name's.
@@ -267,7 +280,13 @@ impl Secrets {
 
     /// Every value of that name.
     pub fn all(&self, name: &str) -> impl Iterator<Item = &str> {
-        self.0.get(name).into_iter().flatten().map(|value| value.reveal().as_str())
+        self.0.get(name).into_iter().flatten().flatten().map(|value| value.reveal().as_str())
+    }
+
+    /// The current value of that name; none if just that could not be read.
+    pub fn current(&self, name: &str) -> Option<&str> {
+        let first = self.0.get(name)?.first()?;
+        first.as_ref().map(|value| value.reveal().as_str())
     }
 }
 
@@ -296,7 +315,22 @@ pub enum Refusal {
     Topic,
     /// It is of a kind of which is not known what proves it.
     Kind,
+    /// None of the secrets that could be read proves it, and one could not be.
+    Unread,
 }
+
+impl Refusal {
+    /// The same refusal, unless a secret that could not be read might have said otherwise.
+    pub fn by(self, secrets: &Secrets) -> Self {
+        match self {
+            Self::NoSecret | Self::Wrong | Self::KeyWrong if secrets.has_unread() => Self::Unread,
+            _ => self,
+        }
+    }
+}
+
+/// Seconds after which a sender is to try again whose secret could not be read.
+const AGAIN: u32 = 5;
 
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
@@ -331,10 +365,14 @@ impl From<Refusal> for Problem {
             Refusal::Kind => {
                 ("message-type-unknown", "There is no message of this type. Send one that is documented.")
             }
+            Refusal::Unread => {
+                ("unavailable", "This could not be checked just now. Send it again in a few seconds.")
+            }
         };
         let status = match refusal {
             Refusal::Topic => 403,
             Refusal::Kind => 400,
+            Refusal::Unread => return Self::new(503, name, detail).retry_after(AGAIN),
             _ => 401,
         };
         Self::new(status, name, detail)

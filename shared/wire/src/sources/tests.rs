@@ -115,6 +115,34 @@ fn a_key_in_the_address_is_compared_with_every_value_of_the_secret() {
 }
 
 #[test]
+fn a_secret_that_could_not_be_read_proves_nothing_and_disproves_nothing() {
+    let good = || Secrets::default().with_unread("url_key").with("url_key", "old");
+    let none = || Secrets::default().with_unread("url_key");
+    let document = Document { auth: Auth::UrlKey, ..document("jotform") };
+    for (secrets, query, expected) in [
+        (good(), "key=old", Ok(())),
+        (good(), "key=other", Err(Refusal::Unread)),
+        (good(), "", Err(Refusal::KeyMissing)),
+        (none(), "key=old", Err(Refusal::Unread)),
+        (none(), "key=", Err(Refusal::Unread)),
+    ] {
+        let request = HttpRequest { method: "POST".into(), query: query.into(), ..HttpRequest::default() };
+        let delivery = Delivery {
+            request: &request,
+            document: &document,
+            secrets: &secrets,
+            certificate: None,
+            now: Timestamp(0),
+        };
+        assert_eq!(believe(&jotform::Jotform, &delivery), expected, "{query}");
+    }
+    let problem = Problem::from(Refusal::Unread);
+    assert_eq!((problem.status, problem.name, problem.retry_after), (503, "unavailable", Some(5)));
+    // One that is empty is none, and not one that could not be read.
+    assert!(!Secrets::default().with("url_key", " ").has_unread());
+}
+
+#[test]
 fn ids_of_any_length_tell_one_lead_from_another() {
     let request = HttpRequest::default();
     let (document, secrets) = (document("json"), Secrets::default());

@@ -58,8 +58,8 @@ impl Source for Linkedin {
     /// Anybody may ask, and deliveries are signed with the same key: what could be the text of a delivery is not signed.
     fn challenge(&self, request: &HttpRequest, secrets: &Secrets) -> Option<HttpResponse> {
         let code = (request.method == "GET").then(|| request.query_value("challengeCode")).flatten()?;
-        let Some(secret) = secrets.all("client_secret").next() else {
-            return Some(Problem::from(Refusal::NoSecret).into());
+        let Some(secret) = secrets.current("client_secret") else {
+            return Some(Problem::from(Refusal::NoSecret.by(secrets)).into());
         };
         if code.is_empty() || code.len() > MAX_CHALLENGE || code.starts_with(PREFIX) {
             return None;

@@ -46,6 +46,9 @@ fn the_documents_own_challenge_is_answered_for_get_only() {
     // `printf 890e… | openssl dgst -sha256 -hmac current`
     assert_eq!(body["challengeResponse"], "b589eb5872c9e25ca48dfecb9e2616d30dfb9c6a727ab607a5e6d9c951f581ee");
     assert_eq!(Linkedin.challenge(&request, &Secrets::default()).unwrap().status, 401);
+    // It is the current one that answers, or none.
+    let old = Secrets::default().with_unread("client_secret").with("client_secret", "old");
+    assert_eq!(Linkedin.challenge(&request, &old).unwrap().status, 503);
     // Signed, it would be the signature of a delivery that nobody sent.
     let forged = format!("challengeCode=hmacsha256%3D{}", r#"{"leadAction":"CREATED"}"#);
     assert!(Linkedin.challenge(&HttpRequest { query: forged, ..request.clone() }, &secrets).is_none());

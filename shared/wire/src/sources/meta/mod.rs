@@ -64,6 +64,7 @@ impl Source for Meta {
                 // What is echoed comes from the caller: it must never be taken for a page.
                 HttpResponse::text(200, challenge).with_header("x-content-type-options", "nosniff")
             }
+            _ if !known && secrets.has_unread() => Problem::from(Refusal::Unread).into(),
             _ => Problem::new(
                 403,
                 "verify-token-wrong",

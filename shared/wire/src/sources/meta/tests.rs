@@ -147,6 +147,9 @@ fn the_handshake_echoes_the_challenge_for_our_token_only() {
         handshake("hub.mode=subscribe&hub.challenge=9&hub.verify_token=", &Secrets::default()).status,
         403
     );
+    // A token that could not be read may be the one that was given.
+    assert_eq!(handshake(good, &Secrets::default().with_unread("verify_token")).status, 503);
+    assert_eq!(handshake(good, &secrets().with_unread("verify_token")).status, 200);
     assert!(Meta.challenge(&signed(b"{}".to_vec()), &secrets()).is_none());
 }
 
