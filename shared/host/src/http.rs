@@ -14,6 +14,10 @@ use sluice_wire::problem::Problem;
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 
+/// The largest answer in bytes, as it is written. Lambda lets none out above 6 MB (6,291,556 bytes), and says of one only that
+/// something went wrong.
+const MOST: usize = 6_000_000;
+
 /// A function that answers HTTP requests.
 pub trait HttpHandler: Send + Sync + 'static {
     /// Answers one request. Every refusal is an answer.
@@ -109,8 +113,20 @@ pub fn read_event(payload: &[u8]) -> Result<HttpRequest, InvokeError> {
     })
 }
 
-/// Writes an answer; a body that is not text goes as base64.
+/// Writes an answer. One that Lambda would not let out is a problem instead, which says what to do.
 pub fn write_answer(answer: &HttpResponse) -> Bytes {
+    let written = write(answer);
+    if written.len() <= MOST {
+        return written;
+    }
+    tracing::warn!(status = answer.status, bytes = written.len(), "an answer is too large to be given");
+    let detail =
+        "The answer is larger than 6 MB. Ask for less: with a smaller `limit`, or of a shorter period.";
+    write(&Problem::new(422, "answer-too-large", detail).response())
+}
+
+/// The answer as it goes to API Gateway; a body that is not text goes as base64.
+fn write(answer: &HttpResponse) -> Bytes {
     let mut headers = Map::new();
     let mut cookies = Vec::new();
     for (name, value) in &answer.headers {
@@ -143,6 +159,26 @@ pub fn write_answer(answer: &HttpResponse) -> Bytes {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_answer_that_lambda_would_not_let_out_says_to_ask_for_less() {
+        let written = |body: Vec<u8>| {
+            let bytes = write_answer(&HttpResponse::empty(200).with_body("text/csv", body));
+            assert!(bytes.len() <= MOST, "{}", bytes.len());
+            serde_json::from_slice::<Value>(&bytes).unwrap()
+        };
+        // It counts as it is written: with what JSON escapes, and in base 64 where it is no text.
+        for small in [vec![b'x'; 5_900_000], vec![b'"'; 2_900_000], vec![0xff; 4_400_000]] {
+            assert_eq!(written(small)["statusCode"], 200);
+        }
+        for large in [vec![b'x'; 6_000_000], vec![b'"'; 3_000_000], vec![0xff; 4_600_000]] {
+            let answer = written(large);
+            let said: Value = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();
+            assert_eq!((&answer["statusCode"], &said["status"]), (&json!(422), &json!(422)));
+            assert_eq!(said["type"], "urn:sluice:problem:answer-too-large");
+            assert_eq!(answer["headers"], json!({"content-type": "application/problem+json"}));
+        }
+    }
 
     #[test]
     fn an_event_made_by_hand_may_have_no_headers() {
