@@ -1,7 +1,8 @@
 //! Commands as programs read them: one document on stdout, by the stack's clock, of a folder that holds a part.
 
-use crate::command::{Command, Sluice, binaries};
+use crate::command::{Command, Sluice, binaries, sluice_in};
 use crate::import::sluice;
+use bytes::Bytes;
 use serde_json::{Value, json};
 use sluice_domain::time::Timestamp;
 use sluice_tests::stack::fake::Fake;
@@ -10,6 +11,7 @@ use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Output, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 fn file(folder: &Path, name: &str, text: &str) {
     std::fs::write(folder.join(name), text).unwrap();
@@ -225,4 +227,26 @@ async fn what_to_type_first_is_a_form_that_there_is() {
     assert!(curl[0].contains("/f/demo -d"), "the first by name: {curl:?}");
     dev.kill().unwrap();
     dev.wait().unwrap();
+}
+
+#[tokio::test]
+async fn a_call_that_met_others_is_repeated_and_one_that_something_is_in_the_way_of_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    for (again, calls, is_done) in [(Some("0"), 2, true), (None, 1, false)] {
+        let is_free = AtomicBool::new(false);
+        let stack = Fake::serve(move |_| {
+            let body = Bytes::from(r#"{"detail":"Others are changing it."}"#);
+            let answer = http::Response::builder().header("content-type", "application/json");
+            let answer = match (is_free.swap(true, Ordering::SeqCst), again) {
+                (true, _) => answer.status(200),
+                (false, Some(again)) => answer.status(409).header("retry-after", again),
+                (false, None) => answer.status(409),
+            };
+            answer.body(body).unwrap()
+        })
+        .await;
+        let revoke = ["token", "revoke", "tk_any", "--url", &stack.url, "--token", "slt_any"];
+        let output = sluice_in(folder.path(), &revoke).await;
+        assert_eq!((stack.seen().len(), output.status.success()), (calls, is_done), "{output:?}");
+    }
 }

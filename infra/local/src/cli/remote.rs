@@ -127,10 +127,13 @@ impl StackArgs {
         let words = format!("{detail} ({method} {path}: {})", answer.status);
         let why = Failure::refused(words, value["detail"].is_string().then_some(value));
         let after = answer.retry_after.map(|seconds| Duration::from_secs(u64::from(seconds)));
-        Err(match answer.status {
-            429 | 500 | 502..=504 => Refusal::NotNow { why, after },
-            _ => Refusal::Never(why),
-        })
+        let is_passing = match answer.status {
+            429 | 500 | 502..=504 => true,
+            // Others were on it just then. Whatever else is in the way of a call stays there.
+            409 => after.is_some(),
+            _ => false,
+        };
+        Err(if is_passing { Refusal::NotNow { why, after } } else { Refusal::Never(why) })
     }
 }
 
