@@ -3,6 +3,9 @@
 use serde_json::{Value, json};
 use sluice_tests::stack::{POLICIES, POLICIES_SEEN, Setup};
 
+const PUT: &str = "DynamoDB_20120810.PutItem";
+const DOWN: (u16, &str) = (503, "ServiceUnavailable");
+
 const MORE: &str = r#"
 ---
 kind: channel
@@ -166,23 +169,62 @@ async fn a_publication_whose_answer_was_lost_wakes_those_who_wait_when_it_is_rep
     let run = Setup::policies(away).start().await;
     let lead = run.lead(&[("email", "waits@person.example")]).await;
     assert_eq!(run.show(&lead).await["state"], "escalated");
-    let back = json!({"kind": "rep", "name": "ann", "email": "ann@reps.example"});
+    let bearer = format!("Bearer {}", run.token);
+    let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
+    let read = run.send("GET", "/api/policies", &headers, b"").await;
+    let held = [headers[0], headers[1], ("if-match", read.header("etag").unwrap())];
+    let put = async |email: &str| {
+        let back = json!({"kind": "rep", "name": "ann", "email": email}).to_string();
+        run.send("PUT", "/api/policies/rep/ann", &held, back.as_bytes()).await
+    };
     // The document is written and published, and the function dies before anybody is told.
-    let put = "DynamoDB_20120810.PutItem";
-    run.refusals.pass_first("serve-console", put, 1);
-    run.refusals.refuse("serve-console", put, usize::MAX, (503, "ServiceUnavailable"));
-    run.refusals.refuse("serve-console", "AmazonSQS.", usize::MAX, (503, "ServiceUnavailable"));
-    let (status, problem) = run.api("PUT", "/api/policies/rep/ann", Some(back.clone())).await;
-    assert_eq!(status, 503, "{problem:#}");
+    run.refusals.pass_first("serve-console", PUT, 1);
+    run.refusals.refuse("serve-console", PUT, usize::MAX, DOWN);
+    run.refusals.refuse("serve-console", "AmazonSQS.", usize::MAX, DOWN);
+    let lost = put("ann@reps.example").await;
+    assert_eq!(lost.status, 503, "{}", lost.text());
     run.refusals.lift();
     let (_, health) = run.api("GET", "/api/health", None).await;
     let template = format!("SLUICE_TEMPLATE: {}", health["template"]);
     assert!(include_str!("../../../infra/template.yaml").contains(&template), "{health:#}");
     assert_eq!(health["build"]["version"], env!("CARGO_PKG_VERSION"), "{health:#}");
-    let (status, again) = run.api("PUT", "/api/policies/rep/ann", Some(back)).await;
-    assert_eq!((status, &again["version"]), (200, &health["policies"]["version"]), "{again:#}");
+    put("other@reps.example").await.is_problem(409, "version-changed");
+    let repeated = put("ann@reps.example").await;
+    let again = repeated.json();
+    assert_eq!((repeated.status, &again["version"]), (200, &health["policies"]["version"]), "{again:#}");
     assert_eq!(again["changed"], json!([]), "it was published by the first call");
     run.pass(POLICIES_SEEN).await;
+    assert_eq!(run.show(&lead).await["owner"], "ann");
+    run.finish().await;
+}
+
+#[tokio::test]
+async fn a_leave_whose_answer_was_lost_wakes_those_who_wait_when_it_is_repeated() {
+    let run = Setup::default().start().await;
+    let bearer = format!("Bearer {}", run.token);
+    let leave = async |rep: &str, tag: &str, leave: Value| {
+        let headers =
+            [("authorization", bearer.as_str()), ("content-type", "application/json"), ("if-match", tag)];
+        let body = json!({ "leave": leave }).to_string();
+        run.send("PUT", &format!("/api/reps/{rep}/leave"), &headers, body.as_bytes()).await
+    };
+    let away = json!([{"from": "2026-03-01"}]);
+    let set = leave("ann", "*", away.clone()).await;
+    assert_eq!((set.status, leave("bo", "*", away).await.status), (200, 200), "{}", set.text());
+    run.settle().await;
+    let lead = run.lead(&[("email", "waits@person.example")]).await;
+    assert_eq!(run.show(&lead).await["state"], "escalated");
+    // It is set, and the function dies before anybody is told.
+    run.refusals.refuse("serve-console", PUT, usize::MAX, DOWN);
+    run.refusals.refuse("serve-console", "AmazonSQS.", usize::MAX, DOWN);
+    let tag = set.header("etag").unwrap();
+    let lost = leave("ann", tag, json!([])).await;
+    assert_eq!(lost.status, 503, "{}", lost.text());
+    run.refusals.lift();
+    leave("ann", tag, json!([{"from": "2027-01-01"}])).await.is_problem(409, "changed");
+    let again = leave("ann", tag, json!([])).await;
+    assert_eq!((again.status, &again.json()["at_work"]), (200, &json!(true)), "{}", again.text());
+    run.settle().await;
     assert_eq!(run.show(&lead).await["owner"], "ann");
     run.finish().await;
 }
