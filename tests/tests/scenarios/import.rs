@@ -1,9 +1,12 @@
 //! `sluice import` as a process: each row once whatever is killed, nothing told, and a batch taken back as if it had
 //! never been.
 
+use crate::campaigns::store;
 use crate::command::{Command, Sluice, binaries};
 use serde_json::{Value, json};
 use sluice_domain::time::Timestamp;
+use sluice_host::environment::Clock;
+use sluice_store::Chunk;
 use sluice_tests::needs;
 use sluice_tests::stack::door::Door;
 use sluice_tests::stack::{POLICIES, Running, Setup};
@@ -224,6 +227,44 @@ async fn a_batch_taken_back_leaves_the_table_as_it_was() {
     // What was taken back can come in again.
     let done = answer(&run, &["import", text(&leads), "--form", "contact"]).await;
     assert_eq!(done["new"], 35, "{done:#}");
+    run.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_that_are_begun_with_while_their_batch_is_taken_back_are_come_by_before_it_has_ended() {
+    let run = Setup::default().start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let leads = file(folder.path(), "fair.csv", people(3));
+    let import = ["import", text(&leads), "--form", "contact", "--batch", "fair"];
+    answer(&run, &import).await;
+    let state = async || run.api("GET", "/api/imports/fair", None).await.1["state"].clone();
+    let back = async |cursor: &str| {
+        let asked = json!({ "cursor": cursor });
+        let (status, done) = run.api("POST", "/api/imports/fair/revert", Some(asked)).await;
+        assert_eq!(status, 200, "{done:#}");
+        (done["leads"].clone(), done["cursor"].clone(), done["wait"].as_u64())
+    };
+    // Rows behind where it goes on, all of which are in.
+    assert_eq!(back("1000").await, (json!(0), json!("1"), None));
+    // Somebody begins with them again just as they are forgotten.
+    let conflict = (400, "ConditionalCheckFailedException");
+    run.refusals.refuse("serve-console", "DynamoDB_20120810.DeleteItem", 1, conflict);
+    assert_eq!(back("1").await, (json!(3), json!("1"), None));
+    assert_eq!((back("1").await, state().await), ((json!(0), Value::Null, None), json!("reverted")));
+
+    // Somebody who had found the batch open writes down rows behind where it goes on.
+    answer(&run, &import).await;
+    assert_eq!(back("1000").await, (json!(0), json!("1"), None));
+    let chunk = Chunk::new(&[7, 8], run.stack.clock.now());
+    assert_eq!(store(&run).begin_chunk("fair", &chunk).await.unwrap(), None);
+    assert_eq!(back("1").await.1, json!("7"), "they may be coming in");
+    let (_, cursor, wait) = back("1000").await;
+    assert!(cursor == "7" && wait.is_some_and(|wait| (1..=61).contains(&wait)), "{cursor} {wait:?}");
+    assert_eq!(state().await, "reverting");
+    run.pass(Duration::from_secs(61)).await;
+    let done = answer(&run, &["import", "revert", "fair"]).await;
+    assert_eq!((&done["left"], state().await), (&json!([]), json!("reverted")), "{done:#}");
+    assert_eq!(answer(&run, &import).await["new"], 3);
     run.finish().await;
 }
 

@@ -13,6 +13,7 @@ use sluice_domain::import::{Around, Goes, Kept, lead_id, take_back, worked_on};
 use sluice_domain::lead::{self, Facts, Lead, LeadState, consented, unconsented};
 use sluice_domain::policy::PolicySet;
 use sluice_domain::team;
+use sluice_domain::time::Timestamp;
 use sluice_host::outbox::{Outgoing, QueueName};
 use sluice_store::{Batch, BatchState, Chunk, Commit, CompanyRecord, Desk, StoreError, Wanted, Written};
 use sluice_wire::http::HttpResponse;
@@ -23,6 +24,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Rows may be coming in for this long after they were begun with, in milliseconds: longer than a function runs.
 const COMING_IN: i64 = 60_000;
+/// Rows that were begun with together, of one page.
+const PAGE: i32 = 50;
 /// After this many milliseconds the caller is asked to come again.
 const LONG_ENOUGH: i64 = 10_000;
 /// Leads of one call at most.
@@ -60,25 +63,30 @@ impl Console {
         let from = asked.cursor.as_deref().and_then(|cursor| cursor.parse::<u64>().ok()).unwrap_or(0);
         let mut cursor = None;
         loop {
-            let page = self.store.chunks(&batch.name, cursor.as_deref(), 50).await.map_err(unavailable)?;
+            let page = self.store.chunks(&batch.name, cursor.as_deref(), PAGE).await.map_err(unavailable)?;
             for chunk in page.items.into_iter().filter(|chunk| chunk.first >= from) {
-                let now = self.env.clock.now();
-                let young = COMING_IN - now.since(chunk.at);
-                if chunk.done.is_none() && young > 0 {
-                    done.wait = Some(u32::try_from(young / 1000 + 1).unwrap_or(60));
-                }
+                let (first, now) = (chunk.first, self.env.clock.now());
+                done.wait = coming_in(&chunk, now);
                 let is_late = now.since(began) > LONG_ENOUGH || done.leads >= MOST;
                 if is_late || done.wait.is_some() {
-                    done.cursor = Some(chunk.first.to_string());
+                    done.cursor = Some(first.to_string());
                     return answer(&done);
                 }
                 let all_gone =
                     self.revert_rows(call, &batch, chunk.rows(), &policies, &keys, &mut done).await?;
-                self.end_chunk(&batch, chunk, all_gone).await?;
+                if self.end_chunk(&batch, chunk, all_gone).await? == Written::Conflict {
+                    // Somebody has ended it, or has begun it again who had found the batch open: it is come by once more. Nobody
+                    // finds it open any more, so this comes to an end.
+                    done.cursor = Some(first.to_string());
+                    return answer(&done);
+                }
             }
             cursor = page.next;
             if cursor.is_none() {
-                self.end_batch(batch).await?;
+                if let Some(chunk) = self.end_batch(batch).await? {
+                    done.wait = coming_in(&chunk, self.env.clock.now());
+                    done.cursor = Some(chunk.first.to_string());
+                }
                 return answer(&done);
             }
         }
@@ -100,29 +108,41 @@ impl Console {
         Err(Problem::new(409, "busy", "Others are changing this batch. Try again.").retry_after(1))
     }
 
-    /// With leads that were kept, or are on their way, it has not ended.
-    async fn end_batch(&self, mut batch: Batch) -> Result<(), Problem> {
-        let rest = self.store.chunks(&batch.name, None, 1).await.map_err(unavailable)?;
-        if rest.items.is_empty() && batch.state == BatchState::Reverting {
+    /// With leads that were kept, or are on their way, it has not ended; nor with rows that nobody has come by, the first of which are
+    /// answered: they were begun behind where it went on, by somebody who had found the batch open.
+    async fn end_batch(&self, mut batch: Batch) -> Result<Option<Chunk>, Problem> {
+        let (mut cursor, mut is_empty): (Option<String>, bool) = (None, true);
+        loop {
+            let page = self.store.chunks(&batch.name, cursor.as_deref(), PAGE).await.map_err(unavailable)?;
+            is_empty &= page.items.is_empty();
+            if let Some(chunk) = page.items.into_iter().find(|chunk| !is_come_by(chunk)) {
+                return Ok(Some(chunk));
+            }
+            cursor = page.next;
+            if cursor.is_none() {
+                break;
+            }
+        }
+        if is_empty && batch.state == BatchState::Reverting {
             batch.state = BatchState::Reverted;
             // If somebody was faster it was the same change, or the batch has been begun again.
             let _: Written = self.store.update_batch(&batch).await.map_err(unavailable)?;
         }
-        Ok(())
+        Ok(None)
     }
 
-    async fn end_chunk(&self, batch: &Batch, chunk: Chunk, all_gone: bool) -> Result<(), Problem> {
-        // A conflict means that somebody else has ended it.
-        let _: Written = if all_gone {
-            self.store.forget_chunk(&batch.name, &chunk).await.map_err(unavailable)?
-        } else if chunk.done.is_some() {
+    /// Rows that were come by: forgotten, or written down as such. A conflict means that somebody has written them down meanwhile.
+    async fn end_chunk(&self, batch: &Batch, chunk: Chunk, all_gone: bool) -> Result<Written, Problem> {
+        let ended = if all_gone {
+            self.store.forget_chunk(&batch.name, &chunk).await
+        } else if is_come_by(&chunk) {
+            Ok(Written::Done)
+        } else {
             // No longer all in: somebody who imports the file again has to look at each row.
             let open = Chunk { done: None, at: ENDED, ..chunk };
-            self.store.update_chunk(&batch.name, &open).await.map_err(unavailable)?
-        } else {
-            Written::Done
+            self.store.update_chunk(&batch.name, &open).await
         };
-        Ok(())
+        ended.map_err(unavailable)
     }
 
     /// Takes back the leads of some rows. Whether none is left.
@@ -369,4 +389,15 @@ impl Console {
         }
         Ok(Some(chain))
     }
+}
+
+/// Whether nobody works on rows any more, and who imports them again has to look at each: as they are left if some of their leads stay.
+fn is_come_by(chunk: &Chunk) -> bool {
+    chunk.done.is_none() && chunk.at == ENDED
+}
+
+/// For how many seconds rows may still be coming in, if they may.
+fn coming_in(chunk: &Chunk, now: Timestamp) -> Option<u32> {
+    let young = COMING_IN - now.since(chunk.at);
+    (chunk.done.is_none() && young > 0).then(|| u32::try_from(young / 1000 + 1).unwrap_or(60))
 }
