@@ -108,7 +108,8 @@ impl Enricher {
         if lead.needs_enrichment && !lead.progress.state.is_end() {
             match self.ask(&lead).await? {
                 Answer::Complete(envelope) => {
-                    // A conflict means that another delivery completed it; either way it is complete now.
+                    // A conflict means that another delivery completed it, or that a transaction was on it just then: if it is not
+                    // complete now route-lead sends it back to be fetched.
                     let _: Written =
                         self.store.enrich_lead(&lead, &envelope).await.map_err(|error| error.to_string())?;
                 }

@@ -84,7 +84,7 @@ pub struct Store {
 pub enum Written {
     /// It is stored.
     Done,
-    /// Somebody was faster: load again and decide again.
+    /// Somebody was faster, or another transaction was on one of its items just then; nothing was written. Load again and decide again.
     Conflict,
 }
 
