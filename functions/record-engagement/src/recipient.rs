@@ -4,13 +4,14 @@ use crate::{ATTEMPTS, Engagement, Fault};
 use serde_json::json;
 use sluice_domain::customer::{AddressHash, HashKeys, IdentityKind, Whole};
 use sluice_domain::event::{Happened, Teller};
-use sluice_domain::gate::{Change, Choice, EVERY_TOPIC, Gate, Gates, How, Proof, Wish};
+use sluice_domain::gate::{Change, Choice, EVERY_TOPIC, Gate, Gates, How, Proof, Said, Wish};
 use sluice_domain::identity::Language;
 use sluice_domain::link::Subject;
 use sluice_domain::message::{CauseKind, Message};
 use sluice_domain::pii::Pii;
 use sluice_domain::policy::PolicySet;
 use sluice_domain::template::language_of;
+use sluice_domain::time::Timestamp;
 use sluice_host::metrics::Metrics;
 use sluice_store::{Commit, GateRecord, StoreError, Written};
 use sluice_wire::http::HttpRequest;
@@ -33,6 +34,14 @@ pub(crate) struct Recipient {
     is_known: bool,
     /// What the message was asked to be written in, and what it is written in otherwise, as far as it is known.
     pub(crate) languages: [Option<Language>; 2],
+}
+
+impl Recipient {
+    /// What is said by this link. The same at the same time is the same proof.
+    fn says(&self, how: How, topic: &str, wish: Wish, at: Timestamp) -> Proof {
+        let id = self.subject.message.to_string();
+        Proof::wish(topic, wish, how, at, &["link", &id, how.name(), topic, wish.name()])
+    }
 }
 
 /// What was said of the recipient's address, and of the person's others on the channel.
@@ -119,22 +128,23 @@ impl Engagement {
         request: &HttpRequest,
     ) -> Result<Wishes, Fault> {
         let rule = policies.settings.messaging.consent;
-        let now = self.now();
         let mut message = who.message.clone();
         for _ in 0..ATTEMPTS {
+            let now = self.now();
             let (read, others) = self.gates_of(who).await?;
             let wishes = Wishes { own: read.gate.clone(), others };
             let changes = chosen.choice.changes(&wishes.gates(), rule, now);
             if changes.is_empty() {
                 // Whoever took it down may have died before anybody was told.
-                let topic = std::iter::once(who.subject.topic.as_str());
-                self.tell(self.refused(who, chosen, &wishes.own, topic)).await?;
+                let topics = self.refused_before(who, chosen, &wishes.own).await?;
+                let topics = topics.iter().map(String::as_str);
+                self.tell(self.refused(who, chosen, &wishes.own, topics)).await?;
                 return Ok(wishes);
             }
             let mut gate = read.gate.clone();
             let mut commit = Commit::default();
             for change in &changes {
-                let proof = self.proof(who, change, chosen, policies, request);
+                let proof = proof(who, change, chosen, policies, request, now);
                 if let Some(proof) = proof.beside(&read.gate) {
                     proof.tell(&mut gate);
                     commit = commit.proof(who.subject.channel, &who.address[0], proof);
@@ -149,13 +159,35 @@ impl Engagement {
             }
             if self.store.commit(commit.gate(read, gate.clone())).await? == Written::Done {
                 self.measure_wishes(&changes, chosen.how);
-                let topics = changes.iter().map(|change| change.topic.as_str());
+                let refused = changes.iter().filter(|change| change.wish == Wish::No);
+                let topics = refused.map(|change| change.topic.as_str());
                 self.tell(self.refused(who, chosen, &gate, topics)).await?;
                 return Ok(Wishes { own: gate, ..wishes });
             }
             message = self.store.message(&who.subject.message).await?;
         }
         Err(StoreError::Unavailable("too much contention on a gate".to_owned()).into())
+    }
+
+    /// What a choice refuses that stands refused by this very link, in the same way. What was said by another's is told of that
+    /// one.
+    async fn refused_before(
+        &self,
+        who: &Recipient,
+        chosen: &Chosen<'_>,
+        gate: &Gate,
+    ) -> Result<Vec<String>, Fault> {
+        let stands = |topic: &str| {
+            let (wish, at) = gate.wish(topic).filter(|(wish, _)| *wish == Wish::No)?;
+            Some(who.says(chosen.how, topic, wish, at))
+        };
+        let proofs: Vec<Proof> = chosen.choice.refused().into_iter().filter_map(stands).collect();
+        let kept = self.store.recorded(who.subject.channel, &who.address, proofs).await?;
+        let topic = |proof: Proof| match proof.said {
+            Said::Wish { topic, .. } => Some(topic),
+            _ => None,
+        };
+        Ok(kept.into_iter().filter_map(topic).collect())
     }
 
     /// That somebody wants no more of a topic, or of anything: known again by when they said it.
@@ -181,34 +213,6 @@ impl Engagement {
         topics.filter_map(tell).collect()
     }
 
-    fn proof(
-        &self,
-        who: &Recipient,
-        change: &Change,
-        chosen: &Chosen<'_>,
-        policies: &PolicySet,
-        request: &HttpRequest,
-    ) -> Proof {
-        let Change { topic, wish, as_of } = change;
-        let id = who.subject.message.to_string();
-        let cause = ["link", &id, chosen.how.name(), topic, wish.name()];
-        let mut proof = Proof::wish(topic, *wish, chosen.how, self.now(), &cause);
-        proof.as_of = Some(*as_of).filter(|as_of| *as_of != proof.at);
-        proof.message = Some(who.subject.message.clone());
-        proof.wording = (chosen.wording)(topic);
-        // The words are ours, with the titles of these documents in them.
-        proof.version = Some(policies.version.to_string());
-        proof.source = Some(chosen.how.name().to_owned());
-        // Where somebody was when they said no, and with what, is nobody's business. Of whom no record is left, an export and
-        // another erasure would not find it.
-        if *wish != Wish::No && who.is_known {
-            let agent = request.header("user-agent").map(|agent| agent.chars().take(LONGEST_AGENT).collect());
-            proof.user_agent = agent.map(Pii::new);
-            proof.ip = request.source_ip.clone().map(Pii::new);
-        }
-        proof
-    }
-
     fn measure_wishes(&self, changes: &[Change], how: How) {
         let (no, yes): (Vec<_>, Vec<_>) = changes.iter().partition(|change| change.wish == Wish::No);
         let mut metrics = Metrics::new().by("How", how.name());
@@ -219,6 +223,33 @@ impl Engagement {
         }
         metrics.emit(&self.env, self.now());
     }
+}
+
+/// What is kept of one wish: its time is that of the gate, by which it is found again.
+fn proof(
+    who: &Recipient,
+    change: &Change,
+    chosen: &Chosen<'_>,
+    policies: &PolicySet,
+    request: &HttpRequest,
+    now: Timestamp,
+) -> Proof {
+    let Change { topic, wish, as_of } = change;
+    let mut proof = who.says(chosen.how, topic, *wish, now);
+    proof.as_of = Some(*as_of).filter(|as_of| *as_of != proof.at);
+    proof.message = Some(who.subject.message.clone());
+    proof.wording = (chosen.wording)(topic);
+    // The words are ours, with the titles of these documents in them.
+    proof.version = Some(policies.version.to_string());
+    proof.source = Some(chosen.how.name().to_owned());
+    // Where somebody was when they said no, and with what, is nobody's business. Of whom no record is left, an export and
+    // another erasure would not find it.
+    if *wish != Wish::No && who.is_known {
+        let agent = request.header("user-agent").map(|agent| agent.chars().take(LONGEST_AGENT).collect());
+        proof.user_agent = agent.map(Pii::new);
+        proof.ip = request.source_ip.clone().map(Pii::new);
+    }
+    proof
 }
 
 /// The addresses of this kind that a person has, each once, under each key: those that are held and that nobody spells out

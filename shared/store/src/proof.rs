@@ -192,9 +192,25 @@ impl Store {
         address: &[AddressHash],
         proof: &Proof,
     ) -> Result<bool, StoreError> {
-        let sk = keys::proof(proof.at, &proof.id);
-        let wanted = address.iter().map(|hash| key(keys::consent(channel, hash), sk.as_str())).collect();
-        Ok(!self.get_many(wanted).await?.is_empty())
+        Ok(!self.recorded(channel, address, vec![proof.clone()]).await?.is_empty())
+    }
+
+    /// Those of some proofs that are written down, under any of the address's hashes.
+    pub async fn recorded(
+        &self,
+        channel: Channel,
+        address: &[AddressHash],
+        proofs: Vec<Proof>,
+    ) -> Result<Vec<Proof>, StoreError> {
+        let mut wanted = Vec::new();
+        for proof in &proofs {
+            let sk = keys::proof(proof.at, &proof.id);
+            wanted.extend(address.iter().map(|hash| key(keys::consent(channel, hash), sk.as_str())));
+        }
+        let found = self.get_many(wanted).await?;
+        let found = found.iter().map(|item| get_text(item, "sk")).collect::<Result<BTreeSet<&str>, _>>()?;
+        let is_there = |proof: &Proof| found.contains(keys::proof(proof.at, &proof.id).as_str());
+        Ok(proofs.into_iter().filter(is_there).collect())
     }
 
     /// What was said about an address, oldest first; of this hash alone.

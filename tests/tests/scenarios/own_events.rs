@@ -1,7 +1,8 @@
 //! What the system does itself is told as events of the customer: once each, also where it is delivered again.
 
-use crate::engagement::{BROWSER, send, start};
+use crate::engagement::{BROWSER, ask, mail_to, send, start};
 use crate::feedback::told;
+use crate::preferences::{FORM, ONE_CLICK, post};
 use crate::tracking::entries;
 use serde_json::{Value, json};
 use sluice::host::spec::named;
@@ -27,6 +28,15 @@ fn happened(run: &Running) -> Vec<(String, Value)> {
 
 fn names(run: &Running) -> Vec<String> {
     happened(run).into_iter().map(|(name, _)| name).collect()
+}
+
+/// The unsubscriptions that were told: about what, and by the link of which message; sorted by topic.
+fn unsubscribed(run: &Running) -> Vec<(String, String)> {
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let told = happened(run).into_iter().filter(|(name, _)| name == "unsubscribed");
+    let mut all: Vec<_> = told.map(|(_, said)| (text(&said["topic"]), text(&said["message"]))).collect();
+    all.sort();
+    all
 }
 
 async fn act(run: &Running, lead: &str, act: &str, body: Value) {
@@ -149,6 +159,67 @@ async fn what_becomes_of_a_message_is_told_and_machines_are_not() {
         (&all["unsubscribed"]["topic"], &all["unsubscribed"]["how"]),
         (&json!("product"), &json!("one_click"))
     );
+    run.finish().await;
+}
+
+#[tokio::test]
+async fn a_refusal_is_told_once_and_as_that_of_the_mail_by_which_it_was_said() {
+    let run = start().await;
+    let first = send(&run, "done@person.example", &[], "product").await;
+    let second = ask(&run, &first.customer, "news", "product").await["id"].as_str().unwrap().to_owned();
+    let by_first = first.mail.unsubscribe().unwrap();
+    let by_second = mail_to(&run, "done@person.example").unsubscribe().unwrap();
+    assert_ne!(by_first, by_second);
+    let product = ("product".to_owned(), first.id.clone());
+    for path in [&by_first, &by_second, &by_first] {
+        run.pass(Duration::from_secs(60)).await;
+        assert_eq!(run.send("POST", path, &[FORM], ONE_CLICK).await.status, 200);
+        run.settle().await;
+        assert_eq!(unsubscribed(&run), [product.clone()]);
+    }
+    // Saved as it is, by a page that another mail led to.
+    assert_eq!(post(&run, &by_second, &[("shown", "product"), ("save", "yes")]).await.status, 200);
+    run.settle().await;
+    assert_eq!(unsubscribed(&run), [product.clone()]);
+
+    let nothing = ("*".to_owned(), second);
+    for path in [&by_second, &by_second, &by_first] {
+        run.pass(Duration::from_secs(60)).await;
+        assert_eq!(post(&run, path, &[("nothing", "yes")]).await.status, 200);
+        run.settle().await;
+        assert_eq!(unsubscribed(&run), [nothing.clone(), product.clone()]);
+    }
+    run.finish().await;
+}
+
+#[tokio::test]
+async fn a_refusal_of_which_nobody_could_be_told_is_told_when_it_is_said_again() {
+    let run = start().await;
+    let sent = send(&run, "again@person.example", &[], "product").await;
+    let page = sent.mail.unsubscribe().unwrap();
+    let ticked = [("shown", "events"), ("topic", "events"), ("save", "yes")];
+    assert_eq!(post(&run, &page, &ticked).await.status, 200);
+    run.pass(Duration::from_secs(60)).await;
+    let none = [("shown", "events"), ("shown", "product"), ("save", "yes")];
+    let nothing = [("nothing", "yes")];
+    for (fields, topics) in [(&none[..], &["events", "product"][..]), (&nothing[..], &["*"][..])] {
+        let before = unsubscribed(&run);
+        // It is taken down, and neither the queue nor what stands in for it takes what is told.
+        run.refusals.refuse("record-engagement", "AmazonSQS.", usize::MAX, (500, "InternalError"));
+        let put = "DynamoDB_20120810.PutItem";
+        run.refusals.refuse("record-engagement", put, usize::MAX, (500, "InternalServerError"));
+        assert_eq!(post(&run, &page, fields).await.status, 503);
+        run.refusals.lift();
+        run.settle().await;
+        assert_eq!(unsubscribed(&run), before);
+        run.pass(Duration::from_secs(60)).await;
+        assert_eq!(post(&run, &page, fields).await.status, 200);
+        run.settle().await;
+        let new = topics.iter().map(|topic| ((*topic).to_owned(), sent.id.clone()));
+        let mut all: Vec<_> = before.into_iter().chain(new).collect();
+        all.sort();
+        assert_eq!(unsubscribed(&run), all);
+    }
     run.finish().await;
 }
 

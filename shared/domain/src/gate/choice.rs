@@ -73,6 +73,20 @@ impl Choice<'_> {
         };
         wanted.into_iter().filter(|change| change.is_news(&gates.own)).collect()
     }
+
+    /// The topics of which it wants nothing, whether or not that is known already.
+    pub fn refused(&self) -> Vec<&str> {
+        match self {
+            Self::Stop(topic) if topic.service => vec![EVERY_TOPIC, topic.name.as_str()],
+            Self::Stop(topic) => vec![topic.name.as_str()],
+            Self::Nothing => vec![EVERY_TOPIC],
+            Self::These { shown, ticked } => {
+                let names = shown.iter().map(|topic| topic.name.as_str());
+                names.filter(|name| !ticked.contains(*name)).collect()
+            }
+            Self::Confirm { .. } => Vec::new(),
+        }
+    }
 }
 
 impl Change {
@@ -284,6 +298,11 @@ mod tests {
                 true => Choice::Nothing,
                 false => Choice::These { shown: topics.iter().collect(), ticked: names.clone() },
             };
+            let changes = choice.changes(&beside(&gate, &others), ConsentRule::OptOut, after(2000));
+            let refused = changes.iter().filter(|change| change.wish == Wish::No);
+            for Change { topic, .. } in refused {
+                prop_assert!(choice.refused().contains(&topic.as_str()), "{}", topic);
+            }
             choose_beside(&mut gate, &others, &choice, after(2000));
             let gates = beside(&gate, &others);
             for topic in &topics {
