@@ -19,6 +19,9 @@ use std::collections::BTreeSet;
 
 /// Characters that are kept of the name of the program somebody chose with.
 const LONGEST_AGENT: usize = 500;
+/// Topics of which one transaction takes down what was chosen: it has a hundred items at most, and gate, message and its
+/// campaign's tally are among them.
+const MOST_AT_ONCE: usize = 80;
 
 /// Who follows a link.
 pub(crate) struct Recipient {
@@ -117,9 +120,9 @@ impl Engagement {
         Ok(Wishes { own: own.gate, others })
     }
 
-    /// Takes down what somebody chose: gate, proofs and the message's trail in one transaction. Durable once this
-    /// answers, with what stands then. Held to the gate that it changes: what is said by another address meanwhile counts
-    /// by its time.
+    /// Takes down what somebody chose: gate, proofs and the message's trail in one transaction, or in several in order where
+    /// there are too many topics for one. Durable once this answers, with what stands then. Held to the gate that it changes:
+    /// what is said by another address meanwhile counts by its time.
     pub(crate) async fn choose(
         &self,
         who: &Recipient,
@@ -129,11 +132,16 @@ impl Engagement {
     ) -> Result<Wishes, Fault> {
         let rule = policies.settings.messaging.consent;
         let mut message = who.message.clone();
-        for _ in 0..ATTEMPTS {
+        // Of so many it is told at last, by their proofs: whoever took down the first of them may have died.
+        let is_in_parts = matches!(&chosen.choice, Choice::These { shown, .. } if shown.len() > MOST_AT_ONCE);
+        let mut done: BTreeSet<String> = BTreeSet::new();
+        let mut conflicts = 0;
+        while conflicts < ATTEMPTS {
             let now = self.now();
             let (read, others) = self.gates_of(who).await?;
             let wishes = Wishes { own: read.gate.clone(), others };
-            let changes = chosen.choice.changes(&wishes.gates(), rule, now);
+            let mut changes = chosen.choice.changes(&wishes.gates(), rule, now);
+            changes.retain(|change| !done.contains(&change.topic));
             if changes.is_empty() {
                 // Whoever took it down may have died before anybody was told.
                 let topics = self.refused_before(who, chosen, &wishes.own).await?;
@@ -141,6 +149,7 @@ impl Engagement {
                 self.tell(self.refused(who, chosen, &wishes.own, topics)).await?;
                 return Ok(wishes);
             }
+            changes.truncate(MOST_AT_ONCE);
             let mut gate = read.gate.clone();
             let mut commit = Commit::default();
             for change in &changes {
@@ -159,10 +168,15 @@ impl Engagement {
             }
             if self.store.commit(commit.gate(read, gate.clone())).await? == Written::Done {
                 self.measure_wishes(&changes, chosen.how);
-                let refused = changes.iter().filter(|change| change.wish == Wish::No);
-                let topics = refused.map(|change| change.topic.as_str());
-                self.tell(self.refused(who, chosen, &gate, topics)).await?;
-                return Ok(Wishes { own: gate, ..wishes });
+                if !is_in_parts {
+                    let refused = changes.iter().filter(|change| change.wish == Wish::No);
+                    let topics = refused.map(|change| change.topic.as_str());
+                    self.tell(self.refused(who, chosen, &gate, topics)).await?;
+                    return Ok(Wishes { own: gate, ..wishes });
+                }
+                done.extend(changes.into_iter().map(|change| change.topic));
+            } else {
+                conflicts += 1;
             }
             message = self.store.message(&who.subject.message).await?;
         }

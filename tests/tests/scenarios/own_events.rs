@@ -2,7 +2,7 @@
 
 use crate::engagement::{BROWSER, ask, mail_to, send, start};
 use crate::feedback::told;
-use crate::preferences::{FORM, ONE_CLICK, post};
+use crate::preferences::{FORM, ONE_CLICK, post, proofs};
 use crate::tracking::entries;
 use serde_json::{Value, json};
 use sluice::host::spec::named;
@@ -220,6 +220,36 @@ async fn a_refusal_of_which_nobody_could_be_told_is_told_when_it_is_said_again()
         all.sort();
         assert_eq!(unsubscribed(&run), all);
     }
+    run.finish().await;
+}
+
+#[tokio::test]
+async fn more_topics_than_one_transaction_takes_are_refused_at_once_and_told_once_each() {
+    let run = start().await;
+    let names: Vec<String> = (0..100).map(|n| format!("topic{n:03}")).collect();
+    let documents: Vec<String> = names.iter().map(|name| format!("kind: topic\nname: {name}\n")).collect();
+    run.apply(&documents.join("---\n")).await;
+    let sent = send(&run, "many@person.example", &[], "product").await;
+    let page = sent.mail.unsubscribe().unwrap();
+    let shown: Vec<(&str, &str)> = names.iter().map(|name| ("shown", name.as_str())).collect();
+    let fields = [&shown[..], &[("save", "yes")]].concat();
+    for (commits, status, recorded) in [(1, 503, 80), (usize::MAX, 200, 100)] {
+        // The first time only the first part is taken down.
+        let write = "DynamoDB_20120810.TransactWriteItems";
+        run.refusals.pass_first("record-engagement", write, commits);
+        run.refusals.refuse("record-engagement", write, usize::MAX, (500, "InternalServerError"));
+        run.pass(Duration::from_secs(60)).await;
+        assert_eq!(post(&run, &page, &fields).await.status, status);
+        run.refusals.lift();
+        assert_eq!(proofs(&run).len(), recorded);
+    }
+    run.settle().await;
+    let told: Vec<(String, String)> = names.iter().map(|name| (name.clone(), sent.id.clone())).collect();
+    assert_eq!(unsubscribed(&run), told);
+    run.pass(Duration::from_secs(60)).await;
+    assert_eq!(post(&run, &page, &fields).await.status, 200);
+    run.settle().await;
+    assert_eq!((proofs(&run).len(), unsubscribed(&run)), (100, told));
     run.finish().await;
 }
 
