@@ -3,6 +3,7 @@
 use super::{Bounce, CauseKind, Message, MessageState, OnUnknown, Otherwise};
 use crate::customer::AddressHash;
 use crate::gate::{How, Proof, Reason, Said, SuppressedBy, Verdict};
+use crate::template::add_link;
 use crate::time::Timestamp;
 
 /// How long a claim stands, in milliseconds: longer than the function that made it may run.
@@ -113,15 +114,13 @@ impl Message {
     }
 
     /// Where its links lead, by their number, when it leads to these now. A number that may be out in a mail before goes on
-    /// meaning what it meant there; what is new comes behind.
+    /// meaning what it meant there; what is new comes behind, as far as there is room.
     #[must_use]
     pub fn numbered(&self, links: &[String]) -> Vec<String> {
         let may_be_out = self.unknown > 0 || self.state == MessageState::Claimed;
         let mut numbered = if may_be_out { self.links.clone() } else { Vec::new() };
         for url in links {
-            if !numbered.contains(url) {
-                numbered.push(url.clone());
-            }
+            add_link(&mut numbered, url);
         }
         numbered
     }
@@ -304,6 +303,11 @@ mod tests {
         message.claim(NOW, "m".to_owned(), AddressHash::from_text("1.x"));
         message.settle(Handed::NotNow("busy".into(), None), OnUnknown::Resend, NOW);
         assert_eq!(message.numbered(&second), links(&["a", "b", "c"]));
+        // Together they are no more than are written down with one message.
+        let url = |n: usize| format!("https://shop.example/{n:0>1979}");
+        let third: Vec<String> = (0..100).map(url).collect();
+        let numbered = message.numbered(&third);
+        assert_eq!((&numbered[..2], &numbered[2..]), (&first[..], &third[..74]));
     }
 
     #[test]

@@ -9,6 +9,9 @@ use std::ops::Range;
 const MAX_URL: usize = 2_000;
 /// Most addresses of a message that are counted.
 const MAX_LINKS: usize = 500;
+/// Most bytes that the counted addresses of a message have together: they are written down with it, as JSON that may take two
+/// bytes for one, and an item of DynamoDB's has 400 KB at most. What is beyond leads where it leads, and is not counted.
+const MAX_LINK_BYTES: usize = 150_000;
 
 /// Schemes that run something instead of leading somewhere.
 const RUNS: [&str; 3] = ["javascript:", "vbscript:", "data:"];
@@ -85,24 +88,30 @@ pub(super) fn disarm(html: &str) -> (String, usize) {
     (splice(html, cuts), found)
 }
 
+/// Puts an address behind the others of a message, unless it is among them or they are as many as are counted.
+pub(crate) fn add_link(links: &mut Vec<String>, url: &str) {
+    let bytes = links.iter().map(String::len).sum::<usize>() + url.len();
+    if links.len() < MAX_LINKS && bytes <= MAX_LINK_BYTES && !links.iter().any(|known| known == url) {
+        links.push(url.to_owned());
+    }
+}
+
 /// The web addresses of a message in the order in which they first appear, each once, without those that are `own`.
 pub(super) fn collect(html: Option<&str>, text: &str, own: &[String]) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
     for token in html.map(tokens).unwrap_or_default() {
         if let Token::Start(tag) = token
             && let Some(url) = href(&tag).and_then(|href| web_address(&href.value))
-            && found.len() < MAX_LINKS
             && !own.contains(&url)
-            && !found.contains(&url)
         {
-            found.push(url);
+            add_link(&mut found, &url);
         }
     }
     let known: Vec<String> = found.iter().chain(own).cloned().collect();
     for at in in_text(text, &known) {
-        let url = text[at].to_owned();
-        if found.len() < MAX_LINKS && !own.contains(&url) && !found.contains(&url) {
-            found.push(url);
+        let url = &text[at];
+        if !own.iter().any(|own| own == url) {
+            add_link(&mut found, url);
         }
     }
     found

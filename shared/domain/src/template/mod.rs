@@ -28,6 +28,7 @@ pub use context::{Context, Given, Links, Origin, context, context_of_address, la
 pub use failure::{Failure, Place, Reason};
 pub use html::escape;
 pub use library::Library;
+pub(crate) use link::add_link;
 pub use link::in_ascii;
 pub use preview::{Preview, Used, preview};
 pub use sms::{Sms, sms};

@@ -49,6 +49,21 @@ fn each_address_is_asked_for_once_and_replaced_everywhere() {
 }
 
 #[test]
+fn addresses_beyond_what_is_written_down_with_a_message_are_not_counted() {
+    let url = |n: usize| format!("https://shop.example/{n:0>1479}");
+    assert_eq!(url(7).len(), 1_500);
+    let html: String = (0..60).map(|n| format!("<a href=\"{}\">x</a>", url(n))).collect();
+    let text: String = (20..110).map(|n| format!("{} ", url(n))).collect();
+    let counted: Vec<String> = (0..100).map(url).collect();
+    assert_eq!(
+        super::super::link::collect(Some(&html), &format!("{text}https://shop.example/"), &[]),
+        counted
+    );
+    let short: String = (0..600).map(|n| format!("https://shop.example/{n} ")).collect();
+    assert_eq!(super::super::link::collect(None, &short, &[]).len(), 500);
+}
+
+#[test]
 fn what_leads_to_no_page_and_the_recipients_own_links_stay() {
     let html = "<a href=\"mailto:a@shop.example\">m</a><a href=\"tel:+491\">t</a><a href=\"#top\">u</a><a name=\"x\">n</a>\
                 <a href=\"\">e</a><a href>e</a><a href=\"https://go.example/u/1?a=1&amp;b=2\">stop</a><link href=\"https://css.example\">\
