@@ -5,6 +5,7 @@ use serde_json::json;
 use sluice_domain::id::LeadId;
 use sluice_domain::lead::{self, Envelope, Lead, LeadState, Origin, Progress};
 use sluice_domain::policy::{Form, PolicySet};
+use sluice_domain::template::in_ascii;
 use sluice_domain::time::Timestamp;
 use sluice_store::Accepted;
 use sluice_wire::http::{HttpRequest, HttpResponse};
@@ -115,7 +116,7 @@ fn find<'a>(policies: &'a PolicySet, name: &str) -> Result<&'a Form, Problem> {
 fn success(form: &Form, request: &HttpRequest, id: &LeadId) -> HttpResponse {
     let is_browser = request.takes_html();
     match &form.redirect {
-        Some(url) if is_browser => HttpResponse::empty(303).with_header("location", url),
+        Some(url) if is_browser => HttpResponse::empty(303).with_header("location", in_ascii(url)),
         None if is_browser => HttpResponse::empty(202).with_body(
             "text/html; charset=utf-8",
             "<!doctype html><title>Thank you</title><p>Thank you. We have received your message.</p>",

@@ -261,9 +261,13 @@ async fn a_browser_is_sent_to_the_forms_page_and_a_script_gets_the_lead() {
     assert_eq!(shouted.status, 303);
     let robot = run.send("POST", "/f/contact", &browser, b"website_url2=x").await;
     assert_eq!((robot.status, robot.header("location")), (303, Some("https://shop.example/thanks")));
+    // Written as people write it, it is an address that a header holds.
+    run.apply("kind: form\nname: demo\nredirect: /grüße?an=a b\n").await;
+    let answer = run.send("POST", "/f/demo", &browser, b"email=web4%40person.example").await;
+    assert_eq!((answer.status, answer.header("location")), (303, Some("/gr%C3%BC%C3%9Fe?an=a%20b")));
     run.settle().await;
     let ledger = run.ledger().await;
-    assert_eq!((&ledger["accepted"], &ledger["ended"]["spam"]), (&json!(5), &json!(1)), "{ledger:#}");
+    assert_eq!((&ledger["accepted"], &ledger["ended"]["spam"]), (&json!(6), &json!(1)), "{ledger:#}");
     run.finish().await;
 }
 
