@@ -259,7 +259,16 @@ fn batches(messages: &[Outgoing]) -> Vec<&[Outgoing]> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Outgoing, QueueName, Timestamp, batches};
+    use super::{Outgoing, QueueName, Timestamp, apart, batches};
+
+    #[test]
+    fn the_same_message_again_is_the_same_entry_and_no_other_is() {
+        let both = apart(QueueName::Event, "ev_1", "[1,2]");
+        assert_eq!(both, apart(QueueName::Event, "ev_1", "[1,2]"));
+        assert!(both.starts_with("ev_1-"), "{both}");
+        assert_ne!(both, apart(QueueName::Event, "ev_1", "[1]"));
+        assert_ne!(both, apart(QueueName::Lead, "ev_1", "[1,2]"));
+    }
 
     #[test]
     fn a_call_carries_ten_messages_and_256_kb_at_most() {
