@@ -116,8 +116,11 @@ impl Store {
         };
         match update.send().await {
             Ok(_) => Ok(true),
+            // A transaction is on it just then: whoever it is for, the person is to be recognised again.
             Err(error)
-                if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) =>
+                if error.as_service_error().is_some_and(|error| {
+                    error.is_conditional_check_failed_exception() || error.is_transaction_conflict_exception()
+                }) =>
             {
                 Ok(false)
             }
