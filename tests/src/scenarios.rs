@@ -21,6 +21,7 @@ mod track;
 mod work;
 
 pub(crate) use console::REP_TOKEN;
+pub(crate) use messages::NOTED;
 
 use crate::canaries::of_world;
 use crate::events::{http_event, queue_event};

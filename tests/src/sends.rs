@@ -1,6 +1,7 @@
 //! What holds of messages to customers, whatever fails: I3, I4, and that gates count what was claimed (I12).
 
 use crate::observe::Observed;
+use crate::scenarios::NOTED;
 use crate::wire::{document, text};
 use serde_json::Value;
 use sluice_domain::gate::{Gate, Wish};
@@ -69,9 +70,11 @@ pub fn check(items: &[Value], observed: &Observed, broken: &mut Vec<String>) {
             observed.handed.iter().filter(|((_, name), _)| *name == id).map(|(_, n)| *n).sum::<u32>();
         let resends = message.order.unknown == Some(OnUnknown::Resend);
         let held = message.state == MessageState::Unknown && message.until.is_none();
-        // Whoever was not told that their trial was stored asks for another one: that is counted with what they asked for.
-        let is_trial = message.order.cause.kind == CauseKind::Test && message.state == MessageState::Ready;
-        if !message.state.is_final() && !held && !is_trial {
+        // Whoever was not told that their trial, or their message without a key, was stored asks for another one: that is counted with
+        // what they asked for.
+        let is_asked_anew = message.order.cause.kind == CauseKind::Test || message.order.template == NOTED;
+        let is_another = is_asked_anew && message.state == MessageState::Ready;
+        if !message.state.is_final() && !held && !is_another {
             broken.push(format!("I11: {id} stays {:?}", message.state));
         }
         let most = if resends { 1 + message.unknown } else { 1 };

@@ -4,15 +4,16 @@ use super::console::{act, call, once};
 use super::erase::{meanwhile, person};
 use super::feedback::{by_bus, delivery, handed_over};
 use super::messages::{ada, body, order};
-use super::{Event, Prepare, accept, lead_body, play};
+use super::{Event, NOTED, Prepare, accept, lead_body, play};
 use crate::faults::OFF;
 use crate::world::{ADMIN_TOKEN, Name, World};
 use serde_json::{Value, json};
 use sluice_domain::id::CustomerId;
 use sluice_domain::message::Handed;
 
-/// Where trials of the template are asked for.
+/// Where messages are asked for.
 const MESSAGES: &str = "/api/messages";
+/// Where trials of the template are asked for.
 const TRIALS: &str = "/api/templates/hello/test-send";
 
 /// Somebody says no on the phone while a message to them is on its way.
@@ -91,10 +92,9 @@ pub(super) fn erased(world: &mut World) -> Prepare<'_> {
     })
 }
 
-/// Nothing can be sent of it without what is said in it.
 fn noted(customer: &CustomerId) -> Value {
     let data = json!({ "note": "kanari" });
-    json!({ "customer": customer, "template": "noted", "topic": "product", "data": data })
+    json!({ "customer": customer, "template": NOTED, "topic": "product", "data": data })
 }
 
 /// A trial of a template, while its customer gets a message.

@@ -12,6 +12,9 @@ use sluice_domain::time::Timestamp;
 use sluice_store::Written;
 use sluice_wire::queue::{OrderMessage, encode};
 
+/// The template of messages that staff ask for, of which nothing can be sent without what is said in it.
+pub(crate) const NOTED: &str = "noted";
+
 /// What is published for them. The provider of SMS is the receiver of webhooks.
 pub(super) fn documents() -> Vec<Value> {
     vec![
@@ -28,7 +31,7 @@ pub(super) fn documents() -> Vec<Value> {
             "kind": "template", "name": "hello", "subject": "Hello", "text": "Hello {{ customer.email }}",
             "html": "<p>Hello {{ customer.email }}</p>",
         }),
-        json!({ "kind": "template", "name": "noted", "subject": "Hello", "text": "Hello {{ data.note }}" }),
+        json!({ "kind": "template", "name": NOTED, "subject": "Hello", "text": "Hello {{ data.note }}" }),
         json!({
             "kind": "template", "name": "hello-sms", "channel": "sms", "text": "Hello {{ customer.email }}",
             "defaults": { "customer.email": "you" },
