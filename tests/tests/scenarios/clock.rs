@@ -310,6 +310,11 @@ async fn a_leave_that_was_mistyped_does_not_put_a_clock_to_sleep_until_its_end()
     let run = Setup::policies(usual()).start().await;
     let lead = run.lead(&[("email", "typo@person.example")]).await;
     let first = owner(&run, &lead).await;
+    // They are told of it twice.
+    for rep in [if first == "one" { "two" } else { "one" }, first.as_str()] {
+        assert_eq!(act(&run, &run.token, &lead, "reassign", json!({"rep": rep})).await.0, 200);
+        quiet(&run).await;
+    }
     let leave = |to: &str| {
         let (run, path) = (&run, format!("/api/reps/{first}/leave"));
         let body = json!({"leave": [{"from": "2026-03-02", "to": to}]});
